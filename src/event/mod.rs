@@ -1,0 +1,1 @@
+//! The event core: descriptors and tasks, no protocols.

@@ -1,0 +1,19 @@
+//! Mirrorball joins IP multicast groups once and reflects every packet, bit-exact, to unicast
+//! subscribers who register over RTSP.
+//!
+//! The modules in reading order. A floor imports only floors below it; `wire` and `net` never meet,
+//! nor do `ingest` and `serve` (held by `tests/tidy.rs`). `docs/architecture.md` draws the house.
+
+pub mod wire; // 0: bytes <-> values; no fd, clock, thread or lock
+
+pub mod net; // 0: sockets and system calls, the only `unsafe`; knows no protocol
+
+pub mod event; // 1: poller, poll tables, tasks, timers; knows no protocol
+
+pub mod relay; // 2: channel, track, ring, lane, subscriber, catalogue
+
+pub mod ingest; // 3: how streams come in
+
+pub mod serve; // 3: how viewers are served
+
+pub mod ops; // 4: config, metrics, admin, commands, signals

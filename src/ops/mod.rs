@@ -1,0 +1,1 @@
+//! The program around the relay: config, metrics, admin endpoint, commands, signals.

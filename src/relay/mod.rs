@@ -1,0 +1,1 @@
+//! One track is a ring, a subscriber is a cursor.

@@ -1,0 +1,1 @@
+//! How viewers are served.
