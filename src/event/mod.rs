@@ -1,1 +1,30 @@
 //! The event core: descriptors and tasks, no protocols.
+//!
+//! ```text
+//!  descriptor ─▶ PollTable (epoll, own thread) ─▶ PollEventConsumer::create_task ─▶ TaskQueue ─▶ worker
+//!      ▲              placed there by the Poller                                       ▲            │
+//!      └───────────────────────────── resume ──────────────────────────────────────────┼────────────┘
+//!                                                                             Timers ──┘
+//! ```
+
+pub mod clock;
+mod consumer;
+mod entry;
+mod histogram;
+mod poll_table;
+mod poller;
+mod run_state;
+mod sync;
+mod task;
+mod task_queue;
+mod timers;
+
+pub use consumer::{Event, PollEventConsumer, Readiness};
+pub use entry::Interest;
+pub use histogram::{BOUNDS_SECONDS, Histogram};
+pub use poll_table::Descriptor;
+pub use poller::{Class, PollKey, Poller, TableStats};
+pub use run_state::RunState;
+pub use task::{Task, Work};
+pub use task_queue::{QueueStats, TaskQueue};
+pub use timers::{TimerId, Timers};

@@ -1,0 +1,34 @@
+//! The contract between a PollTable and what stands behind a descriptor.
+
+use std::sync::Arc;
+
+use super::{PollKey, Task};
+
+/// What a descriptor is ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readiness {
+    /// There is something to read: data, a new connection, an end of stream or an error.
+    pub readable: bool,
+    /// There is room to write, or the write side failed and a write will say how.
+    pub writable: bool,
+}
+
+/// One event at one descriptor.
+pub struct Event {
+    /// The descriptor's entry. The task that handles the event resumes it.
+    pub key: PollKey,
+    /// What it is ready for.
+    pub readiness: Readiness,
+}
+
+/// Stands behind one or several polled descriptors: a Listener, a Connection or a Receiver.
+pub trait PollEventConsumer: Send + Sync + 'static {
+    /// Called on the PollTable's thread, so it must be brief and must not block.
+    ///
+    /// `Some(task)`: the descriptor stays suspended until the task (or the consumer) resumes
+    /// `event.key`. `None`: the event was dealt with right here, and polling goes on at once.
+    fn create_task(self: Arc<Self>, event: Event) -> Option<Task>;
+
+    /// `create_task` panicked: closes what this consumer stands for. The entry is already unregistered.
+    fn close(self: Arc<Self>);
+}

@@ -1,0 +1,227 @@
+//! The PollTable: up to N descriptors, one epoll, one thread.
+//!
+//! The table's thread alone waits and dispatches. Entries come, are armed and go from any thread; the
+//! wake-up descriptor carries what epoll has no call for: stop.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::thread::{self, JoinHandle};
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::entry::{Arm, EntryState, Interest};
+use super::{Class, Event, PollEventConsumer, PollKey, Poller, Readiness, TaskQueue};
+
+/// Events taken per wait. A longer list is served in turns, oldest first, so no descriptor starves.
+const EVENTS_PER_WAIT: usize = 64;
+/// The epoll datum of the wake-up descriptor; no slot ever has this number.
+const WAKE: u64 = u64::MAX;
+
+pub(super) struct PollTable {
+    pub id: u32,
+    pub class: Class,
+    epoll: Epoll,
+    wake: EventFd,
+    slots: Mutex<Slots>,
+    events: AtomicU64,
+    queue: Arc<TaskQueue>,
+    pub poller: Weak<Poller>,
+}
+
+/// One descriptor and the consumer behind it.
+pub(super) struct Entry {
+    pub table: Arc<PollTable>,
+    datum: u64,
+    descriptor: Arc<dyn Descriptor>,
+    consumer: Arc<dyn PollEventConsumer>,
+    state: EntryState,
+}
+
+/// A descriptor that stays open for as long as it is registered.
+pub trait Descriptor: AsFd + Send + Sync + 'static {}
+impl<T: AsFd + Send + Sync + 'static> Descriptor for T {}
+
+#[derive(Default)]
+struct Slots {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    live: usize,
+    stopped: bool,
+}
+
+#[derive(Default)]
+struct Slot {
+    generation: u32,
+    entry: Option<Arc<Entry>>,
+}
+
+impl PollTable {
+    /// Creates the table and starts its thread.
+    pub fn start(
+        id: u32,
+        class: Class,
+        queue: Arc<TaskQueue>,
+        poller: Weak<Poller>,
+    ) -> io::Result<(Arc<Self>, JoinHandle<()>)> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        epoll.add(&wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
+        let (slots, events) = (Mutex::default(), AtomicU64::new(0));
+        let table = Arc::new(Self { id, class, epoll, wake, slots, events, queue, poller });
+        let runner = table.clone();
+        let name = format!("poll-{}-{id}", class.name());
+        Ok((table, thread::Builder::new().name(name).spawn(move || runner.poll())?))
+    }
+
+    pub fn live(&self) -> usize {
+        self.slots().live
+    }
+
+    pub fn events(&self) -> u64 {
+        self.events.load(Relaxed)
+    }
+
+    /// Takes a slot. The descriptor is not polled before its entry is armed. `None`: the table has stopped.
+    pub fn insert(
+        self: &Arc<Self>,
+        descriptor: Arc<dyn Descriptor>,
+        consumer: Arc<dyn PollEventConsumer>,
+    ) -> Option<Arc<Entry>> {
+        let mut slots = self.slots();
+        if slots.stopped {
+            return None;
+        }
+        let index = slots.free.pop().unwrap_or_else(|| {
+            slots.slots.push(Slot::default());
+            u32::try_from(slots.slots.len() - 1).expect("a table's capacity is far below 2^32")
+        });
+        let slot = &mut slots.slots[index as usize];
+        let datum = u64::from(slot.generation) << 32 | u64::from(index);
+        let state = EntryState::new();
+        let entry = Arc::new(Entry { table: self.clone(), datum, descriptor, consumer, state });
+        slot.entry = Some(entry.clone());
+        slots.live += 1;
+        Some(entry)
+    }
+
+    /// Frees the slot; events under its old datum are stale from here on. Returns how many are left.
+    fn free(&self, datum: u64) -> usize {
+        let mut slots = self.slots();
+        let index = (datum & u64::from(u32::MAX)) as u32;
+        let slot = &mut slots.slots[index as usize];
+        slot.generation = slot.generation.wrapping_add(1);
+        let entry = slot.entry.take();
+        slots.free.push(index);
+        slots.live -= 1;
+        let left = slots.live;
+        drop(slots);
+        drop(entry); // its consumer may run code of its own as it goes
+        left
+    }
+
+    /// Stops the thread after its current event and lets all entries go.
+    pub fn stop(&self) {
+        let entries = {
+            let mut slots = self.slots();
+            slots.stopped = true;
+            slots.slots.iter().filter_map(|slot| slot.entry.clone()).collect::<Vec<_>>()
+        };
+        for entry in entries {
+            entry.unregister();
+        }
+        // A full counter means that a wake-up is already on its way.
+        let _ = self.wake.write(1);
+    }
+
+    fn poll(&self) {
+        let mut events = [EpollEvent::empty(); EVENTS_PER_WAIT];
+        loop {
+            let count = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
+                Ok(count) => count,
+                Err(Errno::EINTR) => continue,
+                Err(error) => {
+                    tracing::error!(table = self.id, %error, "epoll_wait failed; the table stops");
+                    return self.stop();
+                }
+            };
+            for event in &events[..count] {
+                if event.data() == WAKE {
+                    return;
+                }
+                self.events.fetch_add(1, Relaxed);
+                if let Some(entry) = self.entry(event.data()) {
+                    entry.dispatch(event.events(), &self.queue);
+                }
+            }
+        }
+    }
+
+    fn entry(&self, datum: u64) -> Option<Arc<Entry>> {
+        let slots = self.slots();
+        let slot = slots.slots.get((datum & u64::from(u32::MAX)) as usize)?;
+        slot.entry.clone().filter(|entry| entry.datum == datum)
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Entry {
+    /// Polls the descriptor for one event of `interest`.
+    pub fn arm(&self, interest: Interest) -> io::Result<bool> {
+        Ok(self.state.arm(interest, |how| self.tell(how))?)
+    }
+
+    /// `Some(entries left in the table)` if it was still registered.
+    pub fn unregister(&self) -> Option<usize> {
+        let forget = || {
+            // The descriptor is open and known: nothing can fail that would need an answer.
+            let _ = self.table.epoll.delete(self.descriptor.as_fd());
+        };
+        self.state.remove(forget).then(|| self.table.free(self.datum))
+    }
+
+    fn dispatch(self: Arc<Self>, flags: EpollFlags, queue: &TaskQueue) {
+        if !self.state.suspend() {
+            return;
+        }
+        let failed = flags.intersects(EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP);
+        let readable = failed || flags.intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP);
+        let readiness = Readiness { readable, writable: failed || flags.contains(EpollFlags::EPOLLOUT) };
+        let event = Event { key: PollKey(self.clone()), readiness };
+        let consumer = self.consumer.clone();
+        match catch_unwind(AssertUnwindSafe(|| consumer.create_task(event))) {
+            Ok(Some(task)) => queue.push(task),
+            Ok(None) => {
+                if let Err(error) = self.state.poll_on(|how| self.tell(how)) {
+                    tracing::error!(%error, "a descriptor can no longer be polled");
+                }
+            }
+            Err(_) => {
+                tracing::error!(table = self.table.id, "create_task panicked; its consumer is closed");
+                PollKey(self.clone()).unregister();
+                let _ = catch_unwind(AssertUnwindSafe(|| self.consumer.clone().close()));
+            }
+        }
+    }
+
+    fn tell(&self, how: Arm) -> nix::Result<()> {
+        let (Arm::Add(interest) | Arm::Modify(interest)) = how;
+        let flags = match interest {
+            Interest::Read => EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP,
+            Interest::Write => EpollFlags::EPOLLOUT,
+            Interest::ReadWrite => EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLOUT,
+        };
+        let mut event = EpollEvent::new(flags | EpollFlags::EPOLLONESHOT, self.datum);
+        match how {
+            Arm::Add(_) => self.table.epoll.add(self.descriptor.as_fd(), event),
+            Arm::Modify(_) => self.table.epoll.modify(self.descriptor.as_fd(), &mut event),
+        }
+    }
+}

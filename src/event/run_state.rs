@@ -1,0 +1,179 @@
+//! Who may run: the one-at-a-time rule of a lane and of a connection's output, without a lock.
+//!
+//! ```text
+//!            request            begin             finish
+//!    idle ──────────▶ queued ──────────▶ running ────────▶ idle
+//!     │                  ▲                │    ▲
+//!     │ claim            │ finish         │    │ finish_claim
+//!     └──────▶ running   └──── dirty ◀────┘    └── dirty (run again, at once)
+//!                                     request / claim
+//! ```
+//!
+//! A request made while a run is under way is never lost: the run ends dirty and is repeated. Every step
+//! is a read-modify-write, so what the requester published before is seen by the run that follows.
+
+use super::sync::{AtomicU8, Ordering};
+
+const IDLE: u8 = 0;
+const QUEUED: u8 = 1;
+const RUNNING: u8 = 2;
+const DIRTY: u8 = 3;
+
+/// The state of something that runs at most once at a time.
+#[derive(Debug)]
+pub struct RunState(AtomicU8);
+
+impl Default for RunState {
+    fn default() -> Self {
+        Self(AtomicU8::new(IDLE))
+    }
+}
+
+impl RunState {
+    /// Asks for a run. `true`: the caller puts the work on its queue. `false`: a run is already to come.
+    #[must_use]
+    pub fn request(&self) -> bool {
+        self.step(|state| match state {
+            IDLE => QUEUED,
+            RUNNING => DIRTY,
+            other => other,
+        }) == IDLE
+    }
+
+    /// The queued run starts.
+    pub fn begin(&self) {
+        self.step(|_| RUNNING);
+    }
+
+    /// The queued run is over. `true`: more was asked for meanwhile, and the caller queues the work again.
+    #[must_use]
+    pub fn finish(&self) -> bool {
+        self.step(|state| if state == DIRTY { QUEUED } else { IDLE }) == DIRTY
+    }
+
+    /// Asks to run right here, on the caller's thread. `false`: someone else is running and will run
+    /// again on the caller's behalf.
+    #[must_use]
+    pub fn claim(&self) -> bool {
+        self.step(|state| if state == IDLE { RUNNING } else { DIRTY }) == IDLE
+    }
+
+    /// The claimed run is over. `true`: the caller still holds the claim and runs once more.
+    #[must_use]
+    pub fn finish_claim(&self) -> bool {
+        self.step(|state| if state == DIRTY { RUNNING } else { IDLE }) == DIRTY
+    }
+
+    fn step(&self, next: impl Fn(u8) -> u8) -> u8 {
+        let mut state = self.0.load(Ordering::Relaxed);
+        loop {
+            match self.0.compare_exchange(state, next(state), Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(previous) => return previous,
+                Err(actual) => state = actual,
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_while_queued_asks_for_nothing_new() {
+        let state = RunState::default();
+        assert!(state.request());
+        assert!(!state.request());
+        state.begin();
+        assert!(!state.finish());
+        assert!(state.request());
+    }
+
+    #[test]
+    fn a_request_while_running_queues_one_more_run() {
+        let state = RunState::default();
+        assert!(state.request());
+        state.begin();
+        assert!(!state.request());
+        assert!(!state.request());
+        assert!(state.finish());
+        state.begin();
+        assert!(!state.finish());
+    }
+
+    #[test]
+    fn a_refused_claim_is_made_good_by_the_holder() {
+        let state = RunState::default();
+        assert!(state.claim());
+        assert!(!state.claim());
+        assert!(state.finish_claim());
+        assert!(!state.finish_claim());
+        assert!(state.claim());
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_models {
+    use super::*;
+    use loom::sync::Arc;
+    use loom::sync::atomic::AtomicUsize;
+
+    /// Two producers publish and request; workers drain. Everything published is seen, and two runs
+    /// never overlap.
+    #[test]
+    fn loom_nothing_published_is_left_behind() {
+        loom::model(|| {
+            let state = Arc::new(RunState::default());
+            let published = Arc::new(AtomicUsize::new(0));
+            let seen = Arc::new(AtomicUsize::new(0));
+            let running = Arc::new(AtomicUsize::new(0));
+            let produce = {
+                let (state, published) = (state.clone(), published.clone());
+                let (seen, running) = (seen.clone(), running.clone());
+                move || {
+                    published.fetch_add(1, Ordering::Relaxed);
+                    let mut queued = state.request();
+                    while queued {
+                        state.begin();
+                        assert_eq!(running.fetch_add(1, Ordering::Relaxed), 0, "two runs at once");
+                        seen.store(published.load(Ordering::Relaxed), Ordering::Relaxed);
+                        running.fetch_sub(1, Ordering::Relaxed);
+                        queued = state.finish();
+                    }
+                }
+            };
+            let other = loom::thread::spawn(produce.clone());
+            produce();
+            other.join().expect("the model's thread ends");
+            assert_eq!(seen.load(Ordering::Relaxed), 2);
+        });
+    }
+
+    #[test]
+    fn loom_a_claim_covers_what_others_published() {
+        loom::model(|| {
+            let state = Arc::new(RunState::default());
+            let published = Arc::new(AtomicUsize::new(0));
+            let written = Arc::new(AtomicUsize::new(0));
+            let pump = {
+                let (state, published, written) = (state.clone(), published.clone(), written.clone());
+                move || {
+                    published.fetch_add(1, Ordering::Relaxed);
+                    if !state.claim() {
+                        return;
+                    }
+                    loop {
+                        written.store(published.load(Ordering::Relaxed), Ordering::Relaxed);
+                        if !state.finish_claim() {
+                            break;
+                        }
+                    }
+                }
+            };
+            let other = loom::thread::spawn(pump.clone());
+            pump();
+            other.join().expect("the model's thread ends");
+            assert_eq!(written.load(Ordering::Relaxed), 2);
+        });
+    }
+}

@@ -1,0 +1,7 @@
+//! The primitives under model checking: std's in the program, loom's in its models.
+
+#[cfg(not(loom))]
+pub(super) use std::sync::{Mutex, MutexGuard, atomic::AtomicU8, atomic::Ordering};
+
+#[cfg(loom)]
+pub(super) use loom::sync::{Mutex, MutexGuard, atomic::AtomicU8, atomic::Ordering};

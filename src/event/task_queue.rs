@@ -1,0 +1,227 @@
+//! The TaskQueue: tasks in FIFO order over a fixed pool of named threads.
+//!
+//! Its depth is bounded by construction: a descriptor or a lane is in it at most once.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+use std::{io, mem};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::{Histogram, Task, clock};
+
+/// A FIFO of tasks and the workers that run them.
+pub struct TaskQueue {
+    name: &'static str,
+    sender: Sender<Item>,
+    tallies: Vec<Arc<Mutex<Tally>>>,
+    panics: Arc<AtomicU64>,
+    stopped: AtomicBool,
+    workers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What a queue has done so far.
+#[derive(Debug, Clone, Default)]
+pub struct QueueStats {
+    /// From push to the start of the run.
+    pub wait: Histogram,
+    /// From the start to the end of the run.
+    pub run: Histogram,
+    /// Tasks run, by kind.
+    pub tasks: BTreeMap<&'static str, u64>,
+    /// Tasks that panicked.
+    pub panics: u64,
+}
+
+enum Item {
+    Run(Task, Instant),
+    Stop,
+}
+
+/// Each worker counts for itself, so the lock is free but for a scrape.
+#[derive(Default)]
+struct Tally {
+    wait: Histogram,
+    run: Histogram,
+    tasks: Vec<(&'static str, u64)>,
+}
+
+impl TaskQueue {
+    /// Starts `workers` threads (at least one) named after the queue.
+    pub fn start(name: &'static str, workers: usize) -> io::Result<Arc<Self>> {
+        let (sender, receiver) = unbounded();
+        let workers = workers.max(1);
+        let queue = Arc::new(Self {
+            name,
+            sender,
+            tallies: (0..workers).map(|_| Arc::default()).collect(),
+            panics: Arc::default(),
+            stopped: AtomicBool::new(false),
+            workers: Mutex::default(),
+        });
+        for (index, tally) in queue.tallies.iter().enumerate() {
+            let worker = Worker {
+                receiver: receiver.clone(),
+                tally: tally.clone(),
+                panics: queue.panics.clone(),
+                queue: name,
+            };
+            let spawned = thread::Builder::new().name(format!("{name}-{index}")).spawn(move || worker.work());
+            match spawned {
+                Ok(handle) => lock(&queue.workers).push(handle),
+                Err(error) => {
+                    queue.stop();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(queue)
+    }
+
+    /// The queue's name, as metrics and threads carry it.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Puts a task at the tail. A stopped queue drops it.
+    pub fn push(&self, task: Task) {
+        if !self.stopped.load(Relaxed) {
+            // The receiver lives as long as a worker does; after that the queue is stopped.
+            let _ = self.sender.send(Item::Run(task, clock::now()));
+        }
+    }
+
+    /// Tasks waiting now.
+    pub fn depth(&self) -> usize {
+        self.sender.len()
+    }
+
+    /// What has been done so far, over all workers.
+    pub fn stats(&self) -> QueueStats {
+        let mut stats = QueueStats { panics: self.panics.load(Relaxed), ..QueueStats::default() };
+        for tally in &self.tallies {
+            let tally = lock(tally);
+            stats.wait.merge(&tally.wait);
+            stats.run.merge(&tally.run);
+            for (kind, count) in &tally.tasks {
+                *stats.tasks.entry(kind).or_default() += count;
+            }
+        }
+        stats
+    }
+
+    /// Refuses new tasks, runs those that wait, and joins the workers. Not to be called from a worker.
+    pub fn stop(&self) {
+        self.stopped.store(true, Relaxed);
+        let workers = mem::take(&mut *lock(&self.workers));
+        for _ in &workers {
+            let _ = self.sender.send(Item::Stop);
+        }
+        for worker in workers {
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Drop for TaskQueue {
+    fn drop(&mut self) {
+        let workers = lock(&self.workers).len();
+        for _ in 0..workers {
+            let _ = self.sender.send(Item::Stop);
+        }
+    }
+}
+
+struct Worker {
+    receiver: Receiver<Item>,
+    tally: Arc<Mutex<Tally>>,
+    panics: Arc<AtomicU64>,
+    queue: &'static str,
+}
+
+impl Worker {
+    fn work(self) {
+        while let Ok(Item::Run(task, queued_at)) = self.receiver.recv() {
+            let started_at = clock::now();
+            let Task { kind, work } = task;
+            if catch_unwind(AssertUnwindSafe(|| work.clone().run())).is_err() {
+                self.panics.fetch_add(1, Relaxed);
+                tracing::error!(
+                    queue = self.queue,
+                    task = kind,
+                    "a task panicked; what it belonged to is closed"
+                );
+                let _ = catch_unwind(AssertUnwindSafe(|| work.close()));
+            }
+            self.tally(kind, queued_at, started_at);
+        }
+    }
+
+    fn tally(&self, kind: &'static str, queued_at: Instant, started_at: Instant) {
+        let ended_at = clock::now();
+        let mut tally = lock(&self.tally);
+        tally.wait.observe(started_at.saturating_duration_since(queued_at));
+        tally.run.observe(ended_at.saturating_duration_since(started_at));
+        match tally.tasks.iter_mut().find(|(name, _)| *name == kind) {
+            Some((_, count)) => *count += 1,
+            None => tally.tasks.push((kind, 1)),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    struct Say(mpsc::Sender<u32>, u32);
+
+    impl Work for Say {
+        fn run(self: Arc<Self>) {
+            assert!(self.1 != 13, "thirteen");
+            self.0.send(self.1).unwrap();
+        }
+
+        fn close(self: Arc<Self>) {
+            self.0.send(1000 + self.1).unwrap();
+        }
+    }
+
+    use crate::event::Work;
+
+    #[test]
+    fn tasks_run_in_order_and_a_panic_closes_only_its_own() {
+        let queue = TaskQueue::start("t-order", 1).unwrap();
+        let (sender, said) = mpsc::channel();
+        for number in [11, 12, 13, 14] {
+            queue.push(Task::new("say", Arc::new(Say(sender.clone(), number))));
+        }
+        queue.stop();
+        assert_eq!(said.try_iter().collect::<Vec<_>>(), [11, 12, 1013, 14]);
+        let stats = queue.stats();
+        assert_eq!((stats.panics, stats.tasks["say"], stats.run.count()), (1, 4, 4));
+    }
+
+    #[test]
+    fn stop_drains_what_waits_and_refuses_what_comes_after() {
+        let queue = TaskQueue::start("t-drain", 3).unwrap();
+        let (sender, said) = mpsc::channel();
+        for number in 100..400 {
+            queue.push(Task::new("say", Arc::new(Say(sender.clone(), number))));
+        }
+        queue.stop();
+        queue.push(Task::new("say", Arc::new(Say(sender.clone(), 1))));
+        let mut numbers = said.try_iter().collect::<Vec<_>>();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (100..400).collect::<Vec<_>>());
+        assert_eq!(queue.depth(), 0);
+    }
+}

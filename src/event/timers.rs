@@ -1,0 +1,120 @@
+//! Timers: a task put on a queue at a given time. One timerfd for all of them, no thread of its own.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+
+use super::{Class, Event, Interest, PollEventConsumer, Poller, Task, TaskQueue, clock};
+
+/// Pending timers of one class; their tasks go to that class's queue.
+pub struct Timers {
+    timer: TimerFd,
+    pending: Mutex<Pending>,
+    queue: Arc<TaskQueue>,
+}
+
+/// Names one pending timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimerId {
+    at: Instant,
+    number: u64,
+}
+
+#[derive(Default)]
+struct Pending {
+    tasks: BTreeMap<TimerId, Task>,
+    next_number: u64,
+}
+
+impl Timers {
+    /// Registers the timer descriptor with the Poller.
+    pub fn start(poller: &Poller, class: Class) -> io::Result<Arc<Self>> {
+        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+        let queue = poller.queue(class).clone();
+        let timers = Arc::new(Self { timer, pending: Mutex::default(), queue });
+        poller.register(class, timers.clone(), timers.clone())?.enable(Interest::Read);
+        Ok(timers)
+    }
+
+    /// Puts `task` on the queue at `at`, or as soon as possible when that has passed.
+    pub fn at(&self, at: Instant, task: Task) -> TimerId {
+        let mut pending = self.pending();
+        let id = TimerId { at, number: pending.next_number };
+        pending.next_number += 1;
+        pending.tasks.insert(id, task);
+        if pending.tasks.first_key_value().map(|(first, _)| *first) == Some(id) {
+            self.set(at);
+        }
+        id
+    }
+
+    /// Drops a timer; one that has already fired is left alone.
+    pub fn cancel(&self, id: TimerId) {
+        let task = self.pending().tasks.remove(&id);
+        drop(task); // outside the lock: it may hold the last reference to something with a Drop of its own
+    }
+
+    /// Timers that wait.
+    pub fn len(&self) -> usize {
+        self.pending().tasks.len()
+    }
+
+    /// Whether no timer waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn set(&self, at: Instant) {
+        // Zero would disarm the timer.
+        let delay = at.saturating_duration_since(clock::now()).max(Duration::from_nanos(1));
+        if let Err(error) =
+            self.timer.set(Expiration::OneShot(TimeSpec::from(delay)), TimerSetTimeFlags::empty())
+        {
+            tracing::error!(%error, "the timer can not be set");
+        }
+    }
+
+    fn take_due(&self) -> Vec<Task> {
+        let now = clock::now();
+        let mut pending = self.pending();
+        let mut due = Vec::new();
+        while let Some(entry) = pending.tasks.first_entry().filter(|entry| entry.key().at <= now) {
+            due.push(entry.remove());
+        }
+        if let Some((next, _)) = pending.tasks.first_key_value() {
+            self.set(next.at);
+        }
+        due
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl PollEventConsumer for Timers {
+    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+        // Non-blocking: a timer that was set anew meanwhile just has not expired yet.
+        let _ = self.timer.wait();
+        for task in self.take_due() {
+            self.queue.push(task);
+        }
+        None
+    }
+
+    fn close(self: Arc<Self>) {
+        tracing::error!("the timers are closed: nothing times out any more");
+    }
+}
+
+impl AsFd for Timers {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.timer.as_fd()
+    }
+}
