@@ -100,7 +100,7 @@ impl EntryState {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(model)))]
 mod tests {
     use super::*;
     use std::convert::Infallible;
@@ -142,7 +142,7 @@ mod tests {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, model))]
 mod loom_models {
     use super::*;
     use loom::sync::Arc;
@@ -157,7 +157,7 @@ mod loom_models {
 
     impl Kernel {
         fn tell(&self) -> Result<(), std::convert::Infallible> {
-            self.armed.store(true, Ordering::SeqCst);
+            self.armed.swap(true, Ordering::SeqCst);
             Ok(())
         }
 

@@ -75,7 +75,7 @@ impl RunState {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(model)))]
 mod tests {
     use super::*;
 
@@ -112,7 +112,7 @@ mod tests {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, model))]
 mod loom_models {
     use super::*;
     use loom::sync::Arc;

@@ -1,7 +1,7 @@
 //! The primitives under model checking: std's in the program, loom's in its models.
 
-#[cfg(not(loom))]
+#[cfg(not(model))]
 pub(super) use std::sync::{Mutex, MutexGuard, atomic::AtomicU8, atomic::Ordering};
 
-#[cfg(loom)]
+#[cfg(model)]
 pub(super) use loom::sync::{Mutex, MutexGuard, atomic::AtomicU8, atomic::Ordering};
