@@ -1,1 +1,17 @@
 //! Sockets and system calls, and the only `unsafe` of the program. Knows no protocol above UDP and TCP.
+//!
+//! `nix` and `socket2` do what they can. The two calls of the data path, `recvmmsg` and `sendmmsg`, are
+//! made here by hand: theirs allocate per call, and take one set of control messages for a whole batch.
+
+mod address;
+mod interface;
+mod membership;
+mod receive;
+mod send;
+mod server;
+
+pub use interface::{InterfaceError, interface_index};
+pub use membership::{Group, MembershipError, ReceiveSocket};
+pub use receive::{Datagram, ReceiveBatch};
+pub use send::{Destination, Position, SendReport, Sender, split_run};
+pub use server::{ServerPair, bind_pair, listen};

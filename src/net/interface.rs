@@ -1,0 +1,61 @@
+//! Network interfaces by the names and addresses that operators write.
+
+use std::net::IpAddr;
+
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::if_nametoindex;
+
+/// No such interface on this machine, or not now.
+#[derive(Debug, thiserror::Error)]
+#[error("no interface is named or addressed \"{wanted}\"; this machine has: {present}")]
+pub struct InterfaceError {
+    wanted: String,
+    present: String,
+}
+
+/// The kernel's index of an interface given by name (`eth0`) or by one of its addresses.
+pub fn interface_index(wanted: &str) -> Result<u32, InterfaceError> {
+    let by_address = || wanted.parse().ok().and_then(name_of_address);
+    if let Ok(index) = if_nametoindex(wanted) {
+        return Ok(index);
+    }
+    by_address()
+        .and_then(|name| if_nametoindex(name.as_str()).ok())
+        .ok_or_else(|| InterfaceError { wanted: wanted.to_owned(), present: present() })
+}
+
+fn name_of_address(wanted: IpAddr) -> Option<String> {
+    let addresses = getifaddrs().ok()?;
+    let mut addresses = addresses.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+        let ip = v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))?;
+        Some((interface.interface_name, ip))
+    });
+    addresses.find(|(_, ip)| *ip == wanted).map(|(name, _)| name)
+}
+
+fn present() -> String {
+    let mut names: Vec<_> =
+        getifaddrs().map(|all| all.map(|each| each.interface_name).collect()).unwrap_or_default();
+    names.sort();
+    names.dedup();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_found_by_name_and_by_address() {
+        let by_name = interface_index("lo").unwrap();
+        assert_eq!(interface_index("127.0.0.1").unwrap(), by_name);
+    }
+
+    #[test]
+    fn an_unknown_interface_is_answered_with_the_known_ones() {
+        let error = interface_index("nowhere7").unwrap_err().to_string();
+        assert!(error.contains("nowhere7") && error.contains("lo"), "{error}");
+    }
+}

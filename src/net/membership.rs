@@ -1,0 +1,142 @@
+//! Receive sockets: one port, many multicast groups, and nothing that was not asked for.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use nix::libc;
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::address::RawAddress;
+
+/// A multicast group as it is joined: where, and from whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Group {
+    /// The multicast address.
+    pub address: IpAddr,
+    /// The one sender to receive from (SSM, RFC 4607); any sender when absent.
+    pub source: Option<IpAddr>,
+    /// The interface's index; 0 lets the kernel's route decide.
+    pub interface: u32,
+}
+
+/// Why a group was not joined.
+#[derive(Debug, thiserror::Error)]
+pub enum MembershipError {
+    /// This socket takes no more groups, or not this one beside those it has; another socket will.
+    #[error("the socket takes no further group")]
+    SocketFull,
+    /// The interface or route is not there (yet).
+    #[error("joining {group} failed: {error} (is the interface up, and is there a route for multicast?)")]
+    Join {
+        /// The group.
+        group: IpAddr,
+        /// The kernel's answer.
+        error: io::Error,
+    },
+}
+
+/// A UDP socket bound to a port of all addresses, to be joined to groups.
+#[derive(Debug)]
+pub struct ReceiveSocket {
+    socket: Socket,
+}
+
+impl ReceiveSocket {
+    /// Binds `port` for the family. Only packets of joined groups (and stray unicast) arrive:
+    /// IP_MULTICAST_ALL is off. Each datagram tells its destination, and drops in the kernel are counted.
+    pub fn bind(port: u16, ipv6: bool) -> io::Result<Self> {
+        let domain = if ipv6 { Domain::IPV6 } else { Domain::IPV4 };
+        let socket = Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+        socket.set_reuse_address(true)?;
+        if ipv6 {
+            socket.set_only_v6(true)?;
+            socket.set_multicast_all_v6(false)?;
+            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+        } else {
+            socket.set_multicast_all_v4(false)?;
+            setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+        }
+        setsockopt(&socket, sockopt::RxqOvfl, &1)?;
+        let any = if ipv6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+        socket.bind(&SocketAddr::new(any, port).into())?;
+        Ok(Self { socket })
+    }
+
+    /// Asks for a receive buffer of `bytes` and returns what the kernel granted, in the same measure.
+    pub fn set_receive_buffer(&self, bytes: usize) -> io::Result<usize> {
+        if setsockopt(&self.socket, sockopt::RcvBufForce, &bytes).is_err() {
+            self.socket.set_recv_buffer_size(bytes)?;
+        }
+        // The kernel doubles the figure for its own bookkeeping (socket(7)).
+        Ok(self.socket.recv_buffer_size()? / 2)
+    }
+
+    /// Joins a group (RFC 3678 section 5, the protocol-independent calls).
+    pub fn join(&self, group: &Group) -> Result<(), MembershipError> {
+        let option = match group.source {
+            Some(_) => libc::MCAST_JOIN_SOURCE_GROUP,
+            None => libc::MCAST_JOIN_GROUP,
+        };
+        self.membership(group, option).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOBUFS | libc::ENOMEM | libc::EADDRINUSE) => MembershipError::SocketFull,
+            Some(libc::EINVAL) => MembershipError::SocketFull,
+            _ => MembershipError::Join { group: group.address, error },
+        })
+    }
+
+    /// Leaves a group.
+    pub fn leave(&self, group: &Group) -> io::Result<()> {
+        let option = match group.source {
+            Some(_) => libc::MCAST_LEAVE_SOURCE_GROUP,
+            None => libc::MCAST_LEAVE_GROUP,
+        };
+        self.membership(group, option)
+    }
+
+    fn membership(&self, group: &Group, option: libc::c_int) -> io::Result<()> {
+        let level = if group.address.is_ipv6() { libc::IPPROTO_IPV6 } else { libc::IPPROTO_IP };
+        let gr_group = storage(group.address);
+        match group.source {
+            Some(source) => {
+                let gsr_source = storage(source);
+                let request = libc::group_source_req {
+                    gsr_interface: group.interface,
+                    gsr_group: gr_group,
+                    gsr_source,
+                };
+                self.set(level, option, &request)
+            }
+            None => self.set(level, option, &libc::group_req { gr_interface: group.interface, gr_group }),
+        }
+    }
+
+    fn set<T>(&self, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
+        let size = mem::size_of::<T>() as libc::socklen_t;
+        // SAFETY: `value` is a live, fully written plain C struct of `size` bytes, only read by the call.
+        let result = unsafe {
+            libc::setsockopt(self.socket.as_raw_fd(), level, option, (&raw const *value).cast(), size)
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+impl AsFd for ReceiveSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn storage(ip: IpAddr) -> libc::sockaddr_storage {
+    let raw = RawAddress::new(SocketAddr::new(ip, 0));
+    // SAFETY: sockaddr_storage is plain bytes, for which zeros are valid; it is larger than either
+    // member of RawAddress and aligned for both, so the copy of `raw` stays within it.
+    unsafe {
+        let mut storage: libc::sockaddr_storage = mem::zeroed();
+        (&raw mut storage).cast::<RawAddress>().write(raw);
+        storage
+    }
+}

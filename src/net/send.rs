@@ -1,0 +1,258 @@
+//! One run of packets to many destinations: `sendmmsg`, and UDP_SEGMENT where the route takes it.
+//!
+//! A run is packets of one size, the last possibly smaller. To a destination whose route segments, it is
+//! one message; to any other it is a message a packet. A destination that fails costs only itself.
+#![allow(unsafe_code)]
+
+use std::mem;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use bytes::Bytes;
+use nix::errno::Errno;
+use nix::libc;
+
+use super::address::RawAddress;
+
+/// The kernel's limit of segments in a message (UDP_MAX_SEGMENTS of Linux 4.18 to 6.8).
+const SEGMENTS_PER_RUN: usize = 64;
+/// Bytes of a message: the largest UDP payload over IPv4, which is the smaller of the two families.
+const BYTES_PER_RUN: usize = 65_507;
+/// Messages per system call: their headers stay in the first-level cache.
+const MESSAGES_PER_CALL: usize = 256;
+
+/// Where packets go.
+#[derive(Clone, Copy)]
+pub struct Destination {
+    address: RawAddress,
+    /// The route refused segmentation once; packets go one by one.
+    plain: bool,
+}
+
+impl Destination {
+    /// A destination whose route is assumed to segment until it refuses.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address: RawAddress::new(address), plain: false }
+    }
+}
+
+/// Splits the longest run off the head of `packets`; it is empty only if `packets` is.
+pub fn split_run(packets: &[Bytes]) -> (&[Bytes], &[Bytes]) {
+    let segment = packets.first().map_or(0, Bytes::len);
+    let (mut count, mut bytes) = (packets.len().min(1), segment);
+    for packet in packets.iter().skip(1) {
+        let fits = count < SEGMENTS_PER_RUN && bytes + packet.len() <= BYTES_PER_RUN;
+        if !fits || packet.len() > segment || packet.is_empty() {
+            break;
+        }
+        count += 1;
+        bytes += packet.len();
+        if packet.len() < segment {
+            break;
+        }
+    }
+    packets.split_at(count)
+}
+
+/// Where a blocked run goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Index of the destination.
+    pub destination: usize,
+    /// Index of the packet within the run, for this destination.
+    pub packet: usize,
+}
+
+/// What one call to [`Sender::send`] achieved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SendReport {
+    /// Packets handed to the kernel, over all destinations.
+    pub packets: u64,
+    /// Their payload bytes.
+    pub bytes: u64,
+    /// Packets that some destination did not get because the kernel refused it.
+    pub refused: u64,
+    /// The socket's buffer is full: go on from here when it is writable.
+    pub blocked: Option<Position>,
+}
+
+/// Scratch space for sending, used again and again.
+pub struct Sender {
+    messages: Vec<libc::mmsghdr>,
+    parts: Vec<Part>,
+    /// One slice a packet.
+    packets: Vec<libc::iovec>,
+    /// The same bytes with neighbours in memory merged.
+    merged: Vec<libc::iovec>,
+    segment_control: SegmentControl,
+}
+
+// SAFETY: the raw pointers kept in the vectors are only read during `send`, which sets them anew from
+// live borrows each time.
+unsafe impl Send for Sender {}
+
+/// What a message is made of: packets `packet..packet + count` of the run, for one destination.
+#[derive(Clone, Copy)]
+struct Part {
+    at: Position,
+    count: usize,
+}
+
+/// A control message that holds the segment size. `repr(C)` of a cmsghdr and its u16, padded.
+#[repr(C)]
+struct SegmentControl {
+    head: libc::cmsghdr,
+    segment: u16,
+    _padding: [u8; 6],
+}
+
+impl Default for Sender {
+    fn default() -> Self {
+        // SAFETY: cmsghdr is plain integers, for which zeros are valid.
+        let mut head: libc::cmsghdr = unsafe { mem::zeroed() };
+        // SAFETY: CMSG_LEN only computes.
+        head.cmsg_len = unsafe { libc::CMSG_LEN(mem::size_of::<u16>() as libc::c_uint) } as _;
+        head.cmsg_level = libc::SOL_UDP;
+        head.cmsg_type = libc::UDP_SEGMENT;
+        let segment_control = SegmentControl { head, segment: 0, _padding: [0; 6] };
+        let (messages, parts) = (Vec::new(), Vec::new());
+        Self { messages, parts, packets: Vec::new(), merged: Vec::new(), segment_control }
+    }
+}
+
+impl Sender {
+    /// Sends a run (see [`split_run`]) to all `destinations` from position `from` on, in order.
+    ///
+    /// A route that refuses segmentation is remembered in its destination and served packet by packet.
+    pub fn send(
+        &mut self,
+        socket: impl AsFd,
+        destinations: &mut [Destination],
+        run: &[Bytes],
+        from: Position,
+    ) -> SendReport {
+        let socket = socket.as_fd().as_raw_fd();
+        let mut report = SendReport::default();
+        let mut at = from;
+        self.load(run);
+        while at.destination < destinations.len() {
+            self.compose(destinations, at, run.len());
+            match self.flush(socket, run, &mut report) {
+                Flushed::All(next) => at = next,
+                Flushed::Blocked(position) => {
+                    report.blocked = Some(position);
+                    break;
+                }
+                Flushed::Unsegmentable(position) => {
+                    destinations[position.destination].plain = true;
+                    at = position;
+                }
+            }
+        }
+        report
+    }
+
+    fn load(&mut self, run: &[Bytes]) {
+        self.packets.clear();
+        self.merged.clear();
+        for packet in run {
+            let slice = libc::iovec { iov_base: packet.as_ptr().cast_mut().cast(), iov_len: packet.len() };
+            self.packets.push(slice);
+            match self.merged.last_mut() {
+                Some(last) if last.iov_base.wrapping_byte_add(last.iov_len) == slice.iov_base => {
+                    last.iov_len += slice.iov_len;
+                }
+                _ => self.merged.push(slice),
+            }
+        }
+        // A run's bytes fit in 16 bits, so its first packet's do.
+        self.segment_control.segment = run.first().map_or(0, Bytes::len) as u16;
+    }
+
+    /// Composes the messages of the next call, from `at` on.
+    fn compose(&mut self, destinations: &mut [Destination], at: Position, packets: usize) {
+        self.messages.clear();
+        self.parts.clear();
+        let mut skip = at.packet;
+        for (index, destination) in destinations.iter_mut().enumerate().skip(at.destination) {
+            if self.messages.len() >= MESSAGES_PER_CALL {
+                break;
+            }
+            if destination.plain || packets == 1 {
+                for packet in skip..packets {
+                    let part = Part { at: Position { destination: index, packet }, count: 1 };
+                    self.push(destination, part, packets);
+                }
+            } else {
+                let part = Part { at: Position { destination: index, packet: 0 }, count: packets };
+                self.push(destination, part, packets);
+            }
+            skip = 0;
+        }
+    }
+
+    fn push(&mut self, destination: &mut Destination, part: Part, packets: usize) {
+        // SAFETY: mmsghdr is plain integers and pointers, for which zeros are valid.
+        let mut message: libc::mmsghdr = unsafe { mem::zeroed() };
+        let header = &mut message.msg_hdr;
+        header.msg_name = (&raw mut destination.address).cast();
+        header.msg_namelen = destination.address.len();
+        if part.count == packets && packets > 1 {
+            header.msg_iov = self.merged.as_mut_ptr();
+            header.msg_iovlen = self.merged.len();
+            header.msg_control = (&raw mut self.segment_control).cast();
+            header.msg_controllen = mem::size_of::<SegmentControl>();
+        } else {
+            header.msg_iov = &raw mut self.packets[part.at.packet];
+            header.msg_iovlen = 1;
+        }
+        self.messages.push(message);
+        self.parts.push(part);
+    }
+
+    fn flush(&mut self, socket: RawFd, run: &[Bytes], report: &mut SendReport) -> Flushed {
+        let mut done = 0;
+        while done < self.messages.len() {
+            let rest = &mut self.messages[done..];
+            // SAFETY: each header names a live destination, live slices and control data: they were set
+            // from borrows that last for all of `send`, and none of the vectors has changed since.
+            let sent = unsafe {
+                libc::sendmmsg(socket, rest.as_mut_ptr(), rest.len() as libc::c_uint, libc::MSG_DONTWAIT)
+            };
+            if let Ok(sent) = usize::try_from(sent) {
+                for part in &self.parts[done..done + sent] {
+                    report.packets += part.count as u64;
+                    report.bytes += bytes_of(run, part);
+                }
+                done += sent;
+                continue;
+            }
+            let part = self.parts[done];
+            match Errno::last() {
+                Errno::EINTR => {}
+                Errno::EAGAIN => return Flushed::Blocked(part.at),
+                Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE | Errno::EOPNOTSUPP if part.count > 1 => {
+                    return Flushed::Unsegmentable(part.at);
+                }
+                _ => {
+                    report.refused += part.count as u64;
+                    done += 1;
+                }
+            }
+        }
+        Flushed::All(Position {
+            destination: self.parts.last().map_or(usize::MAX, |last| last.at.destination + 1),
+            packet: 0,
+        })
+    }
+}
+
+enum Flushed {
+    All(Position),
+    Blocked(Position),
+    Unsegmentable(Position),
+}
+
+fn bytes_of(run: &[Bytes], part: &Part) -> u64 {
+    run[part.at.packet..][..part.count].iter().map(|packet| packet.len() as u64).sum()
+}

@@ -1,0 +1,76 @@
+//! The sockets that serve: TCP listeners, and the UDP port pairs that all subscribers share.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::ops::RangeInclusive;
+
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Asked for on the sockets that send, so that a burst to thousands of subscribers fits.
+const SEND_BUFFER_BYTES: usize = 8 << 20;
+/// Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+/// How often a pair of free ports is looked for where any will do.
+const ATTEMPTS: usize = 64;
+
+/// Two UDP sockets on neighbouring ports: RTP on the even one, RTCP on the next (RFC 3550 section 11).
+#[derive(Debug)]
+pub struct ServerPair {
+    /// The RTP socket.
+    pub rtp: UdpSocket,
+    /// The RTCP socket.
+    pub rtcp: UdpSocket,
+    /// The RTP port; RTCP's is one more.
+    pub port: u16,
+}
+
+/// Opens a TCP listener. An IPv6 listener takes IPv6 only, so both families can listen on one port.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Binds the first free pair of `ports` (even port for RTP), or any free pair when there is no range.
+/// `skip` names RTP ports that need not be tried.
+pub fn bind_pair(ipv6: bool, ports: Option<RangeInclusive<u16>>, skip: &[u16]) -> io::Result<ServerPair> {
+    let none_free =
+        || io::Error::new(io::ErrorKind::AddrInUse, "no free pair of an even and the next UDP port");
+    match ports {
+        Some(ports) => {
+            let candidates = ports.filter(|port| port % 2 == 0 && *port != 0 && !skip.contains(port));
+            candidates.filter_map(|port| bind_both(ipv6, port).ok()).next().ok_or_else(none_free)
+        }
+        None => {
+            let ephemeral = || bind(ipv6, 0).and_then(|probe| Ok(probe.local_addr()?.port() & !1));
+            let mut candidates = (0..ATTEMPTS).filter_map(|_| ephemeral().ok());
+            candidates.find_map(|port| bind_both(ipv6, port).ok()).ok_or_else(none_free)
+        }
+    }
+}
+
+fn bind_both(ipv6: bool, port: u16) -> io::Result<ServerPair> {
+    let rtcp_port = port.checked_add(1).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(ServerPair { rtp: bind(ipv6, port)?, rtcp: bind(ipv6, rtcp_port)?, port })
+}
+
+fn bind(ipv6: bool, port: u16) -> io::Result<UdpSocket> {
+    let domain = if ipv6 { Domain::IPV6 } else { Domain::IPV4 };
+    let socket = Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+    if ipv6 {
+        socket.set_only_v6(true)?;
+    }
+    if setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER_BYTES).is_err() {
+        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    }
+    let any = if ipv6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+    socket.bind(&SocketAddr::new(any, port).into())?;
+    Ok(socket.into())
+}
