@@ -3,6 +3,8 @@
 
 use crate::wire; // what the exercises know the wire floor as
 
+#[path = "../../fuzz/exercise/rtcp.rs"]
+pub mod rtcp;
 #[path = "../../fuzz/exercise/rtp.rs"]
 pub mod rtp;
 
@@ -21,4 +23,9 @@ fn replay(target: &str, exercise: impl Fn(&[u8])) {
 #[test]
 fn rtp_seeds_replay() {
     replay("rtp", rtp::exercise);
+}
+
+#[test]
+fn rtcp_seeds_replay() {
+    replay("rtcp", rtcp::exercise);
 }

@@ -11,5 +11,6 @@
 #[cfg(test)]
 mod fuzz;
 pub mod reception;
+pub mod rtcp;
 pub mod rtp;
 pub mod seq;
