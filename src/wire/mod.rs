@@ -14,3 +14,4 @@ pub mod reception;
 pub mod rtcp;
 pub mod rtp;
 pub mod seq;
+pub mod source_url;
