@@ -7,6 +7,8 @@ use crate::wire; // what the exercises know the wire floor as
 pub mod rtcp;
 #[path = "../../fuzz/exercise/rtp.rs"]
 pub mod rtp;
+#[path = "../../fuzz/exercise/sdp.rs"]
+pub mod sdp;
 
 /// Runs `exercise` over every file of `fuzz/seeds/<target>/`.
 fn replay(target: &str, exercise: impl Fn(&[u8])) {
@@ -28,4 +30,9 @@ fn rtp_seeds_replay() {
 #[test]
 fn rtcp_seeds_replay() {
     replay("rtcp", rtcp::exercise);
+}
+
+#[test]
+fn sdp_seeds_replay() {
+    replay("sdp", sdp::exercise);
 }

@@ -13,5 +13,6 @@ mod fuzz;
 pub mod reception;
 pub mod rtcp;
 pub mod rtp;
+pub mod sdp;
 pub mod seq;
 pub mod source_url;
