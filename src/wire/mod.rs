@@ -1,1 +1,18 @@
 //! Bytes to values and back, sans-IO: no descriptor, clock, thread or lock in here.
+//!
+//! ```text
+//!  upstream                                          viewers
+//!  datagram ─▶ rtp::check ─▶ reception               bytes ─▶ rtsp::framing ─▶ Request ─▶ transport, range
+//!  datagram ─▶ rtcp::reflectable                     bytes ◀─ rtsp::reply
+//!  SDP file ─▶ sdp::parse ─▶ Presentation ─▶ sdp::unicast (what DESCRIBE returns)
+//!  config   ─▶ source_url ─▶ sdp::mpegts             datagram ─▶ rtcp::feedback
+//! ```
+
+#[cfg(test)]
+mod fuzz;
+pub mod reception;
+pub mod rtcp;
+pub mod rtp;
+pub mod sdp;
+pub mod seq;
+pub mod source_url;

@@ -1,0 +1,38 @@
+//! The fuzz targets as tests: what they exercise is compiled and their seeds are replayed by `cargo test`, so
+//! that fuzz code never rots and its findings stay fixed.
+
+use crate::wire; // what the exercises know the wire floor as
+
+#[path = "../../fuzz/exercise/rtcp.rs"]
+pub mod rtcp;
+#[path = "../../fuzz/exercise/rtp.rs"]
+pub mod rtp;
+#[path = "../../fuzz/exercise/sdp.rs"]
+pub mod sdp;
+
+/// Runs `exercise` over every file of `fuzz/seeds/<target>/`.
+fn replay(target: &str, exercise: impl Fn(&[u8])) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let mut replayed = 0;
+    for entry in std::fs::read_dir(&folder).expect("a folder of seeds") {
+        let path = entry.expect("a readable folder").path();
+        exercise(&std::fs::read(&path).expect("a readable seed"));
+        replayed += 1;
+    }
+    assert!(replayed > 0, "no seeds in {}", folder.display());
+}
+
+#[test]
+fn rtp_seeds_replay() {
+    replay("rtp", rtp::exercise);
+}
+
+#[test]
+fn rtcp_seeds_replay() {
+    replay("rtcp", rtcp::exercise);
+}
+
+#[test]
+fn sdp_seeds_replay() {
+    replay("sdp", sdp::exercise);
+}

@@ -1,0 +1,175 @@
+//! Stories of sources that lose, repeat, overtake and start over.
+
+use super::*;
+use proptest::prelude::*;
+
+fn header(sequence: u16) -> RtpHeader {
+    RtpHeader { sequence, timestamp: 0, ssrc: 1, payload_type: 33, marker: false, header_len: 12 }
+}
+
+/// Feeds the sequence numbers of one source and tells what each was.
+fn feed(reception: &mut Reception, sequences: impl IntoIterator<Item = u16>) -> Vec<Arrival> {
+    sequences.into_iter().map(|sequence| reception.receive(&header(sequence), Duration::ZERO)).collect()
+}
+
+fn counts(reception: &Reception) -> [u64; 4] {
+    [reception.packets(), reception.lost(), reception.reordered(), reception.duplicates()]
+}
+
+#[test]
+fn a_clean_stream_counts_packets_alone() {
+    let mut reception = Reception::new(None);
+    let whats = feed(&mut reception, 0..1000);
+    assert_eq!(whats[0], Arrival::First);
+    assert!(whats[1..].iter().all(|what| *what == Arrival::InOrder));
+    assert_eq!(counts(&reception), [1000, 0, 0, 0]);
+}
+
+#[test]
+fn the_wrap_is_in_order_and_counted_as_a_cycle() {
+    let mut reception = Reception::new(None);
+    let whats = feed(&mut reception, [65534, 65535, 0, 1]);
+    assert_eq!(whats[1..], [Arrival::InOrder; 3]);
+    assert_eq!(reception.extended_highest_sequence(), Some(0x1_0001));
+    assert_eq!(counts(&reception), [4, 0, 0, 0]);
+}
+
+#[test]
+fn a_late_packet_takes_its_loss_back_even_across_the_wrap() {
+    let mut reception = Reception::new(None);
+    let whats = feed(&mut reception, [65533, 1, 65535, 65534]);
+    assert_eq!(whats, [Arrival::First, Arrival::Gap { missing: 3 }, Arrival::Reordered, Arrival::Reordered]);
+    assert_eq!(counts(&reception), [4, 1, 2, 0]);
+}
+
+#[test]
+fn a_late_packet_that_comes_twice_takes_one_loss_back() {
+    let mut reception = Reception::new(None);
+    let whats = feed(&mut reception, [10, 13, 11, 11, 13]);
+    assert_eq!(whats[2..], [Arrival::Reordered, Arrival::Duplicate, Arrival::Duplicate]);
+    assert_eq!(counts(&reception), [5, 1, 1, 2]);
+}
+
+#[test]
+fn packets_from_before_the_first_were_never_lost() {
+    let mut reception = Reception::new(None);
+    feed(&mut reception, [100, 99, 103, 98]);
+    assert_eq!(counts(&reception), [4, 2, 2, 0]);
+}
+
+#[test]
+fn a_number_comes_round_again_without_being_a_duplicate() {
+    let mut reception = Reception::new(None);
+    let whats = feed(&mut reception, (0..200_000u32).map(|n| n as u16));
+    assert!(whats[1..].iter().all(|what| *what == Arrival::InOrder));
+    assert_eq!(counts(&reception), [200_000, 0, 0, 0]);
+}
+
+#[test]
+fn a_long_gap_clears_the_memory_of_what_was_seen() {
+    let mut reception = Reception::new(None);
+    feed(&mut reception, 0..600);
+    assert_eq!(feed(&mut reception, [1999])[0], Arrival::Gap { missing: 1399 });
+    assert_eq!(feed(&mut reception, [1998, 1997])[..], [Arrival::Reordered; 2]);
+    assert_eq!(counts(&reception), [603, 1397, 2, 0]);
+}
+
+#[test]
+fn a_jump_of_the_same_source_is_a_restart_and_no_loss() {
+    let mut reception = Reception::new(None);
+    let whats = feed(&mut reception, [1, 2, 3, 40_000, 40_001, 40_002, 39_999]);
+    assert_eq!(whats[3..], [Arrival::Stray, Arrival::Restart, Arrival::InOrder, Arrival::Reordered]);
+    assert_eq!(counts(&reception), [7, 0, 1, 0]);
+}
+
+#[test]
+fn a_lone_stray_changes_nothing() {
+    let mut reception = Reception::new(None);
+    let whats = feed(&mut reception, [1, 2, 40_000, 3, 40_001, 4]);
+    assert_eq!(whats[2], Arrival::Stray);
+    assert_eq!(whats[4], Arrival::Stray, "not next to the other stray, so it confirms nothing");
+    assert_eq!(whats[5], Arrival::InOrder);
+    assert_eq!(reception.lost(), 0);
+}
+
+#[test]
+fn a_new_ssrc_is_a_new_source_and_no_loss() {
+    let mut reception = Reception::new(None);
+    feed(&mut reception, [5, 6]);
+    let what = reception.receive(&RtpHeader { ssrc: 2, ..header(30_000) }, Duration::ZERO);
+    assert_eq!(what, Arrival::NewSource { previous_ssrc: 1 });
+    assert_eq!(reception.receive(&RtpHeader { ssrc: 2, ..header(30_001) }, Duration::ZERO), Arrival::InOrder);
+    assert_eq!((reception.ssrc(), reception.ssrc_changes(), reception.lost()), (Some(2), 1, 0));
+}
+
+#[test]
+fn jitter_is_zero_for_a_metronome_and_follows_a_wobble() {
+    let at = |n: u32, wobble_us: u64| Duration::from_micros(u64::from(n) * 10_000 + wobble_us);
+    // The timestamps wrap on the way.
+    let packet = |n: u32| {
+        let timestamp = (u32::MAX - 4000).wrapping_add(n * 900);
+        RtpHeader { timestamp, ..header(n as u16) }
+    };
+
+    let mut steady = Reception::new(Some(90_000));
+    steady.receive(&packet(0), at(0, 0));
+    assert_eq!(steady.jitter_seconds(), None, "one packet has no neighbour");
+    for n in 1..400 {
+        steady.receive(&packet(n), at(n, 0));
+    }
+    assert!(steady.jitter_seconds().expect("many packets") < 1e-9);
+
+    let mut wobbling = Reception::new(Some(90_000));
+    for n in 0..400 {
+        wobbling.receive(&packet(n), at(n, u64::from(n % 2) * 1000));
+    }
+    let jitter = wobbling.jitter_seconds().expect("many packets");
+    assert!((jitter - 0.001).abs() < 0.0001, "a wobble of 1 ms gives {jitter} s");
+}
+
+#[test]
+fn a_restart_of_the_timestamps_is_no_jitter() {
+    let mut reception = Reception::new(Some(90_000));
+    for n in 0..10u16 {
+        let header = RtpHeader { timestamp: u32::from(n) * 900, ..header(n) };
+        reception.receive(&header, Duration::from_millis(u64::from(n) * 10));
+    }
+    for n in 10..20u16 {
+        let header = RtpHeader { ssrc: 9, timestamp: 0x8000_0000 + u32::from(n) * 900, ..header(n) };
+        reception.receive(&header, Duration::from_millis(20_000 + u64::from(n) * 10));
+    }
+    assert!(reception.jitter_seconds().expect("many packets") < 1e-9);
+}
+
+#[test]
+fn without_a_clock_rate_there_is_no_jitter() {
+    for rate in [None, Some(0)] {
+        let mut reception = Reception::new(rate);
+        feed(&mut reception, 0..10);
+        assert_eq!(reception.jitter_seconds(), None);
+    }
+}
+
+proptest! {
+    /// Any order of distinct numbers within the window, after a first one, ends with nothing lost.
+    #[test]
+    fn shuffling_loses_nothing(start: u16, order in Just((1..200u16).collect::<Vec<_>>()).prop_shuffle()) {
+        let mut reception = Reception::new(None);
+        feed(&mut reception, [start]);
+        feed(&mut reception, order.iter().map(|n| start.wrapping_add(*n)));
+        prop_assert_eq!(reception.lost(), 0);
+        prop_assert_eq!(reception.duplicates(), 0);
+    }
+
+    #[test]
+    fn hostile_sequences_never_panic(
+        packets in prop::collection::vec((any::<u16>(), any::<u32>(), 0..3u32, any::<u64>()), 0..300),
+    ) {
+        let mut reception = Reception::new(Some(u32::MAX));
+        for (sequence, timestamp, ssrc, secs) in packets {
+            let header = RtpHeader { timestamp, ssrc, ..header(sequence) };
+            reception.receive(&header, Duration::new(secs, 999_999_999));
+        }
+        prop_assert!(reception.jitter_seconds().is_none_or(f64::is_finite));
+    }
+}

@@ -1,0 +1,19 @@
+//! Session descriptions (RFC 8866): a source's is read to learn which groups to join, and rewritten so that an
+//! RTSP client plays from us instead.
+//!
+//! ```text
+//!  file ─▶ parse ─┐
+//!                 ├─▶ Presentation ─▶ tracks: groups, ports, clock rates (for ingest)
+//!  mpegts ────────┘        └────────▶ unicast: text for DESCRIBE
+//! ```
+
+mod parse;
+mod presentation;
+mod unicast;
+
+pub use parse::{InvalidSdp, MAX_SDP_LEN, MAX_TRACKS, parse};
+pub use presentation::{Presentation, TrackDescription, mpegts};
+pub use unicast::unicast;
+
+#[cfg(test)]
+mod samples;

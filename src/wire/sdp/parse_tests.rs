@@ -1,0 +1,218 @@
+//! Descriptions of real senders' habits, what is refused in them, and what viewers see of them.
+
+use super::super::samples::{AES67, ALL, CAMERA, FFMPEG, GSTREAMER, IPV6};
+use super::super::{mpegts, unicast};
+use super::*;
+use crate::wire::fuzz;
+use proptest::prelude::*;
+
+const SERVER: &str = "192.0.2.1";
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+fn read(text: &str) -> Presentation {
+    parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn describe(text: &str) -> String {
+    unicast(&read(text), ip(SERVER))
+}
+
+#[test]
+fn ffmpeg_gives_two_tracks() {
+    let program = read(FFMPEG);
+    assert_eq!(program.name, "Evening News");
+    let video = TrackDescription {
+        group: ip("239.9.9.1"),
+        port: 5004,
+        rtcp_port: 5005,
+        source: None,
+        payload_types: vec![96],
+        clock_rate: Some(90_000),
+        media: "video".into(),
+    };
+    assert_eq!(program.tracks[0], video);
+    assert_eq!((program.tracks[1].group, program.tracks[1].clock_rate), (ip("239.9.9.2"), Some(48_000)));
+}
+
+#[test]
+fn gstreamer_names_its_rtcp_port_and_shares_the_sessions_group() {
+    let track = &read(GSTREAMER).tracks[0];
+    assert_eq!((track.group, track.port, track.rtcp_port), (ip("239.1.2.3"), 5000, 5010));
+    assert_eq!(track.payload_types, [96, 97]);
+}
+
+#[test]
+fn aes67_is_source_specific() {
+    assert_eq!(read(AES67).tracks[0].source, Some(ip("192.168.1.21")));
+    let filter_with_ttl = AES67.replace("incl IN IP4 239.69.11.44 ", "incl IN IP4 239.69.11.44/32 ");
+    assert_eq!(read(&filter_with_ttl).tracks[0].source, Some(ip("192.168.1.21")));
+    let filter_of_another = AES67.replace("incl IN IP4 239.69.11.44 ", "incl IN IP4 239.69.11.45 ");
+    assert_eq!(read(&filter_of_another).tracks[0].source, None);
+}
+
+#[test]
+fn a_camera_is_taken_as_it_is_without_its_disabled_track() {
+    let program = read(CAMERA);
+    let seen: Vec<_> = program.tracks.iter().map(|t| (t.port, t.payload_types[0], t.clock_rate)).collect();
+    assert_eq!(seen, [(40_000, 26, Some(90_000)), (40_004, 0, Some(8_000))]);
+    assert_eq!(program.name, "");
+}
+
+#[test]
+fn ipv6_has_a_filter_for_every_group() {
+    let track = &read(IPV6).tracks[0];
+    assert_eq!((track.group, track.source), (ip("ff3e::8000:1"), Some(ip("2001:db8::9"))));
+}
+
+#[test]
+fn line_ends_and_a_byte_order_mark_make_no_difference() {
+    for sample in ALL {
+        let crlf = sample.replace('\n', "\r\n");
+        assert_eq!(read(&crlf), read(sample));
+        assert_eq!(read(&format!("\u{feff}{crlf}")), read(sample));
+    }
+}
+
+#[test]
+fn multiplexed_rtcp_is_on_the_rtp_port() {
+    let track = &read(&FFMPEG.replace("b=AS:2500\n", "a=rtcp-mux\n")).tracks[0];
+    assert_eq!(track.rtcp_port, track.port);
+}
+
+#[test]
+fn errors_name_the_line_and_the_remedy() {
+    for (from, to, line, remedy) in [
+        ("239.9.9.1/16", "192.0.2.9", 7, "write the group the source sends to"),
+        ("239.9.9.1/16", "239.9.9.1/16/3", 7, "an m= line with its own c= for each"),
+        ("239.9.9.1/16", "media.example", 7, "names are not resolved"),
+        ("c=IN IP4 239.9.9.2/16\n", "", 11, "write c=IN IP4 group/ttl below it"),
+        ("RTP/AVP 97", "RTP/SAVP 97", 11, "let the source send RTP/AVP"),
+        ("RTP/AVP 97", "udp 97", 11, "RTP/AVP 33"),
+        ("RTP/AVP 97", "TCP/RTP/AVP 97", 11, "or port 0"),
+        ("RTP/AVP 97", "RTP/AVP h264", 11, "from 0 to 127"),
+        ("RTP/AVP 97", "RTP/AVP 128", 11, "from 0 to 127"),
+        ("m=audio 5006", "m=audio 65535", 11, "or write a=rtcp:port"),
+        ("b=AS:128", "a=rtcp:none", 13, "write a=rtcp:port"),
+        ("b=AS:128", "a=source-filter: excl IN IP4 * 10.0.0.1", 13, "or remove the line"),
+        ("b=AS:128", "a=source-filter: incl IN IP4 * fe80::1", 13, "incl IN IP4 group source"),
+        ("b=AS:128", "a=source-filter: incl IN IP4 * 10.0.0.1 10.0.0.2", 13, "the one to play from"),
+        ("b=AS:128", "a=source-filter: incl IN IP4 *", 13, "incl IN IP4 group source"),
+        ("b=AS:128", "a=source-filter: incl", 13, "incl IN IP4 group source"),
+        ("v=0\n", "SDP:\nv=0\n", 1, "remove that"),
+    ] {
+        let error = parse(FFMPEG.replace(from, to).as_bytes()).expect_err(to);
+        assert_eq!(error.line, Some(line), "{to}: {error}");
+        assert!(error.to_string().contains(remedy), "{to}: {error}");
+    }
+}
+
+#[test]
+fn errors_of_syntax_and_of_the_whole_say_what_to_do() {
+    let port = parse(FFMPEG.replace("5004", "seven").as_bytes()).expect_err("a word for a port");
+    assert!(port.to_string().contains("line 6"), "{port}");
+    let none = parse(b"v=0\ns=empty\nt=0 0\n").expect_err("no medium");
+    assert!(none.to_string().contains("write an m= line"), "{none}");
+    let long = parse(&vec![b'a'; MAX_SDP_LEN + 1]).expect_err("too long");
+    assert!(long.to_string().contains("longer than"), "{long}");
+    let many = format!("v=0\nc=IN IP4 239.1.1.1\n{}", "m=audio 5004 RTP/AVP 0\n".repeat(MAX_TRACKS + 1));
+    assert!(parse(many.as_bytes()).expect_err("too many").to_string().contains("several channels"));
+}
+
+#[test]
+fn describing_ffmpeg_keeps_the_media_and_changes_the_place() {
+    let expected = "\
+v=0
+o=- 0 0 IN IP4 127.0.0.1
+s=Evening News
+c=IN IP4 0.0.0.0
+t=0 0
+a=control:*
+a=range:npt=now-
+a=tool:libavformat 60.16.100
+m=video 0 RTP/AVP 96
+b=AS:2500
+a=rtpmap:96 H264/90000
+a=fmtp:96 packetization-mode=1; sprop-parameter-sets=Z2QAH6zZQFAFuhAAAAMAEAAAAwPA8YMZYA==,aOvjyyLA; profile-level-id=64001F
+a=control:trackID=1
+m=audio 0 RTP/AVP 97
+b=AS:128
+a=rtpmap:97 MPEG4-GENERIC/48000/2
+a=fmtp:97 profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3; config=119056E500
+a=control:trackID=2
+";
+    assert_eq!(describe(FFMPEG), expected.replace('\n', "\r\n"));
+}
+
+#[test]
+fn what_is_the_sources_own_is_gone_and_all_else_stays_in_order() {
+    for sample in ALL {
+        let text = describe(sample);
+        for gone in
+            ["source-filter", "a=rtcp", "recvonly", "sendonly", "239.", "232.", "ff3e", "stream=0", "npt=0-"]
+        {
+            assert!(!text.contains(gone), "{gone} in\n{text}");
+        }
+        assert_eq!(text.matches("a=control:*").count(), 1);
+        assert_eq!(text.matches("a=range:npt=now-").count(), 1);
+    }
+    let clocks = "a=rtpmap:97 L24/48000/2\r\na=ptime:1\r\na=ts-refclk:ptp=IEEE1588-2008:00-1D-C1-FF-FE-12-34-56:0\r\n\
+                  a=mediaclk:direct=142410716\r\n";
+    assert!(describe(AES67).contains(clocks));
+}
+
+#[test]
+fn the_origin_is_kept_where_it_is_valid_and_mended_where_not() {
+    assert!(describe(AES67).contains("\r\no=- 1423986 1423994 IN IP4 192.168.1.21\r\n"));
+    assert!(describe(CAMERA).contains("\r\no=cam 0 7 IN IP4 192.0.2.1\r\n"));
+    assert!(describe(CAMERA).contains("\r\ns=-\r\n"));
+}
+
+#[test]
+fn tracks_are_numbered_as_they_are_served() {
+    let text = describe(CAMERA);
+    assert!(text.contains("m=video 0 RTP/AVP 26\r\n"), "{text}");
+    assert!(text.contains("m=audio 0 RTP/AVP 0\r\na=control:trackID=2\r\n"), "{text}");
+    assert!(!text.contains("trackID=3") && !text.contains("PCMA"), "{text}");
+}
+
+#[test]
+fn a_viewer_over_ipv6_sees_ipv6() {
+    assert!(unicast(&read(FFMPEG), ip("2001:db8::1")).contains("\r\nc=IN IP6 ::\r\n"));
+    assert!(unicast(&read(IPV6), ip("::ffff:192.0.2.1")).contains("\r\nc=IN IP4 0.0.0.0\r\n"));
+}
+
+#[test]
+fn a_transport_stream_describes_itself() {
+    let url = "rtp://192.0.2.7@232.9.9.1:5004".parse().expect("a source string");
+    let program = mpegts("news\r\nm=evil", &url);
+    assert_eq!(program.tracks[0].rtcp_port, 5005);
+    assert_eq!(
+        (program.tracks[0].source, program.tracks[0].clock_rate),
+        (Some(ip("192.0.2.7")), Some(90_000))
+    );
+    let text = unicast(&program, ip(SERVER));
+    let media = "m=video 0 RTP/AVP 33\r\na=rtpmap:33 MP2T/90000\r\na=control:trackID=1\r\n";
+    assert!(text.ends_with(media), "{text}");
+    assert!(!text.contains("\nm=evil"), "a name cannot add a line: {text}");
+    assert!(text.contains("\r\no=- 0 0 IN IP4 192.0.2.1\r\n"), "{text}");
+}
+
+proptest! {
+    #[test]
+    fn hostile_bytes_never_panic(text in prop::collection::vec(any::<u8>(), 0..300)) {
+        fuzz::sdp::exercise(&text);
+    }
+
+    /// A sample with one stretch overwritten.
+    #[test]
+    fn mangled_samples_never_panic(which in 0..5usize, at in 0..600usize, junk in "[ -~\\n]{1,12}") {
+        let mut text = ALL[which].as_bytes().to_vec();
+        let at = at % text.len();
+        let end = (at + junk.len()).min(text.len());
+        text.splice(at..end, junk.bytes());
+        fuzz::sdp::exercise(&text);
+    }
+}

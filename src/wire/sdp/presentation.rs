@@ -1,0 +1,87 @@
+//! What a description says once it is understood, and the one we write ourselves for MPEG-TS in RTP.
+//!
+//! It knows no text: reading is `parse`'s, writing is `unicast`'s.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use sdp_types::{Attribute, Media, Origin, Session};
+
+use crate::wire::source_url::SourceUrl;
+
+/// A program as its source describes it: its name, and one track per RTP stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presentation {
+    /// The session name (`s=`), which may be empty.
+    pub name: String,
+    /// The streams in the order of their `m=` lines; at least one. Track N of RTSP is `tracks[N - 1]`.
+    pub tracks: Vec<TrackDescription>,
+    /// The whole description, one medium per track: what `unicast` rewrites.
+    pub(super) session: Session,
+}
+
+/// One RTP stream of a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackDescription {
+    /// The multicast group it is sent to.
+    pub group: IpAddr,
+    /// The port its RTP is sent to.
+    pub port: u16,
+    /// The port its RTCP is sent to: the next one, or what `a=rtcp:` says (RFC 3605); `port` itself with
+    /// `a=rtcp-mux` (RFC 5761).
+    pub rtcp_port: u16,
+    /// The only source to take it from (RFC 4570), of the group's family.
+    pub source: Option<IpAddr>,
+    /// The payload types of its `m=` line, at least one.
+    pub payload_types: Vec<u8>,
+    /// The clock rate in Hz of the first payload type, if an `a=rtpmap:` or RFC 3551 tells it.
+    pub clock_rate: Option<u32>,
+    /// What it is: `video`, `audio`, `application`, …
+    pub media: String,
+}
+
+/// The payload type of an MPEG-2 transport stream (RFC 2250, RFC 3551 section 6) and its clock rate.
+const MP2T: (u8, u32) = (33, 90_000);
+
+/// The description of an MPEG transport stream in RTP (RFC 2250), which needs no file: payload type 33 says it all.
+/// Its RTCP is on the next port.
+#[must_use]
+pub fn mpegts(channel_name: &str, source: &SourceUrl) -> Presentation {
+    let (payload_type, clock_rate) = MP2T;
+    let track = TrackDescription {
+        group: source.group,
+        port: source.port,
+        rtcp_port: source.port.saturating_add(1),
+        source: source.source,
+        payload_types: vec![payload_type],
+        clock_rate: Some(clock_rate),
+        media: "video".to_owned(),
+    };
+    let medium = Media {
+        media: track.media.clone(),
+        port: source.port,
+        num_ports: None,
+        proto: "RTP/AVP".to_owned(),
+        fmt: payload_type.to_string(),
+        media_title: None,
+        connections: vec![],
+        bandwidths: vec![],
+        key: None,
+        attributes: vec![Attribute::with_value("rtpmap", format!("{payload_type} MP2T/{clock_rate}"))],
+    };
+    let mut session = Session::new(Origin::with_ip_addr("0", 0, Ipv4Addr::UNSPECIFIED), channel_name);
+    session.medias.push(medium);
+    Presentation { name: channel_name.to_owned(), tracks: vec![track], session }
+}
+
+/// The clock rate in Hz that RFC 3551 section 6 gives a static payload type.
+pub(super) const fn static_clock_rate(payload_type: u8) -> Option<u32> {
+    match payload_type {
+        0 | 3..=5 | 7..=9 | 12 | 13 | 15 | 18 => Some(8_000), // G.722 (9) is 8000 too, by an old mistake
+        6 => Some(16_000),
+        10 | 11 => Some(44_100),
+        16 => Some(11_025),
+        17 => Some(22_050),
+        14 | 25 | 26 | 28 | 31..=34 => Some(90_000),
+        _ => None,
+    }
+}

@@ -1,0 +1,93 @@
+//! A presentation as DESCRIBE returns it: the source's description with us in the source's place
+//! (RFC 2326 appendix C.1).
+//!
+//! It knows no URLs: the controls are relative to the Content-Base of the reply.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use sdp_types::{Attribute, Connection, Media, Origin, Session};
+
+use super::Presentation;
+
+/// Attributes that say how to reach the source, how it may be controlled or which way it sends: none of it is
+/// true of us. RTCP has its own port or channel here, so nothing is multiplexed either.
+const SOURCES_OWN: [&str; 10] = [
+    "control",
+    "inactive",
+    "range",
+    "recvonly",
+    "rtcp",
+    "rtcp-mux",
+    "rtcp-mux-only",
+    "sendonly",
+    "sendrecv",
+    "source-filter",
+];
+
+/// Writes the description for a viewer of this server: no address and no port, a control for the whole
+/// (`a=control:*`) and one for each track (`trackID=1` and up), and a range that is live. All that describes
+/// the media stays as it was and in its order.
+///
+/// `server` is our address as the viewer reached it. It gives the family, and stands in the origin if the
+/// source's own is unusable.
+#[must_use]
+pub fn unicast(presentation: &Presentation, server: IpAddr) -> String {
+    let server = server.to_canonical();
+    let source = &presentation.session;
+    let session = Session {
+        origin: origin(&source.origin, server),
+        session_name: session_name(&source.session_name),
+        connection: Some(Connection::from_ip_addr(nowhere(server))),
+        attributes: [Attribute::with_value("control", "*"), Attribute::with_value("range", "npt=now-")]
+            .into_iter()
+            .chain(kept(&source.attributes))
+            .collect(),
+        medias: source.medias.iter().zip(1..).map(|(source, track)| medium(source, track)).collect(),
+        ..source.clone()
+    };
+    session.to_string()
+}
+
+fn medium(source: &Media, track: usize) -> Media {
+    Media {
+        port: 0,
+        num_ports: None,
+        fmt: source.fmt.split_ascii_whitespace().collect::<Vec<_>>().join(" "),
+        connections: vec![],
+        attributes: kept(&source.attributes)
+            .chain([Attribute::with_value("control", format!("trackID={track}"))])
+            .collect(),
+        ..source.clone()
+    }
+}
+
+fn kept(attributes: &[Attribute]) -> impl Iterator<Item = Attribute> {
+    let is_kept = |attribute: &&Attribute| {
+        !SOURCES_OWN.iter().any(|name| attribute.attribute.eq_ignore_ascii_case(name))
+    };
+    attributes.iter().filter(is_kept).cloned()
+}
+
+/// The source's session id and version tell a viewer whether the description changed, so they stay where they
+/// are valid (RFC 8866 section 5.2: an id of digits).
+fn origin(source: &Origin, server: IpAddr) -> Origin {
+    let is_number = !source.sess_id.is_empty() && source.sess_id.bytes().all(|byte| byte.is_ascii_digit());
+    let id = if is_number { source.sess_id.as_str() } else { "0" };
+    let address = source.unicast_address.parse().ok().filter(|address: &IpAddr| !address.is_unspecified());
+    Origin {
+        username: source.username.clone(),
+        ..Origin::with_ip_addr(id, source.sess_version, address.unwrap_or(server))
+    }
+}
+
+/// A session without a name is written as one space or a dash (RFC 8866 section 5.3).
+fn session_name(source: &str) -> String {
+    if source.trim().is_empty() { "-".to_owned() } else { source.to_owned() }
+}
+
+fn nowhere(server: IpAddr) -> IpAddr {
+    match server {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}

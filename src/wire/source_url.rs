@@ -1,0 +1,273 @@
+//! The source strings of a channel, as VLC, udpxy and TSDuck write them: `rtp://[src@]group:port`.
+//!
+//! It resolves no names and joins nothing; whether the interface exists is found out elsewhere.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// The longest name of a network interface the kernel takes, in bytes (`IFNAMSIZ` less its final zero).
+const MAX_INTERFACE_LEN: usize = 15;
+
+/// Where one RTP stream comes from. Its RTCP arrives at the same group on `port` + 1.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SourceUrl {
+    /// The multicast group.
+    pub group: IpAddr,
+    /// The RTP port, 1 to 65534.
+    pub port: u16,
+    /// The one source to take packets from: a source-specific join (RFC 4607). Same family as the group.
+    pub source: Option<IpAddr>,
+    /// The interface to join on, by name.
+    pub interface: Option<String>,
+}
+
+/// Why a source string cannot be used, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSourceUrl {
+    /// No `scheme://`.
+    #[error("\"{0}\" has no scheme; write rtp://group:port, for example rtp://239.9.9.1:5004")]
+    NoScheme(String),
+    /// `udp://`, a bare transport stream.
+    #[error(
+        "udp:// is bare MPEG-TS, which is not read yet; let the sender put MPEG-TS into RTP (ffmpeg: -f rtp_mpegts, \
+         VLC: mux=ts with rtp) and write rtp://{0}"
+    )]
+    BareMpegTs(String),
+    /// Any other scheme.
+    #[error("scheme {0}:// is no multicast source; write rtp://group:port")]
+    Scheme(String),
+    /// Something follows the port.
+    #[error(
+        "\"{0}\" follows the port; write rtp://group:port alone, with the interface or source before an @"
+    )]
+    Trailing(String),
+    /// An IPv6 address without brackets, or an unclosed bracket.
+    #[error("\"{0}\" is not clear about where its IPv6 address ends; write rtp://[group]:port")]
+    Brackets(String),
+    /// The group is missing.
+    #[error("the group is missing; write rtp://group:port, for example rtp://239.9.9.1:5004")]
+    NoGroup,
+    /// The group is not an address.
+    #[error("group \"{0}\" is not an IP address; write the multicast address itself, names are not resolved")]
+    GroupNotAddress(String),
+    /// The group is an address, but not a multicast one.
+    #[error("{0} is not a multicast address; write a group from 224.0.0.0 to 239.255.255.255 or in ff00::/8")]
+    NotMulticast(IpAddr),
+    /// The port is missing.
+    #[error("the port is missing; write rtp://{0}:port, often 5004")]
+    NoPort(String),
+    /// The port is not in range.
+    #[error("port \"{0}\" is not usable; write an even number from 2 to 65534, RTCP takes the one after it")]
+    Port(String),
+    /// The source is no host's address.
+    #[error(
+        "source {0} is not the address of one sender; write its unicast address, or nothing before the @"
+    )]
+    SourceNotUnicast(IpAddr),
+    /// The source and the group are of different families.
+    #[error(
+        "source {source_address} and group {group} are of different families; write both as IPv4 or both as IPv6"
+    )]
+    Family {
+        /// The source before the `@`.
+        source_address: IpAddr,
+        /// The group after it.
+        group: IpAddr,
+    },
+    /// What stands before the `@` is neither an address nor an interface's name.
+    #[error(
+        "\"{0}\" before the @ is neither an IP address nor an interface; write the sender's address or, for example, eth0"
+    )]
+    Interface(String),
+}
+
+impl FromStr for SourceUrl {
+    type Err = InvalidSourceUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSourceUrl> {
+        let rest = after_scheme(text.trim())?;
+        let (before, at) = match rest.rsplit_once('@') {
+            Some((before, at)) => (before, at),
+            None => ("", rest),
+        };
+        let (group, port) = group_and_port(at)?;
+        let (source, interface) = source_or_interface(before)?;
+        if let Some(source_address) = source.filter(|source| source.is_ipv4() != group.is_ipv4()) {
+            return Err(InvalidSourceUrl::Family { source_address, group });
+        }
+        Ok(Self { group, port, source, interface })
+    }
+}
+
+impl fmt::Display for SourceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("rtp://")?;
+        match (&self.source, &self.interface) {
+            (Some(IpAddr::V6(source)), _) => write!(f, "[{source}]@")?,
+            (Some(source), _) => write!(f, "{source}@")?,
+            (None, Some(interface)) => write!(f, "{interface}@")?,
+            (None, None) => {}
+        }
+        write!(f, "{}", std::net::SocketAddr::new(self.group, self.port))
+    }
+}
+
+fn after_scheme(text: &str) -> Result<&str, InvalidSourceUrl> {
+    let (scheme, rest) = text.split_once("://").ok_or_else(|| InvalidSourceUrl::NoScheme(text.to_owned()))?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "rtp" => Ok(rest),
+        "udp" => Err(InvalidSourceUrl::BareMpegTs(rest.to_owned())),
+        _ => Err(InvalidSourceUrl::Scheme(scheme.to_owned())),
+    }
+}
+
+fn group_and_port(at: &str) -> Result<(IpAddr, u16), InvalidSourceUrl> {
+    let at = at.strip_suffix('/').unwrap_or(at);
+    if let Some(start) = at.find(['/', '?', '#']) {
+        return Err(InvalidSourceUrl::Trailing(at[start..].to_owned()));
+    }
+    let (host, port) = host_and_port(at)?;
+    if host.is_empty() {
+        return Err(InvalidSourceUrl::NoGroup);
+    }
+    let group: IpAddr = host.parse().map_err(|_| InvalidSourceUrl::GroupNotAddress(host.to_owned()))?;
+    if !group.is_multicast() {
+        return Err(InvalidSourceUrl::NotMulticast(group));
+    }
+    let port = port.ok_or_else(|| {
+        InvalidSourceUrl::NoPort(if group.is_ipv6() { format!("[{group}]") } else { host.to_owned() })
+    })?;
+    match port.parse() {
+        Ok(number @ 1..=65534) => Ok((group, number)),
+        _ => Err(InvalidSourceUrl::Port(port.to_owned())),
+    }
+}
+
+fn host_and_port(at: &str) -> Result<(&str, Option<&str>), InvalidSourceUrl> {
+    let unclear = || InvalidSourceUrl::Brackets(at.to_owned());
+    if let Some(inside) = at.strip_prefix('[') {
+        let (host, rest) = inside.split_once(']').ok_or_else(unclear)?;
+        return match rest.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if rest.is_empty() => Ok((host, None)),
+            None => Err(unclear()),
+        };
+    }
+    match at.split_once(':') {
+        Some((_, port)) if port.contains(':') => Err(unclear()),
+        Some((host, port)) => Ok((host, Some(port).filter(|port| !port.is_empty()))),
+        None => Ok((at, None)),
+    }
+}
+
+fn source_or_interface(before: &str) -> Result<(Option<IpAddr>, Option<String>), InvalidSourceUrl> {
+    if before.is_empty() {
+        return Ok((None, None));
+    }
+    let bare = before.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')).unwrap_or(before);
+    if let Ok(source) = bare.parse::<IpAddr>() {
+        if source.is_multicast() || source.is_unspecified() {
+            return Err(InvalidSourceUrl::SourceNotUnicast(source));
+        }
+        return Ok((Some(source), None));
+    }
+    let is_name_char = |c: char| c.is_ascii_graphic() && !"/:@[]%".contains(c);
+    // Digits and dots alone are a mistyped address, and joining on an interface so called would mislead.
+    let is_mistyped_address = before.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if before.len() > MAX_INTERFACE_LEN || !before.chars().all(is_name_char) || is_mistyped_address {
+        return Err(InvalidSourceUrl::Interface(before.to_owned()));
+    }
+    Ok((None, Some(before.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> SourceUrl {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn a_group_and_a_port_are_enough() {
+        for text in [
+            "rtp://239.9.9.1:5004",
+            "rtp://@239.9.9.1:5004",
+            "RTP://239.9.9.1:5004/",
+            " rtp://239.9.9.1:5004\n",
+        ] {
+            let expected = SourceUrl { group: ip("239.9.9.1"), port: 5004, source: None, interface: None };
+            assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn before_the_at_an_address_is_the_source_and_a_name_the_interface() {
+        assert_eq!(parse("rtp://192.0.2.7@232.1.1.1:5004").source, Some(ip("192.0.2.7")));
+        assert_eq!(parse("rtp://eth0.100@239.9.9.1:5004").interface.as_deref(), Some("eth0.100"));
+        assert_eq!(parse("rtp://232.1.1.1:5004").source, None, "232/8 may be joined from any source");
+    }
+
+    #[test]
+    fn ipv6_stands_in_brackets() {
+        let url = parse("rtp://[2001:db8::7]@[ff3e::1]:5004");
+        assert_eq!((url.source, url.group), (Some(ip("2001:db8::7")), ip("ff3e::1")));
+        assert_eq!(parse("rtp://2001:db8::7@[ff3e::1]:5004"), url);
+        assert_eq!(url.to_string(), "rtp://[2001:db8::7]@[ff3e::1]:5004");
+    }
+
+    #[test]
+    fn errors_say_what_to_write_instead() {
+        for (text, remedy) in [
+            ("239.9.9.1:5004", "write rtp://group:port"),
+            ("udp://@239.9.9.1:1234", "write rtp://@239.9.9.1:1234"),
+            ("http://239.9.9.1:5004", "write rtp://group:port"),
+            ("rtp://239.9.9.1", "write rtp://239.9.9.1:port"),
+            ("rtp://239.9.9.1:", "write rtp://239.9.9.1:port"),
+            ("rtp://[ff15::1]", "write rtp://[ff15::1]:port"),
+            ("rtp://239.9.9.1:0", "from 2 to 65534"),
+            ("rtp://239.9.9.1:65535", "from 2 to 65534"),
+            ("rtp://239.9.9.1:70000", "from 2 to 65534"),
+            ("rtp://192.0.2.1:5004", "write a group from 224.0.0.0"),
+            ("rtp://news.example:5004", "names are not resolved"),
+            ("rtp://:5004", "the group is missing"),
+            ("rtp://ff15::1:5004", "write rtp://[group]:port"),
+            ("rtp://[ff15::1:5004", "write rtp://[group]:port"),
+            ("rtp://[ff15::1]5004", "write rtp://[group]:port"),
+            ("rtp://2001:db8::1@239.9.9.1:5004", "write both as IPv4 or both as IPv6"),
+            ("rtp://239.1.1.1@239.9.9.1:5004", "write its unicast address"),
+            ("rtp://0.0.0.0@239.9.9.1:5004", "nothing before the @"),
+            ("rtp://192.0.2.300@239.9.9.1:5004", "write the sender's address"),
+            ("rtp://a name@239.9.9.1:5004", "write the sender's address"),
+            ("rtp://an-interface-too-long@239.9.9.1:5004", "write the sender's address"),
+            ("rtp://239.9.9.1:5004?ttl=4", "write rtp://group:port alone"),
+        ] {
+            let error = text.parse::<SourceUrl>().expect_err(text).to_string();
+            assert!(error.contains(remedy), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_text_never_panics(text in "(rtp://)?[\\[\\]@:/.0-9a-fé%]{0,40}") {
+            if let Ok(url) = text.parse::<SourceUrl>() {
+                prop_assert_eq!(parse(&url.to_string()), url);
+            }
+        }
+
+        #[test]
+        fn what_is_printed_is_read_back(host in 1..=u32::MAX, port in 1..=65534u16, form in 0..3) {
+            let group = IpAddr::from([239, (host >> 16) as u8, (host >> 8) as u8, host as u8]);
+            let source = (form == 1).then(|| IpAddr::from([10, 1, 2, 3]));
+            let interface = (form == 2).then(|| "eth0".to_owned());
+            let url = SourceUrl { group, port, source, interface };
+            prop_assert_eq!(parse(&url.to_string()), url);
+        }
+    }
+}
