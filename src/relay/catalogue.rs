@@ -1,0 +1,123 @@
+//! The Catalogue: all the channels by name, and who watches each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crate::event::TaskQueue;
+use crate::wire::sdp::Presentation;
+
+use super::ring::RingLimits;
+use super::track::Track;
+
+/// A named program.
+pub struct Channel {
+    /// The name in its URL.
+    pub name: String,
+    /// How its source describes it.
+    pub presentation: Presentation,
+    /// Its RTP streams, in the presentation's order.
+    pub tracks: Vec<Arc<Track>>,
+    /// A source that sends nothing for this long counts as silent.
+    pub silent_after: Duration,
+    /// Who watches.
+    pub audience: Audience,
+    silent: AtomicBool,
+}
+
+/// Subscribers now, by transport.
+#[derive(Debug, Default)]
+pub struct Audience {
+    udp: AtomicUsize,
+    tcp: AtomicUsize,
+}
+
+/// One who watches; stops counting when dropped.
+pub struct Viewer {
+    channel: Arc<Channel>,
+    over_tcp: bool,
+}
+
+/// All the channels.
+#[derive(Default)]
+pub struct Catalogue {
+    channels: BTreeMap<String, Arc<Channel>>,
+}
+
+impl Channel {
+    /// Builds the channel's tracks; nothing is received before the receivers join its groups.
+    pub fn new(
+        name: String,
+        presentation: Presentation,
+        silent_after: Duration,
+        limits: RingLimits,
+        media: &Arc<TaskQueue>,
+        now: Instant,
+    ) -> Arc<Self> {
+        let tracks = presentation.tracks.iter().enumerate();
+        let tracks = tracks.map(|(i, track)| Track::new(i + 1, track.clone(), limits, media, now)).collect();
+        let (audience, silent) = (Audience::default(), AtomicBool::new(true));
+        Arc::new(Self { name, presentation, tracks, silent_after, audience, silent })
+    }
+
+    /// Whether the source is silent; so it is before its first packet.
+    pub fn is_silent(&self) -> bool {
+        self.silent.load(Relaxed)
+    }
+
+    /// Sets the state and returns the previous one.
+    pub fn set_silent(&self, silent: bool) -> bool {
+        self.silent.swap(silent, Relaxed)
+    }
+
+    /// When the newest packet of any track arrived.
+    pub fn last_arrival(&self) -> Option<Instant> {
+        self.tracks.iter().filter_map(|track| track.last_arrival()).max()
+    }
+
+    /// Counts one more who watches.
+    pub fn watch(self: &Arc<Self>, over_tcp: bool) -> Viewer {
+        self.audience.of(over_tcp).fetch_add(1, Relaxed);
+        Viewer { channel: self.clone(), over_tcp }
+    }
+}
+
+impl Audience {
+    /// Those who watch over UDP.
+    pub fn over_udp(&self) -> usize {
+        self.udp.load(Relaxed)
+    }
+
+    /// Those who watch over TCP.
+    pub fn over_tcp(&self) -> usize {
+        self.tcp.load(Relaxed)
+    }
+
+    fn of(&self, over_tcp: bool) -> &AtomicUsize {
+        if over_tcp { &self.tcp } else { &self.udp }
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.channel.audience.of(self.over_tcp).fetch_sub(1, Relaxed);
+    }
+}
+
+impl Catalogue {
+    /// The catalogue of these channels; a later one replaces an earlier of the same name.
+    pub fn new(channels: impl IntoIterator<Item = Arc<Channel>>) -> Self {
+        Self { channels: channels.into_iter().map(|channel| (channel.name.clone(), channel)).collect() }
+    }
+
+    /// The channel of a name.
+    pub fn find(&self, name: &str) -> Option<&Arc<Channel>> {
+        self.channels.get(name)
+    }
+
+    /// All channels by name.
+    pub fn channels(&self) -> impl Iterator<Item = &Arc<Channel>> {
+        self.channels.values()
+    }
+}

@@ -1,0 +1,160 @@
+//! UDP subscribers of one ring that share a server socket: the same run of packets to each address.
+//!
+//! All of them stand at one common cursor. A newcomer starts at the packet its PLAY reply announced, so
+//! it is first brought level alone; the common batch ends early where a newcomer's start lies ahead.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::net::{Destination, Position, Sender, split_run};
+
+use super::lane::{Change, Mailbox, Progress};
+use super::ring::Ring;
+use super::server_socket::ServerSocket;
+use super::totals::Totals;
+
+/// Packets of one batch: a few runs of the largest size.
+const BATCH_PACKETS: usize = 256;
+/// Batches of one run of the lane. A lane with more to do goes to the queue's tail, so none starves.
+const BATCHES_PER_RUN: usize = 4;
+
+thread_local! {
+    static SENDER: RefCell<Sender> = RefCell::default();
+}
+
+pub(super) struct DatagramGroup {
+    socket: Arc<ServerSocket>,
+    destinations: Vec<Destination>,
+    /// Beside `destinations`: who stands at each place.
+    members: Vec<Place>,
+    newcomers: VecDeque<Newcomer>,
+    /// What all members want next.
+    cursor: u64,
+    batch: Batch,
+}
+
+/// One UDP subscriber.
+pub(super) struct DatagramMember {
+    pub destination: Destination,
+    /// Keeps the address taken for as long as packets may still be sent to it.
+    pub reservation: Arc<dyn Any + Send + Sync>,
+}
+
+struct Place {
+    number: u64,
+    _reservation: Arc<dyn Any + Send + Sync>,
+}
+
+struct Newcomer {
+    number: u64,
+    from: u64,
+    member: DatagramMember,
+}
+
+/// Packets on their way out, and how far they got.
+#[derive(Default)]
+struct Batch {
+    packets: Vec<Bytes>,
+    sent: usize,
+    at: Position,
+    /// The batch brings the first newcomer level, and goes to nobody else.
+    for_newcomer: bool,
+}
+
+impl DatagramGroup {
+    pub fn new(socket: Arc<ServerSocket>, cursor: u64) -> Self {
+        let (destinations, members) = (Vec::new(), Vec::new());
+        Self { socket, destinations, members, newcomers: VecDeque::new(), cursor, batch: Batch::default() }
+    }
+
+    /// One run: what is left of the batch, then who came and went, then what is due.
+    pub fn serve(&mut self, mailbox: &Mailbox, ring: &Ring, totals: &Totals) -> Progress {
+        for _ in 0..BATCHES_PER_RUN {
+            if !self.send(totals) {
+                return Progress::Blocked;
+            }
+            mailbox.take().into_iter().for_each(|change| self.apply(change));
+            if !self.next_batch(ring, totals) {
+                return Progress::Done;
+            }
+        }
+        Progress::More
+    }
+
+    /// Sends the rest of the batch. `false`: the socket is full, and the batch waits where it is.
+    fn send(&mut self, totals: &Totals) -> bool {
+        let Batch { packets, sent, at, for_newcomer } = &mut self.batch;
+        let destinations = match self.newcomers.front_mut().filter(|_| *for_newcomer) {
+            Some(newcomer) => std::slice::from_mut(&mut newcomer.member.destination),
+            None => self.destinations.as_mut_slice(),
+        };
+        SENDER.with_borrow_mut(|sender| {
+            while *sent < packets.len() {
+                let (run, _) = split_run(&packets[*sent..]);
+                let report = sender.send(self.socket.socket(), destinations, run, *at);
+                totals.sent(report.packets, report.bytes);
+                totals.refused(report.refused);
+                *at = report.blocked.unwrap_or_default();
+                if report.blocked.is_some() {
+                    return false;
+                }
+                *sent += run.len();
+            }
+            packets.clear();
+            *sent = 0;
+            true
+        })
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::JoinDatagrams { number, from, member } => {
+                self.newcomers.push_back(Newcomer { number, from, member });
+            }
+            Change::Leave { number } => {
+                self.newcomers.retain(|newcomer| newcomer.number != number);
+                if let Some(place) = self.members.iter().position(|member| member.number == number) {
+                    self.members.swap_remove(place);
+                    self.destinations.swap_remove(place);
+                }
+            }
+            Change::JoinStream { .. } => debug_assert!(false, "a stream joins a lane of streams"),
+        }
+    }
+
+    /// Loads what is to be sent next. `false`: nothing is due.
+    fn next_batch(&mut self, ring: &Ring, totals: &Totals) -> bool {
+        if self.destinations.is_empty() {
+            let first_start = self.newcomers.iter().map(|newcomer| newcomer.from).min();
+            self.cursor = first_start.unwrap_or_else(|| ring.head());
+        }
+        self.admit_level_newcomers();
+        let behind = self.newcomers.iter().position(|newcomer| newcomer.from < self.cursor);
+        self.batch.for_newcomer = behind.is_some();
+        if let Some(place) = behind {
+            self.newcomers.swap(0, place);
+            let newcomer = &mut self.newcomers[0];
+            let first = ring.read(newcomer.from, self.cursor, BATCH_PACKETS, &mut self.batch.packets);
+            totals.overrun(first - newcomer.from);
+            newcomer.from = (first + self.batch.packets.len() as u64).min(self.cursor);
+        } else {
+            let next_start = self.newcomers.iter().map(|newcomer| newcomer.from).min().unwrap_or(u64::MAX);
+            let first = ring.read(self.cursor, next_start, BATCH_PACKETS, &mut self.batch.packets);
+            totals.overrun((first - self.cursor) * self.destinations.len() as u64);
+            self.cursor = first + self.batch.packets.len() as u64;
+        }
+        !self.batch.packets.is_empty()
+    }
+
+    fn admit_level_newcomers(&mut self) {
+        while let Some(place) = self.newcomers.iter().position(|newcomer| newcomer.from == self.cursor) {
+            let Some(Newcomer { number, member, .. }) = self.newcomers.remove(place) else { return };
+            self.destinations.push(member.destination);
+            self.members.push(Place { number, _reservation: member.reservation });
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! A Flow: the ring of one kind of packet (RTP or RTCP) of a track, and the lanes that read it.
+
+use std::any::Any;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::event::TaskQueue;
+use crate::net::Destination;
+
+use super::datagram_group::DatagramMember;
+use super::lane::{Change, Lane, Outlet};
+use super::ring::{Packet, Ring, RingLimits};
+use super::server_socket::ServerSocket;
+use super::stream_group::{Cursor, StreamSink};
+use super::totals::{SentTotals, Totals};
+
+/// Subscribers of a lane before another one is opened beside it, for another worker.
+const MEMBERS_PER_LANE: usize = 512;
+
+/// One ring and its lanes.
+pub struct Flow {
+    ring: Arc<Ring>,
+    queue: Arc<TaskQueue>,
+    lanes: Mutex<Lanes>,
+    next_number: AtomicU64,
+    datagrams: Arc<Totals>,
+    streams: Arc<Totals>,
+}
+
+#[derive(Default)]
+struct Lanes {
+    open: Vec<(Arc<Lane>, usize)>,
+    /// The same lanes for the publisher, which must not hold the lock while it kicks them.
+    published: Arc<[Arc<Lane>]>,
+}
+
+/// A subscriber's membership in a lane; ends when it is dropped.
+pub struct Subscription {
+    flow: Arc<Flow>,
+    lane: Arc<Lane>,
+    number: u64,
+}
+
+impl Flow {
+    /// An empty flow whose lanes run on `queue`.
+    pub fn new(limits: RingLimits, queue: Arc<TaskQueue>) -> Arc<Self> {
+        let ring = Arc::new(Ring::new(limits));
+        Arc::new(Self {
+            ring,
+            queue,
+            lanes: Mutex::default(),
+            next_number: AtomicU64::new(0),
+            datagrams: Arc::default(),
+            streams: Arc::default(),
+        })
+    }
+
+    /// The newest packets.
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Appends packets without waking anyone: [`kick`](Self::kick) follows once the batch is in.
+    pub fn push(&self, packets: impl IntoIterator<Item = Packet>) {
+        self.ring.push(packets);
+    }
+
+    /// Has the lanes send what is due.
+    pub fn kick(&self) {
+        let lanes = self.lanes().published.clone();
+        lanes.iter().for_each(Lane::kick);
+    }
+
+    /// Subscribes an address from ring number `from` on. `reservation` is kept for as long as packets may
+    /// still go to the address.
+    pub fn subscribe_datagrams(
+        self: &Arc<Self>,
+        socket: &Arc<ServerSocket>,
+        address: SocketAddr,
+        from: u64,
+        reservation: Arc<dyn Any + Send + Sync>,
+    ) -> Subscription {
+        let member = DatagramMember { destination: Destination::new(address), reservation };
+        let outlet = Outlet::Datagrams(socket.clone());
+        self.subscribe(outlet, |number| Change::JoinDatagrams { number, from, member })
+    }
+
+    /// Subscribes a stream connection; it holds the [`cursor`](Self::cursor) itself.
+    pub fn subscribe_stream(self: &Arc<Self>, sink: Arc<dyn StreamSink>) -> Subscription {
+        self.subscribe(Outlet::Streams, |number| Change::JoinStream { number, sink })
+    }
+
+    /// A cursor at ring number `from`.
+    pub fn cursor(&self, from: u64) -> Cursor {
+        Cursor::new(self.ring.clone(), from, self.streams.clone())
+    }
+
+    /// What was sent as datagrams so far.
+    pub fn datagram_totals(&self) -> SentTotals {
+        self.datagrams.read()
+    }
+
+    /// What was sent over stream connections so far.
+    pub fn stream_totals(&self) -> SentTotals {
+        self.streams.read()
+    }
+
+    fn subscribe(self: &Arc<Self>, outlet: Outlet, join: impl FnOnce(u64) -> Change) -> Subscription {
+        let number = self.next_number.fetch_add(1, Relaxed);
+        let mut lanes = self.lanes();
+        let fits = |(lane, members): &&mut (Arc<Lane>, usize)| {
+            lane.serves(&outlet) && !lane.is_closed() && *members < MEMBERS_PER_LANE
+        };
+        let lane = match lanes.open.iter_mut().find(fits) {
+            Some((lane, members)) => {
+                *members += 1;
+                lane.clone()
+            }
+            None => {
+                let lane = Lane::new(self.ring.clone(), self.queue.clone(), outlet, self.datagrams.clone());
+                lanes.open.push((lane.clone(), 1));
+                lanes.publish();
+                lane
+            }
+        };
+        drop(lanes);
+        lane.change(join(number));
+        Subscription { flow: self.clone(), lane, number }
+    }
+
+    fn leave(&self, lane: &Arc<Lane>, number: u64) {
+        let mut lanes = self.lanes();
+        if let Some(place) = lanes.open.iter().position(|(open, _)| Arc::ptr_eq(open, lane)) {
+            lanes.open[place].1 -= 1;
+            if lanes.open[place].1 == 0 {
+                lanes.open.swap_remove(place);
+                lanes.publish();
+            }
+        }
+        drop(lanes);
+        lane.change(Change::Leave { number });
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Lanes {
+    fn publish(&mut self) {
+        self.published = self.open.iter().map(|(lane, _)| lane.clone()).collect();
+    }
+}
+
+impl Subscription {
+    /// The lane has failed: this subscriber gets nothing any more.
+    pub fn is_lost(&self) -> bool {
+        self.lane.is_closed()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.flow.leave(&self.lane, self.number);
+    }
+}

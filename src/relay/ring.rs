@@ -1,0 +1,202 @@
+//! The Ring: the newest packets of one track, refcounted and immutable, bounded by time and bytes.
+//!
+//! One receiver writes, any number of cursors read. Packets are numbered from 0 for as long as the ring
+//! lives; a cursor is the number of the packet it wants next.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+/// One packet of a track, as it came.
+#[derive(Debug, Clone)]
+pub struct Packet {
+    /// The whole datagram.
+    pub data: Bytes,
+    /// RTP sequence number; 0 for RTCP.
+    pub sequence: u16,
+    /// RTP timestamp; 0 for RTCP.
+    pub timestamp: u32,
+    /// When it was received.
+    pub arrived_at: Instant,
+    /// Whether a decoder can start here.
+    pub random_access: bool,
+}
+
+/// How much a ring keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct RingLimits {
+    /// The age of the oldest packet, counted from the newest.
+    pub age: Duration,
+    /// Payload bytes in all.
+    pub bytes: usize,
+}
+
+/// Where a new subscriber starts: a packet that is really there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingStart {
+    /// Its number in the ring.
+    pub number: u64,
+    /// Its RTP sequence number.
+    pub sequence: u16,
+    /// Its RTP timestamp.
+    pub timestamp: u32,
+}
+
+/// The newest packets of one track.
+#[derive(Debug)]
+pub struct Ring {
+    limits: RingLimits,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    packets: VecDeque<Packet>,
+    /// The number of the packet to come.
+    head: u64,
+    bytes: usize,
+}
+
+impl Ring {
+    /// An empty ring.
+    pub fn new(limits: RingLimits) -> Self {
+        Self { limits, state: Mutex::default() }
+    }
+
+    /// Appends packets and lets go of what is too old or too much; the newest packet always stays.
+    pub fn push(&self, packets: impl IntoIterator<Item = Packet>) {
+        let mut state = self.state();
+        for packet in packets {
+            state.bytes += packet.data.len();
+            state.head += 1;
+            state.packets.push_back(packet);
+        }
+        state.trim(&self.limits);
+    }
+
+    /// The number of the packet to come.
+    pub fn head(&self) -> u64 {
+        self.state().head
+    }
+
+    /// The newest packet, unless it is older than `max_age`: where a new subscriber starts.
+    pub fn newest(&self, now: Instant, max_age: Duration) -> Option<RingStart> {
+        let state = self.state();
+        let newest = state.packets.back()?;
+        let fresh = now.saturating_duration_since(newest.arrived_at) <= max_age;
+        let (sequence, timestamp) = (newest.sequence, newest.timestamp);
+        fresh.then(|| RingStart { number: state.head - 1, sequence, timestamp })
+    }
+
+    /// Appends to `out` the packets from number `from` up to `to` (exclusive), at most `max`. Returns the
+    /// number of the first one: larger than `from` where the ring has already let some go.
+    pub fn read(&self, from: u64, to: u64, max: usize, out: &mut Vec<Bytes>) -> u64 {
+        let state = self.state();
+        let first = from.max(state.tail()).min(state.head);
+        let start = (first - state.tail()) as usize;
+        let count = (to.min(state.head).saturating_sub(first) as usize).min(max);
+        out.extend(state.packets.range(start..start + count).map(|packet| packet.data.clone()));
+        first
+    }
+
+    /// The number to go on with for a reader that is no longer within the ring: the newest packet that a
+    /// decoder can start from, or else the newest of all.
+    pub fn resume_point(&self) -> u64 {
+        let state = self.state();
+        let newest = state.packets.iter().rposition(|packet| packet.random_access);
+        let place = newest.or(state.packets.len().checked_sub(1)).unwrap_or(0);
+        state.tail() + place as u64
+    }
+
+    /// The oldest packet's number still there.
+    pub fn tail(&self) -> u64 {
+        self.state().tail()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl State {
+    fn tail(&self) -> u64 {
+        self.head - self.packets.len() as u64
+    }
+
+    fn trim(&mut self, limits: &RingLimits) {
+        let Some(newest_at) = self.packets.back().map(|newest| newest.arrived_at) else { return };
+        while self.packets.len() > 1 {
+            let oldest = &self.packets[0];
+            let age = newest_at.saturating_duration_since(oldest.arrived_at);
+            if age <= limits.age && self.bytes <= limits.bytes {
+                break;
+            }
+            self.bytes -= oldest.data.len();
+            self.packets.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::clock;
+
+    const LIMITS: RingLimits = RingLimits { age: Duration::from_secs(1), bytes: 100 };
+
+    fn packet(sequence: u16, at: Instant, random_access: bool) -> Packet {
+        let data = Bytes::from(vec![sequence as u8; 10]);
+        Packet { data, sequence, timestamp: u32::from(sequence) * 100, arrived_at: at, random_access }
+    }
+
+    fn read(ring: &Ring, from: u64, to: u64, max: usize) -> (u64, Vec<u8>) {
+        let mut out = Vec::new();
+        let first = ring.read(from, to, max, &mut out);
+        (first, out.iter().map(|data| data[0]).collect())
+    }
+
+    #[test]
+    fn a_cursor_reads_what_is_due_and_no_more() {
+        let ring = Ring::new(LIMITS);
+        let at = clock::now();
+        ring.push((0..5).map(|n| packet(n, at, false)));
+        assert_eq!(read(&ring, 2, u64::MAX, 64), (2, vec![2, 3, 4]));
+        assert_eq!(read(&ring, 2, 4, 64), (2, vec![2, 3]));
+        assert_eq!(read(&ring, 0, u64::MAX, 1), (0, vec![0]));
+        assert_eq!(read(&ring, 5, u64::MAX, 64), (5, vec![]));
+    }
+
+    #[test]
+    fn the_ring_is_bounded_by_bytes_and_by_time() {
+        let ring = Ring::new(LIMITS);
+        let at = clock::now();
+        ring.push((0..12).map(|n| packet(n, at, false)));
+        assert_eq!(read(&ring, 0, u64::MAX, 64).0, 2, "100 bytes hold ten of them");
+        ring.push([packet(12, at + Duration::from_millis(1500), false)]);
+        assert_eq!(read(&ring, 0, u64::MAX, 64), (12, vec![12]));
+    }
+
+    #[test]
+    fn a_subscriber_starts_at_a_packet_that_is_there() {
+        let ring = Ring::new(LIMITS);
+        let at = clock::now();
+        assert_eq!(ring.newest(at, LIMITS.age), None);
+        ring.push([packet(7, at, false), packet(8, at, false)]);
+        let start = RingStart { number: 1, sequence: 8, timestamp: 800 };
+        assert_eq!(ring.newest(at, LIMITS.age), Some(start));
+        assert_eq!(ring.newest(at + Duration::from_secs(2), LIMITS.age), None, "a stale packet is no start");
+    }
+
+    #[test]
+    fn a_reader_left_behind_resumes_where_a_decoder_can() {
+        let ring = Ring::new(LIMITS);
+        let at = clock::now();
+        ring.push([packet(0, at, true), packet(1, at, true), packet(2, at, false)]);
+        assert_eq!(ring.resume_point(), 1);
+        let plain = Ring::new(LIMITS);
+        plain.push([packet(0, at, false), packet(1, at, false)]);
+        assert_eq!(plain.resume_point(), 1);
+    }
+}

@@ -1,0 +1,55 @@
+//! What a flow has sent and what it could not.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A reading of a flow's counters.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct SentTotals {
+    /// Packets handed to the kernel, over all subscribers.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Packets the kernel refused for a destination.
+    pub refused: u64,
+    /// Packets that left the ring before a subscriber could be sent them.
+    pub overrun: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    packets: AtomicU64,
+    bytes: AtomicU64,
+    refused: AtomicU64,
+    overrun: AtomicU64,
+}
+
+impl Totals {
+    pub fn sent(&self, packets: u64, bytes: u64) {
+        self.packets.fetch_add(packets, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    pub fn refused(&self, packets: u64) {
+        add(&self.refused, packets);
+    }
+
+    pub fn overrun(&self, packets: u64) {
+        add(&self.overrun, packets);
+    }
+
+    pub fn read(&self) -> SentTotals {
+        SentTotals {
+            packets: self.packets.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            overrun: self.overrun.load(Relaxed),
+        }
+    }
+}
+
+/// These are nearly always zero: no write to a shared line for nothing.
+fn add(counter: &AtomicU64, packets: u64) {
+    if packets > 0 {
+        counter.fetch_add(packets, Relaxed);
+    }
+}

@@ -1,0 +1,188 @@
+//! A Track: one RTP stream of a channel and the RTCP beside it, from the receiver's hands to the lanes.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::event::TaskQueue;
+use crate::wire::reception::Reception;
+use crate::wire::rtcp::{self, NotRtcp};
+use crate::wire::rtp::{NotRtp, RtpHeader};
+use crate::wire::sdp::TrackDescription;
+
+use super::flow::Flow;
+use super::ring::{Packet, RingLimits, RingStart};
+
+/// Packets are copied once, into chunks of this size, so that neighbours in a stream are neighbours in
+/// memory and a run of them is one slice to the kernel.
+const CHUNK_BYTES: usize = 64 << 10;
+/// Bytes that the ring of a track's RTCP keeps: a few hundred reports.
+const RTCP_RING_BYTES: usize = 64 << 10;
+/// A subscriber starts with the newest packet unless the source has been silent for this long.
+const START_MAX_AGE: Duration = Duration::from_secs(1);
+
+/// One RTP stream of a channel.
+pub struct Track {
+    /// Its place in the channel, from 1: `trackID=N`.
+    pub number: usize,
+    /// Where it comes from and what it is.
+    pub description: TrackDescription,
+    /// RTP packets.
+    pub rtp: Arc<Flow>,
+    /// The source's RTCP packets.
+    pub rtcp: Arc<Flow>,
+    writer: Mutex<Writer>,
+    epoch: Instant,
+    /// Microseconds from `epoch`, 0 before the first packet.
+    last_arrival_us: AtomicU64,
+    joined: AtomicBool,
+    bytes: AtomicU64,
+    not_rtp: [AtomicU64; NotRtp::ALL.len()],
+    not_rtcp: [AtomicU64; NotRtcp::ALL.len()],
+}
+
+struct Writer {
+    chunk: BytesMut,
+    reception: Reception,
+}
+
+/// A track as metrics see it.
+#[derive(Debug, Clone)]
+pub struct TrackStats {
+    /// What arrived, and what did not.
+    pub reception: Reception,
+    /// Bytes of RTP packets received, headers included.
+    pub bytes: u64,
+    /// Since the newest packet; absent before the first.
+    pub last_packet_age: Option<Duration>,
+    /// Whether its groups are joined.
+    pub joined: bool,
+    /// Datagrams to its group that were not RTP, by reason.
+    pub not_rtp: [(&'static str, u64); NotRtp::ALL.len()],
+    /// Datagrams to its RTCP port that were not RTCP, by reason.
+    pub not_rtcp: [(&'static str, u64); NotRtcp::ALL.len()],
+}
+
+impl Track {
+    /// `now` is the epoch that arrival times are counted from.
+    pub fn new(
+        number: usize,
+        description: TrackDescription,
+        limits: RingLimits,
+        media: &Arc<TaskQueue>,
+        now: Instant,
+    ) -> Arc<Self> {
+        let reception = Reception::new(description.clock_rate);
+        let rtcp_limits = RingLimits { bytes: RTCP_RING_BYTES, ..limits };
+        Arc::new(Self {
+            number,
+            description,
+            rtp: Flow::new(limits, media.clone()),
+            rtcp: Flow::new(rtcp_limits, media.clone()),
+            writer: Mutex::new(Writer { chunk: BytesMut::new(), reception }),
+            epoch: now,
+            last_arrival_us: AtomicU64::new(0),
+            joined: AtomicBool::new(false),
+            bytes: AtomicU64::new(0),
+            not_rtp: Default::default(),
+            not_rtcp: Default::default(),
+        })
+    }
+
+    /// Takes in one RTP packet; the lanes hear of it with [`kick`](Flow::kick).
+    pub fn receive(&self, header: &RtpHeader, datagram: &[u8], at: Instant) {
+        let arrival = at.saturating_duration_since(self.epoch);
+        let data = {
+            let mut writer = self.writer();
+            writer.reception.receive(header, arrival);
+            writer.keep(datagram)
+        };
+        self.bytes.fetch_add(datagram.len() as u64, Relaxed);
+        self.last_arrival_us.store((arrival.as_micros() as u64).max(1), Relaxed);
+        let RtpHeader { sequence, timestamp, .. } = *header;
+        self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at, random_access: false }]);
+    }
+
+    /// Takes in one datagram of the source's RTCP and passes on what subscribers may see of it. Returns
+    /// whether there was something.
+    pub fn receive_rtcp(&self, datagram: &[u8], at: Instant) -> bool {
+        match rtcp::reflectable(datagram) {
+            Ok(Some(reflectable)) => {
+                let data = Bytes::copy_from_slice(reflectable.packet);
+                let packet = Packet { data, sequence: 0, timestamp: 0, arrived_at: at, random_access: true };
+                self.rtcp.push([packet]);
+                true
+            }
+            Ok(None) => false,
+            Err(reason) => {
+                count(&self.not_rtcp, NotRtcp::ALL.iter().position(|each| *each == reason));
+                false
+            }
+        }
+    }
+
+    /// Counts a datagram that is not RTP.
+    pub fn refuse(&self, reason: NotRtp) {
+        count(&self.not_rtp, NotRtp::ALL.iter().position(|each| *each == reason));
+    }
+
+    /// Where a subscriber of now starts. `None`: the source is silent, and the next packet is the first.
+    pub fn start(&self, now: Instant) -> Option<RingStart> {
+        self.rtp.ring().newest(now, START_MAX_AGE)
+    }
+
+    /// Whether source and RTCP share one port (`a=rtcp-mux`, RFC 5761).
+    pub fn is_muxed(&self) -> bool {
+        self.description.port == self.description.rtcp_port
+    }
+
+    /// Told by the receiver when the groups are joined or left.
+    pub fn set_joined(&self, joined: bool) {
+        self.joined.store(joined, Relaxed);
+    }
+
+    /// The SSRC that the track carries now.
+    pub fn ssrc(&self) -> Option<u32> {
+        self.writer().reception.ssrc()
+    }
+
+    /// When the newest packet arrived.
+    pub fn last_arrival(&self) -> Option<Instant> {
+        let after_us = self.last_arrival_us.load(Relaxed);
+        (after_us > 0).then(|| self.epoch + Duration::from_micros(after_us))
+    }
+
+    /// The track's figures as of `now`.
+    pub fn stats(&self, now: Instant) -> TrackStats {
+        TrackStats {
+            reception: self.writer().reception.clone(),
+            bytes: self.bytes.load(Relaxed),
+            last_packet_age: self.last_arrival().map(|at| now.saturating_duration_since(at)),
+            joined: self.joined.load(Relaxed),
+            not_rtp: std::array::from_fn(|i| (NotRtp::ALL[i].reason(), self.not_rtp[i].load(Relaxed))),
+            not_rtcp: std::array::from_fn(|i| (NotRtcp::ALL[i].reason(), self.not_rtcp[i].load(Relaxed))),
+        }
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Writer {
+    fn keep(&mut self, datagram: &[u8]) -> Bytes {
+        if self.chunk.capacity() < datagram.len() {
+            self.chunk = BytesMut::with_capacity(CHUNK_BYTES.max(datagram.len()));
+        }
+        self.chunk.extend_from_slice(datagram);
+        self.chunk.split().freeze()
+    }
+}
+
+fn count(counters: &[AtomicU64], place: Option<usize>) {
+    if let Some(counter) = place.and_then(|place| counters.get(place)) {
+        counter.fetch_add(1, Relaxed);
+    }
+}
