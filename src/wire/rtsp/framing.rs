@@ -25,7 +25,7 @@ pub const INTERLEAVED_HEADER_LEN: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Incoming {
     /// A request with its whole body.
-    Request(Box<Request>),
+    Request(Request),
     /// A packet in the connection, `$`-framed (RFC 2326 section 10.12).
     Interleaved {
         /// The channel that SETUP agreed on.
@@ -101,7 +101,7 @@ fn text(message: &[u8], blank: usize) -> Result<Option<(Incoming, usize)>, Inval
         return Ok(Some((Incoming::Response, consumed)));
     }
     match Request::parse(head, body) {
-        Ok(request) => Ok(Some((Incoming::Request(Box::new(request)), consumed))),
+        Ok(request) => Ok(Some((Incoming::Request(request), consumed))),
         Err((status, context)) => {
             Err(Invalid { status, cseq: cseq_in(head), consumed: Some(consumed), context })
         }

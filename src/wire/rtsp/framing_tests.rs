@@ -16,7 +16,7 @@ const GET_PARAMETER: &str =
 
 fn request(bytes: &[u8]) -> Request {
     match next(bytes) {
-        Ok(Some((Incoming::Request(request), consumed))) if consumed == bytes.len() => *request,
+        Ok(Some((Incoming::Request(request), consumed))) if consumed == bytes.len() => request,
         other => panic!("{other:?} for {}", String::from_utf8_lossy(bytes)),
     }
 }

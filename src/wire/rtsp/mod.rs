@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  bytes ─▶ framing::next ─▶ Request ─┬─▶ transport::parse  (SETUP)
-//!                │                    └─▶ range::parse      (PLAY)
+//!                │                    └─▶ range::check      (PLAY)
 //!                └─▶ Interleaved: RTCP of a viewer in the connection
 //!  Reply ─▶ bytes
 //! ```

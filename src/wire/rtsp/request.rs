@@ -84,7 +84,8 @@ impl Target {
         let (path, track) = split_track(&path);
         // A client that joins a relative control to a URI by hand appends it to the query.
         let (query, query_track) = query.map(split_track).map_or((None, None), |(q, track)| (Some(q), track));
-        let name = path.trim_matches('/');
+        // Some clients append the description's `control:*` as it stands.
+        let name = path.strip_suffix("/*").unwrap_or(path).trim_matches('/');
         let name = match name.len().checked_sub(4).and_then(|at| name.split_at_checked(at)) {
             Some((stem, suffix)) if suffix.eq_ignore_ascii_case(".sdp") && !stem.is_empty() => stem,
             _ => name,
@@ -230,6 +231,7 @@ mod tests {
             "RTSPS://user:word@[2001:db8::1]:8322/news",
             "rtsp://edge/n%65ws",
             "rtsp://edge//news",
+            "rtsp://edge/news/*",
             "/news",
             "news",
             "rtsp://edge/news#now",

@@ -1,8 +1,7 @@
 //! The Transport header of SETUP (RFC 2326 section 12.39): what a client asks for, and what we grant.
 //!
 //! Parsed here and not as `rtsp_types::headers::Transports`, which refuses the whole header for one parameter it
-//! cannot read and panics on a lone quotation mark; clients send `ssrc=0`, hexadecimal or not, unquoted modes,
-//! and stray semicolons.
+//! cannot read or one semicolon too many, as clients send them, and panics on a lone quotation mark.
 
 use rtsp_types::StatusCode;
 
