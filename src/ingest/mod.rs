@@ -1,1 +1,17 @@
-//! How streams come in.
+//! How streams come in: groups are joined once, on shared sockets.
+//!
+//! ```text
+//!  channel ─▶ Receivers: one RtpReceiver per port and family, joined to many groups
+//!                 socket ─▶ ReceiveData (task) ─▶ route by destination (and source) ─▶ Track ─▶ lanes
+//!  SilenceWatch: a timer per channel that tells when its source stops and returns
+//! ```
+
+mod receive_data;
+mod receivers;
+mod routes;
+mod rtp_receiver;
+mod silence;
+
+pub use receivers::{OpenError, Receivers};
+pub use rtp_receiver::{ReceiverStats, RtpReceiver};
+pub use silence::SilenceWatch;

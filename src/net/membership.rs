@@ -27,8 +27,13 @@ pub struct Group {
 #[derive(Debug, thiserror::Error)]
 pub enum MembershipError {
     /// This socket takes no more groups, or not this one beside those it has; another socket will.
-    #[error("the socket takes no further group")]
-    SocketFull,
+    #[error("joining {group} failed: {error}")]
+    SocketFull {
+        /// The group.
+        group: IpAddr,
+        /// The kernel's answer.
+        error: io::Error,
+    },
     /// The interface or route is not there (yet).
     #[error("joining {group} failed: {error} (is the interface up, and is there a route for multicast?)")]
     Join {
@@ -81,10 +86,14 @@ impl ReceiveSocket {
             Some(_) => libc::MCAST_JOIN_SOURCE_GROUP,
             None => libc::MCAST_JOIN_GROUP,
         };
-        self.membership(group, option).map_err(|error| match error.raw_os_error() {
-            Some(libc::ENOBUFS | libc::ENOMEM | libc::EADDRINUSE) => MembershipError::SocketFull,
-            Some(libc::EINVAL) => MembershipError::SocketFull,
-            _ => MembershipError::Join { group: group.address, error },
+        self.membership(group, option).map_err(|error| {
+            let group = group.address;
+            match error.raw_os_error() {
+                Some(libc::ENOBUFS | libc::ENOMEM | libc::EADDRINUSE | libc::EINVAL) => {
+                    MembershipError::SocketFull { group, error }
+                }
+                _ => MembershipError::Join { group, error },
+            }
         })
     }
 

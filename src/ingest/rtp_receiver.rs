@@ -1,0 +1,157 @@
+//! The RtpReceiver: one shared receive socket of a port, and the consumer behind it.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task};
+use crate::net::{Group, MembershipError, ReceiveSocket};
+
+use super::receive_data::ReceiveData;
+use super::routes::{Route, Routes};
+
+/// Asked for on every receive socket.
+const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
+
+/// A receive socket that many groups share.
+pub struct RtpReceiver {
+    /// The UDP port.
+    pub port: u16,
+    /// Whether it is of the IPv6 family.
+    pub ipv6: bool,
+    /// The interface its groups are joined on; 0 is the kernel's choice.
+    pub interface: u32,
+    pub(super) socket: Arc<ReceiveSocket>,
+    /// Replaced whole when a group comes or goes, so a batch is routed without a lock.
+    routes: Mutex<Arc<Routes>>,
+    key: OnceLock<PollKey>,
+    overflow: AtomicU32,
+    stray: AtomicU64,
+}
+
+/// A receiver as metrics see it.
+#[derive(Debug, Clone, Copy)]
+pub struct ReceiverStats {
+    /// The UDP port.
+    pub port: u16,
+    /// Datagrams the kernel dropped because the socket's queue was full (SO_RXQ_OVFL); wraps at 2^32.
+    pub overflow: u32,
+    /// Datagrams that belong to no joined group: stray unicast, or a source not asked for.
+    pub stray: u64,
+}
+
+impl RtpReceiver {
+    /// Binds the socket and registers it.
+    pub(super) fn open(port: u16, ipv6: bool, interface: u32, poller: &Poller) -> io::Result<Arc<Self>> {
+        let socket = Arc::new(ReceiveSocket::bind(port, ipv6)?);
+        let granted = socket.set_receive_buffer(RECEIVE_BUFFER_BYTES)?;
+        if granted < RECEIVE_BUFFER_BYTES {
+            warn_of_capped_buffer(port, granted);
+        }
+        let receiver = Arc::new(Self {
+            port,
+            ipv6,
+            interface,
+            socket: socket.clone(),
+            routes: Mutex::default(),
+            key: OnceLock::new(),
+            overflow: AtomicU32::new(0),
+            stray: AtomicU64::new(0),
+        });
+        let key = poller.register(Class::Media, socket, receiver.clone())?;
+        receiver.key.get_or_init(|| key).enable(Interest::Read);
+        Ok(receiver)
+    }
+
+    /// Joins a group and routes what comes to it. Routed first, so that no packet is ever a stray.
+    pub(super) fn join(&self, group: &Group, route: Route) -> Result<(), MembershipError> {
+        let mut routes = self.routes();
+        let mut with = Routes::clone(&routes);
+        if !with.insert(group.address, group.source, route) {
+            let error = io::ErrorKind::AlreadyExists.into();
+            return Err(MembershipError::SocketFull { group: group.address, error });
+        }
+        let before = std::mem::replace(&mut *routes, Arc::new(with));
+        self.socket.join(group).inspect_err(|_| *routes = before)
+    }
+
+    /// Leaves a group and forgets its route.
+    pub(super) fn leave(&self, group: &Group) {
+        if let Err(error) = self.socket.leave(group) {
+            tracing::debug!(group = %group.address, %error, "leaving a group failed");
+        }
+        let mut routes = self.routes();
+        let mut without = Routes::clone(&routes);
+        without.remove(group.address, group.source);
+        *routes = Arc::new(without);
+    }
+
+    /// Stops receiving and closes the socket once nobody holds it.
+    pub(super) fn shut(&self) {
+        if let Some(key) = self.key.get() {
+            key.unregister();
+        }
+    }
+
+    /// Its figures.
+    pub fn stats(&self) -> ReceiverStats {
+        ReceiverStats {
+            port: self.port,
+            overflow: self.overflow.load(Relaxed),
+            stray: self.stray.load(Relaxed),
+        }
+    }
+
+    pub(super) fn current_routes(&self) -> Arc<Routes> {
+        self.routes().clone()
+    }
+
+    pub(super) fn count_overflow(&self, total: u32) {
+        let before = self.overflow.swap(total, Relaxed);
+        if before != total {
+            tracing::warn!(
+                port = self.port,
+                dropped = total.wrapping_sub(before),
+                "the receive queue overflowed"
+            );
+        }
+    }
+
+    pub(super) fn count_stray(&self, _destination: IpAddr) {
+        self.stray.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn resume(&self) {
+        if let Some(key) = self.key.get() {
+            key.resume(Interest::Read);
+        }
+    }
+
+    fn routes(&self) -> MutexGuard<'_, Arc<Routes>> {
+        self.routes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl PollEventConsumer for RtpReceiver {
+    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+        Some(ReceiveData::task(self))
+    }
+
+    fn close(self: Arc<Self>) {
+        tracing::error!(
+            port = self.port,
+            "a receive socket is closed after a fault; its channels are silent"
+        );
+        self.shut();
+    }
+}
+
+fn warn_of_capped_buffer(port: u16, granted: usize) {
+    tracing::warn!(
+        port,
+        asked_bytes = RECEIVE_BUFFER_BYTES,
+        granted_bytes = granted,
+        "the receive buffer is capped: bursts may be lost; set sysctl net.core.rmem_max={RECEIVE_BUFFER_BYTES}"
+    );
+}
