@@ -1,1 +1,7 @@
 //! The program around the relay: config, metrics, admin endpoint, commands, signals.
+
+pub mod check; // `mirrorball check`: what a config would do, or all its errors
+
+pub mod cli; // the command line, as typed
+
+pub mod config; // mirrorball.toml: what was typed, then what is true
