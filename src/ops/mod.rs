@@ -1,5 +1,7 @@
 //! The program around the relay: config, metrics, admin endpoint, commands, signals.
 
+pub mod admin; // the HTTP endpoint for scrapes and probes, on its own thread
+
 pub mod check; // `mirrorball check`: what a config would do, or all its errors
 
 pub mod cli; // the command line, as typed
