@@ -41,6 +41,11 @@ impl Cursor {
         self.next = first + (out.len() - before) as u64;
     }
 
+    /// Takes back the last `packets` of those taken: they are due again.
+    pub fn give_back(&mut self, packets: usize) {
+        self.next -= packets as u64;
+    }
+
     /// Counts packets that the connection has taken.
     pub fn count_sent(&self, packets: u64, bytes: u64) {
         self.totals.sent(packets, bytes);

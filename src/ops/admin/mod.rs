@@ -1,0 +1,14 @@
+//! The operators' HTTP endpoint, on a thread and a runtime of its own.
+//!
+//! ```text
+//! Prometheus, probes ─▶ server (accept, one request a connection) ─▶ routes ─▶ AdminSource
+//! ```
+//!
+//! It shares nothing with the data path but the counters that its source reads, so that a scrape can
+//! never stall a packet.
+
+mod routes;
+mod server;
+
+pub use routes::AdminSource;
+pub use server::AdminServer;

@@ -1,0 +1,87 @@
+//! What the admin endpoint answers: a pure function of method, path and source. Knows no socket.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+use prometheus::TEXT_FORMAT;
+
+/// Every route, answering GET and HEAD. Another path is 404, another method 405.
+const ROUTES: &[Route] = &[
+    Route { path: "/", about: "this page", answer: index },
+    Route { path: "/metrics", about: "all metrics, in Prometheus' text format", answer: metrics },
+    Route { path: "/live", about: "200 while the program runs", answer: live },
+    Route { path: "/ready", about: "200 once it serves viewers, 503 and the reason before", answer: ready },
+];
+
+/// What the endpoint shows. Called on the admin thread only.
+pub trait AdminSource: Send + Sync + 'static {
+    /// All metrics in Prometheus' text format.
+    fn metrics(&self) -> Vec<u8>;
+
+    /// Whether the program serves viewers.
+    ///
+    /// # Errors
+    /// Why it does not, in one line for an operator.
+    fn ready(&self) -> Result<(), String>;
+}
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+struct Route {
+    path: &'static str,
+    about: &'static str,
+    answer: fn(&dyn AdminSource) -> Answer,
+}
+
+pub(super) fn answer(method: &Method, path: &str, source: &dyn AdminSource) -> Answer {
+    let Some(route) = ROUTES.iter().find(|route| route.path == path) else {
+        return text(StatusCode::NOT_FOUND, "no such page; / lists those there are\n");
+    };
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "this page answers GET and HEAD\n");
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refusal;
+    }
+    (route.answer)(source)
+}
+
+fn index(_: &dyn AdminSource) -> Answer {
+    let rows: String = ROUTES
+        .iter()
+        .map(|route| format!("<li><a href=\"{0}\">{0}</a> {1}</li>\n", route.path, route.about))
+        .collect();
+    let page = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Mirrorball</title>\n\
+         <h1>Mirrorball {}</h1>\n<ul>\n{rows}</ul>\n</html>\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    typed(StatusCode::OK, "text/html; charset=utf-8", page)
+}
+
+fn metrics(source: &dyn AdminSource) -> Answer {
+    typed(StatusCode::OK, TEXT_FORMAT, source.metrics())
+}
+
+fn live(_: &dyn AdminSource) -> Answer {
+    text(StatusCode::OK, "live\n")
+}
+
+fn ready(source: &dyn AdminSource) -> Answer {
+    match source.ready() {
+        Ok(()) => text(StatusCode::OK, "ready\n"),
+        Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    typed(status, "text/plain; charset=utf-8", body)
+}
+
+fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}

@@ -1,0 +1,285 @@
+//! Accepts the admin endpoint's connections and serves one request on each. Knows hyper and tokio, and
+//! nothing of what is answered.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use super::routes::{AdminSource, answer};
+
+/// Connections at a time; further ones wait in the kernel's backlog until one is done.
+const CONNECTIONS: usize = 64;
+
+/// What a client has for its whole exchange: connections are closed after one answer, so that none of
+/// the few there are is held by an idle or a stalled client.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a client has to send its request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest request head; no route needs a tenth of it.
+const HEAD_BYTES: usize = 16 * 1024;
+
+/// What running exchanges have to end when the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The pause after a failed accept, which as a rule means that descriptors have run out.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// The running endpoint. Dropping it stops it too, without waiting.
+#[derive(Debug)]
+pub struct AdminServer {
+    local_addr: SocketAddr,
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+impl AdminServer {
+    /// Listens on `listen` and serves `source` from a thread named `admin`.
+    ///
+    /// # Errors
+    /// The address cannot be listened on, or the thread cannot be started.
+    pub fn start(listen: SocketAddr, source: Arc<dyn AdminSource>) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = std::net::TcpListener::bind(listen)?;
+        listener.set_nonblocking(true)?;
+        let local_addr = listener.local_addr()?;
+        let listener = {
+            let _entered = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
+        let (stop, stopped) = watch::channel(false);
+        let thread = std::thread::Builder::new().name("admin".into()).spawn(move || {
+            runtime.block_on(serve(listener, source, stopped));
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { local_addr, stop, thread })
+    }
+
+    /// The address in use; its port is the kernel's choice where port 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Closes the listener, lets running exchanges end for at most a second, and joins the thread.
+    pub fn stop(self) {
+        self.stop.send_replace(true);
+        if self.thread.join().is_err() {
+            tracing::error!("the admin thread had panicked");
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, source: Arc<dyn AdminSource>, stopped: watch::Receiver<bool>) {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    tokio::select! {
+        () = accept(listener, &permits, &source, &stopped) => {}
+        () = until_stopped(stopped.clone()) => {}
+    }
+    // All permits are back once every exchange has ended.
+    let all = permits.acquire_many(CONNECTIONS as u32);
+    if tokio::time::timeout(STOP_TIMEOUT, all).await.is_err() {
+        tracing::debug!("admin exchanges were cut short by the stop");
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    permits: &Arc<Semaphore>,
+    source: &Arc<dyn AdminSource>,
+    stopped: &watch::Receiver<bool>,
+) {
+    while let Ok(permit) = Arc::clone(permits).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let exchange = exchange(stream, Arc::clone(source), stopped.clone());
+                tokio::spawn(async move {
+                    let _permit = permit;
+                    let _ = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the admin endpoint cannot accept a connection");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+/// Serves one request. Errors are the client's own affair.
+async fn exchange(stream: TcpStream, source: Arc<dyn AdminSource>, stopped: watch::Receiver<bool>) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = answer(request.method(), request.uri().path(), &*source);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = until_stopped(stopped) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+/// Ends when the server is told to stop, or is dropped.
+async fn until_stopped(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, Shutdown, TcpStream};
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::time::Instant;
+
+    /// A source that is ready when it is told so.
+    struct Source {
+        ready: AtomicBool,
+        metrics: Vec<u8>,
+    }
+
+    impl AdminSource for Source {
+        fn metrics(&self) -> Vec<u8> {
+            self.metrics.clone()
+        }
+
+        fn ready(&self) -> Result<(), String> {
+            if self.ready.load(SeqCst) { Ok(()) } else { Err("no listener yet".into()) }
+        }
+    }
+
+    fn start(metrics: &[u8]) -> (AdminServer, Arc<Source>) {
+        let source = Arc::new(Source { ready: AtomicBool::new(false), metrics: metrics.to_vec() });
+        let server =
+            AdminServer::start((Ipv4Addr::LOCALHOST, 0).into(), source.clone()).expect("a free port");
+        (server, source)
+    }
+
+    fn connect(server: &AdminServer) -> TcpStream {
+        let stream = TcpStream::connect(server.local_addr()).expect("a listener");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        stream
+    }
+
+    /// What comes back for `request`, up to the close.
+    fn ask(server: &AdminServer, request: &str) -> String {
+        let mut stream = connect(server);
+        stream.write_all(request.as_bytes()).expect("a request sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer and a close");
+        answer
+    }
+
+    fn get(server: &AdminServer, path: &str) -> String {
+        ask(server, &format!("GET {path} HTTP/1.1\r\nHost: edge\r\n\r\n"))
+    }
+
+    #[test]
+    fn a_scrape_gets_the_metrics_in_the_text_format() {
+        let (server, _) = start(b"mirrorball_sessions 3\n");
+        let answer = get(&server, "/metrics");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("content-type: text/plain; version=0.0.4\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nmirrorball_sessions 3\n"), "{answer}");
+        server.stop();
+    }
+
+    #[test]
+    fn ready_follows_the_source_and_live_does_not() {
+        let (server, source) = start(b"");
+        let answer = get(&server, "/ready");
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.ends_with("not ready: no listener yet\n"), "{answer}");
+        assert!(get(&server, "/live").starts_with("HTTP/1.1 200 "));
+        source.ready.store(true, SeqCst);
+        assert!(get(&server, "/ready").starts_with("HTTP/1.1 200 "));
+        server.stop();
+    }
+
+    #[test]
+    fn the_front_page_lists_the_others() {
+        let (server, _) = start(b"");
+        let answer = get(&server, "/");
+        for path in ["/metrics", "/live", "/ready"] {
+            assert!(answer.contains(&format!("href=\"{path}\"")), "{answer}");
+        }
+        server.stop();
+    }
+
+    #[test]
+    fn another_path_is_404_and_another_method_405() {
+        let (server, _) = start(b"mirrorball_sessions 3\n");
+        assert!(get(&server, "/metrics/").starts_with("HTTP/1.1 404 "));
+        let refused = ask(&server, "POST /metrics HTTP/1.1\r\nHost: edge\r\nContent-Length: 0\r\n\r\n");
+        assert!(refused.starts_with("HTTP/1.1 405 "), "{refused}");
+        assert!(refused.contains("allow: GET, HEAD\r\n"), "{refused}");
+        let head = ask(&server, "HEAD /metrics HTTP/1.1\r\nHost: edge\r\n\r\n");
+        assert!(head.contains("content-length: 22\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+        server.stop();
+    }
+
+    #[test]
+    fn what_is_not_http_is_closed_and_the_next_client_is_served() {
+        let (server, _) = start(b"");
+        for noise in ["\u{1}\u{2}\u{3}\r\n\r\n", "GET\r\n\r\n", &"x".repeat(2 * HEAD_BYTES)] {
+            let mut stream = connect(&server);
+            let _ = stream.write_all(noise.as_bytes());
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+        assert!(get(&server, "/live").starts_with("HTTP/1.1 200 "));
+        server.stop();
+    }
+
+    #[test]
+    fn more_clients_than_there_is_room_for_wait_for_their_turn() {
+        let (server, _) = start(b"");
+        let idle: Vec<_> = (0..CONNECTIONS).map(|_| connect(&server)).collect();
+        let mut waiting = connect(&server);
+        waiting.write_all(b"GET /live HTTP/1.1\r\nHost: edge\r\n\r\n").expect("a request sent");
+        drop(idle);
+        let mut answer = String::new();
+        waiting.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        server.stop();
+    }
+
+    #[test]
+    fn a_stop_does_not_wait_for_a_client_that_does_not_read() {
+        let (server, _) = start(&vec![b'#'; 32 << 20]);
+        let mut stalled = connect(&server);
+        stalled.write_all(b"GET /metrics HTTP/1.1\r\nHost: edge\r\n\r\n").expect("a request sent");
+        stalled.read_exact(&mut [0; 8]).expect("the answer begins");
+        let address = server.local_addr();
+        let began = Instant::now();
+        server.stop();
+        assert!(began.elapsed() < EXCHANGE_TIMEOUT, "the stop is bounded by its own time");
+        assert!(TcpStream::connect(address).is_err(), "the listener is closed");
+    }
+
+    #[test]
+    fn an_address_in_use_is_an_error() {
+        let (server, source) = start(b"");
+        let error = AdminServer::start(server.local_addr(), source).expect_err("the port is taken");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        server.stop();
+    }
+}

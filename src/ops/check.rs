@@ -1,0 +1,90 @@
+//! `mirrorball check`: says what a config would do. Opens no socket, so that a config may be checked
+//! beside the program that runs, or on another machine.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::config::{ChannelConfig, Config, ConfigError, UdpPorts};
+
+/// What the config in `file` would do, for printing.
+///
+/// # Errors
+/// All the errors of the config; its text is what `check` prints, its exit code is
+/// [`EXIT_CONFIG`](super::cli::EXIT_CONFIG).
+pub fn check(file: &Path) -> Result<Plan, ConfigError> {
+    Config::load(file).map(Plan)
+}
+
+/// A config, told as what it would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan(Config);
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Config { rtsp, admin, engine, ring, limits, channels } = &self.0;
+        writeln!(f, "RTSP      {}", listeners(&rtsp.listen))?;
+        writeln!(f, "          sessions end after {:?} of silence", rtsp.session_timeout)?;
+        writeln!(f, "UDP       {}", ports(rtsp.udp_ports))?;
+        writeln!(f, "admin     http://{}/", admin.listen)?;
+        writeln!(
+            f,
+            "engine    {} media workers, {} control workers",
+            engine.media_workers, engine.control_workers
+        )?;
+        writeln!(f, "          poll tables of {} entries", engine.poll_table_entries)?;
+        writeln!(f, "ring      {:?} or {} bytes a track", ring.max_age, ring.max_bytes)?;
+        writeln!(f, "limits    {} connections", limits.connections)?;
+        writeln!(f, "          {} sessions, {} an address", limits.sessions, limits.sessions_per_address)?;
+        writeln!(f, "channels  {}", channels.len())?;
+        channels.iter().try_for_each(|channel| write_channel(f, channel))
+    }
+}
+
+fn listeners(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn ports(ports: UdpPorts) -> String {
+    match ports {
+        UdpPorts::Any => "any free pairs of ports".into(),
+        UdpPorts::Range { first, last } => {
+            format!("ports {first}-{last}, {} pairs", ports.rtp_ports().count())
+        }
+    }
+}
+
+fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Result {
+    let interface = channel.interface.as_ref().map_or("the route's interface".into(), ToString::to_string);
+    writeln!(f, "  /{}", channel.name)?;
+    writeln!(f, "    of {}, on {interface}, silent after {:?}", channel.input, channel.silent_after)?;
+    for track in &channel.presentation.tracks {
+        write!(f, "    {} from group {}", track.media, SocketAddr::new(track.group, track.port))?;
+        track.source.iter().try_for_each(|source| write!(f, ", source {source}"))?;
+        writeln!(f, ", RTCP on port {}", track.rtcp_port)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_names_listeners_channels_and_groups() {
+        let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\n[[channel]]\nname = \"uk/news\"\n\
+                    source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n";
+        let config = Config::parse(text, Path::new("mirrorball.toml")).expect("a right config");
+        let plan = Plan(config).to_string();
+        for part in [
+            "RTSP      0.0.0.0:8554, [::]:8554\n",
+            "ports 6970-6999, 15 pairs\n",
+            "http://127.0.0.1:9469/\n",
+            "  /uk/news\n",
+            "on eth1, silent after 2s\n",
+            "from group 232.9.9.1:5004, source 10.0.0.7, RTCP on port 5005\n",
+        ] {
+            assert!(plan.contains(part), "{part:?} is not in\n{plan}");
+        }
+    }
+}

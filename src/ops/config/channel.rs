@@ -1,0 +1,149 @@
+//! The channels: names that are unique, one input each, no group twice. Knows what a source and a
+//! session description are by their parsers in `wire` alone.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use super::load::read_bytes;
+use super::report::Report;
+use super::resolve::{duration_within, parsed};
+use super::scalar;
+use super::truth::{ChannelConfig, Interface};
+use super::typed::TypedChannel;
+use crate::wire::sdp::{self, MAX_SDP_LEN, Presentation};
+use crate::wire::source_url::SourceUrl;
+
+/// The most channels in one config. Each has sockets, rings and metrics of its own.
+const CHANNELS: usize = 4096;
+
+/// The channels that were meant. A channel with an error is noted and left out.
+pub(super) fn resolve_channels(
+    typed: Vec<TypedChannel>,
+    directory: &Path,
+    report: &mut Report,
+) -> Vec<ChannelConfig> {
+    if let Some(beyond) = typed.get(CHANNELS) {
+        report.add(beyond.offset, format!("{} channels; write at most {CHANNELS}", typed.len()));
+    }
+    let mut first_uses = FirstUses::default();
+    let mut channels = Vec::new();
+    for typed in &typed {
+        first_uses.check_name(typed, report);
+        if let Some(channel) = resolve_channel(typed, directory, report) {
+            first_uses.check_tracks(typed, &channel, report);
+            channels.push(channel);
+        }
+    }
+    channels
+}
+
+fn resolve_channel(typed: &TypedChannel, directory: &Path, report: &mut Report) -> Option<ChannelConfig> {
+    let named = |key: &str| format!("{} {key}", typed.place);
+    if typed.name.is_none() && !typed.spoiled {
+        report.add(typed.offset, format!("{}: no name; write one such as name = \"news\"", typed.place));
+    }
+    let name = parsed(&typed.name, "[[channel]]", scalar::channel_name, report);
+    let silent_after =
+        duration_within(&typed.silent_after, &named("silent_after"), "2s", ["100ms", "60min"], report);
+    let by_key = parsed(&typed.interface, &named("interface"), scalar::interface, report);
+    let Input { text, interface: by_input, presentation } = input(typed, directory, report)?;
+    let interface = one_interface(typed, by_input, by_key, report);
+    Some(ChannelConfig { name: name?, input: text, presentation, interface, silent_after })
+}
+
+/// What a channel's `source` or `sdp` says.
+struct Input {
+    text: String,
+    interface: Option<Interface>,
+    presentation: Presentation,
+}
+
+/// Exactly one of source and sdp.
+fn input(typed: &TypedChannel, directory: &Path, report: &mut Report) -> Option<Input> {
+    let place = &typed.place;
+    let name = typed.name.as_ref().map_or("", |name| name.get_ref());
+    match (&typed.source, &typed.sdp) {
+        (Some(_), None) => parsed(&typed.source, place, |text| from_source(text, name), report),
+        (None, Some(_)) => parsed(&typed.sdp, place, |text| from_sdp(text, directory), report),
+        (Some(_), Some(sdp)) => {
+            report.add(sdp.span().start, format!("{place}: both source and sdp; leave one out"));
+            None
+        }
+        (None, None) => {
+            if !typed.spoiled {
+                let remedy = "write one such as source = \"rtp://239.9.9.1:5004\"";
+                report.add(typed.offset, format!("{place}: neither source nor sdp; {remedy}"));
+            }
+            None
+        }
+    }
+}
+
+fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
+    let wrong = |wrong: &dyn std::fmt::Display| format!("source {text:?}: {wrong}");
+    let url: SourceUrl = text.parse().map_err(|error| wrong(&error))?;
+    let interface =
+        url.interface.as_deref().map(scalar::interface).transpose().map_err(|error| wrong(&error))?;
+    Ok(Input { text: url.to_string(), interface, presentation: sdp::mpegts(channel_name, &url) })
+}
+
+fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {
+    let path = directory.join(text).display().to_string();
+    let content = read_bytes(Path::new(&path), MAX_SDP_LEN as u64)
+        .map_err(|error| format!("sdp {path:?} cannot be read: {error}; name a session description"))?;
+    let presentation = sdp::parse(&content).map_err(|wrong| format!("sdp {path:?}: {wrong}"))?;
+    Ok(Input { text: path, interface: None, presentation })
+}
+
+/// The interface may be named by the input or by the key of its own, if they agree.
+fn one_interface(
+    typed: &TypedChannel,
+    by_input: Option<Interface>,
+    by_key: Option<Interface>,
+    report: &mut Report,
+) -> Option<Interface> {
+    if let (Some(input), Some(key)) = (&by_input, &by_key)
+        && input != key
+    {
+        let wrong = format!("the source names interface {input}, the key {key}; leave one out");
+        report.add(typed.input_offset(), format!("{}: {wrong}", typed.place));
+    }
+    by_key.or(by_input)
+}
+
+/// A track's group, port, source and interface.
+type Route = (SocketAddr, Option<IpAddr>, Option<Interface>);
+
+/// Where each name and each group was first used, to say so when it is used again.
+#[derive(Default)]
+struct FirstUses {
+    names: HashMap<String, usize>,
+    routes: HashMap<Route, (String, usize)>,
+}
+
+impl FirstUses {
+    fn check_name(&mut self, typed: &TypedChannel, report: &mut Report) {
+        let Some(name) = &typed.name else { return };
+        let line = report.line(name.span().start);
+        if let Some(first) = self.names.insert(name.get_ref().clone(), line) {
+            let wrong = format!("{}: the name is line {first}'s already; write another", typed.place);
+            report.add(name.span().start, wrong);
+        }
+    }
+
+    /// A group is joined once, and its packets have one way to go.
+    fn check_tracks(&mut self, typed: &TypedChannel, channel: &ChannelConfig, report: &mut Report) {
+        let offset = typed.input_offset();
+        for track in &channel.presentation.tracks {
+            let group = SocketAddr::new(track.group, track.port);
+            let route = (group, track.source, channel.interface.clone());
+            if let Some((first, line)) = self.routes.get(&route) {
+                let wrong = format!("{group} is taken by {first} in line {line}; leave one out");
+                report.add(offset, format!("{}: {wrong}", typed.place));
+            } else {
+                self.routes.insert(route, (typed.place.clone(), report.line(offset)));
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Every section and key a config may hold, each with an example. Knows no meaning beyond that: the
+//! documentation, the reader and the "did you mean" all go by this one table.
+
+/// A key and a value that is right for it, as it would be typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// The key.
+    pub name: &'static str,
+    /// An example in TOML, shown as the remedy when the value is of the wrong type.
+    pub example: &'static str,
+}
+
+/// A section and its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Section {
+    /// The table's name.
+    pub name: &'static str,
+    /// Whether it is written `[[name]]`, once for each, rather than `[name]`.
+    pub repeated: bool,
+    /// The keys it may hold.
+    pub keys: &'static [Key],
+}
+
+const fn key(name: &'static str, example: &'static str) -> Key {
+    Key { name, example }
+}
+
+/// The whole config, in the order of the documentation.
+pub const KEYS: &[Section] = &[RTSP, ADMIN, ENGINE, RING, LIMITS, CHANNEL];
+
+pub(super) const RTSP: Section = Section {
+    name: "rtsp",
+    repeated: false,
+    keys: &[
+        key("listen", r#"["0.0.0.0:8554"]"#),
+        key("udp_ports", r#""6970-6999""#),
+        key("session_timeout", r#""60s""#),
+    ],
+};
+
+pub(super) const ADMIN: Section =
+    Section { name: "admin", repeated: false, keys: &[key("listen", r#""127.0.0.1:9469""#)] };
+
+pub(super) const ENGINE: Section = Section {
+    name: "engine",
+    repeated: false,
+    keys: &[key("poll_table_entries", "256"), key("media_workers", "0"), key("control_workers", "2")],
+};
+
+pub(super) const RING: Section = Section {
+    name: "ring",
+    repeated: false,
+    keys: &[key("max_age", r#""2s""#), key("max_bytes", "8388608")],
+};
+
+pub(super) const LIMITS: Section = Section {
+    name: "limits",
+    repeated: false,
+    keys: &[key("connections", "20000"), key("sessions", "20000"), key("sessions_per_address", "2000")],
+};
+
+pub(super) const CHANNEL: Section = Section {
+    name: "channel",
+    repeated: true,
+    keys: &[
+        key("name", r#""news""#),
+        key("source", r#""rtp://239.9.9.1:5004""#),
+        key("sdp", r#""news.sdp""#),
+        key("interface", r#""eth0""#),
+        key("silent_after", r#""2s""#),
+    ],
+};
+
+/// The candidate that `typed` is most likely a slip of, if one is near.
+pub(super) fn nearest<'c>(typed: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let tolerated = (typed.chars().count() / 2).clamp(1, 3);
+    candidates
+        .into_iter()
+        .map(|candidate| (edit_distance(typed, candidate), candidate))
+        .filter(|(distance, _)| *distance <= tolerated)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein's distance: insertions, deletions and substitutions from `a` to `b`.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_finds_its_key() {
+        let keys = ["listen", "udp_ports", "session_timeout"];
+        assert_eq!(nearest("lisen", keys), Some("listen"));
+        assert_eq!(nearest("udp_port", keys), Some("udp_ports"));
+        assert_eq!(nearest("sesion_timout", keys), Some("session_timeout"));
+    }
+
+    #[test]
+    fn a_different_word_finds_nothing() {
+        assert_eq!(nearest("bandwidth", ["listen", "udp_ports"]), None);
+        assert_eq!(nearest("", ["name"]), None);
+    }
+}

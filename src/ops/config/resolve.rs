@@ -1,0 +1,176 @@
+//! From what was typed to what is true: defaults, ranges, and what must not be there twice. Knows the
+//! meaning of every key but the channels'.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::channel::resolve_channels;
+use super::report::Report;
+use super::scalar;
+use super::truth::{AdminConfig, Config, EngineConfig, LimitsConfig, RingConfig, RtspConfig, UdpPorts};
+use super::typed::{Typed, TypedAdmin, TypedConfig, TypedEngine, TypedLimits, TypedRing, TypedRtsp};
+
+const RTSP_PORT: u16 = 8554;
+const ADMIN_PORT: u16 = 9469;
+const LISTENERS: usize = 64;
+const WORKERS: usize = 256;
+
+/// The config that was meant. Where a value is wrong it is noted, and the default stands in, so that
+/// the rest of the file is still looked at; a caller uses the result only when nothing was noted.
+/// `directory` is where relative paths begin.
+pub(super) fn resolve(typed: TypedConfig, directory: &Path, report: &mut Report) -> Config {
+    Config {
+        rtsp: rtsp(typed.rtsp, report),
+        admin: admin(typed.admin, report),
+        engine: engine(typed.engine, report),
+        ring: ring(typed.ring, report),
+        limits: limits(typed.limits, report),
+        channels: resolve_channels(typed.channels, directory, report),
+    }
+}
+
+fn rtsp(typed: TypedRtsp, report: &mut Report) -> RtspConfig {
+    let udp_ports = parsed(&typed.udp_ports, "[rtsp] udp_ports", scalar::udp_ports, report);
+    RtspConfig {
+        listen: listeners(typed.listen, report),
+        udp_ports: udp_ports.unwrap_or(UdpPorts::Range { first: 6970, last: 6999 }),
+        session_timeout: session_timeout(&typed.session_timeout, report),
+    }
+}
+
+fn listeners(typed: Typed<Vec<Spanned<String>>>, report: &mut Report) -> Vec<SocketAddr> {
+    const PLACE: &str = "[rtsp] listen";
+    let Some(typed) = typed else { return vec![(Ipv4Addr::UNSPECIFIED, RTSP_PORT).into()] };
+    let (offset, count) = (typed.span().start, typed.get_ref().len());
+    if !(1..=LISTENERS).contains(&count) {
+        report.add(
+            offset,
+            format!("{PLACE}: {count} addresses; write 1 to {LISTENERS}, such as [\"0.0.0.0:8554\"]"),
+        );
+    }
+    let mut listeners = Vec::new();
+    for text in typed.into_inner() {
+        match scalar::listen_address(text.get_ref()) {
+            Ok(address) if listeners.contains(&address) => {
+                report.add(text.span().start, format!("{PLACE}: {address} is there twice; leave one out"));
+            }
+            Ok(address) => listeners.push(address),
+            Err(wrong) => report.add(text.span().start, format!("{PLACE}: {wrong}")),
+        }
+    }
+    listeners
+}
+
+fn session_timeout(typed: &Typed<String>, report: &mut Report) -> Duration {
+    const PLACE: &str = "[rtsp] session_timeout";
+    let timeout = duration_within(typed, PLACE, "60s", ["5s", "60min"], report);
+    if timeout.subsec_nanos() != 0 {
+        let offset = typed.as_ref().map_or(0, |text| text.span().start);
+        report.add(
+            offset,
+            format!("{PLACE}: RTSP counts it in whole seconds; write \"{}s\"", timeout.as_secs()),
+        );
+    }
+    timeout
+}
+
+fn admin(typed: TypedAdmin, report: &mut Report) -> AdminConfig {
+    let listen = parsed(&typed.listen, "[admin] listen", scalar::listen_address, report);
+    AdminConfig { listen: listen.unwrap_or((Ipv4Addr::LOCALHOST, ADMIN_PORT).into()) }
+}
+
+fn engine(typed: TypedEngine, report: &mut Report) -> EngineConfig {
+    let media_workers = number_within(&typed.media_workers, "[engine] media_workers", 0, 0..=WORKERS, report);
+    EngineConfig {
+        poll_table_entries: number_within(
+            &typed.poll_table_entries,
+            "[engine] poll_table_entries",
+            256,
+            8..=65_536,
+            report,
+        ),
+        media_workers: if media_workers == 0 { cores() } else { media_workers },
+        control_workers: number_within(
+            &typed.control_workers,
+            "[engine] control_workers",
+            2,
+            1..=WORKERS,
+            report,
+        ),
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS)
+}
+
+fn ring(typed: TypedRing, report: &mut Report) -> RingConfig {
+    RingConfig {
+        max_age: duration_within(&typed.max_age, "[ring] max_age", "2s", ["100ms", "60s"], report),
+        max_bytes: number_within(&typed.max_bytes, "[ring] max_bytes", 8 << 20, 64 << 10..=1 << 30, report),
+    }
+}
+
+fn limits(typed: TypedLimits, report: &mut Report) -> LimitsConfig {
+    let mut limit =
+        |value: &Typed<i64>, place, default| number_within(value, place, default, 1..=1_000_000, report);
+    LimitsConfig {
+        connections: limit(&typed.connections, "[limits] connections", 20_000),
+        sessions: limit(&typed.sessions, "[limits] sessions", 20_000),
+        sessions_per_address: limit(&typed.sessions_per_address, "[limits] sessions_per_address", 2_000),
+    }
+}
+
+/// The value of a text, or `None` where it is absent, or wrong and noted.
+pub(super) fn parsed<T>(
+    typed: &Typed<String>,
+    place: &str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+    report: &mut Report,
+) -> Option<T> {
+    let text = typed.as_ref()?;
+    parse(text.get_ref()).map_err(|wrong| report.add(text.span().start, format!("{place}: {wrong}"))).ok()
+}
+
+/// A duration within `bounds`, which like `default` are written as an operator would write them.
+pub(super) fn duration_within(
+    typed: &Typed<String>,
+    place: &str,
+    default: &str,
+    bounds: [&str; 2],
+    report: &mut Report,
+) -> Duration {
+    let ours =
+        |text: &str| scalar::duration(text).expect("defaults and bounds are written right in the code");
+    let within = |text: &str| {
+        let value = scalar::duration(text)?;
+        if (ours(bounds[0])..=ours(bounds[1])).contains(&value) {
+            return Ok(value);
+        }
+        Err(format!("{text:?} is out of bounds; write a duration from {} to {}", bounds[0], bounds[1]))
+    };
+    parsed(typed, place, within, report).unwrap_or_else(|| ours(default))
+}
+
+fn number_within(
+    typed: &Typed<i64>,
+    place: &str,
+    default: usize,
+    bounds: RangeInclusive<usize>,
+    report: &mut Report,
+) -> usize {
+    let Some(number) = typed else { return default };
+    match usize::try_from(*number.get_ref()) {
+        Ok(value) if bounds.contains(&value) => value,
+        _ => {
+            let (low, high) = (bounds.start(), bounds.end());
+            let wrong = format!("{place}: {} is out of bounds; write {low} to {high}", number.get_ref());
+            report.add(number.span().start, wrong);
+            default
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Single values: durations, port ranges, names, addresses, interfaces. Pure functions of the text; an
+//! error says what is wrong and what to write, and leaves it to the caller to say where.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::truth::{Interface, UdpPorts};
+
+/// The longest name of a channel, in bytes.
+pub(super) const NAME_BYTES: usize = 128;
+
+/// Linux's IFNAMSIZ, less its closing zero.
+const INTERFACE_NAME_BYTES: usize = 15;
+
+/// A duration such as `500ms`, `60s` or `5min`: a whole number and its unit.
+pub(super) fn duration(typed: &str) -> Result<Duration, String> {
+    let wrong =
+        || format!("{typed:?} is not a duration; write a whole number with ms, s or min, such as \"60s\"");
+    let digits = typed.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = typed.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let milliseconds_each = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(milliseconds_each).map(Duration::from_millis).ok_or_else(wrong)
+}
+
+/// A range of port pairs such as `6970-6999`, or `0` for any free ones.
+pub(super) fn udp_ports(typed: &str) -> Result<UdpPorts, String> {
+    const REMEDY: &str =
+        "write an even first and an odd last port such as \"6970-6999\", or \"0\" for any free ones";
+    if typed == "0" {
+        return Ok(UdpPorts::Any);
+    }
+    let ends = typed.split_once('-').and_then(|(first, last)| {
+        Some((first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?))
+    });
+    let Some((first, last)) = ends else {
+        return Err(format!("{typed:?} is not a range of ports; {REMEDY}"));
+    };
+    if first < 2 || first % 2 != 0 || last % 2 != 1 || last < first {
+        return Err(format!(
+            "{typed:?} does not hold whole pairs of an even RTP and an odd RTCP port; {REMEDY}"
+        ));
+    }
+    Ok(UdpPorts::Range { first, last })
+}
+
+/// An address and port to listen on. A host name is none: what it stands for may change.
+pub(super) fn listen_address(typed: &str) -> Result<SocketAddr, String> {
+    typed.parse().map_err(|_| {
+        format!(
+            "{typed:?} is not an address and port; write an IP address and a port such as \"0.0.0.0:8554\" or \
+             \"[::]:8554\""
+        )
+    })
+}
+
+/// A channel's name: segments of letters, digits, `-`, `_` and `.`, parted by `/`.
+pub(super) fn channel_name(typed: &str) -> Result<String, String> {
+    let wrong = |what: &str| format!("name {typed:?} {what}");
+    if typed.is_empty() {
+        return Err(wrong("is empty; write one such as \"news\""));
+    }
+    if typed.len() > NAME_BYTES {
+        return Err(format!("name has {} bytes; write at most {NAME_BYTES}", typed.len()));
+    }
+    if let Some(strange) = typed.chars().find(|c| !(c.is_ascii_alphanumeric() || "-_./".contains(*c))) {
+        return Err(wrong(&format!(
+            "holds {strange:?}; write letters, digits, \"-\", \"_\", \".\" and \"/\" only"
+        )));
+    }
+    if typed.split('/').any(|segment| segment.is_empty()) {
+        return Err(wrong("has an empty part; write \"/\" only between parts, such as \"uk/news\""));
+    }
+    if typed.split('/').any(|segment| segment.starts_with('.')) {
+        return Err(wrong(
+            "has a part that begins with \".\"; clients resolve such paths away, write another",
+        ));
+    }
+    if typed.ends_with(".sdp") {
+        return Err(wrong("ends in \".sdp\"; leave that off, the channel answers to both"));
+    }
+    Ok(typed.to_owned())
+}
+
+/// An interface by its name or one of its addresses.
+pub(super) fn interface(typed: &str) -> Result<Interface, String> {
+    if let Ok(address) = typed.parse::<IpAddr>() {
+        return match address.is_multicast() || address.is_unspecified() {
+            true => {
+                Err(format!("{address} is not an interface's address; write its own address, or its name"))
+            }
+            false => Ok(Interface::Address(address)),
+        };
+    }
+    let fits = (1..=INTERFACE_NAME_BYTES).contains(&typed.len());
+    let plain = !typed.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/' || c == ':');
+    if !fits || !plain || typed == "." || typed == ".." {
+        return Err(format!(
+            "{typed:?} is neither an interface's name nor an IP address; write one that `ip -brief address` lists"
+        ));
+    }
+    Ok(Interface::Name(typed.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_duration_has_a_number_and_a_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("60s"), Ok(Duration::from_secs(60)));
+        assert_eq!(duration("5min"), Ok(Duration::from_secs(300)));
+        for wrong in [
+            "",
+            "60",
+            "s",
+            "1.5s",
+            "-1s",
+            "60 s",
+            "60sec",
+            "99999999999999999999s",
+            "18446744073709551615min",
+        ] {
+            let error = duration(wrong).expect_err(wrong);
+            assert!(error.contains("such as \"60s\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn ports_come_in_whole_pairs() {
+        assert_eq!(udp_ports("0"), Ok(UdpPorts::Any));
+        let range = udp_ports("6970-6975").expect("whole pairs");
+        assert_eq!(range.rtp_ports().collect::<Vec<_>>(), [6970, 6972, 6974]);
+        assert_eq!(udp_ports("65534-65535").expect("the last pair").rtp_ports().collect::<Vec<_>>(), [65534]);
+        for wrong in ["", "6970", "6971-6980", "6970-6980", "6999-6970", "0-99", "1-70000", "a-b"] {
+            assert!(udp_ports(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_listener_is_an_address_and_a_port() {
+        assert_eq!(listen_address("[::]:8554"), Ok("[::]:8554".parse().expect("an address")));
+        for wrong in ["8554", ":8554", "localhost:8554", "0.0.0.0", "::8554"] {
+            assert!(listen_address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_makes_a_plain_url() {
+        for right in ["news", "uk/news-24", "a_b.c", "1", "x/y/z"] {
+            assert_eq!(channel_name(right), Ok(right.to_owned()));
+        }
+        let long = "n".repeat(NAME_BYTES + 1);
+        for wrong in
+            ["", "/news", "news/", "a//b", "..", "a/../b", ".hidden", "né", "a b", "a?b", "news.sdp", &long]
+        {
+            assert!(channel_name(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_interface_is_a_name_or_an_address() {
+        assert_eq!(interface("eth0.100"), Ok(Interface::Name("eth0.100".into())));
+        assert_eq!(interface("10.0.0.2"), Ok(Interface::Address([10, 0, 0, 2].into())));
+        for wrong in ["", "a-name-of-16-byte", "eth 0", "a/b", "..", "239.0.0.1", "0.0.0.0", "[::1]"] {
+            assert!(interface(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_gets_an_answer(text in "\\PC{0,40}") {
+            let _ = (duration(&text), udp_ports(&text), listen_address(&text), channel_name(&text), interface(&text));
+        }
+    }
+}

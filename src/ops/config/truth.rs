@@ -1,0 +1,133 @@
+//! What is true: the values that the program runs by, all checked, all defaults filled in. Knows
+//! nothing of files and text.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::wire::sdp::Presentation;
+
+/// A checked config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// How viewers reach the program.
+    pub rtsp: RtspConfig,
+    /// How operators reach it.
+    pub admin: AdminConfig,
+    /// How it spreads its work.
+    pub engine: EngineConfig,
+    /// How much of a track it remembers.
+    pub ring: RingConfig,
+    /// How much it takes on.
+    pub limits: LimitsConfig,
+    /// The channels in the order of the file; names are unique, and so are their tracks' sources.
+    pub channels: Vec<ChannelConfig>,
+}
+
+/// `[rtsp]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RtspConfig {
+    /// The addresses to accept RTSP connections on; at least one, none twice.
+    pub listen: Vec<SocketAddr>,
+    /// The server ports that media over UDP leaves from.
+    pub udp_ports: UdpPorts,
+    /// How long a session lives without a sign of its viewer; whole seconds, as the Session header has it
+    /// (RFC 2326, 12.37).
+    pub session_timeout: Duration,
+}
+
+/// The pool of server port pairs: RTP on an even port, RTCP on the next (RFC 3550, 11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UdpPorts {
+    /// Any pair that is free.
+    Any,
+    /// The pairs from `first`, which is even, to `last`, which is odd.
+    Range {
+        /// The RTP port of the first pair.
+        first: u16,
+        /// The RTCP port of the last pair.
+        last: u16,
+    },
+}
+
+impl UdpPorts {
+    /// The RTP ports of the pairs, lowest first; empty for [`UdpPorts::Any`].
+    pub fn rtp_ports(self) -> impl Iterator<Item = u16> {
+        let range = match self {
+            Self::Any => None,
+            Self::Range { first, last } => Some((first..last).step_by(2)),
+        };
+        range.into_iter().flatten()
+    }
+}
+
+/// `[admin]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// The address of `/metrics`, `/live` and `/ready`.
+    pub listen: SocketAddr,
+}
+
+/// `[engine]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// How many descriptors a poll table holds.
+    pub poll_table_entries: usize,
+    /// Threads that forward media; at least 1.
+    pub media_workers: usize,
+    /// Threads that answer requests; at least 1.
+    pub control_workers: usize,
+}
+
+/// `[ring]`: both bounds hold, whichever is met first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RingConfig {
+    /// The age at which a packet is forgotten.
+    pub max_age: Duration,
+    /// The most that one track remembers.
+    pub max_bytes: usize,
+}
+
+/// `[limits]`: what goes beyond is refused and counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// RTSP connections at a time.
+    pub connections: usize,
+    /// Sessions at a time.
+    pub sessions: usize,
+    /// Sessions at a time from one client address.
+    pub sessions_per_address: usize,
+}
+
+/// `[[channel]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelConfig {
+    /// The path of its URL, without the leading slash.
+    pub name: String,
+    /// What was named as its input, for messages: the source URL, or the path of the session description.
+    pub input: String,
+    /// Its tracks, each with group, port and source: as its session description has it, or one MPEG
+    /// transport stream in RTP for a source URL.
+    pub presentation: Presentation,
+    /// The interface to join groups on; `None` leaves it to the kernel's route.
+    pub interface: Option<Interface>,
+    /// How long its tracks may be without a packet before the channel counts as silent.
+    pub silent_after: Duration,
+}
+
+/// An interface, as its name or an address of it; which one that is, is found when it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Interface {
+    /// A name such as `eth0`.
+    Name(String),
+    /// An address that the interface holds.
+    Address(IpAddr),
+}
+
+impl std::fmt::Display for Interface {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What was typed: every value as the operator wrote it, with its place in the file. Knows the file's
+//! shape, not whether a value makes sense.
+
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use super::keys::{ADMIN, CHANNEL, ENGINE, KEYS, LIMITS, RING, RTSP, Section, nearest};
+use super::report::Report;
+use super::section::SectionReader;
+
+/// A value and the bytes of the file it was typed in; `None` where the key is absent.
+pub(super) type Typed<T> = Option<Spanned<T>>;
+
+/// The file as typed. What was of a wrong type is absent here and noted in the report.
+pub(super) struct TypedConfig {
+    pub(super) rtsp: TypedRtsp,
+    pub(super) admin: TypedAdmin,
+    pub(super) engine: TypedEngine,
+    pub(super) ring: TypedRing,
+    pub(super) limits: TypedLimits,
+    pub(super) channels: Vec<TypedChannel>,
+}
+
+pub(super) struct TypedRtsp {
+    pub(super) listen: Typed<Vec<Spanned<String>>>,
+    pub(super) udp_ports: Typed<String>,
+    pub(super) session_timeout: Typed<String>,
+}
+
+pub(super) struct TypedAdmin {
+    pub(super) listen: Typed<String>,
+}
+
+pub(super) struct TypedEngine {
+    pub(super) poll_table_entries: Typed<i64>,
+    pub(super) media_workers: Typed<i64>,
+    pub(super) control_workers: Typed<i64>,
+}
+
+pub(super) struct TypedRing {
+    pub(super) max_age: Typed<String>,
+    pub(super) max_bytes: Typed<i64>,
+}
+
+pub(super) struct TypedLimits {
+    pub(super) connections: Typed<i64>,
+    pub(super) sessions: Typed<i64>,
+    pub(super) sessions_per_address: Typed<i64>,
+}
+
+pub(super) struct TypedChannel {
+    /// How errors name it: `channel "news"`, or `[[channel]]` while it has no name.
+    pub(super) place: String,
+    /// Where its header stands.
+    pub(super) offset: usize,
+    /// Whether a key was noted as wrong, so that its absence is not noted a second time.
+    pub(super) spoiled: bool,
+    pub(super) name: Typed<String>,
+    pub(super) source: Typed<String>,
+    pub(super) sdp: Typed<String>,
+    pub(super) interface: Typed<String>,
+    pub(super) silent_after: Typed<String>,
+}
+
+impl TypedChannel {
+    /// Where its `source` or `sdp` stands, or its header where there is neither.
+    pub(super) fn input_offset(&self) -> usize {
+        self.source.as_ref().or(self.sdp.as_ref()).map_or(self.offset, |text| text.span().start)
+    }
+}
+
+impl TypedConfig {
+    /// Takes the parsed document apart; unknown sections and keys are noted.
+    pub(super) fn read(mut document: DeTable<'_>, report: &mut Report) -> Self {
+        let config = Self {
+            rtsp: read_rtsp(section(&mut document, RTSP, report), report),
+            admin: read_admin(section(&mut document, ADMIN, report), report),
+            engine: read_engine(section(&mut document, ENGINE, report), report),
+            ring: read_ring(section(&mut document, RING, report), report),
+            limits: read_limits(section(&mut document, LIMITS, report), report),
+            channels: read_channels(&mut document, report),
+        };
+        note_unknown_sections(&document, report);
+        config
+    }
+}
+
+fn section<'i>(document: &mut DeTable<'i>, section: Section, report: &mut Report) -> SectionReader<'i> {
+    document
+        .remove(section.name)
+        .and_then(|value| SectionReader::new(section, value, report))
+        .unwrap_or_else(|| SectionReader::absent(section))
+}
+
+fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report) -> TypedRtsp {
+    let typed = TypedRtsp {
+        listen: from.read("listen", report),
+        udp_ports: from.read("udp_ports", report),
+        session_timeout: from.read("session_timeout", report),
+    };
+    from.finish(report);
+    typed
+}
+
+fn read_admin(mut from: SectionReader<'_>, report: &mut Report) -> TypedAdmin {
+    let typed = TypedAdmin { listen: from.read("listen", report) };
+    from.finish(report);
+    typed
+}
+
+fn read_engine(mut from: SectionReader<'_>, report: &mut Report) -> TypedEngine {
+    let typed = TypedEngine {
+        poll_table_entries: from.read("poll_table_entries", report),
+        media_workers: from.read("media_workers", report),
+        control_workers: from.read("control_workers", report),
+    };
+    from.finish(report);
+    typed
+}
+
+fn read_ring(mut from: SectionReader<'_>, report: &mut Report) -> TypedRing {
+    let typed =
+        TypedRing { max_age: from.read("max_age", report), max_bytes: from.read("max_bytes", report) };
+    from.finish(report);
+    typed
+}
+
+fn read_limits(mut from: SectionReader<'_>, report: &mut Report) -> TypedLimits {
+    let typed = TypedLimits {
+        connections: from.read("connections", report),
+        sessions: from.read("sessions", report),
+        sessions_per_address: from.read("sessions_per_address", report),
+    };
+    from.finish(report);
+    typed
+}
+
+fn read_channels(document: &mut DeTable<'_>, report: &mut Report) -> Vec<TypedChannel> {
+    let Some(value) = document.remove(CHANNEL.name) else { return Vec::new() };
+    let offset = value.span().start;
+    match value.into_inner() {
+        DeValue::Array(tables) => read_channel_tables(tables, report),
+        _ => {
+            report.add(offset, "`channel` stands for one of several; write [[channel]] in double brackets");
+            Vec::new()
+        }
+    }
+}
+
+fn read_channel_tables(tables: DeArray<'_>, report: &mut Report) -> Vec<TypedChannel> {
+    tables
+        .into_iter()
+        .filter_map(|table| SectionReader::new(CHANNEL, table, report))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|reader| read_channel(reader, report))
+        .collect()
+}
+
+fn read_channel(mut from: SectionReader<'_>, report: &mut Report) -> TypedChannel {
+    let problems_before = report.len();
+    let name: Typed<String> = from.read("name", report);
+    if let Some(name) = &name {
+        from.place = format!("channel {:?}", name.get_ref());
+    }
+    let (place, offset) = (from.place.clone(), from.offset);
+    let (source, sdp) = (from.read("source", report), from.read("sdp", report));
+    let (interface, silent_after) = (from.read("interface", report), from.read("silent_after", report));
+    from.finish(report);
+    let spoiled = report.len() > problems_before;
+    TypedChannel { place, offset, spoiled, name, source, sdp, interface, silent_after }
+}
+
+fn note_unknown_sections(document: &DeTable<'_>, report: &mut Report) {
+    for (key, _) in document.iter() {
+        let typed = key.get_ref().as_ref();
+        let remedy = match nearest(typed, KEYS.iter().map(|section| section.name)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                let names: Vec<_> = KEYS.iter().map(|section| section.name).collect();
+                format!("the sections are {}", names.join(", "))
+            }
+        };
+        report.add(key.span().start, format!("unknown section or key `{typed}`; {remedy}"));
+    }
+}

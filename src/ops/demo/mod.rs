@@ -1,0 +1,24 @@
+//! The built-in source of `mirrorball demo`, and what its terminal shows.
+//!
+//! ```text
+//!  picture (ball, font on a canvas) ─▶ JPEG ─▶ jpeg_rtp ─┐
+//!  tone ─▶ L16 ──────────────────────────────────────────┴▶ track ─▶ multicast on the loopback interface
+//!                programme: the thread     pacer: what is due when      description: its SDP
+//! ```
+//!
+//! Everything but `programme` is pure: it gets the time and the bytes passed in.
+
+mod ball;
+mod canvas;
+mod description;
+mod font;
+mod jpeg_rtp;
+mod pacer;
+mod picture;
+mod programme;
+mod terminal;
+mod tone;
+mod track;
+
+pub use programme::{Programme, ProgrammeConfig, Sent};
+pub use terminal::{Refresh, Snapshot, banner, status_line};
