@@ -7,8 +7,12 @@ use crate::wire; // what the exercises know the wire floor as
 pub mod rtcp;
 #[path = "../../fuzz/exercise/rtp.rs"]
 pub mod rtp;
+#[path = "../../fuzz/exercise/rtsp.rs"]
+pub mod rtsp;
 #[path = "../../fuzz/exercise/sdp.rs"]
 pub mod sdp;
+#[path = "../../fuzz/exercise/transport.rs"]
+pub mod transport;
 
 /// Runs `exercise` over every file of `fuzz/seeds/<target>/`.
 fn replay(target: &str, exercise: impl Fn(&[u8])) {
@@ -35,4 +39,14 @@ fn rtcp_seeds_replay() {
 #[test]
 fn sdp_seeds_replay() {
     replay("sdp", sdp::exercise);
+}
+
+#[test]
+fn rtsp_seeds_replay() {
+    replay("rtsp", rtsp::exercise);
+}
+
+#[test]
+fn transport_seeds_replay() {
+    replay("transport", transport::exercise);
 }

@@ -13,6 +13,7 @@ mod fuzz;
 pub mod reception;
 pub mod rtcp;
 pub mod rtp;
+pub mod rtsp;
 pub mod sdp;
 pub mod seq;
 pub mod source_url;

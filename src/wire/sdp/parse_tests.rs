@@ -186,8 +186,7 @@ fn a_viewer_over_ipv6_sees_ipv6() {
 
 #[test]
 fn a_transport_stream_describes_itself() {
-    let url = "rtp://192.0.2.7@232.9.9.1:5004".parse().expect("a source string");
-    let program = mpegts("news\r\nm=evil", &url);
+    let program = mpegts("news\r\nm=evil", ip("232.9.9.1"), 5004, Some(ip("192.0.2.7")));
     assert_eq!(program.tracks[0].rtcp_port, 5005);
     assert_eq!(
         (program.tracks[0].source, program.tracks[0].clock_rate),

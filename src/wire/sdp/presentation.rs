@@ -6,8 +6,6 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use sdp_types::{Attribute, Media, Origin, Session};
 
-use crate::wire::source_url::SourceUrl;
-
 /// A program as its source describes it: its name, and one track per RTP stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presentation {
@@ -43,22 +41,22 @@ pub struct TrackDescription {
 const MP2T: (u8, u32) = (33, 90_000);
 
 /// The description of an MPEG transport stream in RTP (RFC 2250), which needs no file: payload type 33 says it all.
-/// Its RTCP is on the next port.
+/// `port` is 1 to 65534; RTCP is on the next one. `source` is of the group's family.
 #[must_use]
-pub fn mpegts(channel_name: &str, source: &SourceUrl) -> Presentation {
+pub fn mpegts(channel_name: &str, group: IpAddr, port: u16, source: Option<IpAddr>) -> Presentation {
     let (payload_type, clock_rate) = MP2T;
     let track = TrackDescription {
-        group: source.group,
-        port: source.port,
-        rtcp_port: source.port.saturating_add(1),
-        source: source.source,
+        group,
+        port,
+        rtcp_port: port.saturating_add(1),
+        source,
         payload_types: vec![payload_type],
         clock_rate: Some(clock_rate),
         media: "video".to_owned(),
     };
     let medium = Media {
         media: track.media.clone(),
-        port: source.port,
+        port,
         num_ports: None,
         proto: "RTP/AVP".to_owned(),
         fmt: payload_type.to_string(),

@@ -1,0 +1,19 @@
+//! What must hold for any Transport header. `super::wire` is the crate's wire floor.
+
+use super::wire::rtsp::transport::{self, Delivery, Transport};
+
+pub fn exercise(header: &[u8]) {
+    let Ok(asked) = transport::parse(&String::from_utf8_lossy(header)) else { return };
+    let granted = match asked.delivery {
+        Delivery::Udp { client_rtp_port, client_rtcp_port } => {
+            assert!(client_rtp_port > 0 && client_rtcp_port > 0);
+            Transport::udp_reply(asked.profile, (client_rtp_port, client_rtcp_port), (6970, 6971), Some(1))
+        }
+        Delivery::Interleaved { channels: Some(channels) } => {
+            assert_ne!(channels.0, channels.1);
+            Transport::interleaved_reply(asked.profile, channels, None)
+        }
+        Delivery::Interleaved { channels: None } => return,
+    };
+    assert_eq!(transport::parse(&granted), Ok(asked), "what is granted reads as what was asked");
+}

@@ -1,0 +1,23 @@
+//! RTSP/1.0 (RFC 2326) as a server needs it: bytes to requests, and replies to bytes.
+//!
+//! ```text
+//!  bytes ─▶ framing::next ─▶ Request ─┬─▶ transport::parse  (SETUP)
+//!                │                    └─▶ range::check      (PLAY)
+//!                └─▶ Interleaved: RTCP of a viewer in the connection
+//!  Reply ─▶ bytes
+//! ```
+//!
+//! Methods, status codes and the serialiser are `rtsp-types`'. Its reader is not used, for what real clients send
+//! is wider than it takes: it knows no request path without scheme and host (set-top boxes), no line end but CRLF,
+//! and no header outside UTF-8; and it cannot say where a broken message ends or which CSeq to answer.
+
+pub mod framing;
+pub mod range;
+mod reply;
+mod request;
+pub mod transport;
+
+pub use framing::{Incoming, Invalid, interleaved_header};
+pub use reply::{METHODS, Reply, RtpInfo};
+pub use request::{Request, Target};
+pub use rtsp_types::{Method, StatusCode};

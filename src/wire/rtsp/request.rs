@@ -1,0 +1,270 @@
+//! One RTSP request, and what its URI names.
+//!
+//! Lenient where clients are loose and the meaning is clear: line ends, case of names, spaces around values,
+//! paths without a host. It knows neither sessions nor channels.
+
+use rtsp_types::{Method, StatusCode};
+
+/// A request whose head was understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The method; one that RFC 2326 does not name is `Method::Extension`.
+    pub method: Method,
+    /// The URI as the client wrote it.
+    pub uri: String,
+    /// What the URI names.
+    pub target: Target,
+    /// The number to echo in the reply.
+    pub cseq: u32,
+    /// The body; empty for most.
+    pub body: Vec<u8>,
+    headers: Vec<(String, String)>,
+}
+
+/// What a request's URI names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// `*`, or a URI without a path: the server as a whole.
+    Server,
+    /// A channel, or one track of it.
+    Channel {
+        /// The path without slashes at its ends, percent-decoded, and without `.sdp`: `/news.sdp/` is `news`.
+        name: String,
+        /// N of a last part `trackID=N`.
+        track: Option<u32>,
+        /// What follows `?`, as written.
+        query: Option<String>,
+    },
+}
+
+impl Request {
+    /// Reads a head (with its final empty line) and takes the body along. On failure, says which status to
+    /// answer and why.
+    pub(super) fn parse(head: &[u8], body: &[u8]) -> Result<Self, (StatusCode, String)> {
+        let mut lines =
+            head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let (method, uri) = request_line(lines.next().unwrap_or_default())?;
+        let headers = headers(lines)?;
+        let target = Target::parse(&uri).map_err(bad_request)?;
+        let mut request = Self { method, uri, target, cseq: 0, body: body.to_vec(), headers };
+        let cseq = request.header("CSeq").ok_or_else(|| bad_request("there is no CSeq"))?;
+        request.cseq = cseq.parse().map_err(|_| bad_request("the CSeq is not a number of 32 bits"))?;
+        Ok(request)
+    }
+
+    /// The first header of this name, whose case does not matter.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The session id without its parameters (RFC 2326 section 12.37).
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        self.header("Session").map(|value| value.split(';').next().unwrap_or_default().trim())
+    }
+
+    /// The URI that controls in a description are relative to: without query, and ending in `/`, so that
+    /// `trackID=1` becomes a part of its own (RFC 2326 appendix C.1.1).
+    #[must_use]
+    pub fn content_base(&self) -> String {
+        let path = self.uri.split(['?', '#']).next().unwrap_or_default();
+        format!("{}/", path.trim_end_matches('/'))
+    }
+}
+
+impl Target {
+    fn parse(uri: &str) -> Result<Self, &'static str> {
+        let whole = path_of(uri)?.split('#').next().unwrap_or_default();
+        let (path, query) = match whole.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (whole, None),
+        };
+        let path = percent_decoded(path)?;
+        let (path, track) = split_track(&path);
+        // A client that joins a relative control to a URI by hand appends it to the query.
+        let (query, query_track) = query.map(split_track).map_or((None, None), |(q, track)| (Some(q), track));
+        // Some clients append the description's `control:*` as it stands.
+        let name = path.strip_suffix("/*").unwrap_or(path).trim_matches('/');
+        let name = match name.len().checked_sub(4).and_then(|at| name.split_at_checked(at)) {
+            Some((stem, suffix)) if suffix.eq_ignore_ascii_case(".sdp") && !stem.is_empty() => stem,
+            _ => name,
+        };
+        if name.is_empty() {
+            return Ok(Self::Server);
+        }
+        Ok(Self::Channel {
+            name: name.to_owned(),
+            track: track.or(query_track),
+            query: query.map(str::to_owned),
+        })
+    }
+}
+
+fn request_line(line: &[u8]) -> Result<(Method, String), (StatusCode, String)> {
+    let line = String::from_utf8_lossy(line);
+    let line = line.trim();
+    let parts = line
+        .split_once(char::is_whitespace)
+        .and_then(|(method, rest)| Some((method, rest.trim().rsplit_once(char::is_whitespace)?)));
+    let Some((method, (uri, version))) = parts else {
+        return Err(bad_request("the request line is not \"METHOD URI RTSP/1.0\""));
+    };
+    if !method.bytes().all(is_token_byte) {
+        return Err(bad_request("the method is not a word"));
+    }
+    check_version(version)?;
+    Ok((Method::from(method), uri.trim().to_owned()))
+}
+
+fn check_version(version: &str) -> Result<(), (StatusCode, String)> {
+    let number = version.get(..5).filter(|name| name.eq_ignore_ascii_case("RTSP/")).map(|_| &version[5..]);
+    match number {
+        Some("1.0") => Ok(()),
+        Some(other) if other.starts_with(|c: char| c.is_ascii_digit()) => {
+            Err((StatusCode::RTSPVersionNotSupported, format!("version {other} is not spoken here, 1.0 is")))
+        }
+        _ => Err(bad_request("the request line does not end in RTSP/1.0")),
+    }
+}
+
+fn headers<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Vec<(String, String)>, (StatusCode, String)> {
+    let mut headers: Vec<(String, String)> = Vec::new();
+    for line in lines.filter(|line| !line.is_empty()) {
+        if line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+            return Err(bad_request("a header contains control characters"));
+        }
+        let line = String::from_utf8_lossy(line);
+        if line.starts_with([' ', '\t']) {
+            let Some((_, value)) = headers.last_mut() else {
+                return Err(bad_request("the first header starts with a space"));
+            };
+            value.push(' ');
+            value.push_str(line.trim());
+            continue;
+        }
+        let Some((name, value)) = line.split_once(':').filter(|(name, _)| !name.trim().is_empty()) else {
+            return Err(bad_request("a header has no name, or no colon after it"));
+        };
+        headers.push((name.trim().to_owned(), value.trim().to_owned()));
+    }
+    Ok(headers)
+}
+
+/// What follows scheme and host, with the slash. `*` names nothing; a path alone is taken as it is.
+fn path_of(uri: &str) -> Result<&str, &'static str> {
+    if uri == "*" {
+        return Ok("");
+    }
+    let Some((scheme, rest)) = uri.split_once("://").filter(|_| !uri.starts_with('/')) else {
+        return Ok(uri);
+    };
+    if !["rtsp", "rtsps", "rtspu"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return Err("the URI is neither rtsp:// nor rtsps://");
+    }
+    Ok(rest.find(['/', '?', '#']).map_or("", |at| &rest[at..]))
+}
+
+/// Splits `…/trackID=N` off the end.
+fn split_track(text: &str) -> (&str, Option<u32>) {
+    let trimmed = text.strip_suffix('/').unwrap_or(text);
+    let found = trimmed.rsplit_once('/').and_then(|(before, last)| {
+        let (key, number) = last.split_once('=')?;
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        (key.eq_ignore_ascii_case("trackID") && is_number).then_some((before, number.parse().ok()?))
+    });
+    found.map_or((text, None), |(before, track)| (before, Some(track)))
+}
+
+fn percent_decoded(text: &str) -> Result<String, &'static str> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        let byte = match byte {
+            b'%' => {
+                let digits = bytes.next().and_then(hex).zip(bytes.next().and_then(hex));
+                let (high, low) = digits.ok_or("the URI has a % without two hexadecimal digits")?;
+                high << 4 | low
+            }
+            other => other,
+        };
+        if byte.is_ascii_control() {
+            return Err("the URI contains control characters");
+        }
+        decoded.push(byte);
+    }
+    String::from_utf8(decoded).map_err(|_| "the URI is not UTF-8")
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|value| value as u8)
+}
+
+/// Whether a byte may stand in a token: a method or a header's name (RFC 2326 section 15.1).
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn bad_request(context: &str) -> (StatusCode, String) {
+    (StatusCode::BadRequest, context.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(uri: &str) -> Target {
+        Target::parse(uri).unwrap_or_else(|error| panic!("{uri}: {error}"))
+    }
+
+    fn channel(name: &str, track: Option<u32>, query: Option<&str>) -> Target {
+        Target::Channel { name: name.into(), track, query: query.map(str::to_owned) }
+    }
+
+    #[test]
+    fn all_ways_to_name_a_channel() {
+        for uri in [
+            "rtsp://edge:8554/news",
+            "rtsp://edge:8554/news/",
+            "rtsp://edge/news.sdp",
+            "rtsp://edge/news.SDP/",
+            "RTSPS://user:word@[2001:db8::1]:8322/news",
+            "rtsp://edge/n%65ws",
+            "rtsp://edge//news",
+            "rtsp://edge/news/*",
+            "/news",
+            "news",
+            "rtsp://edge/news#now",
+        ] {
+            assert_eq!(target(uri), channel("news", None, None), "{uri}");
+        }
+        assert_eq!(target("rtsp://edge/tv/news%201"), channel("tv/news 1", None, None));
+        assert_eq!(target("/news?from=rtsp://x"), channel("news", None, Some("from=rtsp://x")));
+    }
+
+    #[test]
+    fn a_track_is_the_last_part() {
+        for uri in ["rtsp://edge/news/trackID=2", "rtsp://edge/news.sdp/trackid=2/", "/news/trackID%3D2"] {
+            assert_eq!(target(uri), channel("news", Some(2), None), "{uri}");
+        }
+        assert_eq!(target("rtsp://edge/news?key=1/trackID=2"), channel("news", Some(2), Some("key=1")));
+        for name in ["news/trackID=", "news/trackID=two", "news/trackID=99999999999"] {
+            assert_eq!(target(name), channel(name, None, None));
+        }
+    }
+
+    #[test]
+    fn the_server_is_named_by_a_star_or_by_nothing() {
+        for uri in ["*", "rtsp://edge:8554", "rtsp://edge/", "/"] {
+            assert_eq!(target(uri), Target::Server, "{uri}");
+        }
+        assert_eq!(target(".sdp"), channel(".sdp", None, None));
+    }
+
+    #[test]
+    fn what_is_no_uri_of_ours_is_refused() {
+        for uri in ["http://edge/news", "rtsp://edge/news%", "rtsp://edge/%0a", "rtsp://edge/%ff"] {
+            assert!(Target::parse(uri).is_err(), "{uri}");
+        }
+    }
+}

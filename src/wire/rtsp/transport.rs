@@ -1,0 +1,333 @@
+//! The Transport header of SETUP (RFC 2326 section 12.39): what a client asks for, and what we grant.
+//!
+//! Parsed here and not as `rtsp_types::headers::Transports`, which refuses the whole header for one parameter it
+//! cannot read or one semicolon too many, as clients send them, and panics on a lone quotation mark.
+
+use rtsp_types::StatusCode;
+
+/// A transport that we can serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transport {
+    /// The profile the client named; the reply repeats it.
+    pub profile: Profile,
+    /// How the packets reach the client.
+    pub delivery: Delivery,
+}
+
+/// The RTP profile. Both are served alike: what feedback a client sends is its own affair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// `RTP/AVP` (RFC 3551).
+    Avp,
+    /// `RTP/AVPF` (RFC 4585).
+    Avpf,
+}
+
+/// How packets reach a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// UDP unicast to the address of the RTSP connection.
+    Udp {
+        /// The client's port for RTP.
+        client_rtp_port: u16,
+        /// The client's port for RTCP; the same one if the client multiplexes them.
+        client_rtcp_port: u16,
+    },
+    /// Interleaved in the RTSP connection.
+    Interleaved {
+        /// The channels for RTP and RTCP, if the client chose; else they are ours to pick.
+        channels: Option<(u8, u8)>,
+    },
+}
+
+/// Why no transport of a header can be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// None of them could be read.
+    #[error("the Transport header cannot be read")]
+    Malformed,
+    /// Readable, but not what we serve: multicast, RECORD, another profile, no ports.
+    #[error(
+        "no transport asked for is served: RTP/AVP unicast over UDP with client_port, or over TCP interleaved"
+    )]
+    Unsupported,
+}
+
+impl Refused {
+    /// The status to reply with: 400 or 461.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed => StatusCode::BadRequest,
+            Self::Unsupported => StatusCode::UnsupportedTransport,
+        }
+    }
+}
+
+/// The first transport of the header that we can serve; a client lists them by preference.
+///
+/// `destination=` is passed over: media goes to the peer of the RTSP connection and nowhere else, so nobody can
+/// be flooded by asking for it, and clients that name their own address are served. Without `unicast` or
+/// `multicast` a transport with `client_port` or `interleaved` is unicast, whatever the RFC's default.
+///
+/// # Errors
+/// When there is none.
+pub fn parse(header: &str) -> Result<Transport, Refused> {
+    let mut refused = Refused::Malformed;
+    for spec in split_unquoted(header, ',').map(str::trim).filter(|spec| !spec.is_empty()) {
+        match parse_one(spec) {
+            Ok(transport) => return Ok(transport),
+            Err(Refused::Unsupported) => refused = Refused::Unsupported,
+            Err(Refused::Malformed) => {}
+        }
+    }
+    Err(refused)
+}
+
+impl Transport {
+    /// The Transport header that grants UDP: the client's ports again, ours, and the SSRC if it is known.
+    #[must_use]
+    pub fn udp_reply(
+        profile: Profile,
+        client_ports: (u16, u16),
+        server_ports: (u16, u16),
+        ssrc: Option<u32>,
+    ) -> String {
+        let (client_rtp, client_rtcp) = client_ports;
+        let (server_rtp, server_rtcp) = server_ports;
+        format!(
+            "{};unicast;client_port={client_rtp}-{client_rtcp};server_port={server_rtp}-{server_rtcp}{};mode=\"PLAY\"",
+            profile.as_str(),
+            ssrc_parameter(ssrc),
+        )
+    }
+
+    /// The Transport header that grants interleaving on these channels, with the SSRC if it is known.
+    #[must_use]
+    pub fn interleaved_reply(profile: Profile, channels: (u8, u8), ssrc: Option<u32>) -> String {
+        let (rtp, rtcp) = channels;
+        let ssrc = ssrc_parameter(ssrc);
+        format!("{}/TCP;unicast;interleaved={rtp}-{rtcp}{ssrc};mode=\"PLAY\"", profile.as_str())
+    }
+}
+
+impl Profile {
+    /// As it stands in a header, without the lower transport.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Avp => "RTP/AVP",
+            Self::Avpf => "RTP/AVPF",
+        }
+    }
+}
+
+fn ssrc_parameter(ssrc: Option<u32>) -> String {
+    ssrc.map_or_else(String::new, |ssrc| format!(";ssrc={ssrc:08X}"))
+}
+
+fn parse_one(spec: &str) -> Result<Transport, Refused> {
+    let mut parts = split_unquoted(spec, ';').map(str::trim);
+    let (profile, is_tcp) = protocol(parts.next().unwrap_or_default())?;
+    let asked = Asked::of(parts)?;
+    if asked.multicast || !asked.mode_is_play {
+        return Err(Refused::Unsupported);
+    }
+    // Old clients leave out the /TCP and only name channels.
+    let is_interleaved = is_tcp || (asked.interleaved.is_some() && asked.client_port.is_none());
+    let delivery = match (is_interleaved, asked.client_port) {
+        (true, _) => Delivery::Interleaved { channels: asked.interleaved },
+        (false, Some((client_rtp_port, client_rtcp_port))) => {
+            Delivery::Udp { client_rtp_port, client_rtcp_port }
+        }
+        (false, None) => return Err(Refused::Unsupported),
+    };
+    Ok(Transport { profile, delivery })
+}
+
+/// `RTP/profile[/lower transport]`.
+fn protocol(text: &str) -> Result<(Profile, bool), Refused> {
+    let upper = text.to_ascii_uppercase();
+    let mut words = upper.split('/');
+    let (Some(protocol), Some(profile)) = (words.next(), words.next()) else {
+        return Err(Refused::Malformed);
+    };
+    let profile = match (protocol, profile) {
+        ("RTP", "AVP") => Profile::Avp,
+        ("RTP", "AVPF") => Profile::Avpf,
+        _ => return Err(Refused::Unsupported),
+    };
+    match (words.next(), words.next()) {
+        (None | Some("UDP"), None) => Ok((profile, false)),
+        (Some("TCP"), None) => Ok((profile, true)),
+        _ => Err(Refused::Unsupported),
+    }
+}
+
+/// The parameters that decide. All others (`ssrc`, `destination`, `source`, `ttl`, `append`, …) are passed over.
+struct Asked {
+    multicast: bool,
+    mode_is_play: bool,
+    client_port: Option<(u16, u16)>,
+    interleaved: Option<(u8, u8)>,
+}
+
+impl Asked {
+    fn of<'a>(parameters: impl Iterator<Item = &'a str>) -> Result<Self, Refused> {
+        let mut asked = Self { multicast: false, mode_is_play: true, client_port: None, interleaved: None };
+        for parameter in parameters {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let value = value.trim().trim_matches('"');
+            match name.trim().to_ascii_lowercase().as_str() {
+                "multicast" => asked.multicast = true,
+                "mode" => asked.mode_is_play = value.eq_ignore_ascii_case("play"),
+                "client_port" => asked.client_port = Some(ports(value)?),
+                "interleaved" => asked.interleaved = Some(channels(value)?),
+                _ => {}
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// `a-b`, or `a` alone, whose RTCP port is then the next one.
+fn ports(value: &str) -> Result<(u16, u16), Refused> {
+    let (rtp, rtcp) = pair::<u16>(value)?;
+    let rtcp = rtcp.or(rtp.checked_add(1)).ok_or(Refused::Malformed)?;
+    if rtp == 0 || rtcp == 0 { Err(Refused::Malformed) } else { Ok((rtp, rtcp)) }
+}
+
+/// `a-b`, or `a` alone, whose RTCP channel is then the next one. The two must differ.
+fn channels(value: &str) -> Result<(u8, u8), Refused> {
+    let (rtp, rtcp) = pair::<u8>(value)?;
+    let rtcp = rtcp.or(rtp.checked_add(1)).ok_or(Refused::Malformed)?;
+    if rtp == rtcp { Err(Refused::Malformed) } else { Ok((rtp, rtcp)) }
+}
+
+fn pair<T: std::str::FromStr>(value: &str) -> Result<(T, Option<T>), Refused> {
+    let number = |text: &str| text.trim().parse::<T>().map_err(|_| Refused::Malformed);
+    match value.split_once('-') {
+        Some((first, second)) => Ok((number(first)?, Some(number(second)?))),
+        None => Ok((number(value)?, None)),
+    }
+}
+
+/// Splits at a separator that stands outside of quotation marks.
+fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    text.split(move |c| {
+        quoted ^= c == '"';
+        c == separator && !quoted
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::fuzz;
+    use proptest::prelude::*;
+
+    fn udp(client_rtp_port: u16, client_rtcp_port: u16) -> Result<Transport, Refused> {
+        let delivery = Delivery::Udp { client_rtp_port, client_rtcp_port };
+        Ok(Transport { profile: Profile::Avp, delivery })
+    }
+
+    fn tcp(channels: Option<(u8, u8)>) -> Result<Transport, Refused> {
+        Ok(Transport { profile: Profile::Avp, delivery: Delivery::Interleaved { channels } })
+    }
+
+    #[test]
+    fn udp_as_clients_ask_for_it() {
+        for header in [
+            "RTP/AVP;unicast;client_port=5000-5001",
+            "RTP/AVP/UDP;unicast;client_port=5000-5001",
+            "RTP/AVP/UDP;unicast;client_port=5000-5001;mode=\"PLAY\"",
+            "RTP/AVP;unicast;client_port=5000-5001;mode=play;",
+            "rtp/avp ; unicast ; client_port = 5000 - 5001 ; ssrc=0",
+            "RTP/AVP;client_port=5000",
+            "RTP/AVP;unicast;destination=198.51.100.9;client_port=5000-5001",
+        ] {
+            assert_eq!(parse(header), udp(5000, 5001), "{header}");
+        }
+        assert_eq!(parse("RTP/AVP;unicast;client_port=5000-5000"), udp(5000, 5000), "multiplexed");
+    }
+
+    #[test]
+    fn interleaved_as_clients_ask_for_it() {
+        assert_eq!(parse("RTP/AVP/TCP;unicast;interleaved=2-3"), tcp(Some((2, 3))));
+        assert_eq!(parse("RTP/AVP/TCP;interleaved=2"), tcp(Some((2, 3))));
+        assert_eq!(parse("RTP/AVP/TCP;unicast"), tcp(None));
+        assert_eq!(parse("RTP/AVP;unicast;interleaved=0-1"), tcp(Some((0, 1))));
+    }
+
+    #[test]
+    fn the_first_that_can_be_served_wins() {
+        let header = "RAW/RAW/UDP;unicast,RTP/AVP;multicast,RTP/SAVP;unicast;client_port=1-2,RTP/AVP/TCP;mode=\"PLAY,x\",\
+                      RTP/AVP/TCP;interleaved=4-5,RTP/AVP;unicast;client_port=5000-5001";
+        assert_eq!(parse(header), tcp(Some((4, 5))));
+        assert_eq!(parse("RTP/AVP;client_port=x,RTP/AVP;client_port=8-9"), udp(8, 9));
+    }
+
+    #[test]
+    fn the_profile_with_feedback_is_served_and_repeated() {
+        let asked = parse("RTP/AVPF/UDP;unicast;client_port=5000-5001").expect("served");
+        assert_eq!(asked.profile, Profile::Avpf);
+        let granted = Transport::udp_reply(asked.profile, (5000, 5001), (6970, 6971), None);
+        assert_eq!(granted, "RTP/AVPF;unicast;client_port=5000-5001;server_port=6970-6971;mode=\"PLAY\"");
+    }
+
+    #[test]
+    fn what_is_not_served_is_461_and_what_is_no_transport_is_400() {
+        for header in [
+            "RTP/AVP;multicast",
+            "RTP/AVP;multicast;client_port=5000-5001",
+            "RTP/AVP",
+            "RTP/AVP;unicast",
+            "RTP/AVP;unicast;client_port=5000-5001;mode=record",
+            "RTP/AVP/TCP;interleaved=0-1;mode=\"RECORD\"",
+            "RTP/SAVP;unicast;client_port=5000-5001",
+            "RTP/AVP/SCTP;unicast;client_port=5000-5001",
+            "MP2T/H2221/UDP;unicast;client_port=5000",
+        ] {
+            assert_eq!(parse(header).map_err(|refused| u16::from(refused.status())), Err(461), "{header}");
+        }
+        for header in [
+            "",
+            ";;;",
+            "RTP",
+            "RTP/AVP;client_port=",
+            "RTP/AVP;client_port=0-1",
+            "RTP/AVP;client_port=65535",
+            "RTP/AVP;client_port=70000-70001",
+            "RTP/AVP/TCP;interleaved=255",
+            "RTP/AVP/TCP;interleaved=3-3",
+            "RTP/AVP/TCP;interleaved=0-256",
+        ] {
+            assert_eq!(parse(header).map_err(|refused| u16::from(refused.status())), Err(400), "{header}");
+        }
+    }
+
+    #[test]
+    fn granting_repeats_and_adds() {
+        assert_eq!(
+            Transport::udp_reply(Profile::Avp, (5000, 5001), (6970, 6971), Some(0xbeef)),
+            "RTP/AVP;unicast;client_port=5000-5001;server_port=6970-6971;ssrc=0000BEEF;mode=\"PLAY\""
+        );
+        assert_eq!(
+            Transport::interleaved_reply(Profile::Avp, (0, 1), None),
+            "RTP/AVP/TCP;unicast;interleaved=0-1;mode=\"PLAY\""
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_text_never_panics(header in "(RTP/AVP(/TCP)?)?[;,=\" a-z0-9/_-]{0,60}") {
+            fuzz::transport::exercise(header.as_bytes());
+        }
+
+        #[test]
+        fn any_text_never_panics(header in any::<String>()) {
+            fuzz::transport::exercise(header.as_bytes());
+        }
+    }
+}
