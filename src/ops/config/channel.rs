@@ -85,7 +85,11 @@ fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
     let url: SourceUrl = text.parse().map_err(|error| wrong(&error))?;
     let interface =
         url.interface.as_deref().map(scalar::interface).transpose().map_err(|error| wrong(&error))?;
-    Ok(Input { text: url.to_string(), interface, presentation: sdp::mpegts(channel_name, &url) })
+    Ok(Input {
+        text: url.to_string(),
+        interface,
+        presentation: sdp::mpegts(channel_name, url.group, url.port, url.source),
+    })
 }
 
 fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {

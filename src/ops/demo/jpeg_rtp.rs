@@ -50,8 +50,8 @@ pub struct JpegPayload {
 }
 
 impl<'a> JpegFrame<'a> {
-    /// Takes a baseline JPEG file apart. It must have three components, 4:2:2 or 4:2:0, no restart interval, a size of
-    /// whole blocks, and the Huffman tables of Annex K, which the receiver assumes and which are not compared here.
+    /// Takes a baseline JPEG file apart. It must have three components, 4:2:2 or 4:2:0, no restart interval, a
+    /// size of whole blocks, and the Huffman tables of Annex K: the receiver assumes them, nothing here checks.
     pub fn parse(file: &'a [u8]) -> Result<Self, JpegError> {
         if !file.starts_with(&[0xff, 0xd8]) {
             return Err(JpegError::Malformed(0));

@@ -6,7 +6,7 @@
 //!                programme: the thread     pacer: what is due when      description: its SDP
 //! ```
 //!
-//! Everything but `programme` is pure: it gets the time and the bytes passed in.
+//! Only `programme` reads a clock or touches a socket; the others get time and bytes passed in.
 
 mod ball;
 mod canvas;

@@ -3,7 +3,7 @@
 
 use super::description::{AUDIO_PAYLOAD_TYPE, describe};
 use super::jpeg_rtp::{self, JpegFrame, JpegPayload};
-use super::pacer::{AUDIO_PERIOD, Due, FRAME_PERIOD, Pacer};
+use super::pacer::{AUDIO_PERIOD, Due, FRAME_PERIOD, Pacer, start};
 use super::picture::{FRAME_RATE, Moment, Painter};
 use super::tone::{SAMPLE_RATE, sample};
 use super::track::{MAX_DATAGRAM_LEN, RTP_HEADER_LEN, RtpTrack, random};
@@ -71,8 +71,8 @@ impl Programme {
     /// Opens the socket and starts the thread. Nothing ever leaves the host: the TTL is 0.
     ///
     /// # Errors
-    /// `InvalidInput` when a group is not multicast or a port is odd or 0; else what the system says about the socket,
-    /// the interface or the thread.
+    /// `InvalidInput` when a group is not multicast or a port is odd or 0; else what the system says about the
+    /// socket, the interface or the thread.
     pub fn start(config: ProgrammeConfig) -> io::Result<Self> {
         check(&config)?;
         let socket = open(config.interface)?;
@@ -232,7 +232,7 @@ impl Studio {
             Ok(frame) => self.frame.extend(frame.payloads(MAX_DATAGRAM_LEN - RTP_HEADER_LEN)),
             Err(error) => self.outlet.count_error(&error),
         }
-        self.frame_time = FRAME_PERIOD * frame as u32;
+        self.frame_time = start(frame, FRAME_PERIOD);
     }
 
     fn send_video(&mut self) {
@@ -247,7 +247,7 @@ impl Studio {
     fn send_audio(&mut self, packet: u64) {
         let first = self.origin.frame_utc * (SAMPLE_RATE / FRAME_RATE) + packet * AUDIO_SAMPLES;
         let payload: Vec<u8> = (first..first + AUDIO_SAMPLES).flat_map(|n| sample(n).to_be_bytes()).collect();
-        let (audio, media_time) = (&mut self.audio, AUDIO_PERIOD * packet as u32);
+        let (audio, media_time) = (&mut self.audio, start(packet, AUDIO_PERIOD));
         self.outlet
             .send_rtp(self.config.audio, |datagram| audio.packet(media_time, false, &payload, datagram));
     }

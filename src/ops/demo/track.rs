@@ -39,8 +39,8 @@ impl RtpTrack {
         }
     }
 
-    /// Builds the next packet; `media_time` is counted from the programme's first frame. The length in bytes, or an error when
-    /// the payload does not fit `datagram`.
+    /// Builds the next packet; `media_time` is counted from the programme's first frame. Returns its length in
+    /// bytes, or an error when the payload does not fit `datagram`.
     pub fn packet(
         &mut self,
         media_time: Duration,
@@ -63,8 +63,8 @@ impl RtpTrack {
         Ok(len)
     }
 
-    /// Builds a sender report with the CNAME (RFC 3550, sections 6.4.1 and 6.5), and a BYE when the track ends. `unix_time` and
-    /// `media_time` are the same instant on the two clocks.
+    /// Builds a sender report with the CNAME (RFC 3550, sections 6.4.1 and 6.5), and a BYE when the track ends.
+    /// `unix_time` and `media_time` are the same instant on the two clocks. Returns the length in bytes.
     pub fn report(
         &self,
         unix_time: Duration,
