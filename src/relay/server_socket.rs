@@ -46,6 +46,7 @@ impl ServerSocket {
         if let Some(key) = self.key.get() {
             key.unregister();
         }
+        drop(std::mem::take(&mut *self.waiting()));
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Arc<Lane>>> {

@@ -67,7 +67,7 @@ impl PortPairs {
     pub fn reserve(&self, rtp: SocketAddr, rtcp: SocketAddr, owner: Client) -> io::Result<Arc<Reservation>> {
         let mut pairs = self.pairs();
         let known = pairs.iter().filter(|pair| pair.ipv6 == rtp.is_ipv6());
-        let free = known.cloned().find(|pair| pair.clients.reserve(rtp, rtcp, &owner));
+        let free = known.into_iter().find(|pair| pair.clients.reserve(rtp, rtcp, &owner)).cloned();
         let pair = match free {
             Some(pair) => pair,
             None => {
