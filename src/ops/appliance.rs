@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 use crate::ingest::{Receivers, SilenceWatch};
-use crate::relay::{Catalogue, Channel, RingLimits};
+use crate::relay::{Catalogue, Channel, Dispatch, Load, RingLimits};
 use crate::serve::{Limits, RtspListener, RtspServer, ServerConfig};
 
 use super::admin::{AdminServer, AdminSource};
@@ -27,6 +27,8 @@ pub struct Engine {
     pub media: Arc<TaskQueue>,
     /// The queue of everything else.
     pub control: Arc<TaskQueue>,
+    /// What fan-out costs.
+    pub load: Arc<Load>,
     /// All poll tables.
     pub poller: Arc<Poller>,
     /// All channels.
@@ -118,9 +120,15 @@ impl Engine {
         let timers = Timers::start(&poller, Class::Control)?;
         let started_at = clock::now();
         let limits = RingLimits { age: config.ring.max_age, bytes: config.ring.max_bytes };
+        let dispatch = Dispatch {
+            queue: media.clone(),
+            timers: Timers::start(&poller, Class::Media)?,
+            load: Load::new(config.engine.media_workers),
+        };
         let channels = config.channels.iter().map(|channel| {
             let presentation = channel.presentation.clone();
-            Channel::new(channel.name.clone(), presentation, channel.silent_after, limits, &media, started_at)
+            let (name, silent_after) = (channel.name.clone(), channel.silent_after);
+            Channel::new(name, presentation, silent_after, limits, channel.coalesce, &dispatch, started_at)
         });
         let catalogue = Arc::new(Catalogue::new(channels));
         let receivers = Receivers::new(poller.clone(), timers.clone());
@@ -131,7 +139,8 @@ impl Engine {
             SilenceWatch::start(built, &timers);
         }
         let server = RtspServer::new(catalogue.clone(), poller.clone(), timers, server_config(config));
-        Ok(Self { media, control, poller, catalogue, receivers, server, started_at })
+        let load = dispatch.load;
+        Ok(Self { media, control, load, poller, catalogue, receivers, server, started_at })
     }
 
     fn stop(&self) {

@@ -68,7 +68,7 @@ impl PollEventConsumer for ServerSocket {
 impl Work for ServerSocket {
     fn run(self: Arc<Self>) {
         let lanes = std::mem::take(&mut *self.waiting());
-        lanes.iter().for_each(Lane::kick);
+        lanes.iter().for_each(Lane::unblocked);
     }
 
     fn close(self: Arc<Self>) {

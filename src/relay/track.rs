@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::event::TaskQueue;
 use crate::wire::reception::Reception;
 use crate::wire::rtcp::{self, NotRtcp};
 use crate::wire::rtp::{NotRtp, RtpHeader};
 use crate::wire::sdp::TrackDescription;
 
 use super::flow::Flow;
+use super::hold::Coalesce;
+use super::lane::Dispatch;
 use super::ring::{Packet, RingLimits, RingStart};
 
 /// Packets are copied once, into chunks of this size, so that neighbours in a stream are neighbours in
@@ -71,7 +72,8 @@ impl Track {
         number: usize,
         description: TrackDescription,
         limits: RingLimits,
-        media: &Arc<TaskQueue>,
+        coalesce: Coalesce,
+        dispatch: &Dispatch,
         now: Instant,
     ) -> Arc<Self> {
         let reception = Reception::new(description.clock_rate);
@@ -79,8 +81,8 @@ impl Track {
         Arc::new(Self {
             number,
             description,
-            rtp: Flow::new(limits, media.clone()),
-            rtcp: Flow::new(rtcp_limits, media.clone()),
+            rtp: Flow::new(limits, coalesce, dispatch.clone()),
+            rtcp: Flow::new(rtcp_limits, Coalesce::Fixed(Duration::ZERO), dispatch.clone()),
             writer: Mutex::new(Writer { chunk: BytesMut::new(), reception }),
             epoch: now,
             last_arrival_us: AtomicU64::new(0),

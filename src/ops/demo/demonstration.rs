@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::event::clock;
 use crate::ops::appliance::{Appliance, StartError};
 use crate::ops::config::{ChannelConfig, Config, ConfigError, Interface};
+use crate::relay::Coalesce;
 use crate::wire::sdp::{self, InvalidSdp};
 
 use super::{Programme, ProgrammeConfig, Refresh, Snapshot, banner, status_line};
@@ -64,6 +65,7 @@ impl Demonstration {
             presentation: sdp::parse(programme.sdp().as_bytes())?,
             interface: Some(interface),
             silent_after: SILENT_AFTER,
+            coalesce: Coalesce::Auto,
         });
         let appliance = Appliance::start(&config)?;
         let previous = Reading { at: clock::now(), packets_in: 0, packets_out: 0 };

@@ -8,6 +8,8 @@ use super::families::Families;
 pub(super) fn collect(engine: &Engine, out: &mut Families) {
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     out.gauge("mirrorball_build_info", "The version that runs; always 1.", &version, 1.0);
+    let help = "The share of the media workers that sending every packet at once would take.";
+    out.gauge("mirrorball_fan_out_demand_ratio", help, &[], engine.load.demand());
     for table in engine.poller.stats() {
         let id = table.id.to_string();
         let labels = [("table", id.as_str()), ("class", table.class.name())];
