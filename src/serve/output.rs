@@ -58,6 +58,8 @@ struct Writer {
     /// What is left of what was begun. Packets follow only when it is empty.
     begun: VecDeque<Bytes>,
     streams: Vec<Stream>,
+    /// The stream that wrote last.
+    turn: usize,
     packets: Vec<Bytes>,
 }
 
@@ -194,28 +196,38 @@ impl Work for Output {
 
 impl Writer {
     /// Writes what was begun, then replies, then packets, until nothing is due or the socket is full.
-    fn write(&mut self, mut socket: &TcpStream, posted: &Mutex<Posted>) -> io::Result<()> {
+    fn write(&mut self, socket: &TcpStream, posted: &Mutex<Posted>) -> io::Result<()> {
         loop {
-            while let Some(front) = self.begun.front_mut() {
-                let written = retry(|| socket.write(front))?;
-                front.advance(written);
-                if front.is_empty() {
-                    self.begun.pop_front();
-                }
-            }
-            if !self.take_posts(socket, posted) {
-                break;
-            }
-        }
-        loop {
-            let mut idle = true;
-            for stream in &mut self.streams {
-                idle &= !stream.write(socket, &mut self.packets, &mut self.begun)?;
-            }
-            if idle {
+            self.finish_begun(socket)?;
+            if !self.take_posts(socket, posted) && !self.write_packets(socket)? {
                 return Ok(());
             }
         }
+    }
+
+    fn finish_begun(&mut self, mut socket: &TcpStream) -> io::Result<()> {
+        while let Some(front) = self.begun.front_mut() {
+            let written = retry(|| socket.write(front))?;
+            front.advance(written);
+            if front.is_empty() {
+                self.begun.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// One batch of each stream in turn, as far as the socket takes them whole. `false`: nothing more is due.
+    fn write_packets(&mut self, socket: &TcpStream) -> io::Result<bool> {
+        let mut more = false;
+        for _ in 0..self.streams.len() {
+            // The turn goes on where it stopped, so that a busy stream does not starve the others.
+            self.turn = (self.turn + 1) % self.streams.len();
+            more |= self.streams[self.turn].write(socket, &mut self.packets, &mut self.begun)?;
+            if !self.begun.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(more)
     }
 
     /// Takes posts up to the first that has bytes. `true`: there are bytes to write.
@@ -241,7 +253,7 @@ impl Writer {
 }
 
 impl Stream {
-    /// Writes one batch of what is due. `false`: nothing was. What the socket did not take of a packet
+    /// Writes one batch of what is due. `false`: that was all; what comes later is announced by its lane. What the socket did not take of a packet
     /// that was begun goes to `begun`; packets not begun are given back to the cursor.
     fn write(
         &mut self,
@@ -273,7 +285,7 @@ impl Stream {
             }
         };
         self.account(written, &headers, packets, begun);
-        Ok(true)
+        Ok(packets.len() == PACKETS_PER_WRITE)
     }
 
     fn account(

@@ -112,7 +112,7 @@ impl RtspServer {
         if self.sessions.remove(session) {
             session.end();
             self.counters.session_ended(reason);
-            tracing::info!(peer = %session.peer, channel = session.channel.name, reason, "a session ended");
+            tracing::debug!(peer = %session.peer, channel = session.channel.name, reason, "a session ended");
         }
     }
 
