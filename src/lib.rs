@@ -16,5 +16,4 @@ pub mod ingest; // 3: how streams come in
 
 pub mod serve; // 3: how viewers are served
 
-#[cfg(not(loom))] // its libraries cannot be built for loom's models, which are of the floors below
 pub mod ops; // 4: config, metrics, admin, commands, signals

@@ -1,3 +1,10 @@
 //! Parse, load, build, run: nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use mirrorball::ops::{cli::Cli, commands};
+
+fn main() -> ExitCode {
+    ExitCode::from(commands::run(&Cli::parse()))
+}

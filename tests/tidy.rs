@@ -313,7 +313,7 @@ impl Source {
         let mut lines = self.code.lines().peekable();
         let mut count = 0;
         while let Some(line) = lines.next() {
-            let test_only = line.starts_with("#[cfg(") && (line.contains("test") || line.contains("loom"));
+            let test_only = line.starts_with("#[cfg(") && (line.contains("test") || line.contains("model"));
             if test_only && lines.peek().is_some_and(|next| next.starts_with("mod ")) {
                 let header = lines.next().expect("peeked just now");
                 if !header.ends_with(';') {

@@ -7,11 +7,11 @@ pub fn exercise(header: &[u8]) {
     let granted = match asked.delivery {
         Delivery::Udp { client_rtp_port, client_rtcp_port } => {
             assert!(client_rtp_port > 0 && client_rtcp_port > 0);
-            Transport::udp_reply(asked.profile, (client_rtp_port, client_rtcp_port), (6970, 6971), Some(1))
+            Transport::udp_reply(asked.profile, (client_rtp_port, client_rtcp_port), (6970, 6971))
         }
         Delivery::Interleaved { channels: Some(channels) } => {
             assert_ne!(channels.0, channels.1);
-            Transport::interleaved_reply(asked.profile, channels, None)
+            Transport::interleaved_reply(asked.profile, channels)
         }
         Delivery::Interleaved { channels: None } => return,
     };

@@ -37,9 +37,15 @@ pub(super) struct PollTable {
 pub(super) struct Entry {
     pub table: Arc<PollTable>,
     datum: u64,
+    state: EntryState,
+    /// Let go when the entry is unregistered: a consumer may keep its own key.
+    parts: Mutex<Option<Parts>>,
+}
+
+#[derive(Clone)]
+struct Parts {
     descriptor: Arc<dyn Descriptor>,
     consumer: Arc<dyn PollEventConsumer>,
-    state: EntryState,
 }
 
 /// A descriptor that stays open for as long as it is registered.
@@ -102,8 +108,8 @@ impl PollTable {
         });
         let slot = &mut slots.slots[index as usize];
         let datum = u64::from(slot.generation) << 32 | u64::from(index);
-        let state = EntryState::new();
-        let entry = Arc::new(Entry { table: self.clone(), datum, descriptor, consumer, state });
+        let parts = Mutex::new(Some(Parts { descriptor, consumer }));
+        let entry = Arc::new(Entry { table: self.clone(), datum, state: EntryState::new(), parts });
         slot.entry = Some(entry.clone());
         slots.live += 1;
         Some(entry)
@@ -181,10 +187,17 @@ impl Entry {
     /// `Some(entries left in the table)` if it was still registered.
     pub fn unregister(&self) -> Option<usize> {
         let forget = || {
-            // The descriptor is open and known: nothing can fail that would need an answer.
-            let _ = self.table.epoll.delete(self.descriptor.as_fd());
+            if let Some(parts) = self.parts() {
+                // The descriptor is open and known: nothing can fail that would need an answer.
+                let _ = self.table.epoll.delete(parts.descriptor.as_fd());
+            }
         };
-        self.state.remove(forget).then(|| self.table.free(self.datum))
+        self.state.remove(forget).then(|| {
+            let left = self.table.free(self.datum);
+            let parts = self.parts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+            drop(parts); // outside the lock: a consumer may run code of its own as it goes
+            left
+        })
     }
 
     fn dispatch(self: Arc<Self>, flags: EpollFlags, queue: &TaskQueue) {
@@ -195,8 +208,8 @@ impl Entry {
         let readable = failed || flags.intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP);
         let readiness = Readiness { readable, writable: failed || flags.contains(EpollFlags::EPOLLOUT) };
         let event = Event { key: PollKey(self.clone()), readiness };
-        let consumer = self.consumer.clone();
-        match catch_unwind(AssertUnwindSafe(|| consumer.create_task(event))) {
+        let Some(Parts { consumer, .. }) = self.parts() else { return };
+        match catch_unwind(AssertUnwindSafe(|| consumer.clone().create_task(event))) {
             Ok(Some(task)) => queue.push(task),
             Ok(None) => {
                 if let Err(error) = self.state.poll_on(|how| self.tell(how)) {
@@ -206,7 +219,7 @@ impl Entry {
             Err(_) => {
                 tracing::error!(table = self.table.id, "create_task panicked; its consumer is closed");
                 PollKey(self.clone()).unregister();
-                let _ = catch_unwind(AssertUnwindSafe(|| self.consumer.clone().close()));
+                let _ = catch_unwind(AssertUnwindSafe(|| consumer.close()));
             }
         }
     }
@@ -219,9 +232,14 @@ impl Entry {
             Interest::ReadWrite => EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLOUT,
         };
         let mut event = EpollEvent::new(flags | EpollFlags::EPOLLONESHOT, self.datum);
+        let parts = self.parts().ok_or(Errno::EBADF)?;
         match how {
-            Arm::Add(_) => self.table.epoll.add(self.descriptor.as_fd(), event),
-            Arm::Modify(_) => self.table.epoll.modify(self.descriptor.as_fd(), &mut event),
+            Arm::Add(_) => self.table.epoll.add(parts.descriptor.as_fd(), event),
+            Arm::Modify(_) => self.table.epoll.modify(parts.descriptor.as_fd(), &mut event),
         }
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        self.parts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 }

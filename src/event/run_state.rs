@@ -51,6 +51,11 @@ impl RunState {
         self.step(|state| if state == DIRTY { QUEUED } else { IDLE }) == DIRTY
     }
 
+    /// The run is over, and its work already waits elsewhere to be queued again: requests ask for nothing.
+    pub fn park(&self) {
+        self.step(|_| QUEUED);
+    }
+
     /// Asks to run right here, on the caller's thread. `false`: someone else is running and will run
     /// again on the caller's behalf.
     #[must_use]

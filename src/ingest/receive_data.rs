@@ -74,7 +74,7 @@ fn take(receiver: &RtpReceiver, batch: &ReceiveBatch) {
             Delivery::Refused => {}
         }
     }
-    touched.iter().for_each(|flow| flow.kick());
+    touched.iter().for_each(|flow| flow.kick(now));
     if let Some(total) = overflow {
         receiver.count_overflow(total);
     }

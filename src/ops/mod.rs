@@ -1,10 +1,18 @@
 //! The program around the relay: config, metrics, admin endpoint, commands, signals.
 
+pub mod appliance; // all parts put together, and taken apart in order
+
+pub mod metrics; // every metric by name
+
 pub mod admin; // the HTTP endpoint for scrapes and probes, on its own thread
 
 pub mod check; // `mirrorball check`: what a config would do, or all its errors
 
 pub mod cli; // the command line, as typed
+
+pub mod commands; // what each command does
+
+pub mod signals; // SIGINT and SIGTERM
 
 pub mod config; // mirrorball.toml: what was typed, then what is true
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::event::TaskQueue;
 use crate::wire::sdp::Presentation;
 
+use super::hold::Coalesce;
+use super::lane::Dispatch;
 use super::ring::RingLimits;
 use super::track::Track;
 
@@ -52,11 +53,14 @@ impl Channel {
         presentation: Presentation,
         silent_after: Duration,
         limits: RingLimits,
-        media: &Arc<TaskQueue>,
+        coalesce: Coalesce,
+        dispatch: &Dispatch,
         now: Instant,
     ) -> Arc<Self> {
         let tracks = presentation.tracks.iter().enumerate();
-        let tracks = tracks.map(|(i, track)| Track::new(i + 1, track.clone(), limits, media, now)).collect();
+        let tracks = tracks
+            .map(|(i, track)| Track::new(i + 1, track.clone(), limits, coalesce, dispatch, now))
+            .collect();
         let (audience, silent) = (Audience::default(), AtomicBool::new(true));
         Arc::new(Self { name, presentation, tracks, silent_after, audience, silent })
     }

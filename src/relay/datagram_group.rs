@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::net::{Destination, Position, Sender, split_run};
 
-use super::lane::{Change, Mailbox, Progress};
+use super::lane::{Change, Mailbox, Progress, Served};
 use super::ring::Ring;
 use super::server_socket::ServerSocket;
 use super::totals::Totals;
@@ -65,33 +65,52 @@ struct Batch {
     for_newcomer: bool,
 }
 
+impl Batch {
+    /// Packets that are about to go to all members.
+    fn for_all(&self) -> u64 {
+        if self.for_newcomer { 0 } else { (self.packets.len() - self.sent) as u64 }
+    }
+}
+
 impl DatagramGroup {
     pub fn new(socket: Arc<ServerSocket>, cursor: u64) -> Self {
         let (destinations, members) = (Vec::new(), Vec::new());
         Self { socket, destinations, members, newcomers: VecDeque::new(), cursor, batch: Batch::default() }
     }
 
-    /// One run: what is left of the batch, then who came and went, then what is due.
-    pub fn serve(&mut self, mailbox: &Mailbox, ring: &Ring, totals: &Totals) -> Progress {
+    /// One run: what is left of the batch, then who came and went, then what is due now. What arrives
+    /// meanwhile is for the next run.
+    pub fn serve(&mut self, mailbox: &Mailbox, ring: &Ring, totals: &Totals) -> Served {
+        let head = ring.head();
+        let (mut packets, mut messages) = (0, 0);
+        let mut progress = Progress::More;
         for _ in 0..BATCHES_PER_RUN {
-            if !self.send(totals) {
-                return Progress::Blocked;
+            packets += self.batch.for_all();
+            match self.send(totals) {
+                Some(runs) => messages += if self.batch.for_newcomer { 0 } else { runs },
+                None => {
+                    progress = Progress::Blocked;
+                    break;
+                }
             }
             mailbox.take().into_iter().for_each(|change| self.apply(change));
-            if !self.next_batch(ring, totals) {
-                return Progress::Done;
+            if !self.next_batch(ring, head, totals) {
+                progress = Progress::Done;
+                break;
             }
         }
-        Progress::More
+        Served { progress, packets, messages, waiting_since: ring.arrived_at(self.cursor) }
     }
 
-    /// Sends the rest of the batch. `false`: the socket is full, and the batch waits where it is.
-    fn send(&mut self, totals: &Totals) -> bool {
+    /// Sends the rest of the batch; returns in how many runs. `None`: the socket is full, and the batch
+    /// waits where it is.
+    fn send(&mut self, totals: &Totals) -> Option<u64> {
         let Batch { packets, sent, at, for_newcomer } = &mut self.batch;
         let destinations = match self.newcomers.front_mut().filter(|_| *for_newcomer) {
             Some(newcomer) => std::slice::from_mut(&mut newcomer.member.destination),
             None => self.destinations.as_mut_slice(),
         };
+        let mut runs = 0;
         SENDER.with_borrow_mut(|sender| {
             while *sent < packets.len() {
                 let (run, _) = split_run(&packets[*sent..]);
@@ -100,13 +119,14 @@ impl DatagramGroup {
                 totals.refused(report.refused);
                 *at = report.blocked.unwrap_or_default();
                 if report.blocked.is_some() {
-                    return false;
+                    return None;
                 }
                 *sent += run.len();
+                runs += 1;
             }
             packets.clear();
             *sent = 0;
-            true
+            Some(runs)
         })
     }
 
@@ -127,7 +147,7 @@ impl DatagramGroup {
     }
 
     /// Loads what is to be sent next. `false`: nothing is due.
-    fn next_batch(&mut self, ring: &Ring, totals: &Totals) -> bool {
+    fn next_batch(&mut self, ring: &Ring, head: u64, totals: &Totals) -> bool {
         if self.destinations.is_empty() {
             let first_start = self.newcomers.iter().map(|newcomer| newcomer.from).min();
             self.cursor = first_start.unwrap_or_else(|| ring.head());
@@ -143,7 +163,7 @@ impl DatagramGroup {
             newcomer.from = (first + self.batch.packets.len() as u64).min(self.cursor);
         } else {
             let next_start = self.newcomers.iter().map(|newcomer| newcomer.from).min().unwrap_or(u64::MAX);
-            let first = ring.read(self.cursor, next_start, BATCH_PACKETS, &mut self.batch.packets);
+            let first = ring.read(self.cursor, next_start.min(head), BATCH_PACKETS, &mut self.batch.packets);
             totals.overrun((first - self.cursor) * self.destinations.len() as u64);
             self.cursor = first + self.batch.packets.len() as u64;
         }

@@ -4,12 +4,13 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
-use crate::event::TaskQueue;
 use crate::net::Destination;
 
 use super::datagram_group::DatagramMember;
-use super::lane::{Change, Lane, Outlet};
+use super::hold::Coalesce;
+use super::lane::{Change, Dispatch, Lane, Outlet};
 use super::ring::{Packet, Ring, RingLimits};
 use super::server_socket::ServerSocket;
 use super::stream_group::{Cursor, StreamSink};
@@ -21,7 +22,8 @@ const MEMBERS_PER_LANE: usize = 512;
 /// One ring and its lanes.
 pub struct Flow {
     ring: Arc<Ring>,
-    queue: Arc<TaskQueue>,
+    dispatch: Dispatch,
+    coalesce: Coalesce,
     lanes: Mutex<Lanes>,
     next_number: AtomicU64,
     datagrams: Arc<Totals>,
@@ -43,12 +45,13 @@ pub struct Subscription {
 }
 
 impl Flow {
-    /// An empty flow whose lanes run on `queue`.
-    pub fn new(limits: RingLimits, queue: Arc<TaskQueue>) -> Arc<Self> {
+    /// An empty flow.
+    pub fn new(limits: RingLimits, coalesce: Coalesce, dispatch: Dispatch) -> Arc<Self> {
         let ring = Arc::new(Ring::new(limits));
         Arc::new(Self {
             ring,
-            queue,
+            dispatch,
+            coalesce,
             lanes: Mutex::default(),
             next_number: AtomicU64::new(0),
             datagrams: Arc::default(),
@@ -66,10 +69,10 @@ impl Flow {
         self.ring.push(packets);
     }
 
-    /// Has the lanes send what is due.
-    pub fn kick(&self) {
+    /// Has the lanes send what arrived at `at`, within their hold.
+    pub fn kick(&self, at: Instant) {
         let lanes = self.lanes().published.clone();
-        lanes.iter().for_each(Lane::kick);
+        lanes.iter().for_each(|lane| lane.packet_arrived(at));
     }
 
     /// Subscribes an address from ring number `from` on. `reservation` is kept for as long as packets may
@@ -118,7 +121,13 @@ impl Flow {
                 lane.clone()
             }
             None => {
-                let lane = Lane::new(self.ring.clone(), self.queue.clone(), outlet, self.datagrams.clone());
+                let lane = Lane::new(
+                    self.ring.clone(),
+                    self.dispatch.clone(),
+                    self.coalesce,
+                    outlet,
+                    self.datagrams.clone(),
+                );
                 lanes.open.push((lane.clone(), 1));
                 lanes.publish();
                 lane

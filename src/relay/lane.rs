@@ -7,10 +7,12 @@
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
-use crate::event::{RunState, Task, TaskQueue, Work};
+use crate::event::{RunState, Task, TaskQueue, Timers, Work, clock};
 
 use super::datagram_group::{DatagramGroup, DatagramMember};
+use super::hold::{Coalesce, Hold, Load, Run};
 use super::ring::Ring;
 use super::server_socket::ServerSocket;
 use super::stream_group::{StreamGroup, StreamSink};
@@ -19,13 +21,26 @@ use super::totals::Totals;
 /// The kind of the task that runs a lane.
 pub const FAN_OUT: &str = "FanOut";
 
+/// Where lanes run, and what they cost together.
+#[derive(Clone)]
+pub struct Dispatch {
+    /// The queue of media.
+    pub queue: Arc<TaskQueue>,
+    /// The timers that end holds.
+    pub timers: Arc<Timers>,
+    /// The demand of all lanes.
+    pub load: Arc<Load>,
+}
+
 /// One group of subscribers of one ring.
 pub struct Lane {
     ring: Arc<Ring>,
-    queue: Arc<TaskQueue>,
+    dispatch: Dispatch,
+    hold: Hold,
     outlet: Outlet,
     state: RunState,
     mailbox: Mailbox,
+    previous_start: Mutex<Instant>,
     /// Away while a run owns it.
     group: Mutex<Option<Group>>,
     closed: AtomicBool,
@@ -67,6 +82,17 @@ pub(super) enum Progress {
     Blocked,
 }
 
+/// What a run did.
+pub(super) struct Served {
+    pub progress: Progress,
+    /// Packets of the ring that all members were served.
+    pub packets: u64,
+    /// Messages that they went out in.
+    pub messages: u64,
+    /// Since when the next packet has been waiting.
+    pub waiting_since: Option<Instant>,
+}
+
 enum Group {
     Datagrams(DatagramGroup),
     Streams(StreamGroup),
@@ -75,20 +101,24 @@ enum Group {
 impl Lane {
     pub(super) fn new(
         ring: Arc<Ring>,
-        queue: Arc<TaskQueue>,
+        dispatch: Dispatch,
+        coalesce: Coalesce,
         outlet: Outlet,
         totals: Arc<Totals>,
     ) -> Arc<Self> {
+        let hold = Hold::new(coalesce, matches!(outlet, Outlet::Streams), dispatch.load.clone());
         let group = match &outlet {
             Outlet::Datagrams(socket) => Group::Datagrams(DatagramGroup::new(socket.clone(), ring.head())),
-            Outlet::Streams => Group::Streams(StreamGroup::default()),
+            Outlet::Streams => Group::Streams(StreamGroup::new(ring.head())),
         };
         Arc::new(Self {
             ring,
-            queue,
+            dispatch,
+            hold,
             outlet,
             state: RunState::default(),
             mailbox: Mailbox::default(),
+            previous_start: Mutex::new(clock::now()),
             group: Mutex::new(Some(group)),
             closed: AtomicBool::new(false),
             totals,
@@ -98,7 +128,34 @@ impl Lane {
     /// Has everything that is due sent: now, or right after the run that is under way.
     pub(super) fn kick(self: &Arc<Self>) {
         if self.state.request() {
-            self.queue.push(Task::new(FAN_OUT, self.clone()));
+            self.dispatch.queue.push(Task::new(FAN_OUT, self.clone()));
+        }
+    }
+
+    /// A packet has arrived: has it sent with those that follow within the hold.
+    pub(super) fn packet_arrived(self: &Arc<Self>, at: Instant) {
+        if self.state.request() {
+            self.run_at(at + self.hold.current(), at);
+        }
+    }
+
+    /// The socket that blocked the lane has room again.
+    pub(super) fn unblocked(self: &Arc<Self>) {
+        self.dispatch.queue.push(Task::new(FAN_OUT, self.clone()));
+    }
+
+    fn learn(&self, started_at: Instant, ended_at: Instant, served: &Served) {
+        let previous_start = mem::replace(&mut *lock(&self.previous_start), started_at);
+        let Served { packets, messages, .. } = *served;
+        self.hold.learn(&Run { started_at, ended_at, previous_start, packets, messages });
+    }
+
+    fn run_at(self: &Arc<Self>, due: Instant, now: Instant) {
+        let task = Task::new(FAN_OUT, self.clone());
+        if due <= now {
+            self.dispatch.queue.push(task);
+        } else {
+            self.dispatch.timers.at(due, task);
         }
     }
 
@@ -124,19 +181,30 @@ impl Lane {
 
 impl Work for Lane {
     fn run(self: Arc<Self>) {
+        let started_at = clock::now();
         self.state.begin();
         let Some(mut group) = lock(&self.group).take() else { return };
-        let progress = match &mut group {
+        let served = match &mut group {
             Group::Datagrams(group) => group.serve(&self.mailbox, &self.ring, &self.totals),
-            Group::Streams(group) => group.serve(&self.mailbox),
+            Group::Streams(group) => group.serve(&self.mailbox, &self.ring),
         };
         *lock(&self.group) = Some(group);
-        if let (Progress::Blocked, Outlet::Datagrams(socket)) = (progress, &self.outlet) {
-            socket.wake_when_writable(self.clone());
+        let ended_at = clock::now();
+        self.learn(started_at, ended_at, &served);
+        if let (Progress::Blocked, Outlet::Datagrams(socket)) = (served.progress, &self.outlet) {
+            self.state.park();
+            return socket.wake_when_writable(self.clone());
         }
-        let more = progress == Progress::More;
-        if self.state.finish() || (more && self.state.request()) {
-            self.queue.push(Task::new(FAN_OUT, self.clone()));
+        let again = self.state.finish();
+        if served.progress == Progress::More || !lock(&self.mailbox.0).is_empty() {
+            if again {
+                self.dispatch.queue.push(Task::new(FAN_OUT, self.clone()));
+            } else {
+                self.kick();
+            }
+        } else if again {
+            let since = served.waiting_since.unwrap_or(ended_at);
+            self.run_at(since + self.hold.current(), ended_at);
         }
     }
 

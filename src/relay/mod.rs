@@ -12,6 +12,7 @@
 mod catalogue;
 mod datagram_group;
 mod flow;
+mod hold;
 mod lane;
 mod ring;
 mod server_socket;
@@ -21,7 +22,8 @@ mod track;
 
 pub use catalogue::{Audience, Catalogue, Channel, Viewer};
 pub use flow::{Flow, Subscription};
-pub use lane::FAN_OUT;
+pub use hold::{Coalesce, Load};
+pub use lane::{Dispatch, FAN_OUT};
 pub use ring::{Packet, Ring, RingLimits, RingStart};
 pub use server_socket::ServerSocket;
 pub use stream_group::{Cursor, StreamSink};

@@ -81,6 +81,13 @@ impl Ring {
         self.state().head
     }
 
+    /// When packet `number` arrived, if it is there.
+    pub fn arrived_at(&self, number: u64) -> Option<Instant> {
+        let state = self.state();
+        let place = usize::try_from(number.checked_sub(state.tail())?).ok()?;
+        state.packets.get(place).map(|packet| packet.arrived_at)
+    }
+
     /// The newest packet, unless it is older than `max_age`: where a new subscriber starts.
     pub fn newest(&self, now: Instant, max_age: Duration) -> Option<RingStart> {
         let state = self.state();
@@ -108,11 +115,6 @@ impl Ring {
         let newest = state.packets.iter().rposition(|packet| packet.random_access);
         let place = newest.or(state.packets.len().checked_sub(1)).unwrap_or(0);
         state.tail() + place as u64
-    }
-
-    /// The oldest packet's number still there.
-    pub fn tail(&self) -> u64 {
-        self.state().tail()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

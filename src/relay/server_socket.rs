@@ -46,6 +46,7 @@ impl ServerSocket {
         if let Some(key) = self.key.get() {
             key.unregister();
         }
+        drop(std::mem::take(&mut *self.waiting()));
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Arc<Lane>>> {
@@ -67,7 +68,7 @@ impl PollEventConsumer for ServerSocket {
 impl Work for ServerSocket {
     fn run(self: Arc<Self>) {
         let lanes = std::mem::take(&mut *self.waiting());
-        lanes.iter().for_each(Lane::kick);
+        lanes.iter().for_each(Lane::unblocked);
     }
 
     fn close(self: Arc<Self>) {

@@ -1,11 +1,12 @@
 //! Subscribers over stream connections (RTSP interleaved): each has cursors of its own, since each reads
 //! at its own pace. Knows no protocol: what a packet looks like on the connection is the sink's.
 
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::lane::{Change, Mailbox, Progress};
+use super::lane::{Change, Mailbox, Progress, Served};
 use super::ring::Ring;
 use super::totals::Totals;
 
@@ -31,13 +32,13 @@ impl Cursor {
     /// Appends what is due to `out`, at most `max` packets, and moves past it. A reader too slow for the
     /// ring goes on with the newest random access point; what it skips is counted.
     pub fn take(&mut self, max: usize, out: &mut Vec<Bytes>) {
-        let from = self.next;
-        if from < self.ring.tail() {
-            self.next = self.ring.resume_point().max(from);
+        let (from, before) = (self.next, out.len());
+        let mut first = self.ring.read(from, u64::MAX, max, out);
+        if first > from {
+            out.truncate(before);
+            first = self.ring.read(self.ring.resume_point(), u64::MAX, max, out);
+            self.totals.overrun(first - from);
         }
-        let before = out.len();
-        let first = self.ring.read(self.next, u64::MAX, max, out);
-        self.totals.overrun(first - from);
         self.next = first + (out.len() - before) as u64;
     }
 
@@ -52,13 +53,18 @@ impl Cursor {
     }
 }
 
-#[derive(Default)]
 pub(super) struct StreamGroup {
     members: Vec<(u64, Arc<dyn StreamSink>)>,
+    /// How far the ring was at the last run.
+    head: u64,
 }
 
 impl StreamGroup {
-    pub fn serve(&mut self, mailbox: &Mailbox) -> Progress {
+    pub fn new(head: u64) -> Self {
+        Self { members: Vec::new(), head }
+    }
+
+    pub fn serve(&mut self, mailbox: &Mailbox, ring: &Ring) -> Served {
         for change in mailbox.take() {
             match change {
                 Change::JoinStream { number, sink } => self.members.push((number, sink)),
@@ -66,9 +72,13 @@ impl StreamGroup {
                 Change::JoinDatagrams { .. } => debug_assert!(false, "an address joins a lane of datagrams"),
             }
         }
+        let head = ring.head();
         for (_, sink) in &self.members {
             sink.pump();
         }
-        Progress::Done
+        let previous = mem::replace(&mut self.head, head);
+        let packets = head - previous;
+        let (messages, waiting_since) = (u64::from(packets > 0), ring.arrived_at(head));
+        Served { progress: Progress::Done, packets, messages, waiting_since }
     }
 }

@@ -1,1 +1,24 @@
-//! How viewers are served.
+//! How viewers are served: RTSP/1.0, over shared UDP port pairs or interleaved in the connection.
+//!
+//! ```text
+//!  RtspListener ─▶ RtspConnection ─▶ RtspTask ─▶ requests ─▶ Session ─▶ Subscription in a track's lanes
+//!                        │                                      │
+//!                        └─ Output (a StreamSink): replies and  └─ PortPair: one RTP and one RTCP socket
+//!                           interleaved packets, in order          for all; RtcpReceiver reads reports
+//! ```
+
+mod output;
+mod port_pairs;
+mod requests;
+mod rtcp_receiver;
+mod rtsp_connection;
+mod rtsp_listener;
+mod rtsp_server;
+mod session;
+mod sessions;
+mod stats;
+
+pub use rtsp_listener::RtspListener;
+pub use rtsp_server::{Limits, RtspServer, ServerConfig};
+pub use session::{Quality, Session};
+pub use stats::ServerStats;

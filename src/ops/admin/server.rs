@@ -145,10 +145,10 @@ async fn until_stopped(mut stopped: watch::Receiver<bool>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::clock;
     use std::io::{Read, Write};
     use std::net::{Ipv4Addr, Shutdown, TcpStream};
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-    use std::time::Instant;
 
     /// A source that is ready when it is told so.
     struct Source {
@@ -269,7 +269,7 @@ mod tests {
         stalled.write_all(b"GET /metrics HTTP/1.1\r\nHost: edge\r\n\r\n").expect("a request sent");
         stalled.read_exact(&mut [0; 8]).expect("the answer begins");
         let address = server.local_addr();
-        let began = Instant::now();
+        let began = clock::now();
         server.stop();
         assert!(began.elapsed() < EXCHANGE_TIMEOUT, "the stop is bounded by its own time");
         assert!(TcpStream::connect(address).is_err(), "the listener is closed");

@@ -46,10 +46,11 @@ fn resolve_channel(typed: &TypedChannel, directory: &Path, report: &mut Report) 
     let name = parsed(&typed.name, "[[channel]]", scalar::channel_name, report);
     let silent_after =
         duration_within(&typed.silent_after, &named("silent_after"), "2s", ["100ms", "60min"], report);
+    let coalesce = parsed(&typed.coalesce, &named("coalesce"), scalar::coalesce, report).unwrap_or_default();
     let by_key = parsed(&typed.interface, &named("interface"), scalar::interface, report);
     let Input { text, interface: by_input, presentation } = input(typed, directory, report)?;
     let interface = one_interface(typed, by_input, by_key, report);
-    Some(ChannelConfig { name: name?, input: text, presentation, interface, silent_after })
+    Some(ChannelConfig { name: name?, input: text, presentation, interface, silent_after, coalesce })
 }
 
 /// What a channel's `source` or `sdp` says.

@@ -68,6 +68,7 @@ pub(super) const CHANNEL: Section = Section {
         key("sdp", r#""news.sdp""#),
         key("interface", r#""eth0""#),
         key("silent_after", r#""2s""#),
+        key("coalesce", r#""auto""#),
     ],
 };
 

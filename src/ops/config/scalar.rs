@@ -4,6 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::relay::Coalesce;
+
 use super::truth::{Interface, UdpPorts};
 
 /// The longest name of a channel, in bytes.
@@ -57,6 +59,22 @@ pub(super) fn listen_address(typed: &str) -> Result<SocketAddr, String> {
              \"[::]:8554\""
         )
     })
+}
+
+/// The longest hold that can be asked for.
+const MAX_HOLD: Duration = Duration::from_millis(100);
+
+/// How long packets may wait to be sent together: `auto`, or a duration.
+pub(super) fn coalesce(typed: &str) -> Result<Coalesce, String> {
+    if typed == "auto" {
+        return Ok(Coalesce::Auto);
+    }
+    let remedy = format!("write \"auto\", or a duration from \"0ms\" (never wait) to \"{MAX_HOLD:?}\"");
+    let hold = duration(typed).map_err(|_| format!("{typed:?} is not a hold; {remedy}"))?;
+    if hold > MAX_HOLD {
+        return Err(format!("{typed:?} is out of bounds; {remedy}"));
+    }
+    Ok(Coalesce::Fixed(hold))
 }
 
 /// A channel's name: segments of letters, digits, `-`, `_` and `.`, parted by `/`.

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::relay::Coalesce;
 use crate::wire::sdp::Presentation;
 
 /// A checked config.
@@ -112,6 +113,8 @@ pub struct ChannelConfig {
     pub interface: Option<Interface>,
     /// How long its tracks may be without a packet before the channel counts as silent.
     pub silent_after: Duration,
+    /// How long packets may wait to be sent together.
+    pub coalesce: Coalesce,
 }
 
 /// An interface, as its name or an address of it; which one that is, is found when it is used.

@@ -60,6 +60,7 @@ pub(super) struct TypedChannel {
     pub(super) sdp: Typed<String>,
     pub(super) interface: Typed<String>,
     pub(super) silent_after: Typed<String>,
+    pub(super) coalesce: Typed<String>,
 }
 
 impl TypedChannel {
@@ -166,9 +167,10 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report) -> TypedChanne
     let (place, offset) = (from.place.clone(), from.offset);
     let (source, sdp) = (from.read("source", report), from.read("sdp", report));
     let (interface, silent_after) = (from.read("interface", report), from.read("silent_after", report));
+    let coalesce = from.read("coalesce", report);
     from.finish(report);
     let spoiled = report.len() > problems_before;
-    TypedChannel { place, offset, spoiled, name, source, sdp, interface, silent_after }
+    TypedChannel { place, offset, spoiled, name, source, sdp, interface, silent_after, coalesce }
 }
 
 fn note_unknown_sections(document: &DeTable<'_>, report: &mut Report) {

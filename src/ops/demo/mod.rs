@@ -10,6 +10,7 @@
 
 mod ball;
 mod canvas;
+mod demonstration;
 mod description;
 mod font;
 mod jpeg_rtp;
@@ -20,5 +21,6 @@ mod terminal;
 mod tone;
 mod track;
 
+pub use demonstration::{DemoError, Demonstration};
 pub use programme::{Programme, ProgrammeConfig, Sent};
 pub use terminal::{Refresh, Snapshot, banner, status_line};

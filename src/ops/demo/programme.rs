@@ -7,6 +7,7 @@ use super::pacer::{AUDIO_PERIOD, Due, FRAME_PERIOD, Pacer, start};
 use super::picture::{FRAME_RATE, Moment, Painter};
 use super::tone::{SAMPLE_RATE, sample};
 use super::track::{MAX_DATAGRAM_LEN, RTP_HEADER_LEN, RtpTrack, random};
+use crate::event::clock;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use jpeg_encoder::{ChromaSubsamplingMethod, Encoder, SamplingFactor};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -16,7 +17,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// JPEG quality: about 30 KB a frame.
 const QUALITY: u8 = 80;
@@ -266,8 +267,7 @@ impl Studio {
 impl Origin {
     /// The next whole frame of the wall clock that is still to come.
     fn next_frame() -> Self {
-        let (instant, unix_time) = (Instant::now(), SystemTime::now().duration_since(SystemTime::UNIX_EPOCH));
-        let unix_time = unix_time.unwrap_or_default(); // a clock before 1970 shows 1970
+        let (instant, unix_time) = (clock::now(), clock::unix_now());
         let origin = Self { instant, frame_utc: (unix_time.as_nanos() / FRAME_PERIOD.as_nanos()) as u64 + 1 };
         let wait = origin.unix_time() - unix_time;
         Self { instant: instant + wait, ..origin }

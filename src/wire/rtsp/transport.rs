@@ -85,29 +85,23 @@ pub fn parse(header: &str) -> Result<Transport, Refused> {
 }
 
 impl Transport {
-    /// The Transport header that grants UDP: the client's ports again, ours, and the SSRC if it is known.
+    /// The Transport header that grants UDP: the client's ports again, and ours. No SSRC is promised: the
+    /// source may change it at any time, and clients would hold us to it.
     #[must_use]
-    pub fn udp_reply(
-        profile: Profile,
-        client_ports: (u16, u16),
-        server_ports: (u16, u16),
-        ssrc: Option<u32>,
-    ) -> String {
+    pub fn udp_reply(profile: Profile, client_ports: (u16, u16), server_ports: (u16, u16)) -> String {
         let (client_rtp, client_rtcp) = client_ports;
         let (server_rtp, server_rtcp) = server_ports;
         format!(
-            "{};unicast;client_port={client_rtp}-{client_rtcp};server_port={server_rtp}-{server_rtcp}{};mode=\"PLAY\"",
+            "{};unicast;client_port={client_rtp}-{client_rtcp};server_port={server_rtp}-{server_rtcp};mode=\"PLAY\"",
             profile.as_str(),
-            ssrc_parameter(ssrc),
         )
     }
 
-    /// The Transport header that grants interleaving on these channels, with the SSRC if it is known.
+    /// The Transport header that grants interleaving on these channels.
     #[must_use]
-    pub fn interleaved_reply(profile: Profile, channels: (u8, u8), ssrc: Option<u32>) -> String {
+    pub fn interleaved_reply(profile: Profile, channels: (u8, u8)) -> String {
         let (rtp, rtcp) = channels;
-        let ssrc = ssrc_parameter(ssrc);
-        format!("{}/TCP;unicast;interleaved={rtp}-{rtcp}{ssrc};mode=\"PLAY\"", profile.as_str())
+        format!("{}/TCP;unicast;interleaved={rtp}-{rtcp};mode=\"PLAY\"", profile.as_str())
     }
 }
 
@@ -120,10 +114,6 @@ impl Profile {
             Self::Avpf => "RTP/AVPF",
         }
     }
-}
-
-fn ssrc_parameter(ssrc: Option<u32>) -> String {
-    ssrc.map_or_else(String::new, |ssrc| format!(";ssrc={ssrc:08X}"))
 }
 
 fn parse_one(spec: &str) -> Result<Transport, Refused> {
@@ -272,7 +262,7 @@ mod tests {
     fn the_profile_with_feedback_is_served_and_repeated() {
         let asked = parse("RTP/AVPF/UDP;unicast;client_port=5000-5001").expect("served");
         assert_eq!(asked.profile, Profile::Avpf);
-        let granted = Transport::udp_reply(asked.profile, (5000, 5001), (6970, 6971), None);
+        let granted = Transport::udp_reply(asked.profile, (5000, 5001), (6970, 6971));
         assert_eq!(granted, "RTP/AVPF;unicast;client_port=5000-5001;server_port=6970-6971;mode=\"PLAY\"");
     }
 
@@ -310,11 +300,11 @@ mod tests {
     #[test]
     fn granting_repeats_and_adds() {
         assert_eq!(
-            Transport::udp_reply(Profile::Avp, (5000, 5001), (6970, 6971), Some(0xbeef)),
-            "RTP/AVP;unicast;client_port=5000-5001;server_port=6970-6971;ssrc=0000BEEF;mode=\"PLAY\""
+            Transport::udp_reply(Profile::Avp, (5000, 5001), (6970, 6971)),
+            "RTP/AVP;unicast;client_port=5000-5001;server_port=6970-6971;mode=\"PLAY\""
         );
         assert_eq!(
-            Transport::interleaved_reply(Profile::Avp, (0, 1), None),
+            Transport::interleaved_reply(Profile::Avp, (0, 1)),
             "RTP/AVP/TCP;unicast;interleaved=0-1;mode=\"PLAY\""
         );
     }

@@ -1,0 +1,200 @@
+//! The appliance: every part of the program put together from a config, and taken apart in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::event::{Class, Poller, TaskQueue, Timers, clock};
+use crate::ingest::{Receivers, SilenceWatch};
+use crate::relay::{Catalogue, Channel, Dispatch, Load, RingLimits};
+use crate::serve::{Limits, RtspListener, RtspServer, ServerConfig};
+
+use super::admin::{AdminServer, AdminSource};
+use super::config::{Config, RtspConfig, UdpPorts};
+use super::metrics;
+
+/// The running program.
+pub struct Appliance {
+    engine: Arc<Engine>,
+    listeners: Vec<Arc<RtspListener>>,
+    admin: AdminServer,
+}
+
+/// What the metrics are read from.
+pub struct Engine {
+    /// The queue of packets.
+    pub media: Arc<TaskQueue>,
+    /// The queue of everything else.
+    pub control: Arc<TaskQueue>,
+    /// What fan-out costs.
+    pub load: Arc<Load>,
+    /// All poll tables.
+    pub poller: Arc<Poller>,
+    /// All channels.
+    pub catalogue: Arc<Catalogue>,
+    /// All receive sockets.
+    pub receivers: Arc<Receivers>,
+    /// The RTSP server.
+    pub server: Arc<RtspServer>,
+    /// When it was started.
+    pub started_at: Instant,
+}
+
+/// Why the program did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No thread or descriptor for the event core.
+    #[error(
+        "the event core can not start: {0} (see the limits on threads and open files: ulimit -u, ulimit -n)"
+    )]
+    Core(#[source] io::Error),
+    /// An address is not to be had.
+    #[error("listening on {address} for {purpose} failed: {error} ({})", remedy(error))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Who was to be reached there.
+        purpose: &'static str,
+        /// The kernel's answer.
+        error: io::Error,
+    },
+}
+
+impl Appliance {
+    /// Starts everything. What fails leaves nothing behind.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let engine = Arc::new(Engine::start(config).map_err(StartError::Core)?);
+        Self::open(config, &engine).inspect_err(|_| engine.stop())
+    }
+
+    fn open(config: &Config, engine: &Arc<Engine>) -> Result<Self, StartError> {
+        let mut listeners = Vec::new();
+        for &address in &config.rtsp.listen {
+            let listener = engine.server.listen(address);
+            listeners.push(listener.map_err(|error| StartError::Listen {
+                address,
+                purpose: "RTSP",
+                error,
+            })?);
+        }
+        let address = config.admin.listen;
+        let admin = AdminServer::start(address, Arc::new(Scrape(engine.clone())))
+            .map_err(|error| StartError::Listen { address, purpose: "metrics", error })?;
+        for listener in &listeners {
+            tracing::info!(address = %listener.address(), channels = config.channels.len(), "serving RTSP");
+        }
+        tracing::info!(address = %admin.local_addr(), "serving /metrics, /live and /ready");
+        Ok(Self { engine: engine.clone(), listeners, admin })
+    }
+
+    /// What is running.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Where RTSP is served.
+    pub fn rtsp_addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(|listener| listener.address()).collect()
+    }
+
+    /// Where metrics are served.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.local_addr()
+    }
+
+    /// Accepts no more, leaves the groups, says goodbye to the viewers, drains the queues and joins all
+    /// threads.
+    pub fn stop(self) {
+        self.listeners.iter().for_each(|listener| listener.stop());
+        self.engine.stop();
+        self.admin.stop();
+    }
+}
+
+impl Engine {
+    fn start(config: &Config) -> io::Result<Self> {
+        let media = TaskQueue::start("media", config.engine.media_workers)?;
+        let control = TaskQueue::start("control", config.engine.control_workers)?;
+        let poller = Poller::new(config.engine.poll_table_entries, media.clone(), control.clone());
+        let timers = Timers::start(&poller, Class::Control)?;
+        let started_at = clock::now();
+        let limits = RingLimits { age: config.ring.max_age, bytes: config.ring.max_bytes };
+        let dispatch = Dispatch {
+            queue: media.clone(),
+            timers: Timers::start(&poller, Class::Media)?,
+            load: Load::new(config.engine.media_workers),
+        };
+        let channels = config.channels.iter().map(|channel| {
+            let presentation = channel.presentation.clone();
+            let (name, silent_after) = (channel.name.clone(), channel.silent_after);
+            Channel::new(name, presentation, silent_after, limits, channel.coalesce, &dispatch, started_at)
+        });
+        let catalogue = Arc::new(Catalogue::new(channels));
+        let receivers = Receivers::new(poller.clone(), timers.clone());
+        for channel in &config.channels {
+            let Some(built) = catalogue.find(&channel.name) else { continue };
+            let interface = channel.interface.as_ref().map(ToString::to_string);
+            receivers.receive(built, interface.as_deref());
+            SilenceWatch::start(built, &timers);
+        }
+        let server = RtspServer::new(catalogue.clone(), poller.clone(), timers, server_config(config));
+        let load = dispatch.load;
+        Ok(Self { media, control, load, poller, catalogue, receivers, server, started_at })
+    }
+
+    fn stop(&self) {
+        self.receivers.stop();
+        self.server.stop();
+        self.poller.stop();
+        self.control.stop();
+        self.media.stop();
+    }
+}
+
+fn server_config(config: &Config) -> ServerConfig {
+    let RtspConfig { udp_ports, session_timeout, .. } = config.rtsp;
+    ServerConfig {
+        udp_ports: match udp_ports {
+            UdpPorts::Any => None,
+            UdpPorts::Range { first, last } => Some(first..=last),
+        },
+        session_timeout,
+        limits: Limits {
+            connections: config.limits.connections,
+            sessions: config.limits.sessions,
+            sessions_per_address: config.limits.sessions_per_address,
+        },
+    }
+}
+
+/// What the admin endpoint asks.
+struct Scrape(Arc<Engine>);
+
+impl AdminSource for Scrape {
+    fn metrics(&self) -> Vec<u8> {
+        metrics::render(&self.0, clock::now())
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        let waiting = self
+            .0
+            .catalogue
+            .channels()
+            .filter(|channel| channel.tracks.iter().any(|track| !track.stats(clock::now()).joined));
+        let waiting: Vec<_> = waiting.map(|channel| channel.name.as_str()).collect();
+        match waiting.as_slice() {
+            [] => Ok(()),
+            names => Err(format!("not joined yet: {}", names.join(", "))),
+        }
+    }
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program has this port; `ss -lntp` tells which",
+        io::ErrorKind::AddrNotAvailable => "no interface of this machine has that address",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE",
+        _ => "see the address in the config",
+    }
+}

@@ -1,0 +1,90 @@
+//! What comes in, by channel and track.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::ops::appliance::Engine;
+use crate::relay::TrackStats;
+
+use super::families::{Families, Labels};
+
+pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
+    for channel in engine.catalogue.channels() {
+        for track in &channel.tracks {
+            let number = track.number.to_string();
+            let labels = [("channel", channel.name.as_str()), ("track", number.as_str())];
+            arrivals(&track.stats(now), &labels, out);
+        }
+        let labels = [("channel", channel.name.as_str())];
+        let help = "Whether no packet came for silent_after.";
+        out.gauge("mirrorball_channel_silent", help, &labels, f64::from(u8::from(channel.is_silent())));
+    }
+    let mut overflow = BTreeMap::<u16, u64>::new();
+    for receiver in engine.receivers.stats() {
+        *overflow.entry(receiver.port).or_default() += u64::from(receiver.overflow);
+    }
+    for (port, dropped) in overflow {
+        let help = "Datagrams that the kernel dropped as the receive buffer was full.";
+        let port = port.to_string();
+        out.counter("mirrorball_receive_queue_overflow_total", help, &[("port", port.as_str())], dropped);
+    }
+    drops(engine, now, out);
+}
+
+fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
+    let reception = &stats.reception;
+    let counters = [
+        ("mirrorball_channel_packets_total", "RTP packets received.", reception.packets()),
+        ("mirrorball_channel_bytes_total", "RTP bytes received, without IP and UDP.", stats.bytes),
+        ("mirrorball_channel_lost_total", "Sequence numbers that never came.", reception.lost()),
+        ("mirrorball_channel_reordered_total", "Packets that came after a later one.", reception.reordered()),
+        ("mirrorball_channel_duplicates_total", "Packets that had come before.", reception.duplicates()),
+        ("mirrorball_channel_ssrc_changes_total", "How often the SSRC changed.", reception.ssrc_changes()),
+    ];
+    for (name, help, value) in counters {
+        out.counter(name, help, labels, value);
+    }
+    if let Some(jitter) = reception.jitter_seconds() {
+        out.gauge(
+            "mirrorball_channel_jitter_seconds",
+            "Interarrival jitter (RFC 3550, A.8).",
+            labels,
+            jitter,
+        );
+    }
+    if let Some(age) = stats.last_packet_age {
+        let help = "Time since the latest packet.";
+        out.gauge("mirrorball_channel_last_packet_age_seconds", help, labels, age.as_secs_f64());
+    }
+    let help = "Whether the track's groups are joined.";
+    out.gauge("mirrorball_channel_joined", help, labels, f64::from(u8::from(stats.joined)));
+}
+
+/// Everything that was not taken or not delivered, over all channels, so that the labels stay few.
+fn drops(engine: &Engine, now: Instant, out: &mut Families) {
+    let mut drop = |leg: &'static str, reason: &str, count: u64| {
+        let help = "Packets not taken (in) or not delivered (out), by reason.";
+        out.counter("mirrorball_drops_total", help, &[("leg", leg), ("reason", reason)], count);
+    };
+    let tracks: Vec<_> = engine.catalogue.channels().flat_map(|channel| channel.tracks.iter()).collect();
+    let stats: Vec<_> = tracks.iter().map(|track| track.stats(now)).collect();
+    let reasons = |of: fn(&TrackStats) -> &[(&'static str, u64)]| {
+        let mut sums = BTreeMap::<&'static str, u64>::new();
+        stats.iter().flat_map(of).for_each(|(reason, count)| *sums.entry(reason).or_default() += count);
+        sums
+    };
+    for (reason, count) in reasons(|stats| &stats.not_rtp) {
+        drop("in", &format!("rtp_{reason}"), count);
+    }
+    for (reason, count) in reasons(|stats| &stats.not_rtcp) {
+        drop("in", &format!("rtcp_{reason}"), count);
+    }
+    drop("in", "stray", engine.receivers.stats().iter().map(|receiver| receiver.stray).sum());
+    let flows = tracks.iter().flat_map(|track| [&track.rtp, &track.rtcp]);
+    let sent: Vec<_> = flows.flat_map(|flow| [flow.datagram_totals(), flow.stream_totals()]).collect();
+    drop("out", "refused", sent.iter().map(|totals| totals.refused).sum());
+    drop("out", "overrun", sent.iter().map(|totals| totals.overrun).sum());
+    for (reason, count) in engine.server.stats().rtcp_refused {
+        drop("reports", reason, count);
+    }
+}

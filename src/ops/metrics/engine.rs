@@ -1,0 +1,58 @@
+//! How the work goes: poll tables, queues and tasks.
+
+use crate::event::{Class, TaskQueue};
+use crate::ops::appliance::Engine;
+
+use super::families::Families;
+
+pub(super) fn collect(engine: &Engine, out: &mut Families) {
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    out.gauge("mirrorball_build_info", "The version that runs; always 1.", &version, 1.0);
+    let help = "The share of the media workers that sending every packet at once would take.";
+    out.gauge("mirrorball_fan_out_demand_ratio", help, &[], engine.load.demand());
+    for table in engine.poller.stats() {
+        let id = table.id.to_string();
+        let labels = [("table", id.as_str()), ("class", table.class.name())];
+        out.gauge(
+            "mirrorball_poll_table_entries",
+            "Descriptors in the poll table.",
+            &labels,
+            table.entries as f64,
+        );
+        out.gauge(
+            "mirrorball_poll_table_capacity",
+            "Descriptors that it has room for.",
+            &labels,
+            table.capacity as f64,
+        );
+        out.counter(
+            "mirrorball_poll_table_events_total",
+            "Events that the table has dispatched.",
+            &labels,
+            table.events,
+        );
+    }
+    for class in [Class::Media, Class::Control] {
+        queue(engine.poller.queue(class), out);
+    }
+}
+
+fn queue(queue: &TaskQueue, out: &mut Families) {
+    let stats = queue.stats();
+    let name = queue.name();
+    let labels = [("queue", name)];
+    out.gauge("mirrorball_queue_depth", "Tasks that wait for a worker.", &labels, queue.depth() as f64);
+    let waits = "Time from a task's submission to its start.";
+    out.histogram("mirrorball_queue_wait_seconds", waits, &labels, &stats.wait);
+    out.histogram("mirrorball_queue_run_seconds", "Time that a task ran.", &labels, &stats.run);
+    out.counter(
+        "mirrorball_task_panics_total",
+        "Tasks that panicked; their consumer was closed.",
+        &labels,
+        stats.panics,
+    );
+    for (task, count) in stats.tasks {
+        let labels = [("queue", name), ("task", task)];
+        out.counter("mirrorball_tasks_total", "Tasks that ran, by kind.", &labels, count);
+    }
+}

@@ -1,0 +1,73 @@
+//! What goes out, by channel and transport, and what viewers ask and report.
+
+use std::collections::BTreeMap;
+
+use crate::ops::appliance::Engine;
+use crate::relay::Channel;
+use crate::serve::Quality;
+
+use super::families::Families;
+
+pub(super) fn collect(engine: &Engine, out: &mut Families) {
+    for channel in engine.catalogue.channels() {
+        forwarded(channel, out);
+    }
+    qualities(engine, out);
+    let stats = engine.server.stats();
+    out.gauge("mirrorball_sessions", "RTSP sessions.", &[], stats.sessions as f64);
+    out.gauge("mirrorball_rtsp_connections", "RTSP connections.", &[], stats.connections as f64);
+    let help = "RTSP connections refused because of a limit.";
+    out.counter("mirrorball_rtsp_connections_refused_total", help, &[], stats.connections_refused);
+    for ((method, status), count) in stats.requests {
+        let status = status.to_string();
+        let labels = [("method", method), ("status", status.as_str())];
+        out.counter("mirrorball_rtsp_requests_total", "RTSP requests answered.", &labels, count);
+    }
+    for (reason, count) in stats.sessions_ended {
+        out.counter("mirrorball_sessions_ended_total", "Sessions ended.", &[("reason", reason)], count);
+    }
+    out.counter("mirrorball_rtcp_reports_total", "Reports from subscribers.", &[], stats.rtcp_reports);
+    let help = "RTCP from addresses that no subscriber has.";
+    out.counter("mirrorball_rtcp_strangers_total", help, &[], stats.rtcp_strangers);
+}
+
+fn forwarded(channel: &Channel, out: &mut Families) {
+    let audience = [("udp", channel.audience.over_udp()), ("tcp", channel.audience.over_tcp())];
+    for (transport, subscribers) in audience {
+        let sent = channel.tracks.iter().map(|track| match transport {
+            "udp" => track.rtp.datagram_totals(),
+            _ => track.rtp.stream_totals(),
+        });
+        let (packets, bytes) =
+            sent.fold((0, 0), |(packets, bytes), sent| (packets + sent.packets, bytes + sent.bytes));
+        let labels = [("channel", channel.name.as_str()), ("transport", transport)];
+        out.gauge("mirrorball_channel_subscribers", "Subscribers being served.", &labels, subscribers as f64);
+        let help = "RTP packets handed to the kernel for subscribers.";
+        out.counter("mirrorball_forwarded_packets_total", help, &labels, packets);
+        out.counter("mirrorball_forwarded_bytes_total", "Bytes of those packets.", &labels, bytes);
+    }
+}
+
+/// The mean of the subscribers' latest reports, by channel.
+fn qualities(engine: &Engine, out: &mut Families) {
+    let mut by_channel = BTreeMap::<String, Vec<Quality>>::new();
+    for session in engine.server.sessions() {
+        let reports = session.qualities().into_iter().map(|(_, quality)| quality);
+        by_channel.entry(session.channel.name.clone()).or_default().extend(reports);
+    }
+    for (channel, reports) in by_channel.iter().filter(|(_, reports)| !reports.is_empty()) {
+        let labels = [("channel", channel.as_str())];
+        let lost = mean(reports.iter().map(|report| report.fraction_lost));
+        let help = "Mean loss in the subscribers' latest reports, 0 to 1.";
+        out.gauge("mirrorball_reported_loss_ratio", help, &labels, lost.unwrap_or(0.0));
+        if let Some(jitter) = mean(reports.iter().filter_map(|report| report.jitter_seconds)) {
+            let help = "Mean jitter in the subscribers' latest reports.";
+            out.gauge("mirrorball_reported_jitter_seconds", help, &labels, jitter);
+        }
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0u32), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / f64::from(count))
+}

@@ -1,0 +1,146 @@
+//! What all listeners and connections of the RTSP server share.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crate::event::{Poller, Task, Timers, Work, clock};
+use crate::relay::Catalogue;
+
+use super::port_pairs::PortPairs;
+use super::rtsp_listener::RtspListener;
+use super::session::Session;
+use super::sessions::Sessions;
+use super::stats::{Counters, ServerStats};
+
+/// What the RTSP server needs to know.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Server ports that media over UDP leaves from; any free ones when absent.
+    pub udp_ports: Option<RangeInclusive<u16>>,
+    /// A session without a sign of its viewer for this long is ended; whole seconds.
+    pub session_timeout: Duration,
+    /// How much is taken on.
+    pub limits: Limits,
+}
+
+/// Beyond these, requests are refused and counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections at a time.
+    pub connections: usize,
+    /// Sessions at a time.
+    pub sessions: usize,
+    /// Sessions at a time from one address.
+    pub sessions_per_address: usize,
+}
+
+/// The RTSP server.
+pub struct RtspServer {
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) poller: Arc<Poller>,
+    pub(super) timers: Arc<Timers>,
+    pub(super) config: ServerConfig,
+    pub(super) sessions: Sessions,
+    pub(super) pairs: PortPairs,
+    pub(super) counters: Arc<Counters>,
+    stopping: AtomicBool,
+    this: Weak<Self>,
+}
+
+impl RtspServer {
+    /// A server that nobody can reach before [`listen`](Self::listen).
+    pub fn new(
+        catalogue: Arc<Catalogue>,
+        poller: Arc<Poller>,
+        timers: Arc<Timers>,
+        config: ServerConfig,
+    ) -> Arc<Self> {
+        let counters = Arc::<Counters>::default();
+        Arc::new_cyclic(|this| Self {
+            catalogue,
+            sessions: Sessions::new(config.limits.sessions, config.limits.sessions_per_address),
+            pairs: PortPairs::new(poller.clone(), config.udp_ports.clone(), counters.clone()),
+            poller,
+            timers,
+            config,
+            counters,
+            stopping: AtomicBool::new(false),
+            this: this.clone(),
+        })
+    }
+
+    /// Accepts connections on one more address.
+    pub fn listen(self: &Arc<Self>, address: SocketAddr) -> io::Result<Arc<RtspListener>> {
+        RtspListener::open(self.clone(), address)
+    }
+
+    /// Its figures.
+    pub fn stats(&self) -> ServerStats {
+        self.counters.read(self.sessions.len())
+    }
+
+    /// The sessions as they are now.
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        self.sessions.all()
+    }
+
+    /// Says goodbye to all viewers, ends their sessions and closes the port pairs. The queues still run.
+    pub fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+        for session in self.sessions.all() {
+            session.say_goodbye("the server is shutting down");
+            self.end_session(&session, "shutdown");
+            session.output.close_when_written();
+        }
+        self.pairs.stop();
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+
+    pub(super) fn timeout_seconds(&self) -> u32 {
+        u32::try_from(self.config.session_timeout.as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// Ends a session, once; `reason` is what metrics count it under.
+    pub(super) fn end_session(&self, session: &Session, reason: &'static str) {
+        if self.sessions.remove(session) {
+            session.end();
+            self.counters.session_ended(reason);
+            tracing::debug!(peer = %session.peer, channel = session.channel.name, reason, "a session ended");
+        }
+    }
+
+    /// Watches over a new session's signs of life.
+    pub(super) fn watch(&self, session: &Arc<Session>) {
+        let watch = Arc::new(SessionWatch { server: self.this.clone(), session: Arc::downgrade(session) });
+        self.timers.at(session.last_sign() + self.config.session_timeout, Task::new("SessionWatch", watch));
+    }
+}
+
+/// Ends a session that has been silent for too long.
+struct SessionWatch {
+    server: Weak<RtspServer>,
+    session: Weak<Session>,
+}
+
+impl Work for SessionWatch {
+    fn run(self: Arc<Self>) {
+        let (Some(server), Some(session)) = (self.server.upgrade(), self.session.upgrade()) else { return };
+        let deadline = session.last_sign() + server.config.session_timeout;
+        if session.is_lost() {
+            server.end_session(&session, "fault");
+        } else if deadline <= clock::now() {
+            server.end_session(&session, "timeout");
+        } else {
+            server.timers.at(deadline, Task::new("SessionWatch", self.clone()));
+        }
+    }
+
+    fn close(self: Arc<Self>) {}
+}
