@@ -16,10 +16,11 @@ use crate::relay::StreamSink;
 use crate::wire::rtcp;
 use crate::wire::rtsp::{self, Incoming, Invalid, Reply};
 
-use super::output::{Output, Post, Sink};
+use super::output::{Output, Sink};
 use super::requests::{self, Then};
 use super::rtsp_server::RtspServer;
 use super::session::Session;
+use super::writer::Post;
 
 /// Bytes per read.
 const READ_BYTES: usize = 16 << 10;

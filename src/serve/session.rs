@@ -11,10 +11,11 @@ use crate::relay::{Channel, RingStart, StreamSink, Subscription, Track, Viewer};
 use crate::wire::rtcp::{self, Feedback, Report};
 use crate::wire::rtsp::interleaved_header;
 
-use super::output::{Output, Post, Sink};
+use super::output::{Output, Sink};
 use super::port_pairs::Reservation;
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::RtspServer;
+use super::writer::Post;
 
 /// A sender report this young is handed to a new viewer at once, for lip sync from the first picture.
 const REPORT_MAX_AGE: Duration = Duration::from_secs(10);
