@@ -117,11 +117,6 @@ impl Ring {
         state.tail() + place as u64
     }
 
-    /// The oldest packet's number still there.
-    pub fn tail(&self) -> u64 {
-        self.state().tail()
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }

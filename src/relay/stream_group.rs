@@ -32,13 +32,13 @@ impl Cursor {
     /// Appends what is due to `out`, at most `max` packets, and moves past it. A reader too slow for the
     /// ring goes on with the newest random access point; what it skips is counted.
     pub fn take(&mut self, max: usize, out: &mut Vec<Bytes>) {
-        let from = self.next;
-        if from < self.ring.tail() {
-            self.next = self.ring.resume_point().max(from);
+        let (from, before) = (self.next, out.len());
+        let mut first = self.ring.read(from, u64::MAX, max, out);
+        if first > from {
+            out.truncate(before);
+            first = self.ring.read(self.ring.resume_point(), u64::MAX, max, out);
+            self.totals.overrun(first - from);
         }
-        let before = out.len();
-        let first = self.ring.read(self.next, u64::MAX, max, out);
-        self.totals.overrun(first - from);
         self.next = first + (out.len() - before) as u64;
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
+use crate::wire::random_access::PayloadFormat;
 use crate::wire::reception::Reception;
 use crate::wire::rtcp::{self, NotRtcp};
 use crate::wire::rtp::{NotRtp, RtpHeader};
@@ -47,6 +48,9 @@ pub struct Track {
 struct Writer {
     chunk: BytesMut,
     reception: Reception,
+    format: PayloadFormat,
+    /// The timestamp of the newest access unit that a decoder can start with.
+    last_start: Option<u32>,
 }
 
 /// A track as metrics see it.
@@ -76,14 +80,19 @@ impl Track {
         dispatch: &Dispatch,
         now: Instant,
     ) -> Arc<Self> {
-        let reception = Reception::new(description.clock_rate);
+        let writer = Writer {
+            chunk: BytesMut::new(),
+            reception: Reception::new(description.clock_rate),
+            format: PayloadFormat::of(&description.media, description.encoding.as_deref()),
+            last_start: None,
+        };
         let rtcp_limits = RingLimits { bytes: RTCP_RING_BYTES, ..limits };
         Arc::new(Self {
             number,
             description,
             rtp: Flow::new(limits, coalesce, dispatch.clone()),
             rtcp: Flow::new(rtcp_limits, Coalesce::Fixed(Duration::ZERO), dispatch.clone()),
-            writer: Mutex::new(Writer { chunk: BytesMut::new(), reception }),
+            writer: Mutex::new(writer),
             epoch: now,
             last_arrival_us: AtomicU64::new(0),
             joined: AtomicBool::new(false),
@@ -96,15 +105,15 @@ impl Track {
     /// Takes in one RTP packet; the lanes hear of it with [`kick`](Flow::kick).
     pub fn receive(&self, header: &RtpHeader, datagram: &[u8], at: Instant) {
         let arrival = at.saturating_duration_since(self.epoch);
-        let data = {
+        let (data, random_access) = {
             let mut writer = self.writer();
             writer.reception.receive(header, arrival);
-            writer.keep(datagram)
+            (writer.keep(datagram), writer.is_random_access(header, datagram))
         };
         self.bytes.fetch_add(datagram.len() as u64, Relaxed);
         self.last_arrival_us.store((arrival.as_micros() as u64).max(1), Relaxed);
         let RtpHeader { sequence, timestamp, .. } = *header;
-        self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at, random_access: false }]);
+        self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at, random_access }]);
     }
 
     /// Takes in one datagram of the source's RTCP and passes on what subscribers may see of it. Returns
@@ -174,6 +183,16 @@ impl Track {
 }
 
 impl Writer {
+    /// Whether this is the first packet of an access unit that a decoder can start with.
+    fn is_random_access(&mut self, header: &RtpHeader, datagram: &[u8]) -> bool {
+        let payload = datagram.get(header.header_len..).unwrap_or_default();
+        if self.last_start == Some(header.timestamp) || !self.format.starts_at(payload) {
+            return false;
+        }
+        self.last_start = Some(header.timestamp);
+        true
+    }
+
     fn keep(&mut self, datagram: &[u8]) -> Bytes {
         if self.chunk.capacity() < datagram.len() {
             self.chunk = BytesMut::with_capacity(CHUNK_BYTES.max(datagram.len()));

@@ -114,7 +114,7 @@ impl RtspServer {
                 self.timers.cancel(watch);
             }
             self.counters.session_ended(reason);
-            tracing::info!(peer = %session.peer, channel = session.channel.name, reason, "a session ended");
+            tracing::debug!(peer = %session.peer, channel = session.channel.name, reason, "a session ended");
         }
     }
 

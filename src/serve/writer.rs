@@ -43,6 +43,8 @@ pub(super) struct Writer {
     /// What is left of what was begun. Anything else follows only when it is empty.
     begun: VecDeque<Bytes>,
     streams: Vec<Stream>,
+    /// The stream that wrote last.
+    turn: usize,
     packets: Vec<Bytes>,
 }
 
@@ -136,20 +138,25 @@ impl Writer {
         Taken::Nothing
     }
 
-    /// One batch of each stream. `false`: none had anything due.
+    /// One batch of each stream in turn, as far as the socket takes them whole. `false`: nothing more is due.
     fn write_packets(&mut self, socket: &mut impl Write) -> io::Result<bool> {
-        let mut any = false;
-        for index in 0..self.streams.len() {
-            self.finish_begun(socket)?; // of the stream before: frames do not mix
-            any |= self.streams[index].write(socket, &mut self.packets, &mut self.begun)?;
+        let mut more = false;
+        for _ in 0..self.streams.len() {
+            // The turn goes on where it stopped, so that a busy stream does not starve the others.
+            self.turn = (self.turn + 1) % self.streams.len();
+            more |= self.streams[self.turn].write(socket, &mut self.packets, &mut self.begun)?;
+            if !self.begun.is_empty() {
+                return Ok(true);
+            }
         }
-        Ok(any)
+        Ok(more)
     }
 }
 
 impl Stream {
-    /// Writes one batch of what is due. `false`: nothing was. What the socket did not take of a packet
-    /// that was begun goes to `begun`; packets not begun are given back to the cursor.
+    /// Writes one batch of what is due. `false`: that was all; what comes later is announced by its lane. What
+    /// the socket did not take of a packet that was begun goes to `begun`; packets not begun are given back to
+    /// the cursor.
     fn write(
         &mut self,
         socket: &mut impl Write,
@@ -179,18 +186,21 @@ impl Stream {
                 return Err(error);
             }
         };
-        self.account(written, &headers, packets, begun);
+        let taken = self.account(written, &headers, packets, begun);
+        // A short write may end with a frame: then nothing was begun, and yet more is due.
+        let more = packets.len() == PACKETS_PER_WRITE || taken < packets.len();
         packets.clear(); // an idle connection holds no packets
-        Ok(true)
+        Ok(more)
     }
 
+    /// Counts what was written; returns how many packets were, at least in part.
     fn account(
         &mut self,
         mut written: usize,
         headers: &[[u8; 4]],
         packets: &[Bytes],
         begun: &mut VecDeque<Bytes>,
-    ) {
+    ) -> usize {
         let (mut count, mut bytes) = (0, 0);
         for (header, packet) in headers.iter().zip(packets) {
             let framed = header.len() + packet.len();
@@ -210,6 +220,7 @@ impl Stream {
         }
         self.cursor.give_back(packets.len() - count);
         self.cursor.count_sent(count as u64, bytes as u64);
+        count
     }
 }
 

@@ -10,6 +10,7 @@
 
 #[cfg(test)]
 mod fuzz;
+pub mod random_access;
 pub mod reception;
 pub mod rtcp;
 pub mod rtp;

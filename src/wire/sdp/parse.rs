@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use sdp_types::{Attribute, Connection, Media, ParserError, Rtcp, RtpMap, Session};
 
-use super::presentation::{Presentation, TrackDescription, static_clock_rate};
+use super::presentation::{Presentation, TrackDescription, static_clock_rate, static_encoding};
 
 /// The largest description taken, in bytes. Real ones have hundreds, with parameter sets a few thousand.
 pub const MAX_SDP_LEN: usize = 64 * 1024;
@@ -94,6 +94,7 @@ impl Reader<'_> {
             port: self.medium.port,
             rtcp_port: self.rtcp_port()?,
             source: self.source(group)?,
+            encoding: payload_types.first().and_then(|first| self.encoding(*first)),
             clock_rate: payload_types.first().and_then(|first| self.clock_rate(*first)),
             payload_types,
             media: self.medium.media.clone(),
@@ -182,6 +183,12 @@ impl Reader<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn encoding(&self, payload_type: u8) -> Option<String> {
+        let mut maps = self.medium.attributes_typed::<RtpMap>().flatten();
+        let named = maps.find(|map| map.payload_type == payload_type).map(|map| map.encoding_name.clone());
+        named.or_else(|| static_encoding(payload_type).map(str::to_owned))
     }
 
     /// An unreadable rtpmap costs the jitter's unit and nothing else, so it is no error.

@@ -31,6 +31,7 @@ fn ffmpeg_gives_two_tracks() {
         source: None,
         payload_types: vec![96],
         clock_rate: Some(90_000),
+        encoding: Some("H264".into()),
         media: "video".into(),
     };
     assert_eq!(program.tracks[0], video);

@@ -33,6 +33,8 @@ pub struct TrackDescription {
     pub payload_types: Vec<u8>,
     /// The clock rate in Hz of the first payload type, if an `a=rtpmap:` or RFC 3551 tells it.
     pub clock_rate: Option<u32>,
+    /// How its first payload type is encoded, as `a=rtpmap:` or RFC 3551 names it.
+    pub encoding: Option<String>,
     /// What it is: `video`, `audio`, `application`, …
     pub media: String,
 }
@@ -52,6 +54,7 @@ pub fn mpegts(channel_name: &str, group: IpAddr, port: u16, source: Option<IpAdd
         source,
         payload_types: vec![payload_type],
         clock_rate: Some(clock_rate),
+        encoding: Some("MP2T".to_owned()),
         media: "video".to_owned(),
     };
     let medium = Media {
@@ -80,6 +83,15 @@ pub(super) const fn static_clock_rate(payload_type: u8) -> Option<u32> {
         16 => Some(11_025),
         17 => Some(22_050),
         14 | 25 | 26 | 28 | 31..=34 => Some(90_000),
+        _ => None,
+    }
+}
+
+/// The encodings of static payload types whose random access points are known here (RFC 3551 section 6).
+pub(super) const fn static_encoding(payload_type: u8) -> Option<&'static str> {
+    match payload_type {
+        26 => Some("JPEG"),
+        33 => Some("MP2T"),
         _ => None,
     }
 }
