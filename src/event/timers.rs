@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ pub struct TimerId {
 struct Pending {
     tasks: BTreeMap<TimerId, Task>,
     next_number: u64,
+    stopped: bool,
 }
 
 impl Timers {
@@ -42,11 +44,15 @@ impl Timers {
         Ok(timers)
     }
 
-    /// Puts `task` on the queue at `at`, or as soon as possible when that has passed.
+    /// Puts `task` on the queue at `at`, or as soon as possible when that has passed. Stopped timers drop it.
     pub fn at(&self, at: Instant, task: Task) -> TimerId {
         let mut pending = self.pending();
         let id = TimerId { at, number: pending.next_number };
         pending.next_number += 1;
+        if pending.stopped {
+            drop(pending); // before the task: it may hold the last reference to something with a Drop of its own
+            return id;
+        }
         pending.tasks.insert(id, task);
         if pending.tasks.first_key_value().map(|(first, _)| *first) == Some(id) {
             self.set(at);
@@ -58,6 +64,15 @@ impl Timers {
     pub fn cancel(&self, id: TimerId) {
         let task = self.pending().tasks.remove(&id);
         drop(task); // outside the lock: it may hold the last reference to something with a Drop of its own
+    }
+
+    /// Drops all that wait and all that come: a task that holds its own timers would live for ever.
+    pub fn stop(&self) {
+        let mut pending = self.pending();
+        pending.stopped = true;
+        let tasks = mem::take(&mut pending.tasks);
+        drop(pending);
+        drop(tasks);
     }
 
     /// Timers that wait.
@@ -109,7 +124,10 @@ impl PollEventConsumer for Timers {
     }
 
     fn close(self: Arc<Self>) {
-        tracing::error!("the timers are closed: nothing times out any more");
+        tracing::error!(
+            "the timers are closed after a fault: nothing times out any more; restart the program"
+        );
+        self.stop();
     }
 }
 

@@ -156,7 +156,10 @@ impl Asked<'_> {
 
     fn tear_down(&self) -> Result<Answer, Refusal> {
         let session = self.session()?;
-        let track = self.channel()?.1;
+        let (channel, track) = self.channel()?;
+        if !Arc::ptr_eq(&session.channel, &channel) {
+            return Err(StatusCode::SessionNotFound.into());
+        }
         let left = track.map_or(0, |track| session.tear_down(track.number));
         let then = if left == 0 { Then::End(session) } else { Then::Nothing };
         Ok(Answer { reply: self.ok(None), status: StatusCode::Ok, then })
@@ -203,7 +206,9 @@ impl Asked<'_> {
         let id = self.request.session().unwrap_or_default();
         let found = self.connection.server.sessions.find(id);
         let own = found.filter(|session| session.peer == self.connection.peer.ip());
-        own.ok_or_else(|| StatusCode::SessionNotFound.into())
+        let session = own.ok_or(StatusCode::SessionNotFound)?;
+        session.touch(self.now); // whichever connection it comes by
+        Ok(session)
     }
 
     fn new_session(&mut self, channel: Arc<Channel>) -> Result<Arc<Session>, Refusal> {
@@ -239,6 +244,10 @@ impl Asked<'_> {
                 let client_ports = (client_rtp_port, client_rtcp_port);
                 let header = Transport::udp_reply(transport.profile, client_ports, server_ports);
                 Ok((Granted::Udp(reserved), header))
+            }
+            // The packets would come by another connection than the one whose channels these are.
+            Delivery::Interleaved { .. } if !Arc::ptr_eq(&session.output, &self.connection.output) => {
+                Err(StatusCode::UnsupportedTransport.into())
             }
             Delivery::Interleaved { channels } => {
                 let (rtp, rtcp) = self.free_channels(channels).ok_or(StatusCode::UnsupportedTransport)?;
