@@ -117,6 +117,7 @@ impl DatagramGroup {
                 let report = sender.send(self.socket.socket(), destinations, run, *at);
                 totals.sent(report.packets, report.bytes);
                 totals.refused(report.refused);
+                totals.demoted(report.demoted);
                 *at = report.blocked.unwrap_or_default();
                 if report.blocked.is_some() {
                     return None;

@@ -84,7 +84,8 @@ impl Flow {
         from: u64,
         reservation: Arc<dyn Any + Send + Sync>,
     ) -> Subscription {
-        let member = DatagramMember { destination: Destination::new(address), reservation };
+        let member =
+            DatagramMember { destination: Destination::new(address, socket.segments()), reservation };
         let outlet = Outlet::Datagrams(socket.clone());
         self.subscribe(outlet, |number| Change::JoinDatagrams { number, from, member })
     }

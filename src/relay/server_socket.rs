@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Work};
 
+use crate::net::segments;
+
 use super::lane::Lane;
 
 /// One of a server port pair's sockets. Reading from it is someone else's: here it is written to.
 pub struct ServerSocket {
     socket: UdpSocket,
+    segments: bool,
     /// A duplicate, so that room to write is polled apart from packets to read.
     writable: OwnedFd,
     key: OnceLock<PollKey>,
@@ -24,11 +27,16 @@ impl ServerSocket {
     /// Registers the socket; it is polled for room only while a lane waits.
     pub fn register(socket: UdpSocket, poller: &Poller) -> io::Result<Arc<Self>> {
         let writable = socket.as_fd().try_clone_to_owned()?;
-        let waiting = Mutex::new(Some(Vec::new()));
-        let server = Arc::new(Self { socket, writable, key: OnceLock::new(), waiting });
+        let (waiting, segments) = (Mutex::new(Some(Vec::new())), segments(&socket));
+        let server = Arc::new(Self { socket, segments, writable, key: OnceLock::new(), waiting });
         let key = poller.register(Class::Media, Arc::new(Writable(server.clone())), server.clone())?;
         server.key.get_or_init(|| key);
         Ok(server)
+    }
+
+    /// Whether the kernel segments what is sent here.
+    pub(super) fn segments(&self) -> bool {
+        self.segments
     }
 
     /// The socket itself.
