@@ -1,7 +1,6 @@
 //! The RtpReceiver: one shared receive socket of a port, and the consumer behind it.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, clock};
 use crate::net::{Group, MembershipError, ReceiveSocket};
 
-use super::receive_data::ReceiveData;
+use super::receive_data::receive_data;
 use super::routes::{Route, Routes};
 
 /// Asked for on every receive socket.
@@ -140,14 +139,8 @@ impl RtpReceiver {
         );
     }
 
-    pub(super) fn count_stray(&self, _destination: IpAddr) {
+    pub(super) fn count_stray(&self) {
         self.stray.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn resume(&self) {
-        if let Some(key) = self.key.get() {
-            key.resume(Interest::Read);
-        }
     }
 
     fn routes(&self) -> MutexGuard<'_, Arc<Routes>> {
@@ -156,8 +149,10 @@ impl RtpReceiver {
 }
 
 impl PollEventConsumer for RtpReceiver {
+    /// Receiving is minor work, done at once; `None` polls on.
     fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
-        Some(ReceiveData::task(self))
+        receive_data(&self);
+        None
     }
 
     fn close(self: Arc<Self>) {
