@@ -208,3 +208,7 @@ impl fmt::Debug for PollKey {
         write!(f, "PollKey({}:{})", self.0.table.class.name(), self.0.table.id)
     }
 }
+
+#[cfg(all(test, not(model)))]
+#[path = "poller_tests.rs"]
+mod tests;

@@ -265,3 +265,7 @@ enum Flushed {
 fn bytes_of(run: &[Bytes], part: &Part) -> u64 {
     run[part.at.packet..][..part.count].iter().map(|packet| packet.len() as u64).sum()
 }
+
+#[cfg(test)]
+#[path = "send_tests.rs"]
+mod tests;

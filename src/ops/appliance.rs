@@ -202,3 +202,7 @@ fn remedy(error: &io::Error) -> &'static str {
         _ => "see the address in the config",
     }
 }
+
+#[cfg(all(test, not(model)))]
+#[path = "appliance_tests.rs"]
+mod tests;

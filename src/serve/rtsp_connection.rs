@@ -158,10 +158,6 @@ impl RtspConnection {
                 match answer.then {
                     Then::Nothing => {}
                     Then::Play(session, plan) => session.play(&plan, now),
-                    Then::End(session) => {
-                        state.sessions.retain(|own| !Arc::ptr_eq(own, &session));
-                        self.server.end_session(&session, "teardown");
-                    }
                 }
             }
             Incoming::Interleaved { channel, payload } => self.hear(state, channel, &bytes[payload], now),

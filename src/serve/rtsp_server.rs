@@ -156,3 +156,7 @@ impl Work for SessionWatch {
 
     fn close(self: Arc<Self>) {}
 }
+
+#[cfg(all(test, not(model)))]
+#[path = "server_tests.rs"]
+mod tests;

@@ -14,7 +14,7 @@ use crate::sys::{self, Epoll, Gather};
 const RECEIVE_BUFFER_BYTES: usize = 32 << 20;
 const PACKET_BYTES: usize = 2048;
 const PACKETS_PER_CALL: usize = 64;
-/// Packets of one batch: as much as a second of one channel.
+/// Packets of one batch: more than a second of one channel.
 const PACKETS_PER_BATCH: usize = 1024;
 
 /// What to relay, and how.

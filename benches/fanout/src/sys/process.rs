@@ -35,7 +35,10 @@ pub fn raise_descriptor_limit(wanted: u64) -> Result<()> {
         return Ok(());
     }
     if limit.rlim_max < wanted {
-        return Err(Error::other(format!("needs {wanted} descriptors, may have {}: ulimit -Hn", limit.rlim_max)));
+        return Err(Error::other(format!(
+            "needs {wanted} descriptors, may have {}: ulimit -Hn",
+            limit.rlim_max
+        )));
     }
     let raised = libc::rlimit { rlim_cur: wanted, rlim_max: limit.rlim_max };
     // SAFETY: the limit outlives the call.
