@@ -12,7 +12,7 @@ fn socket() -> UdpSocket {
 }
 
 fn to(socket: &UdpSocket) -> Destination {
-    Destination::new(socket.local_addr().expect("bound"))
+    Destination::new(socket.local_addr().expect("bound"), true)
 }
 
 fn plain(destination: Destination) -> Destination {
@@ -21,7 +21,7 @@ fn plain(destination: Destination) -> Destination {
 
 /// The limited broadcast address, for which a socket needs leave that ours never asks for.
 fn forbidden() -> Destination {
-    Destination::new((Ipv4Addr::BROADCAST, 5004).into())
+    Destination::new((Ipv4Addr::BROADCAST, 5004).into(), true)
 }
 
 /// Packets of these sizes, each filled with its place.
@@ -50,7 +50,7 @@ fn every_destination_gets_the_run_whole_and_in_order() {
         let each = |socket| if plainly { plain(to(socket)) } else { to(socket) };
         let mut destinations: Vec<_> = sockets.iter().map(each).collect();
         let report = send(&mut destinations, &run, Position::default());
-        assert_eq!(report, SendReport { packets: 12, bytes: 10_200, refused: 0, blocked: None });
+        assert_eq!(report, SendReport { packets: 12, bytes: 10_200, refused: 0, demoted: 0, blocked: None });
         for socket in &sockets {
             assert_eq!(arrived(socket), run, "plainly: {plainly}");
         }
@@ -76,7 +76,7 @@ fn a_refused_destination_costs_only_itself() {
     let run = packets(&[500, 500, 500]);
     for middle in [forbidden(), plain(forbidden())] {
         let report = send(&mut [to(&before), middle, to(&after)], &run, Position::default());
-        assert_eq!(report, SendReport { packets: 6, bytes: 3000, refused: 3, blocked: None });
+        assert_eq!(report, SendReport { packets: 6, bytes: 3000, refused: 3, demoted: 0, blocked: None });
         assert_eq!((arrived(&before), arrived(&after)), (run.clone(), run.clone()));
     }
 }
@@ -88,7 +88,7 @@ fn a_run_goes_on_at_the_very_packet_where_it_was_blocked() {
     let mut destinations: Vec<_> = sockets.iter().map(|socket| plain(to(socket))).collect();
     destinations[2].plain = false;
     let report = send(&mut destinations, &run, Position { destination: 1, packet: 2 });
-    assert_eq!(report, SendReport { packets: 4, bytes: 2000, refused: 0, blocked: None });
+    assert_eq!(report, SendReport { packets: 4, bytes: 2000, refused: 0, demoted: 0, blocked: None });
     assert_eq!(arrived(&sockets[0]), packets(&[]), "it had its run before");
     assert_eq!(arrived(&sockets[1]), run[2..]);
     assert_eq!(arrived(&sockets[2]), run);
