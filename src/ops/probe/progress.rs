@@ -92,6 +92,13 @@ impl Progress {
                 grouped(played),
                 grouped(self.subscribers),
             ),
+            // So short after the phase before, a rate would mean nothing.
+            Phase::Playing if is_news => format!(
+                "{} of {} play, for {:.0} s  failed {failed}  lost {lost}",
+                grouped(played.saturating_sub(shared.left.load(Relaxed))),
+                grouped(self.subscribers),
+                self.duration.as_secs_f64(),
+            ),
             Phase::Playing => format!(
                 "{:.0} of {:.0} s  {} play  {} packets/s  {}  failed {failed}  lost {lost}",
                 now.saturating_sub(self.phase_began).as_secs_f64(),
@@ -152,7 +159,8 @@ mod tests {
         assert_eq!(line, ("0 s  setting up: 0 of 1,000 play  failed 0  lost 0".to_owned(), true));
         assert_eq!(progress.line(&shared, Phase::SettingUp, second * 3 / 2), None);
         shared.played.store(1_000, Relaxed);
-        assert!(progress.line(&shared, Phase::Playing, second * 3 / 2).expect("news").1);
+        let line = progress.line(&shared, Phase::Playing, second * 3 / 2).expect("news");
+        assert_eq!(line, ("1,000 of 1,000 play, for 10 s  failed 0  lost 0".to_owned(), true));
         shared.packets.store(800_000, Relaxed);
         shared.bytes.store(1_062_400_000, Relaxed);
         let (line, is_news) = progress.line(&shared, Phase::Playing, second * 5 / 2).expect("a second later");

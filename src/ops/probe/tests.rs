@@ -121,7 +121,7 @@ fn every_subscriber_of_an_appliance_is_served_without_loss_over_udp_and_tcp() {
         assert_eq!(json["setup"]["handshakes"], 20);
         assert_eq!(json["delay"]["packets"], json["packets"], "every packet is marked");
         assert!(json["packets"].as_u64() > Some(20), "{report}");
-        assert!(lines.iter().any(|line| line.contains("20 play")), "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains("20 of 20 play")), "{lines:?}");
     }
     assert_eq!(
         house.appliance.engine().catalogue.find("news").expect("ours").audience.over_udp(),
@@ -141,7 +141,7 @@ fn a_stop_ends_a_probe_early_and_with_its_report() {
         ..plan(&house.url("news"), Delivery::Tcp)
     };
     let report = run(endless, &stop, |line, _| {
-        if line.contains("20 play") {
+        if line.contains("20 of 20 play") {
             let _ = sender.try_send(());
         }
     });
@@ -161,7 +161,7 @@ fn a_server_that_ends_midway_is_told_and_ends_the_probe() {
     let mut appliance = Some(appliance);
     let endless = Plan { duration: Duration::from_secs(3_600), ..plan(&url, Delivery::Udp) };
     let report = run(endless, &stop, |line, _| {
-        if line.contains("20 play") {
+        if line.contains("20 of 20 play") {
             appliance.take().into_iter().for_each(Appliance::stop);
         }
     });
