@@ -74,7 +74,8 @@ pub fn make_room(plan: &Plan, tracks: usize) -> Result<(), Shortage> {
         allowed,
         fitting: allowed.saturating_sub(OWN_DESCRIPTORS) / each,
         remedy: match plan.delivery {
-            Delivery::Udp => ", or use --tracks first or --transport tcp",
+            Delivery::Udp if tracks > 1 => ", or use --tracks first or --transport tcp",
+            Delivery::Udp => ", or use --transport tcp",
             Delivery::Tcp => "",
         },
     })
