@@ -11,12 +11,15 @@ use super::dialogue::{Dialogue, Outcome};
 use super::{Failure, Plan};
 
 /// What the scout found.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Found {
     /// The first of the host's addresses that answered.
     pub server: SocketAddr,
     /// Tracks that each subscriber sets up.
     pub tracks: usize,
+    /// Kept open as long as the probe runs: some servers prepare a stream for whoever describes it, and take it
+    /// down under those who come next when the first one goes.
+    _connection: TcpStream,
 }
 
 /// Asks each address in turn, until one accepts the connection.
@@ -24,14 +27,17 @@ pub fn scout(plan: &Plan, addresses: &[SocketAddr]) -> Result<Found, Failure> {
     let mut failure = Failure::connect(&io::ErrorKind::NotFound.into());
     for &server in addresses {
         match TcpStream::connect_timeout(&server, plan.setup_timeout) {
-            Ok(stream) => return Ok(Found { server, tracks: describe(plan, stream)? }),
+            Ok(mut connection) => {
+                let tracks = describe(plan, &mut connection)?;
+                return Ok(Found { server, tracks, _connection: connection });
+            }
             Err(error) => failure = Failure::connect(&error),
         }
     }
     Err(failure)
 }
 
-fn describe(plan: &Plan, mut stream: TcpStream) -> Result<usize, Failure> {
+fn describe(plan: &Plan, stream: &mut TcpStream) -> Result<usize, Failure> {
     const DOING: &str = "before answering DESCRIBE";
     let broken = |error: io::Error| Failure::broken(DOING, &error);
     let mut dialogue = Dialogue::new(plan.url.url());
