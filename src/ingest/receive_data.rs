@@ -28,42 +28,39 @@ thread_local! {
     static BUFFERS: RefCell<ReceiveBatch> = RefCell::new(ReceiveBatch::new(BATCH));
 }
 
-/// Takes what has arrived at the receiver's socket. Returns since when the oldest of it was there, if the
-/// socket is empty now.
-pub(super) fn receive_data(receiver: &RtpReceiver) -> Option<Instant> {
+/// Takes what has arrived at the receiver's socket. `true`: there was something, and that was all.
+pub(super) fn receive_data(receiver: &RtpReceiver) -> bool {
     BUFFERS.with_borrow_mut(|batch| {
-        let mut oldest = None;
+        let mut any = false;
         for _ in 0..BATCHES_PER_EVENT {
             match batch.receive(&*receiver.socket) {
                 Ok(count) => {
-                    let first = take(receiver, batch);
-                    oldest = oldest.or(first);
+                    take(receiver, batch);
+                    any = true;
                     if count < batch.capacity() {
-                        return oldest;
+                        return true;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return oldest,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return any,
                 Err(error) => {
                     tracing::debug!(port = receiver.port, %error, "receiving failed");
-                    return None;
+                    return false;
                 }
             }
         }
-        None
+        false
     })
 }
 
-/// Puts a batch into the rings, then kicks each flow that got something, once. Returns when its first
-/// datagram arrived.
-fn take(receiver: &RtpReceiver, batch: &ReceiveBatch) -> Option<Instant> {
+/// Puts a batch into the rings, then kicks each flow that got something, once.
+fn take(receiver: &RtpReceiver, batch: &ReceiveBatch) {
     let arrivals = Arrivals { now: clock::now(), unix_now: clock::unix_now() };
     let routes = receiver.current_routes();
     let mut touched: Vec<(Arc<Flow>, Instant)> = Vec::new();
-    let (mut overflow, mut first) = (None, None);
+    let mut overflow = None;
     for datagram in batch.datagrams() {
         overflow = datagram.overflow.or(overflow);
         let at = arrivals.of(&datagram);
-        first = first.or(Some(at));
         match deliver(&routes, &datagram, at) {
             Delivery::To(flow) if touched.iter().any(|(known, _)| Arc::ptr_eq(known, &flow)) => {}
             Delivery::To(flow) => touched.push((flow, at)),
@@ -75,7 +72,6 @@ fn take(receiver: &RtpReceiver, batch: &ReceiveBatch) -> Option<Instant> {
     if let Some(total) = overflow {
         receiver.count_overflow(total);
     }
-    first
 }
 
 /// Turns the kernel's stamps of arrival into instants: both clocks were read together.

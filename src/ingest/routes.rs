@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::relay::Track;
 
@@ -40,9 +40,9 @@ impl Routes {
     }
 
     /// How long all who are subscribed can wait for what has arrived; for ever where nobody is.
-    pub fn patience(&self) -> Duration {
+    pub fn patience(&self, now: Instant) -> Duration {
         let each = self.0.values().map(|route| match route.kind {
-            Kind::Rtp => route.track.rtp.patience().unwrap_or(Duration::MAX),
+            Kind::Rtp => route.track.rtp.patience(now).unwrap_or(Duration::MAX),
             Kind::Rtcp => Duration::ZERO,
         });
         each.min().unwrap_or(Duration::ZERO)

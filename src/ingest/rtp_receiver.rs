@@ -15,8 +15,8 @@ use super::routes::{Route, Routes};
 const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
 /// The longest time that packets are left in the socket; far below what its buffer holds.
 const MAX_WAIT: Duration = Duration::from_millis(5);
-/// A wait so short would save no wake-up.
-const MIN_WAIT: Duration = Duration::from_millis(1);
+/// A shorter wait would save no wake-up.
+const MIN_WAIT: Duration = Duration::from_micros(400);
 /// So much before the lanes' own holds end, in the same wake-up of the timers.
 const BEFORE_LANES: Duration = Duration::from_micros(50);
 /// Between two warnings about one socket's queue.
@@ -162,16 +162,29 @@ impl RtpReceiver {
     }
 }
 
-impl PollEventConsumer for RtpReceiver {
-    /// Receiving is minor work, done at once; `None` polls on. Where the lanes hold packets anyway, the next
-    /// ones are left in the socket until the hold ends: one wake-up takes them all.
-    fn create_task(self: Arc<Self>, event: Event) -> Option<Task> {
-        let oldest = receive_data(&self)?;
-        let patience = self.current_routes().patience().min(MAX_WAIT);
-        if patience > MIN_WAIT {
-            event.key.hold();
+impl RtpReceiver {
+    /// Takes what has arrived. Where the lanes hold packets anyway, the next ones are left in the socket until
+    /// a hold ends, so that one wake-up takes them all: `true`, and the descriptor is not to be polled.
+    fn receive(self: Arc<Self>) -> bool {
+        if !receive_data(&self) {
+            return false;
+        }
+        let now = clock::now();
+        let patience = self.current_routes().patience(now).min(MAX_WAIT);
+        let waits = patience >= MIN_WAIT;
+        if waits {
             let timers = self.timers.clone();
-            timers.run_here_at(oldest + patience - BEFORE_LANES, self);
+            timers.run_here_at(now + patience - BEFORE_LANES, self);
+        }
+        waits
+    }
+}
+
+impl PollEventConsumer for RtpReceiver {
+    /// Receiving is minor work, done at once.
+    fn create_task(self: Arc<Self>, event: Event) -> Option<Task> {
+        if self.receive() {
+            event.key.hold();
         }
         None
     }
@@ -188,8 +201,8 @@ impl PollEventConsumer for RtpReceiver {
 impl Work for RtpReceiver {
     /// The wait is over.
     fn run(self: Arc<Self>) {
-        receive_data(&self);
-        if let Some(key) = self.key.get() {
+        let key = self.key.get().cloned();
+        if let Some(key) = key.filter(|_| !self.receive()) {
             key.resume(Interest::Read);
         }
     }

@@ -99,7 +99,7 @@ impl DatagramGroup {
                 break;
             }
         }
-        Served { progress, packets, messages, waiting_since: ring.arrived_at(self.cursor) }
+        Served { progress, packets, messages }
     }
 
     /// Sends the rest of the batch; returns in how many runs. `None`: the socket is full, and the batch

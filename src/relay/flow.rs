@@ -77,9 +77,11 @@ impl Flow {
         lanes.iter().for_each(|lane| lane.packet_arrived(at, now));
     }
 
-    /// How long the lanes can wait for packets that have arrived; `None`: nobody is subscribed.
-    pub fn patience(&self) -> Option<Duration> {
-        self.lanes().published.iter().map(|lane| lane.patience()).min()
+    /// How long packets can be left where they arrive, as the lanes hold them anyway; `None`: nobody is
+    /// subscribed.
+    pub fn patience(&self, now: Instant) -> Option<Duration> {
+        let lanes = self.lanes().published.clone();
+        lanes.iter().map(|lane| lane.patience(now)).min()
     }
 
     /// Subscribes an address from ring number `from` on. `reservation` is kept for as long as packets may

@@ -41,6 +41,8 @@ pub struct Lane {
     state: RunState,
     mailbox: Mailbox,
     previous_start: Mutex<Instant>,
+    /// When the run that waits for its hold is due.
+    due: Mutex<Option<Instant>>,
     /// Away while a run owns it.
     group: Mutex<Option<Group>>,
     closed: AtomicBool,
@@ -89,8 +91,6 @@ pub(super) struct Served {
     pub packets: u64,
     /// Messages that they went out in.
     pub messages: u64,
-    /// Since when the next packet has been waiting.
-    pub waiting_since: Option<Instant>,
 }
 
 enum Group {
@@ -119,6 +119,7 @@ impl Lane {
             state: RunState::default(),
             mailbox: Mailbox::default(),
             previous_start: Mutex::new(clock::now()),
+            due: Mutex::default(),
             group: Mutex::new(Some(group)),
             closed: AtomicBool::new(false),
             totals,
@@ -139,9 +140,10 @@ impl Lane {
         }
     }
 
-    /// How long packets that have arrived can wait.
-    pub(super) fn patience(&self) -> Duration {
-        self.hold.current()
+    /// How long packets can be left where they arrive.
+    pub(super) fn patience(&self, now: Instant) -> Duration {
+        let due = *lock(&self.due);
+        due.map_or_else(|| self.hold.current(), |due| due.saturating_duration_since(now))
     }
 
     /// The socket that blocked the lane has room again.
@@ -160,6 +162,7 @@ impl Lane {
         if due <= now {
             self.dispatch.queue.push(task);
         } else {
+            *lock(&self.due) = Some(due);
             self.dispatch.timers.at(due, task);
         }
     }
@@ -188,6 +191,7 @@ impl Work for Lane {
     fn run(self: Arc<Self>) {
         let started_at = clock::now();
         self.state.begin();
+        *lock(&self.due) = None;
         let Some(mut group) = lock(&self.group).take() else { return };
         let served = match &mut group {
             Group::Datagrams(group) => group.serve(&self.mailbox, &self.ring, &self.totals),
@@ -208,8 +212,7 @@ impl Work for Lane {
                 self.kick();
             }
         } else if again {
-            let since = served.waiting_since.unwrap_or(ended_at);
-            self.run_at(since + self.hold.current(), ended_at);
+            self.run_at(ended_at + self.hold.current(), ended_at);
         }
     }
 

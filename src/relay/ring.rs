@@ -81,13 +81,6 @@ impl Ring {
         self.state().head
     }
 
-    /// When packet `number` arrived, if it is there.
-    pub fn arrived_at(&self, number: u64) -> Option<Instant> {
-        let state = self.state();
-        let place = usize::try_from(number.checked_sub(state.tail())?).ok()?;
-        state.packets.get(place).map(|packet| packet.arrived_at)
-    }
-
     /// The newest packet, unless it is older than `max_age`: where a new subscriber starts.
     pub fn newest(&self, now: Instant, max_age: Duration) -> Option<RingStart> {
         let state = self.state();
