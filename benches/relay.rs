@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mirrorball::event::{Class, Poller, RunState, TaskQueue, Timers, clock};
-use mirrorball::relay::{Coalesce, Cursor, Dispatch, Flow, Load, Packet, Ring, RingLimits, StreamSink};
+use mirrorball::relay::{
+    Batch, Coalesce, Cursor, Dispatch, Flow, Load, Packet, Ring, RingLimits, StreamSink,
+};
 
 const LIMITS: RingLimits = RingLimits { age: Duration::from_secs(2), bytes: 8 << 20 };
 const PACKET_BYTES: usize = 1328;
@@ -55,11 +57,11 @@ struct Counter {
 }
 
 impl StreamSink for Counter {
-    fn pump(&self) {
+    fn pump(&self, batch: Option<&Batch<'_>>) {
         let mut guard = self.cursor.lock().expect("no sink panics");
         let (cursor, taken) = &mut *guard;
         taken.clear();
-        cursor.take(64, taken);
+        cursor.take(batch.map_or(u64::MAX, |batch| batch.end(cursor)), 64, taken);
         self.served.fetch_add(taken.len() as u64, Relaxed);
     }
 }

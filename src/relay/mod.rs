@@ -9,6 +9,7 @@
 //!                        └─ StreamGroup: StreamSinks, each with cursors of its own
 //! ```
 
+mod batch;
 mod catalogue;
 mod datagram_group;
 mod flow;
@@ -22,6 +23,7 @@ mod stream_group;
 mod totals;
 mod track;
 
+pub use batch::{Batch, Image};
 pub use catalogue::{Audience, Catalogue, Channel, Viewer};
 pub use flow::{Flow, Subscription};
 pub use hold::{Coalesce, Load};

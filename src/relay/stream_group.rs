@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::batch::Batch;
 use super::lane::{Change, Mailbox, Progress, Served};
 use super::ring::Ring;
 use super::totals::Totals;
 
 /// A connection that takes packets.
 pub trait StreamSink: Send + Sync + 'static {
-    /// Writes what is due to the connection, as far as it takes it, and never blocks.
-    fn pump(&self);
+    /// Writes what is due to the connection, as far as it takes it, and never blocks. In a run of a lane,
+    /// `batch` is what the run serves.
+    fn pump(&self, batch: Option<&Batch<'_>>);
 }
 
 /// One stream subscriber's place in a ring.
@@ -29,17 +31,30 @@ impl Cursor {
         Self { ring, next, totals }
     }
 
-    /// Appends what is due to `out`, at most `max` packets, and moves past it. A reader too slow for the
+    pub(super) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Appends what is due up to number `to` to `out`, at most `max` packets, and moves past it. A reader too slow for the
     /// ring goes on with the newest random access point; what it skips is counted.
-    pub fn take(&mut self, max: usize, out: &mut Vec<Bytes>) {
+    pub fn take(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) {
         let (from, before) = (self.next, out.len());
-        let mut first = self.ring.read(from, u64::MAX, max, out);
+        let mut first = self.ring.read(from, to, max, out);
         if first > from {
             out.truncate(before);
-            first = self.ring.read(self.ring.resume_point(), u64::MAX, max, out);
+            first = self.ring.read(self.ring.resume_point(), to, max, out);
             self.totals.overrun(first - from);
         }
         self.next = first + (out.len() - before) as u64;
+    }
+
+    /// Moves past `packets` that the connection took as part of an [`Image`](super::Image).
+    pub fn skip(&mut self, packets: usize) {
+        self.next += packets as u64;
     }
 
     /// Takes back the last `packets` of those taken: they are due again.
@@ -73,10 +88,11 @@ impl StreamGroup {
             }
         }
         let head = ring.head();
-        for (_, sink) in &self.members {
-            sink.pump();
-        }
         let previous = mem::replace(&mut self.head, head);
+        let batch = Batch::new(ring, previous, head);
+        for (_, sink) in &self.members {
+            sink.pump(Some(&batch));
+        }
         let packets = head - previous;
         Served { progress: Progress::Done, packets, messages: u64::from(packets > 0) }
     }

@@ -14,7 +14,7 @@ use super::super::lane::{Lane, Outlet};
 struct Sink(AtomicUsize);
 
 impl StreamSink for Sink {
-    fn pump(&self) {
+    fn pump(&self, _: Option<&Batch<'_>>) {
         self.0.fetch_add(1, Relaxed);
     }
 }
@@ -36,6 +36,22 @@ fn a_sink_is_asked_in_each_run_while_it_is_a_member() {
 }
 
 #[test]
+fn a_batch_is_framed_once_for_all_who_stand_where_it_begins() {
+    let flow = flow(ROOMY);
+    flow.push((0..4).map(|number| packet(number, 10)));
+    let batch = Batch::new(flow.ring(), 1, 3);
+    let header = |len: u16| [b'$', 7, (len >> 8) as u8, len as u8];
+    let image = batch.image(&flow.cursor(1), 7, header).expect("it stands there");
+    assert_eq!(image.bytes.len(), 28);
+    assert_eq!(image.ends, [14, 28]);
+    assert_eq!(image.bytes[..5], [b'$', 7, 0, 10, 1]);
+    let again = batch.image(&flow.cursor(1), 7, |_| panic!("framed again")).expect("the same");
+    assert!(std::rc::Rc::ptr_eq(&image, &again));
+    assert!(batch.image(&flow.cursor(0), 7, header).is_none(), "it stands elsewhere");
+    assert!(batch.image(&super::super::rig::flow(ROOMY).cursor(1), 7, header).is_none(), "of another ring");
+}
+
+#[test]
 fn a_slow_reader_goes_on_with_the_newest_random_access_point() {
     let flow = flow(RingLimits { bytes: 50, ..ROOMY });
     let mut cursor = flow.cursor(0);
@@ -43,7 +59,7 @@ fn a_slow_reader_goes_on_with_the_newest_random_access_point() {
     packets[7].random_access = true;
     flow.push(packets);
     let mut taken = Vec::new();
-    cursor.take(64, &mut taken);
+    cursor.take(u64::MAX, 64, &mut taken);
     assert_eq!(taken.iter().map(|packet| packet[0]).collect::<Vec<_>>(), [7, 8, 9]);
     assert_eq!(flow.stream_totals().overrun, 7);
 }
@@ -77,7 +93,7 @@ proptest! {
                 }
                 Step::Take(max, back) => {
                     let mut taken = Vec::new();
-                    cursor.take(max, &mut taken);
+                    cursor.take(u64::MAX, max, &mut taken);
                     prop_assert!(taken.len() <= max);
                     let keep = taken.len() - back.min(taken.len());
                     cursor.give_back(taken.len() - keep);
@@ -86,7 +102,7 @@ proptest! {
             }
         }
         let mut rest = Vec::new();
-        cursor.take(usize::MAX, &mut rest);
+        cursor.take(u64::MAX, usize::MAX, &mut rest);
         let skipped = flow.stream_totals().overrun;
         prop_assert_eq!(read + skipped + rest.len() as u64, u64::from(published));
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, RunState, Task, Work};
-use crate::relay::StreamSink;
+use crate::relay::{Batch, StreamSink};
 
 use super::writer::{Post, Posted, Writer, Written};
 
@@ -59,7 +59,7 @@ impl Output {
     /// Ends the connection once all that was posted is out.
     pub fn close_when_written(self: &Arc<Self>) {
         self.post(Post::Hangup);
-        Sink(self.clone()).pump();
+        Sink(self.clone()).pump(None);
     }
 
     /// Ends the connection's output at once.
@@ -67,7 +67,7 @@ impl Output {
         self.die();
         self.forget();
         // Whoever is writing may register for room just now, and tidies up on our behalf.
-        Sink(self.clone()).pump();
+        Sink(self.clone()).pump(None);
     }
 
     fn die(&self) {
@@ -111,10 +111,10 @@ impl Output {
         self.poller.register(Class::Media, Arc::new(self.socket.try_clone()?), self.clone())
     }
 
-    fn write_all_due(self: &Arc<Self>) {
+    fn write_all_due(self: &Arc<Self>, batch: Option<&Batch<'_>>) {
         let mut writer = lock(&self.writer);
         if !self.is_dead() {
-            self.write(&mut writer);
+            self.write(&mut writer, batch);
         }
         if self.is_dead() {
             *writer = Writer::default();
@@ -123,8 +123,8 @@ impl Output {
         }
     }
 
-    fn write(self: &Arc<Self>, writer: &mut Writer) {
-        match writer.write(&mut &*self.socket, &self.posted) {
+    fn write(self: &Arc<Self>, writer: &mut Writer, batch: Option<&Batch<'_>>) {
+        match writer.write(&mut &*self.socket, &self.posted, batch) {
             Ok(Written::AllDue) => {}
             Ok(Written::AllThereIs) => {
                 let _ = self.socket.shutdown(Shutdown::Write);
@@ -142,14 +142,16 @@ impl Output {
 pub(super) struct Sink(pub Arc<Output>);
 
 impl StreamSink for Sink {
-    fn pump(&self) {
+    fn pump(&self, batch: Option<&Batch<'_>>) {
+        let mut batch = batch;
         let output = &self.0;
         if output.waits() || !output.state.claim() {
             return;
         }
         loop {
             if !output.waits() {
-                output.write_all_due();
+                // Another round is for what came meanwhile, which the batch knows nothing of.
+                output.write_all_due(batch.take());
             }
             if !output.state.finish_claim() {
                 break;
@@ -171,7 +173,7 @@ impl PollEventConsumer for Output {
 impl Work for Output {
     fn run(self: Arc<Self>) {
         self.full.store(false, Relaxed);
-        Sink(self).pump();
+        Sink(self).pump(None);
     }
 
     fn close(self: Arc<Self>) {

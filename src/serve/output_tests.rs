@@ -38,7 +38,7 @@ impl Rig {
     }
 
     fn pump(&self) {
-        Sink(self.output().clone()).pump();
+        Sink(self.output().clone()).pump(None);
     }
 
     fn entries(&self) -> usize {
@@ -113,7 +113,7 @@ fn an_output_cut_off_while_another_writes_leaves_nothing_behind() {
     output.wait_until_writable();
     assert_eq!(rig.entries(), 1, "the other has registered just now");
     assert!(output.state.finish_claim(), "the other writes once more");
-    output.write_all_due();
+    output.write_all_due(None);
     assert!(!output.state.finish_claim());
     drop(output);
     assert_eq!(rig.let_go().strong_count(), 0);

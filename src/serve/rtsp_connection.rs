@@ -194,7 +194,7 @@ impl RtspConnection {
             None => {
                 state.deaf = true;
                 self.output.post(Post::Hangup);
-                Sink(self.output.clone()).pump();
+                Sink(self.output.clone()).pump(None);
                 &[]
             }
         }
@@ -202,7 +202,7 @@ impl RtspConnection {
 
     fn reply(&self, reply: Reply) {
         self.output.post(Post::Bytes(Bytes::from(reply.to_bytes())));
-        Sink(self.output.clone()).pump();
+        Sink(self.output.clone()).pump(None);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

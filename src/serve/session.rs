@@ -236,7 +236,7 @@ impl Session {
                 }
             }
         }
-        Sink(self.output.clone()).pump();
+        Sink(self.output.clone()).pump(None);
     }
 
     /// Whether a fault has ended the delivery of a track.

@@ -9,7 +9,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use bytes::{Buf, Bytes};
 
-use crate::relay::Cursor;
+use crate::relay::{Batch, Cursor, Image};
+use crate::wire::rtsp::framing::INTERLEAVED_HEADER_LEN;
 use crate::wire::rtsp::interleaved_header;
 
 /// Packets of one `writev`: two slices each, well below the kernel's limit of 1024.
@@ -92,7 +93,12 @@ impl Posted {
 
 impl Writer {
     /// Writes until nothing is due, or the socket fails or is full (`WouldBlock`).
-    pub fn write(&mut self, socket: &mut impl Write, posted: &Posted) -> io::Result<Written> {
+    pub fn write(
+        &mut self,
+        socket: &mut impl Write,
+        posted: &Posted,
+        batch: Option<&Batch<'_>>,
+    ) -> io::Result<Written> {
         loop {
             self.finish_begun(socket)?;
             match self.take_posts(posted) {
@@ -100,7 +106,7 @@ impl Writer {
                 Taken::Hangup => return Ok(Written::AllThereIs),
                 Taken::Nothing => {}
             }
-            if !self.write_packets(socket)? {
+            if !self.write_packets(socket, batch)? {
                 return Ok(Written::AllDue);
             }
         }
@@ -139,12 +145,12 @@ impl Writer {
     }
 
     /// One batch of each stream in turn, as far as the socket takes them whole. `false`: nothing more is due.
-    fn write_packets(&mut self, socket: &mut impl Write) -> io::Result<bool> {
+    fn write_packets(&mut self, socket: &mut impl Write, batch: Option<&Batch<'_>>) -> io::Result<bool> {
         let mut more = false;
         for _ in 0..self.streams.len() {
             // The turn goes on where it stopped, so that a busy stream does not starve the others.
             self.turn = (self.turn + 1) % self.streams.len();
-            more |= self.streams[self.turn].write(socket, &mut self.packets, &mut self.begun)?;
+            more |= self.streams[self.turn].write(socket, batch, &mut self.packets, &mut self.begun)?;
             if !self.begun.is_empty() {
                 return Ok(true);
             }
@@ -160,11 +166,17 @@ impl Stream {
     fn write(
         &mut self,
         socket: &mut impl Write,
+        batch: Option<&Batch<'_>>,
         packets: &mut Vec<Bytes>,
         begun: &mut VecDeque<Bytes>,
     ) -> io::Result<bool> {
+        let header = |len| interleaved_header(self.channel, len);
+        if let Some(image) = batch.and_then(|batch| batch.image(&self.cursor, self.channel, header)) {
+            return self.write_image(socket, &image, begun);
+        }
         packets.clear();
-        self.cursor.take(PACKETS_PER_WRITE, packets);
+        let to = batch.map_or(u64::MAX, |batch| batch.end(&self.cursor));
+        self.cursor.take(to, PACKETS_PER_WRITE, packets);
         if packets.is_empty() {
             return Ok(false);
         }
@@ -191,6 +203,27 @@ impl Stream {
         let more = packets.len() == PACKETS_PER_WRITE || taken < packets.len();
         packets.clear(); // an idle connection holds no packets
         Ok(more)
+    }
+
+    /// Writes a whole batch in one go. `false`: the socket took all of it.
+    fn write_image(
+        &mut self,
+        socket: &mut impl Write,
+        image: &Image,
+        begun: &mut VecDeque<Bytes>,
+    ) -> io::Result<bool> {
+        let written = retry(|| socket.write(&image.bytes))?;
+        let whole = image.ends.partition_point(|end| *end <= written);
+        let mut count = whole;
+        let start = whole.checked_sub(1).map_or(0, |last| image.ends[last]);
+        if let Some(end) = image.ends.get(whole).filter(|_| start < written) {
+            begun.push_back(image.bytes.slice(written..*end));
+            count += 1;
+        }
+        self.cursor.skip(count);
+        let bytes = count.checked_sub(1).map_or(0, |last| image.ends[last]) - count * INTERLEAVED_HEADER_LEN;
+        self.cursor.count_sent(count as u64, bytes as u64);
+        Ok(count < image.ends.len() || !begun.is_empty())
     }
 
     /// Counts what was written; returns how many packets were, at least in part.

@@ -105,13 +105,41 @@ fn a_socket_that_is_full_after_any_byte_splits_nothing() {
         let posted = Posted::default();
         let _flows = a_play(&posted);
         let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, room));
-        let first = writer.write(&mut socket, &posted);
+        let first = writer.write(&mut socket, &posted, None);
         assert_eq!(first.is_err(), room < whole, "room for {room}");
         socket.room = usize::MAX;
-        assert_eq!(writer.write(&mut socket, &posted).expect("room"), Written::AllDue);
+        assert_eq!(writer.write(&mut socket, &posted, None).expect("room"), Written::AllDue);
         assert_eq!(socket.taken.len(), whole);
         assert_eq!(by_channel(read(&socket.taken)), as_a_client_sees_it(), "room for {room}");
     }
+}
+
+#[test]
+fn a_batch_framed_for_all_is_split_as_little() {
+    let whole = 10 + 3 * 4 + 17 + 8;
+    for room in 0..=whole {
+        let posted = Posted::default();
+        let (rtp, _rtcp) = a_play(&posted);
+        let batch = Batch::new(rtp.ring(), 0, 3);
+        let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, room));
+        let first = writer.write(&mut socket, &posted, Some(&batch));
+        assert_eq!(first.is_err(), room < whole, "room for {room}");
+        socket.room = usize::MAX;
+        writer.write(&mut socket, &posted, None).expect("room");
+        assert_eq!(by_channel(read(&socket.taken)), as_a_client_sees_it(), "room for {room}");
+        assert_eq!(rtp.stream_totals().packets, 3, "each is counted once");
+        assert_eq!(rtp.stream_totals().bytes, 17);
+    }
+}
+
+#[test]
+fn a_reader_that_stands_elsewhere_reads_up_to_the_batchs_end() {
+    let posted = Posted::default();
+    let (rtp, _rtcp) = a_play(&posted);
+    let batch = Batch::new(rtp.ring(), 1, 2);
+    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, usize::MAX));
+    writer.write(&mut socket, &posted, Some(&batch)).expect("room");
+    assert_eq!(rtp.stream_totals().packets, 2, "the third is for the next run");
 }
 
 /// The socket takes a part of a batch and has room again at once, as when the client reads meanwhile: the
@@ -122,7 +150,7 @@ fn a_socket_that_takes_little_at_a_time_splits_nothing() {
         let posted = Posted::default();
         let _flows = a_play(&posted);
         let (mut writer, mut socket) = (Writer::default(), Socket::new(per_write, usize::MAX));
-        assert_eq!(writer.write(&mut socket, &posted).expect("room"), Written::AllDue);
+        assert_eq!(writer.write(&mut socket, &posted, None).expect("room"), Written::AllDue);
         assert_eq!(by_channel(read(&socket.taken)), as_a_client_sees_it(), "{per_write} bytes at a time");
     }
 }
@@ -134,10 +162,10 @@ fn a_reply_waits_for_the_packet_that_was_begun_and_for_no_other() {
     rtp.push((1..=3).map(|number| packet(number, 10)));
     posted.add(open(0, &rtp));
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 6));
-    assert!(writer.write(&mut socket, &posted).is_err());
+    assert!(writer.write(&mut socket, &posted, None).is_err());
     posted.add(reply(b'P'));
     socket.room = usize::MAX;
-    writer.write(&mut socket, &posted).expect("room");
+    writer.write(&mut socket, &posted, None).expect("room");
     let packet = |number| Packet { channel: 0, number, len: 10 };
     assert_eq!(read(&socket.taken), [packet(1), Reply(b'P'), packet(2), packet(3)]);
 }
@@ -149,11 +177,11 @@ fn a_closed_channel_ends_with_a_whole_packet() {
     rtp.push((1..=3).map(|number| packet(number, 10)));
     posted.add(open(0, &rtp));
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 20));
-    assert!(writer.write(&mut socket, &posted).is_err());
+    assert!(writer.write(&mut socket, &posted, None).is_err());
     posted.add(Post::Close { channel: 0 });
     posted.add(reply(b'T'));
     socket.room = usize::MAX;
-    writer.write(&mut socket, &posted).expect("room");
+    writer.write(&mut socket, &posted, None).expect("room");
     let packet = |number| Packet { channel: 0, number, len: 10 };
     assert_eq!(read(&socket.taken), [packet(1), packet(2), Reply(b'T')]);
     assert_eq!(rtp.stream_totals().packets, 2, "what was given back is not counted as sent");
@@ -165,7 +193,7 @@ fn nothing_follows_a_hangup() {
     let _flows = a_play(&posted);
     posted.add(Post::Hangup);
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, usize::MAX));
-    assert_eq!(writer.write(&mut socket, &posted).expect("room"), Written::AllThereIs);
+    assert_eq!(writer.write(&mut socket, &posted, None).expect("room"), Written::AllThereIs);
     assert_eq!(read(&socket.taken), [Reply(b'A'), Reply(b'B')], "streams end where they are");
 }
 
@@ -184,7 +212,7 @@ fn a_broken_socket_gives_back_what_it_did_not_take() {
     let rtp = flow(ROOMY);
     rtp.push([packet(1, 10)]);
     posted.add(open(0, &rtp));
-    let error = Writer::default().write(&mut Broken, &posted).expect_err("the pipe is broken");
+    let error = Writer::default().write(&mut Broken, &posted, None).expect_err("the pipe is broken");
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     assert_eq!(rtp.stream_totals().packets, 0);
 }
@@ -200,7 +228,7 @@ fn a_busy_stream_does_not_starve_the_other() {
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 0));
     for _ in 0..2 {
         socket.room = 14 * PACKETS_PER_WRITE; // a batch of video fills it
-        assert!(writer.write(&mut socket, &posted).is_err());
+        assert!(writer.write(&mut socket, &posted, None).is_err());
     }
     assert!(read(&socket.taken).contains(&Packet { channel: 2, number: 50, len: 10 }));
 }

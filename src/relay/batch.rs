@@ -1,0 +1,92 @@
+//! A Batch: what one run of a lane serves to its stream subscribers, framed once for all of them.
+//!
+//! A connection that stands where the batch begins takes it as one slice of bytes, so a run costs one copy,
+//! whatever the number of subscribers. One that stands elsewhere reads the ring itself.
+
+use std::cell::{OnceCell, RefCell};
+use std::ptr;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::ring::Ring;
+use super::stream_group::Cursor;
+
+/// Packets of a batch at most; a longer gap is for the cursors to bridge.
+const MAX_PACKETS: u64 = 512;
+
+/// The packets between two numbers of a ring, as one run serves them.
+pub struct Batch<'a> {
+    ring: &'a Ring,
+    from: u64,
+    to: u64,
+    packets: OnceCell<Vec<Bytes>>,
+    images: RefCell<Vec<Rc<Image>>>,
+}
+
+/// A batch as bytes, each packet behind its frame's header.
+pub struct Image {
+    channel: u8,
+    /// All frames, one after the other.
+    pub bytes: Bytes,
+    /// Where each frame ends.
+    pub ends: Vec<usize>,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(ring: &'a Ring, from: u64, to: u64) -> Self {
+        Self { ring, from, to, packets: OnceCell::new(), images: RefCell::default() }
+    }
+
+    /// The number up to which `cursor` is to be served now; without end if the batch is of another ring.
+    pub fn end(&self, cursor: &Cursor) -> u64 {
+        if ptr::eq(self.ring, cursor.ring()) { self.to } else { u64::MAX }
+    }
+
+    /// The whole batch for `channel`, each packet behind the header that `header` makes of its length. `None`
+    /// if the batch is empty, or if `cursor` does not stand where it begins.
+    pub fn image(&self, cursor: &Cursor, channel: u8, header: impl Fn(u16) -> [u8; 4]) -> Option<Rc<Image>> {
+        let count = self.to - self.from;
+        if !ptr::eq(self.ring, cursor.ring())
+            || cursor.next() != self.from
+            || !(1..=MAX_PACKETS).contains(&count)
+        {
+            return None;
+        }
+        let packets = self.packets.get_or_init(|| self.read());
+        if packets.len() as u64 != count {
+            return None;
+        }
+        let mut images = self.images.borrow_mut();
+        if let Some(image) = images.iter().find(|image| image.channel == channel) {
+            return Some(image.clone());
+        }
+        let image = Rc::new(Image::new(channel, packets, header));
+        images.push(image.clone());
+        Some(image)
+    }
+
+    /// Nothing if the ring has let some of it go.
+    fn read(&self) -> Vec<Bytes> {
+        let mut packets = Vec::new();
+        let first = self.ring.read(self.from, self.to, MAX_PACKETS as usize, &mut packets);
+        if first != self.from {
+            packets.clear();
+        }
+        packets
+    }
+}
+
+impl Image {
+    fn new(channel: u8, packets: &[Bytes], header: impl Fn(u16) -> [u8; 4]) -> Self {
+        let mut bytes = Vec::with_capacity(packets.iter().map(|packet| packet.len() + 4).sum());
+        let mut ends = Vec::with_capacity(packets.len());
+        for packet in packets {
+            // A datagram is never longer than 16 bits can say.
+            bytes.extend_from_slice(&header(packet.len() as u16));
+            bytes.extend_from_slice(packet);
+            ends.push(bytes.len());
+        }
+        Self { channel, bytes: Bytes::from(bytes), ends }
+    }
+}
