@@ -74,6 +74,11 @@ fn the_demo_plays_over_udp_and_tcp_and_ends_with_0() {
     let described = describing.connection.request("DESCRIBE", &url, &[]).expect(200);
     let tracks = described.body.matches("m=").count();
     assert!(tracks >= 2, "picture and tone: {}", described.body);
+    for track in 1..=tracks {
+        let arrived =
+            || mirrorball.metric("mirrorball_channel_packets_total", &[("track", &track.to_string())]);
+        eventually("the programme begins", || (arrived() > 0.0).then_some(()));
+    }
     for over in [Over::Udp, Over::Tcp] {
         let mut viewer = Viewer::of(&mirrorball, "demo");
         (1..=tracks).for_each(|track| viewer.set_up(track, over));
