@@ -9,6 +9,7 @@ mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises
 mod networks; // groups, sources and interfaces
 mod noise; // random bytes on every port
+mod players; // ffmpeg, GStreamer and retina
 mod program; // exit codes, signals and the demo
 mod refusals; // every code that a request can earn
 mod sources; // sources that stop, return and report
