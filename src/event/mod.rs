@@ -17,6 +17,8 @@ mod run_state;
 mod sync;
 mod task;
 mod task_queue;
+#[cfg(all(test, not(model)))]
+pub(crate) mod testing;
 mod timers;
 
 pub use consumer::{Event, PollEventConsumer, Readiness};

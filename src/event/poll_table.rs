@@ -88,6 +88,11 @@ impl PollTable {
         self.slots().live
     }
 
+    /// Whether it takes nothing more; so it is after an error of the kernel's too.
+    pub fn has_stopped(&self) -> bool {
+        self.slots().stopped
+    }
+
     pub fn events(&self) -> u64 {
         self.events.load(Relaxed)
     }

@@ -90,7 +90,11 @@ impl Poller {
         if tables.stopped {
             return Err(io::Error::other("the poller has stopped"));
         }
-        let candidates = tables.live.iter().map(|(table, _)| table).filter(|table| table.class == class);
+        let candidates = tables
+            .live
+            .iter()
+            .map(|(table, _)| table)
+            .filter(|table| table.class == class && !table.has_stopped());
         let roomiest = candidates.map(|table| (table.live(), table)).min_by_key(|(live, _)| *live);
         let table = match roomiest {
             Some((live, table)) if live < self.entries_per_table => table.clone(),
@@ -162,6 +166,15 @@ impl Poller {
     }
 }
 
+impl Drop for Poller {
+    /// Ends the threads of one that was not stopped. It joins none: the last reference may go on any of them.
+    fn drop(&mut self) {
+        for (table, _) in &self.tables().live {
+            table.stop();
+        }
+    }
+}
+
 impl PollKey {
     /// Polls the registered descriptor for the first time. Does nothing once it is unregistered.
     pub fn enable(&self, interest: Interest) {
@@ -171,7 +184,7 @@ impl PollKey {
     /// Polls the descriptor again, for one event. Does nothing once it is unregistered.
     pub fn resume(&self, interest: Interest) {
         if let Err(error) = self.0.arm(interest) {
-            tracing::error!(%error, "a descriptor can not be polled");
+            tracing::error!(%error, "a descriptor can not be polled (see sysctl fs.epoll.max_user_watches)");
         }
     }
 
@@ -195,3 +208,7 @@ impl fmt::Debug for PollKey {
         write!(f, "PollKey({}:{})", self.0.table.class.name(), self.0.table.id)
     }
 }
+
+#[cfg(all(test, not(model)))]
+#[path = "poller_tests.rs"]
+mod tests;

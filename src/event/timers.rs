@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ pub struct TimerId {
 struct Pending {
     tasks: BTreeMap<TimerId, Task>,
     next_number: u64,
+    stopped: bool,
 }
 
 impl Timers {
@@ -42,11 +44,15 @@ impl Timers {
         Ok(timers)
     }
 
-    /// Puts `task` on the queue at `at`, or as soon as possible when that has passed.
+    /// Puts `task` on the queue at `at`, or as soon as possible when that has passed. Stopped timers drop it.
     pub fn at(&self, at: Instant, task: Task) -> TimerId {
         let mut pending = self.pending();
         let id = TimerId { at, number: pending.next_number };
         pending.next_number += 1;
+        if pending.stopped {
+            drop(pending); // before the task: it may hold the last reference to something with a Drop of its own
+            return id;
+        }
         pending.tasks.insert(id, task);
         if pending.tasks.first_key_value().map(|(first, _)| *first) == Some(id) {
             self.set(at);
@@ -58,6 +64,15 @@ impl Timers {
     pub fn cancel(&self, id: TimerId) {
         let task = self.pending().tasks.remove(&id);
         drop(task); // outside the lock: it may hold the last reference to something with a Drop of its own
+    }
+
+    /// Drops all that wait and all that come: a task that holds its own timers would live for ever.
+    pub fn stop(&self) {
+        let mut pending = self.pending();
+        pending.stopped = true;
+        let tasks = mem::take(&mut pending.tasks);
+        drop(pending);
+        drop(tasks);
     }
 
     /// Timers that wait.
@@ -109,12 +124,91 @@ impl PollEventConsumer for Timers {
     }
 
     fn close(self: Arc<Self>) {
-        tracing::error!("the timers are closed: nothing times out any more");
+        tracing::error!(
+            "the timers are closed after a fault: nothing times out any more; restart the program"
+        );
+        self.stop();
     }
 }
 
 impl AsFd for Timers {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.timer.as_fd()
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+    use crate::event::Work;
+    use std::sync::mpsc::{Sender, channel};
+
+    struct Say(Sender<u32>, u32);
+
+    impl Work for Say {
+        fn run(self: Arc<Self>) {
+            let _ = self.0.send(self.1);
+        }
+
+        fn close(self: Arc<Self>) {}
+    }
+
+    fn rig() -> (Arc<TaskQueue>, Arc<Poller>, Arc<Timers>) {
+        let queue = TaskQueue::start("t-timers", 1).expect("a thread");
+        let poller = Poller::new(8, queue.clone(), queue.clone());
+        let timers = Timers::start(&poller, Class::Control).expect("a timer");
+        (queue, poller, timers)
+    }
+
+    #[test]
+    fn timers_fire_in_the_order_of_their_times() {
+        let (queue, poller, timers) = rig();
+        let (sender, said) = channel();
+        let say = |number| Task::new("say", Arc::new(Say(sender.clone(), number)));
+        let now = clock::now();
+        let late = now + Duration::from_secs(3600);
+        timers.at(late, say(9));
+        timers.at(now + Duration::from_millis(30), say(3));
+        timers.at(now + Duration::from_millis(20), say(2));
+        let cancelled = timers.at(now + Duration::from_millis(10), say(8));
+        timers.at(now, say(1));
+        timers.cancel(cancelled);
+        let heard: Vec<_> = (0..3).filter_map(|_| said.recv_timeout(Duration::from_secs(20)).ok()).collect();
+        assert_eq!(heard, [1, 2, 3]);
+        assert!(clock::now() >= now + Duration::from_millis(30), "none fires early");
+        assert_eq!((timers.len(), timers.is_empty()), (1, false));
+        poller.stop();
+        queue.stop();
+    }
+
+    #[test]
+    fn timers_of_one_time_fire_in_the_order_they_were_set() {
+        let (queue, poller, timers) = rig();
+        poller.stop();
+        let (sender, said) = channel();
+        let at = clock::now();
+        for number in 0..5 {
+            timers.at(at, Task::new("say", Arc::new(Say(sender.clone(), number))));
+        }
+        for task in timers.take_due() {
+            queue.push(task);
+        }
+        queue.stop();
+        assert_eq!(said.try_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        assert!(timers.is_empty());
+    }
+
+    #[test]
+    fn stopped_timers_keep_nothing() {
+        let (queue, poller, timers) = rig();
+        poller.stop();
+        queue.stop();
+        let (sender, said) = channel();
+        let at = clock::now() + Duration::from_secs(3600);
+        timers.at(at, Task::new("say", Arc::new(Say(sender.clone(), 1))));
+        timers.stop();
+        timers.at(at, Task::new("say", Arc::new(Say(sender, 2))));
+        assert!(timers.is_empty());
+        assert!(said.recv().is_err(), "nobody holds a task");
     }
 }

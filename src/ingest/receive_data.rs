@@ -1,14 +1,16 @@
-//! ReceiveData: the task that empties a receive socket into the rings.
+//! ReceiveData: empties a receive socket into the rings.
+//!
+//! It runs on the PollTable's own thread: a few microseconds of copying are less than handing the socket to
+//! a worker and back (docs/performance.md has both measured). The fan-out that follows is the workers'.
 
 use std::cell::RefCell;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::event::{Task, Work, clock};
+use crate::event::clock;
 use crate::net::{Datagram, ReceiveBatch};
-use crate::relay::Flow;
+use crate::relay::{Flow, Track};
 use crate::wire::rtp::{self, NotRtp};
 
 use super::routes::{Kind, Routes};
@@ -16,47 +18,32 @@ use super::rtp_receiver::RtpReceiver;
 
 /// Datagrams per `recvmmsg`.
 const BATCH: usize = 32;
-/// Batches per task: a flooded socket goes to the queue's tail after this many, so none starves.
-const BATCHES_PER_TASK: usize = 8;
+/// Batches per event: after this many, a flooded socket lets the other descriptors of its table go first.
+const BATCHES_PER_EVENT: usize = 4;
 
 thread_local! {
     static BUFFERS: RefCell<ReceiveBatch> = RefCell::new(ReceiveBatch::new(BATCH));
 }
 
-pub(super) struct ReceiveData(Arc<RtpReceiver>);
-
-impl ReceiveData {
-    pub fn task(receiver: Arc<RtpReceiver>) -> Task {
-        Task::new("ReceiveData", Arc::new(Self(receiver)))
-    }
-}
-
-impl Work for ReceiveData {
-    fn run(self: Arc<Self>) {
-        let receiver = &self.0;
-        BUFFERS.with_borrow_mut(|batch| {
-            for _ in 0..BATCHES_PER_TASK {
-                match batch.receive(&*receiver.socket) {
-                    Ok(count) => {
-                        take(receiver, batch);
-                        if count < batch.capacity() {
-                            break;
-                        }
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => {
-                        tracing::debug!(port = receiver.port, %error, "receiving failed");
+/// Takes what has arrived at the receiver's socket.
+pub(super) fn receive_data(receiver: &RtpReceiver) {
+    BUFFERS.with_borrow_mut(|batch| {
+        for _ in 0..BATCHES_PER_EVENT {
+            match batch.receive(&*receiver.socket) {
+                Ok(count) => {
+                    take(receiver, batch);
+                    if count < batch.capacity() {
                         break;
                     }
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    tracing::debug!(port = receiver.port, %error, "receiving failed");
+                    break;
+                }
             }
-        });
-        receiver.resume();
-    }
-
-    fn close(self: Arc<Self>) {
-        crate::event::PollEventConsumer::close(self.0.clone());
-    }
+        }
+    });
 }
 
 /// Puts a batch into the rings, then kicks each flow that got something, once.
@@ -70,7 +57,7 @@ fn take(receiver: &RtpReceiver, batch: &ReceiveBatch) {
         match deliver(&routes, &datagram, now) {
             Delivery::To(flow) if touched.iter().any(|known| Arc::ptr_eq(known, &flow)) => {}
             Delivery::To(flow) => touched.push(flow),
-            Delivery::Stray(destination) => receiver.count_stray(destination),
+            Delivery::Stray => receiver.count_stray(),
             Delivery::Refused => {}
         }
     }
@@ -82,16 +69,16 @@ fn take(receiver: &RtpReceiver, batch: &ReceiveBatch) {
 
 enum Delivery {
     To(Arc<Flow>),
-    Stray(IpAddr),
+    Stray,
     Refused,
 }
 
 fn deliver(routes: &Routes, datagram: &Datagram<'_>, now: Instant) -> Delivery {
     let Some(route) = routes.find(datagram.destination, datagram.source.ip()) else {
-        return Delivery::Stray(datagram.destination);
+        return Delivery::Stray;
     };
     let track = &route.track;
-    let rtcp = |track: &crate::relay::Track| {
+    let rtcp = |track: &Track| {
         if track.receive_rtcp(datagram.payload, now) {
             Delivery::To(track.rtcp.clone())
         } else {

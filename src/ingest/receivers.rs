@@ -184,3 +184,7 @@ impl Work for Opening {
 
     fn close(self: Arc<Self>) {}
 }
+
+#[cfg(all(test, not(model)))]
+#[path = "receivers_tests.rs"]
+mod tests;

@@ -1,18 +1,20 @@
 //! The RtpReceiver: one shared receive socket of a port, and the consumer behind it.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
 
-use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task};
+use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, clock};
 use crate::net::{Group, MembershipError, ReceiveSocket};
 
-use super::receive_data::ReceiveData;
+use super::receive_data::receive_data;
 use super::routes::{Route, Routes};
 
 /// Asked for on every receive socket.
 const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
+/// Between two warnings about one socket's queue.
+const WARN_EVERY: Duration = Duration::from_secs(10);
 
 /// A receive socket that many groups share.
 pub struct RtpReceiver {
@@ -27,7 +29,15 @@ pub struct RtpReceiver {
     routes: Mutex<Arc<Routes>>,
     key: OnceLock<PollKey>,
     overflow: AtomicU32,
+    warned: Mutex<Warned>,
     stray: AtomicU64,
+}
+
+/// What the log was last told of the queue's overflow.
+#[derive(Default)]
+struct Warned {
+    at: Option<Instant>,
+    overflow: u32,
 }
 
 /// A receiver as metrics see it.
@@ -57,6 +67,7 @@ impl RtpReceiver {
             routes: Mutex::default(),
             key: OnceLock::new(),
             overflow: AtomicU32::new(0),
+            warned: Mutex::default(),
             stray: AtomicU64::new(0),
         });
         let key = poller.register(Class::Media, socket, receiver.clone())?;
@@ -107,25 +118,29 @@ impl RtpReceiver {
         self.routes().clone()
     }
 
+    /// Takes the kernel's count. The log hears of it now and then: a flood of lines would make it worse.
     pub(super) fn count_overflow(&self, total: u32) {
-        let before = self.overflow.swap(total, Relaxed);
-        if before != total {
-            tracing::warn!(
-                port = self.port,
-                dropped = total.wrapping_sub(before),
-                "the receive queue overflowed"
-            );
+        if self.overflow.swap(total, Relaxed) == total {
+            return;
         }
+        let now = clock::now();
+        let mut warned = self.warned.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if warned.at.is_some_and(|at| now.saturating_duration_since(at) < WARN_EVERY) {
+            return;
+        }
+        let dropped = total.wrapping_sub(warned.overflow);
+        *warned = Warned { at: Some(now), overflow: total };
+        drop(warned);
+        tracing::warn!(
+            port = self.port,
+            dropped,
+            "the receive queue overflowed: packets came faster than they were taken; see engine.media_workers \
+             and sysctl net.core.rmem_max"
+        );
     }
 
-    pub(super) fn count_stray(&self, _destination: IpAddr) {
+    pub(super) fn count_stray(&self) {
         self.stray.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn resume(&self) {
-        if let Some(key) = self.key.get() {
-            key.resume(Interest::Read);
-        }
     }
 
     fn routes(&self) -> MutexGuard<'_, Arc<Routes>> {
@@ -134,8 +149,10 @@ impl RtpReceiver {
 }
 
 impl PollEventConsumer for RtpReceiver {
+    /// Receiving is minor work, done at once; `None` polls on.
     fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
-        Some(ReceiveData::task(self))
+        receive_data(&self);
+        None
     }
 
     fn close(self: Arc<Self>) {

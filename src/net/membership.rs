@@ -149,3 +149,7 @@ fn storage(ip: IpAddr) -> libc::sockaddr_storage {
         storage
     }
 }
+
+#[cfg(test)]
+#[path = "membership_tests.rs"]
+mod tests;

@@ -13,5 +13,5 @@ mod server;
 pub use interface::{InterfaceError, interface_index};
 pub use membership::{Group, MembershipError, ReceiveSocket};
 pub use receive::{Datagram, ReceiveBatch};
-pub use send::{Destination, Position, SendReport, Sender, split_run};
+pub use send::{Destination, Position, SendReport, Sender, segments, split_run};
 pub use server::{ServerPair, bind_pair, listen};

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use bytes::Bytes;
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::socket::{getsockopt, sockopt};
 
 use super::address::RawAddress;
 
@@ -25,15 +26,20 @@ const MESSAGES_PER_CALL: usize = 256;
 #[derive(Clone, Copy)]
 pub struct Destination {
     address: RawAddress,
-    /// The route refused segmentation once; packets go one by one.
+    /// Packets go one by one: the kernel knows no segmentation, or the route has refused it.
     plain: bool,
 }
 
 impl Destination {
-    /// A destination whose route is assumed to segment until it refuses.
-    pub fn new(address: SocketAddr) -> Self {
-        Self { address: RawAddress::new(address), plain: false }
+    /// A destination. Where the socket [`segments`], so is its route assumed to, until it refuses.
+    pub fn new(address: SocketAddr, segments: bool) -> Self {
+        Self { address: RawAddress::new(address), plain: !segments }
     }
+}
+
+/// Whether the kernel segments datagrams of this socket (UDP_SEGMENT, Linux 4.18).
+pub fn segments(socket: &impl AsFd) -> bool {
+    getsockopt(socket, sockopt::UdpGsoSegment).is_ok()
 }
 
 /// Splits the longest run off the head of `packets`; it is empty only if `packets` is.
@@ -72,6 +78,8 @@ pub struct SendReport {
     pub bytes: u64,
     /// Packets that some destination did not get because the kernel refused it.
     pub refused: u64,
+    /// Destinations whose route was found to refuse segmentation.
+    pub demoted: u64,
     /// The socket's buffer is full: go on from here when it is writable.
     pub blocked: Option<Position>,
 }
@@ -145,6 +153,7 @@ impl Sender {
                 }
                 Flushed::Unsegmentable(position) => {
                     destinations[position.destination].plain = true;
+                    report.demoted += 1;
                     at = position;
                 }
             }
@@ -256,3 +265,7 @@ enum Flushed {
 fn bytes_of(run: &[Bytes], part: &Part) -> u64 {
     run[part.at.packet..][..part.count].iter().map(|packet| packet.len() as u64).sum()
 }
+
+#[cfg(test)]
+#[path = "send_tests.rs"]
+mod tests;

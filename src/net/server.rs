@@ -41,19 +41,35 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Binds the first free pair of `ports` (even port for RTP), or any free pair when there is no range.
 /// `skip` names RTP ports that need not be tried.
 pub fn bind_pair(ipv6: bool, ports: Option<RangeInclusive<u16>>, skip: &[u16]) -> io::Result<ServerPair> {
-    let none_free =
-        || io::Error::new(io::ErrorKind::AddrInUse, "no free pair of an even and the next UDP port");
+    let (mut pair, mut obstacle) = (None, None);
+    let mut try_port = |port| match bind_both(ipv6, port) {
+        Ok(bound) => {
+            pair = Some(bound);
+            true
+        }
+        // A port that is taken is no reason to stop looking; other obstacles are worth telling.
+        Err(error) => {
+            obstacle = Some(error).filter(|error| error.kind() != io::ErrorKind::AddrInUse);
+            obstacle.is_some()
+        }
+    };
     match ports {
         Some(ports) => {
-            let candidates = ports.filter(|port| port % 2 == 0 && *port != 0 && !skip.contains(port));
-            candidates.filter_map(|port| bind_both(ipv6, port).ok()).next().ok_or_else(none_free)
+            let usable = |port: &u16| port.is_multiple_of(2) && *port != 0 && !skip.contains(port);
+            ports.filter(usable).any(&mut try_port);
         }
         None => {
-            let ephemeral = || bind(ipv6, 0).and_then(|probe| Ok(probe.local_addr()?.port() & !1));
-            let mut candidates = (0..ATTEMPTS).filter_map(|_| ephemeral().ok());
-            candidates.find_map(|port| bind_both(ipv6, port).ok()).ok_or_else(none_free)
+            let any_port = |_| Ok::<u16, io::Error>(bind(ipv6, 0)?.local_addr()?.port() & !1);
+            for port in (0..ATTEMPTS).map(any_port) {
+                if try_port(port?) {
+                    break;
+                }
+            }
         }
     }
+    let none_free =
+        || io::Error::new(io::ErrorKind::AddrInUse, "no free pair of an even and the next UDP port");
+    pair.ok_or_else(|| obstacle.unwrap_or_else(none_free))
 }
 
 fn bind_both(ipv6: bool, port: u16) -> io::Result<ServerPair> {

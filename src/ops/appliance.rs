@@ -39,6 +39,7 @@ pub struct Engine {
     pub server: Arc<RtspServer>,
     /// When it was started.
     pub started_at: Instant,
+    timers: [Arc<Timers>; 2],
 }
 
 /// Why the program did not start.
@@ -138,15 +139,18 @@ impl Engine {
             receivers.receive(built, interface.as_deref());
             SilenceWatch::start(built, &timers);
         }
-        let server = RtspServer::new(catalogue.clone(), poller.clone(), timers, server_config(config));
-        let load = dispatch.load;
-        Ok(Self { media, control, load, poller, catalogue, receivers, server, started_at })
+        let server =
+            RtspServer::new(catalogue.clone(), poller.clone(), timers.clone(), server_config(config));
+        let Dispatch { load, timers: media_timers, .. } = dispatch;
+        let timers = [timers, media_timers];
+        Ok(Self { media, control, load, poller, catalogue, receivers, server, started_at, timers })
     }
 
     fn stop(&self) {
         self.receivers.stop();
         self.server.stop();
         self.poller.stop();
+        self.timers.iter().for_each(|timers| timers.stop());
         self.control.stop();
         self.media.stop();
     }
@@ -198,3 +202,7 @@ fn remedy(error: &io::Error) -> &'static str {
         _ => "see the address in the config",
     }
 }
+
+#[cfg(all(test, not(model)))]
+#[path = "appliance_tests.rs"]
+mod tests;

@@ -117,6 +117,7 @@ impl DatagramGroup {
                 let report = sender.send(self.socket.socket(), destinations, run, *at);
                 totals.sent(report.packets, report.bytes);
                 totals.refused(report.refused);
+                totals.demoted(report.demoted);
                 *at = report.blocked.unwrap_or_default();
                 if report.blocked.is_some() {
                     return None;
@@ -148,6 +149,17 @@ impl DatagramGroup {
 
     /// Loads what is to be sent next. `false`: nothing is due.
     fn next_batch(&mut self, ring: &Ring, head: u64, totals: &Totals) -> bool {
+        // Where the ring has let packets go, a place moves on without any: more may be due behind them.
+        while self.load(ring, head, totals) {
+            if !self.batch.packets.is_empty() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Loads the next batch, possibly an empty one. `false`: nobody's place has moved.
+    fn load(&mut self, ring: &Ring, head: u64, totals: &Totals) -> bool {
         if self.destinations.is_empty() {
             let first_start = self.newcomers.iter().map(|newcomer| newcomer.from).min();
             self.cursor = first_start.unwrap_or_else(|| ring.head());
@@ -159,15 +171,18 @@ impl DatagramGroup {
             self.newcomers.swap(0, place);
             let newcomer = &mut self.newcomers[0];
             let first = ring.read(newcomer.from, self.cursor, BATCH_PACKETS, &mut self.batch.packets);
+            let first = first.min(self.cursor); // from there on, it shares the common fate
             totals.overrun(first - newcomer.from);
-            newcomer.from = (first + self.batch.packets.len() as u64).min(self.cursor);
+            newcomer.from = first + self.batch.packets.len() as u64;
+            true
         } else {
+            let before = self.cursor;
             let next_start = self.newcomers.iter().map(|newcomer| newcomer.from).min().unwrap_or(u64::MAX);
-            let first = ring.read(self.cursor, next_start.min(head), BATCH_PACKETS, &mut self.batch.packets);
-            totals.overrun((first - self.cursor) * self.destinations.len() as u64);
+            let first = ring.read(before, next_start.min(head), BATCH_PACKETS, &mut self.batch.packets);
+            totals.overrun((first - before) * self.destinations.len() as u64);
             self.cursor = first + self.batch.packets.len() as u64;
+            self.cursor > before
         }
-        !self.batch.packets.is_empty()
     }
 
     fn admit_level_newcomers(&mut self) {
@@ -178,3 +193,7 @@ impl DatagramGroup {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "datagram_group_tests.rs"]
+mod tests;

@@ -16,8 +16,10 @@ use super::server_socket::ServerSocket;
 use super::stream_group::{Cursor, StreamSink};
 use super::totals::{SentTotals, Totals};
 
-/// Subscribers of a lane before another one is opened beside it, for another worker.
-const MEMBERS_PER_LANE: usize = 512;
+/// Subscribers of a lane before another one is opened beside it, as long as a worker is without one.
+const MEMBERS_BEFORE_SPREAD: usize = 128;
+/// Subscribers of a lane at most: a run is over before other lanes have waited long.
+const MAX_MEMBERS: usize = 512;
 
 /// One ring and its lanes.
 pub struct Flow {
@@ -84,7 +86,8 @@ impl Flow {
         from: u64,
         reservation: Arc<dyn Any + Send + Sync>,
     ) -> Subscription {
-        let member = DatagramMember { destination: Destination::new(address), reservation };
+        let member =
+            DatagramMember { destination: Destination::new(address, socket.segments()), reservation };
         let outlet = Outlet::Datagrams(socket.clone());
         self.subscribe(outlet, |number| Change::JoinDatagrams { number, from, member })
     }
@@ -112,10 +115,12 @@ impl Flow {
     fn subscribe(self: &Arc<Self>, outlet: Outlet, join: impl FnOnce(u64) -> Change) -> Subscription {
         let number = self.next_number.fetch_add(1, Relaxed);
         let mut lanes = self.lanes();
-        let fits = |(lane, members): &&mut (Arc<Lane>, usize)| {
-            lane.serves(&outlet) && !lane.is_closed() && *members < MEMBERS_PER_LANE
-        };
-        let lane = match lanes.open.iter_mut().find(fits) {
+        let serving = lanes.open.iter_mut().filter(|(lane, _)| lane.serves(&outlet) && !lane.is_closed());
+        let serving: Vec<_> = serving.collect();
+        let enough_lanes = serving.len() >= self.dispatch.load.workers();
+        let room = if enough_lanes { MAX_MEMBERS } else { MEMBERS_BEFORE_SPREAD };
+        let roomiest = serving.into_iter().min_by_key(|(_, members)| *members);
+        let lane = match roomiest.filter(|(_, members)| *members < room) {
             Some((lane, members)) => {
                 *members += 1;
                 lane.clone()

@@ -48,6 +48,11 @@ impl Load {
         Arc::new(Self { demand_ppm: AtomicU64::new(0), workers: workers.max(1) as f64 })
     }
 
+    /// Workers that lanes are spread over.
+    pub fn workers(&self) -> usize {
+        self.workers as usize
+    }
+
     /// The demand of all lanes as a share of all workers; 1 and more cannot be served packet by packet.
     pub fn demand(&self) -> f64 {
         self.demand_ppm.load(Relaxed) as f64 / 1e6 / self.workers

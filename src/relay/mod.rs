@@ -14,6 +14,8 @@ mod datagram_group;
 mod flow;
 mod hold;
 mod lane;
+#[cfg(test)]
+pub(crate) mod rig;
 mod ring;
 mod server_socket;
 mod stream_group;

@@ -82,3 +82,7 @@ impl StreamGroup {
         Served { progress: Progress::Done, packets, messages, waiting_since }
     }
 }
+
+#[cfg(test)]
+#[path = "stream_group_tests.rs"]
+mod tests;

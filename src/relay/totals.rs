@@ -11,6 +11,8 @@ pub struct SentTotals {
     pub bytes: u64,
     /// Packets the kernel refused for a destination.
     pub refused: u64,
+    /// Destinations whose route was found to refuse segmentation, and are served packet by packet.
+    pub demoted: u64,
     /// Packets that left the ring before a subscriber could be sent them.
     pub overrun: u64,
 }
@@ -20,6 +22,7 @@ pub(super) struct Totals {
     packets: AtomicU64,
     bytes: AtomicU64,
     refused: AtomicU64,
+    demoted: AtomicU64,
     overrun: AtomicU64,
 }
 
@@ -33,6 +36,10 @@ impl Totals {
         add(&self.refused, packets);
     }
 
+    pub fn demoted(&self, destinations: u64) {
+        add(&self.demoted, destinations);
+    }
+
     pub fn overrun(&self, packets: u64) {
         add(&self.overrun, packets);
     }
@@ -42,6 +49,7 @@ impl Totals {
             packets: self.packets.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             refused: self.refused.load(Relaxed),
+            demoted: self.demoted.load(Relaxed),
             overrun: self.overrun.load(Relaxed),
         }
     }

@@ -17,6 +17,7 @@ mod rtsp_server;
 mod session;
 mod sessions;
 mod stats;
+mod writer;
 
 pub use rtsp_listener::RtspListener;
 pub use rtsp_server::{Limits, RtspServer, ServerConfig};

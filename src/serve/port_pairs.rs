@@ -101,15 +101,15 @@ impl PortPairs {
         let clients = Arc::new(Clients::default());
         let readers = (sockets.rtp.try_clone()?, sockets.rtcp.try_clone()?);
         let receiver = RtcpReceiver::open(readers, clients.clone(), self.counters.clone(), &self.poller)?;
-        tracing::info!(rtp = sockets.port, rtcp = sockets.port + 1, ipv6, "serving UDP from a new port pair");
-        Ok(Arc::new(PortPair {
-            rtp: ServerSocket::register(sockets.rtp, &self.poller)?,
-            rtcp: ServerSocket::register(sockets.rtcp, &self.poller)?,
-            port: sockets.port,
-            ipv6,
-            clients,
-            receiver: Mutex::new(Some(receiver)),
-        }))
+        let register = |socket| ServerSocket::register(socket, &self.poller);
+        let rtp = register(sockets.rtp).inspect_err(|_| receiver.shut())?;
+        let rtcp = register(sockets.rtcp).inspect_err(|_| {
+            receiver.shut();
+            rtp.unregister();
+        })?;
+        let (port, receiver) = (sockets.port, Mutex::new(Some(receiver)));
+        tracing::info!(rtp = port, rtcp = port + 1, ipv6, "serving UDP from a new port pair");
+        Ok(Arc::new(PortPair { rtp, rtcp, port, ipv6, clients, receiver }))
     }
 
     fn pairs(&self) -> MutexGuard<'_, Vec<Arc<PortPair>>> {

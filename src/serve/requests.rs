@@ -23,7 +23,6 @@ pub(super) struct Answer {
 pub(super) enum Then {
     Nothing,
     Play(Arc<Session>, Vec<Planned>),
-    End(Arc<Session>),
 }
 
 /// A request refused.
@@ -123,8 +122,7 @@ impl Asked<'_> {
         }
         let granted = self.grant(&session, &track, &transport);
         if granted.is_err() && session.tracks() == 0 {
-            self.state.sessions.retain(|own| !Arc::ptr_eq(own, &session));
-            self.connection.server.end_session(&session, "refused");
+            self.end(&session, "refused");
         }
         let (granted, header) = granted?;
         session.set_up(track, self.request.uri.clone(), granted);
@@ -154,12 +152,18 @@ impl Asked<'_> {
         Ok(done(self.ok(Some(&session))))
     }
 
-    fn tear_down(&self) -> Result<Answer, Refusal> {
+    /// Nothing of what was torn down follows the reply.
+    fn tear_down(&mut self) -> Result<Answer, Refusal> {
         let session = self.session()?;
-        let track = self.channel()?.1;
+        let (channel, track) = self.channel()?;
+        if !Arc::ptr_eq(&session.channel, &channel) {
+            return Err(StatusCode::SessionNotFound.into());
+        }
         let left = track.map_or(0, |track| session.tear_down(track.number));
-        let then = if left == 0 { Then::End(session) } else { Then::Nothing };
-        Ok(Answer { reply: self.ok(None), status: StatusCode::Ok, then })
+        if left == 0 {
+            self.end(&session, "teardown");
+        }
+        Ok(done(self.ok(None)))
     }
 
     /// GET_PARAMETER without a body is how clients say that they are alive (RFC 2326 section 10.8).
@@ -203,7 +207,9 @@ impl Asked<'_> {
         let id = self.request.session().unwrap_or_default();
         let found = self.connection.server.sessions.find(id);
         let own = found.filter(|session| session.peer == self.connection.peer.ip());
-        own.ok_or_else(|| StatusCode::SessionNotFound.into())
+        let session = own.ok_or(StatusCode::SessionNotFound)?;
+        session.touch(self.now); // whichever connection it comes by
+        Ok(session)
     }
 
     fn new_session(&mut self, channel: Arc<Channel>) -> Result<Arc<Session>, Refusal> {
@@ -216,6 +222,11 @@ impl Asked<'_> {
         self.state.sessions.push(session.clone());
         connection.server.watch(&session);
         Ok(session)
+    }
+
+    fn end(&mut self, session: &Arc<Session>, reason: &'static str) {
+        self.state.sessions.retain(|own| !Arc::ptr_eq(own, session));
+        self.connection.server.end_session(session, reason);
     }
 
     /// Reserves what a transport needs; returns it with the reply's Transport header.
@@ -239,6 +250,10 @@ impl Asked<'_> {
                 let client_ports = (client_rtp_port, client_rtcp_port);
                 let header = Transport::udp_reply(transport.profile, client_ports, server_ports);
                 Ok((Granted::Udp(reserved), header))
+            }
+            // The packets would come by another connection than the one whose channels these are.
+            Delivery::Interleaved { .. } if !Arc::ptr_eq(&session.output, &self.connection.output) => {
+                Err(StatusCode::UnsupportedTransport.into())
             }
             Delivery::Interleaved { channels } => {
                 let (rtp, rtcp) = self.free_channels(channels).ok_or(StatusCode::UnsupportedTransport)?;

@@ -46,7 +46,9 @@ impl RtcpReceiver {
         let rtp_side = Arc::new(Side { receiver: receiver.clone(), is_rtcp: false });
         let rtcp_side = Arc::new(Side { receiver: receiver.clone(), is_rtcp: true });
         let rtp_key = poller.register(Class::Control, rtp_side, receiver.clone())?;
-        let rtcp_key = poller.register(Class::Control, rtcp_side, receiver.clone())?;
+        let rtcp_key = poller
+            .register(Class::Control, rtcp_side, receiver.clone())
+            .inspect_err(|_| rtp_key.unregister())?;
         for key in receiver.keys.get_or_init(|| [rtp_key, rtcp_key]) {
             key.enable(Interest::Read);
         }

@@ -11,15 +11,16 @@ use std::time::Instant;
 use bytes::Bytes;
 use socket2::SockRef;
 
-use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock};
+use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Task, TimerId, Work, clock};
 use crate::relay::StreamSink;
 use crate::wire::rtcp;
 use crate::wire::rtsp::{self, Incoming, Invalid, Reply};
 
-use super::output::{Output, Post, Sink};
+use super::output::{Output, Sink};
 use super::requests::{self, Then};
 use super::rtsp_server::RtspServer;
 use super::session::Session;
+use super::writer::Post;
 
 /// Bytes per read.
 const READ_BYTES: usize = 16 << 10;
@@ -52,6 +53,8 @@ pub(super) struct State {
     /// Sessions end with the connection that set them up.
     pub sessions: Vec<Arc<Session>>,
     last_sign: Instant,
+    /// The timer of the [`IdleWatch`].
+    idle_watch: Option<TimerId>,
     /// After a message whose end is unknown, nothing more can be read.
     deaf: bool,
 }
@@ -65,7 +68,7 @@ impl RtspConnection {
         let local = socket.local_addr()?;
         let socket = Arc::new(socket);
         let output = Output::new(socket.clone(), server.poller.clone());
-        let now = clock::now();
+        let state = State::new(clock::now());
         let connection = Arc::new(Self {
             server,
             peer,
@@ -73,15 +76,15 @@ impl RtspConnection {
             output,
             socket: socket.clone(),
             key: OnceLock::new(),
-            state: Mutex::new(State { unread: vec![], sessions: vec![], last_sign: now, deaf: false }),
+            state: Mutex::new(state),
             closed: AtomicBool::new(false),
         });
         let server = &connection.server;
         let key = server.poller.register(Class::Control, socket, connection.clone())?;
         server.counters.connections.fetch_add(1, Relaxed);
-        connection.key.get_or_init(|| key).enable(Interest::Read);
         let watch = Arc::new(IdleWatch(Arc::downgrade(&connection)));
-        server.timers.at(now + server.config.session_timeout, Task::new("IdleWatch", watch));
+        watch.wait(&connection, &mut connection.state());
+        connection.key.get_or_init(|| key).enable(Interest::Read);
         Ok(())
     }
 
@@ -92,6 +95,9 @@ impl RtspConnection {
         }
         if let Some(key) = self.key.get() {
             key.unregister();
+        }
+        if let Some(timer) = state.idle_watch.take() {
+            self.server.timers.cancel(timer);
         }
         for session in state.sessions.drain(..) {
             self.server.end_session(&session, "connection closed");
@@ -152,10 +158,6 @@ impl RtspConnection {
                 match answer.then {
                     Then::Nothing => {}
                     Then::Play(session, plan) => session.play(&plan, now),
-                    Then::End(session) => {
-                        state.sessions.retain(|own| !Arc::ptr_eq(own, &session));
-                        self.server.end_session(&session, "teardown");
-                    }
                 }
             }
             Incoming::Interleaved { channel, payload } => self.hear(state, channel, &bytes[payload], now),
@@ -208,6 +210,13 @@ impl RtspConnection {
     }
 }
 
+impl State {
+    fn new(now: Instant) -> Self {
+        let (unread, sessions) = (Vec::new(), Vec::new());
+        Self { unread, sessions, last_sign: now, idle_watch: None, deaf: false }
+    }
+}
+
 impl PollEventConsumer for RtspConnection {
     fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
         Some(Task::new("RtspTask", self))
@@ -221,6 +230,9 @@ impl PollEventConsumer for RtspConnection {
 impl Work for RtspConnection {
     fn run(self: Arc<Self>) {
         let mut state = self.state();
+        if self.closed.load(Relaxed) {
+            return; // by the watch, after this task was queued: what the client still sent is nobody's
+        }
         if !self.serve(&mut state) {
             return self.close_now(&mut state);
         }
@@ -238,19 +250,32 @@ impl Work for RtspConnection {
 /// Closes a connection that neither asks for anything nor holds a session.
 struct IdleWatch(Weak<RtspConnection>);
 
+impl IdleWatch {
+    fn wait(self: Arc<Self>, connection: &RtspConnection, state: &mut State) {
+        let server = &connection.server;
+        let at = state.last_sign + server.config.session_timeout;
+        state.idle_watch = Some(server.timers.at(at, Task::new("IdleWatch", self)));
+    }
+}
+
 impl Work for IdleWatch {
     fn run(self: Arc<Self>) {
         let Some(connection) = self.0.upgrade() else { return };
         let now = clock::now();
         let timeout = connection.server.config.session_timeout;
         let mut state = connection.state();
+        if connection.closed.load(Relaxed) {
+            return;
+        }
         state.sessions.retain(|session| connection.server.sessions.find(&session.id).is_some());
-        let last_sign = if state.sessions.is_empty() { state.last_sign } else { now };
-        if last_sign + timeout <= now {
+        if !state.sessions.is_empty() {
+            state.last_sign = now;
+        }
+        if state.last_sign + timeout <= now {
             tracing::debug!(peer = %connection.peer, "an idle connection is closed");
             connection.close_now(&mut state);
         } else {
-            connection.server.timers.at(last_sign + timeout, Task::new("IdleWatch", self.clone()));
+            self.clone().wait(&connection, &mut state);
         }
     }
 

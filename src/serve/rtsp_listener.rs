@@ -97,7 +97,7 @@ impl Work for RtspListener {
             Ok(()) => self.resume(),
             Err(error) => {
                 tracing::warn!(%error, "accepting failed; trying again soon (see LimitNOFILE, ulimit -n)");
-                let again = Task::new("Accept", self.clone());
+                let again = Task::new("Accept", self.clone()); // a stop of the timers lets go of it
                 self.server.timers.at(clock::now() + RETRY_AFTER, again);
             }
         }

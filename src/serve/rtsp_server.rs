@@ -110,7 +110,9 @@ impl RtspServer {
     /// Ends a session, once; `reason` is what metrics count it under.
     pub(super) fn end_session(&self, session: &Session, reason: &'static str) {
         if self.sessions.remove(session) {
-            session.end();
+            if let Some(watch) = session.end() {
+                self.timers.cancel(watch);
+            }
             self.counters.session_ended(reason);
             tracing::debug!(peer = %session.peer, channel = session.channel.name, reason, "a session ended");
         }
@@ -119,7 +121,17 @@ impl RtspServer {
     /// Watches over a new session's signs of life.
     pub(super) fn watch(&self, session: &Arc<Session>) {
         let watch = Arc::new(SessionWatch { server: self.this.clone(), session: Arc::downgrade(session) });
-        self.timers.at(session.last_sign() + self.config.session_timeout, Task::new("SessionWatch", watch));
+        self.wake(watch, session);
+    }
+
+    /// Wakes the watch when the session would be silent for too long. A session that has ended keeps no
+    /// timer waiting: viewers who come and go fast would pile them up.
+    fn wake(&self, watch: Arc<SessionWatch>, session: &Session) {
+        let at = session.last_sign() + self.config.session_timeout;
+        let timer = self.timers.at(at, Task::new("SessionWatch", watch));
+        if !session.watched_by(timer) {
+            self.timers.cancel(timer);
+        }
     }
 }
 
@@ -138,9 +150,13 @@ impl Work for SessionWatch {
         } else if deadline <= clock::now() {
             server.end_session(&session, "timeout");
         } else {
-            server.timers.at(deadline, Task::new("SessionWatch", self.clone()));
+            server.wake(self.clone(), &session);
         }
     }
 
     fn close(self: Arc<Self>) {}
 }
+
+#[cfg(all(test, not(model)))]
+#[path = "server_tests.rs"]
+mod tests;

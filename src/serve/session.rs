@@ -1,5 +1,6 @@
 //! One viewer's session: what was set up, whether it plays, and its signs of life.
 
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -7,14 +8,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::event::TimerId;
 use crate::relay::{Channel, RingStart, StreamSink, Subscription, Track, Viewer};
 use crate::wire::rtcp::{self, Feedback, Report};
 use crate::wire::rtsp::interleaved_header;
 
-use super::output::{Output, Post, Sink};
+use super::output::{Output, Sink};
 use super::port_pairs::Reservation;
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::RtspServer;
+use super::writer::Post;
 
 /// A sender report this young is handed to a new viewer at once, for lip sync from the first picture.
 const REPORT_MAX_AGE: Duration = Duration::from_secs(10);
@@ -38,6 +41,10 @@ pub struct Session {
 struct State {
     setups: Vec<Setup>,
     viewer: Option<Viewer>,
+    /// The timer that watches for signs of life.
+    watch: Option<TimerId>,
+    /// Another thread may end the session while a request is being answered.
+    ended: bool,
 }
 
 struct Setup {
@@ -104,6 +111,9 @@ impl Session {
     /// Sets a track up, anew if it was before. Not while it plays.
     pub(super) fn set_up(&self, track: Arc<Track>, url: String, transport: Granted) {
         let mut state = self.state();
+        if state.ended {
+            return;
+        }
         state.setups.retain(|setup| setup.track.number != track.number);
         state.setups.push(Setup { track, url, transport, feed: None, quality: None });
         state.setups.sort_by_key(|setup| setup.track.number);
@@ -137,6 +147,9 @@ impl Session {
     /// Starts what was planned.
     pub(super) fn play(&self, plan: &[Planned], now: Instant) {
         let mut state = self.state();
+        if state.ended {
+            return;
+        }
         for (setup, planned) in state.setups.iter_mut().zip(plan) {
             setup.feed = Some(setup.subscribe(planned.from, &self.output, now));
         }
@@ -168,10 +181,23 @@ impl Session {
         }
     }
 
-    /// Gives everything back.
-    pub(super) fn end(&self) {
+    /// Remembers the timer that watches. `false`: the session has ended and needs none.
+    pub(super) fn watched_by(&self, timer: TimerId) -> bool {
+        let mut state = self.state();
+        state.watch = Some(timer);
+        !state.ended
+    }
+
+    /// Gives everything back; returns the timer that watched.
+    pub(super) fn end(&self) -> Option<TimerId> {
         self.pause();
-        self.state().setups.clear();
+        let mut state = self.state();
+        state.ended = true;
+        let setups = mem::take(&mut state.setups);
+        let watch = state.watch.take();
+        drop(state);
+        drop(setups); // outside the lock: reservations are given back
+        watch
     }
 
     /// A packet from the viewer about a track. `true`: it has said goodbye to all that it was playing.

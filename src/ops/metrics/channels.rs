@@ -82,9 +82,12 @@ fn drops(engine: &Engine, now: Instant, out: &mut Families) {
     drop("in", "stray", engine.receivers.stats().iter().map(|receiver| receiver.stray).sum());
     let flows = tracks.iter().flat_map(|track| [&track.rtp, &track.rtcp]);
     let sent: Vec<_> = flows.flat_map(|flow| [flow.datagram_totals(), flow.stream_totals()]).collect();
+    let demoted = sent.iter().map(|totals| totals.demoted).sum();
     drop("out", "refused", sent.iter().map(|totals| totals.refused).sum());
     drop("out", "overrun", sent.iter().map(|totals| totals.overrun).sum());
     for (reason, count) in engine.server.stats().rtcp_refused {
         drop("reports", reason, count);
     }
+    let help = "Subscribers whose route refused segmentation, and who are served packet by packet.";
+    out.counter("mirrorball_segmentation_refused_total", help, &[], demoted);
 }

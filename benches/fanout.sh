@@ -1,0 +1,320 @@
+#!/usr/bin/env bash
+# The published fan-out benchmark: the bare system-call loop and Mirrorball in turn, under the same load.
+#
+# Two network namespaces are joined by a veth pair. The relay has one core; the source and all receivers have
+# another. docs/performance.md says what is measured, and how. Needs root; leaves nothing behind.
+set -euo pipefail
+
+usage() {
+    cat <<'END'
+usage: fanout.sh udp|tcp|channels|curve|setup [options]
+
+  udp        RTP over UDP:         100, 300, 1000, 3000 subscribers;  hold 0, 2, 5 ms and auto
+  tcp        interleaved in RTSP:  100, 300, 1000 subscribers;        hold 0, 5, 20 ms and auto
+  channels   100 channels of 10 subscribers;                          hold 0, 2 ms and auto
+  curve      50 to 3200 subscribers, doubling;                        hold 2 ms and auto
+  setup      10000 sessions are registered while 300 subscribers play (Mirrorball only)
+
+  --subscribers "N …"    instead of those above
+  --hold "MS|auto …"     instead of those above; auto is Mirrorball's default, and not the bare loop's
+  --seconds S            how long each run is measured (10)
+  --rate N               packets a second of each channel (800)
+  --shape ts|h264        equal packets of 1328 bytes (ts), or frames in fragments of 1400 bytes
+  --no-gso               the relay's device does not segment: ethtool -K DEV tx-udp-segmentation off
+  --stall N              N of the TCP readers stop reading for 5 s
+  --sessions N           so many are registered by setup (10000)
+  --repeat N             each run N times; the table has the one least disturbed: of the lowest p99 delay (1)
+  --only bare|mirrorball one of the two relays alone
+  --mirrorball FILE      the program (target/release/mirrorball, which is built if it is missing)
+  --cores RELAY,VIEW     the two cores (0,1)
+  --json                 one JSON object a run instead of the table
+  --keep FILE            appends the JSON objects to FILE as well
+END
+}
+
+main() {
+    options "$@"
+    [ "$(id -u)" -eq 0 ] || fail "needs root, for network namespaces and priorities: sudo $0 $*"
+    [ "$(nproc)" -ge 2 ] || fail "needs two cores: one for the relay, one for source and receivers"
+    for program in ip ethtool taskset setsid flock ss cargo; do
+        command -v "${program}" > /dev/null || fail "needs ${program}"
+    done
+    WORK=$(mktemp -d)
+    trap clean_up EXIT
+    trap 'exit 130' INT TERM
+    ulimit -n "$(ulimit -Hn)"
+    build
+    alone
+    make_network
+    if [ "${MODE}" = setup ]; then setup_run; else matrix; fi
+}
+
+options() {
+    MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; STALL=0; REPEAT=1; ONLY=;
+    CORES=0,1; JSON=; KEEP=; CHANNELS=1; TRANSPORT=udp; SESSIONS=10000
+    MIRRORBALL=${MIRRORBALL:-}
+    case ${MODE} in
+        udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
+        tcp) SUBSCRIBERS="100 300 1000"; HOLDS="0 5 20 auto"; TRANSPORT=tcp ;;
+        channels) SUBSCRIBERS="1000"; HOLDS="0 2 auto"; CHANNELS=100 ;;
+        curve) SUBSCRIBERS="50 100 200 400 800 1600 3200"; HOLDS="2 auto" ;;
+        setup) SUBSCRIBERS="300"; HOLDS="auto"; ONLY=mirrorball ;;
+        *) usage; exit 2 ;;
+    esac
+    shift
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --subscribers) SUBSCRIBERS=${2//,/ }; shift ;;
+            --hold) HOLDS=${2//,/ }; shift ;;
+            --seconds) SECONDS_EACH=$2; shift ;;
+            --rate) RATE=$2; shift ;;
+            --shape) SHAPE=$2; shift ;;
+            --no-gso) GSO=off ;;
+            --stall) STALL=$2; shift ;;
+            --repeat) REPEAT=$2; shift ;;
+            --only) ONLY=$2; shift ;;
+            --mirrorball) MIRRORBALL=$2; shift ;;
+            --cores) CORES=$2; shift ;;
+            --json) JSON=yes ;;
+            --sessions) SESSIONS=$2; shift ;;
+            --keep) KEEP=$2; shift ;;
+            *) usage; exit 2 ;;
+        esac
+        shift
+    done
+    RELAY_CORE=${CORES%,*}; VIEW_CORE=${CORES#*,}
+}
+
+build() {
+    local here root
+    here=$(cd "$(dirname "$0")" && pwd); root=$(dirname "${here}")
+    cargo build --quiet --release --manifest-path "${here}/fanout/Cargo.toml"
+    FANOUT=${CARGO_TARGET_DIR:-${here}/fanout/target}/release/fanout
+    [ "${ONLY}" != bare ] || return 0
+    if [ -z "${MIRRORBALL}" ]; then
+        MIRRORBALL=${CARGO_TARGET_DIR:-${root}/target}/release/mirrorball
+        [ -x "${MIRRORBALL}" ] || cargo build --quiet --release --manifest-path "${root}/Cargo.toml"
+    fi
+    [ -x "${MIRRORBALL}" ] || fail "no program at ${MIRRORBALL}"
+}
+
+# Two benchmarks at a time would measure each other: the second one waits. The lock ends with the script.
+alone() {
+    exec 9> /run/lock/mirrorball-fanout
+    flock --nonblock 9 && return
+    say "waiting: another fanout.sh is running"
+    flock 9
+}
+
+RELAY_NS=mb-relay-$$; VIEW_NS=mb-view-$$
+RELAY_DEV=mbr$$; VIEW_DEV=mbv$$
+RELAY_IP=10.8.0.1; VIEW_IP=10.8.0.2
+RTSP_PORT=8554; BARE_PORT=7000
+PIDS=(); RELAY_PID=
+
+# Every address of 10.9.0.0/16 is the viewers' own, so each subscriber has one, and two sockets hear them all.
+make_network() {
+    ip netns add "${RELAY_NS}"
+    ip netns add "${VIEW_NS}"
+    ip link add "${RELAY_DEV}" netns "${RELAY_NS}" type veth peer name "${VIEW_DEV}" netns "${VIEW_NS}"
+    in_relay ip link set lo up
+    in_view ip link set lo up
+    in_relay ip address add "${RELAY_IP}/24" dev "${RELAY_DEV}"
+    in_view ip address add "${VIEW_IP}/24" dev "${VIEW_DEV}"
+    in_relay ip link set "${RELAY_DEV}" up
+    in_view ip link set "${VIEW_DEV}" up
+    in_relay ip route add 10.9.0.0/16 via "${VIEW_IP}"
+    in_relay ip route add 239.0.0.0/8 dev "${RELAY_DEV}"
+    in_view ip route add local 10.9.0.0/16 dev lo
+    in_view ip route add 239.0.0.0/8 dev "${VIEW_DEV}"
+    for ns in "${RELAY_NS}" "${VIEW_NS}"; do
+        ip netns exec "${ns}" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
+        # Larger buffers where the kernel keeps these per namespace; else the machine's own count.
+        ip netns exec "${ns}" sysctl -qw net.core.rmem_max=16777216 net.core.wmem_max=16777216 2> /dev/null || true
+    done
+    in_relay ethtool -K "${RELAY_DEV}" tx-udp-segmentation "${GSO}" > /dev/null
+}
+
+# Not for what runs in the background: there the id of the function would be that of a shell.
+in_relay() { ip netns exec "${RELAY_NS}" "$@"; }
+in_view() { ip netns exec "${VIEW_NS}" "$@"; }
+
+matrix() {
+    local subscribers hold relay turn
+    : > "${WORK}/reports"
+    for subscribers in ${SUBSCRIBERS}; do
+        for hold in ${HOLDS}; do
+            for relay in bare mirrorball; do
+                [ -z "${ONLY}" ] || [ "${ONLY}" = "${relay}" ] || continue
+                [ "${relay}:${hold}" != bare:auto ] || continue
+                for ((turn = 1; turn <= REPEAT; turn++)); do
+                    say "${relay}, ${subscribers} subscribers over ${TRANSPORT}, hold ${hold}, run ${turn} of ${REPEAT}"
+                    measure "${relay}" "${subscribers}" "${hold}" >> "${WORK}/reports"
+                done
+            done
+        done
+    done
+    show_reports
+}
+
+show_reports() {
+    [ -z "${KEEP}" ] || cat "${WORK}/reports" >> "${KEEP}"
+    if [ -n "${JSON}" ]; then cat "${WORK}/reports"; else "${FANOUT}" table "${WORK}/reports"; fi
+}
+
+# One run: the relay, then the receivers; the source begins when all of them are served.
+measure() {
+    local relay=$1 subscribers=$2 hold=$3
+    start_relay "${relay}" "${subscribers}" "${hold}"
+    start_receivers "${relay}" "${subscribers}" "${hold}"
+    start_source
+    finish_receivers "${relay}"
+}
+
+start_relay() {
+    local relay=$1 subscribers=$2 hold=$3 tcp=()
+    if [ "${relay}" = bare ]; then
+        [ "${TRANSPORT}" = udp ] || tcp=(--tcp "${BARE_PORT}")
+        setsid ip netns exec "${RELAY_NS}" nice -n -20 "${FANOUT}" bare --interface "${RELAY_IP}" \
+            --channels "${CHANNELS}" --subscribers "${subscribers}" --hold "${hold}" \
+            --core "${RELAY_CORE}" "${tcp[@]}" > "${WORK}/relay" 2>&1 &
+    else
+        write_config "${hold}"
+        setsid ip netns exec "${RELAY_NS}" nice -n -20 taskset -c "${RELAY_CORE}" \
+            "${MIRRORBALL}" serve --config "${WORK}/mirrorball.toml" > "${WORK}/relay" 2>&1 &
+    fi
+    RELAY_PID=$!
+    PIDS+=("${RELAY_PID}")
+    await "the relay listens" relay_listens "${relay}"
+    favour "${RELAY_PID}"
+}
+
+# Relay and receivers come before other programs, which disturb them all the same. Where the kernel groups
+# programs by session, a nice value counts inside of its group alone, so they are sessions of their own.
+favour() {
+    [ ! -e "/proc/$1/autogroup" ] || echo -20 > "/proc/$1/autogroup"
+}
+
+relay_listens() {
+    case $1:${TRANSPORT} in
+        bare:udp) in_relay ss -Hlun | grep -q ":5004 " ;;
+        bare:tcp) in_relay ss -Hltn | grep -q ":${BARE_PORT} " ;;
+        *) in_relay ss -Hltn | grep -q ":${RTSP_PORT} " ;;
+    esac
+}
+
+write_config() {
+    local hold=$1 channel
+    {
+        printf '[rtsp]\nlisten = ["%s:%s"]\n' "${RELAY_IP}" "${RTSP_PORT}"
+        printf '[limits]\nconnections = 60000\nsessions = 60000\nsessions_per_address = 60000\n'
+        for ((channel = 0; channel < CHANNELS; channel++)); do
+            write_channel "c${channel}" "239.9.1.$((channel + 1))" "${hold}"
+        done
+        write_channel idle 239.9.2.1 auto
+    } > "${WORK}/mirrorball.toml"
+}
+
+write_channel() {
+    local name=$1 group=$2 hold=$3
+    printf '[[channel]]\nname = "%s"\ninterface = "%s"\n' "${name}" "${RELAY_IP}"
+    if [ "${SHAPE}" = ts ]; then
+        printf 'source = "rtp://%s:5004"\n' "${group}"
+    else
+        printf 'v=0\r\no=- 1 1 IN IP4 %s\r\ns=%s\r\nc=IN IP4 %s/4\r\nt=0 0\r\nm=video 5004 RTP/AVP 96\r\n%s\r\n' \
+            "${VIEW_IP}" "${name}" "${group}" "a=rtpmap:96 H264/90000" > "${WORK}/${name}.sdp"
+        printf 'sdp = "%s.sdp"\n' "${name}"
+    fi
+    case ${hold} in
+        auto) ;;
+        *) printf 'coalesce = "%sms"\n' "${hold}" ;;
+    esac
+}
+
+start_receivers() {
+    local relay=$1 subscribers=$2 hold=$3 where=() label=${3}
+    if [ "${relay}" = mirrorball ]; then
+        where=(--rtsp "${RELAY_IP}:${RTSP_PORT}")
+    elif [ "${TRANSPORT}" = tcp ]; then
+        where=(--bare-tcp "${RELAY_IP}:${BARE_PORT}")
+    fi
+    [ "${hold}" = auto ] || label="${hold} ms"
+    setsid ip netns exec "${VIEW_NS}" nice -n -20 "${FANOUT}" receive --relay "${relay}" --hold "${label}" \
+        --transport "${TRANSPORT}" --subscribers "${subscribers}" --channels "${CHANNELS}" \
+        --seconds "${SECONDS_EACH}" --stall "${STALL}" \
+        --relay-pid "${RELAY_PID}" --relay-core "${RELAY_CORE}" --core "${VIEW_CORE}" "${where[@]}" \
+        > "${WORK}/receivers" &
+    RECEIVERS_PID=$!
+    PIDS+=("${RECEIVERS_PID}")
+    await "all receivers are served" grep -qs ready "${WORK}/receivers"
+    favour "${RECEIVERS_PID}"
+}
+
+start_source() {
+    ip netns exec "${VIEW_NS}" "${FANOUT}" source --interface "${VIEW_IP}" --channels "${CHANNELS}" --rate "${RATE}" \
+        --shape "${SHAPE}" --seconds "$((SECONDS_EACH + 60))" --core "${VIEW_CORE}" &
+    SOURCE_PID=$!
+    PIDS+=("${SOURCE_PID}")
+}
+
+finish_receivers() {
+    wait "${RECEIVERS_PID}" || fail "$1: the receivers failed; the relay said: $(tail -n 5 "${WORK}/relay")"
+    end "${SOURCE_PID}" "${RELAY_PID}"
+    PIDS=()
+    grep '^{' "${WORK}/receivers"
+}
+
+# Sessions are registered on a channel that has no source, while others play.
+setup_run() {
+    say "mirrorball, ${SUBSCRIBERS} subscribers play while ${SESSIONS} sessions are registered"
+    start_relay mirrorball "${SUBSCRIBERS}" auto
+    start_receivers mirrorball "${SUBSCRIBERS}" auto
+    start_source
+    sleep 3
+    setsid ip netns exec "${VIEW_NS}" nice -n -20 "${FANOUT}" register --rtsp "${RELAY_IP}:${RTSP_PORT}" \
+        --count "${SESSIONS}" --relay-pid "${RELAY_PID}" --core "${VIEW_CORE}" &
+    PIDS+=($!)
+    sleep 0.2
+    favour "${PIDS[-1]}"
+    wait "${PIDS[-1]}" || fail "sessions could not be registered; the relay said: $(tail -n 5 "${WORK}/relay")"
+    finish_receivers mirrorball > "${WORK}/reports"
+    show_reports
+}
+
+await() {
+    local what=$1 tries
+    shift
+    for ((tries = 0; tries < 600; tries++)); do
+        "$@" && return
+        kill -0 "${RELAY_PID}" 2> /dev/null || fail "the relay ended: $(tail -n 5 "${WORK}/relay")"
+        sleep 0.1
+    done
+    fail "waited for a minute until ${what}"
+}
+
+# Ends processes of this script by their ids, gently first.
+end() {
+    local pid tries
+    for pid in "$@"; do kill "${pid}" 2> /dev/null || true; done
+    for pid in "$@"; do
+        for ((tries = 0; tries < 50; tries++)); do
+            kill -0 "${pid}" 2> /dev/null || break
+            sleep 0.1
+        done
+        kill -9 "${pid}" 2> /dev/null || true
+        wait "${pid}" 2> /dev/null || true
+    done
+}
+
+clean_up() {
+    trap - EXIT
+    end "${PIDS[@]}"
+    ip netns delete "${RELAY_NS}" 2> /dev/null || true
+    ip netns delete "${VIEW_NS}" 2> /dev/null || true
+    rm -rf "${WORK}"
+}
+
+say() { echo "== $*" >&2; }
+fail() { echo "fanout.sh: $*" >&2; exit 1; }
+
+main "$@"; exit

@@ -1,0 +1,83 @@
+//! Who is where: the addresses that all programs of the benchmark agree on.
+//!
+//! Each subscriber has an address of its own, all of them local to the viewers' side (a `local` route to a
+//! prefix), so two sockets stand for thousands of subscribers: one for most, one for the witnesses.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+/// Where each group of multicast is sent to.
+pub const GROUP_PORT: u16 = 5004;
+/// RTP port of a subscriber whose packets are counted by the first of each message.
+pub const COUNTED_PORT: u16 = 5000;
+/// RTP port of a witness: a subscriber of whom every packet is read.
+pub const WITNESS_PORT: u16 = 5002;
+
+const FIRST_SUBSCRIBER: Ipv4Addr = Ipv4Addr::new(10, 9, 1, 0);
+const FIRST_GROUP: Ipv4Addr = Ipv4Addr::new(239, 9, 1, 1);
+/// About this many witnesses, spread evenly over the subscribers.
+const WITNESSES: usize = 20;
+
+/// The multicast group of a channel.
+pub fn group(channel: usize) -> SocketAddrV4 {
+    SocketAddrV4::new(offset(FIRST_GROUP, channel), GROUP_PORT)
+}
+
+/// The address of a subscriber.
+pub fn subscriber(index: usize) -> Ipv4Addr {
+    offset(FIRST_SUBSCRIBER, index)
+}
+
+/// The subscriber who has this address.
+pub fn subscriber_at(address: Ipv4Addr) -> Option<usize> {
+    u32::from(address).checked_sub(u32::from(FIRST_SUBSCRIBER)).map(|index| index as usize)
+}
+
+/// The RTP port of a subscriber among `subscribers`: witnesses have another one than the rest.
+pub fn rtp_port(index: usize, subscribers: usize) -> u16 {
+    if is_witness(index, subscribers) { WITNESS_PORT } else { COUNTED_PORT }
+}
+
+/// Whether a subscriber is a witness. The middle of each part, so that no end of a relay's order is favoured.
+pub fn is_witness(index: usize, subscribers: usize) -> bool {
+    let every = (subscribers / WITNESSES).max(1);
+    index % every == every / 2
+}
+
+/// Neighbours share a channel: the channel of a subscriber.
+pub fn channel_of(index: usize, subscribers: usize, channels: usize) -> usize {
+    index * channels / subscribers.max(1)
+}
+
+/// Where the bare loop sends the packets of a channel.
+pub fn destinations(channel: usize, subscribers: usize, channels: usize) -> Vec<SocketAddrV4> {
+    (0..subscribers)
+        .filter(|&index| channel_of(index, subscribers, channels) == channel)
+        .map(|index| SocketAddrV4::new(subscriber(index), rtp_port(index, subscribers)))
+        .collect()
+}
+
+fn offset(first: Ipv4Addr, index: usize) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(first).wrapping_add(index as u32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_subscriber_is_found_by_its_address_and_has_one_channel() {
+        for index in [0, 1, 255, 256, 9_999] {
+            assert_eq!(subscriber_at(subscriber(index)), Some(index));
+        }
+        let all: usize = (0..100).map(|channel| destinations(channel, 1000, 100).len()).sum();
+        assert_eq!((all, destinations(99, 1000, 100).len()), (1000, 10));
+    }
+
+    #[test]
+    fn witnesses_are_few_and_never_none() {
+        for subscribers in [1, 7, 100, 3000] {
+            let witnesses = (0..subscribers).filter(|&index| is_witness(index, subscribers)).count();
+            assert!((1..=40).contains(&witnesses), "{witnesses} of {subscribers}");
+        }
+    }
+}

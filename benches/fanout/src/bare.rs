@@ -1,0 +1,127 @@
+//! The bare relay loop: what all relays are measured against. No sessions, no accounting, no safety.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Result};
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::address_plan;
+use crate::bare_tcp::TcpOut;
+use crate::bare_udp::UdpOut;
+use crate::sys::{self, Epoll, Gather};
+
+const RECEIVE_BUFFER_BYTES: usize = 32 << 20;
+const PACKET_BYTES: usize = 2048;
+const PACKETS_PER_CALL: usize = 64;
+/// Packets of one batch: more than a second of one channel.
+const PACKETS_PER_BATCH: usize = 1024;
+
+/// What to relay, and how.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Address of the interface that groups are joined on.
+    #[arg(long)]
+    pub interface: Ipv4Addr,
+    #[arg(long, default_value_t = 1)]
+    pub channels: usize,
+    /// Subscribers of all channels together.
+    #[arg(long)]
+    pub subscribers: usize,
+    /// Milliseconds to wait for more packets after the first of a batch.
+    #[arg(long, default_value_t = 0.0)]
+    pub hold: f64,
+    #[arg(long)]
+    core: Option<usize>,
+    /// Sends over TCP connections, which are accepted on this port before anything is relayed.
+    #[arg(long)]
+    tcp: Option<u16>,
+}
+
+/// Relays until SIGTERM; then prints what it used.
+pub fn run(options: &Options) -> Result<()> {
+    sys::stop_on_terminate();
+    sys::raise_descriptor_limit(options.subscribers as u64 + options.channels as u64 + 64)?;
+    if let Some(core) = options.core {
+        sys::pin_to_core(core)?;
+    }
+    let (packets, refused) = match options.tcp {
+        Some(port) => relay(options, &mut TcpOut::accept(options, port)?)?,
+        None => relay(options, &mut UdpOut::new(options)?)?,
+    };
+    let seconds = sys::cpu_used_ns() as f64 / 1e9;
+    println!("bare: {packets} packets sent, {refused} refused, {seconds:.3} s of CPU");
+    Ok(())
+}
+
+/// A batch: packets one after the other, and their sizes.
+#[derive(Default)]
+pub struct Batch {
+    /// All packets without gaps.
+    pub bytes: Vec<u8>,
+    /// The size of each.
+    pub sizes: Vec<u16>,
+}
+
+/// Where batches go.
+pub trait Out {
+    /// Sends a batch to all subscribers of a channel; gives packets sent and refused.
+    fn send(&mut self, channel: usize, batch: &Batch) -> Result<(u64, u64)>;
+}
+
+/// The loop: the first packet of a channel starts its hold; what is there when it ends goes out.
+fn relay(options: &Options, out: &mut impl Out) -> Result<(u64, u64)> {
+    let hold_ns = (options.hold * 1e6) as u64;
+    let sockets: Vec<Socket> =
+        (0..options.channels).map(|channel| join(options.interface, channel)).collect::<Result<_>>()?;
+    let mut epoll = Epoll::new(256)?;
+    for (channel, socket) in sockets.iter().enumerate() {
+        epoll.add(socket, channel as u64, Epoll::READABLE | Epoll::ONCE)?;
+    }
+    let mut gather = Gather::new(PACKETS_PER_CALL, PACKET_BYTES);
+    let (mut batch, mut due, mut totals) = (Batch::default(), VecDeque::new(), (0, 0));
+    while !sys::stop_requested() {
+        let now_ns = sys::monotonic_ns();
+        let Some(&(_, channel)) = due.front().filter(|(due_ns, _)| *due_ns <= now_ns) else {
+            let wait_ns = due.front().map_or(100_000_000, |(due_ns, _)| due_ns - now_ns);
+            let ready = epoll.wait(wait_ns)?;
+            let due_ns = sys::monotonic_ns() + hold_ns;
+            due.extend(ready.map(|token| (due_ns, token as usize)));
+            continue;
+        };
+        due.pop_front();
+        take(&sockets[channel], &mut gather, &mut batch)?;
+        let (sent, refused) = out.send(channel, &batch)?;
+        totals = (totals.0 + sent, totals.1 + refused);
+        epoll.rearm(&sockets[channel], channel as u64, Epoll::READABLE | Epoll::ONCE)?;
+    }
+    Ok(totals)
+}
+
+fn take(socket: &Socket, gather: &mut Gather, batch: &mut Batch) -> Result<()> {
+    batch.bytes.clear();
+    batch.sizes.clear();
+    loop {
+        let count = match gather.receive(socket) {
+            Err(error) if error.kind() != ErrorKind::ConnectionRefused => return Err(error),
+            result => result.unwrap_or(0),
+        };
+        for packet in gather.datagrams(count) {
+            batch.bytes.extend_from_slice(packet.head);
+            batch.sizes.push(packet.head.len() as u16);
+        }
+        if count < gather.slots() || batch.sizes.len() >= PACKETS_PER_BATCH {
+            return Ok(());
+        }
+    }
+}
+
+fn join(interface: Ipv4Addr, channel: usize) -> Result<Socket> {
+    let group = address_plan::group(channel);
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_reuse_address(true)?;
+    sys::force_receive_buffer(&socket, RECEIVE_BUFFER_BYTES)?;
+    socket.bind(&SocketAddrV4::new(*group.ip(), group.port()).into())?;
+    socket.join_multicast_v4(group.ip(), &interface)?;
+    Ok(socket)
+}

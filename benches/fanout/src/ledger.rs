@@ -1,0 +1,160 @@
+//! What was received, by subscriber: it knows numbers and times, and no socket.
+//!
+//! Loss is counted over a window of packet numbers that is known beforehand, so a packet that is missing at
+//! its very end counts as well.
+
+use crate::histogram::Histogram;
+use crate::mark::Mark;
+
+/// The packets that count: those due between two times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// CLOCK_MONOTONIC of its start and end.
+    pub start_ns: u64,
+    /// The time from which on no more packets of the window are due.
+    pub end_ns: u64,
+    first: u64,
+    behind: u64,
+}
+
+/// One subscriber.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seat {
+    next: u64,
+    counted: u64,
+}
+
+/// All subscribers.
+pub struct Ledger {
+    warm_up_ns: u64,
+    length_ns: u64,
+    window: Option<Window>,
+    seats: Vec<Seat>,
+    /// Subscribers who stop reading for a while, and may lose packets: the first of all.
+    stalling: usize,
+    /// Packets of all subscribers, also outside of the window.
+    pub arrived: u64,
+    /// Packets that came behind a later one, or twice.
+    pub reordered: u64,
+    /// Packets that are not as the source sent them.
+    pub damaged: u64,
+    /// Delays of packets in the window.
+    pub delays: Histogram,
+}
+
+impl Ledger {
+    /// A ledger whose window opens `warm_up_ns` after the source began.
+    pub fn new(subscribers: usize, stalling: usize, warm_up_ns: u64, length_ns: u64) -> Self {
+        Self {
+            warm_up_ns,
+            length_ns,
+            window: None,
+            seats: vec![Seat::default(); subscribers],
+            stalling: stalling.min(subscribers),
+            arrived: 0,
+            reordered: 0,
+            damaged: 0,
+            delays: Histogram::default(),
+        }
+    }
+
+    /// The window, known from the first packet on.
+    pub fn window(&self) -> Option<Window> {
+        self.window
+    }
+
+    /// `count` packets with successive numbers from that of `first` came to a subscriber.
+    pub fn note(&mut self, subscriber: usize, first: &Mark, count: u64) {
+        let window = *self.window.get_or_insert_with(|| Window::new(first, self.warm_up_ns, self.length_ns));
+        let Some(seat) = self.seats.get_mut(subscriber) else {
+            self.damaged += count;
+            return;
+        };
+        let behind = first.number + count;
+        self.arrived += count;
+        if first.number < seat.next {
+            self.reordered += count;
+        }
+        seat.next = seat.next.max(behind);
+        seat.counted += behind.min(window.behind).saturating_sub(first.number.max(window.first));
+    }
+
+    /// A packet came to a subscriber, or to its interface, at this time.
+    pub fn note_delay(&mut self, subscriber: usize, mark: &Mark, arrived_ns: u64) {
+        let counts = self.window.is_some_and(|window| (window.first..window.behind).contains(&mark.number));
+        if counts && subscriber >= self.stalling {
+            self.delays.record(arrived_ns.saturating_sub(mark.sent_ns) / 1000);
+        }
+    }
+
+    /// Packets of the window that subscribers have to get, and those that they did not.
+    pub fn expected_and_lost(&self) -> (u64, u64) {
+        self.sum(&self.seats[self.stalling..])
+    }
+
+    /// The same of those who stopped reading for a while.
+    pub fn stalled_expected_and_lost(&self) -> (u64, u64) {
+        self.sum(&self.seats[..self.stalling])
+    }
+
+    fn sum(&self, seats: &[Seat]) -> (u64, u64) {
+        let each = self.window.map_or(0, |window| window.behind - window.first);
+        let lost = seats.iter().map(|seat| each.saturating_sub(seat.counted)).sum();
+        (each * seats.len() as u64, lost)
+    }
+}
+
+impl Window {
+    fn new(mark: &Mark, warm_up_ns: u64, length_ns: u64) -> Self {
+        let interval_ns = mark.interval_ns.max(1);
+        let start_ns = mark.began_ns + warm_up_ns;
+        let end_ns = start_ns + length_ns;
+        let number_due = |ns: u64| (ns - mark.began_ns).div_ceil(interval_ns);
+        Self { start_ns, end_ns, first: number_due(start_ns), behind: number_due(end_ns) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(number: u64) -> Mark {
+        Mark { number, sent_ns: number * 10 + 1000, began_ns: 1000, interval_ns: 10, channel: 0 }
+    }
+
+    /// The window is of the numbers 2 to 11.
+    fn ledger() -> Ledger {
+        let mut ledger = Ledger::new(2, 0, 20, 100);
+        ledger.note(0, &mark(0), 1);
+        ledger.note(1, &mark(0), 1);
+        ledger
+    }
+
+    #[test]
+    fn nothing_is_lost_when_all_of_the_window_came_in_runs_of_any_length() {
+        let mut ledger = ledger();
+        ledger.note(0, &mark(1), 40);
+        (1..20).for_each(|number| ledger.note(1, &mark(number), 1));
+        assert_eq!(ledger.expected_and_lost(), (20, 0));
+        assert_eq!(ledger.reordered, 0);
+    }
+
+    #[test]
+    fn loss_counts_at_the_end_and_inside_of_the_window_but_not_outside() {
+        let mut ledger = ledger();
+        ledger.note(0, &mark(2), 3);
+        ledger.note(0, &mark(6), 4);
+        ledger.note(1, &mark(3), 9);
+        assert_eq!(ledger.expected_and_lost(), (20, 3 + 1));
+    }
+
+    #[test]
+    fn a_late_packet_is_reordered_and_not_lost() {
+        let mut ledger = ledger();
+        ledger.note(0, &mark(2), 4);
+        ledger.note(0, &mark(7), 5);
+        ledger.note(0, &mark(6), 1);
+        ledger.note(1, &mark(2), 10);
+        assert_eq!((ledger.expected_and_lost().1, ledger.reordered), (0, 1));
+    }
+}

@@ -1,0 +1,50 @@
+//! The fan-out benchmark's programs, one a subcommand; `benches/fanout.sh` runs them in network namespaces.
+//!
+//! ```text
+//!  source ──multicast──▶ bare | mirrorball ──unicast──▶ receive ──▶ one report a line ──▶ table
+//! ```
+
+mod address_plan;
+mod bare;
+mod bare_tcp;
+mod bare_udp;
+mod histogram;
+mod ledger;
+mod mark;
+mod proc_files;
+mod receive;
+mod register;
+mod report;
+mod rtsp;
+mod source;
+mod sys;
+mod table;
+mod tcp_view;
+mod udp_view;
+
+use clap::Parser;
+
+/// Measures what it costs to reflect one multicast packet to many subscribers.
+#[derive(Parser)]
+enum Command {
+    /// Multicasts marked RTP packets at an even pace.
+    Source(source::Options),
+    /// Relays with bare system calls and nothing else: the floor of what a relay can cost.
+    Bare(bare::Options),
+    /// Stands for all subscribers, and reports loss, delay and the relay's CPU.
+    Receive(receive::Options),
+    /// Registers many sessions at once, and reports their rate and the relay's memory.
+    Register(register::Options),
+    /// Prints reports as a Markdown table.
+    Table(table::Options),
+}
+
+fn main() -> std::io::Result<()> {
+    match Command::parse() {
+        Command::Source(options) => source::run(&options),
+        Command::Bare(options) => bare::run(&options),
+        Command::Receive(options) => receive::run(&options),
+        Command::Register(options) => register::run(&options),
+        Command::Table(options) => table::run(&options),
+    }
+}

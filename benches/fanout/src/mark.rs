@@ -1,0 +1,142 @@
+//! The mark that every packet carries: which it is, and when it was sent.
+//!
+//! ```text
+//!  0        12              18      66
+//!  | RTP    | TS head, or   | mark  | filling …
+//!  |        | FU-A and zeros|       |
+//! ```
+//! The first packet of a run thus tells, with the pace, when each packet was due. It knows no socket.
+
+/// Bytes of a packet until the mark's end: what has to be read of it.
+pub const HEAD_BYTES: usize = MARK_AT + MARK_BYTES;
+
+const RTP_BYTES: usize = 12;
+const MARK_AT: usize = RTP_BYTES + 6;
+const MARK_BYTES: usize = 48;
+const MAGIC: u64 = 0x4d69_7272_6f72_6221;
+const TS_BYTES: usize = 188;
+/// A random access point about twice a second at 800 packets a second.
+const RANDOM_ACCESS_INTERVAL: u64 = 400;
+
+/// What a packet tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The packet's number in its channel, from 0; its low 16 bits are the RTP sequence number.
+    pub number: u64,
+    /// CLOCK_MONOTONIC when it was sent.
+    pub sent_ns: u64,
+    /// CLOCK_MONOTONIC when number 0 was due.
+    pub began_ns: u64,
+    /// Between the due times of two packets.
+    pub interval_ns: u64,
+    /// The channel, from 0.
+    pub channel: u64,
+}
+
+/// What the packets look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Shape {
+    /// Seven MPEG-TS packets in RTP: 1328 bytes each.
+    Ts,
+    /// Fragments of H.264 frames: 1400 bytes each but for the last of a frame.
+    H264,
+}
+
+impl Mark {
+    /// Reads the mark of an RTP packet, of which at least [`HEAD_BYTES`] must be there.
+    pub fn read(packet: &[u8]) -> Option<Self> {
+        let mark: &[u8; MARK_BYTES] = packet.get(MARK_AT..HEAD_BYTES)?.try_into().ok()?;
+        let word = |index: usize| {
+            let bytes = mark[index * 8..][..8].try_into().expect("a slice of eight bytes");
+            u64::from_be_bytes(bytes)
+        };
+        let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+        let reflected = word(0) == MAGIC && sequence == word(1) as u16;
+        reflected.then(|| Self {
+            number: word(1),
+            sent_ns: word(2),
+            began_ns: word(3),
+            interval_ns: word(4),
+            channel: word(5),
+        })
+    }
+
+    /// Writes the whole RTP packet.
+    pub fn write(&self, shape: Shape, packets_per_frame: u64, into: &mut Vec<u8>) {
+        match shape {
+            Shape::Ts => self.write_ts(into),
+            Shape::H264 => self.write_h264(packets_per_frame.max(2), into),
+        }
+    }
+
+    fn write_ts(&self, into: &mut Vec<u8>) {
+        self.write_rtp(33, false, self.number * self.interval_ns * 9 / 100_000, into);
+        let random_access = if self.number.is_multiple_of(RANDOM_ACCESS_INTERVAL) { 0x40 } else { 0 };
+        for index in 0..7_u64 {
+            let continuity = ((self.number * 7 + index) & 0x0f) as u8;
+            if index == 0 {
+                into.extend([0x47, 0x01, 0x00, 0x30 | continuity, 1, random_access]);
+                self.write_words(into);
+            } else {
+                into.extend([0x47, 0x01, 0x00, 0x10 | continuity]);
+            }
+            into.resize(RTP_BYTES + (index as usize + 1) * TS_BYTES, 0xff);
+        }
+    }
+
+    fn write_h264(&self, packets_per_frame: u64, into: &mut Vec<u8>) {
+        let (frame, place) = (self.number / packets_per_frame, self.number % packets_per_frame);
+        let (first, last) = (place == 0, place + 1 == packets_per_frame);
+        let key = frame % 25 == 0;
+        self.write_rtp(96, last, frame * packets_per_frame * self.interval_ns * 9 / 100_000, into);
+        let header = u8::from(first) << 7 | u8::from(last) << 6 | if key { 5 } else { 1 };
+        into.extend([0x7c, header, 0, 0, 0, 0]);
+        self.write_words(into);
+        // The last fragment is any size below the others': what an encoder leaves over.
+        let size = if last { HEAD_BYTES + (frame.wrapping_mul(7919) % 1300) as usize } else { 1400 };
+        into.resize(size, 0xff);
+    }
+
+    fn write_rtp(&self, payload_type: u8, marker: bool, timestamp: u64, into: &mut Vec<u8>) {
+        into.extend([0x80, u8::from(marker) << 7 | payload_type]);
+        into.extend((self.number as u16).to_be_bytes());
+        into.extend((timestamp as u32).to_be_bytes());
+        into.extend((0x4d42_0000 + self.channel as u32).to_be_bytes());
+    }
+
+    fn write_words(&self, into: &mut Vec<u8>) {
+        for word in [MAGIC, self.number, self.sent_ns, self.began_ns, self.interval_ns, self.channel] {
+            into.extend(word.to_be_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_tells_its_mark_in_both_shapes() {
+        for shape in [Shape::Ts, Shape::H264] {
+            let mark = Mark { number: 70_000, sent_ns: 5, began_ns: 3, interval_ns: 1_250_000, channel: 9 };
+            let mut packet = Vec::new();
+            mark.write(shape, 32, &mut packet);
+            assert_eq!(Mark::read(&packet), Some(mark));
+            assert_eq!(Mark::read(&packet[..HEAD_BYTES - 1]), None);
+            packet[3] ^= 1;
+            assert_eq!(Mark::read(&packet), None, "another sequence number is no reflection");
+        }
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_shape() {
+        let size = |shape, number| {
+            let mut packet = Vec::new();
+            Mark { number, sent_ns: 0, began_ns: 0, interval_ns: 1, channel: 0 }.write(shape, 4, &mut packet);
+            packet.len()
+        };
+        assert_eq!(size(Shape::Ts, 1), 1328);
+        assert_eq!([0, 1, 2].map(|number| size(Shape::H264, number)), [1400; 3]);
+        assert!(size(Shape::H264, 7) < 1400);
+    }
+}

@@ -1,0 +1,72 @@
+//! The shape of a report: one JSON object a line.
+
+use serde::{Deserialize, Serialize};
+
+/// What one run showed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    /// Which relay: `bare`, `mirrorball`.
+    pub relay: String,
+    /// `udp` or `tcp`.
+    pub transport: String,
+    /// Subscribers of all channels together.
+    pub subscribers: usize,
+    /// Channels.
+    pub channels: usize,
+    /// The hold as it was asked for: `0ms`, `auto`.
+    pub hold: String,
+    /// Length of the window.
+    pub seconds: f64,
+    /// Packets that subscribers had to get in the window.
+    pub expected: u64,
+    /// Those that they did not get.
+    pub lost: u64,
+    /// Packets that came behind a later one, or twice.
+    pub reordered: u64,
+    /// Packets, or frames, that are not as the source sent them.
+    pub damaged: u64,
+    /// The relay's CPU time per packet that arrived, its core's softirq thread included.
+    pub cpu_us_per_packet: f64,
+    /// Cores that the relay kept busy.
+    pub relay_cpu: f64,
+    /// Cores that the softirq thread of the relay's core kept busy.
+    pub softirq_cpu: f64,
+    /// Cores that the receiving program kept busy: at 1 it is the bottleneck.
+    pub view_cpu: f64,
+    /// From the source's sending to the subscriber.
+    pub p50_ms: f64,
+    /// The same.
+    pub p99_ms: f64,
+    /// The same.
+    pub max_ms: f64,
+    /// How many packets the delays are of.
+    pub delays_of: u64,
+    /// Datagrams dropped at the relay's receive buffers.
+    pub relay_drops: u64,
+    /// Datagrams dropped at the subscribers' receive buffers: the receiving program was too slow.
+    pub view_drops: u64,
+    /// The relay's resident memory at the end.
+    pub resident_bytes: u64,
+    /// Subscribers that stopped reading for a while; their packets are not among those expected.
+    pub stalled: usize,
+    /// What they lost of what was sent to them.
+    pub stalled_lost: u64,
+}
+
+impl Report {
+    /// What makes two reports those of the same experiment with the same relay.
+    pub fn same_run(&self, other: &Self) -> bool {
+        self.relay == other.relay && self.same_load(other) && self.hold == other.hold
+    }
+
+    /// What makes two reports comparable but for relay and hold.
+    pub fn same_load(&self, other: &Self) -> bool {
+        (&self.transport, self.subscribers, self.channels)
+            == (&other.transport, other.subscribers, other.channels)
+    }
+
+    /// Lost packets of those expected.
+    pub fn loss(&self) -> f64 {
+        self.lost as f64 / self.expected.max(1) as f64
+    }
+}

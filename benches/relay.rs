@@ -1,0 +1,105 @@
+//! The ring and the lane without sockets: what the relay's own code costs beside the kernel's.
+//!
+//! `cargo bench --bench relay`
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use mirrorball::event::{Class, Poller, RunState, TaskQueue, Timers, clock};
+use mirrorball::relay::{Coalesce, Cursor, Dispatch, Flow, Load, Packet, Ring, RingLimits, StreamSink};
+
+const LIMITS: RingLimits = RingLimits { age: Duration::from_secs(2), bytes: 8 << 20 };
+const PACKET_BYTES: usize = 1328;
+
+fn packet(data: &Bytes, at: Instant) -> Packet {
+    Packet { data: data.clone(), sequence: 0, timestamp: 0, arrived_at: at, random_access: false }
+}
+
+fn ring(c: &mut Criterion) {
+    let data = Bytes::from(vec![0; PACKET_BYTES]);
+    let ring = Ring::new(LIMITS);
+    let at = clock::now();
+    let mut group = c.benchmark_group("ring");
+    group.bench_function("push", |b| b.iter(|| ring.push([packet(&data, at)])));
+    let mut out = Vec::with_capacity(64);
+    for count in [1, 16, 64] {
+        group.throughput(Throughput::Elements(count));
+        group.bench_with_input(BenchmarkId::new("read", count), &count, |b, &count| {
+            b.iter(|| {
+                out.clear();
+                black_box(ring.read(ring.head() - count, u64::MAX, 64, &mut out));
+            });
+        });
+    }
+}
+
+fn run_state(c: &mut Criterion) {
+    let state = RunState::default();
+    c.bench_function("run state: request, begin, finish", |b| {
+        b.iter(|| {
+            black_box(state.request());
+            state.begin();
+            black_box(state.finish())
+        });
+    });
+}
+
+/// Takes what is due from its cursor and counts it, as a connection does before it writes.
+struct Counter {
+    cursor: std::sync::Mutex<(Cursor, Vec<Bytes>)>,
+    served: Arc<AtomicU64>,
+}
+
+impl StreamSink for Counter {
+    fn pump(&self) {
+        let mut guard = self.cursor.lock().expect("no sink panics");
+        let (cursor, taken) = &mut *guard;
+        taken.clear();
+        cursor.take(64, taken);
+        self.served.fetch_add(taken.len() as u64, Relaxed);
+    }
+}
+
+/// From a packet in the receiver's hands to the last subscriber served, through the task queue.
+fn lane(c: &mut Criterion) {
+    let media = TaskQueue::start("media", 1).expect("a thread can be started");
+    let control = TaskQueue::start("control", 1).expect("a thread can be started");
+    let poller = Poller::new(256, media.clone(), control.clone());
+    let timers = Timers::start(&poller, Class::Media).expect("a timer can be made");
+    let dispatch = Dispatch { queue: media.clone(), timers, load: Load::new(1) };
+    let data = Bytes::from(vec![0; PACKET_BYTES]);
+    let mut group = c.benchmark_group("lane: a packet to all");
+    for subscribers in [1, 100, 1000] {
+        let flow = Flow::new(LIMITS, Coalesce::Fixed(Duration::ZERO), dispatch.clone());
+        let served = Arc::new(AtomicU64::new(0));
+        let _subscriptions: Vec<_> = (0..subscribers)
+            .map(|_| {
+                let cursor = std::sync::Mutex::new((flow.cursor(0), Vec::with_capacity(64)));
+                flow.subscribe_stream(Arc::new(Counter { cursor, served: served.clone() }))
+            })
+            .collect();
+        group.throughput(Throughput::Elements(subscribers));
+        group.bench_function(BenchmarkId::from_parameter(subscribers), |b| {
+            b.iter(|| {
+                let due = served.load(Relaxed) + subscribers;
+                let at = clock::now();
+                flow.push([packet(&data, at)]);
+                flow.kick(at);
+                while served.load(Relaxed) < due {
+                    std::hint::spin_loop();
+                }
+            });
+        });
+    }
+    group.finish();
+    poller.stop();
+    control.stop();
+    media.stop();
+}
+
+criterion_group!(benches, ring, run_state, lane);
+criterion_main!(benches);

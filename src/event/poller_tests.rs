@@ -1,0 +1,276 @@
+//! Descriptors in poll tables: when consumers hear of them, and what is left when they go.
+
+use super::*;
+use crate::event::{Event, Task, Timers, Work, clock};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::Duration;
+
+/// What a consumer does with an event.
+enum Does {
+    /// Says so and leaves the descriptor suspended.
+    Wait,
+    /// Says so and polls on.
+    PollOn,
+    /// Says so from a task.
+    Task,
+    PanicAtOnce,
+    PanicInTask,
+    /// Waits for the signal, so that events gather meanwhile.
+    Block(Mutex<Receiver<()>>),
+    /// Takes the other descriptor out.
+    Unregister(Arc<Mutex<Option<PollKey>>>),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    Event(&'static str),
+    Ran(&'static str),
+    Closed(&'static str),
+}
+
+struct Consumer {
+    name: &'static str,
+    does: Does,
+    said: Sender<Said>,
+}
+
+impl Consumer {
+    fn say(&self, what: Said) {
+        self.said.send(what).expect("the test listens");
+    }
+}
+
+impl PollEventConsumer for Consumer {
+    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+        self.say(Said::Event(self.name));
+        match &self.does {
+            Does::PollOn => return None,
+            Does::PanicAtOnce => panic!("at once"),
+            Does::Block(signal) => signal.lock().expect("one listener").recv().expect("a signal"),
+            Does::Unregister(other) => other.lock().expect("set").as_ref().expect("set").unregister(),
+            Does::Wait | Does::Task | Does::PanicInTask => {}
+        }
+        Some(Task::new("test", self))
+    }
+
+    fn close(self: Arc<Self>) {
+        self.say(Said::Closed(self.name));
+    }
+}
+
+impl Work for Consumer {
+    fn run(self: Arc<Self>) {
+        match self.does {
+            Does::Task => self.say(Said::Ran(self.name)),
+            Does::PanicInTask => panic!("in a task"),
+            _ => {}
+        }
+    }
+
+    fn close(self: Arc<Self>) {
+        PollEventConsumer::close(self);
+    }
+}
+
+struct Rig {
+    queue: Arc<TaskQueue>,
+    poller: Arc<Poller>,
+    sender: Sender<Said>,
+    said: Receiver<Said>,
+}
+
+impl Rig {
+    fn new(entries_per_table: usize) -> Self {
+        let queue = TaskQueue::start("t-poll", 1).expect("a thread");
+        let poller = Poller::new(entries_per_table, queue.clone(), queue.clone());
+        let (sender, said) = channel();
+        Self { queue, poller, sender, said }
+    }
+
+    fn register(&self, class: Class, name: &'static str, does: Does, ready: u32) -> PollKey {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let descriptor = EventFd::from_value_and_flags(ready, flags).expect("a descriptor");
+        let consumer = Arc::new(Consumer { name, does, said: self.sender.clone() });
+        self.poller.register(class, Arc::new(descriptor), consumer).expect("room")
+    }
+
+    /// A descriptor that is ready, not yet enabled.
+    fn ready(&self, name: &'static str, does: Does) -> PollKey {
+        self.register(Class::Media, name, does, 1)
+    }
+
+    fn idle(&self, class: Class) -> PollKey {
+        self.register(class, "idle", Does::Wait, 0)
+    }
+
+    fn next(&self) -> Said {
+        self.said.recv_timeout(Duration::from_secs(20)).expect("something is said")
+    }
+
+    /// The table has polled since: a fresh descriptor's event is the next thing said.
+    fn expect_nothing_else(&self) {
+        let sentinel = self.ready("sentinel", Does::Wait);
+        sentinel.enable(Interest::Read);
+        assert_eq!(self.next(), Said::Event("sentinel"));
+        sentinel.unregister();
+    }
+
+    fn populations(&self, class: Class) -> Vec<usize> {
+        let tables = self.poller.stats();
+        tables.iter().filter(|table| table.class == class).map(|table| table.entries).collect()
+    }
+
+    fn stop(self) {
+        self.poller.stop();
+        self.queue.stop();
+        drop(self.sender);
+        assert_eq!(self.said.try_recv(), Err(TryRecvError::Disconnected), "all consumers are gone");
+    }
+}
+
+#[test]
+fn tables_open_when_full_fill_evenly_and_retire_when_empty() {
+    let rig = Rig::new(2);
+    let keys: Vec<_> = (0..5).map(|_| rig.idle(Class::Media)).collect();
+    assert_eq!(rig.populations(Class::Media), [2, 2, 1]);
+    assert_eq!(rig.populations(Class::Control), [0; 0]);
+    let _control = rig.idle(Class::Control);
+    assert_eq!(rig.populations(Class::Control), [1], "classes share no table");
+
+    keys[0].unregister();
+    keys[1].unregister();
+    keys[1].unregister();
+    let mut left = rig.populations(Class::Media);
+    left.sort_unstable();
+    assert_eq!(left, [1, 2], "the empty table is gone");
+    let _one_more = rig.idle(Class::Media);
+    assert_eq!(rig.populations(Class::Media), [2, 2], "the least populated table gets it");
+
+    keys[2..].iter().for_each(PollKey::unregister);
+    assert_eq!(rig.populations(Class::Media).len(), 1, "the last of its class stays");
+    rig.stop();
+}
+
+#[test]
+fn nothing_is_heard_before_enable() {
+    let rig = Rig::new(8);
+    let key = rig.ready("early", Does::Wait);
+    rig.expect_nothing_else();
+    key.enable(Interest::Read);
+    assert_eq!(rig.next(), Said::Event("early"));
+    rig.stop();
+}
+
+#[test]
+fn a_descriptor_has_one_task_at_a_time() {
+    let rig = Rig::new(8);
+    let key = rig.ready("one", Does::Task);
+    key.enable(Interest::Read);
+    for _ in 0..3 {
+        assert_eq!(rig.next(), Said::Event("one"));
+        assert_eq!(rig.next(), Said::Ran("one"));
+        rig.expect_nothing_else();
+        key.resume(Interest::Read);
+    }
+    assert_eq!(rig.next(), Said::Event("one"));
+    assert_eq!(rig.next(), Said::Ran("one"));
+    rig.stop();
+}
+
+#[test]
+fn a_consumer_that_is_done_at_once_is_polled_on() {
+    let rig = Rig::new(8);
+    let key = rig.ready("busy", Does::PollOn);
+    key.enable(Interest::Read);
+    for _ in 0..3 {
+        assert_eq!(rig.next(), Said::Event("busy"));
+    }
+    key.unregister();
+    while rig.said.try_recv().is_ok() {}
+    rig.expect_nothing_else();
+    rig.stop();
+}
+
+#[test]
+fn an_event_of_a_descriptor_that_has_gone_is_dropped() {
+    let rig = Rig::new(8);
+    let (go, signal) = channel();
+    let gate = rig.ready("gate", Does::Block(Mutex::new(signal)));
+    gate.enable(Interest::Read);
+    assert_eq!(rig.next(), Said::Event("gate"));
+    // Both are ready by the table's next look; whichever comes first takes the other out.
+    let slots: [Arc<Mutex<Option<PollKey>>>; 2] = Default::default();
+    let [left, right] = ["left", "right"]
+        .map(|name| rig.ready(name, Does::Unregister(slots[usize::from(name == "left")].clone())));
+    *slots[0].lock().expect("free") = Some(left.clone());
+    *slots[1].lock().expect("free") = Some(right.clone());
+    left.enable(Interest::Read);
+    right.enable(Interest::Read);
+    go.send(()).expect("the gate waits");
+    let first = rig.next();
+    assert!(first == Said::Event("left") || first == Said::Event("right"), "{first:?}");
+    rig.expect_nothing_else();
+    assert_eq!(rig.populations(Class::Media), [2], "the gate and the one that was heard");
+    [gate, left, right].iter().for_each(PollKey::unregister);
+    slots.iter().for_each(|slot| *slot.lock().expect("free") = None);
+    rig.stop();
+}
+
+#[test]
+fn a_panic_closes_its_own_consumer_and_no_other() {
+    for does in [Does::PanicAtOnce, Does::PanicInTask] {
+        let rig = Rig::new(8);
+        let neighbour = rig.ready("neighbour", Does::Task);
+        rig.ready("faulty", does).enable(Interest::Read);
+        assert_eq!(rig.next(), Said::Event("faulty"));
+        assert_eq!(rig.next(), Said::Closed("faulty"));
+        neighbour.enable(Interest::Read);
+        assert_eq!(rig.next(), Said::Event("neighbour"));
+        assert_eq!(rig.next(), Said::Ran("neighbour"));
+        rig.stop();
+    }
+}
+
+#[test]
+fn a_stopped_poller_takes_nothing_and_ignores_old_keys() {
+    let rig = Rig::new(8);
+    let key = rig.ready("late", Does::Wait);
+    rig.poller.stop();
+    key.enable(Interest::Read);
+    key.unregister();
+    let flags = EfdFlags::EFD_CLOEXEC;
+    let consumer = Arc::new(Consumer { name: "late", does: Does::Wait, said: rig.sender.clone() });
+    let descriptor = Arc::new(EventFd::from_flags(flags).expect("a descriptor"));
+    rig.poller.register(Class::Media, descriptor, consumer).expect_err("the poller has stopped");
+    rig.stop();
+}
+
+#[test]
+fn stop_gives_back_every_thread_and_descriptor() {
+    crate::event::testing::in_a_process_of_its_own(
+        "event::poller::tests::stop_gives_back_every_thread_and_descriptor",
+        || {
+            let before = crate::event::testing::Holdings::now();
+            let rig = Rig::new(2);
+            let timers = Timers::start(&rig.poller, Class::Control).expect("a timer");
+            let consumer = Arc::new(Consumer { name: "never", does: Does::Task, said: rig.sender.clone() });
+            timers.at(clock::now() + Duration::from_secs(3600), Task::new("never", consumer));
+            for _ in 0..9 {
+                rig.ready("served", Does::Task).enable(Interest::Read);
+            }
+            let _first = rig.next();
+            rig.poller.stop();
+            timers.stop();
+            rig.queue.stop();
+            drop((rig, timers));
+            before.expect_again();
+
+            let dropped = Rig::new(2);
+            let key = dropped.idle(Class::Media);
+            drop(key);
+            drop(dropped);
+            before.expect_again();
+        },
+    );
+}

@@ -1,0 +1,122 @@
+//! Groups on shared sockets over loopback: one socket for many, another when it is full, and trying again.
+
+use super::*;
+use crate::event::{Class, TaskQueue};
+use crate::net::bind_pair;
+use crate::relay::Coalesce;
+use crate::relay::rig::{ROOMY, by_hand};
+use crate::wire::sdp;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+
+struct Rig {
+    queue: Arc<TaskQueue>,
+    poller: Arc<Poller>,
+    timers: Arc<Timers>,
+    receivers: Arc<Receivers>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let queue = TaskQueue::start("t-ingest", 1).expect("a thread");
+        let poller = Poller::new(64, queue.clone(), queue.clone());
+        let timers = Timers::start(&poller, Class::Control).expect("a timer");
+        let receivers = Receivers::new(poller.clone(), timers.clone());
+        Self { queue, poller, timers, receivers }
+    }
+
+    fn stop(self) {
+        self.receivers.stop();
+        self.poller.stop();
+        self.timers.stop();
+        self.queue.stop();
+    }
+}
+
+fn channel(last: u8, port: u16, source: Option<IpAddr>) -> Arc<Channel> {
+    let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, last));
+    let name = format!("channel-{last}");
+    let presentation = sdp::mpegts(&name, group, port, source);
+    Channel::new(name, presentation, Duration::from_secs(2), ROOMY, Coalesce::Auto, &by_hand(), clock::now())
+}
+
+/// An even UDP port that nobody has, nor the next.
+fn free_port() -> u16 {
+    bind_pair(false, None, &[]).expect("a free pair").port
+}
+
+fn sockets_on(rig: &Rig, port: u16) -> usize {
+    rig.receivers.stats().iter().filter(|receiver| receiver.port == port).count()
+}
+
+fn is_joined(channel: &Channel) -> bool {
+    channel.tracks[0].stats(clock::now()).joined
+}
+
+#[test]
+fn groups_of_one_port_share_a_socket_until_the_kernel_says_that_it_is_full() {
+    let limit = fs::read_to_string("/proc/sys/net/ipv4/igmp_max_memberships").expect("Linux");
+    let limit: u8 = limit.trim().parse().unwrap_or(20).min(100);
+    let rig = Rig::new();
+    let port = free_port();
+    let channels: Vec<_> = (1..=limit + 5).map(|last| channel(last, port, None)).collect();
+    channels.iter().for_each(|channel| rig.receivers.receive(channel, Some("lo")));
+    assert!(channels.iter().all(|channel| is_joined(channel)));
+    let expected = if limit < 100 { 2 } else { 1 };
+    assert_eq!([sockets_on(&rig, port), sockets_on(&rig, port + 1)], [expected; 2], "RTP and RTCP");
+    rig.receivers.stop();
+    assert!(!channels.iter().any(|channel| is_joined(channel)), "left at the end");
+    rig.stop();
+}
+
+#[test]
+fn two_channels_of_one_group_each_have_it() {
+    let rig = Rig::new();
+    let port = free_port();
+    let twins = [channel(200, port, None), channel(200, port, None)];
+    twins.iter().for_each(|channel| rig.receivers.receive(channel, Some("lo")));
+    assert!(twins.iter().all(|channel| is_joined(channel)));
+    assert_eq!(sockets_on(&rig, port), 2);
+    rig.stop();
+}
+
+#[test]
+fn a_missing_interface_is_tried_again_later() {
+    let rig = Rig::new();
+    let channel = channel(201, free_port(), None);
+    rig.receivers.receive(&channel, Some("nowhere7"));
+    assert!(!is_joined(&channel));
+    assert_eq!(rig.timers.len(), 1, "one more try is due");
+    assert_eq!(rig.receivers.stats().len(), 0, "and no socket waits for it");
+    let opening = |interface: &str| Opening {
+        receivers: Arc::downgrade(&rig.receivers),
+        channel: channel.name.clone(),
+        track: channel.tracks[0].clone(),
+        interface: Some(interface.to_owned()),
+    };
+    Arc::new(opening("nowhere7")).run();
+    assert_eq!(rig.timers.len(), 2, "it does not give up");
+    Arc::new(opening("lo")).run();
+    assert!(is_joined(&channel));
+    assert_eq!(rig.timers.len(), 2, "what has succeeded is not tried again");
+    Arc::new(opening("lo")).run();
+    assert_eq!(rig.receivers.stats().len(), 2, "nor is anything joined twice");
+    rig.stop();
+}
+
+#[test]
+fn a_route_with_a_source_goes_before_one_for_any() {
+    let (any, one) = (channel(202, 5004, None), channel(203, 5004, None));
+    let route = |channel: &Arc<Channel>| Route { track: channel.tracks[0].clone(), kind: Kind::Rtp };
+    let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
+    let [source, stranger] = [7, 8].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
+    let mut routes = super::super::routes::Routes::default();
+    assert!(routes.insert(group, None, route(&any)));
+    assert!(routes.insert(group, Some(source), route(&one)));
+    assert!(!routes.insert(group, None, route(&one)), "the place is taken");
+    let found = |from| routes.find(group, from).map(|route| route.track.description.group);
+    assert_eq!(found(source), Some(one.tracks[0].description.group));
+    assert_eq!(found(stranger), Some(any.tracks[0].description.group));
+    routes.remove(group, None);
+    assert!(routes.find(group, stranger).is_none());
+}

@@ -1,0 +1,134 @@
+//! Runs over loopback: who gets what, in which order, and what a failing destination costs.
+
+use super::*;
+use proptest::prelude::*;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+fn socket() -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+    socket
+}
+
+fn to(socket: &UdpSocket) -> Destination {
+    Destination::new(socket.local_addr().expect("bound"), true)
+}
+
+fn plain(destination: Destination) -> Destination {
+    Destination { plain: true, ..destination }
+}
+
+/// The limited broadcast address, for which a socket needs leave that ours never asks for.
+fn forbidden() -> Destination {
+    Destination::new((Ipv4Addr::BROADCAST, 5004).into(), true)
+}
+
+/// Packets of these sizes, each filled with its place.
+fn packets(sizes: &[usize]) -> Vec<Bytes> {
+    let packet = |(place, size): (usize, &usize)| Bytes::from(vec![place as u8; *size]);
+    sizes.iter().enumerate().map(packet).collect()
+}
+
+/// What arrived at a socket after everything was sent: loopback delivers before `send` returns.
+fn arrived(socket: &UdpSocket) -> Vec<Bytes> {
+    socket.set_nonblocking(true).expect("a socket");
+    let mut buffer = vec![0; 1 << 16];
+    std::iter::from_fn(|| socket.recv(&mut buffer).ok().map(|len| Bytes::copy_from_slice(&buffer[..len])))
+        .collect()
+}
+
+fn send(destinations: &mut [Destination], run: &[Bytes], from: Position) -> SendReport {
+    Sender::default().send(socket(), destinations, run, from)
+}
+
+#[test]
+fn every_destination_gets_the_run_whole_and_in_order() {
+    let sockets = [socket(), socket(), socket()];
+    let run = packets(&[1000, 1000, 1000, 400]);
+    for plainly in [false, true] {
+        let each = |socket| if plainly { plain(to(socket)) } else { to(socket) };
+        let mut destinations: Vec<_> = sockets.iter().map(each).collect();
+        let report = send(&mut destinations, &run, Position::default());
+        assert_eq!(report, SendReport { packets: 12, bytes: 10_200, refused: 0, demoted: 0, blocked: None });
+        for socket in &sockets {
+            assert_eq!(arrived(socket), run, "plainly: {plainly}");
+        }
+    }
+}
+
+#[test]
+fn sizes_of_any_kind_leave_in_runs_that_keep_the_order() {
+    let (socket, sizes) = (socket(), [188, 1316, 1316, 1316, 7, 1316, 1, 1, 1, 900]);
+    let all = packets(&sizes);
+    let mut rest = all.as_slice();
+    while !rest.is_empty() {
+        let (run, after) = split_run(rest);
+        send(&mut [to(&socket)], run, Position::default());
+        rest = after;
+    }
+    assert_eq!(arrived(&socket), all);
+}
+
+#[test]
+fn a_refused_destination_costs_only_itself() {
+    let (before, after) = (socket(), socket());
+    let run = packets(&[500, 500, 500]);
+    for middle in [forbidden(), plain(forbidden())] {
+        let report = send(&mut [to(&before), middle, to(&after)], &run, Position::default());
+        assert_eq!(report, SendReport { packets: 6, bytes: 3000, refused: 3, demoted: 0, blocked: None });
+        assert_eq!((arrived(&before), arrived(&after)), (run.clone(), run.clone()));
+    }
+}
+
+#[test]
+fn a_run_goes_on_at_the_very_packet_where_it_was_blocked() {
+    let sockets = [socket(), socket(), socket()];
+    let run = packets(&[500, 500, 500]);
+    let mut destinations: Vec<_> = sockets.iter().map(|socket| plain(to(socket))).collect();
+    destinations[2].plain = false;
+    let report = send(&mut destinations, &run, Position { destination: 1, packet: 2 });
+    assert_eq!(report, SendReport { packets: 4, bytes: 2000, refused: 0, demoted: 0, blocked: None });
+    assert_eq!(arrived(&sockets[0]), packets(&[]), "it had its run before");
+    assert_eq!(arrived(&sockets[1]), run[2..]);
+    assert_eq!(arrived(&sockets[2]), run);
+}
+
+#[test]
+fn more_destinations_than_one_call_takes_are_all_served() {
+    let socket = socket();
+    let mut destinations: Vec<_> = (0..MESSAGES_PER_CALL * 2 + 3).map(|_| to(&socket)).collect();
+    let report = send(&mut destinations, &packets(&[1]), Position::default());
+    assert_eq!(report.packets, destinations.len() as u64);
+}
+
+#[test]
+fn ipv6_is_served_alike() {
+    let Ok(receiver) = UdpSocket::bind("[::1]:0") else { return }; // a machine without IPv6
+    let sender = UdpSocket::bind("[::1]:0").expect("as the other");
+    let run = packets(&[700, 700, 1]);
+    let report = Sender::default().send(&sender, &mut [to(&receiver)], &run, Position::default());
+    assert_eq!((report.packets, report.refused), (3, 0));
+    assert_eq!(arrived(&receiver), run);
+}
+
+proptest! {
+    #[test]
+    fn a_run_is_what_one_message_can_carry(sizes in prop::collection::vec(0usize..2000, 0..200)) {
+        let packets = packets(&sizes);
+        let (run, rest) = split_run(&packets);
+        prop_assert_eq!([run, rest].concat(), packets.clone(), "nothing is lost or moved");
+        prop_assert_eq!(run.is_empty(), packets.is_empty());
+        let bytes = |packets: &[Bytes]| packets.iter().map(Bytes::len).sum::<usize>();
+        prop_assert!(run.len() == 1 || bytes(run) <= BYTES_PER_RUN);
+        prop_assert!(run.len() <= SEGMENTS_PER_RUN);
+        if let [same @ .., last] = run {
+            prop_assert!(same.iter().all(|packet| packet.len() == run[0].len()));
+            prop_assert!(last.len() <= run[0].len());
+            let is_open = last.len() == run[0].len() && run.len() < SEGMENTS_PER_RUN;
+            let takes = |next: &Bytes| (1..=run[0].len()).contains(&next.len());
+            let fits = |next: &Bytes| bytes(run) + next.len() <= BYTES_PER_RUN;
+            prop_assert!(!rest.first().is_some_and(|next| is_open && takes(next) && fits(next)), "it is the longest");
+        }
+    }
+}

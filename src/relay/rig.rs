@@ -1,0 +1,35 @@
+//! What tests of this floor and the next stand on: lanes that run when the test says so, and packets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::event::{Class, Poller, TaskQueue, Timers, clock};
+
+use super::{Coalesce, Dispatch, Flow, Load, Packet, RingLimits};
+
+/// A ring that nothing leaves.
+pub const ROOMY: RingLimits = RingLimits { age: Duration::from_secs(3600), bytes: usize::MAX };
+
+/// A dispatch whose queue and timers have stopped: a lane asks for its run, and the test runs it.
+pub fn by_hand() -> Dispatch {
+    let queue = TaskQueue::start("by-hand", 1).expect("a thread");
+    let poller = Poller::new(8, queue.clone(), queue.clone());
+    let timers = Timers::start(&poller, Class::Media).expect("a timer");
+    poller.stop();
+    queue.stop();
+    Dispatch { queue, timers, load: Load::new(1) }
+}
+
+/// A flow whose lanes the test runs.
+pub fn flow(limits: RingLimits) -> Arc<Flow> {
+    Flow::new(limits, Coalesce::Fixed(Duration::ZERO), by_hand())
+}
+
+/// Packet number `number`, of `len` bytes that all say so.
+pub fn packet(number: u16, len: usize) -> Packet {
+    let data = Bytes::from(vec![number as u8; len]);
+    let timestamp = u32::from(number) * 90;
+    Packet { data, sequence: number, timestamp, arrived_at: clock::now(), random_access: false }
+}

@@ -1,0 +1,93 @@
+//! Cursors: what is taken, given back and skipped; and that each sink is asked while it is a member.
+
+use super::*;
+use crate::event::Work;
+use crate::relay::rig::{ROOMY, by_hand, flow, packet};
+use crate::relay::{Coalesce, RingLimits};
+use proptest::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::super::lane::{Lane, Outlet};
+
+#[derive(Default)]
+struct Sink(AtomicUsize);
+
+impl StreamSink for Sink {
+    fn pump(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+#[test]
+fn a_sink_is_asked_in_each_run_while_it_is_a_member() {
+    let ring = Arc::new(Ring::new(ROOMY));
+    let never = Coalesce::Fixed(Duration::ZERO);
+    let lane = Lane::new(ring, by_hand(), never, Outlet::Streams, Arc::default());
+    let (first, second) = (Arc::<Sink>::default(), Arc::<Sink>::default());
+    lane.change(Change::JoinStream { number: 1, sink: first.clone() });
+    lane.clone().run();
+    lane.change(Change::JoinStream { number: 2, sink: second.clone() });
+    lane.clone().run();
+    lane.change(Change::Leave { number: 1 });
+    lane.clone().run();
+    assert_eq!((first.0.load(Relaxed), second.0.load(Relaxed)), (2, 2));
+    assert_eq!(Arc::strong_count(&first), 1, "a sink that has left is let go");
+}
+
+#[test]
+fn a_slow_reader_goes_on_with_the_newest_random_access_point() {
+    let flow = flow(RingLimits { bytes: 50, ..ROOMY });
+    let mut cursor = flow.cursor(0);
+    let mut packets: Vec<_> = (0..10).map(|number| packet(number, 10)).collect();
+    packets[7].random_access = true;
+    flow.push(packets);
+    let mut taken = Vec::new();
+    cursor.take(64, &mut taken);
+    assert_eq!(taken.iter().map(|packet| packet[0]).collect::<Vec<_>>(), [7, 8, 9]);
+    assert_eq!(flow.stream_totals().overrun, 7);
+}
+
+/// What a reader does, or what happens to it.
+#[derive(Debug, Clone)]
+enum Step {
+    Publish(u16),
+    /// Takes up to so many and gives the last of them back, as many as there are.
+    Take(usize, usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let publish = (1u16..20).prop_map(Step::Publish);
+    let take = (1usize..20, 0usize..20).prop_map(|(max, back)| Step::Take(max, back));
+    prop::collection::vec(prop_oneof![publish, take], 0..60)
+}
+
+proptest! {
+    /// No packet reaches a reader twice, and none is forgotten: each is either read, skipped and counted, or still due.
+    #[test]
+    fn every_packet_is_read_skipped_or_due(steps in steps()) {
+        let flow = flow(RingLimits { bytes: 250, ..ROOMY });
+        let mut cursor = flow.cursor(0);
+        let (mut published, mut read) = (0u16, 0u64);
+        for step in steps {
+            match step {
+                Step::Publish(count) => {
+                    flow.push((published..published + count).map(|number| packet(number, 10)));
+                    published += count;
+                }
+                Step::Take(max, back) => {
+                    let mut taken = Vec::new();
+                    cursor.take(max, &mut taken);
+                    prop_assert!(taken.len() <= max);
+                    let keep = taken.len() - back.min(taken.len());
+                    cursor.give_back(taken.len() - keep);
+                    read += keep as u64;
+                }
+            }
+        }
+        let mut rest = Vec::new();
+        cursor.take(usize::MAX, &mut rest);
+        let skipped = flow.stream_totals().overrun;
+        prop_assert_eq!(read + skipped + rest.len() as u64, u64::from(published));
+    }
+}

@@ -1,0 +1,120 @@
+//! One connection's output over real sockets: slow readers, cut-offs, and nothing left behind.
+
+use super::*;
+use crate::event::TaskQueue;
+use crate::relay::rig::{ROOMY, flow, packet};
+use bytes::Bytes;
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Weak;
+
+/// A running event core and one connection with small buffers.
+struct Rig {
+    queue: Arc<TaskQueue>,
+    poller: Arc<Poller>,
+    output: Option<Arc<Output>>,
+    client: TcpStream,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let queue = TaskQueue::start("t-output", 2).expect("threads");
+        let poller = Poller::new(8, queue.clone(), queue.clone());
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("a listener");
+        let (socket, _) = listener.accept().expect("a client");
+        socket.set_nonblocking(true).expect("a socket");
+        for end in [&client, &socket] {
+            let end = socket2::SockRef::from(end);
+            end.set_send_buffer_size(4096).expect("a socket");
+            end.set_recv_buffer_size(4096).expect("a socket");
+        }
+        let output = Some(Output::new(Arc::new(socket), poller.clone()));
+        Self { queue, poller, output, client }
+    }
+
+    fn output(&self) -> &Arc<Output> {
+        self.output.as_ref().expect("until it is let go")
+    }
+
+    fn pump(&self) {
+        Sink(self.output().clone()).pump();
+    }
+
+    fn entries(&self) -> usize {
+        self.poller.stats().iter().map(|table| table.entries).sum()
+    }
+
+    /// Lets the output go; returns what is left of it once the queue has run dry.
+    fn let_go(mut self) -> Weak<Output> {
+        let output = Arc::downgrade(&self.output.take().expect("once"));
+        self.queue.stop();
+        assert_eq!(self.entries(), 0, "nothing of the output is registered");
+        self.poller.stop();
+        output
+    }
+}
+
+#[test]
+fn a_slow_reader_gets_every_frame_whole() {
+    const PACKETS: u16 = 200;
+    let mut rig = Rig::new();
+    let rtp = flow(ROOMY);
+    rtp.push((0..PACKETS).map(|number| packet(number, 1000)));
+    rig.output().post(Post::Open { channel: 0, cursor: rtp.cursor(0) });
+    rig.pump();
+    assert!(rig.output().full.load(Relaxed), "200 kB do not fit");
+    for number in 0..PACKETS {
+        let mut frame = [0; 1004];
+        rig.client.read_exact(&mut frame).expect("a frame");
+        assert_eq!(frame[..4], [b'$', 0, 3, 0xe8]);
+        assert!(frame[4..].iter().all(|byte| *byte == number as u8), "packet {number}");
+    }
+    rig.output().cut_off();
+    assert_eq!(rig.let_go().strong_count(), 0);
+}
+
+#[test]
+fn a_client_that_reads_no_replies_is_cut_off() {
+    let rig = Rig::new();
+    let reply = || Post::Bytes(Bytes::from(vec![b'r'; 64 << 10]));
+    let mut replies = 0;
+    while !rig.output().is_dead() {
+        rig.output().post(reply());
+        rig.pump();
+        replies += 1;
+        assert!(replies < 64, "4 MiB of replies are not kept for anybody");
+    }
+    rig.output().post(reply());
+    assert_eq!(rig.output().posted.add(Post::Close { channel: 0 }), 0, "nothing is kept for the dead");
+    assert_eq!(rig.let_go().strong_count(), 0);
+}
+
+#[test]
+fn a_hangup_ends_the_connection_after_the_last_reply() {
+    let mut rig = Rig::new();
+    rig.output().post(Post::Bytes(Bytes::from(vec![b'r'; 50_000])));
+    rig.output().close_when_written();
+    let mut all = Vec::new();
+    rig.client.read_to_end(&mut all).expect("an end");
+    assert_eq!(all, vec![b'r'; 50_000]);
+    rig.output().cut_off();
+    assert_eq!(rig.let_go().strong_count(), 0);
+}
+
+/// The connection is closed while another thread has found the socket full but is not yet registered for
+/// room: whoever writes tidies up, so neither descriptor nor output stays behind.
+#[test]
+fn an_output_cut_off_while_another_writes_leaves_nothing_behind() {
+    let rig = Rig::new();
+    let output = rig.output().clone();
+    assert!(output.state.claim(), "the other writes");
+    output.cut_off();
+    output.wait_until_writable();
+    assert_eq!(rig.entries(), 1, "the other has registered just now");
+    assert!(output.state.finish_claim(), "the other writes once more");
+    output.write_all_due();
+    assert!(!output.state.finish_claim());
+    drop(output);
+    assert_eq!(rig.let_go().strong_count(), 0);
+}

@@ -1,0 +1,284 @@
+//! Requests over real connections: which status answers what, and what a session holds.
+
+use super::*;
+use crate::event::{Class, TaskQueue};
+use crate::relay::rig::{ROOMY, by_hand};
+use crate::relay::{Channel, Coalesce};
+use crate::wire::sdp;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+
+const TWO_TRACKS: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=duo\r\nc=IN IP4 239.77.60.1/8\r\nt=0 0\r\n\
+    m=video 5004 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\nm=audio 5006 RTP/AVP 0\r\n";
+
+struct Rig {
+    queue: Arc<TaskQueue>,
+    poller: Arc<Poller>,
+    server: Arc<RtspServer>,
+    listener: Arc<RtspListener>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let queue = TaskQueue::start("t-serve", 2).expect("threads");
+        let poller = Poller::new(64, queue.clone(), queue.clone());
+        let timers = Timers::start(&poller, Class::Control).expect("a timer");
+        let group = IpAddr::V4(Ipv4Addr::new(239, 77, 60, 2));
+        let channel = |name: &str, presentation| {
+            let silent_after = Duration::from_secs(2);
+            Channel::new(
+                name.into(),
+                presentation,
+                silent_after,
+                ROOMY,
+                Coalesce::Auto,
+                &by_hand(),
+                clock::now(),
+            )
+        };
+        let catalogue = Catalogue::new([
+            channel("news", sdp::mpegts("news", group, 5004, None)),
+            channel("duo", sdp::parse(TWO_TRACKS.as_bytes()).expect("a description")),
+        ]);
+        let limits = Limits { connections: 3, sessions: 3, sessions_per_address: 2 };
+        let config = ServerConfig { udp_ports: None, session_timeout: Duration::from_secs(60), limits };
+        let server = RtspServer::new(Arc::new(catalogue), poller.clone(), timers, config);
+        let listener = server.listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        Self { queue, poller, server, listener }
+    }
+
+    fn client(&self) -> Client {
+        let stream = TcpStream::connect(self.listener.address()).expect("a listener");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+        Client { stream, cseq: 0 }
+    }
+
+    fn stop(self) {
+        self.listener.stop();
+        self.server.stop();
+        self.poller.stop();
+        self.server.timers.stop();
+        self.queue.stop();
+        let server = Arc::downgrade(&self.server);
+        drop((self.server, self.listener));
+        assert_eq!(server.strong_count(), 0, "nothing holds the server");
+    }
+}
+
+struct Client {
+    stream: TcpStream,
+    cseq: u32,
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    fn session(&self) -> String {
+        let session = self.header("Session").expect("a session");
+        assert!(session.ends_with(";timeout=60"), "{session}");
+        session.split(';').next().unwrap_or_default().to_owned()
+    }
+}
+
+impl Client {
+    /// Sends a request and reads its reply; CSeq is always echoed.
+    fn ask(&mut self, line: &str, headers: &str) -> Answer {
+        self.cseq += 1;
+        let request = format!("{line} RTSP/1.0\r\nCSeq: {}\r\n{headers}\r\n", self.cseq);
+        self.stream.write_all(request.as_bytes()).expect("sent");
+        let answer = self.read();
+        assert_eq!(answer.header("CSeq"), Some(self.cseq.to_string().as_str()), "{line}: {}", answer.head);
+        answer
+    }
+
+    fn read(&mut self) -> Answer {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte).expect("a reply");
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).expect("text");
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        let answer = Answer { status, head };
+        let length = answer.header("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        self.stream.read_exact(&mut vec![0; length]).expect("the body");
+        answer
+    }
+
+    fn status(&mut self, line: &str, headers: &str) -> u16 {
+        self.ask(line, headers).status
+    }
+
+    /// Sets up a track of `duo` or the one of `news`, interleaved.
+    fn set_up(&mut self, url: &str, session: Option<&str>) -> String {
+        let session = session.map(|id| format!("Session: {id}\r\n")).unwrap_or_default();
+        let answer = self.ask(&format!("SETUP {url}"), &format!("{TCP}{session}"));
+        assert_eq!(answer.status, 200, "{}", answer.head);
+        answer.session()
+    }
+}
+
+const TCP: &str = "Transport: RTP/AVP/TCP;unicast\r\n";
+const NEWS: &str = "rtsp://edge/news";
+
+#[test]
+fn each_wrong_request_has_its_status() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    for (line, headers, status) in [
+        ("OPTIONS *", "", 200),
+        ("OPTIONS rtsp://edge/news", "", 200),
+        ("OPTIONS rtsp://edge/news", "Session: none\r\n", 454),
+        ("OPTIONS rtsp://edge/news", "Require: magic\r\n", 551),
+        ("DESCRIBE rtsp://edge/news", "Accept: application/sdp\r\n", 200),
+        ("DESCRIBE rtsp://edge/news.sdp", "", 200),
+        ("DESCRIBE rtsp://edge/nothing", "", 404),
+        ("DESCRIBE rtsp://edge/news/trackID=2", "", 404),
+        ("DESCRIBE rtsp://edge/news", "Accept: text/html\r\n", 406),
+        ("DESCRIBE http://edge/news", "", 400),
+        ("SETUP rtsp://edge/duo", TCP, 459),
+        ("SETUP rtsp://edge/news", "", 400),
+        ("SETUP rtsp://edge/news", "Transport: nonsense\r\n", 400),
+        ("SETUP rtsp://edge/news", "Transport: RTP/AVP;multicast\r\n", 461),
+        ("SETUP rtsp://edge/news", "Transport: RTP/AVP/TCP\r\nSession: none\r\n", 454),
+        ("PLAY rtsp://edge/news", "", 454),
+        ("PAUSE rtsp://edge/news", "Session: none\r\n", 454),
+        ("TEARDOWN rtsp://edge/news", "Session: none\r\n", 454),
+        ("GET_PARAMETER *", "", 200),
+        ("RECORD rtsp://edge/news", "", 405),
+        ("ANNOUNCE rtsp://edge/nothing", "", 404),
+        ("DANCE rtsp://edge/news", "", 501),
+    ] {
+        assert_eq!(client.status(line, headers), status, "{line} {headers}");
+    }
+    assert_eq!(rig.server.stats().sessions, 0, "what was refused holds nothing");
+    rig.stop();
+}
+
+#[test]
+fn a_session_goes_through_its_states() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let id = client.set_up(NEWS, None);
+    let session = format!("Session: {id}\r\n");
+    let news = |method: &str| format!("{method} {NEWS}");
+    assert_eq!(client.status(&news("PAUSE"), &session), 455, "it does not play");
+    assert_eq!(client.status(&news("PLAY"), &format!("{session}Range: npt=10-20\r\n")), 457);
+    assert_eq!(client.status(&news("PLAY"), &format!("{session}Range: npt=0-\r\n")), 200);
+    assert_eq!(client.status(&news("SETUP"), &format!("{session}{TCP}")), 455, "it plays");
+    assert_eq!(client.status(&news("PLAY"), &session), 200);
+    assert_eq!(client.status(&news("GET_PARAMETER"), &session), 200);
+    assert_eq!(client.status(&news("PAUSE"), &session), 200);
+    assert_eq!(client.status("PLAY rtsp://edge/duo", &session), 454, "it is not of that channel");
+    assert_eq!(client.status("TEARDOWN rtsp://edge/duo", &session), 454);
+    assert_eq!(rig.server.stats().sessions, 1);
+    assert_eq!(client.status(&news("TEARDOWN"), &session), 200);
+    assert_eq!(client.status(&news("PLAY"), &session), 454);
+    let stats = rig.server.stats();
+    assert_eq!((stats.sessions, stats.sessions_ended["teardown"]), (0, 1));
+    rig.stop();
+}
+
+#[test]
+fn tracks_are_set_up_one_by_one_and_played_together() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let id = client.set_up("rtsp://edge/duo/trackID=1", None);
+    assert_eq!(client.set_up("rtsp://edge/duo/trackID=2", Some(&id)), id);
+    let session = format!("Session: {id}\r\n");
+    assert_eq!(client.status("PLAY rtsp://edge/duo/trackID=1", &session), 460);
+    assert_eq!(client.status("PLAY rtsp://edge/duo/", &session), 200);
+    assert_eq!(client.status("TEARDOWN rtsp://edge/duo/trackID=1", &session), 200);
+    assert_eq!(rig.server.stats().sessions, 1, "the other track plays on");
+    assert_eq!(client.status("TEARDOWN rtsp://edge/duo/trackID=2", &session), 200);
+    assert_eq!(rig.server.stats().sessions, 0);
+    rig.stop();
+}
+
+#[test]
+fn a_client_that_collides_gets_the_next_port_pair() {
+    let rig = Rig::new();
+    let (mut first, mut second) = (rig.client(), rig.client());
+    let udp = "Transport: RTP/AVP;unicast;client_port=40000-40001\r\n";
+    let ports = |client: &mut Client| {
+        let answer = client.ask(&format!("SETUP {NEWS}"), udp);
+        let transport = answer.header("Transport").expect("granted").to_owned();
+        transport.split("server_port=").nth(1).expect("ports").split(';').next().map(str::to_owned)
+    };
+    assert_ne!(ports(&mut first), ports(&mut second));
+    rig.stop();
+}
+
+#[test]
+fn a_session_is_controlled_from_another_connection_but_not_moved_there() {
+    let rig = Rig::new();
+    let (mut own, mut other) = (rig.client(), rig.client());
+    let id = own.set_up("rtsp://edge/duo/trackID=1", None);
+    let session = format!("Session: {id}\r\n");
+    assert_eq!(other.status("GET_PARAMETER rtsp://edge/duo", &session), 200);
+    let moved = other.status("SETUP rtsp://edge/duo/trackID=2", &format!("{session}{TCP}"));
+    assert_eq!(moved, 461, "its channels are those of the first connection");
+    assert_eq!(other.status("TEARDOWN rtsp://edge/duo", &session), 200);
+    rig.stop();
+}
+
+#[test]
+fn limits_are_answered_and_give_way_when_others_leave() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let first = client.set_up(NEWS, None);
+    client.set_up(NEWS, None);
+    assert_eq!(client.status(&format!("SETUP {NEWS}"), TCP), 503, "two sessions of an address");
+    assert_eq!(client.status(&format!("TEARDOWN {NEWS}"), &format!("Session: {first}\r\n")), 200);
+    client.set_up(NEWS, None);
+    let others = [rig.client(), rig.client()];
+    let mut refused = rig.client();
+    assert_eq!(refused.stream.read(&mut [0]).unwrap_or(0), 0, "three connections");
+    drop(others);
+    rig.stop();
+}
+
+#[test]
+fn sessions_end_with_their_connection_and_keep_no_timer_waiting() {
+    let rig = Rig::new();
+    for _ in 0..5 {
+        let mut client = rig.client();
+        client.set_up(NEWS, None);
+        client.stream.shutdown(std::net::Shutdown::Write).expect("open");
+        let mut rest = Vec::new();
+        client.stream.read_to_end(&mut rest).expect("an end");
+    }
+    // The connection is closed after its sessions; its figures follow.
+    let began = clock::now();
+    while rig.server.stats().connections > 0 && began.elapsed() < Duration::from_secs(20) {
+        std::thread::yield_now();
+    }
+    let stats = rig.server.stats();
+    assert_eq!((stats.sessions, stats.connections, stats.sessions_ended["connection closed"]), (0, 0, 5));
+    assert!(rig.server.timers.is_empty());
+    rig.stop();
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order_and_noise_ends_the_connection() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let requests: String =
+        (1..=20).map(|cseq| format!("OPTIONS * RTSP/1.0\r\nCSeq: {cseq}\r\n\r\n")).collect();
+    client.stream.write_all(requests.as_bytes()).expect("sent");
+    client.stream.write_all(b"\x16\x03\x01\x02\x00\x01").expect("sent");
+    for cseq in 1..=20 {
+        assert_eq!(client.read().header("CSeq"), Some(cseq.to_string().as_str()));
+    }
+    assert_eq!(client.read().status, 400);
+    assert_eq!(client.stream.read(&mut [0]).expect("an end"), 0);
+    rig.stop();
+}

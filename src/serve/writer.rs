@@ -1,0 +1,239 @@
+//! The order in which one connection's bytes leave: what was begun, then replies, then packets.
+//!
+//! Packets are framed as they go, from cursors into the rings, so nothing is queued here but the rest of
+//! what was begun: a frame is never split by another. Knows no socket, only something that takes bytes.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write};
+use std::sync::{Mutex, MutexGuard};
+
+use bytes::{Buf, Bytes};
+
+use crate::relay::Cursor;
+use crate::wire::rtsp::interleaved_header;
+
+/// Packets of one `writev`: two slices each, well below the kernel's limit of 1024.
+const PACKETS_PER_WRITE: usize = 64;
+
+/// What goes out, in the order it was posted.
+pub(super) enum Post {
+    /// A reply, or a packet of our own with its interleaved header.
+    Bytes(Bytes),
+    /// From here on, packets of this cursor go out on this channel.
+    Open { channel: u8, cursor: Cursor },
+    /// No more packets on this channel.
+    Close { channel: u8 },
+    /// Nothing follows.
+    Hangup,
+}
+
+/// Posts that wait for their turn.
+#[derive(Default)]
+pub(super) struct Posted(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    posts: VecDeque<Post>,
+    unread_bytes: usize,
+}
+
+/// Writes what is due, and remembers how far it came.
+#[derive(Default)]
+pub(super) struct Writer {
+    /// What is left of what was begun. Anything else follows only when it is empty.
+    begun: VecDeque<Bytes>,
+    streams: Vec<Stream>,
+    /// The stream that wrote last.
+    turn: usize,
+    packets: Vec<Bytes>,
+}
+
+/// How a round of writing ended, other than by the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// Nothing more is due now.
+    AllDue,
+    /// Nothing more will ever be due.
+    AllThereIs,
+}
+
+struct Stream {
+    channel: u8,
+    cursor: Cursor,
+}
+
+enum Taken {
+    Bytes,
+    Nothing,
+    Hangup,
+}
+
+impl Posted {
+    /// Adds a post; returns the bytes of all that wait.
+    pub fn add(&self, post: Post) -> usize {
+        let mut queue = self.queue();
+        if let Post::Bytes(bytes) = &post {
+            queue.unread_bytes += bytes.len();
+        }
+        queue.posts.push_back(post);
+        queue.unread_bytes
+    }
+
+    /// Lets everything go.
+    pub fn clear(&self) {
+        let gone = std::mem::take(&mut *self.queue());
+        drop(gone); // outside the lock: cursors hold rings
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Writer {
+    /// Writes until nothing is due, or the socket fails or is full (`WouldBlock`).
+    pub fn write(&mut self, socket: &mut impl Write, posted: &Posted) -> io::Result<Written> {
+        loop {
+            self.finish_begun(socket)?;
+            match self.take_posts(posted) {
+                Taken::Bytes => continue,
+                Taken::Hangup => return Ok(Written::AllThereIs),
+                Taken::Nothing => {}
+            }
+            if !self.write_packets(socket)? {
+                return Ok(Written::AllDue);
+            }
+        }
+    }
+
+    fn finish_begun(&mut self, socket: &mut impl Write) -> io::Result<()> {
+        while let Some(front) = self.begun.front_mut() {
+            let written = retry(|| socket.write(front))?;
+            front.advance(written);
+            if front.is_empty() {
+                self.begun.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes posts up to the first that has bytes.
+    fn take_posts(&mut self, posted: &Posted) -> Taken {
+        let mut queue = posted.queue();
+        while let Some(post) = queue.posts.pop_front() {
+            match post {
+                Post::Bytes(bytes) => {
+                    queue.unread_bytes -= bytes.len();
+                    self.begun.push_back(bytes);
+                    return Taken::Bytes;
+                }
+                Post::Open { channel, cursor } => self.streams.push(Stream { channel, cursor }),
+                Post::Close { channel } => self.streams.retain(|stream| stream.channel != channel),
+                Post::Hangup => {
+                    self.streams.clear();
+                    return Taken::Hangup;
+                }
+            }
+        }
+        Taken::Nothing
+    }
+
+    /// One batch of each stream in turn, as far as the socket takes them whole. `false`: nothing more is due.
+    fn write_packets(&mut self, socket: &mut impl Write) -> io::Result<bool> {
+        let mut more = false;
+        for _ in 0..self.streams.len() {
+            // The turn goes on where it stopped, so that a busy stream does not starve the others.
+            self.turn = (self.turn + 1) % self.streams.len();
+            more |= self.streams[self.turn].write(socket, &mut self.packets, &mut self.begun)?;
+            if !self.begun.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(more)
+    }
+}
+
+impl Stream {
+    /// Writes one batch of what is due. `false`: that was all; what comes later is announced by its lane. What
+    /// the socket did not take of a packet that was begun goes to `begun`; packets not begun are given back to
+    /// the cursor.
+    fn write(
+        &mut self,
+        socket: &mut impl Write,
+        packets: &mut Vec<Bytes>,
+        begun: &mut VecDeque<Bytes>,
+    ) -> io::Result<bool> {
+        packets.clear();
+        self.cursor.take(PACKETS_PER_WRITE, packets);
+        if packets.is_empty() {
+            return Ok(false);
+        }
+        let mut headers = [[0; 4]; PACKETS_PER_WRITE];
+        let mut slices = [IoSlice::new(&[]); 2 * PACKETS_PER_WRITE];
+        for (header, packet) in headers.iter_mut().zip(packets.iter()) {
+            // A datagram is never longer than 16 bits can say.
+            *header = interleaved_header(self.channel, packet.len() as u16);
+        }
+        for ((pair, header), packet) in slices.chunks_exact_mut(2).zip(&headers).zip(packets.iter()) {
+            pair[0] = IoSlice::new(header);
+            pair[1] = IoSlice::new(packet);
+        }
+        let slices = &slices[..2 * packets.len()];
+        let written = match retry(|| socket.write_vectored(slices)) {
+            Ok(written) => written,
+            Err(error) => {
+                self.cursor.give_back(packets.len());
+                return Err(error);
+            }
+        };
+        let taken = self.account(written, &headers, packets, begun);
+        // A short write may end with a frame: then nothing was begun, and yet more is due.
+        let more = packets.len() == PACKETS_PER_WRITE || taken < packets.len();
+        packets.clear(); // an idle connection holds no packets
+        Ok(more)
+    }
+
+    /// Counts what was written; returns how many packets were, at least in part.
+    fn account(
+        &mut self,
+        mut written: usize,
+        headers: &[[u8; 4]],
+        packets: &[Bytes],
+        begun: &mut VecDeque<Bytes>,
+    ) -> usize {
+        let (mut count, mut bytes) = (0, 0);
+        for (header, packet) in headers.iter().zip(packets) {
+            let framed = header.len() + packet.len();
+            if written == 0 {
+                break;
+            }
+            count += 1;
+            bytes += packet.len();
+            if written < framed {
+                let rest = [
+                    Bytes::copy_from_slice(&header[written.min(4)..]),
+                    packet.slice(written.saturating_sub(4)..),
+                ];
+                begun.extend(rest.into_iter().filter(|slice| !slice.is_empty()));
+            }
+            written = written.saturating_sub(framed);
+        }
+        self.cursor.give_back(packets.len() - count);
+        self.cursor.count_sent(count as u64, bytes as u64);
+        count
+    }
+}
+
+fn retry(mut write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match write() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

@@ -1,0 +1,206 @@
+//! Frames stay whole and in order however the socket takes them.
+
+use super::*;
+use crate::relay::Flow;
+use crate::relay::rig::{ROOMY, flow, packet};
+use std::sync::Arc;
+
+/// Takes at most `per_write` bytes a write; after `room` bytes it is full.
+struct Socket {
+    taken: Vec<u8>,
+    per_write: usize,
+    room: usize,
+}
+
+impl Socket {
+    fn new(per_write: usize, room: usize) -> Self {
+        Self { taken: Vec::new(), per_write, room }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.room == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let count = self.per_write.min(self.room);
+        let before = self.taken.len();
+        self.taken.extend(slices.iter().flat_map(|slice| slice.iter()).take(count));
+        let written = self.taken.len() - before;
+        self.room -= written;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a client makes of the bytes.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Reply(u8),
+    Packet { channel: u8, number: u8, len: usize },
+}
+
+use Seen::{Packet, Reply};
+
+fn read(mut bytes: &[u8]) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    while let [first, rest @ ..] = bytes {
+        if *first != b'$' {
+            assert!(rest.starts_with(b"eply"), "a frame is split: {bytes:?}");
+            seen.push(Reply(*first));
+            bytes = &rest[4..];
+            continue;
+        }
+        let len = usize::from(u16::from_be_bytes([rest[1], rest[2]]));
+        let payload = &rest[3..3 + len];
+        assert!(payload.iter().all(|byte| *byte == payload[0]), "a packet is split: {payload:?}");
+        seen.push(Packet { channel: rest[0], number: payload[0], len });
+        bytes = &rest[3 + len..];
+    }
+    seen
+}
+
+fn reply(number: u8) -> Post {
+    Post::Bytes(Bytes::from([&[number][..], b"eply"].concat()))
+}
+
+fn open(channel: u8, flow: &Arc<Flow>) -> Post {
+    Post::Open { channel, cursor: flow.cursor(0) }
+}
+
+/// Two replies around the opening of both flows of a track, which hold three packets and one.
+fn a_play(posted: &Posted) -> (Arc<Flow>, Arc<Flow>) {
+    let (rtp, rtcp) = (flow(ROOMY), flow(ROOMY));
+    rtp.push([packet(1, 7), packet(2, 9), packet(3, 1)]);
+    rtcp.push([packet(50, 4)]);
+    for post in [reply(b'A'), open(0, &rtp), open(1, &rtcp), reply(b'B')] {
+        posted.add(post);
+    }
+    (rtp, rtcp)
+}
+
+fn as_a_client_sees_it() -> Vec<Seen> {
+    let rtp = [(1, 7), (2, 9), (3, 1)].map(|(number, len)| Packet { channel: 0, number, len });
+    let rtcp = Packet { channel: 1, number: 50, len: 4 };
+    [Reply(b'A'), Reply(b'B')].into_iter().chain(rtp).chain([rtcp]).collect()
+}
+
+/// The streams take turns, so the order between channels is free; within one it is not.
+fn by_channel(mut seen: Vec<Seen>) -> Vec<Seen> {
+    seen.sort_by_key(|seen| matches!(seen, Packet { channel: 1, .. }));
+    seen
+}
+
+#[test]
+fn a_socket_that_is_full_after_any_byte_splits_nothing() {
+    let whole = 10 + 3 * 4 + 17 + 8;
+    for room in 0..=whole {
+        let posted = Posted::default();
+        let _flows = a_play(&posted);
+        let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, room));
+        let first = writer.write(&mut socket, &posted);
+        assert_eq!(first.is_err(), room < whole, "room for {room}");
+        socket.room = usize::MAX;
+        assert_eq!(writer.write(&mut socket, &posted).expect("room"), Written::AllDue);
+        assert_eq!(socket.taken.len(), whole);
+        assert_eq!(by_channel(read(&socket.taken)), as_a_client_sees_it(), "room for {room}");
+    }
+}
+
+/// The socket takes a part of a batch and has room again at once, as when the client reads meanwhile: the
+/// rest of what was begun goes before anything else.
+#[test]
+fn a_socket_that_takes_little_at_a_time_splits_nothing() {
+    for per_write in 1..50 {
+        let posted = Posted::default();
+        let _flows = a_play(&posted);
+        let (mut writer, mut socket) = (Writer::default(), Socket::new(per_write, usize::MAX));
+        assert_eq!(writer.write(&mut socket, &posted).expect("room"), Written::AllDue);
+        assert_eq!(by_channel(read(&socket.taken)), as_a_client_sees_it(), "{per_write} bytes at a time");
+    }
+}
+
+#[test]
+fn a_reply_waits_for_the_packet_that_was_begun_and_for_no_other() {
+    let posted = Posted::default();
+    let rtp = flow(ROOMY);
+    rtp.push((1..=3).map(|number| packet(number, 10)));
+    posted.add(open(0, &rtp));
+    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 6));
+    assert!(writer.write(&mut socket, &posted).is_err());
+    posted.add(reply(b'P'));
+    socket.room = usize::MAX;
+    writer.write(&mut socket, &posted).expect("room");
+    let packet = |number| Packet { channel: 0, number, len: 10 };
+    assert_eq!(read(&socket.taken), [packet(1), Reply(b'P'), packet(2), packet(3)]);
+}
+
+#[test]
+fn a_closed_channel_ends_with_a_whole_packet() {
+    let posted = Posted::default();
+    let rtp = flow(ROOMY);
+    rtp.push((1..=3).map(|number| packet(number, 10)));
+    posted.add(open(0, &rtp));
+    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 20));
+    assert!(writer.write(&mut socket, &posted).is_err());
+    posted.add(Post::Close { channel: 0 });
+    posted.add(reply(b'T'));
+    socket.room = usize::MAX;
+    writer.write(&mut socket, &posted).expect("room");
+    let packet = |number| Packet { channel: 0, number, len: 10 };
+    assert_eq!(read(&socket.taken), [packet(1), packet(2), Reply(b'T')]);
+    assert_eq!(rtp.stream_totals().packets, 2, "what was given back is not counted as sent");
+}
+
+#[test]
+fn nothing_follows_a_hangup() {
+    let posted = Posted::default();
+    let _flows = a_play(&posted);
+    posted.add(Post::Hangup);
+    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, usize::MAX));
+    assert_eq!(writer.write(&mut socket, &posted).expect("room"), Written::AllThereIs);
+    assert_eq!(read(&socket.taken), [Reply(b'A'), Reply(b'B')], "streams end where they are");
+}
+
+#[test]
+fn a_broken_socket_gives_back_what_it_did_not_take() {
+    struct Broken;
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let posted = Posted::default();
+    let rtp = flow(ROOMY);
+    rtp.push([packet(1, 10)]);
+    posted.add(open(0, &rtp));
+    let error = Writer::default().write(&mut Broken, &posted).expect_err("the pipe is broken");
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!(rtp.stream_totals().packets, 0);
+}
+
+#[test]
+fn a_busy_stream_does_not_starve_the_other() {
+    let posted = Posted::default();
+    let (video, audio) = (flow(ROOMY), flow(ROOMY));
+    video.push((0..1000).map(|number| packet(number, 10)));
+    audio.push([packet(50, 10)]);
+    posted.add(open(0, &video));
+    posted.add(open(2, &audio));
+    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 0));
+    for _ in 0..2 {
+        socket.room = 14 * PACKETS_PER_WRITE; // a batch of video fills it
+        assert!(writer.write(&mut socket, &posted).is_err());
+    }
+    assert!(read(&socket.taken).contains(&Packet { channel: 2, number: 50, len: 10 }));
+}
