@@ -88,7 +88,7 @@ fn lane(c: &mut Criterion) {
                 let due = served.load(Relaxed) + subscribers;
                 let at = clock::now();
                 flow.push([packet(&data, at)]);
-                flow.kick(at);
+                flow.kick(at, at);
                 while served.load(Relaxed) < due {
                     std::hint::spin_loop();
                 }

@@ -26,7 +26,8 @@ pub trait PollEventConsumer: Send + Sync + 'static {
     /// Called on the PollTable's thread, so it must be brief and must not block.
     ///
     /// `Some(task)`: the descriptor stays suspended until the task (or the consumer) resumes
-    /// `event.key`. `None`: the event was dealt with right here, and polling goes on at once.
+    /// `event.key`. `None`: the event was dealt with right here, and polling goes on at once, or when
+    /// the consumer that has called [`PollKey::hold`] resumes it.
     fn create_task(self: Arc<Self>, event: Event) -> Option<Task>;
 
     /// `create_task` panicked: closes what this consumer stands for. The entry is already unregistered.

@@ -1,7 +1,7 @@
 //! The life of one polled descriptor: when the kernel is told, and whose event counts.
 //!
 //! ```text
-//!   registered ──enable──▶ armed ──event──▶ suspended ──resume──▶ armed …
+//!   registered ──enable──▶ armed ──event──▶ suspended (held) ──resume──▶ armed …
 //!        └──────────┬────────┴────────────────┘
 //!                   ▼ unregister
 //!                removed (for good)
@@ -37,6 +37,8 @@ enum State {
     Registered,
     Armed(Interest),
     Suspended(Interest),
+    /// Suspended until the consumer resumes it, whatever `create_task` returns.
+    Held,
     Removed,
 }
 
@@ -55,7 +57,7 @@ impl EntryState {
         let how = match *state {
             State::Removed => return Ok(false),
             State::Registered => Arm::Add(interest),
-            State::Armed(_) | State::Suspended(_) => Arm::Modify(interest),
+            State::Armed(_) | State::Suspended(_) | State::Held => Arm::Modify(interest),
         };
         tell(how)?;
         *state = State::Armed(interest);
@@ -69,6 +71,14 @@ impl EntryState {
         let State::Armed(interest) = *state else { return false };
         *state = State::Suspended(interest);
         true
+    }
+
+    /// The consumer keeps the entry that it was handed an event of: it resumes it itself, later.
+    pub fn hold(&self) {
+        let mut state = self.lock();
+        if let State::Suspended(_) = *state {
+            *state = State::Held;
+        }
     }
 
     /// The consumer was done at once: polls on as before, unless it resumed or removed the entry itself.
@@ -86,7 +96,7 @@ impl EntryState {
         let known = match *state {
             State::Removed => return false,
             State::Registered => false,
-            State::Armed(_) | State::Suspended(_) => true,
+            State::Armed(_) | State::Suspended(_) | State::Held => true,
         };
         *state = State::Removed;
         if known {
@@ -129,6 +139,18 @@ mod tests {
         arm(&state, Interest::Read);
         assert!(state.suspend());
         assert!(!state.suspend());
+    }
+
+    #[test]
+    fn a_held_entry_waits_for_its_consumer() {
+        let state = EntryState::new();
+        arm(&state, Interest::Read);
+        assert!(state.suspend());
+        state.hold();
+        state.poll_on(|_| -> Result<(), Infallible> { panic!("polled though it is held") }).unwrap();
+        assert!(!state.suspend());
+        assert_eq!(arm(&state, Interest::Read), Some(Arm::Modify(Interest::Read)));
+        assert!(state.suspend());
     }
 
     #[test]

@@ -189,6 +189,11 @@ impl Entry {
         Ok(self.state.arm(interest, |how| self.tell(how))?)
     }
 
+    /// See [`PollKey::hold`].
+    pub fn hold(&self) {
+        self.state.hold();
+    }
+
     /// `Some(entries left in the table)` if it was still registered.
     pub fn unregister(&self) -> Option<usize> {
         let forget = || {

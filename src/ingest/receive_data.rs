@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::event::clock;
 use crate::net::{Datagram, ReceiveBatch};
@@ -21,49 +21,74 @@ const BATCH: usize = 32;
 /// Batches per event: after this many, a flooded socket lets the other descriptors of its table go first.
 const BATCHES_PER_EVENT: usize = 4;
 
+/// The longest time that a datagram is taken to have waited in the socket's queue.
+const MAX_QUEUED: Duration = Duration::from_millis(100);
+
 thread_local! {
     static BUFFERS: RefCell<ReceiveBatch> = RefCell::new(ReceiveBatch::new(BATCH));
 }
 
-/// Takes what has arrived at the receiver's socket.
-pub(super) fn receive_data(receiver: &RtpReceiver) {
+/// Takes what has arrived at the receiver's socket. Returns since when the oldest of it was there, if the
+/// socket is empty now.
+pub(super) fn receive_data(receiver: &RtpReceiver) -> Option<Instant> {
     BUFFERS.with_borrow_mut(|batch| {
+        let mut oldest = None;
         for _ in 0..BATCHES_PER_EVENT {
             match batch.receive(&*receiver.socket) {
                 Ok(count) => {
-                    take(receiver, batch);
+                    let first = take(receiver, batch);
+                    oldest = oldest.or(first);
                     if count < batch.capacity() {
-                        break;
+                        return oldest;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return oldest,
                 Err(error) => {
                     tracing::debug!(port = receiver.port, %error, "receiving failed");
-                    break;
+                    return None;
                 }
             }
         }
-    });
+        None
+    })
 }
 
-/// Puts a batch into the rings, then kicks each flow that got something, once.
-fn take(receiver: &RtpReceiver, batch: &ReceiveBatch) {
-    let now = clock::now();
+/// Puts a batch into the rings, then kicks each flow that got something, once. Returns when its first
+/// datagram arrived.
+fn take(receiver: &RtpReceiver, batch: &ReceiveBatch) -> Option<Instant> {
+    let arrivals = Arrivals { now: clock::now(), unix_now: clock::unix_now() };
     let routes = receiver.current_routes();
-    let mut touched: Vec<Arc<Flow>> = Vec::new();
-    let mut overflow = None;
+    let mut touched: Vec<(Arc<Flow>, Instant)> = Vec::new();
+    let (mut overflow, mut first) = (None, None);
     for datagram in batch.datagrams() {
         overflow = datagram.overflow.or(overflow);
-        match deliver(&routes, &datagram, now) {
-            Delivery::To(flow) if touched.iter().any(|known| Arc::ptr_eq(known, &flow)) => {}
-            Delivery::To(flow) => touched.push(flow),
+        let at = arrivals.of(&datagram);
+        first = first.or(Some(at));
+        match deliver(&routes, &datagram, at) {
+            Delivery::To(flow) if touched.iter().any(|(known, _)| Arc::ptr_eq(known, &flow)) => {}
+            Delivery::To(flow) => touched.push((flow, at)),
             Delivery::Stray => receiver.count_stray(),
             Delivery::Refused => {}
         }
     }
-    touched.iter().for_each(|flow| flow.kick(now));
+    touched.iter().for_each(|(flow, at)| flow.kick(*at, arrivals.now));
     if let Some(total) = overflow {
         receiver.count_overflow(total);
+    }
+    first
+}
+
+/// Turns the kernel's stamps of arrival into instants: both clocks were read together.
+struct Arrivals {
+    now: Instant,
+    unix_now: Duration,
+}
+
+impl Arrivals {
+    /// A wall clock that was set meanwhile is believed for no more than [`MAX_QUEUED`].
+    fn of(&self, datagram: &Datagram<'_>) -> Instant {
+        let queued = datagram.received_at.map(|at| self.unix_now.saturating_sub(at));
+        self.now - queued.unwrap_or_default().min(MAX_QUEUED)
     }
 }
 
@@ -73,13 +98,13 @@ enum Delivery {
     Refused,
 }
 
-fn deliver(routes: &Routes, datagram: &Datagram<'_>, now: Instant) -> Delivery {
+fn deliver(routes: &Routes, datagram: &Datagram<'_>, at: Instant) -> Delivery {
     let Some(route) = routes.find(datagram.destination, datagram.source.ip()) else {
         return Delivery::Stray;
     };
     let track = &route.track;
     let rtcp = |track: &Track| {
-        if track.receive_rtcp(datagram.payload, now) {
+        if track.receive_rtcp(datagram.payload, at) {
             Delivery::To(track.rtcp.clone())
         } else {
             Delivery::Refused
@@ -88,7 +113,7 @@ fn deliver(routes: &Routes, datagram: &Datagram<'_>, now: Instant) -> Delivery {
     match (route.kind, rtp::check(datagram.payload)) {
         (Kind::Rtcp, _) => rtcp(track),
         (Kind::Rtp, Ok(header)) => {
-            track.receive(&header, datagram.payload, now);
+            track.receive(&header, datagram.payload, at);
             Delivery::To(track.rtp.clone())
         }
         (Kind::Rtp, Err(NotRtp::Rtcp)) if track.is_muxed() => rtcp(track),

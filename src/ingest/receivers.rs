@@ -19,6 +19,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub struct Receivers {
     poller: Arc<Poller>,
     timers: Arc<Timers>,
+    media_timers: Arc<Timers>,
     state: Mutex<State>,
     this: Weak<Receivers>,
 }
@@ -50,9 +51,15 @@ pub enum OpenError {
 }
 
 impl Receivers {
-    /// No receiver yet.
-    pub fn new(poller: Arc<Poller>, timers: Arc<Timers>) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self { poller, timers, state: Mutex::default(), this: this.clone() })
+    /// No receiver yet. `media_timers` time the receiving, `timers` all else.
+    pub fn new(poller: Arc<Poller>, timers: Arc<Timers>, media_timers: Arc<Timers>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            poller,
+            timers,
+            media_timers,
+            state: Mutex::default(),
+            this: this.clone(),
+        })
     }
 
     /// Receives all tracks of a channel. What can not be joined now is tried again every few seconds.
@@ -120,8 +127,9 @@ impl Receivers {
                 Err(error) => return Err(error.into()),
             }
         }
-        let receiver = RtpReceiver::open(port, ipv6, group.interface, &self.poller)
-            .map_err(|error| OpenError::Socket { port, error })?;
+        let receiver =
+            RtpReceiver::open(port, ipv6, group.interface, &self.poller, self.media_timers.clone())
+                .map_err(|error| OpenError::Socket { port, error })?;
         if let Err(error) = receiver.join(&group, route.clone()) {
             receiver.shut();
             return Err(error.into());

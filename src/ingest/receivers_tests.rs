@@ -21,7 +21,7 @@ impl Rig {
         let queue = TaskQueue::start("t-ingest", 1).expect("a thread");
         let poller = Poller::new(64, queue.clone(), queue.clone());
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
-        let receivers = Receivers::new(poller.clone(), timers.clone());
+        let receivers = Receivers::new(poller.clone(), timers.clone(), timers.clone());
         Self { queue, poller, timers, receivers }
     }
 

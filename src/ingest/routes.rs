@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::relay::Track;
 
@@ -36,6 +37,15 @@ impl Routes {
 
     pub fn remove(&mut self, group: IpAddr, source: Option<IpAddr>) {
         self.0.remove(&(group, source));
+    }
+
+    /// How long all who are subscribed can wait for what has arrived; for ever where nobody is.
+    pub fn patience(&self) -> Duration {
+        let each = self.0.values().map(|route| match route.kind {
+            Kind::Rtp => route.track.rtp.patience().unwrap_or(Duration::MAX),
+            Kind::Rtcp => Duration::ZERO,
+        });
+        each.min().unwrap_or(Duration::ZERO)
     }
 
     pub fn find(&self, destination: IpAddr, source: IpAddr) -> Option<&Route> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, clock};
+use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Timers, Work, clock};
 use crate::net::{Group, MembershipError, ReceiveSocket};
 
 use super::receive_data::receive_data;
@@ -13,6 +13,12 @@ use super::routes::{Route, Routes};
 
 /// Asked for on every receive socket.
 const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
+/// The longest time that packets are left in the socket; far below what its buffer holds.
+const MAX_WAIT: Duration = Duration::from_millis(5);
+/// A wait so short would save no wake-up.
+const MIN_WAIT: Duration = Duration::from_millis(1);
+/// So much before the lanes' own holds end, in the same wake-up of the timers.
+const BEFORE_LANES: Duration = Duration::from_micros(50);
 /// Between two warnings about one socket's queue.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
@@ -28,6 +34,7 @@ pub struct RtpReceiver {
     /// Replaced whole when a group comes or goes, so a batch is routed without a lock.
     routes: Mutex<Arc<Routes>>,
     key: OnceLock<PollKey>,
+    timers: Arc<Timers>,
     overflow: AtomicU32,
     warned: Mutex<Warned>,
     stray: AtomicU64,
@@ -53,7 +60,13 @@ pub struct ReceiverStats {
 
 impl RtpReceiver {
     /// Binds the socket and registers it.
-    pub(super) fn open(port: u16, ipv6: bool, interface: u32, poller: &Poller) -> io::Result<Arc<Self>> {
+    pub(super) fn open(
+        port: u16,
+        ipv6: bool,
+        interface: u32,
+        poller: &Poller,
+        timers: Arc<Timers>,
+    ) -> io::Result<Arc<Self>> {
         let socket = Arc::new(ReceiveSocket::bind(port, ipv6)?);
         let granted = socket.set_receive_buffer(RECEIVE_BUFFER_BYTES)?;
         if granted < RECEIVE_BUFFER_BYTES {
@@ -66,6 +79,7 @@ impl RtpReceiver {
             socket: socket.clone(),
             routes: Mutex::default(),
             key: OnceLock::new(),
+            timers,
             overflow: AtomicU32::new(0),
             warned: Mutex::default(),
             stray: AtomicU64::new(0),
@@ -149,9 +163,16 @@ impl RtpReceiver {
 }
 
 impl PollEventConsumer for RtpReceiver {
-    /// Receiving is minor work, done at once; `None` polls on.
-    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
-        receive_data(&self);
+    /// Receiving is minor work, done at once; `None` polls on. Where the lanes hold packets anyway, the next
+    /// ones are left in the socket until the hold ends: one wake-up takes them all.
+    fn create_task(self: Arc<Self>, event: Event) -> Option<Task> {
+        let oldest = receive_data(&self)?;
+        let patience = self.current_routes().patience().min(MAX_WAIT);
+        if patience > MIN_WAIT {
+            event.key.hold();
+            let timers = self.timers.clone();
+            timers.run_here_at(oldest + patience - BEFORE_LANES, self);
+        }
         None
     }
 
@@ -161,6 +182,20 @@ impl PollEventConsumer for RtpReceiver {
             "a receive socket is closed after a fault; its channels are silent"
         );
         self.shut();
+    }
+}
+
+impl Work for RtpReceiver {
+    /// The wait is over.
+    fn run(self: Arc<Self>) {
+        receive_data(&self);
+        if let Some(key) = self.key.get() {
+            key.resume(Interest::Read);
+        }
+    }
+
+    fn close(self: Arc<Self>) {
+        PollEventConsumer::close(self);
     }
 }
 

@@ -66,6 +66,7 @@ impl ReceiveSocket {
             setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         }
         setsockopt(&socket, sockopt::RxqOvfl, &1)?;
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         let any = if ipv6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
         socket.bind(&SocketAddr::new(any, port).into())?;
         Ok(Self { socket })

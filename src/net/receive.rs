@@ -6,6 +6,7 @@ use std::mem;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
+use std::time::Duration;
 
 use nix::libc;
 
@@ -49,6 +50,9 @@ pub struct Datagram<'a> {
     /// How many datagrams the kernel has dropped from this socket's full queue since it was opened
     /// (SO_RXQ_OVFL; wraps). Absent while there was none.
     pub overflow: Option<u32>,
+    /// When the kernel received it, by the wall clock since 1970 (SO_TIMESTAMPNS). Absent where the socket
+    /// was not asked for it.
+    pub received_at: Option<Duration>,
 }
 
 impl ReceiveBatch {
@@ -113,7 +117,7 @@ impl ReceiveBatch {
         let length = (header.msg_len as usize).min(SLOT_BYTES);
         let payload = &self.payload[slot * SLOT_STRIDE..][..length];
         let source = self.sources[slot].to_socket_addr()?;
-        let (mut destination, mut overflow) = (None, None);
+        let (mut destination, mut overflow, mut received_at) = (None, None, None);
         debug_assert!(header.msg_hdr.msg_controllen <= self.controls[slot].0.len());
         // SAFETY: the kernel wrote `msg_controllen` bytes of well-formed control messages into the slot's
         // own aligned buffer; CMSG_FIRSTHDR and CMSG_NXTHDR stay within them, and each payload is read
@@ -134,11 +138,18 @@ impl ReceiveBatch {
                     (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
                         overflow = Some(data.cast::<u32>().read_unaligned());
                     }
+                    (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                        received_at = since_1970(data.cast::<libc::timespec>().read_unaligned());
+                    }
                     _ => {}
                 }
                 message = libc::CMSG_NXTHDR(&raw const header.msg_hdr, message);
             }
         }
-        Some(Datagram { payload, source, destination: destination?, overflow })
+        Some(Datagram { payload, source, destination: destination?, overflow, received_at })
     }
+}
+
+fn since_1970(time: libc::timespec) -> Option<Duration> {
+    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
 }

@@ -132,7 +132,7 @@ impl Engine {
             Channel::new(name, presentation, silent_after, limits, channel.coalesce, &dispatch, started_at)
         });
         let catalogue = Arc::new(Catalogue::new(channels));
-        let receivers = Receivers::new(poller.clone(), timers.clone());
+        let receivers = Receivers::new(poller.clone(), timers.clone(), dispatch.timers.clone());
         for channel in &config.channels {
             let Some(built) = catalogue.find(&channel.name) else { continue };
             let interface = channel.interface.as_ref().map(ToString::to_string);

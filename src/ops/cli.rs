@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
+
+use super::probe::{Delivery, Plan, ProbeUrl, Tracks};
 
 /// The program ended as it was asked to.
 pub const EXIT_OK: u8 = 0;
@@ -14,6 +17,13 @@ pub const EXIT_FAILURE: u8 = 1;
 pub const EXIT_USAGE: u8 = 2;
 /// The config was wrong: EX_CONFIG of BSD's sysexits.
 pub const EXIT_CONFIG: u8 = 78;
+
+const PROBE_EXIT_CODES: &str = "Exit codes:
+  0   every subscriber was set up and got media to the end; after Ctrl-C: all that there was time for
+  1   a set-up failed, no media came or it stopped, or the probe could not start; the table or the log says why
+  2   wrong command line
+
+Loss alone does not change the code: read it from the table or with --json. docs/probe.md describes every figure.";
 
 const EXIT_CODES: &str = "Exit codes:
   0   ended as asked: a check without errors, a stop by SIGINT or SIGTERM
@@ -45,6 +55,9 @@ pub enum Command {
     /// Send a test programme to a multicast group on this machine and serve it; needs no config and no network.
     #[command(after_help = EXIT_CODES)]
     Demo(DemoArgs),
+    /// Load an RTSP server with subscribers, and measure loss, delay and set-up time.
+    #[command(after_help = PROBE_EXIT_CODES)]
+    Probe(ProbeArgs),
 }
 
 /// Which config.
@@ -64,6 +77,50 @@ pub struct DemoArgs {
     /// Where to serve /metrics, /live and /ready.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9469")]
     pub admin: SocketAddr,
+}
+
+/// Which stream to probe, and how.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// The stream, as rtsp://HOST:PORT/PATH; without a port it is 554.
+    #[arg(value_name = "URL")]
+    pub url: ProbeUrl,
+    /// How many subscribers.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub subscribers: u32,
+    /// How media comes.
+    #[arg(long, value_enum, default_value_t = Delivery::Udp)]
+    pub transport: Delivery,
+    /// Which tracks each subscriber sets up.
+    #[arg(long, value_enum, default_value_t = Tracks::All)]
+    pub tracks: Tracks,
+    /// How long to play once the last subscriber is set up.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub duration: u64,
+    /// Set-ups to begin a second; without it, 64 at once, each as soon as another is done.
+    #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: Option<u32>,
+    /// How long one set-up may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub setup_timeout: u64,
+    /// Print JSON in place of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ProbeArgs {
+    /// What is to be done.
+    pub fn plan(&self) -> Plan {
+        Plan {
+            url: self.url.clone(),
+            subscribers: self.subscribers,
+            delivery: self.transport,
+            tracks: self.tracks,
+            duration: Duration::from_secs(self.duration),
+            rate: self.rate,
+            setup_timeout: Duration::from_secs(self.setup_timeout),
+        }
+    }
 }
 
 /// Passes a filter that the log will understand, so that a slip is a usage error and not a silent log.
@@ -97,6 +154,20 @@ mod tests {
         let Command::Demo(demo) = cli.command else { panic!("not the demo") };
         assert_eq!((demo.listen.port(), demo.admin.port()), (8554, 9469));
         assert_eq!(cli.log, "debug");
+    }
+
+    #[test]
+    fn a_probe_needs_a_url_that_can_be_probed() {
+        let typed =
+            ["mirrorball", "probe", "rtsp://edge/news", "-n", "50", "--transport", "tcp", "--rate", "9"];
+        let cli = Cli::try_parse_from(typed).expect("a full command");
+        let Command::Probe(args) = cli.command else { panic!("not the probe") };
+        let plan = args.plan();
+        assert_eq!((plan.subscribers, plan.delivery, plan.rate), (50, Delivery::Tcp, Some(9)));
+        assert_eq!(plan.duration, Duration::from_secs(10));
+        let error = Cli::try_parse_from(["mirrorball", "probe", "http://edge/news"]).expect_err("not RTSP");
+        assert_eq!(error.exit_code(), i32::from(EXIT_USAGE));
+        assert!(error.to_string().contains("write rtsp://host:port/path"), "{error}");
     }
 
     #[test]

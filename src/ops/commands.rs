@@ -8,9 +8,10 @@ use tracing_subscriber::filter::EnvFilter;
 
 use super::appliance::Appliance;
 use super::check::check;
-use super::cli::{Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK};
+use super::cli::{Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, ProbeArgs};
 use super::config::Config;
-use super::demo::{DemoError, Demonstration};
+use super::demo::{DemoError, Demonstration, Refresh};
+use super::probe;
 use super::signals::stop_requests;
 
 /// Runs the command and returns its exit code.
@@ -22,6 +23,7 @@ pub fn run(cli: &Cli) -> u8 {
         Command::Serve(args) => serve(&args.config),
         Command::Check(args) => print_plan(&args.config),
         Command::Demo(args) => demo(args),
+        Command::Probe(args) => run_probe(args),
     }
 }
 
@@ -86,6 +88,38 @@ fn demo(args: &DemoArgs) -> u8 {
     let _ = write!(out, "{}", refresh.end());
     demonstration.stop();
     EXIT_OK
+}
+
+fn run_probe(args: &ProbeArgs) -> u8 {
+    let stop = match stop_requests() {
+        Ok(stop) => stop,
+        Err(error) => return failed(&format!("signals can not be handled: {error}")),
+    };
+    // Progress goes where the log goes: the table or JSON alone is the output.
+    let mut progress = io::stderr();
+    let refresh = Refresh::for_output(progress.is_terminal());
+    let lines_between = refresh.interval().as_secs();
+    let (mut since_line, mut end) = (0, "");
+    let result = probe::run(args.plan(), &stop, |line, is_news| {
+        since_line = if is_news { 0 } else { since_line + 1 };
+        if since_line % lines_between == 0 {
+            let _ = write!(progress, "{}", refresh.frame(line)).and_then(|()| progress.flush());
+            end = refresh.end();
+        }
+    });
+    eprint!("{end}");
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("{error}");
+            return EXIT_FAILURE;
+        }
+    };
+    let _ = match args.json {
+        true => writeln!(io::stdout(), "{:#}", report.to_json()),
+        false => write!(io::stdout(), "{report}"),
+    };
+    if report.all_served() { EXIT_OK } else { EXIT_FAILURE }
 }
 
 fn failed(error: &str) -> u8 {

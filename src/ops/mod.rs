@@ -17,3 +17,5 @@ pub mod signals; // SIGINT and SIGTERM
 pub mod config; // mirrorball.toml: what was typed, then what is true
 
 pub mod demo; // the built-in programme and its terminal
+
+pub mod probe; // `mirrorball probe`: a load client for any RTSP server

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::net::Destination;
 
@@ -71,10 +71,15 @@ impl Flow {
         self.ring.push(packets);
     }
 
-    /// Has the lanes send what arrived at `at`, within their hold.
-    pub fn kick(&self, at: Instant) {
+    /// Has the lanes send what has arrived since `at`, within their hold.
+    pub fn kick(&self, at: Instant, now: Instant) {
         let lanes = self.lanes().published.clone();
-        lanes.iter().for_each(|lane| lane.packet_arrived(at));
+        lanes.iter().for_each(|lane| lane.packet_arrived(at, now));
+    }
+
+    /// How long the lanes can wait for packets that have arrived; `None`: nobody is subscribed.
+    pub fn patience(&self) -> Option<Duration> {
+        self.lanes().published.iter().map(|lane| lane.patience()).min()
     }
 
     /// Subscribes an address from ring number `from` on. `reservation` is kept for as long as packets may

@@ -7,7 +7,7 @@
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::event::{RunState, Task, TaskQueue, Timers, Work, clock};
 
@@ -132,11 +132,16 @@ impl Lane {
         }
     }
 
-    /// A packet has arrived: has it sent with those that follow within the hold.
-    pub(super) fn packet_arrived(self: &Arc<Self>, at: Instant) {
+    /// A packet arrived at `at`: has it sent with those that follow within the hold.
+    pub(super) fn packet_arrived(self: &Arc<Self>, at: Instant, now: Instant) {
         if self.state.request() {
-            self.run_at(at + self.hold.current(), at);
+            self.run_at(at + self.hold.current(), now);
         }
+    }
+
+    /// How long packets that have arrived can wait.
+    pub(super) fn patience(&self) -> Duration {
+        self.hold.current()
     }
 
     /// The socket that blocked the lane has room again.

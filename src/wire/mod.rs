@@ -6,10 +6,13 @@
 //!  datagram ─▶ rtcp::reflectable                     bytes ◀─ rtsp::reply
 //!  SDP file ─▶ sdp::parse ─▶ Presentation ─▶ sdp::unicast (what DESCRIBE returns)
 //!  config   ─▶ source_url ─▶ sdp::mpegts             datagram ─▶ rtcp::feedback
+//!
+//!  as a client (the probe): rtsp::ask ─▶ bytes ─▶ rtsp::framing ─▶ Response, sdp::offers; datagram ─▶ mark
 //! ```
 
 #[cfg(test)]
 mod fuzz;
+pub mod mark;
 pub mod random_access;
 pub mod reception;
 pub mod rtcp;

@@ -1,10 +1,10 @@
-//! RTCP compound packets: what of a source's is passed on, what a subscriber's say, and a farewell of our own
+//! RTCP compound packets: what of a source's is passed on, what a subscriber's say, and what we say ourselves
 //! (RFC 3550 section 6).
 //!
 //! It knows neither addresses nor sessions, and changes nothing of what it passes on but its length.
 
 use rtcp_types::prelude::*;
-use rtcp_types::{Bye, Compound, ReceiverReport, ReportBlock, SenderReport};
+use rtcp_types::{Bye, Compound, ReceiverReport, ReportBlock, Sdes, SdesChunk, SdesItem, SenderReport};
 
 const HEADER_LEN: usize = 4;
 /// Reports kept of one datagram: what a single packet can carry. A subscriber reports on one or two sources.
@@ -42,7 +42,7 @@ pub struct Feedback {
 }
 
 /// One report block (RFC 3550 section 6.4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Report {
     /// The source reported on.
     pub ssrc: u32,
@@ -197,6 +197,30 @@ pub fn goodbye(ssrc: u32, reason: &str) -> Vec<u8> {
     packet
 }
 
+/// What a receiver says of one source: a report and its name in one compound packet (RFC 3550 section 6.1).
+/// A loss beyond 24 bits is capped, and a name longer than 255 bytes is left out.
+#[must_use]
+pub fn receiver_report(ssrc: u32, cname: &str, report: &Report) -> Vec<u8> {
+    let block = ReportBlock::builder(report.ssrc)
+        .fraction_lost(report.fraction_lost)
+        .cumulative_lost(report.cumulative_lost.clamp(-0x80_0000, 0x7f_ffff) as u32 & 0xff_ffff)
+        .extended_sequence_number(report.extended_highest_sequence)
+        .interarrival_jitter(report.jitter)
+        .last_sender_report_timestamp(report.last_sender_report)
+        .delay_since_last_sender_report_timestamp(report.delay_since_last_sender_report);
+    let mut chunk = SdesChunk::builder(ssrc);
+    if cname.len() <= 255 {
+        chunk = chunk.add_item(SdesItem::builder(SdesItem::CNAME, cname));
+    }
+    let compound = Compound::builder()
+        .add_packet(ReceiverReport::builder(ssrc).add_report_block(block))
+        .add_packet(Sdes::builder().add_chunk(chunk));
+    let size = compound.calculate_size().expect("one block of 24-bit loss, one name of at most 255 bytes");
+    let mut packet = vec![0; size];
+    compound.write_into_unchecked(&mut packet);
+    packet
+}
+
 fn packet_type(packet: &[u8]) -> u8 {
     packet[1] // `packets` yields no packet without its header
 }
@@ -252,7 +276,7 @@ mod tests {
     use super::*;
     use crate::wire::fuzz;
     use proptest::prelude::*;
-    use rtcp_types::{App, Sdes, SdesChunk, SdesItem};
+    use rtcp_types::App;
 
     const SSRC: u32 = 0xcafe_f00d;
 
@@ -292,6 +316,27 @@ mod tests {
         assert_eq!(passed.packet, [sender_report(), description()].concat());
         assert_eq!(passed.sender, Some(TIME));
         assert_eq!(reflectable(&bye()), Ok(None));
+    }
+
+    #[test]
+    fn a_receivers_report_is_read_back() {
+        for cumulative_lost in [0, 7, -7, 0x7f_ffff, -0x80_0000] {
+            let report = Report {
+                ssrc: SSRC,
+                fraction_lost: 255,
+                cumulative_lost,
+                extended_highest_sequence: 0x0001_ffff,
+                jitter: 9,
+                last_sender_report: 0x4567_89ab,
+                delay_since_last_sender_report: 65_536,
+            };
+            let packet = receiver_report(5, "viewer@home", &report);
+            let expected = Feedback { sender_ssrc: Some(5), reports: vec![report], goodbye: false };
+            assert_eq!(feedback(&packet), Ok(expected));
+        }
+        let far = Report { cumulative_lost: i32::MAX, ..Report::default() };
+        let read = feedback(&receiver_report(5, &"n".repeat(300), &far)).expect("well formed");
+        assert_eq!(read.reports[0].cumulative_lost, 0x7f_ffff, "more than 24 bits is capped");
     }
 
     #[test]

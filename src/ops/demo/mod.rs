@@ -23,4 +23,5 @@ mod track;
 
 pub use demonstration::{DemoError, Demonstration};
 pub use programme::{Programme, ProgrammeConfig, Sent};
+pub(in crate::ops) use terminal::grouped;
 pub use terminal::{Refresh, Snapshot, banner, status_line};

@@ -96,7 +96,7 @@ impl Refresh {
 }
 
 /// A number with a comma at each thousand.
-fn grouped(number: u64) -> String {
+pub(in crate::ops) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {

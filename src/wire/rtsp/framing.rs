@@ -33,7 +33,8 @@ pub enum Incoming {
         /// Where its payload stands in the bytes given.
         payload: Range<usize>,
     },
-    /// A response. We ask nothing, so it answers nothing.
+    /// A response, all of the bytes taken. As a server we ask nothing, so it answers nothing; a client reads it
+    /// with `Response::parse`.
     Response,
     /// Line ends between messages, which some clients send to keep a connection alive.
     Blank,

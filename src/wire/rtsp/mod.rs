@@ -1,23 +1,32 @@
-//! RTSP/1.0 (RFC 2326) as a server needs it: bytes to requests, and replies to bytes.
+//! RTSP/1.0 (RFC 2326) as a server needs it: bytes to requests, and replies to bytes. And what a client needs: the
+//! other way round.
 //!
 //! ```text
 //!  bytes ─▶ framing::next ─▶ Request ─┬─▶ transport::parse  (SETUP)
 //!                │                    └─▶ range::check      (PLAY)
 //!                └─▶ Interleaved: RTCP of a viewer in the connection
 //!  Reply ─▶ bytes
+//!
+//!  Ask ─▶ bytes … bytes ─▶ framing::next ─▶ Response ─▶ Granted (SETUP)
 //! ```
 //!
 //! Methods, status codes and the serialiser are `rtsp-types`'. Its reader is not used, for what real clients send
 //! is wider than it takes: it knows no request path without scheme and host (set-top boxes), no line end but CRLF,
 //! and no header outside UTF-8; and it cannot say where a broken message ends or which CSeq to answer.
 
+mod ask;
 pub mod framing;
+mod granted;
 pub mod range;
 mod reply;
 mod request;
+mod response;
 pub mod transport;
 
+pub use ask::Ask;
 pub use framing::{Incoming, Invalid, interleaved_header};
+pub use granted::{Granted, GrantedDelivery};
 pub use reply::{METHODS, Reply, RtpInfo};
 pub use request::{Request, Target};
-pub use rtsp_types::{Method, StatusCode};
+pub use response::{NotAResponse, Response};
+pub use rtsp_types::{Method, StatusCode, Url};

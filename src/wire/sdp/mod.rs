@@ -5,12 +5,16 @@
 //!  file ─▶ parse ─┐
 //!                 ├─▶ Presentation ─▶ tracks: groups, ports, clock rates (for ingest)
 //!  mpegts ────────┘        └────────▶ unicast: text for DESCRIBE
+//!
+//!  a server's answer to DESCRIBE ─▶ offers: what a client can set up
 //! ```
 
+mod offer;
 mod parse;
 mod presentation;
 mod unicast;
 
+pub use offer::{Offer, Offers, offers};
 pub use parse::{InvalidSdp, MAX_SDP_LEN, MAX_TRACKS, parse};
 pub use presentation::{Presentation, TrackDescription, mpegts};
 pub use unicast::unicast;
