@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use mirrorball::event::clock;
 
-use super::patience::eventually;
+use super::patience::passes;
 use super::source::Stamp;
 use super::viewer::Viewer;
 
 /// Between two sweeps: a few packets for each socket, far less than its buffer holds.
 const BETWEEN_SWEEPS: Duration = Duration::from_millis(8);
+/// How long the last packet may take to reach everyone.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two signs of life.
 const REPORT_EVERY: Duration = Duration::from_millis(1500);
 
@@ -77,11 +79,27 @@ impl Crowd {
     /// Waits until everyone here has got the packet of this number of its programme.
     #[track_caller]
     pub fn expect_all_past(&self, programme: u32, number: u64) {
-        eventually("everyone gets a packet", || {
-            let members = self.members();
-            let mut own = members.iter().flatten().filter(|member| member.programme == programme);
-            own.all(|member| member.tally.next.is_some_and(|next| next > number)).then_some(())
+        let mut waiting = Vec::new();
+        let all_past = passes(PATIENCE, || {
+            waiting = self.waiting_for(programme, number);
+            waiting.is_empty()
         });
+        let some: Vec<_> = waiting.iter().take(5).collect();
+        assert!(all_past, "{} viewers wait for packet {number}, among them {some:?}", waiting.len());
+    }
+
+    /// Whether everyone here has got the packet of this number of its programme.
+    pub fn has_all_past(&self, programme: u32, number: u64) -> bool {
+        self.waiting_for(programme, number).is_empty()
+    }
+
+    /// Who has not got the packet of this number yet, and what it has got.
+    fn waiting_for(&self, programme: u32, number: u64) -> Vec<(usize, Tally)> {
+        let members = self.members();
+        let here = members.iter().enumerate().filter_map(|(place, member)| Some((place, member.as_ref()?)));
+        let own = here.filter(|(_, member)| member.programme == programme);
+        let tallies = own.map(|(place, member)| (place, member.tally));
+        tallies.filter(|(_, tally)| tally.next.is_none_or(|next| next <= number)).collect()
     }
 
     /// Ends the sweeping and hands everyone out, with their places.

@@ -228,6 +228,14 @@ impl Viewer {
         }
     }
 
+    /// The port that the first track's packets come to, over UDP.
+    pub fn rtp_port(&self) -> Option<u16> {
+        match &self.media[0] {
+            Medium::Udp { rtp, .. } => rtp.local_addr().ok().map(|address| address.port()),
+            Medium::Tcp { .. } => None,
+        }
+    }
+
     /// Where the first track's reports go, over UDP.
     pub fn server_rtcp(&self) -> SocketAddr {
         match &self.media[0] {
