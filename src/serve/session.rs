@@ -80,6 +80,8 @@ pub struct Quality {
 pub(super) struct Planned {
     pub url: String,
     pub start: Option<RingStart>,
+    /// Its number in the ring; what arrives once the PLAY is answered is never before it.
+    pub from: u64,
 }
 
 impl Session {
@@ -133,10 +135,12 @@ impl Session {
     /// The packets that a PLAY of now starts with.
     pub(super) fn plan(&self, now: Instant) -> Vec<Planned> {
         let state = self.state();
-        let plan = state
-            .setups
-            .iter()
-            .map(|setup| Planned { url: setup.url.clone(), start: setup.track.start(now) });
+        let plan = state.setups.iter().map(|setup| {
+            // Asked first: a packet that comes in between is then not missed.
+            let head = setup.track.rtp.ring().head();
+            let start = setup.track.start(now);
+            Planned { url: setup.url.clone(), start, from: start.map_or(head, |start| start.number) }
+        });
         plan.collect()
     }
 
@@ -147,7 +151,7 @@ impl Session {
             return;
         }
         for (setup, planned) in state.setups.iter_mut().zip(plan) {
-            setup.feed = Some(setup.subscribe(planned.start, &self.output, now));
+            setup.feed = Some(setup.subscribe(planned.from, &self.output, now));
         }
         let over_tcp = state.setups.iter().any(Setup::is_interleaved);
         state.viewer = Some(self.channel.watch(over_tcp));
@@ -257,9 +261,8 @@ impl Session {
 }
 
 impl Setup {
-    fn subscribe(&self, start: Option<RingStart>, output: &Arc<Output>, now: Instant) -> Feed {
+    fn subscribe(&self, from: u64, output: &Arc<Output>, now: Instant) -> Feed {
         let (rtp, rtcp) = (&self.track.rtp, &self.track.rtcp);
-        let from = start.map_or_else(|| rtp.ring().head(), |start| start.number);
         let newest_report = rtcp.ring().newest(now, REPORT_MAX_AGE);
         let rtcp_from = newest_report.map_or_else(|| rtcp.ring().head(), |report| report.number);
         match &self.transport {

@@ -1,0 +1,143 @@
+//! How sessions live and end: silence, signs of life, goodbyes, and who is who on a shared port.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::thread;
+use std::time::Duration;
+
+use mirrorball::event::clock;
+
+use crate::conversation::one_channel;
+use crate::vocabulary::{Over, Setup, Source, Stamp, Viewer, bye, receiver_report};
+
+const ENDED: &str = "mirrorball_sessions_ended_total";
+
+#[test]
+fn a_silent_session_ends_and_one_that_shows_signs_of_life_does_not() {
+    let mut source = Source::new();
+    let mirrorball = Setup::new().channel("news", source.group).rtsp("session_timeout = \"5s\"").start();
+    let mut kept = ["PLAY", "GET_PARAMETER", "OPTIONS"].map(|how| {
+        let viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+        (viewer, how)
+    });
+    let mut reporting = [Over::Udp, Over::Tcp].map(|over| Viewer::playing(&mirrorball, "news", over));
+    let silent = [Over::Udp, Over::Tcp].map(|over| Viewer::playing(&mirrorball, "news", over));
+    mirrorball.expect_metric("mirrorball_sessions", &[], 7.0);
+
+    // Longer than the timeout, and long enough for the silent to be gone.
+    let until = clock::now() + Duration::from_secs(7);
+    while clock::now() < until {
+        kept.iter_mut().for_each(|(viewer, how)| drop(viewer.request(how).expect(200)));
+        reporting.iter_mut().for_each(Viewer::report);
+        thread::sleep(Duration::from_millis(500));
+    }
+    mirrorball.expect_metric(ENDED, &[("reason", "timeout")], 2.0);
+    mirrorball.expect_metric("mirrorball_sessions", &[], 5.0);
+
+    source.send(3);
+    kept.iter_mut().for_each(|(viewer, _)| viewer.expect_packets(&source, 0..3));
+    reporting.iter_mut().for_each(|viewer| viewer.expect_packets(&source, 0..3));
+    for mut viewer in silent {
+        viewer.expect_silence();
+        let connection = viewer.connection.is_closed_within(Duration::from_secs(20));
+        assert!(connection, "whoever says nothing and watches nothing is let go");
+    }
+}
+
+#[test]
+fn a_session_ends_with_its_connection() {
+    for over in [Over::Udp, Over::Tcp] {
+        let (mut source, mirrorball) = one_channel();
+        let mut stays = Viewer::playing(&mirrorball, "news", over);
+        Viewer::playing(&mirrorball, "news", over).vanish();
+        mirrorball.expect_metric("mirrorball_sessions", &[], 1.0);
+        mirrorball.expect_metric("mirrorball_rtsp_connections", &[], 1.0);
+        source.send(3);
+        stays.expect_packets(&source, 0..3);
+    }
+}
+
+#[test]
+fn a_goodbye_by_rtcp_is_obeyed() {
+    for over in [Over::Udp, Over::Tcp] {
+        let (mut source, mirrorball) = one_channel();
+        let mut leaves = Viewer::playing(&mirrorball, "news", over);
+        let mut stays = Viewer::playing(&mirrorball, "news", over);
+        leaves.say_bye();
+        mirrorball.expect_metric(ENDED, &[("reason", "goodbye")], 1.0);
+        source.send(3);
+        stays.expect_packets(&source, 0..3);
+        leaves.expect_silence();
+    }
+}
+
+#[test]
+fn strangers_at_the_rtcp_port_are_counted_and_heard_no_further() {
+    let (mut source, mirrorball) = one_channel();
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let goodbye = [receiver_report(), bye(0x7e57)].concat();
+    for _ in 0..3 {
+        stranger.send_to(&goodbye, viewer.server_rtcp()).expect("lo takes packets");
+    }
+    mirrorball.expect_metric("mirrorball_rtcp_strangers_total", &[], 3.0);
+    viewer.report();
+    mirrorball.expect_metric("mirrorball_rtcp_reports_total", &[], 1.0);
+    source.send(3);
+    viewer.expect_packets(&source, 0..3);
+}
+
+#[test]
+fn a_client_port_that_is_taken_gets_the_next_pair_of_server_ports() {
+    let (mut source, mirrorball) = one_channel();
+    let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let (rtp, rtcp) = (bind(), bind());
+    let share = |socket: &UdpSocket| socket.try_clone().expect("a descriptor");
+    let mut viewers = [(), (), ()].map(|()| {
+        let mut viewer = Viewer::of(&mirrorball, "news");
+        viewer.set_up_at(1, share(&rtp), share(&rtcp));
+        viewer.play();
+        viewer
+    });
+    let servers = viewers.each_ref().map(Viewer::server_rtp);
+    assert!(servers[0] != servers[1] && servers[1] != servers[2] && servers[0] != servers[2], "{servers:?}");
+
+    let heard_from = |source: &mut Source, viewers: &[&Viewer]| {
+        source.send(4);
+        let mut heard = vec![0; viewers.len()];
+        let mut buffer = [0; 2048];
+        rtp.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        for _ in 0..4 * viewers.len() {
+            let (length, from) = rtp.recv_from(&mut buffer).expect("a packet for each viewer");
+            let place =
+                viewers.iter().position(|viewer| viewer.server_rtp() == from).expect("of one of these");
+            let stamp = Stamp::read(&buffer[..length]).expect("a whole packet");
+            assert_eq!(stamp.number, source.next - 4 + heard[place], "in order for each");
+            heard[place] += 1;
+        }
+    };
+    heard_from(&mut source, &viewers.each_ref());
+
+    // Reports are told apart by the server's port as well: a goodbye is of one viewer alone.
+    viewers[1].say_bye();
+    mirrorball.expect_metric("mirrorball_sessions", &[], 2.0);
+    heard_from(&mut source, &[&viewers[0], &viewers[2]]);
+    let mut returned = Viewer::of(&mirrorball, "news");
+    returned.set_up_at(1, share(&rtp), share(&rtcp));
+    assert_eq!(returned.server_rtp(), servers[1], "the place that is free again");
+}
+
+#[test]
+fn what_viewers_report_is_what_operators_see() {
+    let (mut source, mirrorball) = one_channel();
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    source.send(1);
+    viewer.expect_packets(&source, 0..1);
+    let mut report = vec![0x81, 201, 0, 7, 0, 0, 0x7e, 0x57];
+    report.extend(source.ssrc.to_be_bytes());
+    report.extend([64, 0, 0, 9, 0, 0, 0, 1]); // a quarter lost
+    report.extend(9000_u32.to_be_bytes()); // jitter: a tenth of a second at 90 kHz
+    report.extend([0; 8]);
+    viewer.send_rtcp(0, &report);
+    mirrorball.expect_metric("mirrorball_reported_loss_ratio", &[("channel", "news")], 0.25);
+    mirrorball.expect_metric("mirrorball_reported_jitter_seconds", &[("channel", "news")], 0.1);
+}

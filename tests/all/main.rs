@@ -1,0 +1,16 @@
+//! The stories: the real program, real sockets, and in the end real players.
+//!
+//! Each story starts a program of its own on free ports of loopback, so all run beside each other. With
+//! `CI=true` they are told at full length, and one that can not be told fails.
+
+mod conversation; // requests and replies, from OPTIONS to TEARDOWN
+mod crowds; // many viewers: who stays loses nothing, who leaves frees everything
+mod lives; // sessions: silence, signs of life, goodbyes
+mod load; // the load that the first release promises
+mod networks; // groups, sources and interfaces
+mod noise; // random bytes on every port
+mod players; // ffmpeg, GStreamer and retina
+mod program; // exit codes, signals and the demo
+mod refusals; // every code that a request can earn
+mod sources; // sources that stop, return and report
+mod vocabulary;

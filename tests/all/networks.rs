@@ -1,0 +1,88 @@
+//! Groups, sources and interfaces: who is heard, and where.
+
+use std::net::Ipv4Addr;
+
+use crate::vocabulary::{Group, Needs, Over, Setup, Source, Viewer, in_a_network_of_its_own};
+
+#[test]
+fn channels_on_one_port_never_mix() {
+    let mut first = Source::new();
+    let mut second = Source::to(first.group.beside());
+    let mut unasked = Source::to(first.group.beside());
+    let mirrorball = Setup::new().channel("first", first.group).channel("second", second.group).start();
+    let mut viewers = ["first", "second"].map(|name| Viewer::playing(&mirrorball, name, Over::Udp));
+    for _ in 0..20 {
+        first.send(1);
+        unasked.send(1);
+        second.send(2);
+    }
+    viewers[0].expect_packets(&first, 0..20);
+    viewers[1].expect_packets(&second, 0..40);
+    viewers.iter_mut().for_each(Viewer::expect_silence);
+    mirrorball.expect_metric("mirrorball_channel_packets_total", &[], 60.0);
+}
+
+#[test]
+fn a_source_specific_channel_hears_its_source_alone() {
+    let group = Group::source_specific();
+    let mut source = Source::from(Ipv4Addr::new(127, 0, 0, 7), group);
+    let mut other = Source::from(Ipv4Addr::new(127, 0, 0, 8), group);
+    let url = format!("rtp://127.0.0.7@{group}");
+    let mirrorball = Setup::new().channel_from("news", &url).start();
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    other.send(5);
+    source.send(5);
+    other.send(5);
+    viewer.expect_packets(&source, 0..5);
+    viewer.expect_silence();
+    mirrorball.expect_metric("mirrorball_channel_packets_total", &[("channel", "news")], 5.0);
+}
+
+#[test]
+fn two_sources_of_one_group_are_two_channels() {
+    let group = Group::source_specific();
+    let mut sources = [7, 8].map(|last| Source::from(Ipv4Addr::new(127, 0, 0, last), group));
+    let mirrorball = Setup::new()
+        .channel_from("seven", &format!("rtp://127.0.0.7@{group}"))
+        .channel_from("eight", &format!("rtp://127.0.0.8@{group}"))
+        .start();
+    let mut viewers = ["seven", "eight"].map(|name| Viewer::playing(&mirrorball, name, Over::Udp));
+    sources.iter_mut().for_each(|source| source.send(5));
+    for (viewer, source) in viewers.iter_mut().zip(&sources) {
+        viewer.expect_packets(source, 0..5);
+        viewer.expect_silence();
+    }
+}
+
+#[test]
+fn more_groups_than_a_socket_takes_are_all_heard() {
+    let first = Source::new();
+    let groups: Vec<_> = (0..40).map(|_| first.group.beside()).collect();
+    let mut sources: Vec<_> = groups.into_iter().map(Source::to).collect();
+    let setup = sources.iter().enumerate().fold(Setup::new(), |setup, (number, source)| {
+        setup.channel(&format!("channel-{number}"), source.group)
+    });
+    let mirrorball = setup.start();
+    let mut viewers: Vec<_> =
+        (0..40).map(|number| Viewer::playing(&mirrorball, &format!("channel-{number}"), Over::Udp)).collect();
+    sources.iter_mut().for_each(|source| source.send(3));
+    for (viewer, source) in viewers.iter_mut().zip(&sources) {
+        viewer.expect_packets(source, 0..3);
+    }
+    mirrorball.expect_metric("mirrorball_channel_packets_total", &[], 120.0);
+}
+
+#[test]
+fn a_group_is_joined_on_lo_where_there_is_no_route_at_all() {
+    let needs = Needs { programs: &["ip"], route: false };
+    in_a_network_of_its_own("a group on lo without a route", &needs, || {
+        let mut source = Source::new();
+        let mirrorball = Setup::new().channel("news", source.group).start();
+        for over in [Over::Udp, Over::Tcp] {
+            let first = source.next;
+            let mut viewer = Viewer::playing(&mirrorball, "news", over);
+            source.send(5);
+            viewer.expect_packets(&source, first.saturating_sub(1)..first + 5);
+        }
+    });
+}

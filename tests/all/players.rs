@@ -1,0 +1,150 @@
+//! Real senders and real players: ffmpeg multicasts, and ffmpeg, ffprobe, GStreamer and retina watch through
+//! Mirrorball, each over UDP and over TCP, in a network of the story's own.
+
+mod hearing;
+mod player;
+mod programme;
+mod retina_player;
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::vocabulary::{
+    Group, Mirrorball, Needs, Over, Setup, Viewer, eventually, in_a_network_of_its_own, is_thorough, say,
+};
+use hearing::Ear;
+use player::{Player, probe};
+use programme::{Form, Programme};
+
+const NEEDS: Needs = Needs { programs: &["ip", "ffmpeg", "ffprobe", "gst-launch-1.0"], route: true };
+/// Before the middle, players start; after it, they may be late.
+const MARGIN_SECONDS: u32 = 4;
+
+#[test]
+fn every_frame_of_a_transport_stream_arrives_in_every_player() {
+    in_a_network_of_its_own("a transport stream in real players", &NEEDS, || {
+        every_frame_arrives(Form::TransportStream);
+    });
+}
+
+#[test]
+fn every_frame_of_separate_tracks_arrives_in_every_player() {
+    in_a_network_of_its_own("separate tracks in real players", &NEEDS, || {
+        every_frame_arrives(Form::Tracks);
+    });
+}
+
+#[test]
+fn players_stay_while_the_source_is_away_and_see_it_return() {
+    in_a_network_of_its_own("a source that is away for a while", &NEEDS, || {
+        let away = Duration::from_secs(if is_thorough() { 20 } else { 4 });
+        let programme = Programme::of_seconds(MARGIN_SECONDS + 4);
+        let group = Group::fresh();
+        let mirrorball = Setup::new().channel("film", group).start();
+        let url = mirrorball.url("film");
+        let ear = Ear::at_the_group(group);
+        let raw = raw_ears(&mirrorball, Form::TransportStream);
+        let mut sender = programme.send_from(1, group);
+        let directory = programme.directory();
+        let players = [Over::Udp, Over::Tcp].map(|over| Player::ffmpeg(over, &url, directory));
+        sender.ends();
+        mirrorball.expect_metric("mirrorball_channel_silent", &[("channel", "film")], 1.0);
+        // The one wait of these stories that is about time itself.
+        thread::sleep(away);
+        mirrorball.expect_metric("mirrorball_sessions", &[], 4.0);
+        // Another process has another SSRC. Its sequence numbers are ahead of those before: ffmpeg would take
+        // what is behind them for late, and drop it.
+        programme.send_from(30_000, group).ends();
+        mirrorball.expect_metric("mirrorball_channel_ssrc_changes_total", &[("channel", "film")], 1.0);
+        mirrorball.expect_metric("mirrorball_sessions", &[], 4.0);
+        mirrorball.expect_metric("mirrorball_channel_lost_total", &[("channel", "film")], 0.0);
+        expect_whole_packets(&ear.packets(), raw);
+        end(mirrorball);
+        // The second time nobody has to start first, so nearly all of it has to be there.
+        let middle = programme.middle(MARGIN_SECONDS..MARGIN_SECONDS + 3);
+        let later = programme.middle(1..MARGIN_SECONDS + 3);
+        for player in players {
+            let heard = player.heard();
+            heard.expect_times(&middle, 2);
+            heard.expect(&later);
+        }
+    });
+}
+
+fn every_frame_arrives(form: Form) {
+    let seconds = if is_thorough() { 10 } else { 4 };
+    say(&format!("players: the middle {seconds} s of a programme, {form:?}"));
+    let programme = Programme::of_seconds(2 * MARGIN_SECONDS + seconds);
+    let group = Group::fresh();
+    let setup = match form {
+        Form::TransportStream => Setup::new().channel("film", group),
+        Form::Tracks => Setup::new().described("film", &programme.describe(group)),
+    };
+    let mirrorball = setup.start();
+    let url = mirrorball.url("film");
+    let tracks = form.tracks();
+    let ears: Vec<_> = (0..tracks).map(|track| Ear::at_the_group(form.group_of(group, track))).collect();
+    let raw = raw_ears(&mirrorball, form);
+
+    let mut sender = programme.send(form, group);
+    for track in 1..=tracks {
+        // Before its first packet a track has no time, and retina wants to know it.
+        let track = track.to_string();
+        let arrived = || mirrorball.metric("mirrorball_channel_packets_total", &[("track", &track)]) > 0.0;
+        eventually("the track begins", || arrived().then_some(()));
+    }
+    let directory = programme.directory();
+    let players: Vec<_> = [Over::Udp, Over::Tcp]
+        .into_iter()
+        .flat_map(|over| {
+            [
+                Player::ffmpeg(over, &url, directory),
+                Player::gstreamer(form, over, &url, directory),
+                Player::retina(form, over, &url, directory),
+            ]
+        })
+        .collect();
+    let probes = [Over::Udp, Over::Tcp].map(|over| probe(over, &url));
+    sender.ends();
+    probes.into_iter().for_each(|probe| probe.expect_h264_and_aac());
+    let sent: Vec<_> = ears.into_iter().flat_map(Ear::packets).collect();
+    expect_whole_packets(&sent, raw);
+    end(mirrorball);
+
+    let middle = programme.middle(MARGIN_SECONDS..MARGIN_SECONDS + seconds);
+    for player in players {
+        player.heard().expect(&middle);
+    }
+    fs::remove_dir_all(directory).expect("the programme's directory");
+}
+
+/// Viewers who keep every packet as it comes.
+fn raw_ears(mirrorball: &Mirrorball, form: Form) -> [(Over, Ear); 2] {
+    [Over::Udp, Over::Tcp].map(|over| {
+        let mut viewer = Viewer::of(mirrorball, "film");
+        (1..=form.tracks()).for_each(|track| viewer.set_up(track, over));
+        viewer.play();
+        (over, Ear::of(viewer))
+    })
+}
+
+/// What raw viewers got is what was sent to each track's group, bit for bit.
+fn expect_whole_packets(sent: &[Vec<Vec<u8>>], raw: [(Over, Ear); 2]) {
+    assert!(sent.iter().all(|track| !track.is_empty()), "the source was heard");
+    for (over, ear) in raw {
+        for (track, (sent, got)) in sent.iter().zip(ear.packets()).enumerate() {
+            let counts = (sent.len(), got.len());
+            assert!(*sent == got, "track {track} over {over:?}: {counts:?} packets sent and got, or changed");
+        }
+    }
+}
+
+/// Ends the program, and with it the players: they are told goodbye.
+fn end(mut mirrorball: Mirrorball) {
+    mirrorball.signal(Signal::SIGTERM);
+    let status = mirrorball.ended();
+    assert!(status.is_some_and(|status| status.success()), "ended with {status:?}");
+}

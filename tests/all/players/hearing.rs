@@ -1,0 +1,67 @@
+//! What was really sent and what really came, packet by packet.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::vocabulary::{Group, Viewer};
+
+const RECEIVE_BUFFER_BYTES: usize = 2 << 20;
+const QUIET: Duration = Duration::from_millis(300);
+
+/// Keeps every RTP packet that comes, by track, until it is asked for them.
+pub struct Ear {
+    asked: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<Vec<Vec<u8>>>>,
+}
+
+impl Ear {
+    /// Hears the source itself.
+    pub fn at_the_group(group: Group) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).expect("a socket");
+        socket.set_reuse_address(true).expect("an option");
+        socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES).expect("an option");
+        // Bound to the group, so that no other one is heard.
+        socket.bind(&group.0.into()).expect("the group's port");
+        socket.join_multicast_v4(group.0.ip(), &Ipv4Addr::LOCALHOST).expect("lo takes multicast");
+        let socket = UdpSocket::from(socket);
+        socket.set_read_timeout(Some(QUIET)).expect("a timeout");
+        let mut buffer = vec![0; 1 << 16];
+        Self::hear(1, move |_| socket.recv(&mut buffer).ok().map(|length| buffer[..length].to_vec()))
+    }
+
+    /// Hears what a viewer gets.
+    pub fn of(mut viewer: Viewer) -> Self {
+        let tracks = viewer.media.len();
+        Self::hear(tracks, move |track| viewer.packet_within(track, QUIET / tracks as u32))
+    }
+
+    fn hear(tracks: usize, mut next: impl FnMut(usize) -> Option<Vec<u8>> + Send + 'static) -> Self {
+        let asked = Arc::new(AtomicBool::new(false));
+        let until = asked.clone();
+        let thread = thread::spawn(move || {
+            let mut packets = vec![Vec::new(); tracks];
+            loop {
+                let last = until.load(Relaxed);
+                let before: usize = packets.iter().map(Vec::len).sum();
+                for (track, packets) in packets.iter_mut().enumerate() {
+                    packets.extend(std::iter::from_fn(|| next(track)).take(256));
+                }
+                if last && packets.iter().map(Vec::len).sum::<usize>() == before {
+                    return packets;
+                }
+            }
+        });
+        Self { asked, thread }
+    }
+
+    /// All packets, once nothing more comes.
+    pub fn packets(self) -> Vec<Vec<Vec<u8>>> {
+        self.asked.store(true, Relaxed);
+        self.thread.join().expect("hearing does not fail")
+    }
+}

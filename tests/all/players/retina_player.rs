@@ -1,0 +1,74 @@
+//! retina as a player: an RTSP client that checks what it is told more strictly than most.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+
+use futures::StreamExt;
+use retina::client::{
+    PacketItem, PlayOptions, Playing, Session, SessionOptions, SetupOptions, TcpTransportOptions, Transport,
+    UdpTransportOptions,
+};
+use retina::codec::{CodecItem, FrameFormat};
+use url::Url;
+
+use crate::vocabulary::Over;
+
+/// Bare sound, as it is in RTP, beside pictures that a decoder takes as they are.
+const FORMAT: FrameFormat = FrameFormat { aac_framing: FrameFormat::MP4.aac_framing, ..FrameFormat::SIMPLE };
+
+/// Keeps a transport stream until the server ends it.
+pub fn keep_stream(over: Over, url: &str, stream: &Path) -> JoinHandle<()> {
+    let mut stream = File::create(stream).expect("a file");
+    in_background(over, url, async move |mut session| {
+        while let Some(Ok(item)) = session.next().await {
+            if let PacketItem::Rtp(packet) = item {
+                stream.write_all(packet.payload()).expect("room on the disk");
+            }
+        }
+    })
+}
+
+/// Keeps two tracks until the server ends them.
+pub fn keep_tracks(over: Over, url: &str, picture: &Path, sound: &Path) -> JoinHandle<()> {
+    let mut picture = File::create(picture).expect("a file");
+    let mut sound = File::create(sound).expect("a file");
+    in_background(over, url, async move |session| {
+        let mut session = session.demuxed().expect("retina knows H.264 and AAC");
+        while let Some(Ok(item)) = session.next().await {
+            match item {
+                CodecItem::VideoFrame(frame) => picture.write_all(frame.data()).expect("room on the disk"),
+                CodecItem::AudioFrame(frame) => sound.write_all(frame.data()).expect("room on the disk"),
+                _ => {}
+            }
+        }
+    })
+}
+
+fn in_background<W>(over: Over, url: &str, watch: W) -> JoinHandle<()>
+where
+    W: AsyncFnOnce(Session<Playing>) + Send + 'static,
+{
+    let url = Url::parse(url).expect("a URL");
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let session =
+                play(over, url).await.unwrap_or_else(|error| panic!("retina over {over:?}: {error}"));
+            watch(session).await;
+        });
+    })
+}
+
+async fn play(over: Over, url: Url) -> Result<Session<Playing>, retina::Error> {
+    let mut session = Session::describe(url, SessionOptions::default()).await?;
+    for track in 0..session.streams().len() {
+        let transport = match over {
+            Over::Udp => Transport::Udp(UdpTransportOptions::default()),
+            Over::Tcp => Transport::Tcp(TcpTransportOptions::default()),
+        };
+        session.setup(track, SetupOptions::default().transport(transport).frame_format(FORMAT)).await?;
+    }
+    session.play(PlayOptions::default()).await
+}

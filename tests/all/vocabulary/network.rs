@@ -1,0 +1,64 @@
+//! A network of a story's own: a fresh network namespace with nothing but loopback.
+//!
+//! Sockets and processes of the story's thread, and of threads it starts, are in it; it is gone when they
+//! are. It takes root; what can not be had is said, and is a failure where stories are told at full length.
+
+use std::panic;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::patience::{is_thorough, say};
+
+/// What a story can not be told without.
+pub struct Needs {
+    pub programs: &'static [&'static str],
+    /// Whether programs that join and send by route find one on loopback.
+    pub route: bool,
+}
+
+/// Tells a story in a network of its own, or says why not.
+pub fn in_a_network_of_its_own(name: &str, needs: &Needs, story: impl FnOnce() + Send) {
+    if let Some(missing) = needs.programs.iter().find(|program| !is_there(program)) {
+        return skip(name, &format!("{missing} is not installed"));
+    }
+    let told = thread::scope(|scope| {
+        let own = scope.spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).map_err(|error| format!("no network namespace: {error}"))?;
+            run("ip", &["link", "set", "lo", "up"])?;
+            if needs.route {
+                run("ip", &["route", "add", "239.0.0.0/8", "dev", "lo"])?;
+            }
+            story();
+            Ok::<_, String>(())
+        });
+        own.join()
+    });
+    match told {
+        Ok(Ok(())) => {}
+        Ok(Err(reason)) => skip(name, &reason),
+        Err(failure) => panic::resume_unwind(failure),
+    }
+}
+
+#[track_caller]
+fn skip(name: &str, reason: &str) {
+    assert!(!is_thorough(), "{name} can not be told: {reason}");
+    say(&format!("skipped: {name}: {reason}"));
+}
+
+fn is_there(program: &str) -> bool {
+    let dirs = std::env::var("PATH").unwrap_or_default();
+    dirs.split(':').chain(["/usr/sbin", "/sbin"]).any(|dir| std::path::Path::new(dir).join(program).is_file())
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let command = Command::new(program).args(arguments).env("PATH", path).stdin(Stdio::null()).output();
+    let output = command.map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}
