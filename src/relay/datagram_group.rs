@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,8 +20,11 @@ use super::totals::Totals;
 
 /// Packets of one batch: a few runs of the largest size.
 const BATCH_PACKETS: usize = 256;
-/// Batches of one run of the lane. A lane with more to do goes to the queue's tail, so none starves.
-const BATCHES_PER_RUN: usize = 4;
+/// Steps of one run of the lane, each a batch or a part of one. A lane with more to do goes to the queue's
+/// tail, so none starves.
+const STEPS_PER_RUN: usize = 4;
+/// Destinations of one run of packets that are served in one step.
+const DESTINATIONS_PER_STEP: usize = 256;
 
 thread_local! {
     static SENDER: RefCell<Sender> = RefCell::default();
@@ -63,13 +67,19 @@ struct Batch {
     at: Position,
     /// The batch brings the first newcomer level, and goes to nobody else.
     for_newcomer: bool,
+    /// Runs that it has gone out in so far.
+    runs: u64,
 }
 
-impl Batch {
-    /// Packets that are about to go to all members.
-    fn for_all(&self) -> u64 {
-        if self.for_newcomer { 0 } else { (self.packets.len() - self.sent) as u64 }
-    }
+/// How a step of sending ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The batch is out.
+    Done,
+    /// Others may have their turn before the rest of it.
+    Paused,
+    /// The socket is full, and the batch waits where it is.
+    Blocked,
 }
 
 impl DatagramGroup {
@@ -82,53 +92,62 @@ impl DatagramGroup {
     /// meanwhile is for the next run.
     pub fn serve(&mut self, mailbox: &Mailbox, ring: &Ring, totals: &Totals) -> Served {
         let head = ring.head();
-        let (mut packets, mut messages) = (0, 0);
-        let mut progress = Progress::More;
-        for _ in 0..BATCHES_PER_RUN {
-            packets += self.batch.for_all();
+        let mut served = Served { progress: Progress::More, packets: 0, messages: 0 };
+        for _ in 0..STEPS_PER_RUN {
             match self.send(totals) {
-                Some(runs) => messages += if self.batch.for_newcomer { 0 } else { runs },
-                None => {
-                    progress = Progress::Blocked;
+                Step::Done => self.finish_batch(&mut served),
+                Step::Paused => continue,
+                Step::Blocked => {
+                    served.progress = Progress::Blocked;
                     break;
                 }
             }
             mailbox.take().into_iter().for_each(|change| self.apply(change));
             if !self.next_batch(ring, head, totals) {
-                progress = Progress::Done;
+                served.progress = Progress::Done;
                 break;
             }
         }
-        Served { progress, packets, messages }
+        served
     }
 
-    /// Sends the rest of the batch; returns in how many runs. `None`: the socket is full, and the batch
-    /// waits where it is.
-    fn send(&mut self, totals: &Totals) -> Option<u64> {
-        let Batch { packets, sent, at, for_newcomer } = &mut self.batch;
+    /// Sends a part of the batch: one run of packets to the next destinations.
+    fn send(&mut self, totals: &Totals) -> Step {
+        let Batch { packets, sent, at, for_newcomer, runs } = &mut self.batch;
         let destinations = match self.newcomers.front_mut().filter(|_| *for_newcomer) {
             Some(newcomer) => std::slice::from_mut(&mut newcomer.member.destination),
             None => self.destinations.as_mut_slice(),
         };
-        let mut runs = 0;
-        SENDER.with_borrow_mut(|sender| {
-            while *sent < packets.len() {
-                let (run, _) = split_run(&packets[*sent..]);
-                let report = sender.send(self.socket.socket(), destinations, run, *at);
-                totals.sent(report.packets, report.bytes);
-                totals.refused(report.refused);
-                totals.demoted(report.demoted);
-                *at = report.blocked.unwrap_or_default();
-                if report.blocked.is_some() {
-                    return None;
-                }
-                *sent += run.len();
-                runs += 1;
-            }
-            packets.clear();
-            *sent = 0;
-            Some(runs)
-        })
+        let (run, _) = split_run(&packets[*sent..]);
+        if run.is_empty() {
+            return Step::Done;
+        }
+        let end = (at.destination + DESTINATIONS_PER_STEP).min(destinations.len());
+        let (socket, now) = (self.socket.socket(), &mut destinations[..end]);
+        let report = SENDER.with_borrow_mut(|sender| sender.send(socket, now, run, *at));
+        totals.sent(report.packets, report.bytes);
+        totals.refused(report.refused);
+        totals.demoted(report.demoted);
+        if let Some(position) = report.blocked {
+            *at = position;
+            return Step::Blocked;
+        }
+        *at = Position { destination: end, packet: 0 };
+        if end == destinations.len() {
+            *at = Position::default();
+            *sent += run.len();
+            *runs += 1;
+        }
+        if *sent == packets.len() { Step::Done } else { Step::Paused }
+    }
+
+    fn finish_batch(&mut self, served: &mut Served) {
+        if !self.batch.for_newcomer {
+            served.packets += self.batch.packets.len() as u64;
+            served.messages += self.batch.runs;
+        }
+        self.batch = Batch { packets: mem::take(&mut self.batch.packets), ..Batch::default() };
+        self.batch.packets.clear();
     }
 
     fn apply(&mut self, change: Change) {

@@ -18,11 +18,6 @@ use super::totals::{SentTotals, Totals};
 
 /// Subscribers of a lane before another one is opened beside it, as long as a worker is without one.
 const MEMBERS_BEFORE_SPREAD: usize = 128;
-/// UDP subscribers of a lane at most: a run is over before other lanes have waited long.
-const MAX_DATAGRAM_MEMBERS: usize = 512;
-/// Connections of a lane at most: they stand more delay, and the longer round makes for larger writes.
-const MAX_STREAM_MEMBERS: usize = 1024;
-
 /// One ring and its lanes.
 pub struct Flow {
     ring: Arc<Ring>,
@@ -127,11 +122,7 @@ impl Flow {
         let serving = lanes.open.iter_mut().filter(|(lane, _)| lane.serves(&outlet) && !lane.is_closed());
         let serving: Vec<_> = serving.collect();
         let enough_lanes = serving.len() >= self.dispatch.load.workers();
-        let room = match &outlet {
-            _ if !enough_lanes => MEMBERS_BEFORE_SPREAD,
-            Outlet::Datagrams(_) => MAX_DATAGRAM_MEMBERS,
-            Outlet::Streams => MAX_STREAM_MEMBERS,
-        };
+        let room = if enough_lanes { usize::MAX } else { MEMBERS_BEFORE_SPREAD };
         let roomiest = serving.into_iter().min_by_key(|(_, members)| *members);
         let lane = match roomiest.filter(|(_, members)| *members < room) {
             Some((lane, members)) => {

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Of one worker: below this, packets go out at once.
 const LIGHT_LOAD: f64 = 0.10;
@@ -69,15 +69,15 @@ pub(super) struct Hold {
     hold_ns: AtomicU64,
 }
 
-/// What one run did.
-pub(super) struct Run {
-    pub started_at: Instant,
-    pub ended_at: Instant,
-    /// When the run before it started.
-    pub previous_start: Instant,
+/// One round of a lane: all members were served what was due.
+pub(super) struct Round {
+    /// Time spent on it.
+    pub busy: Duration,
+    /// Time since the round before it.
+    pub since: Duration,
     /// Packets of the ring that were served.
     pub packets: u64,
-    /// Messages that each member was sent, at least 1 if there was a packet.
+    /// Messages that each member was sent, at least 1.
     pub messages: u64,
 }
 
@@ -96,14 +96,10 @@ impl Hold {
         Duration::from_nanos(self.hold_ns.load(Relaxed))
     }
 
-    /// Learns from a run, which the lane's one runner reports.
-    pub fn learn(&self, run: &Run) {
-        if run.messages == 0 {
-            return;
-        }
-        let took = run.ended_at.saturating_duration_since(run.started_at).as_secs_f64();
-        let since = run.started_at.saturating_duration_since(run.previous_start).as_secs_f64().max(1e-6);
-        let packet_by_packet = took / run.messages as f64 * run.packets as f64 / since;
+    /// Learns from a round, which the lane's one runner reports.
+    pub fn learn(&self, round: &Round) {
+        let (busy, since) = (round.busy.as_secs_f64(), round.since.as_secs_f64().max(1e-6));
+        let packet_by_packet = busy / round.messages.max(1) as f64 * round.packets as f64 / since;
         let before = self.demand_ppm.load(Relaxed) as f64;
         let now = before + (packet_by_packet * 1e6 - before) * SMOOTHING;
         self.set_demand(now as u64);
@@ -139,16 +135,11 @@ fn nanoseconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::clock;
 
-    /// Runs of `took` that serve one packet each, every `every`, until the estimate has settled.
-    fn settle(hold: &Hold, took: Duration, every: Duration) {
-        let mut at = clock::now();
+    /// Rounds of `busy` that serve one packet each, every `since`, until the estimate has settled.
+    fn settle(hold: &Hold, busy: Duration, since: Duration) {
         for _ in 0..200 {
-            let (previous_start, started_at) = (at, at + every);
-            let ended_at = started_at + took;
-            hold.learn(&Run { started_at, ended_at, previous_start, packets: 1, messages: 1 });
-            at = started_at;
+            hold.learn(&Round { busy, since, packets: 1, messages: 1 });
         }
     }
 

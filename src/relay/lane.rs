@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::event::{RunState, Task, TaskQueue, Timers, Work, clock};
 
 use super::datagram_group::{DatagramGroup, DatagramMember};
-use super::hold::{Coalesce, Hold, Load, Run};
+use super::hold::{Coalesce, Hold, Load, Round};
 use super::ring::Ring;
 use super::server_socket::ServerSocket;
 use super::stream_group::{StreamGroup, StreamSink};
@@ -40,7 +40,7 @@ pub struct Lane {
     outlet: Outlet,
     state: RunState,
     mailbox: Mailbox,
-    previous_start: Mutex<Instant>,
+    pace: Mutex<Pace>,
     /// When the run that waits for its hold is due.
     due: Mutex<Option<Instant>>,
     /// Away while a run owns it.
@@ -84,10 +84,18 @@ pub(super) enum Progress {
     Blocked,
 }
 
+/// What the lane's demand is measured by.
+struct Pace {
+    /// When the run began that ended the round before this one.
+    previous_start: Instant,
+    /// Time spent on this round so far.
+    busy: Duration,
+}
+
 /// What a run did.
 pub(super) struct Served {
     pub progress: Progress,
-    /// Packets of the ring that all members were served.
+    /// Packets of the ring that all members have been served by now; 0 while a round is under way.
     pub packets: u64,
     /// Messages that they went out in.
     pub messages: u64,
@@ -118,7 +126,7 @@ impl Lane {
             outlet,
             state: RunState::default(),
             mailbox: Mailbox::default(),
-            previous_start: Mutex::new(clock::now()),
+            pace: Mutex::new(Pace { previous_start: clock::now(), busy: Duration::ZERO }),
             due: Mutex::default(),
             group: Mutex::new(Some(group)),
             closed: AtomicBool::new(false),
@@ -152,9 +160,14 @@ impl Lane {
     }
 
     fn learn(&self, started_at: Instant, ended_at: Instant, served: &Served) {
-        let previous_start = mem::replace(&mut *lock(&self.previous_start), started_at);
+        let mut pace = lock(&self.pace);
+        pace.busy += ended_at.saturating_duration_since(started_at);
         let Served { packets, messages, .. } = *served;
-        self.hold.learn(&Run { started_at, ended_at, previous_start, packets, messages });
+        if messages > 0 {
+            let since = started_at.saturating_duration_since(pace.previous_start);
+            self.hold.learn(&Round { busy: mem::take(&mut pace.busy), since, packets, messages });
+            pace.previous_start = started_at;
+        }
     }
 
     fn run_at(self: &Arc<Self>, due: Instant, now: Instant) {

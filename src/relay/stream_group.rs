@@ -70,31 +70,48 @@ impl Cursor {
 
 pub(super) struct StreamGroup {
     members: Vec<(u64, Arc<dyn StreamSink>)>,
-    /// How far the ring was at the last run.
-    head: u64,
+    /// How far the ring was at the round before.
+    from: u64,
+    /// How far it was when this round began.
+    to: u64,
+    /// Members of this round that were served.
+    served: usize,
 }
+
+/// Connections that are served in one run; the lane goes to the queue's tail before the others.
+const SINKS_PER_RUN: usize = 256;
 
 impl StreamGroup {
     pub fn new(head: u64) -> Self {
-        Self { members: Vec::new(), head }
+        Self { members: Vec::new(), from: head, to: head, served: 0 }
     }
 
+    /// One run: a part of the round that is under way, or of a new one.
     pub fn serve(&mut self, mailbox: &Mailbox, ring: &Ring) -> Served {
-        for change in mailbox.take() {
-            match change {
-                Change::JoinStream { number, sink } => self.members.push((number, sink)),
-                Change::Leave { number } => self.members.retain(|(member, _)| *member != number),
-                Change::JoinDatagrams { .. } => debug_assert!(false, "an address joins a lane of datagrams"),
-            }
+        if self.served == 0 {
+            mailbox.take().into_iter().for_each(|change| self.apply(change));
+            self.to = ring.head();
         }
-        let head = ring.head();
-        let previous = mem::replace(&mut self.head, head);
-        let batch = Batch::new(ring, previous, head);
-        for (_, sink) in &self.members {
+        let batch = Batch::new(ring, self.from, self.to);
+        let end = (self.served + SINKS_PER_RUN).min(self.members.len());
+        for (_, sink) in &self.members[self.served..end] {
             sink.pump(Some(&batch));
         }
-        let packets = head - previous;
+        self.served = end;
+        if end < self.members.len() {
+            return Served { progress: Progress::More, packets: 0, messages: 0 };
+        }
+        self.served = 0;
+        let packets = self.to - mem::replace(&mut self.from, self.to);
         Served { progress: Progress::Done, packets, messages: u64::from(packets > 0) }
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::JoinStream { number, sink } => self.members.push((number, sink)),
+            Change::Leave { number } => self.members.retain(|(member, _)| *member != number),
+            Change::JoinDatagrams { .. } => debug_assert!(false, "an address joins a lane of datagrams"),
+        }
     }
 }
 
