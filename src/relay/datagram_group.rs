@@ -38,6 +38,8 @@ pub(super) struct DatagramGroup {
     newcomers: VecDeque<Newcomer>,
     /// What all members want next.
     cursor: u64,
+    /// How far the ring was when this round began.
+    head: u64,
     batch: Batch,
 }
 
@@ -85,13 +87,16 @@ enum Step {
 impl DatagramGroup {
     pub fn new(socket: Arc<ServerSocket>, cursor: u64) -> Self {
         let (destinations, members) = (Vec::new(), Vec::new());
-        Self { socket, destinations, members, newcomers: VecDeque::new(), cursor, batch: Batch::default() }
+        let (newcomers, batch) = (VecDeque::new(), Batch::default());
+        Self { socket, destinations, members, newcomers, cursor, head: cursor, batch }
     }
 
-    /// One run: what is left of the batch, then who came and went, then what is due now. What arrives
-    /// meanwhile is for the next run.
+    /// One run: what is left of the batch, then who came and went, then what is due. What arrives while a
+    /// round is under way is for the next one, which comes after the lane's hold.
     pub fn serve(&mut self, mailbox: &Mailbox, ring: &Ring, totals: &Totals) -> Served {
-        let head = ring.head();
+        if self.batch.packets.is_empty() {
+            self.head = ring.head();
+        }
         let mut served = Served { progress: Progress::More, packets: 0, messages: 0 };
         for _ in 0..STEPS_PER_RUN {
             match self.send(totals) {
@@ -103,7 +108,7 @@ impl DatagramGroup {
                 }
             }
             mailbox.take().into_iter().for_each(|change| self.apply(change));
-            if !self.next_batch(ring, head, totals) {
+            if !self.next_batch(ring, totals) {
                 served.progress = Progress::Done;
                 break;
             }
@@ -167,9 +172,9 @@ impl DatagramGroup {
     }
 
     /// Loads what is to be sent next. `false`: nothing is due.
-    fn next_batch(&mut self, ring: &Ring, head: u64, totals: &Totals) -> bool {
+    fn next_batch(&mut self, ring: &Ring, totals: &Totals) -> bool {
         // Where the ring has let packets go, a place moves on without any: more may be due behind them.
-        while self.load(ring, head, totals) {
+        while self.load(ring, totals) {
             if !self.batch.packets.is_empty() {
                 return true;
             }
@@ -178,7 +183,7 @@ impl DatagramGroup {
     }
 
     /// Loads the next batch, possibly an empty one. `false`: nobody's place has moved.
-    fn load(&mut self, ring: &Ring, head: u64, totals: &Totals) -> bool {
+    fn load(&mut self, ring: &Ring, totals: &Totals) -> bool {
         if self.destinations.is_empty() {
             let first_start = self.newcomers.iter().map(|newcomer| newcomer.from).min();
             self.cursor = first_start.unwrap_or_else(|| ring.head());
@@ -197,7 +202,7 @@ impl DatagramGroup {
         } else {
             let before = self.cursor;
             let next_start = self.newcomers.iter().map(|newcomer| newcomer.from).min().unwrap_or(u64::MAX);
-            let first = ring.read(before, next_start.min(head), BATCH_PACKETS, &mut self.batch.packets);
+            let first = ring.read(before, next_start.min(self.head), BATCH_PACKETS, &mut self.batch.packets);
             totals.overrun((first - before) * self.destinations.len() as u64);
             self.cursor = first + self.batch.packets.len() as u64;
             self.cursor > before

@@ -88,8 +88,16 @@ pub(super) enum Progress {
 struct Pace {
     /// When the run began that ended the round before this one.
     previous_start: Instant,
+    /// When the newest run ended.
+    previous_end: Instant,
     /// Time spent on this round so far.
     busy: Duration,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { previous_start: now, previous_end: now, busy: Duration::ZERO }
+    }
 }
 
 /// What a run did.
@@ -126,7 +134,7 @@ impl Lane {
             outlet,
             state: RunState::default(),
             mailbox: Mailbox::default(),
-            pace: Mutex::new(Pace { previous_start: clock::now(), busy: Duration::ZERO }),
+            pace: Mutex::new(Pace::new(clock::now())),
             due: Mutex::default(),
             group: Mutex::new(Some(group)),
             closed: AtomicBool::new(false),
@@ -141,10 +149,12 @@ impl Lane {
         }
     }
 
-    /// A packet arrived at `at`: has it sent with those that follow within the hold.
+    /// A packet arrived at `at`: has it sent with those that follow within the hold, which begins no earlier
+    /// than the run before has ended.
     pub(super) fn packet_arrived(self: &Arc<Self>, at: Instant, now: Instant) {
         if self.state.request() {
-            self.run_at(at + self.hold.current(), now);
+            let since = at.max(lock(&self.pace).previous_end);
+            self.run_at(since + self.hold.current(), now);
         }
     }
 
@@ -161,6 +171,7 @@ impl Lane {
 
     fn learn(&self, started_at: Instant, ended_at: Instant, served: &Served) {
         let mut pace = lock(&self.pace);
+        pace.previous_end = ended_at;
         pace.busy += ended_at.saturating_duration_since(started_at);
         let Served { packets, messages, .. } = *served;
         if messages > 0 {
