@@ -64,6 +64,8 @@ impl StreamSink for Counter {
         cursor.take(batch.map_or(u64::MAX, |batch| batch.end(cursor)), 64, taken);
         self.served.fetch_add(taken.len() as u64, Relaxed);
     }
+
+    fn close(&self) {}
 }
 
 /// From a packet in the receiver's hands to the last subscriber served, through the task queue.

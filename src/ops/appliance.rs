@@ -180,17 +180,14 @@ impl AdminSource for Scrape {
         metrics::render(&self.0, clock::now())
     }
 
+    /// One channel that can not be joined is no reason to take the others' viewers elsewhere.
     fn ready(&self) -> Result<(), String> {
-        let waiting = self
-            .0
-            .catalogue
-            .channels()
-            .filter(|channel| channel.tracks.iter().any(|track| !track.stats(clock::now()).joined));
-        let waiting: Vec<_> = waiting.map(|channel| channel.name.as_str()).collect();
-        match waiting.as_slice() {
-            [] => Ok(()),
-            names => Err(format!("not joined yet: {}", names.join(", "))),
+        let now = clock::now();
+        let mut tracks = self.0.catalogue.channels().flat_map(|channel| &channel.tracks).peekable();
+        if tracks.peek().is_none() || tracks.any(|track| track.stats(now).joined) {
+            return Ok(());
         }
+        Err("no group is joined yet; the log says why".to_owned())
     }
 }
 

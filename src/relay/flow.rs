@@ -18,6 +18,7 @@ use super::totals::{SentTotals, Totals};
 
 /// Subscribers of a lane before another one is opened beside it, as long as a worker is without one.
 const MEMBERS_BEFORE_SPREAD: usize = 128;
+
 /// One ring and its lanes.
 pub struct Flow {
     ring: Arc<Ring>,

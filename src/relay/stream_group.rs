@@ -2,6 +2,7 @@
 //! at its own pace. Knows no protocol: what a packet looks like on the connection is the sink's.
 
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +17,9 @@ pub trait StreamSink: Send + Sync + 'static {
     /// Writes what is due to the connection, as far as it takes it, and never blocks. In a run of a lane,
     /// `batch` is what the run serves.
     fn pump(&self, batch: Option<&Batch<'_>>);
+
+    /// `pump` panicked: closes the connection. Until its session has ended it may be asked again.
+    fn close(&self);
 }
 
 /// One stream subscriber's place in a ring.
@@ -95,7 +99,11 @@ impl StreamGroup {
         let batch = Batch::new(ring, self.from, self.to);
         let end = (self.served + SINKS_PER_RUN).min(self.members.len());
         for (_, sink) in &self.members[self.served..end] {
-            sink.pump(Some(&batch));
+            // A fault of one connection is not the lane's: it must not end the others.
+            if catch_unwind(AssertUnwindSafe(|| sink.pump(Some(&batch)))).is_err() {
+                tracing::error!("writing to a connection panicked; it is closed");
+                let _ = catch_unwind(AssertUnwindSafe(|| sink.close()));
+            }
         }
         self.served = end;
         if end < self.members.len() {

@@ -17,6 +17,36 @@ impl StreamSink for Sink {
     fn pump(&self, _: Option<&Batch<'_>>) {
         self.0.fetch_add(1, Relaxed);
     }
+
+    fn close(&self) {}
+}
+
+/// Panics whenever it is asked, until it was closed.
+#[derive(Default)]
+struct Faulty(AtomicUsize);
+
+impl StreamSink for Faulty {
+    fn pump(&self, _: Option<&Batch<'_>>) {
+        assert!(self.0.load(Relaxed) > 0, "a fault of one connection");
+    }
+
+    fn close(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+#[test]
+fn a_sink_that_panics_is_closed_and_the_others_are_served() {
+    let ring = Arc::new(Ring::new(ROOMY));
+    let never = Coalesce::Fixed(Duration::ZERO);
+    let lane = Lane::new(ring, by_hand(), never, Outlet::Streams, Arc::default());
+    let (faulty, sound) = (Arc::<Faulty>::default(), Arc::<Sink>::default());
+    lane.change(Change::JoinStream { number: 1, sink: faulty.clone() });
+    lane.change(Change::JoinStream { number: 2, sink: sound.clone() });
+    lane.clone().run();
+    lane.clone().run();
+    assert_eq!((faulty.0.load(Relaxed), sound.0.load(Relaxed)), (1, 2));
+    assert!(!lane.is_closed());
 }
 
 #[test]

@@ -158,6 +158,10 @@ impl StreamSink for Sink {
             }
         }
     }
+
+    fn close(&self) {
+        self.0.die();
+    }
 }
 
 impl PollEventConsumer for Output {
