@@ -181,4 +181,34 @@ mod loom_models {
             assert_eq!(written.load(Ordering::Relaxed), 2);
         });
     }
+
+    /// A run that is blocked parks, and whatever it waits for queues it again: a request made at any time
+    /// before that is covered, and queues nothing beside it.
+    #[test]
+    fn loom_a_parked_run_goes_on_for_all_who_asked_meanwhile() {
+        loom::model(|| {
+            let state = Arc::new(RunState::default());
+            let published = Arc::new(AtomicUsize::new(1));
+            let queued = Arc::new(AtomicUsize::new(0));
+            assert!(state.request());
+            let asker = {
+                let (state, published, queued) = (state.clone(), published.clone(), queued.clone());
+                loom::thread::spawn(move || {
+                    published.fetch_add(1, Ordering::Relaxed);
+                    if state.request() {
+                        queued.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            };
+            state.begin();
+            state.park();
+            state.begin(); // there is room again
+            let seen = published.load(Ordering::Relaxed);
+            let again = state.finish();
+            asker.join().expect("the model's thread ends");
+            let asked_after_the_end = queued.load(Ordering::Relaxed) == 1;
+            assert!(seen == 2 || again || asked_after_the_end, "nothing published is left behind");
+            assert!(!(again && asked_after_the_end), "queued twice");
+        });
+    }
 }
