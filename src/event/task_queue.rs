@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 use std::{io, mem};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::{Histogram, Task, clock};
+use super::{Histogram, Task, clock, lock};
 
 /// A FIFO of tasks and the workers that run them.
 pub struct TaskQueue {
@@ -171,10 +171,6 @@ impl Worker {
             None => tally.tasks.push((kind, 1)),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ fn demo(args: &DemoArgs) -> u8 {
         Err(error) => return failed(&error.to_string()),
     };
     let mut out = io::stdout();
-    let refresh = demonstration.refresh_for(out.is_terminal());
+    let refresh = Refresh::for_output(out.is_terminal());
     let _ = write!(out, "{}", demonstration.banner());
     while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(refresh.interval()) {
         let _ = write!(out, "{}", refresh.frame(&demonstration.status_line())).and_then(|()| out.flush());

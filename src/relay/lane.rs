@@ -6,10 +6,10 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::event::{RunState, Task, TaskQueue, Timers, Work, clock};
+use crate::event::{RunState, Task, TaskQueue, Timers, Work, clock, lock};
 
 use super::datagram_group::{DatagramGroup, DatagramMember};
 use super::hold::{Coalesce, Hold, Load, Round};
@@ -244,8 +244,4 @@ impl Work for Lane {
         self.closed.store(true, Relaxed);
         drop(self.mailbox.take());
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

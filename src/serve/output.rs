@@ -7,9 +7,9 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, RunState, Task, Work};
+use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, RunState, Task, Work, lock};
 use crate::relay::{Batch, StreamSink};
 
 use super::writer::{Post, Posted, Writer, Written};
@@ -183,10 +183,6 @@ impl Work for Output {
     fn close(self: Arc<Self>) {
         self.cut_off();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::ops::config::{ChannelConfig, Config, ConfigError, Interface};
 use crate::relay::Coalesce;
 use crate::wire::sdp::{self, InvalidSdp};
 
-use super::{Programme, ProgrammeConfig, Refresh, Snapshot, banner, status_line};
+use super::{Programme, ProgrammeConfig, Snapshot, banner, status_line};
 
 const CHANNEL: &str = "demo";
 const SILENT_AFTER: Duration = Duration::from_secs(2);
@@ -79,11 +79,6 @@ impl Demonstration {
             &format!("rtsp://{rtsp}/{CHANNEL}"),
             &format!("http://{}/metrics", self.appliance.admin_address()),
         )
-    }
-
-    /// How the status line is shown.
-    pub fn refresh_for(&self, is_terminal: bool) -> Refresh {
-        Refresh::for_output(is_terminal)
     }
 
     /// The figures since the last call.
