@@ -40,6 +40,12 @@ impl RunState {
         }) == IDLE
     }
 
+    /// Whether a run was asked for that has not begun.
+    #[must_use]
+    pub fn is_queued(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == QUEUED
+    }
+
     /// The queued run starts.
     pub fn begin(&self) {
         self.step(|_| RUNNING);

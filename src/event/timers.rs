@@ -11,34 +11,37 @@ use std::time::{Duration, Instant};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::{Class, Event, Interest, PollEventConsumer, Poller, Task, TaskQueue, Work, clock};
+use super::window::{WIDEST, Window};
+use super::{Class, Event, Interest, PollEventConsumer, Poller, Task, TaskQueue, Work, clock, lock};
 
 /// Pending timers of one class; their tasks go to that class's queue.
 pub struct Timers {
     timer: TimerFd,
-    pending: Mutex<Pending>,
+    agenda: Mutex<Agenda>,
     queue: Arc<TaskQueue>,
 }
 
-/// Names one pending timer.
+/// Names one pending timer. In the order of when they are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimerId {
-    at: Instant,
+    latest: Instant,
     number: u64,
 }
 
-/// Timers this close together are served by one wake-up: some may come so much early.
-const SLACK: Duration = Duration::from_micros(250);
+struct Pending {
+    earliest: Instant,
+    action: Action,
+}
 
 /// What is to be done when a timer is due.
-enum Due {
+enum Action {
     Push(Task),
     RunHere(Arc<dyn Work>),
 }
 
 #[derive(Default)]
-struct Pending {
-    tasks: BTreeMap<TimerId, Due>,
+struct Agenda {
+    pending: BTreeMap<TimerId, Pending>,
     next_number: u64,
     stopped: bool,
 }
@@ -49,55 +52,56 @@ impl Timers {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         let queue = poller.queue(class).clone();
-        let timers = Arc::new(Self { timer, pending: Mutex::default(), queue });
+        let timers = Arc::new(Self { timer, agenda: Mutex::default(), queue });
         poller.register(class, timers.clone(), timers.clone())?.enable(Interest::Read);
         Ok(timers)
     }
 
-    /// Puts `task` on the queue at `at`, or as soon as possible when that has passed. Stopped timers drop it.
-    pub fn at(&self, at: Instant, task: Task) -> TimerId {
-        self.add(at, Due::Push(task))
+    /// Puts `task` on the queue when it is due, or sooner if the program is awake within the window. Stopped
+    /// timers drop it.
+    pub fn at(&self, due: impl Into<Window>, task: Task) -> TimerId {
+        self.add(due.into(), Action::Push(task))
     }
 
-    /// Runs `work` at `at` on the timers' own PollTable thread, before tasks that are due later: for minor work
-    /// that must be brief, as in `create_task`.
-    pub fn run_here_at(&self, at: Instant, work: Arc<dyn Work>) -> TimerId {
-        self.add(at, Due::RunHere(work))
+    /// Runs `work` when it is due on the timers' own PollTable thread, before tasks that are due later: for
+    /// minor work that must be brief, as in `create_task`.
+    pub fn run_here_at(&self, due: impl Into<Window>, work: Arc<dyn Work>) -> TimerId {
+        self.add(due.into(), Action::RunHere(work))
     }
 
-    fn add(&self, at: Instant, due: Due) -> TimerId {
-        let mut pending = self.pending();
-        let id = TimerId { at, number: pending.next_number };
-        pending.next_number += 1;
-        if pending.stopped {
-            drop(pending); // before the task: it may hold the last reference to something with a Drop of its own
+    fn add(&self, due: Window, action: Action) -> TimerId {
+        let mut agenda = self.agenda();
+        let id = TimerId { latest: due.latest, number: agenda.next_number };
+        agenda.next_number += 1;
+        if agenda.stopped {
+            drop(agenda); // before the action: it may hold the last reference to something with a Drop of its own
             return id;
         }
-        pending.tasks.insert(id, due);
-        if pending.tasks.first_key_value().map(|(first, _)| *first) == Some(id) {
-            self.set(at);
+        agenda.pending.insert(id, Pending { earliest: due.earliest, action });
+        if agenda.pending.first_key_value().map(|(first, _)| *first) == Some(id) {
+            self.set(id.latest);
         }
         id
     }
 
     /// Drops a timer; one that has already fired is left alone.
     pub fn cancel(&self, id: TimerId) {
-        let task = self.pending().tasks.remove(&id);
-        drop(task); // outside the lock: it may hold the last reference to something with a Drop of its own
+        let pending = self.agenda().pending.remove(&id);
+        drop(pending); // outside the lock: it may hold the last reference to something with a Drop of its own
     }
 
     /// Drops all that wait and all that come: a task that holds its own timers would live for ever.
     pub fn stop(&self) {
-        let mut pending = self.pending();
-        pending.stopped = true;
-        let tasks = mem::take(&mut pending.tasks);
+        let mut agenda = self.agenda();
+        agenda.stopped = true;
+        let pending = mem::take(&mut agenda.pending);
+        drop(agenda);
         drop(pending);
-        drop(tasks);
     }
 
     /// Timers that wait.
     pub fn len(&self) -> usize {
-        self.pending().tasks.len()
+        self.agenda().pending.len()
     }
 
     /// Whether no timer waits.
@@ -116,29 +120,32 @@ impl Timers {
     }
 
     fn fire(&self) {
-        for due in self.take_due() {
-            match due {
-                Due::Push(task) => self.queue.push(task),
-                Due::RunHere(work) => run_here(work),
+        for action in self.take_due() {
+            match action {
+                Action::Push(task) => self.queue.push(task),
+                Action::RunHere(work) => run_here(work),
             }
         }
     }
 
-    fn take_due(&self) -> Vec<Due> {
-        let now = clock::now() + SLACK;
-        let mut pending = self.pending();
-        let mut due = Vec::new();
-        while let Some(entry) = pending.tasks.first_entry().filter(|entry| entry.key().at <= now) {
-            due.push(entry.remove());
-        }
-        if let Some((next, _)) = pending.tasks.first_key_value() {
-            self.set(next.at);
+    /// All whose window has begun: what is not due yet rides along with what is.
+    fn take_due(&self) -> Vec<Action> {
+        let now = clock::now();
+        let mut agenda = self.agenda();
+        let horizon = TimerId { latest: now + WIDEST, number: u64::MAX };
+        let candidates = agenda.pending.range(..=horizon);
+        let begun: Vec<_> =
+            candidates.filter(|(_, pending)| pending.earliest <= now).map(|(id, _)| *id).collect();
+        let due = begun.iter().filter_map(|id| agenda.pending.remove(id)).map(|pending| pending.action);
+        let due = due.collect();
+        if let Some((next, _)) = agenda.pending.first_key_value() {
+            self.set(next.latest);
         }
         due
     }
 
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn agenda(&self) -> MutexGuard<'_, Agenda> {
+        lock(&self.agenda)
     }
 }
 
@@ -208,7 +215,7 @@ mod tests {
         timers.cancel(cancelled);
         let heard: Vec<_> = (0..3).filter_map(|_| said.recv_timeout(Duration::from_secs(20)).ok()).collect();
         assert_eq!(heard, [1, 2, 3]);
-        assert!(clock::now() >= now + Duration::from_millis(30) - SLACK, "none fires early");
+        assert!(clock::now() >= now + Duration::from_millis(29), "none fires early");
         assert_eq!((timers.len(), timers.is_empty()), (1, false));
         poller.stop();
         queue.stop();
@@ -227,6 +234,23 @@ mod tests {
         queue.stop();
         assert_eq!(said.try_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
         assert!(timers.is_empty());
+    }
+
+    #[test]
+    fn what_may_come_early_rides_along_with_what_is_due() {
+        let (queue, poller, timers) = rig();
+        poller.stop();
+        let (sender, said) = channel();
+        let say = |number| Task::new("say", Arc::new(Say(sender.clone(), number)));
+        let now = clock::now();
+        let soon = now + Duration::from_secs(1);
+        timers.at(soon, say(3));
+        timers.at(Window { earliest: now, latest: now + Duration::from_micros(4900) }, say(2));
+        timers.at(now, say(1));
+        timers.fire();
+        queue.stop();
+        assert_eq!(said.try_iter().collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(timers.len(), 1, "no window, no ride");
     }
 
     #[test]
