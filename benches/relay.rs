@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mirrorball::event::{Class, Poller, RunState, TaskQueue, Timers, clock};
-use mirrorball::relay::{
-    Batch, Coalesce, Cursor, Dispatch, Flow, Load, Packet, Ring, RingLimits, StreamSink,
-};
+use mirrorball::relay::{Batch, Coalesce, Cursor, Dispatch, Flow, Packet, Ring, RingLimits, StreamSink};
 
 const LIMITS: RingLimits = RingLimits { age: Duration::from_secs(2), bytes: 8 << 20 };
 const PACKET_BYTES: usize = 1328;
@@ -74,7 +72,7 @@ fn lane(c: &mut Criterion) {
     let control = TaskQueue::start("control", 1).expect("a thread can be started");
     let poller = Poller::new(256, media.clone(), control.clone());
     let timers = Timers::start(&poller, Class::Media).expect("a timer can be made");
-    let dispatch = Dispatch { queue: media.clone(), timers, load: Load::new(1) };
+    let dispatch = Dispatch::new(media.clone(), timers, 1);
     let data = Bytes::from(vec![0; PACKET_BYTES]);
     let mut group = c.benchmark_group("lane: a packet to all");
     for subscribers in [1, 100, 1000] {

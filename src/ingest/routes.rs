@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::event::Window;
 use crate::relay::Track;
 
 /// What a group carries on this port.
@@ -39,13 +40,13 @@ impl Routes {
         self.0.remove(&(group, source));
     }
 
-    /// How long all who are subscribed can wait for what has arrived; for ever where nobody is.
-    pub fn patience(&self, now: Instant) -> Duration {
-        let each = self.0.values().map(|route| match route.kind {
-            Kind::Rtp => route.track.rtp.patience(now).unwrap_or(Duration::MAX),
-            Kind::Rtcp => Duration::ZERO,
+    /// When those who are subscribed will want what has not arrived yet; `None`: nobody is.
+    pub fn want_more(&self, now: Instant) -> Option<Window> {
+        let each = self.0.values().filter_map(|route| match route.kind {
+            Kind::Rtp => route.track.rtp.wants_more(now),
+            Kind::Rtcp => Some(Window::ending(now, Duration::ZERO)),
         });
-        each.min().unwrap_or(Duration::ZERO)
+        each.reduce(Window::sooner)
     }
 
     pub fn find(&self, destination: IpAddr, source: IpAddr) -> Option<&Route> {

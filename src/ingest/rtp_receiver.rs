@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Timers, Work, clock};
+use crate::event::{
+    Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Timers, Window, Work, clock,
+};
 use crate::net::{Group, MembershipError, ReceiveSocket};
 
 use super::receive_data::receive_data;
@@ -13,10 +15,11 @@ use super::routes::{Route, Routes};
 
 /// Asked for on every receive socket.
 const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
-/// The longest time that packets are left in the socket; far below what its buffer holds.
-const MAX_WAIT: Duration = Duration::from_millis(5);
+/// The longest time that packets are left in a socket with all of this buffer, and so much less with less:
+/// it takes some 6 Gb/s to fill it.
+const MAX_WAIT: Duration = Duration::from_millis(10);
 /// A shorter wait would save no wake-up.
-const MIN_WAIT: Duration = Duration::from_micros(400);
+const MIN_WAIT: Duration = Duration::from_micros(200);
 /// So much before the lanes' own holds end, in the same wake-up of the timers.
 const BEFORE_LANES: Duration = Duration::from_micros(50);
 /// Between two warnings about one socket's queue.
@@ -35,6 +38,8 @@ pub struct RtpReceiver {
     routes: Mutex<Arc<Routes>>,
     key: OnceLock<PollKey>,
     timers: Arc<Timers>,
+    /// Packets are left in the socket no longer.
+    longest_wait: Duration,
     overflow: AtomicU32,
     warned: Mutex<Warned>,
     stray: AtomicU64,
@@ -80,6 +85,7 @@ impl RtpReceiver {
             routes: Mutex::default(),
             key: OnceLock::new(),
             timers,
+            longest_wait: longest_wait(granted),
             overflow: AtomicU32::new(0),
             warned: Mutex::default(),
             stray: AtomicU64::new(0),
@@ -170,11 +176,13 @@ impl RtpReceiver {
             return false;
         }
         let now = clock::now();
-        let patience = self.current_routes().patience(now).min(MAX_WAIT);
-        let waits = patience >= MIN_WAIT;
+        let longest = Window::ending(now + self.longest_wait, Duration::ZERO);
+        let wanted = self.current_routes().want_more(now).unwrap_or(longest).sooner(longest);
+        let waits = wanted.latest >= now + MIN_WAIT;
         if waits {
+            let before_lanes = Window { latest: wanted.latest - BEFORE_LANES, ..wanted };
             let timers = self.timers.clone();
-            timers.run_here_at(now + patience - BEFORE_LANES, self);
+            timers.run_here_at(before_lanes, self);
         }
         waits
     }
@@ -210,6 +218,10 @@ impl Work for RtpReceiver {
     fn close(self: Arc<Self>) {
         PollEventConsumer::close(self);
     }
+}
+
+fn longest_wait(granted_bytes: usize) -> Duration {
+    MAX_WAIT.mul_f64((granted_bytes as f64 / RECEIVE_BUFFER_BYTES as f64).min(1.0))
 }
 
 fn warn_of_capped_buffer(port: u16, granted: usize) {

@@ -121,11 +121,8 @@ impl Engine {
         let timers = Timers::start(&poller, Class::Control)?;
         let started_at = clock::now();
         let limits = RingLimits { age: config.ring.max_age, bytes: config.ring.max_bytes };
-        let dispatch = Dispatch {
-            queue: media.clone(),
-            timers: Timers::start(&poller, Class::Media)?,
-            load: Load::new(config.engine.media_workers),
-        };
+        let media_timers = Timers::start(&poller, Class::Media)?;
+        let dispatch = Dispatch::new(media.clone(), media_timers, config.engine.media_workers);
         let channels = config.channels.iter().map(|channel| {
             let presentation = channel.presentation.clone();
             let (name, silent_after) = (channel.name.clone(), channel.silent_after);

@@ -4,8 +4,9 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crate::event::Window;
 use crate::net::Destination;
 
 use super::datagram_group::DatagramMember;
@@ -75,11 +76,11 @@ impl Flow {
         lanes.iter().for_each(|lane| lane.packet_arrived(at, now));
     }
 
-    /// How long packets can be left where they arrive, as the lanes hold them anyway; `None`: nobody is
-    /// subscribed.
-    pub fn patience(&self, now: Instant) -> Option<Duration> {
+    /// When the lanes will want what has not arrived yet: until then it can be left where it arrives. `None`:
+    /// nobody is subscribed.
+    pub fn wants_more(&self, now: Instant) -> Option<Window> {
         let lanes = self.lanes().published.clone();
-        lanes.iter().map(|lane| lane.patience(now)).min()
+        lanes.iter().map(|lane| lane.wants_more(now)).reduce(Window::sooner)
     }
 
     /// Subscribes an address from ring number `from` on. `reservation` is kept for as long as packets may

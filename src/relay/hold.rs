@@ -3,14 +3,16 @@
 //! A message to a subscriber costs nearly the same whether it carries one packet or twenty, so waiting a
 //! few milliseconds divides the cost per packet. `auto` waits only where that matters. It estimates the
 //! lane's *demand*: the share of a worker that sending each packet at once would take, which is the
-//! measured time of a pass over the members, times packets a second. The demands of all lanes add up to the
+//! measured time of a round of its members, times packets a second. The demands of all lanes add up to the
 //! load of the program. Below [`LIGHT_LOAD`] of a worker nothing is held; from there the hold grows in
 //! proportion and reaches its limit at [`HEAVY_LOAD`]. A lane whose own demand is [`NEGLIGIBLE`] would save
 //! nothing and is never held.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::event::Window;
 
 /// Of one worker: below this, packets go out at once.
 const LIGHT_LOAD: f64 = 0.10;
@@ -22,6 +24,8 @@ const NEGLIGIBLE: f64 = 0.01;
 const MAX_DATAGRAM_HOLD: Duration = Duration::from_millis(5);
 /// The longest hold of `auto` for subscribers over a connection, whose players buffer more.
 const MAX_STREAM_HOLD: Duration = Duration::from_millis(20);
+/// One in so many of a hold is given up for company.
+const SLACK_DIVISOR: u32 = 4;
 /// The weight of the newest run in the estimate.
 const SMOOTHING: f64 = 1.0 / 16.0;
 
@@ -91,8 +95,20 @@ impl Hold {
         Self { rule, longest, load, demand_ppm: AtomicU64::new(0), hold_ns: AtomicU64::new(hold_ns) }
     }
 
+    /// When packets are due that wait since `since`. The last part of the hold is given up for company: lanes
+    /// that are due in a short while share a wake-up.
+    pub fn due(&self, since: Instant) -> Window {
+        let hold = self.current();
+        Window::ending(since + hold, hold / SLACK_DIVISOR)
+    }
+
+    /// Packets are not held at all.
+    pub fn is_zero(&self) -> bool {
+        self.current().is_zero()
+    }
+
     /// How long the next packet waits for more.
-    pub fn current(&self) -> Duration {
+    fn current(&self) -> Duration {
         Duration::from_nanos(self.hold_ns.load(Relaxed))
     }
 

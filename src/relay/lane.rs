@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::event::{RunState, Task, TaskQueue, Timers, Work, clock, lock};
+use crate::event::{RunState, Task, TaskQueue, Timers, Window, Work, clock, lock};
 
 use super::datagram_group::{DatagramGroup, DatagramMember};
 use super::hold::{Coalesce, Hold, Load, Round};
+use super::pass::Pass;
 use super::ring::Ring;
 use super::server_socket::ServerSocket;
 use super::stream_group::{StreamGroup, StreamSink};
@@ -30,6 +31,14 @@ pub struct Dispatch {
     pub timers: Arc<Timers>,
     /// The demand of all lanes.
     pub load: Arc<Load>,
+    pub(super) pass: Arc<Pass>,
+}
+
+impl Dispatch {
+    /// For lanes that share the `workers` of `queue`.
+    pub fn new(queue: Arc<TaskQueue>, timers: Arc<Timers>, workers: usize) -> Self {
+        Self { queue, timers, load: Load::new(workers), pass: Arc::default() }
+    }
 }
 
 /// One group of subscribers of one ring.
@@ -41,8 +50,6 @@ pub struct Lane {
     state: RunState,
     mailbox: Mailbox,
     pace: Mutex<Pace>,
-    /// When the run that waits for its hold is due.
-    due: Mutex<Option<Instant>>,
     /// Away while a run owns it.
     group: Mutex<Option<Group>>,
     closed: AtomicBool,
@@ -84,7 +91,7 @@ pub(super) enum Progress {
     Blocked,
 }
 
-/// What the lane's demand is measured by.
+/// When the lane ran, and when it will.
 struct Pace {
     /// When the run began that ended the round before this one.
     previous_start: Instant,
@@ -92,11 +99,16 @@ struct Pace {
     previous_end: Instant,
     /// Time spent on this round so far.
     busy: Duration,
+    /// Time spent on the round before.
+    last_busy: Duration,
+    /// When the run that waits for its hold is due; until that run has ended.
+    due: Option<Window>,
 }
 
 impl Pace {
     fn new(now: Instant) -> Self {
-        Self { previous_start: now, previous_end: now, busy: Duration::ZERO }
+        let (busy, last_busy) = (Duration::ZERO, Duration::ZERO);
+        Self { previous_start: now, previous_end: now, busy, last_busy, due: None }
     }
 }
 
@@ -135,7 +147,6 @@ impl Lane {
             state: RunState::default(),
             mailbox: Mailbox::default(),
             pace: Mutex::new(Pace::new(clock::now())),
-            due: Mutex::default(),
             group: Mutex::new(Some(group)),
             closed: AtomicBool::new(false),
             totals,
@@ -154,14 +165,20 @@ impl Lane {
     pub(super) fn packet_arrived(self: &Arc<Self>, at: Instant, now: Instant) {
         if self.state.request() {
             let since = at.max(lock(&self.pace).previous_end);
-            self.run_at(since + self.hold.current(), now);
+            self.hold_since(since, now);
         }
     }
 
-    /// How long packets can be left where they arrive.
-    pub(super) fn patience(&self, now: Instant) -> Duration {
-        let due = *lock(&self.due);
-        due.map_or_else(|| self.hold.current(), |due| due.saturating_duration_since(now))
+    /// When the lane will want what has not arrived yet.
+    pub(super) fn wants_more(&self, now: Instant) -> Window {
+        let pace = lock(&self.pace);
+        if let Some(due) = pace.due.filter(|due| due.earliest > now) {
+            return due;
+        }
+        if !self.state.is_queued() {
+            return self.hold.due(now);
+        }
+        self.dispatch.pass.next_look(now).unwrap_or_else(|| self.hold.due(now + pace.last_busy))
     }
 
     /// The socket that blocked the lane has room again.
@@ -171,22 +188,43 @@ impl Lane {
 
     fn learn(&self, started_at: Instant, ended_at: Instant, served: &Served) {
         let mut pace = lock(&self.pace);
+        pace.due = None;
         pace.previous_end = ended_at;
         pace.busy += ended_at.saturating_duration_since(started_at);
         let Served { packets, messages, .. } = *served;
         if messages > 0 {
             let since = started_at.saturating_duration_since(pace.previous_start);
-            self.hold.learn(&Round { busy: mem::take(&mut pace.busy), since, packets, messages });
+            pace.last_busy = mem::take(&mut pace.busy);
+            self.hold.learn(&Round { busy: pace.last_busy, since, packets, messages });
             pace.previous_start = started_at;
         }
     }
 
-    fn run_at(self: &Arc<Self>, due: Instant, now: Instant) {
+    /// Runs after the hold, which begins at `since`, or when a pass is over that was under way then.
+    pub(super) fn hold_since(self: &Arc<Self>, since: Instant, now: Instant) {
+        if self.hold.is_zero() {
+            self.run_at(Window::ending(now, Duration::ZERO), now);
+        } else if let Some(since) = self.dispatch.pass.hold_begins(self, since) {
+            self.hold_from(since, now);
+        }
+    }
+
+    /// Runs after the hold, which begins at `since`.
+    pub(super) fn hold_from(self: &Arc<Self>, since: Instant, now: Instant) {
+        self.run_at(self.hold.due(since), now);
+    }
+
+    /// When the newest run ended.
+    pub(super) fn previous_end(&self) -> Instant {
+        lock(&self.pace).previous_end
+    }
+
+    fn run_at(self: &Arc<Self>, due: Window, now: Instant) {
         let task = Task::new(FAN_OUT, self.clone());
-        if due <= now {
+        if due.earliest <= now {
             self.dispatch.queue.push(task);
         } else {
-            *lock(&self.due) = Some(due);
+            lock(&self.pace).due = Some(due);
             self.dispatch.timers.at(due, task);
         }
     }
@@ -215,7 +253,6 @@ impl Work for Lane {
     fn run(self: Arc<Self>) {
         let started_at = clock::now();
         self.state.begin();
-        *lock(&self.due) = None;
         let Some(mut group) = lock(&self.group).take() else { return };
         let served = match &mut group {
             Group::Datagrams(group) => group.serve(&self.mailbox, &self.ring, &self.totals),
@@ -224,6 +261,9 @@ impl Work for Lane {
         *lock(&self.group) = Some(group);
         let ended_at = clock::now();
         self.learn(started_at, ended_at, &served);
+        if !self.hold.is_zero() {
+            self.dispatch.pass.run_ended(&self.dispatch.queue, started_at);
+        }
         if let (Progress::Blocked, Outlet::Datagrams(socket)) = (served.progress, &self.outlet) {
             self.state.park();
             return socket.wake_when_writable(self.clone());
@@ -236,7 +276,7 @@ impl Work for Lane {
                 self.kick();
             }
         } else if again {
-            self.run_at(ended_at + self.hold.current(), ended_at);
+            self.hold_since(ended_at, ended_at);
         }
     }
 

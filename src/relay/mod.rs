@@ -15,6 +15,7 @@ mod datagram_group;
 mod flow;
 mod hold;
 mod lane;
+mod pass;
 #[cfg(test)]
 pub(crate) mod rig;
 mod ring;

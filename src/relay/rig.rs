@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 
-use super::{Coalesce, Dispatch, Flow, Load, Packet, RingLimits};
+use super::{Coalesce, Dispatch, Flow, Packet, RingLimits};
 
 /// A ring that nothing leaves.
 pub const ROOMY: RingLimits = RingLimits { age: Duration::from_secs(3600), bytes: usize::MAX };
@@ -19,7 +19,7 @@ pub fn by_hand() -> Dispatch {
     let timers = Timers::start(&poller, Class::Media).expect("a timer");
     poller.stop();
     queue.stop();
-    Dispatch { queue, timers, load: Load::new(1) }
+    Dispatch::new(queue, timers, 1)
 }
 
 /// A flow whose lanes the test runs.
