@@ -19,6 +19,8 @@ usage: fanout.sh udp|tcp|channels|curve|setup [options]
   --hold "MS|auto …"     instead of those above; auto is Mirrorball's default, and not the bare loop's
   --seconds S            how long each run is measured (10)
   --rate N               packets a second of each channel (800)
+  --burst N              each channel sends N packets at a time (1)
+  --gro                  the relay's device merges what arrives: ethtool -K DEV gro on
   --shape ts|h264        equal packets of 1328 bytes (ts), or frames in fragments of 1400 bytes
   --no-gso               the relay's device does not segment: ethtool -K DEV tx-udp-segmentation off
   --stall N              N of the TCP readers stop reading for 5 s
@@ -50,7 +52,7 @@ main() {
 }
 
 options() {
-    MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; STALL=0; REPEAT=1; ONLY=;
+    MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BURST=1; STALL=0; REPEAT=1; ONLY=;
     CORES=0,1; JSON=; KEEP=; CHANNELS=1; TRANSPORT=udp; SESSIONS=10000
     MIRRORBALL=${MIRRORBALL:-}
     case ${MODE} in
@@ -69,6 +71,8 @@ options() {
             --seconds) SECONDS_EACH=$2; shift ;;
             --rate) RATE=$2; shift ;;
             --shape) SHAPE=$2; shift ;;
+            --burst) BURST=$2; shift ;;
+            --gro) GRO=on ;;
             --no-gso) GSO=off ;;
             --stall) STALL=$2; shift ;;
             --repeat) REPEAT=$2; shift ;;
@@ -132,7 +136,18 @@ make_network() {
         # Larger buffers where the kernel keeps these per namespace; else the machine's own count.
         ip netns exec "${ns}" sysctl -qw net.core.rmem_max=16777216 net.core.wmem_max=16777216 2> /dev/null || true
     done
-    in_relay ethtool -K "${RELAY_DEV}" tx-udp-segmentation "${GSO}" > /dev/null
+    in_relay ethtool -K "${RELAY_DEV}" tx-udp-segmentation "${GSO}" gro "${GRO}" > /dev/null
+    [ "${GRO}" = off ] || merge_arrivals
+}
+
+# As a network card does: what arrives within 50 µs of each other is merged. A veth device does so only for a peer
+# without TSO.
+merge_arrivals() {
+    local setting
+    in_view ethtool -K "${VIEW_DEV}" tso off > /dev/null
+    for setting in gro_flush_timeout=50000 napi_defer_hard_irqs=100; do
+        in_relay tee "/sys/class/net/${RELAY_DEV}/${setting%=*}" <<< "${setting#*=}" > /dev/null
+    done
 }
 
 # Not for what runs in the background: there the id of the function would be that of a shell.
@@ -252,7 +267,7 @@ start_receivers() {
 
 start_source() {
     ip netns exec "${VIEW_NS}" "${FANOUT}" source --interface "${VIEW_IP}" --channels "${CHANNELS}" --rate "${RATE}" \
-        --shape "${SHAPE}" --seconds "$((SECONDS_EACH + 60))" --core "${VIEW_CORE}" &
+        --burst "${BURST}" --shape "${SHAPE}" --seconds "$((SECONDS_EACH + 60))" --core "${VIEW_CORE}" &
     SOURCE_PID=$!
     PIDS+=("${SOURCE_PID}")
 }

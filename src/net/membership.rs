@@ -67,6 +67,8 @@ impl ReceiveSocket {
         }
         setsockopt(&socket, sockopt::RxqOvfl, &1)?;
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
+        // Neighbours of a burst may come merged; a kernel before 5.0 does not offer it.
+        let _ = setsockopt(&socket, sockopt::UdpGroSegment, &true);
         let any = if ipv6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
         socket.bind(&SocketAddr::new(any, port).into())?;
         Ok(Self { socket })

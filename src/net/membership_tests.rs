@@ -120,3 +120,17 @@ fn a_missing_interface_says_what_to_look_at() {
     assert!(matches!(error, MembershipError::Join { .. }), "{error}");
     assert!(error.to_string().contains("is the interface up"), "{error}");
 }
+
+#[test]
+fn merged_neighbours_come_apart_again() {
+    let receiver = ReceiveSocket::bind(0, false).expect("a port");
+    let port = receiver.socket.local_addr().expect("bound").as_socket().expect("of IP").port();
+    let sender = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    setsockopt(&sender, sockopt::UdpGsoSegment, &100).expect("a kernel that segments");
+    let sent: Vec<u8> = (0..=255).collect();
+    sender.send_to(&sent, (Ipv4Addr::LOCALHOST, port)).expect("room");
+    let mut batch = ReceiveBatch::new(4);
+    assert_eq!(batch.receive(&receiver).expect("it has arrived"), 1, "one message");
+    let parts: Vec<_> = batch.datagrams().map(|datagram| datagram.payload.to_vec()).collect();
+    assert_eq!(parts, [&sent[..100], &sent[100..200], &sent[200..]]);
+}

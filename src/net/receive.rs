@@ -1,4 +1,7 @@
 //! Receiving in batches: `recvmmsg`, with each datagram's source and destination.
+//!
+//! Where a socket takes merged datagrams (UDP_GRO), neighbours of one size from one sender arrive as one message,
+//! and are taken apart here.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -109,15 +112,23 @@ impl ReceiveBatch {
 
     /// The datagrams of the last `receive`, in order.
     pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
-        (0..self.received).filter_map(|slot| self.datagram(slot))
+        (0..self.received).filter_map(|slot| self.message(slot)).flat_map(|(merged, size)| {
+            let count = merged.payload.len().div_ceil(size).max(1);
+            (0..count).map(move |place| {
+                let end = merged.payload.len().min((place + 1) * size);
+                Datagram { payload: &merged.payload[place * size..end], ..merged }
+            })
+        })
     }
 
-    fn datagram(&self, slot: usize) -> Option<Datagram<'_>> {
+    /// One message, and the size of the datagrams that it was merged from; the last may be smaller.
+    fn message(&self, slot: usize) -> Option<(Datagram<'_>, usize)> {
         let header = &self.headers[slot];
         let length = (header.msg_len as usize).min(SLOT_BYTES);
         let payload = &self.payload[slot * SLOT_STRIDE..][..length];
         let source = self.sources[slot].to_socket_addr()?;
         let (mut destination, mut overflow, mut received_at) = (None, None, None);
+        let mut size = SLOT_BYTES;
         debug_assert!(header.msg_hdr.msg_controllen <= self.controls[slot].0.len());
         // SAFETY: the kernel wrote `msg_controllen` bytes of well-formed control messages into the slot's
         // own aligned buffer; CMSG_FIRSTHDR and CMSG_NXTHDR stay within them, and each payload is read
@@ -141,12 +152,15 @@ impl ReceiveBatch {
                     (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
                         received_at = since_1970(data.cast::<libc::timespec>().read_unaligned());
                     }
+                    (libc::SOL_UDP, libc::UDP_GRO) => {
+                        size = data.cast::<libc::c_int>().read_unaligned().max(1) as usize;
+                    }
                     _ => {}
                 }
                 message = libc::CMSG_NXTHDR(&raw const header.msg_hdr, message);
             }
         }
-        Some(Datagram { payload, source, destination: destination?, overflow, received_at })
+        Some((Datagram { payload, source, destination: destination?, overflow, received_at }, size))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The source: marked packets to one group or many, each at its due time.
 //!
 //! Deadlines are absolute, so a late wake-up moves no later packet. Channels are offset to each other, so
-//! many of them make an even load rather than bursts.
+//! many of them make an even load; each may send in bursts of its own.
 
 use std::io::Result;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -27,6 +27,9 @@ pub struct Options {
     /// Packets a second, of each channel.
     #[arg(long, default_value_t = 800)]
     rate: u64,
+    /// Packets of a channel that are sent at once.
+    #[arg(long, default_value_t = 1)]
+    burst: u64,
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     #[arg(long, value_enum, default_value_t = Shape::Ts)]
@@ -66,11 +69,12 @@ pub fn run(options: &Options) -> Result<()> {
     scatter.send(&socket).map(drop)
 }
 
-/// Which packet of which channel is due when: turns go round the channels.
+/// Which packet of which channel is due when: turns go round the channels, a burst each.
 struct Schedule {
     began_ns: u64,
     interval_ns: u64,
     channels: u64,
+    burst: u64,
     turns: u64,
 }
 
@@ -81,22 +85,28 @@ impl Schedule {
             began_ns: sys::monotonic_ns() + 10_000_000,
             interval_ns: 1_000_000_000 / rate,
             channels,
+            burst: options.burst.max(1),
             turns: options.seconds * rate * channels,
         }
     }
 
     fn due_ns(&self, turn: u64) -> u64 {
-        self.began_ns + turn * self.interval_ns / self.channels
+        let bursts = turn / self.burst;
+        self.began_ns + bursts * self.burst * self.interval_ns / self.channels
     }
 
     fn mark(&self, turn: u64, sent_ns: u64) -> Mark {
-        let (number, channel) = (turn / self.channels, turn % self.channels);
+        let bursts = turn / self.burst;
+        let (round, channel) = (bursts / self.channels, bursts % self.channels);
+        let number = round * self.burst + turn % self.burst;
         Mark { number, sent_ns, began_ns: self.began_ns, interval_ns: self.interval_ns, channel }
     }
 }
 
 fn open(interface: Ipv4Addr) -> Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    // What a veth peer has merged counts as unsent until it is read.
+    socket.set_send_buffer_size(8 << 20)?;
     socket.bind(&SocketAddrV4::new(interface, 0).into())?;
     socket.set_multicast_if_v4(&interface)?;
     socket.set_multicast_ttl_v4(4)?;
