@@ -7,13 +7,14 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-usage: fanout.sh udp|tcp|channels|curve|setup [options]
+usage: fanout.sh udp|tcp|channels|curve|setup|sockets [options]
 
   udp        RTP over UDP:         100, 300, 1000, 3000 subscribers;  hold 0, 2, 5 ms and auto
   tcp        interleaved in RTSP:  100, 300, 1000 subscribers;        hold 0, 5, 20 ms and auto
   channels   100 channels of 10 subscribers;                          hold 0, 2 ms and auto
   curve      50 to 3200 subscribers, doubling;                        hold 2 ms and auto
   setup      10000 sessions are registered while 300 subscribers play (Mirrorball only)
+  sockets    two cores send at once, over one socket or one each (no relay)
 
   --subscribers "N …"    instead of those above
   --hold "MS|auto …"     instead of those above; auto is Mirrorball's default, and not the bare loop's
@@ -31,6 +32,7 @@ usage: fanout.sh udp|tcp|channels|curve|setup [options]
   --cores RELAY,VIEW     the two cores (0,1)
   --json                 one JSON object a run instead of the table
   --keep FILE            appends the JSON objects to FILE as well
+  --picture FILE         draws CPU per packet by subscribers (SVG) as well
 END
 }
 
@@ -48,12 +50,16 @@ main() {
     build
     alone
     make_network
-    if [ "${MODE}" = setup ]; then setup_run; else matrix; fi
+    case ${MODE} in
+        setup) setup_run ;;
+        sockets) sockets_run ;;
+        *) matrix ;;
+    esac
 }
 
 options() {
     MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BURST=1; STALL=0; REPEAT=1; ONLY=;
-    CORES=0,1; JSON=; KEEP=; CHANNELS=1; TRANSPORT=udp; SESSIONS=10000
+    CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; TRANSPORT=udp; SESSIONS=10000
     MIRRORBALL=${MIRRORBALL:-}
     case ${MODE} in
         udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
@@ -61,6 +67,7 @@ options() {
         channels) SUBSCRIBERS="1000"; HOLDS="0 2 auto"; CHANNELS=100 ;;
         curve) SUBSCRIBERS="50 100 200 400 800 1600 3200"; HOLDS="2 auto" ;;
         setup) SUBSCRIBERS="300"; HOLDS="auto"; ONLY=mirrorball ;;
+        sockets) ONLY=bare ;;
         *) usage; exit 2 ;;
     esac
     shift
@@ -82,6 +89,7 @@ options() {
             --json) JSON=yes ;;
             --sessions) SESSIONS=$2; shift ;;
             --keep) KEEP=$2; shift ;;
+            --picture) PICTURE=$2; shift ;;
             *) usage; exit 2 ;;
         esac
         shift
@@ -174,6 +182,7 @@ matrix() {
 
 show_reports() {
     [ -z "${KEEP}" ] || cat "${WORK}/reports" >> "${KEEP}"
+    [ -z "${PICTURE}" ] || "${FANOUT}" picture "${WORK}/reports" > "${PICTURE}"
     if [ -n "${JSON}" ]; then cat "${WORK}/reports"; else "${FANOUT}" table "${WORK}/reports"; fi
 }
 
@@ -294,6 +303,18 @@ setup_run() {
     wait "${PIDS[-1]}" || fail "sessions could not be registered; the relay said: $(tail -n 5 "${WORK}/relay")"
     finish_receivers mirrorball > "${WORK}/reports"
     show_reports
+}
+
+# What is sent ends right behind the link, so that it is sending that is measured.
+sockets_run() {
+    local case
+    in_view ip route delete local 10.9.0.0/16 dev lo
+    in_view ip route add blackhole 10.9.0.0/16
+    echo "| threads | sockets | messages a second | µs CPU per message |"
+    echo "|---|---|---|---|"
+    for case in "1 1" "2 2" "2 1"; do
+        in_relay nice -n -20 "${FANOUT}" sockets --threads "${case% *}" --share "${case#* }" --seconds "${SECONDS_EACH}"
+    done
 }
 
 await() {

@@ -11,11 +11,13 @@ mod bare_udp;
 mod histogram;
 mod ledger;
 mod mark;
+mod picture;
 mod proc_files;
 mod receive;
 mod register;
 mod report;
 mod rtsp;
+mod sockets;
 mod source;
 mod sys;
 mod table;
@@ -35,8 +37,12 @@ enum Command {
     Receive(receive::Options),
     /// Registers many sessions at once, and reports their rate and the relay's memory.
     Register(register::Options),
+    /// Sends from several cores over one socket, or over several.
+    Sockets(sockets::Options),
     /// Prints reports as a Markdown table.
     Table(table::Options),
+    /// Prints reports as a picture (SVG): CPU per packet by subscribers.
+    Picture(table::Options),
 }
 
 fn main() -> std::io::Result<()> {
@@ -45,6 +51,8 @@ fn main() -> std::io::Result<()> {
         Command::Bare(options) => bare::run(&options),
         Command::Receive(options) => receive::run(&options),
         Command::Register(options) => register::run(&options),
+        Command::Sockets(options) => sockets::run(&options),
         Command::Table(options) => table::run(&options),
+        Command::Picture(options) => picture::run(&options),
     }
 }

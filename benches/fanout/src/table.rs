@@ -13,12 +13,17 @@ pub struct Options {
     reports: PathBuf,
 }
 
+impl Options {
+    /// All reports of the file.
+    pub fn read(&self) -> Result<Vec<Report>> {
+        let text = fs::read_to_string(&self.reports)?;
+        Ok(text.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?)
+    }
+}
+
 /// Prints the table.
 pub fn run(options: &Options) -> Result<()> {
-    let text = fs::read_to_string(&options.reports)?;
-    let reports: Vec<Report> =
-        text.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?;
-    let best = best(reports);
+    let best = best(options.read()?);
     println!(
         "| load | hold | relay | µs CPU per packet | p50 / p99 delay, ms | loss | relay / receivers, cores |"
     );
@@ -31,7 +36,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// One report for each experiment: that of the lowest p99 delay, of those without loss if there are any. The
 /// least CPU would be no measure: a relay that has to wait for its core makes larger batches, which cost less.
-fn best(reports: Vec<Report>) -> Vec<Report> {
+pub fn best(reports: Vec<Report>) -> Vec<Report> {
     let rank = |report: &Report| (report.lost > 0, report.p99_ms);
     let mut best: Vec<Report> = Vec::new();
     for report in reports {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// Pins this process to one core.
+/// Pins the calling thread to one core, and those that it starts.
 pub fn pin_to_core(core: usize) -> Result<()> {
     // SAFETY: cpu_set_t is plain integers, for which zeros are valid.
     let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
