@@ -18,7 +18,7 @@ use super::lane::Lane;
 /// A pass at least this long is worth looking for more packets while it lasts.
 const LONG: Duration = Duration::from_millis(2);
 /// Looks in a long pass.
-const LOOKS: u32 = 8;
+const LOOKS: u32 = 4;
 
 /// The pass that is under way, if one is.
 #[derive(Default)]
