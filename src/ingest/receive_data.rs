@@ -61,7 +61,7 @@ fn take(receiver: &RtpReceiver, batch: &ReceiveBatch) {
     for datagram in batch.datagrams() {
         overflow = datagram.overflow.or(overflow);
         let at = arrivals.of(&datagram);
-        match deliver(&routes, &datagram, at) {
+        match deliver(receiver, &routes, &datagram, at) {
             Delivery::To(flow) if touched.iter().any(|(known, _)| Arc::ptr_eq(known, &flow)) => {}
             Delivery::To(flow) => touched.push((flow, at)),
             Delivery::Stray => receiver.count_stray(),
@@ -94,8 +94,9 @@ enum Delivery {
     Refused,
 }
 
-fn deliver(routes: &Routes, datagram: &Datagram<'_>, at: Instant) -> Delivery {
-    let Some(route) = routes.find(datagram.destination, datagram.source.ip()) else {
+fn deliver(receiver: &RtpReceiver, routes: &Routes, datagram: &Datagram<'_>, at: Instant) -> Delivery {
+    let route = routes.find(datagram.destination, datagram.source.ip());
+    let Some(route) = route.filter(|_| receiver.hears(datagram.interface)) else {
         return Delivery::Stray;
     };
     let track = &route.track;

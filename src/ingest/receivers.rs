@@ -1,4 +1,5 @@
-//! All the receive sockets: which one a group is joined on, and trying again when the network is not ready.
+//! All the receive sockets: which one a group is joined on, and joining again when the network was not ready, or
+//! when an interface has gone and come back.
 
 use std::io;
 use std::mem;
@@ -27,6 +28,7 @@ pub struct Receivers {
 #[derive(Default)]
 struct State {
     receivers: Vec<Arc<RtpReceiver>>,
+    intakes: Vec<Arc<Intake>>,
     memberships: Vec<(Group, Arc<RtpReceiver>, Arc<Track>)>,
     stopped: bool,
 }
@@ -65,14 +67,22 @@ impl Receivers {
     /// Receives all tracks of a channel. What can not be joined now is tried again every few seconds.
     pub fn receive(&self, channel: &Arc<Channel>, interface: Option<&str>) {
         for track in &channel.tracks {
-            let opening = Arc::new(Opening {
+            let intake = Arc::new(Intake {
                 receivers: self.this.clone(),
                 channel: channel.name.clone(),
                 track: track.clone(),
                 interface: interface.map(str::to_owned),
             });
-            opening.attempt(true);
+            self.state().intakes.push(intake.clone());
+            intake.attempt(true);
         }
+    }
+
+    /// Joins the groups of a silent channel again. A switch may have forgotten who listens; and where the interface
+    /// has gone or was replaced, the kernel has forgotten it too.
+    pub fn renew(&self, channel: &str) {
+        let intakes = self.state().intakes.clone();
+        intakes.into_iter().filter(|intake| intake.channel == channel).for_each(Intake::renew);
     }
 
     /// Every receiver's figures.
@@ -86,6 +96,7 @@ impl Receivers {
         state.stopped = true;
         let memberships = mem::take(&mut state.memberships);
         let receivers = mem::take(&mut state.receivers);
+        state.intakes.clear();
         drop(state);
         for (group, receiver, track) in &memberships {
             receiver.leave(group);
@@ -104,6 +115,33 @@ impl Receivers {
         }
         track.set_joined(true);
         Ok(())
+    }
+
+    /// Joins the track's groups again where they are joined. `false`: their interface is another now, or none.
+    fn join_again(&self, track: &Arc<Track>, interface: Option<&str>) -> bool {
+        let index = interface.map_or(Ok(0), interface_index).ok();
+        let state = self.state();
+        let mine = || state.memberships.iter().filter(|(_, _, member)| Arc::ptr_eq(member, track));
+        if mine().any(|(group, ..)| Some(group.interface) != index) {
+            return false;
+        }
+        // The network hears of it when the last socket of this machine leaves, and the first one joins.
+        mine().for_each(|(group, receiver, _)| receiver.leave_for_a_moment(group));
+        mine().all(|(group, receiver, _)| receiver.join_again(group).is_ok())
+    }
+
+    /// Leaves the track's groups, and closes the sockets that no group is left on.
+    fn leave(&self, track: &Arc<Track>) {
+        let mut state = self.state();
+        let memberships = mem::take(&mut state.memberships);
+        let (left, kept): (Vec<_>, _) =
+            memberships.into_iter().partition(|(_, _, member)| Arc::ptr_eq(member, track));
+        state.memberships = kept;
+        let unused = state.take_unused();
+        drop(state);
+        left.iter().for_each(|(group, receiver, _)| receiver.leave(group));
+        unused.iter().for_each(|receiver| receiver.shut());
+        track.set_joined(false);
     }
 
     /// Joins on the first socket of the port that takes the group, or on a further one: the kernel limits
@@ -145,6 +183,15 @@ impl Receivers {
 }
 
 impl State {
+    fn take_unused(&mut self) -> Vec<Arc<RtpReceiver>> {
+        let receivers = mem::take(&mut self.receivers);
+        let (used, unused) = receivers.into_iter().partition(|receiver| {
+            self.memberships.iter().any(|(_, member_of, _)| Arc::ptr_eq(member_of, receiver))
+        });
+        self.receivers = used;
+        unused
+    }
+
     fn has(&self, port: u16, group: &Group, track: &Arc<Track>) -> bool {
         self.memberships.iter().any(|(joined, receiver, member)| {
             joined == group && receiver.port == port && Arc::ptr_eq(member, track)
@@ -152,15 +199,29 @@ impl State {
     }
 }
 
-/// One track on its way to being received.
-struct Opening {
+/// One track, and where it is to be received.
+struct Intake {
     receivers: Weak<Receivers>,
     channel: String,
     track: Arc<Track>,
     interface: Option<String>,
 }
 
-impl Opening {
+impl Intake {
+    fn renew(self: Arc<Self>) {
+        let Some(receivers) = self.receivers.upgrade() else { return };
+        if self.track.is_joined() && !receivers.join_again(&self.track, self.interface.as_deref()) {
+            let (channel, track) = (&self.channel, self.track.number);
+            tracing::warn!(
+                channel,
+                track,
+                "the interface has gone or was replaced; joining again as soon as it is there"
+            );
+            receivers.leave(&self.track);
+            self.attempt(false);
+        }
+    }
+
     fn attempt(self: Arc<Self>, first: bool) {
         let Some(receivers) = self.receivers.upgrade() else { return };
         match receivers.open(&self.track, self.interface.as_deref()) {
@@ -185,7 +246,7 @@ impl Opening {
     }
 }
 
-impl Work for Opening {
+impl Work for Intake {
     fn run(self: Arc<Self>) {
         self.attempt(false);
     }

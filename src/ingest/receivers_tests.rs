@@ -88,19 +88,40 @@ fn a_missing_interface_is_tried_again_later() {
     assert!(!is_joined(&channel));
     assert_eq!(rig.timers.len(), 1, "one more try is due");
     assert_eq!(rig.receivers.stats().len(), 0, "and no socket waits for it");
-    let opening = |interface: &str| Opening {
+    let intake = |interface: &str| Intake {
         receivers: Arc::downgrade(&rig.receivers),
         channel: channel.name.clone(),
         track: channel.tracks[0].clone(),
         interface: Some(interface.to_owned()),
     };
-    Arc::new(opening("nowhere7")).run();
+    Arc::new(intake("nowhere7")).run();
     assert_eq!(rig.timers.len(), 2, "it does not give up");
-    Arc::new(opening("lo")).run();
+    Arc::new(intake("lo")).run();
     assert!(is_joined(&channel));
     assert_eq!(rig.timers.len(), 2, "what has succeeded is not tried again");
-    Arc::new(opening("lo")).run();
+    Arc::new(intake("lo")).run();
     assert_eq!(rig.receivers.stats().len(), 2, "nor is anything joined twice");
+    rig.stop();
+}
+
+#[test]
+fn groups_of_an_interface_that_was_replaced_are_joined_again() {
+    let rig = Rig::new();
+    let port = free_port();
+    let [moved, other] = [205, 206].map(|last| channel(last, port, None));
+    rig.receivers.receive(&moved, Some("lo"));
+    rig.receivers.receive(&other, Some("lo"));
+    rig.receivers.renew(&moved.name);
+    assert_eq!(sockets_on(&rig, port), 1, "the interface is the one it was");
+    let was = rig.receivers.state().memberships[0].0.interface;
+    for (group, _, track) in &mut rig.receivers.state().memberships {
+        group.interface = if Arc::ptr_eq(track, &moved.tracks[0]) { was + 1000 } else { was };
+    }
+    rig.receivers.renew(&moved.name);
+    assert!(is_joined(&moved) && is_joined(&other));
+    let memberships = rig.receivers.state().memberships.clone();
+    assert_eq!(memberships.len(), 4);
+    assert!(memberships.iter().all(|(group, ..)| group.interface == was));
     rig.stop();
 }
 

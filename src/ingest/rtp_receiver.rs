@@ -107,6 +107,17 @@ impl RtpReceiver {
         self.socket.join(group).inspect_err(|_| *routes = before)
     }
 
+    /// Leaves a group whose route stays; [`join_again`](Self::join_again) follows.
+    pub(super) fn leave_for_a_moment(&self, group: &Group) {
+        // What has gone with its interface can not be left.
+        let _ = self.socket.leave(group);
+    }
+
+    /// Joins a group whose route is there.
+    pub(super) fn join_again(&self, group: &Group) -> Result<(), MembershipError> {
+        self.socket.join(group)
+    }
+
     /// Leaves a group and forgets its route.
     pub(super) fn leave(&self, group: &Group) {
         if let Err(error) = self.socket.leave(group) {
@@ -132,6 +143,12 @@ impl RtpReceiver {
             overflow: self.overflow.load(Relaxed),
             stray: self.stray.load(Relaxed),
         }
+    }
+
+    /// Whether datagrams that arrive on an interface are meant. IPv6 delivers a group from all interfaces that
+    /// any socket has joined it on.
+    pub(super) fn hears(&self, interface: u32) -> bool {
+        !self.ipv6 || self.interface == 0 || self.interface == interface
     }
 
     pub(super) fn current_routes(&self) -> Arc<Routes> {
@@ -176,13 +193,14 @@ impl RtpReceiver {
             return false;
         }
         let now = clock::now();
-        let longest = Window::ending(now + self.longest_wait, Duration::ZERO);
-        let wanted = self.current_routes().want_more(now).unwrap_or(longest).sooner(longest);
-        let waits = wanted.latest >= now + MIN_WAIT;
+        let wanted = self.current_routes().want_more(now);
+        let wanted = wanted.unwrap_or_else(|| Window::ending(now + self.longest_wait, Duration::ZERO));
+        let wait = shortened(wanted.latest.saturating_duration_since(now), self.longest_wait);
+        let waits = wait >= MIN_WAIT;
         if waits {
-            let before_lanes = Window { latest: wanted.latest - BEFORE_LANES, ..wanted };
+            let latest = now + wait - BEFORE_LANES;
             let timers = self.timers.clone();
-            timers.run_here_at(before_lanes, self);
+            timers.run_here_at(Window { earliest: wanted.earliest.min(latest), latest }, self);
         }
         waits
     }
@@ -220,6 +238,12 @@ impl Work for RtpReceiver {
     }
 }
 
+/// A wait that is too long, in equal parts: its end is still met, and not by lanes that could go a little earlier.
+fn shortened(wait: Duration, longest: Duration) -> Duration {
+    let parts = wait.as_nanos().div_ceil(longest.as_nanos().max(1)).max(1);
+    wait / u32::try_from(parts).unwrap_or(u32::MAX)
+}
+
 fn longest_wait(granted_bytes: usize) -> Duration {
     MAX_WAIT.mul_f64((granted_bytes as f64 / RECEIVE_BUFFER_BYTES as f64).min(1.0))
 }
@@ -231,4 +255,25 @@ fn warn_of_capped_buffer(port: u16, granted: usize) {
         granted_bytes = granted,
         "the receive buffer is capped: bursts may be lost; set sysctl net.core.rmem_max={RECEIVE_BUFFER_BYTES}"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_left_no_longer_than_the_buffer_stands() {
+        assert_eq!(longest_wait(RECEIVE_BUFFER_BYTES), MAX_WAIT);
+        assert_eq!(longest_wait(2 * RECEIVE_BUFFER_BYTES), MAX_WAIT);
+        assert!(longest_wait(212_992) < Duration::from_micros(300), "the kernel's default");
+    }
+
+    #[test]
+    fn a_long_wait_is_cut_into_equal_parts() {
+        let ms = Duration::from_millis;
+        assert_eq!(shortened(ms(6), ms(10)), ms(6));
+        assert_eq!(shortened(ms(24), ms(10)), ms(8));
+        assert_eq!(shortened(ms(0), ms(10)), ms(0));
+        assert!(shortened(ms(5), ms(0)) < MIN_WAIT, "a tiny buffer waits for nobody");
+    }
 }

@@ -50,6 +50,8 @@ pub struct Datagram<'a> {
     pub source: SocketAddr,
     /// The address it was sent to: a group, or an address of this machine.
     pub destination: IpAddr,
+    /// The index of the interface that it arrived on; 0 where the socket does not tell.
+    pub interface: u32,
     /// How many datagrams the kernel has dropped from this socket's full queue since it was opened
     /// (SO_RXQ_OVFL; wraps). Absent while there was none.
     pub overflow: Option<u32>,
@@ -128,7 +130,7 @@ impl ReceiveBatch {
         let payload = &self.payload[slot * SLOT_STRIDE..][..length];
         let source = self.sources[slot].to_socket_addr()?;
         let (mut destination, mut overflow, mut received_at) = (None, None, None);
-        let mut size = SLOT_BYTES;
+        let (mut size, mut interface) = (SLOT_BYTES, 0);
         debug_assert!(header.msg_hdr.msg_controllen <= self.controls[slot].0.len());
         // SAFETY: the kernel wrote `msg_controllen` bytes of well-formed control messages into the slot's
         // own aligned buffer; CMSG_FIRSTHDR and CMSG_NXTHDR stay within them, and each payload is read
@@ -141,10 +143,12 @@ impl ReceiveBatch {
                     (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                         let info = data.cast::<libc::in_pktinfo>().read_unaligned();
                         destination = Some(IpAddr::V4(from_in_addr(info.ipi_addr)));
+                        interface = info.ipi_ifindex.cast_unsigned();
                     }
                     (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                         let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
                         destination = Some(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)));
+                        interface = info.ipi6_ifindex;
                     }
                     (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
                         overflow = Some(data.cast::<u32>().read_unaligned());
@@ -160,7 +164,8 @@ impl ReceiveBatch {
                 message = libc::CMSG_NXTHDR(&raw const header.msg_hdr, message);
             }
         }
-        Some((Datagram { payload, source, destination: destination?, overflow, received_at }, size))
+        let destination = destination?;
+        Some((Datagram { payload, source, destination, interface, overflow, received_at }, size))
     }
 }
 

@@ -134,7 +134,7 @@ impl Engine {
             let Some(built) = catalogue.find(&channel.name) else { continue };
             let interface = channel.interface.as_ref().map(ToString::to_string);
             receivers.receive(built, interface.as_deref());
-            SilenceWatch::start(built, &timers);
+            SilenceWatch::start(built, &receivers, &timers);
         }
         let server =
             RtspServer::new(catalogue.clone(), poller.clone(), timers.clone(), server_config(config));

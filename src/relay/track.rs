@@ -154,6 +154,11 @@ impl Track {
         self.joined.store(joined, Relaxed);
     }
 
+    /// Whether its groups are joined.
+    pub fn is_joined(&self) -> bool {
+        self.joined.load(Relaxed)
+    }
+
     /// The SSRC that the track carries now.
     pub fn ssrc(&self) -> Option<u32> {
         self.writer().reception.ssrc()
@@ -171,7 +176,7 @@ impl Track {
             reception: self.writer().reception.clone(),
             bytes: self.bytes.load(Relaxed),
             last_packet_age: self.last_arrival().map(|at| now.saturating_duration_since(at)),
-            joined: self.joined.load(Relaxed),
+            joined: self.is_joined(),
             not_rtp: std::array::from_fn(|i| (NotRtp::ALL[i].reason(), self.not_rtp[i].load(Relaxed))),
             not_rtcp: std::array::from_fn(|i| (NotRtcp::ALL[i].reason(), self.not_rtcp[i].load(Relaxed))),
         }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::vocabulary::{Group, Needs, Over, Setup, Source, Viewer, in_a_network_of_its_own};
+use crate::vocabulary::{Group, Needs, Over, Plug, Setup, Source, Viewer, in_a_network_of_its_own};
 
 #[test]
 fn channels_on_one_port_never_mix() {
@@ -84,5 +84,32 @@ fn a_group_is_joined_on_lo_where_there_is_no_route_at_all() {
             source.send(5);
             viewer.expect_packets(&source, first.saturating_sub(1)..first + 5);
         }
+    });
+}
+
+#[test]
+fn an_interface_that_goes_and_comes_back_is_joined_again() {
+    let needs = Needs { programs: &["ip"], route: false };
+    in_a_network_of_its_own("an interface that goes and comes back", &needs, || {
+        let plug = Plug { name: "studio", address: Ipv4Addr::new(10, 77, 0, 1) };
+        plug.plug_in();
+        let mut source = Source::on(plug.address, plug.address, Group::fresh());
+        let mirrorball = Setup::new()
+            .channel_on(plug.name, "news", &format!("rtp://{}", source.group))
+            .channel_line("silent_after = \"300ms\"")
+            .start();
+        let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+        source.send(5);
+        viewer.expect_packets(&source, 0..5);
+        let joined =
+            |value| mirrorball.expect_metric("mirrorball_channel_joined", &[("channel", "news")], value);
+        joined(1.0);
+        plug.unplug();
+        joined(0.0);
+        plug.plug_in();
+        joined(1.0);
+        let mut returned = Source::on(plug.address, plug.address, source.group);
+        returned.send(5);
+        viewer.expect_packets(&returned, 0..5);
     });
 }

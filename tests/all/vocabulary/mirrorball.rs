@@ -63,8 +63,14 @@ impl Setup {
     }
 
     /// A transport stream from a source URL.
-    pub fn channel_from(mut self, name: &str, source: &str) -> Self {
-        let lines = format!("[[channel]]\nname = \"{name}\"\nsource = \"{source}\"\ninterface = \"lo\"\n");
+    pub fn channel_from(self, name: &str, source: &str) -> Self {
+        self.channel_on("lo", name, source)
+    }
+
+    /// The same, on an interface of its own.
+    pub fn channel_on(mut self, interface: &str, name: &str, source: &str) -> Self {
+        let lines =
+            format!("[[channel]]\nname = \"{name}\"\nsource = \"{source}\"\ninterface = \"{interface}\"\n");
         self.channels.push_str(&lines);
         self
     }

@@ -18,7 +18,7 @@ mod viewer;
 pub use connection::{Connection, Reply};
 pub use crowd::Crowd;
 pub use mirrorball::{Mirrorball, Setup, binary};
-pub use network::{Needs, in_a_network_of_its_own};
+pub use network::{Needs, Plug, in_a_network_of_its_own};
 pub use patience::{eventually, is_thorough, passes, say};
 pub use quiet::Quiet;
 pub use source::{Group, Source, Stamp, bye, sender_report};

@@ -3,6 +3,7 @@
 //! Sockets and processes of the story's thread, and of threads it starts, are in it; it is gone when they
 //! are. It takes root; what can not be had is said, and is a failure where stories are told at full length.
 
+use std::net::Ipv4Addr;
 use std::panic;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -40,6 +41,33 @@ pub fn in_a_network_of_its_own(name: &str, needs: &Needs, story: impl FnOnce() +
         Ok(Err(reason)) => skip(name, &reason),
         Err(failure) => panic::resume_unwind(failure),
     }
+}
+
+/// An interface of this network, with an address.
+pub struct Plug {
+    pub name: &'static str,
+    pub address: Ipv4Addr,
+}
+
+impl Plug {
+    /// Plugs it in: from here on it is there.
+    pub fn plug_in(&self) {
+        let address = format!("{}/24", self.address);
+        ip(&["link", "add", self.name, "type", "veth"]);
+        ip(&["address", "add", &address, "dev", self.name]);
+        ip(&["link", "set", self.name, "up"]);
+        ip(&["link", "set", "veth0", "up"]);
+    }
+
+    /// Takes it away, and all that the kernel knew of it.
+    pub fn unplug(&self) {
+        ip(&["link", "delete", self.name]);
+    }
+}
+
+#[track_caller]
+fn ip(arguments: &[&str]) {
+    run("ip", arguments).expect("ip does as it is told");
 }
 
 #[track_caller]

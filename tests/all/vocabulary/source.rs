@@ -96,13 +96,18 @@ impl Source {
         Self::from(Ipv4Addr::LOCALHOST, group)
     }
 
-    /// A source with this address.
+    /// A source with this address, on loopback.
     pub fn from(address: Ipv4Addr, group: Group) -> Self {
+        Self::on(Ipv4Addr::LOCALHOST, address, group)
+    }
+
+    /// A source with this address, on the interface of another.
+    pub fn on(interface: Ipv4Addr, address: Ipv4Addr, group: Group) -> Self {
         static PROGRAMMES: AtomicU32 = AtomicU32::new(1);
         let programme = PROGRAMMES.fetch_add(1, Relaxed);
         let socket = UdpSocket::bind((address, 0)).expect("a socket to send from");
         let options = SockRef::from(&socket);
-        options.set_multicast_if_v4(&Ipv4Addr::LOCALHOST).expect("lo takes multicast");
+        options.set_multicast_if_v4(&interface).expect("the interface takes multicast");
         options.set_multicast_loop_v4(true).expect("multicast on this machine");
         let ssrc = 0x5eed_0000 | programme;
         Self { group, programme, ssrc, next: 0, first_sequence: FIRST_SEQUENCE, socket }
