@@ -50,12 +50,24 @@ fn a_batch_tells_where_each_datagram_was_sent_and_by_whom() {
     assert_eq!((datagrams[0].payload, datagrams[0].destination), (&b"first"[..], group(1).address));
     assert_eq!((datagrams[1].payload, datagrams[1].destination), (&b""[..], Ipv4Addr::LOCALHOST.into()));
     assert_eq!(datagrams[0].source, source.local_addr().expect("bound"));
-    assert_eq!(datagrams[0].overflow, None);
+    assert_eq!((datagrams[0].overflow, datagrams[0].interface), (None, group(1).interface));
     assert_eq!(batch.receive(&socket).expect("one waits"), 1);
     assert_eq!(batch.datagrams().map(|datagram| datagram.payload.len()).collect::<Vec<_>>(), [9000]);
     let error = batch.receive(&socket).expect_err("nothing waits");
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     assert_eq!(batch.datagrams().count(), 0, "what was read before is not read again");
+}
+
+#[test]
+fn over_ipv6_too_a_datagram_tells_its_interface() {
+    let Ok(sender) = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)) else { return }; // a machine without IPv6
+    let socket = ReceiveSocket::bind(0, true).expect("a port");
+    let port = socket.socket.local_addr().expect("bound").as_socket().expect("an IP address").port();
+    sender.send_to(b"six", (Ipv6Addr::LOCALHOST, port)).expect("sent");
+    let mut batch = ReceiveBatch::new(1);
+    assert_eq!(batch.receive(&socket).expect("it waits"), 1);
+    let datagrams: Vec<_> = batch.datagrams().collect();
+    assert_eq!((datagrams[0].payload, datagrams[0].interface), (&b"six"[..], group(1).interface));
 }
 
 #[test]

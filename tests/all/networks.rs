@@ -1,6 +1,6 @@
 //! Groups, sources and interfaces: who is heard, and where.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV6};
 
 use crate::vocabulary::{Group, Needs, Over, Plug, Setup, Source, Viewer, in_a_network_of_its_own};
 
@@ -74,7 +74,7 @@ fn more_groups_than_a_socket_takes_are_all_heard() {
 
 #[test]
 fn a_group_is_joined_on_lo_where_there_is_no_route_at_all() {
-    let needs = Needs { programs: &["ip"], route: false };
+    let needs = Needs { programs: &["ip"], route: false, ipv6: false };
     in_a_network_of_its_own("a group on lo without a route", &needs, || {
         let mut source = Source::new();
         let mirrorball = Setup::new().channel("news", source.group).start();
@@ -89,7 +89,7 @@ fn a_group_is_joined_on_lo_where_there_is_no_route_at_all() {
 
 #[test]
 fn an_interface_that_goes_and_comes_back_is_joined_again() {
-    let needs = Needs { programs: &["ip"], route: false };
+    let needs = Needs { programs: &["ip"], route: false, ipv6: false };
     in_a_network_of_its_own("an interface that goes and comes back", &needs, || {
         let plug = Plug { name: "studio", address: Ipv4Addr::new(10, 77, 0, 1) };
         plug.plug_in();
@@ -111,5 +111,27 @@ fn an_interface_that_goes_and_comes_back_is_joined_again() {
         let mut returned = Source::on(plug.address, plug.address, source.group);
         returned.send(5);
         viewer.expect_packets(&returned, 0..5);
+    });
+}
+
+#[test]
+fn a_group_of_ipv6_on_two_interfaces_is_two_channels() {
+    let needs = Needs { programs: &["ip"], route: false, ipv6: true };
+    in_a_network_of_its_own("a group of IPv6 on two interfaces", &needs, || {
+        let [studio, stage] = [("studio", 77), ("stage", 78)]
+            .map(|(name, net)| Plug { name, address: Ipv4Addr::new(10, net, 0, 1) });
+        let group = SocketAddrV6::new("ff15::99".parse().expect("an address"), 5004, 0, 0);
+        let mut setup = Setup::new();
+        for plug in [&studio, &stage] {
+            plug.plug_in();
+            plug.add_ipv6(plug.address.to_ipv6_compatible());
+            setup = setup.channel_on(plug.name, plug.name, &format!("rtp://{group}"));
+        }
+        let mirrorball = setup.start();
+        let mut viewers = ["studio", "stage"].map(|name| Viewer::playing(&mirrorball, name, Over::Udp));
+        let source = Source::new();
+        (0..5).for_each(|number| studio.send_over_ipv6(&source.packet(number), group));
+        viewers[0].expect_packets(&source, 0..5);
+        viewers[1].expect_silence();
     });
 }

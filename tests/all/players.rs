@@ -19,7 +19,8 @@ use hearing::Ear;
 use player::{Player, probe};
 use programme::{Form, Programme};
 
-const NEEDS: Needs = Needs { programs: &["ip", "ffmpeg", "ffprobe", "gst-launch-1.0"], route: true };
+const NEEDS: Needs =
+    Needs { programs: &["ip", "ffmpeg", "ffprobe", "gst-launch-1.0"], route: true, ipv6: false };
 /// Before the middle, players start; after it, they may be late.
 const MARGIN_SECONDS: u32 = 4;
 

@@ -3,12 +3,15 @@
 //! Sockets and processes of the story's thread, and of threads it starts, are in it; it is gone when they
 //! are. It takes root; what can not be had is said, and is a failure where stories are told at full length.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::panic;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use mirrorball::net::interface_index;
 use nix::sched::{CloneFlags, unshare};
+use socket2::SockRef;
 
 use super::patience::{is_thorough, say};
 
@@ -17,10 +20,14 @@ pub struct Needs {
     pub programs: &'static [&'static str],
     /// Whether programs that join and send by route find one on loopback.
     pub route: bool,
+    pub ipv6: bool,
 }
 
 /// Tells a story in a network of its own, or says why not.
 pub fn in_a_network_of_its_own(name: &str, needs: &Needs, story: impl FnOnce() + Send) {
+    if needs.ipv6 && !Path::new("/proc/net/if_inet6").exists() {
+        return skip(name, "this machine has no IPv6");
+    }
     if let Some(missing) = needs.programs.iter().find(|program| !is_there(program)) {
         return skip(name, &format!("{missing} is not installed"));
     }
@@ -52,11 +59,25 @@ pub struct Plug {
 impl Plug {
     /// Plugs it in: from here on it is there.
     pub fn plug_in(&self) {
-        let address = format!("{}/24", self.address);
-        ip(&["link", "add", self.name, "type", "veth"]);
+        let (address, far) = (format!("{}/24", self.address), format!("{}-far", self.name));
+        ip(&["link", "add", self.name, "type", "veth", "peer", "name", &far]);
         ip(&["address", "add", &address, "dev", self.name]);
         ip(&["link", "set", self.name, "up"]);
-        ip(&["link", "set", "veth0", "up"]);
+        ip(&["link", "set", &far, "up"]);
+    }
+
+    /// Gives it an address of IPv6 too, which can be used at once.
+    pub fn add_ipv6(&self, address: Ipv6Addr) {
+        ip(&["address", "add", &format!("{address}/64"), "dev", self.name, "nodad"]);
+    }
+
+    /// Multicasts bytes on it, over IPv6.
+    pub fn send_over_ipv6(&self, bytes: &[u8], to: SocketAddrV6) {
+        let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).expect("a socket to send from");
+        let options = SockRef::from(&socket);
+        options.set_multicast_if_v6(interface_index(self.name).expect("plugged in")).expect("an interface");
+        options.set_multicast_loop_v6(true).expect("multicast on this machine");
+        socket.send_to(bytes, to).expect("the interface takes packets");
     }
 
     /// Takes it away, and all that the kernel knew of it.
@@ -78,7 +99,7 @@ fn skip(name: &str, reason: &str) {
 
 fn is_there(program: &str) -> bool {
     let dirs = std::env::var("PATH").unwrap_or_default();
-    dirs.split(':').chain(["/usr/sbin", "/sbin"]).any(|dir| std::path::Path::new(dir).join(program).is_file())
+    dirs.split(':').chain(["/usr/sbin", "/sbin"]).any(|dir| Path::new(dir).join(program).is_file())
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
