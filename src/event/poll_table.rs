@@ -15,7 +15,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::entry::{Arm, EntryState, Interest};
-use super::{Class, Event, PollEventConsumer, PollKey, Poller, Readiness, TaskQueue};
+use super::{Class, Event, PollEventConsumer, PollKey, Poller, Readiness, TaskQueue, lock};
 
 /// Events taken per wait. A longer list is served in turns, oldest first, so no descriptor starves.
 const EVENTS_PER_WAIT: usize = 64;
@@ -179,7 +179,7 @@ impl PollTable {
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
-        self.slots.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.slots)
     }
 }
 
@@ -204,7 +204,7 @@ impl Entry {
         };
         self.state.remove(forget).then(|| {
             let left = self.table.free(self.datum);
-            let parts = self.parts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+            let parts = lock(&self.parts).take();
             drop(parts); // outside the lock: a consumer may run code of its own as it goes
             left
         })
@@ -250,6 +250,6 @@ impl Entry {
     }
 
     fn parts(&self) -> Option<Parts> {
-        self.parts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        lock(&self.parts).clone()
     }
 }

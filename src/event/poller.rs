@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::{fmt, mem};
 
 use super::poll_table::{Descriptor, Entry, PollTable};
-use super::{Interest, PollEventConsumer, TaskQueue};
+use super::{Interest, PollEventConsumer, TaskQueue, lock};
 
 /// Which tables a descriptor may share, and which queue runs its tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl Poller {
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.tables.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.tables)
     }
 }
 

@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
-use crate::event::{Poller, Task, Timers, Work, clock};
+use crate::event::{Poller, Task, Timers, Work, clock, lock};
 use crate::net::{Group, InterfaceError, MembershipError, interface_index};
 use crate::relay::{Channel, Track};
 
@@ -178,7 +178,7 @@ impl Receivers {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.state)
     }
 }
 

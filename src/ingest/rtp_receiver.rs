@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::{
-    Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Timers, Window, Work, clock,
+    Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Timers, Window, Work, clock, lock,
 };
 use crate::net::{Group, MembershipError, ReceiveSocket};
 
@@ -161,7 +161,7 @@ impl RtpReceiver {
             return;
         }
         let now = clock::now();
-        let mut warned = self.warned.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut warned = lock(&self.warned);
         if warned.at.is_some_and(|at| now.saturating_duration_since(at) < WARN_EVERY) {
             return;
         }
@@ -181,7 +181,7 @@ impl RtpReceiver {
     }
 
     fn routes(&self) -> MutexGuard<'_, Arc<Routes>> {
-        self.routes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.routes)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use crate::event::Window;
+use crate::event::{Window, lock};
 use crate::net::Destination;
 
 use super::datagram_group::DatagramMember;
@@ -163,7 +163,7 @@ impl Flow {
     }
 
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.lanes)
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Work};
+use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Work, lock};
 
 use crate::net::segments;
 
@@ -66,7 +66,7 @@ impl ServerSocket {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Option<Vec<Arc<Lane>>>> {
-        self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.waiting)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
+use crate::event::lock;
 use crate::wire::random_access::PayloadFormat;
 use crate::wire::reception::Reception;
 use crate::wire::rtcp::{self, NotRtcp};
@@ -183,7 +184,7 @@ impl Track {
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.writer)
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use crate::event::Poller;
+use crate::event::{Poller, lock};
 use crate::net::bind_pair;
 use crate::relay::ServerSocket;
 
@@ -85,7 +85,7 @@ impl PortPairs {
         for pair in self.pairs().drain(..) {
             pair.rtp.unregister();
             pair.rtcp.unregister();
-            let receiver = pair.receiver.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+            let receiver = lock(&pair.receiver).take();
             if let Some(receiver) = receiver {
                 receiver.shut();
             }
@@ -113,7 +113,7 @@ impl PortPairs {
     }
 
     fn pairs(&self) -> MutexGuard<'_, Vec<Arc<PortPair>>> {
-        self.pairs.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.pairs)
     }
 }
 
@@ -134,7 +134,7 @@ impl Clients {
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<SocketAddr, Client>> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.0)
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use socket2::SockRef;
 
-use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Task, TimerId, Work, clock};
+use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Task, TimerId, Work, clock, lock};
 use crate::relay::StreamSink;
 use crate::wire::rtcp;
 use crate::wire::rtsp::{self, Incoming, Invalid, Reply};
@@ -206,7 +206,7 @@ impl RtspConnection {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.state)
     }
 }
 

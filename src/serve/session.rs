@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::event::TimerId;
+use crate::event::{TimerId, lock};
 use crate::relay::{Channel, RingStart, StreamSink, Subscription, Track, Viewer};
 use crate::wire::rtcp::{self, Feedback, Report};
 use crate::wire::rtsp::interleaved_header;
@@ -256,7 +256,7 @@ impl Session {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.state)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
+use crate::event::lock;
 use crate::wire::rtcp::NotRtcp;
 use crate::wire::rtsp::{Method, StatusCode};
 
@@ -82,7 +83,7 @@ impl Counters {
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.tables.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.tables)
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use bytes::{Buf, Bytes};
 
+use crate::event::lock;
 use crate::relay::{Batch, Cursor, Image};
 use crate::wire::rtsp::framing::INTERLEAVED_HEADER_LEN;
 use crate::wire::rtsp::interleaved_header;
@@ -87,7 +88,7 @@ impl Posted {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.0)
     }
 }
 
