@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  channel ─▶ Receivers: one RtpReceiver per port and family, joined to many groups
-//!                 socket ─▶ ReceiveData (task) ─▶ route by destination (and source) ─▶ Track ─▶ lanes
-//!  SilenceWatch: a timer per channel that tells when its source stops and returns
+//!                 socket ─▶ receive_data ─▶ route by destination (and source) ─▶ Track ─▶ lanes
+//!  SilenceWatch: a timer per channel that tells when its source stops and returns, and has its groups joined again
 //! ```
 
 mod receive_data;
