@@ -202,11 +202,6 @@ impl PollKey {
             poller.retire_if_empty(&self.0.table);
         }
     }
-
-    /// Whether both name the same entry.
-    pub fn same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
 }
 
 impl fmt::Debug for PollKey {

@@ -5,10 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
 
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Asked for on the sockets that send, so that a burst to thousands of subscribers fits.
 const SEND_BUFFER_BYTES: usize = 8 << 20;
+/// Nobody reads the RTP socket. What clients send there, to open their firewall, the kernel drops once this
+/// little is full. Polling it to read and drop would have the kernel look for a waiter at each packet *sent*.
+const UNREAD_BYTES: usize = 0;
 /// Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 /// How often a pair of free ports is looked for where any will do.
@@ -17,7 +20,7 @@ const ATTEMPTS: usize = 64;
 /// Two UDP sockets on neighbouring ports: RTP on the even one, RTCP on the next (RFC 3550 section 11).
 #[derive(Debug)]
 pub struct ServerPair {
-    /// The RTP socket.
+    /// The RTP socket; it sends only.
     pub rtp: UdpSocket,
     /// The RTCP socket.
     pub rtcp: UdpSocket,
@@ -74,7 +77,9 @@ pub fn bind_pair(ipv6: bool, ports: Option<RangeInclusive<u16>>, skip: &[u16]) -
 
 fn bind_both(ipv6: bool, port: u16) -> io::Result<ServerPair> {
     let rtcp_port = port.checked_add(1).ok_or(io::ErrorKind::InvalidInput)?;
-    Ok(ServerPair { rtp: bind(ipv6, port)?, rtcp: bind(ipv6, rtcp_port)?, port })
+    let (rtp, rtcp) = (bind(ipv6, port)?, bind(ipv6, rtcp_port)?);
+    SockRef::from(&rtp).set_recv_buffer_size(UNREAD_BYTES)?;
+    Ok(ServerPair { rtp, rtcp, port })
 }
 
 fn bind(ipv6: bool, port: u16) -> io::Result<UdpSocket> {

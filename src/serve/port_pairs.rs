@@ -99,8 +99,8 @@ impl PortPairs {
         }
         let sockets = bind_pair(ipv6, self.ports.clone(), &taken)?;
         let clients = Arc::new(Clients::default());
-        let readers = (sockets.rtp.try_clone()?, sockets.rtcp.try_clone()?);
-        let receiver = RtcpReceiver::open(readers, clients.clone(), self.counters.clone(), &self.poller)?;
+        let reports = sockets.rtcp.try_clone()?;
+        let receiver = RtcpReceiver::open(reports, clients.clone(), self.counters.clone(), &self.poller)?;
         let register = |socket| ServerSocket::register(socket, &self.poller);
         let rtp = register(sockets.rtp).inspect_err(|_| receiver.shut())?;
         let rtcp = register(sockets.rtcp).inspect_err(|_| {
