@@ -42,7 +42,7 @@ fn channel(last: u8, port: u16, source: Option<IpAddr>) -> Arc<Channel> {
 
 /// An even UDP port that nobody has, nor the next.
 fn free_port() -> u16 {
-    bind_pair(false, None, &[]).expect("a free pair").port
+    bind_pair(([0, 0, 0, 0], 0).into(), None, &[]).expect("a free pair").port
 }
 
 fn sockets_on(rig: &Rig, port: u16) -> usize {

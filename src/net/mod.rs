@@ -14,4 +14,6 @@ pub use interface::{InterfaceError, interface_index};
 pub use membership::{Group, MembershipError, ReceiveSocket};
 pub use receive::{Datagram, ReceiveBatch};
 pub use send::{Destination, Position, SendReport, Sender, segments, split_run};
-pub use server::{ServerPair, bind_pair, listen};
+pub use server::{
+    ServerPair, bind_pair, leave_unread, listen, open_beside, send_buffer, with_port, with_room,
+};

@@ -1,17 +1,17 @@
 //! The sockets that serve: TCP listeners, and the UDP port pairs that all subscribers share.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
+use std::os::fd::AsFd;
+use std::sync::Arc;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Asked for on the sockets that send, so that a burst to thousands of subscribers fits.
 const SEND_BUFFER_BYTES: usize = 8 << 20;
-/// Nobody reads the RTP socket. What clients send there, to open their firewall, the kernel drops once this
-/// little is full. Polling it to read and drop would have the kernel look for a waiter at each packet *sent*.
-const UNREAD_BYTES: usize = 0;
 /// Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 /// How often a pair of free ports is looked for where any will do.
@@ -20,7 +20,7 @@ const ATTEMPTS: usize = 64;
 /// Two UDP sockets on neighbouring ports: RTP on the even one, RTCP on the next (RFC 3550 section 11).
 #[derive(Debug)]
 pub struct ServerPair {
-    /// The RTP socket; it sends only.
+    /// The RTP socket.
     pub rtp: UdpSocket,
     /// The RTCP socket.
     pub rtcp: UdpSocket,
@@ -41,11 +41,15 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Binds the first free pair of `ports` (even port for RTP), or any free pair when there is no range.
-/// `skip` names RTP ports that need not be tried.
-pub fn bind_pair(ipv6: bool, ports: Option<RangeInclusive<u16>>, skip: &[u16]) -> io::Result<ServerPair> {
+/// Binds the first free pair of `ports` (even port for RTP) at `address`, whose own port does not matter, or
+/// any free pair when there is no range. `skip` names RTP ports that need not be tried.
+pub fn bind_pair(
+    address: SocketAddr,
+    ports: Option<RangeInclusive<u16>>,
+    skip: &[u16],
+) -> io::Result<ServerPair> {
     let (mut pair, mut obstacle) = (None, None);
-    let mut try_port = |port| match bind_both(ipv6, port) {
+    let mut try_port = |port| match bind_both(address, port) {
         Ok(bound) => {
             pair = Some(bound);
             true
@@ -62,7 +66,7 @@ pub fn bind_pair(ipv6: bool, ports: Option<RangeInclusive<u16>>, skip: &[u16]) -
             ports.filter(usable).any(&mut try_port);
         }
         None => {
-            let any_port = |_| Ok::<u16, io::Error>(bind(ipv6, 0)?.local_addr()?.port() & !1);
+            let any_port = |_| Ok::<u16, io::Error>(bind(with_port(address, 0))?.local_addr()?.port() & !1);
             for port in (0..ATTEMPTS).map(any_port) {
                 if try_port(port?) {
                     break;
@@ -75,26 +79,69 @@ pub fn bind_pair(ipv6: bool, ports: Option<RangeInclusive<u16>>, skip: &[u16]) -
     pair.ok_or_else(|| obstacle.unwrap_or_else(none_free))
 }
 
-fn bind_both(ipv6: bool, port: u16) -> io::Result<ServerPair> {
+/// Opens one more socket on the address and port of `first`, to send from.
+pub fn open_beside(first: &UdpSocket) -> io::Result<UdpSocket> {
+    let address = first.local_addr()?;
+    let socket = sending_socket(address)?;
+    // The first was bound alone, so that a port that is taken was noticed.
+    SockRef::from(first).set_reuse_port(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    let socket = socket.into();
+    leave_unread(&socket)?;
+    Ok(socket)
+}
+
+/// The place of the first of `sockets` that takes packets.
+pub fn with_room(sockets: &[Arc<UdpSocket>]) -> Option<usize> {
+    let mut polled: Vec<_> =
+        sockets.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLOUT)).collect();
+    poll(&mut polled, PollTimeout::ZERO).ok()?;
+    let has_room = |polled: &PollFd<'_>| polled.revents().is_some_and(|is| is.contains(PollFlags::POLLOUT));
+    polled.iter().position(has_room)
+}
+
+/// Bytes that the kernel holds for a socket until they are sent.
+pub fn send_buffer(socket: &UdpSocket) -> usize {
+    SockRef::from(socket).send_buffer_size().unwrap_or(SEND_BUFFER_BYTES)
+}
+
+/// Has the kernel drop by itself nearly all that comes to a socket that nobody reads.
+pub fn leave_unread(socket: &UdpSocket) -> io::Result<()> {
+    SockRef::from(socket).set_recv_buffer_size(0)
+}
+
+/// The same host at another port.
+pub fn with_port(mut host: SocketAddr, port: u16) -> SocketAddr {
+    host.set_port(port);
+    host
+}
+
+fn bind_both(address: SocketAddr, port: u16) -> io::Result<ServerPair> {
     let rtcp_port = port.checked_add(1).ok_or(io::ErrorKind::InvalidInput)?;
-    let (rtp, rtcp) = (bind(ipv6, port)?, bind(ipv6, rtcp_port)?);
-    SockRef::from(&rtp).set_recv_buffer_size(UNREAD_BYTES)?;
+    let (rtp, rtcp) = (bind(with_port(address, port))?, bind(with_port(address, rtcp_port))?);
     Ok(ServerPair { rtp, rtcp, port })
 }
 
-fn bind(ipv6: bool, port: u16) -> io::Result<UdpSocket> {
-    let domain = if ipv6 { Domain::IPV6 } else { Domain::IPV4 };
-    let socket = Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
-    if ipv6 {
-        socket.set_only_v6(true)?;
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = sending_socket(address)?;
+    if address.is_ipv6() {
         setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
     } else {
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
     }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn sending_socket(address: SocketAddr) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     if setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER_BYTES).is_err() {
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     }
-    let any = if ipv6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
-    socket.bind(&SocketAddr::new(any, port).into())?;
-    Ok(socket.into())
+    Ok(socket)
 }

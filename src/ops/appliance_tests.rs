@@ -20,7 +20,7 @@ fn config(port: u16) -> Config {
 }
 
 fn free_port() -> u16 {
-    bind_pair(false, None, &[]).expect("a free pair").port
+    bind_pair(([0, 0, 0, 0], 0).into(), None, &[]).expect("a free pair").port
 }
 
 fn rtp(sequence: u16) -> Vec<u8> {

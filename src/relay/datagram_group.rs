@@ -80,7 +80,7 @@ enum Step {
     Done,
     /// Others may have their turn before the rest of it.
     Paused,
-    /// The socket is full, and the batch waits where it is.
+    /// The sockets are full, and the batch waits where it is.
     Blocked,
 }
 
@@ -128,14 +128,22 @@ impl DatagramGroup {
             return Step::Done;
         }
         let end = (at.destination + DESTINATIONS_PER_STEP).min(destinations.len());
-        let (socket, now) = (self.socket.socket(), &mut destinations[..end]);
-        let report = SENDER.with_borrow_mut(|sender| sender.send(socket, now, run, *at));
-        totals.sent(report.packets, report.bytes);
-        totals.refused(report.refused);
-        totals.demoted(report.demoted);
-        if let Some(position) = report.blocked {
+        let now = &mut destinations[..end];
+        let mut socket = self.socket.current();
+        loop {
+            let report = SENDER.with_borrow_mut(|sender| sender.send(&*socket, now, run, *at));
+            totals.sent(report.packets, report.bytes);
+            totals.refused(report.refused);
+            totals.demoted(report.demoted);
+            let Some(position) = report.blocked else { break };
             *at = position;
-            return Step::Blocked;
+            match self.socket.instead_of(&socket) {
+                Some(roomy) => socket = roomy,
+                None => {
+                    totals.waited();
+                    return Step::Blocked;
+                }
+            }
         }
         *at = Position { destination: end, packet: 0 };
         if end == destinations.len() {

@@ -22,6 +22,9 @@ use super::totals::Totals;
 /// The kind of the task that runs a lane.
 pub const FAN_OUT: &str = "FanOut";
 
+/// When a lane goes on that found all sockets full: they hold far more than leaves meanwhile.
+const RETRY_AFTER: Duration = Duration::from_millis(5);
+
 /// Where lanes run, and what they cost together.
 #[derive(Clone)]
 pub struct Dispatch {
@@ -87,7 +90,7 @@ pub(super) enum Progress {
     Done,
     /// The budget of one run is used up and more is due.
     More,
-    /// The socket is full.
+    /// The sockets are full.
     Blocked,
 }
 
@@ -181,11 +184,6 @@ impl Lane {
         self.dispatch.pass.next_look(now).unwrap_or_else(|| self.hold.due(now + pace.last_busy))
     }
 
-    /// The socket that blocked the lane has room again.
-    pub(super) fn unblocked(self: &Arc<Self>) {
-        self.dispatch.queue.push(Task::new(FAN_OUT, self.clone()));
-    }
-
     fn learn(&self, started_at: Instant, ended_at: Instant, served: &Served) {
         let mut pace = lock(&self.pace);
         pace.due = None;
@@ -264,9 +262,10 @@ impl Work for Lane {
         if !self.hold.is_zero() {
             self.dispatch.pass.run_ended(&self.dispatch.queue, started_at);
         }
-        if let (Progress::Blocked, Outlet::Datagrams(socket)) = (served.progress, &self.outlet) {
+        if served.progress == Progress::Blocked {
             self.state.park();
-            return socket.wake_when_writable(self.clone());
+            self.dispatch.timers.at(ended_at + RETRY_AFTER, Task::new(FAN_OUT, self.clone()));
+            return;
         }
         let again = self.state.finish();
         if served.progress == Progress::More || !lock(&self.mailbox.0).is_empty() {

@@ -13,6 +13,8 @@ pub struct SentTotals {
     pub refused: u64,
     /// Destinations whose route was found to refuse segmentation, and are served packet by packet.
     pub demoted: u64,
+    /// Times that a lane had to wait because all sockets of its port were full.
+    pub waits: u64,
     /// Packets that left the ring before a subscriber could be sent them.
     pub overrun: u64,
 }
@@ -23,6 +25,7 @@ pub(super) struct Totals {
     bytes: AtomicU64,
     refused: AtomicU64,
     demoted: AtomicU64,
+    waits: AtomicU64,
     overrun: AtomicU64,
 }
 
@@ -40,6 +43,10 @@ impl Totals {
         add(&self.demoted, destinations);
     }
 
+    pub fn waited(&self) {
+        add(&self.waits, 1);
+    }
+
     pub fn overrun(&self, packets: u64) {
         add(&self.overrun, packets);
     }
@@ -50,14 +57,15 @@ impl Totals {
             bytes: self.bytes.load(Relaxed),
             refused: self.refused.load(Relaxed),
             demoted: self.demoted.load(Relaxed),
+            waits: self.waits.load(Relaxed),
             overrun: self.overrun.load(Relaxed),
         }
     }
 }
 
 /// These are nearly always zero: no write to a shared line for nothing.
-fn add(counter: &AtomicU64, packets: u64) {
-    if packets > 0 {
-        counter.fetch_add(packets, Relaxed);
+fn add(counter: &AtomicU64, count: u64) {
+    if count > 0 {
+        counter.fetch_add(count, Relaxed);
     }
 }

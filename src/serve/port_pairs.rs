@@ -1,7 +1,8 @@
-//! The server's UDP port pairs: one RTP and one RTCP socket for all subscribers.
+//! The server's UDP port pairs: an RTP and an RTCP socket for all subscribers that came to one address.
 //!
-//! A client's address and port is used once per pair, so that a report tells whose it is and streams to one
-//! place can be told apart; a client that collides gets the next pair of the pool.
+//! A viewer gets packets from the address that it connected to, which is the one that its firewall knows. Its
+//! own address and port is used once per pair, so that a report tells whose it is and streams to one place can
+//! be told apart; a client that collides gets the next pair of the pool.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,14 +11,14 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::event::{Poller, lock};
-use crate::net::bind_pair;
+use crate::net::{bind_pair, leave_unread, with_port};
 use crate::relay::ServerSocket;
 
 use super::rtcp_receiver::RtcpReceiver;
 use super::session::Session;
 use super::stats::Counters;
 
-/// Pairs of one family at most, where the configured range does not say less.
+/// Pairs of one address at most, where the configured range does not say less.
 const MAX_PAIRS: usize = 64;
 
 /// All the pairs of the server.
@@ -34,7 +35,8 @@ pub(super) struct PortPair {
     pub rtcp: Arc<ServerSocket>,
     /// The RTP port; RTCP's is one more.
     pub port: u16,
-    ipv6: bool,
+    /// Whom its clients connected to; of no port.
+    local: SocketAddr,
     clients: Arc<Clients>,
     receiver: Mutex<Option<Arc<RtcpReceiver>>>,
 }
@@ -58,20 +60,27 @@ pub(super) struct Reservation {
 }
 
 impl PortPairs {
-    /// No pair yet: the first of a family opens with its first subscriber.
+    /// No pair yet: the first of an address opens with its first subscriber.
     pub fn new(poller: Arc<Poller>, ports: Option<RangeInclusive<u16>>, counters: Arc<Counters>) -> Self {
         Self { poller, ports, counters, pairs: Mutex::default() }
     }
 
-    /// Reserves a client's ports at the first pair where both are free, opening a further pair if needed.
-    pub fn reserve(&self, rtp: SocketAddr, rtcp: SocketAddr, owner: Client) -> io::Result<Arc<Reservation>> {
+    /// Reserves a client's ports at the first pair of the address it connected to, `local`, where both are free;
+    /// opens a further pair if needed.
+    pub fn reserve(
+        &self,
+        local: SocketAddr,
+        (rtp, rtcp): (SocketAddr, SocketAddr),
+        owner: Client,
+    ) -> io::Result<Arc<Reservation>> {
+        let local = with_port(local, 0);
         let mut pairs = self.pairs();
-        let known = pairs.iter().filter(|pair| pair.ipv6 == rtp.is_ipv6());
+        let known = pairs.iter().filter(|pair| pair.local == local);
         let free = known.into_iter().find(|pair| pair.clients.reserve(rtp, rtcp, &owner)).cloned();
         let pair = match free {
             Some(pair) => pair,
             None => {
-                let pair = self.open(rtp.is_ipv6(), &pairs)?;
+                let pair = self.open(local, &pairs)?;
                 pair.clients.reserve(rtp, rtcp, &owner);
                 pairs.push(pair.clone());
                 pair
@@ -83,8 +92,6 @@ impl PortPairs {
     /// Closes all pairs.
     pub fn stop(&self) {
         for pair in self.pairs().drain(..) {
-            pair.rtp.unregister();
-            pair.rtcp.unregister();
             let receiver = lock(&pair.receiver).take();
             if let Some(receiver) = receiver {
                 receiver.shut();
@@ -92,24 +99,22 @@ impl PortPairs {
         }
     }
 
-    fn open(&self, ipv6: bool, pairs: &[Arc<PortPair>]) -> io::Result<Arc<PortPair>> {
-        let taken: Vec<u16> = pairs.iter().filter(|pair| pair.ipv6 == ipv6).map(|pair| pair.port).collect();
+    fn open(&self, local: SocketAddr, pairs: &[Arc<PortPair>]) -> io::Result<Arc<PortPair>> {
+        let taken: Vec<u16> = pairs.iter().filter(|pair| pair.local == local).map(|pair| pair.port).collect();
         if taken.len() >= MAX_PAIRS {
             return Err(io::Error::other("all server port pairs are taken by this client's ports"));
         }
-        let sockets = bind_pair(ipv6, self.ports.clone(), &taken)?;
+        let sockets = bind_pair(local, self.ports.clone(), &taken)?;
+        // What clients send there, to open their firewall, is of no use; and were the socket polled for it, the
+        // kernel would look for someone to wake at each packet that has left.
+        leave_unread(&sockets.rtp)?;
         let clients = Arc::new(Clients::default());
         let reports = sockets.rtcp.try_clone()?;
         let receiver = RtcpReceiver::open(reports, clients.clone(), self.counters.clone(), &self.poller)?;
-        let register = |socket| ServerSocket::register(socket, &self.poller);
-        let rtp = register(sockets.rtp).inspect_err(|_| receiver.shut())?;
-        let rtcp = register(sockets.rtcp).inspect_err(|_| {
-            receiver.shut();
-            rtp.unregister();
-        })?;
+        let (rtp, rtcp) = (ServerSocket::growing(sockets.rtp), ServerSocket::alone(sockets.rtcp));
         let (port, receiver) = (sockets.port, Mutex::new(Some(receiver)));
-        tracing::info!(rtp = port, rtcp = port + 1, ipv6, "serving UDP from a new port pair");
-        Ok(Arc::new(PortPair { rtp, rtcp, port, ipv6, clients, receiver }))
+        tracing::info!(address = %local.ip(), rtp = port, rtcp = port + 1, "serving UDP from a new port pair");
+        Ok(Arc::new(PortPair { rtp, rtcp, port, local, clients, receiver }))
     }
 
     fn pairs(&self) -> MutexGuard<'_, Vec<Arc<PortPair>>> {

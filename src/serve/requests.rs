@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::net::with_port;
 use crate::relay::{Channel, Track};
 use crate::wire::rtsp::transport::{self, Delivery, Transport};
 use crate::wire::rtsp::{METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, range};
@@ -10,7 +11,7 @@ use crate::wire::sdp;
 
 use super::port_pairs::Client;
 use super::rtsp_connection::{RtspConnection, State};
-use super::session::{Granted, Planned, Session, with_port};
+use super::session::{Granted, Planned, Session};
 
 /// A reply, and what is to be done once it is on its way.
 pub(super) struct Answer {
@@ -239,9 +240,10 @@ impl Asked<'_> {
         match transport.delivery {
             Delivery::Udp { client_rtp_port, client_rtcp_port } => {
                 let peer = self.connection.peer;
-                let (rtp, rtcp) = (with_port(peer, client_rtp_port), with_port(peer, client_rtcp_port));
+                let places = (with_port(peer, client_rtp_port), with_port(peer, client_rtcp_port));
                 let client = Client { session: Arc::downgrade(session), track: track.number };
-                let reserved = self.connection.server.pairs.reserve(rtp, rtcp, client);
+                let pairs = &self.connection.server.pairs;
+                let reserved = pairs.reserve(self.connection.local, places, client);
                 let reserved = reserved.map_err(|error| {
                     tracing::warn!(%peer, %error, "no server port pair for a subscriber");
                     StatusCode::ServiceUnavailable

@@ -1,7 +1,7 @@
 //! One viewer's session: what was set up, whether it plays, and its signs of life.
 
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -231,7 +231,7 @@ impl Session {
             match &setup.transport {
                 Granted::Udp(at) => {
                     // A lost farewell is what the session's timeout is for.
-                    let _ = at.pair.rtcp.socket().send_to(&goodbye, at.rtcp);
+                    let _ = at.pair.rtcp.current().send_to(&goodbye, at.rtcp);
                 }
                 Granted::Interleaved { rtcp, .. } => {
                     let mut framed = interleaved_header(*rtcp, goodbye.len() as u16).to_vec();
@@ -311,10 +311,4 @@ impl Quality {
             jitter_seconds: rate.map(|rate| f64::from(report.jitter) / f64::from(rate)),
         }
     }
-}
-
-/// A client's address with another port.
-pub(super) fn with_port(mut peer: SocketAddr, port: u16) -> SocketAddr {
-    peer.set_port(port);
-    peer
 }

@@ -1,8 +1,10 @@
 //! Groups, sources and interfaces: who is heard, and where.
 
-use std::net::{Ipv4Addr, SocketAddrV6};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 
-use crate::vocabulary::{Group, Needs, Over, Plug, Setup, Source, Viewer, in_a_network_of_its_own};
+use crate::vocabulary::{
+    Connection, Group, Needs, Over, Plug, Setup, Source, Viewer, in_a_network_of_its_own,
+};
 
 #[test]
 fn channels_on_one_port_never_mix() {
@@ -133,5 +135,49 @@ fn a_group_of_ipv6_on_two_interfaces_is_two_channels() {
         (0..5).for_each(|number| studio.send_over_ipv6(&source.packet(number), group));
         viewers[0].expect_packets(&source, 0..5);
         viewers[1].expect_silence();
+    });
+}
+
+#[test]
+fn packets_come_from_the_address_that_the_viewer_connected_to() {
+    let mut source = Source::new();
+    let mirrorball = Setup::new().listening_on("0.0.0.0:0").channel("news", source.group).start();
+    let mut viewers = [5, 6].map(|last| {
+        let address = SocketAddr::from(([127, 0, 0, last], mirrorball.rtsp.port()));
+        Viewer::playing_by(Connection::open(address), &mirrorball, "news", Over::Udp)
+    });
+    source.send(5);
+    viewers.iter_mut().for_each(|viewer| viewer.expect_packets(&source, 0..5));
+}
+
+/// More than one socket's send buffer stands: the kernel keeps up to 208 KiB for each host that it looks for.
+const HOSTS: u8 = 100;
+
+#[test]
+fn viewers_who_vanish_hold_up_nobody() {
+    let needs = Needs { programs: &["ip"], route: true, ipv6: false };
+    in_a_network_of_its_own("viewers who vanish", &needs, || {
+        let lan = Plug { name: "lan", address: Ipv4Addr::new(10, 77, 0, 1) };
+        let hosts: Vec<_> = (0..HOSTS).map(|host| Ipv4Addr::new(10, 77, 0, 100 + host)).collect();
+        lan.plug_in();
+        lan.impersonate(&hosts);
+        let mut source = Source::new();
+        let mirrorball = Setup::new().listening_on("10.77.0.1:0").channel("news", source.group).start();
+        let watch_from = |host| {
+            Viewer::playing_by(Connection::from(host, mirrorball.rtsp), &mirrorball, "news", Over::Udp)
+        };
+        let mut stays = watch_from(lan.address);
+        let gone: Vec<_> = hosts.iter().copied().map(watch_from).collect();
+        lan.lose(&hosts);
+        for first in (0..600).step_by(50) {
+            source.send(50);
+            stays.expect_packets(&source, first..first + 50);
+        }
+        assert!(
+            mirrorball.has_logged("a full send buffer"),
+            "the kernel kept what went to those who are gone"
+        );
+        mirrorball.expect_metric("mirrorball_send_waits_total", &[], 0.0);
+        assert_eq!(gone.len(), hosts.len(), "their sessions are still there");
     });
 }

@@ -1,6 +1,7 @@
 //! The probe's UDP sockets: a pair for each track of each subscriber, found one after another.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -17,22 +18,23 @@ const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 
 /// Finds free pairs, for all workers.
 pub struct UdpPorts {
-    ipv6: bool,
+    any: SocketAddr,
     next: Mutex<u16>,
 }
 
 impl UdpPorts {
     /// None is taken yet.
     pub fn new(ipv6: bool) -> Self {
-        Self { ipv6, next: Mutex::new(FIRST_PORT) }
+        let any = if ipv6 { IpAddr::from(Ipv6Addr::UNSPECIFIED) } else { Ipv4Addr::UNSPECIFIED.into() };
+        Self { any: (any, 0).into(), next: Mutex::new(FIRST_PORT) }
     }
 
     /// Opens the next free pair; from the first port again when the last was passed.
     pub fn open(&self) -> io::Result<ServerPair> {
         let pair = {
             let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = bind_pair(self.ipv6, Some(*next..=u16::MAX), &[])
-                .or_else(|_| bind_pair(self.ipv6, Some(FIRST_PORT..=u16::MAX), &[]))?;
+            let found = bind_pair(self.any, Some(*next..=u16::MAX), &[])
+                .or_else(|_| bind_pair(self.any, Some(FIRST_PORT..=u16::MAX), &[]))?;
             *next = found.port.checked_add(2).unwrap_or(FIRST_PORT);
             found
         };

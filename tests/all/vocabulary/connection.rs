@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use mirrorball::event::clock;
@@ -44,6 +44,14 @@ enum Message {
 impl Connection {
     pub fn open(address: SocketAddr) -> Self {
         Self::by(TcpStream::connect(address).expect("the program accepts"))
+    }
+
+    /// A connection from one of this machine's addresses.
+    pub fn from(own: Ipv4Addr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a socket");
+        socket.bind(&SocketAddr::from((own, 0)).into()).expect("an address of this machine");
+        socket.connect(&address.into()).expect("the program accepts");
+        Self::by(socket.into())
     }
 
     /// A connection whose kernel holds little for a reader that does not read.

@@ -57,6 +57,12 @@ impl Setup {
         Self { directory, rtsp, sections, channels: String::new() }
     }
 
+    /// Serves RTSP here, in place of loopback.
+    pub fn listening_on(mut self, address: &str) -> Self {
+        self.rtsp = self.rtsp.replace("127.0.0.1:0", address);
+        self
+    }
+
     /// A transport stream from anyone.
     pub fn channel(self, name: &str, group: Group) -> Self {
         self.channel_from(name, &format!("rtp://{group}"))

@@ -66,6 +66,16 @@ impl Plug {
         ip(&["link", "set", &far, "up"]);
     }
 
+    /// Lets this machine stand in for other hosts of its network.
+    pub fn impersonate(&self, hosts: &[Ipv4Addr]) {
+        hosts.iter().for_each(|host| ip(&["address", "add", &format!("{host}/24"), "dev", self.name]));
+    }
+
+    /// The hosts are gone: nobody answers there any more.
+    pub fn lose(&self, hosts: &[Ipv4Addr]) {
+        hosts.iter().for_each(|host| ip(&["address", "delete", &format!("{host}/24"), "dev", self.name]));
+    }
+
     /// Gives it an address of IPv6 too, which can be used at once.
     pub fn add_ipv6(&self, address: Ipv6Addr) {
         ip(&["address", "add", &format!("{address}/64"), "dev", self.name, "nodad"]);

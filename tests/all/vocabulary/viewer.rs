@@ -1,6 +1,6 @@
 //! A Viewer speaks RTSP by hand, and gets packets over UDP or in the connection.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use super::connection::{Connection, Reply};
@@ -54,7 +54,13 @@ impl Viewer {
     /// Playing the only track of a channel.
     #[track_caller]
     pub fn playing(mirrorball: &Mirrorball, channel: &str, over: Over) -> Self {
-        let mut viewer = Self::of(mirrorball, channel);
+        Self::playing_by(Connection::open(mirrorball.rtsp), mirrorball, channel, over)
+    }
+
+    /// The same, on a connection that is there.
+    #[track_caller]
+    pub fn playing_by(connection: Connection, mirrorball: &Mirrorball, channel: &str, over: Over) -> Self {
+        let mut viewer = Self::by(connection, mirrorball, channel);
         viewer.set_up(1, over);
         viewer.play();
         viewer
@@ -63,9 +69,16 @@ impl Viewer {
     /// Sets a track up.
     #[track_caller]
     pub fn set_up(&mut self, track: usize, over: Over) {
-        let sockets = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let own = self.connection.stream.local_addr().expect("connected").ip();
+        let sockets = || UdpSocket::bind((own, 0)).expect("a port");
         match over {
-            Over::Udp => self.set_up_at(track, sockets(), sockets()),
+            Over::Udp => {
+                self.set_up_at(track, sockets(), sockets());
+                if let Some(Medium::Udp { rtp, server_rtp, .. }) = self.media.last() {
+                    // As a firewall does: what comes from elsewhere is kept out.
+                    rtp.connect(server_rtp).expect("the address that was connected to");
+                }
+            }
             Over::Tcp => {
                 let transport = "RTP/AVP/TCP;unicast";
                 let granted = self.ask_for(track, transport);
