@@ -82,19 +82,20 @@ impl ServerSocket {
 
     fn grow(&self, first: &UdpSocket) -> Option<Arc<UdpSocket>> {
         let opened = open_beside(first);
+        let address = first.local_addr().ok().map(tracing::field::display);
         let mut sockets = self.sockets();
         match opened {
             Ok(socket) => {
                 sockets.all.push(Arc::new(socket));
                 sockets.current = sockets.all.len() - 1;
                 let count = sockets.all.len();
-                tracing::info!(address = ?first.local_addr(), count, "a full send buffer: one more socket");
+                tracing::info!(address, count, "a full send buffer: one more socket");
                 sockets.all.last().cloned()
             }
             Err(error) => {
                 sockets.most = sockets.all.len();
                 tracing::warn!(
-                    address = ?first.local_addr(),
+                    address,
                     %error,
                     "no further socket beside a full one: viewers wait for those who hold it"
                 );

@@ -66,7 +66,7 @@ impl PortPairs {
     }
 
     /// Reserves a client's ports at the first pair of the address it connected to, `local`, where both are free;
-    /// opens a further pair if needed.
+    /// opens a further pair if needed, and closes those that nobody uses.
     pub fn reserve(
         &self,
         local: SocketAddr,
@@ -80,6 +80,8 @@ impl PortPairs {
         let pair = match free {
             Some(pair) => pair,
             None => {
+                // Their address may be this machine's no more.
+                pairs.extract_if(.., |pair| pair.clients.is_empty()).for_each(|pair| pair.close());
                 let pair = self.open(local, &pairs)?;
                 pair.clients.reserve(rtp, rtcp, &owner);
                 pairs.push(pair.clone());
@@ -91,12 +93,7 @@ impl PortPairs {
 
     /// Closes all pairs.
     pub fn stop(&self) {
-        for pair in self.pairs().drain(..) {
-            let receiver = lock(&pair.receiver).take();
-            if let Some(receiver) = receiver {
-                receiver.shut();
-            }
-        }
+        self.pairs().drain(..).for_each(|pair| pair.close());
     }
 
     fn open(&self, local: SocketAddr, pairs: &[Arc<PortPair>]) -> io::Result<Arc<PortPair>> {
@@ -122,7 +119,18 @@ impl PortPairs {
     }
 }
 
+impl PortPair {
+    fn close(&self) {
+        let receiver = lock(&self.receiver).take();
+        receiver.into_iter().for_each(|receiver| receiver.shut());
+    }
+}
+
 impl Clients {
+    fn is_empty(&self) -> bool {
+        self.map().is_empty()
+    }
+
     /// Whose address this is.
     pub fn find(&self, address: SocketAddr) -> Option<Client> {
         self.map().get(&address).cloned()
@@ -148,5 +156,36 @@ impl Drop for Reservation {
         let mut map = self.pair.clients.map();
         map.remove(&self.rtp);
         map.remove(&self.rtcp);
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+    use crate::event::TaskQueue;
+
+    #[test]
+    fn a_pair_that_nobody_uses_goes_when_viewers_come_to_another_address() {
+        let queue = TaskQueue::start("t-pairs", 1).expect("a thread");
+        let poller = Poller::new(8, queue.clone(), queue.clone());
+        let pairs = PortPairs::new(poller.clone(), None, Arc::default());
+        let viewer = |port| ([127, 0, 0, 1], port).into();
+        let reserve = |host, port| {
+            let client = Client { session: Weak::new(), track: 1 };
+            pairs.reserve(([127, 0, 0, host], 8554).into(), (viewer(port), viewer(port + 1)), client)
+        };
+        let first = reserve(1, 40_000).expect("a pair");
+        let second = reserve(2, 40_000).expect("a pair of the other address");
+        assert!(!Arc::ptr_eq(&first.pair, &second.pair), "the same place is free there");
+        assert_eq!(pairs.pairs().len(), 2);
+        drop(first);
+        let again = reserve(2, 40_002).expect("room in the pair that is there");
+        assert_eq!(pairs.pairs().len(), 2, "kept while nothing else is needed");
+        let third = reserve(3, 40_000).expect("a pair of a third address");
+        assert_eq!(pairs.pairs().len(), 2, "and gone when something is");
+        drop((second, again, third));
+        pairs.stop();
+        poller.stop();
+        queue.stop();
     }
 }
