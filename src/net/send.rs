@@ -80,7 +80,7 @@ pub struct SendReport {
     pub refused: u64,
     /// Destinations whose route was found to refuse segmentation.
     pub demoted: u64,
-    /// The socket's buffer is full: go on from here when it is writable.
+    /// The socket's buffer is full: go on from here later, or from another socket.
     pub blocked: Option<Position>,
 }
 

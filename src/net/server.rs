@@ -139,6 +139,8 @@ fn sending_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
+        // A route of type local makes addresses this machine's that no interface has; IPv4 needs no asking.
+        socket.set_freebind_v6(true)?;
     }
     if setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER_BYTES).is_err() {
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::event::clock;
 use crate::net::{Destination, Position, Sender, split_run};
 
 use super::lane::{Change, Mailbox, Progress, Served};
@@ -131,13 +132,16 @@ impl DatagramGroup {
         let now = &mut destinations[..end];
         let mut socket = self.socket.current();
         loop {
+            let before = *at;
             let report = SENDER.with_borrow_mut(|sender| sender.send(&*socket, now, run, *at));
             totals.sent(report.packets, report.bytes);
             totals.refused(report.refused);
             totals.demoted(report.demoted);
             let Some(position) = report.blocked else { break };
             *at = position;
-            match self.socket.instead_of(&socket) {
+            let instead = self.socket.instead_of(&socket, clock::now());
+            // Where there is room and yet nothing went, it is not room that the kernel waits for.
+            match instead.filter(|roomy| position != before || !Arc::ptr_eq(roomy, &socket)) {
                 Some(roomy) => socket = roomy,
                 None => {
                     totals.waited();

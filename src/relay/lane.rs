@@ -22,7 +22,7 @@ use super::totals::Totals;
 /// The kind of the task that runs a lane.
 pub const FAN_OUT: &str = "FanOut";
 
-/// When a lane goes on that found all sockets full: they hold far more than leaves meanwhile.
+/// When a lane tries again that found all sockets full.
 const RETRY_AFTER: Duration = Duration::from_millis(5);
 
 /// Where lanes run, and what they cost together.

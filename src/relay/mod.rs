@@ -13,6 +13,7 @@ mod batch;
 mod catalogue;
 mod datagram_group;
 mod flow;
+mod fullness;
 mod hold;
 mod lane;
 mod pass;

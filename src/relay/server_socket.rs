@@ -1,16 +1,20 @@
-//! The sockets that one server port sends from: one while it has room, more where it has none.
+//! The sockets that one server port sends from: one while that does, more where it stays full.
 //!
 //! What the kernel holds back for a destination counts against the send buffer of the socket it came from: up
 //! to 208 KiB for each neighbour that answers no longer (`unres_qlen_bytes`), and whole queues of a link that
-//! is too slow. Were that one buffer, a few viewers who vanish would silence all others. So a full socket gets
-//! another beside it, on the same port, and the sending goes on there; once the full one has drained, it is
-//! used again.
+//! is too slow. Were that one buffer, a few viewers who vanish would silence all others. A burst fills it too,
+//! and is over soon: so the lanes wait at first. Sockets that stay full get others beside them, on the same
+//! port, and the sending goes on there.
 
+use std::mem;
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use crate::event::lock;
 use crate::net::{open_beside, segments, send_buffer, with_room};
+
+use super::fullness::{Fullness, Verdict};
 
 /// Sockets of one port at most.
 const MOST_SOCKETS: usize = 256;
@@ -20,6 +24,8 @@ const MOST_BYTES: usize = 1 << 30;
 /// A server port, as lanes send from it.
 pub struct ServerSocket {
     segments: bool,
+    /// How many sockets there may be.
+    most: usize,
     sockets: Mutex<Sockets>,
 }
 
@@ -27,8 +33,9 @@ struct Sockets {
     all: Vec<Arc<UdpSocket>>,
     /// The one in use.
     current: usize,
-    /// How many there may be.
-    most: usize,
+    fullness: Fullness,
+    /// The log has been told that there can be no more.
+    has_warned: bool,
 }
 
 impl ServerSocket {
@@ -45,8 +52,9 @@ impl ServerSocket {
 
     fn new(socket: UdpSocket, most: usize) -> Arc<Self> {
         let segments = segments(&socket);
-        let sockets = Sockets { all: vec![Arc::new(socket)], current: 0, most };
-        Arc::new(Self { segments, sockets: Mutex::new(sockets) })
+        let (all, fullness) = (vec![Arc::new(socket)], Fullness::default());
+        let sockets = Mutex::new(Sockets { all, current: 0, fullness, has_warned: false });
+        Arc::new(Self { segments, most, sockets })
     }
 
     /// Whether the kernel segments what is sent here.
@@ -56,52 +64,60 @@ impl ServerSocket {
 
     /// The socket to send from.
     pub fn current(&self) -> Arc<UdpSocket> {
-        let sockets = self.sockets();
-        sockets.all[sockets.current].clone()
+        self.sockets().current()
     }
 
-    /// Where to go on when `full` takes no more. `None`: all are full.
-    pub(super) fn instead_of(&self, full: &Arc<UdpSocket>) -> Option<Arc<UdpSocket>> {
-        let (all, may_grow) = {
+    /// Where to go on when `full` takes no more. `None`: nowhere for now.
+    pub(super) fn instead_of(&self, full: &Arc<UdpSocket>, now: Instant) -> Option<Arc<UdpSocket>> {
+        let all = {
             let sockets = self.sockets();
-            let current = &sockets.all[sockets.current];
-            if !Arc::ptr_eq(current, full) {
-                return Some(current.clone());
+            let current = sockets.current();
+            if !Arc::ptr_eq(&current, full) {
+                return Some(current);
             }
-            (sockets.all.clone(), sockets.all.len() < sockets.most)
+            if !sockets.fullness.is_worth_a_look(now) {
+                return None;
+            }
+            sockets.all.clone()
         };
-        match with_room(&all) {
-            Some(roomy) => {
-                self.sockets().current = roomy;
-                Some(all[roomy].clone())
-            }
-            None if may_grow => self.grow(&all[0]),
-            None => None,
+        let roomy = with_room(&all);
+        let mut sockets = self.sockets();
+        if let Some(roomy) = roomy {
+            sockets.current = roomy;
+            return Some(all[roomy].clone());
         }
+        let verdict = sockets.fullness.found(now);
+        drop(sockets);
+        if verdict == Verdict::Stays && all.len() < self.most { self.grow(&all) } else { None }
     }
 
-    fn grow(&self, first: &UdpSocket) -> Option<Arc<UdpSocket>> {
-        let opened = open_beside(first);
-        let address = first.local_addr().ok().map(tracing::field::display);
+    /// Opens as many sockets as there are: however many it takes, they are there in a few steps.
+    fn grow(&self, all: &[Arc<UdpSocket>]) -> Option<Arc<UdpSocket>> {
+        let count = all.len().min(self.most - all.len());
+        let opened: Result<Vec<_>, _> = (0..count).map(|_| open_beside(&all[0]).map(Arc::new)).collect();
+        let address = all[0].local_addr().ok().map(tracing::field::display);
         let mut sockets = self.sockets();
         match opened {
-            Ok(socket) => {
-                sockets.all.push(Arc::new(socket));
-                sockets.current = sockets.all.len() - 1;
+            // Unless another worker was quicker.
+            Ok(opened) if sockets.all.len() == all.len() => {
+                sockets.current = sockets.all.len();
+                sockets.all.extend(opened);
                 let count = sockets.all.len();
-                tracing::info!(address, count, "a full send buffer: one more socket");
-                sockets.all.last().cloned()
+                tracing::info!(address, count, "send buffers stayed full: more sockets on the port");
             }
+            Ok(_) => {}
             Err(error) => {
-                sockets.most = sockets.all.len();
-                tracing::warn!(
-                    address,
-                    %error,
-                    "no further socket beside a full one: viewers wait for those who hold it"
-                );
-                None
+                if !mem::replace(&mut sockets.has_warned, true) {
+                    let count = all.len();
+                    tracing::warn!(
+                        address, count, %error,
+                        "send buffers stay full, and no more sockets could be opened: viewers wait for others"
+                    );
+                }
+                return None;
             }
         }
+        Some(sockets.current())
     }
 
     fn sockets(&self) -> MutexGuard<'_, Sockets> {
@@ -109,9 +125,16 @@ impl ServerSocket {
     }
 }
 
+impl Sockets {
+    fn current(&self) -> Arc<UdpSocket> {
+        self.all[self.current].clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::clock;
     use std::net::Ipv4Addr;
 
     fn socket() -> UdpSocket {
@@ -119,45 +142,56 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_has_room_again_goes_before_a_new_one() {
+    fn a_socket_that_has_room_again_is_used_again() {
         let server = ServerSocket::growing(socket());
         let first = server.current();
-        let again = server.instead_of(&first).expect("nothing was sent from it");
+        let again = server.instead_of(&first, clock::now()).expect("nothing was sent from it");
         assert!(Arc::ptr_eq(&first, &again));
     }
 
     #[test]
-    fn all_sockets_send_from_one_port() {
+    fn all_sockets_send_from_one_port_and_their_number_doubles() {
         let server = ServerSocket::growing(socket());
         let first = server.current();
-        let second = server.grow(&first).expect("a socket on the same port");
+        let second = server.grow(&server.all()).expect("a socket on the same port");
         assert_eq!(first.local_addr().ok(), second.local_addr().ok());
         assert!(Arc::ptr_eq(&server.current(), &second), "and the new one is used");
-        let before = server.instead_of(&first).expect("it is not the one in use");
-        assert!(Arc::ptr_eq(&before, &second));
+        let instead = server.instead_of(&first, clock::now()).expect("another is in use");
+        assert!(Arc::ptr_eq(&instead, &second));
+        server.grow(&server.all()).expect("more sockets");
+        assert_eq!(server.all().len(), 4);
     }
 
     #[test]
-    fn a_socket_that_is_read_stays_alone() {
-        let server = ServerSocket::alone(socket());
-        assert_eq!(server.sockets().most, 1);
-    }
-
-    #[test]
-    fn a_port_that_cannot_have_more_sockets_asks_no_more() {
+    fn two_workers_grow_once() {
         let server = ServerSocket::growing(socket());
-        let unbound = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::DGRAM, None);
-        let of_no_port: UdpSocket = unbound.expect("a socket").into();
-        assert!(server.grow(&of_no_port).is_none());
-        assert_eq!(server.sockets().most, 1);
+        let seen_by_both = server.all();
+        let first = server.grow(&seen_by_both).expect("a socket");
+        let second = server.grow(&seen_by_both).expect("the same one");
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(server.all().len(), 2);
+    }
+
+    #[test]
+    fn where_no_socket_can_be_opened_another_try_is_made_later() {
+        let server = ServerSocket::growing(socket());
+        let unix = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::DGRAM, None);
+        let of_no_port = Arc::new(UdpSocket::from(unix.expect("a socket")));
+        assert!(server.grow(&[of_no_port]).is_none());
+        assert!(server.grow(&server.all()).is_some());
     }
 
     #[test]
     fn the_port_of_a_server_is_nobody_elses() {
         let server = ServerSocket::growing(socket());
-        let first = server.current();
-        server.grow(&first).expect("a socket on the same port");
-        let address = first.local_addr().expect("bound");
+        server.grow(&server.all()).expect("a socket on the same port");
+        let address = server.current().local_addr().expect("bound");
         assert!(UdpSocket::bind(address).is_err(), "others still find it taken");
+    }
+
+    impl ServerSocket {
+        fn all(&self) -> Vec<Arc<UdpSocket>> {
+            self.sockets().all.clone()
+        }
     }
 }
