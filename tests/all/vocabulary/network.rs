@@ -3,6 +3,7 @@
 //! Sockets and processes of the story's thread, and of threads it starts, are in it; it is gone when they
 //! are. It takes root; what can not be had is said, and is a failure where stories are told at full length.
 
+use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::panic;
 use std::path::Path;
@@ -71,8 +72,10 @@ impl Plug {
         hosts.iter().for_each(|host| ip(&["address", "add", &format!("{host}/24"), "dev", self.name]));
     }
 
-    /// The hosts are gone: nobody answers there any more.
-    pub fn lose(&self, hosts: &[Ipv4Addr]) {
+    /// The hosts are gone: nobody answers there any more. Up to so many bytes are kept for each that is looked for.
+    pub fn lose(&self, hosts: &[Ipv4Addr], kept_bytes: u32) {
+        let setting = format!("/proc/sys/net/ipv4/neigh/{}/unres_qlen_bytes", self.name);
+        fs::write(setting, kept_bytes.to_string()).expect("a setting of this network");
         hosts.iter().for_each(|host| ip(&["address", "delete", &format!("{host}/24"), "dev", self.name]));
     }
 
