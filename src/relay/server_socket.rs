@@ -6,13 +6,14 @@
 //! and is over soon: so the lanes wait at first. Sockets that stay full get others beside them, on the same
 //! port, and the sending goes on there.
 
+use std::io;
 use std::mem;
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use crate::event::lock;
-use crate::net::{open_beside, segments, send_buffer, with_room};
+use crate::net::{leave_unread, open_beside, segments, send_buffer, with_room};
 
 use super::fullness::{Fullness, Verdict};
 
@@ -44,10 +45,12 @@ impl ServerSocket {
         Self::new(socket, 1)
     }
 
-    /// A socket that only sends.
-    pub fn growing(socket: UdpSocket) -> Arc<Self> {
+    /// A socket that only sends. What clients send there, to open their firewall, is of no use; and were the socket
+    /// polled for it, the kernel would look for someone to wake at each packet that has left.
+    pub fn growing(socket: UdpSocket) -> io::Result<Arc<Self>> {
+        leave_unread(&socket)?;
         let most = (MOST_BYTES / send_buffer(&socket).max(1)).clamp(1, MOST_SOCKETS);
-        Self::new(socket, most)
+        Ok(Self::new(socket, most))
     }
 
     fn new(socket: UdpSocket, most: usize) -> Arc<Self> {
@@ -137,13 +140,14 @@ mod tests {
     use crate::event::clock;
     use std::net::Ipv4Addr;
 
-    fn socket() -> UdpSocket {
-        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port")
+    fn growing() -> Arc<ServerSocket> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        ServerSocket::growing(socket).expect("a socket that sends")
     }
 
     #[test]
     fn a_socket_that_has_room_again_is_used_again() {
-        let server = ServerSocket::growing(socket());
+        let server = growing();
         let first = server.current();
         let again = server.instead_of(&first, clock::now()).expect("nothing was sent from it");
         assert!(Arc::ptr_eq(&first, &again));
@@ -151,7 +155,7 @@ mod tests {
 
     #[test]
     fn all_sockets_send_from_one_port_and_their_number_doubles() {
-        let server = ServerSocket::growing(socket());
+        let server = growing();
         let first = server.current();
         let second = server.grow(&server.all()).expect("a socket on the same port");
         assert_eq!(first.local_addr().ok(), second.local_addr().ok());
@@ -164,7 +168,7 @@ mod tests {
 
     #[test]
     fn two_workers_grow_once() {
-        let server = ServerSocket::growing(socket());
+        let server = growing();
         let seen_by_both = server.all();
         let first = server.grow(&seen_by_both).expect("a socket");
         let second = server.grow(&seen_by_both).expect("the same one");
@@ -174,7 +178,7 @@ mod tests {
 
     #[test]
     fn where_no_socket_can_be_opened_another_try_is_made_later() {
-        let server = ServerSocket::growing(socket());
+        let server = growing();
         let unix = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::DGRAM, None);
         let of_no_port = Arc::new(UdpSocket::from(unix.expect("a socket")));
         assert!(server.grow(&[of_no_port]).is_none());
@@ -183,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_port_of_a_server_is_nobody_elses() {
-        let server = ServerSocket::growing(socket());
+        let server = growing();
         server.grow(&server.all()).expect("a socket on the same port");
         let address = server.current().local_addr().expect("bound");
         assert!(UdpSocket::bind(address).is_err(), "others still find it taken");

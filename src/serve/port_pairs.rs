@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::event::{Poller, lock};
-use crate::net::{bind_pair, leave_unread, with_port};
+use crate::net::{bind_pair, with_port};
 use crate::relay::ServerSocket;
 
 use super::rtcp_receiver::RtcpReceiver;
@@ -38,7 +38,7 @@ pub(super) struct PortPair {
     /// Whom its clients connected to; of no port.
     local: SocketAddr,
     clients: Arc<Clients>,
-    receiver: Mutex<Option<Arc<RtcpReceiver>>>,
+    receiver: Arc<RtcpReceiver>,
 }
 
 /// Who is served by a pair, by either address.
@@ -81,7 +81,7 @@ impl PortPairs {
             Some(pair) => pair,
             None => {
                 // Their address may be this machine's no more.
-                pairs.extract_if(.., |pair| pair.clients.is_empty()).for_each(|pair| pair.close());
+                pairs.extract_if(.., |pair| pair.clients.is_empty()).for_each(|pair| pair.receiver.shut());
                 let pair = self.open(local, &pairs)?;
                 pair.clients.reserve(rtp, rtcp, &owner);
                 pairs.push(pair.clone());
@@ -93,7 +93,7 @@ impl PortPairs {
 
     /// Closes all pairs.
     pub fn stop(&self) {
-        self.pairs().drain(..).for_each(|pair| pair.close());
+        self.pairs().drain(..).for_each(|pair| pair.receiver.shut());
     }
 
     fn open(&self, local: SocketAddr, pairs: &[Arc<PortPair>]) -> io::Result<Arc<PortPair>> {
@@ -102,27 +102,17 @@ impl PortPairs {
             return Err(io::Error::other("all server port pairs are taken by this client's ports"));
         }
         let sockets = bind_pair(local, self.ports.clone(), &taken)?;
-        // What clients send there, to open their firewall, is of no use; and were the socket polled for it, the
-        // kernel would look for someone to wake at each packet that has left.
-        leave_unread(&sockets.rtp)?;
+        let (rtp, rtcp) = (ServerSocket::growing(sockets.rtp)?, ServerSocket::alone(sockets.rtcp));
         let clients = Arc::new(Clients::default());
-        let reports = sockets.rtcp.try_clone()?;
-        let receiver = RtcpReceiver::open(reports, clients.clone(), self.counters.clone(), &self.poller)?;
-        let (rtp, rtcp) = (ServerSocket::growing(sockets.rtp), ServerSocket::alone(sockets.rtcp));
-        let (port, receiver) = (sockets.port, Mutex::new(Some(receiver)));
+        let receiver =
+            RtcpReceiver::open(rtcp.current(), clients.clone(), self.counters.clone(), &self.poller)?;
+        let port = sockets.port;
         tracing::info!(address = %local.ip(), rtp = port, rtcp = port + 1, "serving UDP from a new port pair");
         Ok(Arc::new(PortPair { rtp, rtcp, port, local, clients, receiver }))
     }
 
     fn pairs(&self) -> MutexGuard<'_, Vec<Arc<PortPair>>> {
         lock(&self.pairs)
-    }
-}
-
-impl PortPair {
-    fn close(&self) {
-        let receiver = lock(&self.receiver).take();
-        receiver.into_iter().for_each(|receiver| receiver.shut());
     }
 }
 

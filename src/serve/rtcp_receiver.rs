@@ -34,12 +34,11 @@ pub(super) struct RtcpReceiver {
 impl RtcpReceiver {
     /// Registers the socket for reading. Control, not media: reports never delay packets.
     pub fn open(
-        socket: UdpSocket,
+        socket: Arc<UdpSocket>,
         clients: Arc<Clients>,
         counters: Arc<Counters>,
         poller: &Poller,
     ) -> io::Result<Arc<Self>> {
-        let socket = Arc::new(socket);
         let receiver = Arc::new(Self { socket: socket.clone(), clients, counters, key: OnceLock::new() });
         let key = poller.register(Class::Control, socket, receiver.clone())?;
         receiver.key.get_or_init(|| key).enable(Interest::Read);
