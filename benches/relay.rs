@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mirrorball::event::{Class, Poller, RunState, TaskQueue, Timers, clock};
-use mirrorball::relay::{Batch, Coalesce, Cursor, Dispatch, Flow, Packet, Ring, RingLimits, StreamSink};
+use mirrorball::relay::{
+    Batch, Busy, Coalesce, Cursor, Dispatch, Flow, Packet, Ring, RingLimits, StreamSink,
+};
 
 const LIMITS: RingLimits = RingLimits { age: Duration::from_secs(2), bytes: 8 << 20 };
 const PACKET_BYTES: usize = 1328;
@@ -43,7 +45,7 @@ fn run_state(c: &mut Criterion) {
         b.iter(|| {
             black_box(state.request());
             state.begin();
-            black_box(state.finish())
+            black_box(state.finish(|| false))
         });
     });
 }
@@ -72,7 +74,7 @@ fn lane(c: &mut Criterion) {
     let control = TaskQueue::start("control", 1).expect("a thread can be started");
     let poller = Poller::new(256, media.clone(), control.clone());
     let timers = Timers::start(&poller, Class::Media).expect("a timer can be made");
-    let dispatch = Dispatch::new(media.clone(), timers, 1);
+    let dispatch = Dispatch::new(media.clone(), timers, Busy::new(1, 0.5));
     let data = Bytes::from(vec![0; PACKET_BYTES]);
     let mut group = c.benchmark_group("lane: a packet to all");
     for subscribers in [1, 100, 1000] {
@@ -90,7 +92,8 @@ fn lane(c: &mut Criterion) {
                 let due = served.load(Relaxed) + subscribers;
                 let at = clock::now();
                 flow.push([packet(&data, at)]);
-                flow.kick(at, at);
+                flow.tell(at);
+                flow.rhythm().go(at);
                 while served.load(Relaxed) < due {
                     std::hint::spin_loop();
                 }

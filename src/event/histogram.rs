@@ -16,7 +16,8 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    pub(super) fn observe(&mut self, duration: Duration) {
+    /// Counts one more.
+    pub fn observe(&mut self, duration: Duration) {
         let seconds = duration.as_secs_f64();
         let bucket = BOUNDS_SECONDS.iter().position(|bound| seconds <= *bound);
         self.buckets[bucket.unwrap_or(BOUNDS_SECONDS.len())] += 1;

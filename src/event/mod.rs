@@ -21,7 +21,6 @@ mod task_queue;
 #[cfg(all(test, not(model)))]
 pub(crate) mod testing;
 mod timers;
-mod window;
 
 pub use consumer::{Event, PollEventConsumer, Readiness};
 pub use entry::Interest;
@@ -33,4 +32,3 @@ pub use run_state::RunState;
 pub use task::{Task, Work};
 pub use task_queue::{QueueStats, TaskQueue};
 pub use timers::{TimerId, Timers};
-pub use window::Window;

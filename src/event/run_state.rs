@@ -40,21 +40,17 @@ impl RunState {
         }) == IDLE
     }
 
-    /// Whether a run was asked for that has not begun.
-    #[must_use]
-    pub fn is_queued(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == QUEUED
-    }
-
     /// The queued run starts.
     pub fn begin(&self) {
         self.step(|_| RUNNING);
     }
 
-    /// The queued run is over. `true`: more was asked for meanwhile, and the caller queues the work again.
+    /// The queued run is over. `true`: more was asked for meanwhile, or something `is_left` that was asked for before
+    /// the run began and that it did not do; the caller queues the work again.
     #[must_use]
-    pub fn finish(&self) -> bool {
-        self.step(|state| if state == DIRTY { QUEUED } else { IDLE }) == DIRTY
+    pub fn finish(&self, is_left: impl FnOnce() -> bool) -> bool {
+        let dirty = self.step(|state| if state == DIRTY { QUEUED } else { IDLE }) == DIRTY;
+        dirty || (is_left() && self.request())
     }
 
     /// The run is over, and its work already waits elsewhere to be queued again: requests ask for nothing.
@@ -96,7 +92,7 @@ mod tests {
         assert!(state.request());
         assert!(!state.request());
         state.begin();
-        assert!(!state.finish());
+        assert!(!state.finish(|| false));
         assert!(state.request());
     }
 
@@ -107,9 +103,9 @@ mod tests {
         state.begin();
         assert!(!state.request());
         assert!(!state.request());
-        assert!(state.finish());
+        assert!(state.finish(|| false));
         state.begin();
-        assert!(!state.finish());
+        assert!(!state.finish(|| false));
     }
 
     #[test]
@@ -149,7 +145,7 @@ mod loom_models {
                         assert_eq!(running.fetch_add(1, Ordering::Relaxed), 0, "two runs at once");
                         seen.store(published.load(Ordering::Relaxed), Ordering::Relaxed);
                         running.fetch_sub(1, Ordering::Relaxed);
-                        queued = state.finish();
+                        queued = state.finish(|| false);
                     }
                 }
             };
@@ -210,11 +206,41 @@ mod loom_models {
             state.park();
             state.begin(); // there is room again
             let seen = published.load(Ordering::Relaxed);
-            let again = state.finish();
+            let again = state.finish(|| false);
             asker.join().expect("the model's thread ends");
             let asked_after_the_end = queued.load(Ordering::Relaxed) == 1;
             assert!(seen == 2 || again || asked_after_the_end, "nothing published is left behind");
             assert!(!(again && asked_after_the_end), "queued twice");
+        });
+    }
+
+    /// A round of two runs serves what was there when it began. What is published during it, by one who finds the
+    /// work queued between the runs and so asks for nothing, is left at its end, and is not forgotten.
+    #[test]
+    fn loom_what_a_long_round_left_is_asked_for_at_its_end() {
+        loom::model(|| {
+            let state = Arc::new(RunState::default());
+            let published = Arc::new(AtomicUsize::new(0));
+            let served = Arc::new(AtomicUsize::new(0));
+            let publish = {
+                let (state, published, served) = (state.clone(), published.clone(), served.clone());
+                move || {
+                    published.fetch_add(1, Ordering::Relaxed);
+                    let mut queued = state.request();
+                    while queued {
+                        state.begin();
+                        let head = published.load(Ordering::Relaxed);
+                        state.park();
+                        state.begin();
+                        served.store(head, Ordering::Relaxed);
+                        queued = state.finish(|| published.load(Ordering::Relaxed) > head);
+                    }
+                }
+            };
+            let other = loom::thread::spawn(publish.clone());
+            publish();
+            other.join().expect("the model's thread ends");
+            assert_eq!(served.load(Ordering::Relaxed), 2);
         });
     }
 }

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::window::{WIDEST, Window};
 use super::{Class, Event, Interest, PollEventConsumer, Poller, Task, TaskQueue, Work, clock, lock};
 
 /// Pending timers of one class; their tasks go to that class's queue.
@@ -24,13 +23,8 @@ pub struct Timers {
 /// Names one pending timer. In the order of when they are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimerId {
-    latest: Instant,
+    due: Instant,
     number: u64,
-}
-
-struct Pending {
-    earliest: Instant,
-    action: Action,
 }
 
 /// What is to be done when a timer is due.
@@ -41,7 +35,7 @@ enum Action {
 
 #[derive(Default)]
 struct Agenda {
-    pending: BTreeMap<TimerId, Pending>,
+    pending: BTreeMap<TimerId, Action>,
     next_number: u64,
     stopped: bool,
 }
@@ -57,29 +51,28 @@ impl Timers {
         Ok(timers)
     }
 
-    /// Puts `task` on the queue when it is due, or sooner if the program is awake within the window. Stopped
-    /// timers drop it.
-    pub fn at(&self, due: impl Into<Window>, task: Task) -> TimerId {
-        self.add(due.into(), Action::Push(task))
+    /// Puts `task` on the queue when it is due. Stopped timers drop it.
+    pub fn at(&self, due: Instant, task: Task) -> TimerId {
+        self.add(due, Action::Push(task))
     }
 
     /// Runs `work` when it is due on the timers' own PollTable thread, before tasks that are due later: for
     /// minor work that must be brief, as in `create_task`.
-    pub fn run_here_at(&self, due: impl Into<Window>, work: Arc<dyn Work>) -> TimerId {
-        self.add(due.into(), Action::RunHere(work))
+    pub fn run_here_at(&self, due: Instant, work: Arc<dyn Work>) -> TimerId {
+        self.add(due, Action::RunHere(work))
     }
 
-    fn add(&self, due: Window, action: Action) -> TimerId {
+    fn add(&self, due: Instant, action: Action) -> TimerId {
         let mut agenda = self.agenda();
-        let id = TimerId { latest: due.latest, number: agenda.next_number };
+        let id = TimerId { due, number: agenda.next_number };
         agenda.next_number += 1;
         if agenda.stopped {
             drop(agenda); // before the action: it may hold the last reference to something with a Drop of its own
             return id;
         }
-        agenda.pending.insert(id, Pending { earliest: due.earliest, action });
+        agenda.pending.insert(id, action);
         if agenda.pending.first_key_value().map(|(first, _)| *first) == Some(id) {
-            self.set(id.latest);
+            self.set(id.due);
         }
         id
     }
@@ -128,18 +121,16 @@ impl Timers {
         }
     }
 
-    /// All whose window has begun: what is not due yet rides along with what is.
     fn take_due(&self) -> Vec<Action> {
         let now = clock::now();
         let mut agenda = self.agenda();
-        let horizon = TimerId { latest: now + WIDEST, number: u64::MAX };
-        let candidates = agenda.pending.range(..=horizon);
-        let begun: Vec<_> =
-            candidates.filter(|(_, pending)| pending.earliest <= now).map(|(id, _)| *id).collect();
-        let due = begun.iter().filter_map(|id| agenda.pending.remove(id)).map(|pending| pending.action);
-        let due = due.collect();
-        if let Some((next, _)) = agenda.pending.first_key_value() {
-            self.set(next.latest);
+        let mut due = Vec::new();
+        while let Some(first) = agenda.pending.first_entry() {
+            if first.key().due > now {
+                self.set(first.key().due);
+                break;
+            }
+            due.push(first.remove());
         }
         due
     }
@@ -234,23 +225,6 @@ mod tests {
         queue.stop();
         assert_eq!(said.try_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
         assert!(timers.is_empty());
-    }
-
-    #[test]
-    fn what_may_come_early_rides_along_with_what_is_due() {
-        let (queue, poller, timers) = rig();
-        poller.stop();
-        let (sender, said) = channel();
-        let say = |number| Task::new("say", Arc::new(Say(sender.clone(), number)));
-        let now = clock::now();
-        let soon = now + Duration::from_secs(1);
-        timers.at(soon, say(3));
-        timers.at(Window { earliest: now, latest: now + Duration::from_micros(4900) }, say(2));
-        timers.at(now, say(1));
-        timers.fire();
-        queue.stop();
-        assert_eq!(said.try_iter().collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(timers.len(), 1, "no window, no ride");
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!  channel ─▶ Receivers: one RtpReceiver per port and family, joined to many groups
-//!                 socket ─▶ receive_data ─▶ route by destination (and source) ─▶ Track ─▶ lanes
+//!      socket ─▶ Intake of its table: when? ─▶ receive_data ─▶ route by destination (and source) ─▶ Track ─▶ lanes
 //!  SilenceWatch: a timer per channel that tells when its source stops and returns, and has its groups joined again
 //! ```
 
+mod arrivals;
+mod intake;
 mod receive_data;
 mod receivers;
 mod routes;

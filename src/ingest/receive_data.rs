@@ -6,112 +6,128 @@
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::event::clock;
 use crate::net::{Datagram, ReceiveBatch};
-use crate::relay::{Flow, Track};
+use crate::relay::{Flow, Rhythm, Track};
 use crate::wire::rtp::{self, NotRtp};
 
+use super::arrivals::Arrivals;
 use super::routes::{Kind, Routes};
 use super::rtp_receiver::RtpReceiver;
 
-/// Datagrams per `recvmmsg`.
+/// Messages per `recvmmsg`.
 const BATCH: usize = 32;
-/// Batches per event: after this many, a flooded socket lets the other descriptors of its table go first.
-const BATCHES_PER_EVENT: usize = 4;
-
-/// The longest time that a datagram is taken to have waited in the socket's queue.
-const MAX_QUEUED: Duration = Duration::from_millis(100);
+/// Batches of one socket at a time: after this many, a flooded one lets the others go first.
+const BATCHES_PER_TURN: usize = 4;
 
 thread_local! {
     static BUFFERS: RefCell<ReceiveBatch> = RefCell::new(ReceiveBatch::new(BATCH));
 }
 
-/// Takes what has arrived at the receiver's socket. `true`: there was something, and that was all.
-pub(super) fn receive_data(receiver: &RtpReceiver) -> bool {
-    BUFFERS.with_borrow_mut(|batch| {
-        let mut any = false;
-        for _ in 0..BATCHES_PER_EVENT {
-            match batch.receive(&*receiver.socket) {
-                Ok(count) => {
-                    take(receiver, batch);
-                    any = true;
-                    if count < batch.capacity() {
-                        return true;
+/// What was received, and whose lanes are to be told of it.
+#[derive(Default)]
+pub(super) struct Intaken {
+    /// Messages that were received.
+    pub messages: usize,
+    flows: Vec<Arc<Flow>>,
+}
+
+/// How much of what had arrived at a socket was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gave {
+    /// Nothing had.
+    Nothing,
+    /// All of it.
+    All,
+    /// As much as one turn takes.
+    Some,
+}
+
+impl Intaken {
+    /// Takes what has arrived at the receiver's socket.
+    pub fn take(&mut self, receiver: &RtpReceiver, arrivals: &mut Arrivals) -> Gave {
+        BUFFERS.with_borrow_mut(|batch| {
+            let mut gave = Gave::Nothing;
+            for _ in 0..BATCHES_PER_TURN {
+                match batch.receive(&*receiver.socket) {
+                    Ok(count) => {
+                        self.messages += count;
+                        self.route(receiver, batch, arrivals);
+                        gave = Gave::All;
+                        if count < batch.capacity() {
+                            return gave;
+                        }
+                    }
+                    Err(error) => {
+                        if error.kind() != io::ErrorKind::WouldBlock {
+                            tracing::debug!(port = receiver.port, %error, "receiving failed");
+                        }
+                        return gave;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return any,
-                Err(error) => {
-                    tracing::debug!(port = receiver.port, %error, "receiving failed");
-                    return false;
-                }
+            }
+            Gave::Some
+        })
+    }
+
+    /// Tells the lanes, and begins the beats that are due.
+    pub fn tell(self, now: Instant) {
+        let mut rhythms = Vec::<&Arc<Rhythm>>::new();
+        for flow in &self.flows {
+            flow.tell(now);
+            if !rhythms.iter().any(|known| Arc::ptr_eq(known, flow.rhythm())) {
+                rhythms.push(flow.rhythm());
             }
         }
-        false
-    })
-}
+        rhythms.iter().for_each(|rhythm| rhythm.go(now));
+    }
 
-/// Puts a batch into the rings, then kicks each flow that got something, once.
-fn take(receiver: &RtpReceiver, batch: &ReceiveBatch) {
-    let arrivals = Arrivals { now: clock::now(), unix_now: clock::unix_now() };
-    let routes = receiver.current_routes();
-    let mut touched: Vec<(Arc<Flow>, Instant)> = Vec::new();
-    let mut overflow = None;
-    for datagram in batch.datagrams() {
-        overflow = datagram.overflow.or(overflow);
-        let at = arrivals.of(&datagram);
-        match deliver(receiver, &routes, &datagram, at) {
-            Delivery::To(flow) if touched.iter().any(|(known, _)| Arc::ptr_eq(known, &flow)) => {}
-            Delivery::To(flow) => touched.push((flow, at)),
-            Delivery::Stray => receiver.count_stray(),
-            Delivery::Refused => {}
+    fn route(&mut self, receiver: &RtpReceiver, batch: &ReceiveBatch, arrivals: &mut Arrivals) {
+        arrivals.read_clocks(clock::now(), clock::unix_now());
+        let routes = receiver.current_routes();
+        let mut overflow = None;
+        for datagram in batch.datagrams() {
+            overflow = datagram.overflow.or(overflow);
+            let at = arrivals.of(datagram.received_at);
+            match deliver(receiver, &routes, &datagram, at) {
+                Delivery::To(flow) if flow.touch() => self.flows.push(flow.clone()),
+                Delivery::Stray => receiver.count_stray(),
+                Delivery::To(_) | Delivery::Refused => {}
+            }
+        }
+        if let Some(total) = overflow {
+            receiver.count_overflow(total);
         }
     }
-    touched.iter().for_each(|(flow, at)| flow.kick(*at, arrivals.now));
-    if let Some(total) = overflow {
-        receiver.count_overflow(total);
-    }
 }
 
-/// Turns the kernel's stamps of arrival into instants: both clocks were read together.
-struct Arrivals {
-    now: Instant,
-    unix_now: Duration,
-}
-
-impl Arrivals {
-    /// A wall clock that was set meanwhile is believed for no more than [`MAX_QUEUED`].
-    fn of(&self, datagram: &Datagram<'_>) -> Instant {
-        let queued = datagram.received_at.map(|at| self.unix_now.saturating_sub(at));
-        self.now - queued.unwrap_or_default().min(MAX_QUEUED)
-    }
-}
-
-enum Delivery {
-    To(Arc<Flow>),
+enum Delivery<'a> {
+    To(&'a Arc<Flow>),
     Stray,
     Refused,
 }
 
-fn deliver(receiver: &RtpReceiver, routes: &Routes, datagram: &Datagram<'_>, at: Instant) -> Delivery {
+fn deliver<'r>(
+    receiver: &RtpReceiver,
+    routes: &'r Routes,
+    datagram: &Datagram<'_>,
+    at: Instant,
+) -> Delivery<'r> {
     let route = routes.find(datagram.destination, datagram.source.ip());
     let Some(route) = route.filter(|_| receiver.hears(datagram.interface)) else {
         return Delivery::Stray;
     };
     let track = &route.track;
-    let rtcp = |track: &Track| {
-        if track.receive_rtcp(datagram.payload, at) {
-            Delivery::To(track.rtcp.clone())
-        } else {
-            Delivery::Refused
-        }
+    let rtcp = |track: &'r Track| {
+        if track.receive_rtcp(datagram.payload, at) { Delivery::To(&track.rtcp) } else { Delivery::Refused }
     };
     match (route.kind, rtp::check(datagram.payload)) {
         (Kind::Rtcp, _) => rtcp(track),
         (Kind::Rtp, Ok(header)) => {
             track.receive(&header, datagram.payload, at);
-            Delivery::To(track.rtp.clone())
+            Delivery::To(&track.rtp)
         }
         (Kind::Rtp, Err(NotRtp::Rtcp)) if track.is_muxed() => rtcp(track),
         (Kind::Rtp, Err(reason)) => {

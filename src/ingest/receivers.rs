@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use crate::event::{Poller, Task, Timers, Work, clock, lock};
 use crate::net::{Group, InterfaceError, MembershipError, interface_index};
-use crate::relay::{Channel, Track};
+use crate::relay::{Busy, Channel, Track};
 
+use super::intake::Intake;
 use super::routes::{Kind, Route};
 use super::rtp_receiver::{ReceiverStats, RtpReceiver};
 
+/// Groups of one socket. Hundreds on one port spread over several, and with them over the media tables.
+const GROUPS_PER_SOCKET: usize = 64;
 /// Between two tries to join a group whose interface or route is missing.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -20,7 +23,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub struct Receivers {
     poller: Arc<Poller>,
     timers: Arc<Timers>,
-    media_timers: Arc<Timers>,
+    busy: Arc<Busy>,
     state: Mutex<State>,
     this: Weak<Receivers>,
 }
@@ -28,7 +31,9 @@ pub struct Receivers {
 #[derive(Default)]
 struct State {
     receivers: Vec<Arc<RtpReceiver>>,
+    /// One for each media table that receives.
     intakes: Vec<Arc<Intake>>,
+    joinings: Vec<Arc<Joining>>,
     memberships: Vec<(Group, Arc<RtpReceiver>, Arc<Track>)>,
     stopped: bool,
 }
@@ -53,36 +58,30 @@ pub enum OpenError {
 }
 
 impl Receivers {
-    /// No receiver yet. `media_timers` time the receiving, `timers` all else.
-    pub fn new(poller: Arc<Poller>, timers: Arc<Timers>, media_timers: Arc<Timers>) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self {
-            poller,
-            timers,
-            media_timers,
-            state: Mutex::default(),
-            this: this.clone(),
-        })
+    /// No receiver yet. `busy` is told of the time that receiving takes.
+    pub fn new(poller: Arc<Poller>, timers: Arc<Timers>, busy: Arc<Busy>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self { poller, timers, busy, state: Mutex::default(), this: this.clone() })
     }
 
     /// Receives all tracks of a channel. What can not be joined now is tried again every few seconds.
     pub fn receive(&self, channel: &Arc<Channel>, interface: Option<&str>) {
         for track in &channel.tracks {
-            let intake = Arc::new(Intake {
+            let joining = Arc::new(Joining {
                 receivers: self.this.clone(),
                 channel: channel.name.clone(),
                 track: track.clone(),
                 interface: interface.map(str::to_owned),
             });
-            self.state().intakes.push(intake.clone());
-            intake.attempt(true);
+            self.state().joinings.push(joining.clone());
+            joining.attempt(true);
         }
     }
 
     /// Joins the groups of a silent channel again. A switch may have forgotten who listens; and where the interface
     /// has gone or was replaced, the kernel has forgotten it too.
     pub fn renew(&self, channel: &str) {
-        let intakes = self.state().intakes.clone();
-        intakes.into_iter().filter(|intake| intake.channel == channel).for_each(Intake::renew);
+        let joinings = self.state().joinings.clone();
+        joinings.into_iter().filter(|joining| joining.channel == channel).for_each(Joining::renew);
     }
 
     /// Every receiver's figures.
@@ -96,13 +95,15 @@ impl Receivers {
         state.stopped = true;
         let memberships = mem::take(&mut state.memberships);
         let receivers = mem::take(&mut state.receivers);
-        state.intakes.clear();
+        state.joinings.clear();
+        let intakes = mem::take(&mut state.intakes);
         drop(state);
         for (group, receiver, track) in &memberships {
             receiver.leave(group);
             track.set_joined(false);
         }
         receivers.iter().for_each(|receiver| receiver.shut());
+        intakes.iter().for_each(|intake| intake.stop());
     }
 
     fn open(&self, track: &Arc<Track>, interface: Option<&str>) -> Result<(), OpenError> {
@@ -153,7 +154,8 @@ impl Receivers {
         }
         let ipv6 = group.address.is_ipv6();
         let shared = state.receivers.iter().filter(|receiver| {
-            receiver.port == port && receiver.ipv6 == ipv6 && receiver.interface == group.interface
+            (receiver.port, receiver.ipv6, receiver.interface) == (port, ipv6, group.interface)
+                && receiver.groups() < GROUPS_PER_SOCKET
         });
         for receiver in shared.cloned().collect::<Vec<_>>() {
             match receiver.join(&group, route.clone()) {
@@ -165,9 +167,10 @@ impl Receivers {
                 Err(error) => return Err(error.into()),
             }
         }
-        let receiver =
-            RtpReceiver::open(port, ipv6, group.interface, &self.poller, self.media_timers.clone())
-                .map_err(|error| OpenError::Socket { port, error })?;
+        let opened = state.intake(&self.poller, &self.busy);
+        let opened =
+            opened.and_then(|intake| RtpReceiver::open(port, ipv6, group.interface, &self.poller, intake));
+        let receiver = opened.map_err(|error| OpenError::Socket { port, error })?;
         if let Err(error) = receiver.join(&group, route.clone()) {
             receiver.shut();
             return Err(error.into());
@@ -183,6 +186,17 @@ impl Receivers {
 }
 
 impl State {
+    /// The intake of one more socket: one without any while a media worker is without an intake, or that with the fewest.
+    fn intake(&mut self, poller: &Poller, busy: &Arc<Busy>) -> io::Result<Arc<Intake>> {
+        if self.intakes.len() < busy.workers() {
+            self.intakes.push(Intake::open(poller, busy.clone())?);
+        }
+        let sockets =
+            |intake: &Arc<Intake>| self.receivers.iter().filter(|receiver| receiver.is_of(intake)).count();
+        let roomiest = self.intakes.iter().min_by_key(|intake| sockets(intake));
+        roomiest.cloned().ok_or_else(|| io::Error::other("no media table receives"))
+    }
+
     fn take_unused(&mut self) -> Vec<Arc<RtpReceiver>> {
         let receivers = mem::take(&mut self.receivers);
         let (used, unused) = receivers.into_iter().partition(|receiver| {
@@ -200,14 +214,14 @@ impl State {
 }
 
 /// One track, and where it is to be received.
-struct Intake {
+struct Joining {
     receivers: Weak<Receivers>,
     channel: String,
     track: Arc<Track>,
     interface: Option<String>,
 }
 
-impl Intake {
+impl Joining {
     fn renew(self: Arc<Self>) {
         let Some(receivers) = self.receivers.upgrade() else { return };
         if self.track.is_joined() && !receivers.join_again(&self.track, self.interface.as_deref()) {
@@ -246,7 +260,7 @@ impl Intake {
     }
 }
 
-impl Work for Intake {
+impl Work for Joining {
     fn run(self: Arc<Self>) {
         self.attempt(false);
     }

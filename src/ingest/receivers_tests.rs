@@ -3,8 +3,8 @@
 use super::*;
 use crate::event::{Class, TaskQueue};
 use crate::net::bind_pair;
-use crate::relay::Coalesce;
 use crate::relay::rig::{ROOMY, by_hand};
+use crate::relay::{Busy, Coalesce};
 use crate::wire::sdp;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,7 +21,7 @@ impl Rig {
         let queue = TaskQueue::start("t-ingest", 1).expect("a thread");
         let poller = Poller::new(64, queue.clone(), queue.clone());
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
-        let receivers = Receivers::new(poller.clone(), timers.clone(), timers.clone());
+        let receivers = Receivers::new(poller.clone(), timers.clone(), Busy::new(1, 0.5));
         Self { queue, poller, timers, receivers }
     }
 
@@ -88,7 +88,7 @@ fn a_missing_interface_is_tried_again_later() {
     assert!(!is_joined(&channel));
     assert_eq!(rig.timers.len(), 1, "one more try is due");
     assert_eq!(rig.receivers.stats().len(), 0, "and no socket waits for it");
-    let intake = |interface: &str| Intake {
+    let intake = |interface: &str| Joining {
         receivers: Arc::downgrade(&rig.receivers),
         channel: channel.name.clone(),
         track: channel.tracks[0].clone(),

@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use crate::event::Window;
-use crate::relay::Track;
+use crate::relay::{Rhythm, Track};
 
 /// What a group carries on this port.
 #[derive(Clone)]
@@ -24,32 +22,39 @@ pub(super) enum Kind {
 
 /// The routes of one socket. A route with a source (SSM) goes before one for any source.
 #[derive(Default, Clone)]
-pub(super) struct Routes(HashMap<(IpAddr, Option<IpAddr>), Route>);
+pub(super) struct Routes {
+    routes: HashMap<(IpAddr, Option<IpAddr>), Route>,
+    rhythms: Vec<Arc<Rhythm>>,
+}
 
 impl Routes {
     /// `false`: the place is taken.
     pub fn insert(&mut self, group: IpAddr, source: Option<IpAddr>, route: Route) -> bool {
-        let free = !self.0.contains_key(&(group, source));
+        let free = !self.routes.contains_key(&(group, source));
         if free {
-            self.0.insert((group, source), route);
+            let rhythm = route.track.rtp.rhythm();
+            if !self.rhythms.iter().any(|known| Arc::ptr_eq(known, rhythm)) {
+                self.rhythms.push(rhythm.clone());
+            }
+            self.routes.insert((group, source), route);
         }
         free
     }
 
     pub fn remove(&mut self, group: IpAddr, source: Option<IpAddr>) {
-        self.0.remove(&(group, source));
+        self.routes.remove(&(group, source));
     }
 
-    /// When those who are subscribed will want what has not arrived yet; `None`: nobody is.
-    pub fn want_more(&self, now: Instant) -> Option<Window> {
-        let each = self.0.values().filter_map(|route| match route.kind {
-            Kind::Rtp => route.track.rtp.wants_more(now),
-            Kind::Rtcp => Some(Window::ending(now, Duration::ZERO)),
-        });
-        each.reduce(Window::sooner)
+    pub fn len(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// The rhythms that those who are subscribed to any of them go by.
+    pub fn rhythms(&self) -> &[Arc<Rhythm>] {
+        &self.rhythms
     }
 
     pub fn find(&self, destination: IpAddr, source: IpAddr) -> Option<&Route> {
-        self.0.get(&(destination, Some(source))).or_else(|| self.0.get(&(destination, None)))
+        self.routes.get(&(destination, Some(source))).or_else(|| self.routes.get(&(destination, None)))
     }
 }

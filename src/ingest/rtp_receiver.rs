@@ -5,12 +5,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::event::{
-    Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Timers, Window, Work, clock, lock,
-};
+use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, clock, lock};
 use crate::net::{Group, MembershipError, ReceiveSocket};
 
-use super::receive_data::receive_data;
+use super::intake::Intake;
 use super::routes::{Route, Routes};
 
 /// Asked for on every receive socket.
@@ -20,8 +18,6 @@ const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
 const MAX_WAIT: Duration = Duration::from_millis(10);
 /// A shorter wait would save no wake-up.
 const MIN_WAIT: Duration = Duration::from_micros(200);
-/// So much before the lanes' own holds end, in the same wake-up of the timers.
-const BEFORE_LANES: Duration = Duration::from_micros(50);
 /// Between two warnings about one socket's queue.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
@@ -34,12 +30,12 @@ pub struct RtpReceiver {
     /// The interface its groups are joined on; 0 is the kernel's choice.
     pub interface: u32,
     pub(super) socket: Arc<ReceiveSocket>,
-    /// Replaced whole when a group comes or goes, so a batch is routed without a lock.
+    /// Another one when a group comes or goes while a batch is routed, so that needs no lock.
     routes: Mutex<Arc<Routes>>,
     key: OnceLock<PollKey>,
-    timers: Arc<Timers>,
-    /// Packets are left in the socket no longer.
-    longest_wait: Duration,
+    intake: Arc<Intake>,
+    /// Packets are left in the socket no longer; `None`: the buffer is too small for any wait.
+    pub(super) longest_wait: Option<Duration>,
     overflow: AtomicU32,
     warned: Mutex<Warned>,
     stray: AtomicU64,
@@ -70,7 +66,7 @@ impl RtpReceiver {
         ipv6: bool,
         interface: u32,
         poller: &Poller,
-        timers: Arc<Timers>,
+        intake: Arc<Intake>,
     ) -> io::Result<Arc<Self>> {
         let socket = Arc::new(ReceiveSocket::bind(port, ipv6)?);
         let granted = socket.set_receive_buffer(RECEIVE_BUFFER_BYTES)?;
@@ -84,7 +80,7 @@ impl RtpReceiver {
             socket: socket.clone(),
             routes: Mutex::default(),
             key: OnceLock::new(),
-            timers,
+            intake,
             longest_wait: longest_wait(granted),
             overflow: AtomicU32::new(0),
             warned: Mutex::default(),
@@ -95,16 +91,16 @@ impl RtpReceiver {
         Ok(receiver)
     }
 
-    /// Joins a group and routes what comes to it. Routed first, so that no packet is ever a stray.
+    /// Joins a group and routes what comes to it. Routed first, so that no packet is ever a stray; and not locked while
+    /// the kernel joins, which may take its time, and packets would wait.
     pub(super) fn join(&self, group: &Group, route: Route) -> Result<(), MembershipError> {
-        let mut routes = self.routes();
-        let mut with = Routes::clone(&routes);
-        if !with.insert(group.address, group.source, route) {
+        if !self.change_routes(|routes| routes.insert(group.address, group.source, route)) {
             let error = io::ErrorKind::AlreadyExists.into();
             return Err(MembershipError::SocketFull { group: group.address, error });
         }
-        let before = std::mem::replace(&mut *routes, Arc::new(with));
-        self.socket.join(group).inspect_err(|_| *routes = before)
+        self.socket.join(group).inspect_err(|_| {
+            self.change_routes(|routes| routes.remove(group.address, group.source));
+        })
     }
 
     /// Leaves a group whose route stays; [`join_again`](Self::join_again) follows.
@@ -123,10 +119,24 @@ impl RtpReceiver {
         if let Err(error) = self.socket.leave(group) {
             tracing::debug!(group = %group.address, %error, "leaving a group failed");
         }
-        let mut routes = self.routes();
-        let mut without = Routes::clone(&routes);
-        without.remove(group.address, group.source);
-        *routes = Arc::new(without);
+        self.change_routes(|routes| routes.remove(group.address, group.source));
+    }
+
+    /// Polls the socket for what comes next.
+    pub(super) fn poll(&self) {
+        if let Some(key) = self.key.get() {
+            key.resume(Interest::Read);
+        }
+    }
+
+    /// Whether its socket is one of the intake's.
+    pub(super) fn is_of(&self, intake: &Arc<Intake>) -> bool {
+        Arc::ptr_eq(&self.intake, intake)
+    }
+
+    /// Groups and sources that it receives.
+    pub(super) fn groups(&self) -> usize {
+        self.routes().len()
     }
 
     /// Stops receiving and closes the socket once nobody holds it.
@@ -180,38 +190,22 @@ impl RtpReceiver {
         self.stray.fetch_add(1, Relaxed);
     }
 
+    fn change_routes<T>(&self, change: impl FnOnce(&mut Routes) -> T) -> T {
+        let mut routes = self.routes();
+        change(Arc::make_mut(&mut routes))
+    }
+
     fn routes(&self) -> MutexGuard<'_, Arc<Routes>> {
         lock(&self.routes)
     }
 }
 
-impl RtpReceiver {
-    /// Takes what has arrived. Where the lanes hold packets anyway, the next ones are left in the socket until
-    /// a hold ends, so that one wake-up takes them all: `true`, and the descriptor is not to be polled.
-    fn receive(self: Arc<Self>) -> bool {
-        if !receive_data(&self) {
-            return false;
-        }
-        let now = clock::now();
-        let wanted = self.current_routes().want_more(now);
-        let wanted = wanted.unwrap_or_else(|| Window::ending(now + self.longest_wait, Duration::ZERO));
-        let wait = shortened(wanted.latest.saturating_duration_since(now), self.longest_wait);
-        let waits = wait >= MIN_WAIT;
-        if waits {
-            let latest = now + wait - BEFORE_LANES;
-            let timers = self.timers.clone();
-            timers.run_here_at(Window { earliest: wanted.earliest.min(latest), latest }, self);
-        }
-        waits
-    }
-}
-
 impl PollEventConsumer for RtpReceiver {
-    /// Receiving is minor work, done at once.
+    /// Receiving is minor work, done at once or when it is time: the intake polls on.
     fn create_task(self: Arc<Self>, event: Event) -> Option<Task> {
-        if self.receive() {
-            event.key.hold();
-        }
+        event.key.hold();
+        let intake = self.intake.clone();
+        intake.arrived(self);
         None
     }
 
@@ -224,28 +218,9 @@ impl PollEventConsumer for RtpReceiver {
     }
 }
 
-impl Work for RtpReceiver {
-    /// The wait is over.
-    fn run(self: Arc<Self>) {
-        let key = self.key.get().cloned();
-        if let Some(key) = key.filter(|_| !self.receive()) {
-            key.resume(Interest::Read);
-        }
-    }
-
-    fn close(self: Arc<Self>) {
-        PollEventConsumer::close(self);
-    }
-}
-
-/// A wait that is too long, in equal parts: its end is still met, and not by lanes that could go a little earlier.
-fn shortened(wait: Duration, longest: Duration) -> Duration {
-    let parts = wait.as_nanos().div_ceil(longest.as_nanos().max(1)).max(1);
-    wait / u32::try_from(parts).unwrap_or(u32::MAX)
-}
-
-fn longest_wait(granted_bytes: usize) -> Duration {
-    MAX_WAIT.mul_f64((granted_bytes as f64 / RECEIVE_BUFFER_BYTES as f64).min(1.0))
+fn longest_wait(granted_bytes: usize) -> Option<Duration> {
+    let wait = MAX_WAIT.mul_f64((granted_bytes as f64 / RECEIVE_BUFFER_BYTES as f64).min(1.0));
+    (wait >= MIN_WAIT).then_some(wait)
 }
 
 fn warn_of_capped_buffer(port: u16, granted: usize) {
@@ -263,17 +238,10 @@ mod tests {
 
     #[test]
     fn packets_are_left_no_longer_than_the_buffer_stands() {
-        assert_eq!(longest_wait(RECEIVE_BUFFER_BYTES), MAX_WAIT);
-        assert_eq!(longest_wait(2 * RECEIVE_BUFFER_BYTES), MAX_WAIT);
-        assert!(longest_wait(212_992) < Duration::from_micros(300), "the kernel's default");
-    }
-
-    #[test]
-    fn a_long_wait_is_cut_into_equal_parts() {
-        let ms = Duration::from_millis;
-        assert_eq!(shortened(ms(6), ms(10)), ms(6));
-        assert_eq!(shortened(ms(24), ms(10)), ms(8));
-        assert_eq!(shortened(ms(0), ms(10)), ms(0));
-        assert!(shortened(ms(5), ms(0)) < MIN_WAIT, "a tiny buffer waits for nobody");
+        assert_eq!(longest_wait(RECEIVE_BUFFER_BYTES), Some(MAX_WAIT));
+        assert_eq!(longest_wait(2 * RECEIVE_BUFFER_BYTES), Some(MAX_WAIT));
+        let with_the_kernels_default = longest_wait(212_992).expect("a short wait");
+        assert!(with_the_kernels_default < Duration::from_micros(300));
+        assert_eq!(longest_wait(64 << 10), None, "a tiny buffer waits for nobody");
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 use crate::ingest::{Receivers, SilenceWatch};
-use crate::relay::{Catalogue, Channel, Dispatch, Load, RingLimits};
+use crate::relay::{Busy, Catalogue, Channel, Dispatch, RingLimits};
 use crate::serve::{Limits, RtspListener, RtspServer, ServerConfig};
 
 use super::admin::{AdminServer, AdminSource};
@@ -27,8 +27,8 @@ pub struct Engine {
     pub media: Arc<TaskQueue>,
     /// The queue of everything else.
     pub control: Arc<TaskQueue>,
-    /// What fan-out costs.
-    pub load: Arc<Load>,
+    /// What all lanes share.
+    pub dispatch: Dispatch,
     /// All poll tables.
     pub poller: Arc<Poller>,
     /// All channels.
@@ -39,7 +39,7 @@ pub struct Engine {
     pub server: Arc<RtspServer>,
     /// When it was started.
     pub started_at: Instant,
-    timers: [Arc<Timers>; 2],
+    timers: Arc<Timers>,
 }
 
 /// Why the program did not start.
@@ -122,14 +122,15 @@ impl Engine {
         let started_at = clock::now();
         let limits = RingLimits { age: config.ring.max_age, bytes: config.ring.max_bytes };
         let media_timers = Timers::start(&poller, Class::Media)?;
-        let dispatch = Dispatch::new(media.clone(), media_timers, config.engine.media_workers);
+        let busy = Busy::new(config.engine.media_workers, config.engine.busy_percent as f64 / 100.0);
+        let dispatch = Dispatch::new(media.clone(), media_timers, busy);
         let channels = config.channels.iter().map(|channel| {
             let presentation = channel.presentation.clone();
             let (name, silent_after) = (channel.name.clone(), channel.silent_after);
             Channel::new(name, presentation, silent_after, limits, channel.coalesce, &dispatch, started_at)
         });
         let catalogue = Arc::new(Catalogue::new(channels));
-        let receivers = Receivers::new(poller.clone(), timers.clone(), dispatch.timers.clone());
+        let receivers = Receivers::new(poller.clone(), timers.clone(), dispatch.busy.clone());
         for channel in &config.channels {
             let Some(built) = catalogue.find(&channel.name) else { continue };
             let interface = channel.interface.as_ref().map(ToString::to_string);
@@ -138,18 +139,18 @@ impl Engine {
         }
         let server =
             RtspServer::new(catalogue.clone(), poller.clone(), timers.clone(), server_config(config));
-        let Dispatch { load, timers: media_timers, .. } = dispatch;
-        let timers = [timers, media_timers];
-        Ok(Self { media, control, load, poller, catalogue, receivers, server, started_at, timers })
+        Ok(Self { media, control, dispatch, poller, catalogue, receivers, server, started_at, timers })
     }
 
     fn stop(&self) {
         self.receivers.stop();
         self.server.stop();
         self.poller.stop();
-        self.timers.iter().for_each(|timers| timers.stop());
+        self.timers.stop();
+        self.dispatch.timers.stop();
         self.control.stop();
         self.media.stop();
+        self.dispatch.stop();
     }
 }
 

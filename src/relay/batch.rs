@@ -1,4 +1,5 @@
-//! A Batch: what one run of a lane serves to its stream subscribers, framed once for all of them.
+//! A Batch: what one run of a lane serves to its stream subscribers, framed once for all of them; and what such a
+//! subscriber is to the relay, a [`StreamSink`].
 //!
 //! A connection that stands where the batch begins takes it as one slice of bytes, so a run costs one copy,
 //! whatever the number of subscribers. One that stands elsewhere reads the ring itself.
@@ -9,11 +10,21 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use super::cursor::Cursor;
 use super::ring::Ring;
-use super::stream_group::Cursor;
 
 /// Packets of a batch at most; a longer gap is for the cursors to bridge.
 const MAX_PACKETS: u64 = 512;
+
+/// A connection that takes packets.
+pub trait StreamSink: Send + Sync + 'static {
+    /// Writes what is due to the connection, as far as it takes it, and never blocks. In a run of a lane,
+    /// `batch` is what the run serves.
+    fn pump(&self, batch: Option<&Batch<'_>>);
+
+    /// `pump` panicked: closes the connection. Until its session has ended it may be asked again.
+    fn close(&self);
+}
 
 /// The packets between two numbers of a ring, as one run serves them.
 pub struct Batch<'a> {

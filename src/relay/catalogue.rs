@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::wire::sdp::Presentation;
 
-use super::hold::Coalesce;
-use super::lane::Dispatch;
+use super::beat::Coalesce;
+use super::dispatch::Dispatch;
 use super::ring::RingLimits;
 use super::track::Track;
 

@@ -1,31 +1,33 @@
 //! UDP subscribers of one ring that share a server socket: the same run of packets to each address.
 //!
-//! All of them stand at one common cursor. A newcomer starts at the packet its PLAY reply announced, so
-//! it is first brought level alone; the common batch ends early where a newcomer's start lies ahead.
+//! Those who stand at one place are a [`Party`]. A newcomer starts at the packet that its PLAY reply announced,
+//! which may be another place than the others': a round brings each party level with the ring, and parties
+//! that stand at one place are one from there on. So a crowd that joins never splits the batches of those who play.
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::event::clock;
 use crate::net::{Destination, Position, Sender, split_run};
 
-use super::lane::{Change, Mailbox, Progress, Served};
+use super::mailbox::{Change, DatagramMember, Mailbox};
 use super::ring::Ring;
+use super::round::{Progress, Served};
 use super::server_socket::ServerSocket;
 use super::totals::Totals;
 
 /// Packets of one batch: a few runs of the largest size.
 const BATCH_PACKETS: usize = 256;
-/// Steps of one run of the lane, each a batch or a part of one. A lane with more to do goes to the queue's
-/// tail, so none starves.
-const STEPS_PER_RUN: usize = 4;
 /// Destinations of one run of packets that are served in one step.
 const DESTINATIONS_PER_STEP: usize = 256;
+/// Destinations that one run of the lane serves. A lane with more to do goes to the queue's tail, so none starves.
+const DESTINATIONS_PER_RUN: usize = 4 * DESTINATIONS_PER_STEP;
 
 thread_local! {
     static SENDER: RefCell<Sender> = RefCell::default();
@@ -33,33 +35,27 @@ thread_local! {
 
 pub(super) struct DatagramGroup {
     socket: Arc<ServerSocket>,
+    parties: Vec<Party>,
+    /// The party that is being served; all of them between two rounds.
+    turn: usize,
+    batch: Batch,
+    /// How far the ring was when this round began.
+    head: u64,
+    /// When the oldest packet of this round arrived.
+    oldest: Option<Instant>,
+}
+
+/// Subscribers who want the same packet next.
+struct Party {
+    cursor: u64,
     destinations: Vec<Destination>,
     /// Beside `destinations`: who stands at each place.
     members: Vec<Place>,
-    newcomers: VecDeque<Newcomer>,
-    /// What all members want next.
-    cursor: u64,
-    /// How far the ring was when this round began.
-    head: u64,
-    batch: Batch,
-}
-
-/// One UDP subscriber.
-pub(super) struct DatagramMember {
-    pub destination: Destination,
-    /// Keeps the address taken for as long as packets may still be sent to it.
-    pub reservation: Arc<dyn Any + Send + Sync>,
 }
 
 struct Place {
     number: u64,
     _reservation: Arc<dyn Any + Send + Sync>,
-}
-
-struct Newcomer {
-    number: u64,
-    from: u64,
-    member: DatagramMember,
 }
 
 /// Packets on their way out, and how far they got.
@@ -68,72 +64,92 @@ struct Batch {
     packets: Vec<Bytes>,
     sent: usize,
     at: Position,
-    /// The batch brings the first newcomer level, and goes to nobody else.
-    for_newcomer: bool,
-    /// Runs that it has gone out in so far.
-    runs: u64,
-}
-
-/// How a step of sending ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// The batch is out.
-    Done,
-    /// Others may have their turn before the rest of it.
-    Paused,
-    /// The sockets are full, and the batch waits where it is.
-    Blocked,
 }
 
 impl DatagramGroup {
-    pub fn new(socket: Arc<ServerSocket>, cursor: u64) -> Self {
-        let (destinations, members) = (Vec::new(), Vec::new());
-        let (newcomers, batch) = (VecDeque::new(), Batch::default());
-        Self { socket, destinations, members, newcomers, cursor, head: cursor, batch }
+    pub fn new(socket: Arc<ServerSocket>) -> Self {
+        let (parties, batch) = (Vec::new(), Batch::default());
+        Self { socket, parties, turn: 0, batch, head: 0, oldest: None }
     }
 
-    /// One run: what is left of the batch, then who came and went, then what is due. What arrives while a
-    /// round is under way is for the next one, which comes after the lane's hold.
-    pub fn serve(&mut self, mailbox: &Mailbox, ring: &Ring, totals: &Totals) -> Served {
-        if self.batch.packets.is_empty() {
-            self.head = ring.head();
+    /// One run: a part of the round that is under way, or of a new one. What arrives meanwhile is for the next.
+    pub fn serve(&mut self, mailbox: &Mailbox, ring: &Ring, totals: &Totals) -> Progress {
+        if self.turn == self.parties.len() {
+            self.begin(mailbox, ring);
         }
-        let mut served = Served { progress: Progress::More, packets: 0, messages: 0 };
-        for _ in 0..STEPS_PER_RUN {
+        let mut budget = DESTINATIONS_PER_RUN;
+        while self.turn < self.parties.len() {
+            if self.batch.packets.is_empty() && !self.load(ring, totals) {
+                self.turn += 1;
+                continue;
+            }
+            if budget == 0 {
+                return Progress::More;
+            }
             match self.send(totals) {
-                Step::Done => self.finish_batch(&mut served),
-                Step::Paused => continue,
-                Step::Blocked => {
-                    served.progress = Progress::Blocked;
-                    break;
-                }
-            }
-            mailbox.take().into_iter().for_each(|change| self.apply(change));
-            if !self.next_batch(ring, totals) {
-                served.progress = Progress::Done;
-                break;
+                Some(destinations) => budget = budget.saturating_sub(destinations),
+                None => return Progress::Blocked,
             }
         }
-        served
+        self.merge();
+        Progress::Done(Served { head: self.head, oldest: mem::take(&mut self.oldest) })
     }
 
-    /// Sends a part of the batch: one run of packets to the next destinations.
-    fn send(&mut self, totals: &Totals) -> Step {
-        let Batch { packets, sent, at, for_newcomer, runs } = &mut self.batch;
-        let destinations = match self.newcomers.front_mut().filter(|_| *for_newcomer) {
-            Some(newcomer) => std::slice::from_mut(&mut newcomer.member.destination),
-            None => self.destinations.as_mut_slice(),
-        };
-        let (run, _) = split_run(&packets[*sent..]);
-        if run.is_empty() {
-            return Step::Done;
+    fn begin(&mut self, mailbox: &Mailbox, ring: &Ring) {
+        self.admit(mailbox.take());
+        self.turn = 0;
+        self.head = ring.head();
+        let largest = self.parties.iter().max_by_key(|party| party.members.len());
+        self.oldest = largest.and_then(|party| ring.arrival(party.cursor));
+    }
+
+    fn admit(&mut self, changes: Vec<Change>) {
+        let mut gone = HashSet::new();
+        for change in changes {
+            match change {
+                Change::JoinDatagrams { from, member } => self.party_at(from).add(member),
+                Change::Leave { number } => drop(gone.insert(number)),
+                Change::JoinStream { .. } => debug_assert!(false, "a stream joins a lane of streams"),
+            }
         }
-        let end = (at.destination + DESTINATIONS_PER_STEP).min(destinations.len());
-        let now = &mut destinations[..end];
+        if !gone.is_empty() {
+            self.parties.iter_mut().for_each(|party| party.dismiss(&gone));
+            self.parties.retain(|party| !party.members.is_empty());
+        }
+    }
+
+    fn party_at(&mut self, cursor: u64) -> &mut Party {
+        let place = self.parties.iter().position(|party| party.cursor == cursor).unwrap_or_else(|| {
+            self.parties.push(Party { cursor, destinations: Vec::new(), members: Vec::new() });
+            self.parties.len() - 1
+        });
+        &mut self.parties[place]
+    }
+
+    /// Loads the next batch of the party whose turn it is. `false`: it is level.
+    fn load(&mut self, ring: &Ring, totals: &Totals) -> bool {
+        let party = &mut self.parties[self.turn];
+        // Where the ring has let packets go, a place moves on without any: more may be due behind them.
+        while party.cursor < self.head && self.batch.packets.is_empty() {
+            let first = ring.read(party.cursor, self.head, BATCH_PACKETS, &mut self.batch.packets);
+            totals.overrun((first - party.cursor) * party.members.len() as u64);
+            party.cursor = first + self.batch.packets.len() as u64;
+        }
+        !self.batch.packets.is_empty()
+    }
+
+    /// Sends one run of packets to the next destinations; returns to how many. `None`: the sockets are full.
+    fn send(&mut self, totals: &Totals) -> Option<usize> {
+        let Batch { packets, sent, at, .. } = &mut self.batch;
+        let destinations = &mut self.parties[self.turn].destinations;
+        let (run, _) = split_run(&packets[*sent..]);
+        let (start, all) = (at.destination, destinations.len());
+        let end = (start + DESTINATIONS_PER_STEP).min(all);
         let mut socket = self.socket.current();
         loop {
             let before = *at;
-            let report = SENDER.with_borrow_mut(|sender| sender.send(&*socket, now, run, *at));
+            let report =
+                SENDER.with_borrow_mut(|sender| sender.send(&*socket, &mut destinations[..end], run, *at));
             totals.sent(report.packets, report.bytes);
             totals.refused(report.refused);
             totals.demoted(report.demoted);
@@ -141,92 +157,55 @@ impl DatagramGroup {
             *at = position;
             let instead = self.socket.instead_of(&socket, clock::now());
             // Where there is room and yet nothing went, it is not room that the kernel waits for.
-            match instead.filter(|roomy| position != before || !Arc::ptr_eq(roomy, &socket)) {
-                Some(roomy) => socket = roomy,
-                None => {
-                    totals.waited();
-                    return Step::Blocked;
-                }
-            }
+            let Some(roomy) = instead.filter(|roomy| position != before || !Arc::ptr_eq(roomy, &socket))
+            else {
+                totals.waited();
+                return None;
+            };
+            socket = roomy;
         }
         *at = Position { destination: end, packet: 0 };
-        if end == destinations.len() {
+        if end == all {
             *at = Position::default();
             *sent += run.len();
-            *runs += 1;
         }
-        if *sent == packets.len() { Step::Done } else { Step::Paused }
+        if *sent == packets.len() {
+            packets.clear();
+            *sent = 0;
+        }
+        Some(end - start)
     }
 
-    fn finish_batch(&mut self, served: &mut Served) {
-        if !self.batch.for_newcomer {
-            served.packets += self.batch.packets.len() as u64;
-            served.messages += self.batch.runs;
-        }
-        self.batch = Batch { packets: mem::take(&mut self.batch.packets), ..Batch::default() };
-        self.batch.packets.clear();
-    }
-
-    fn apply(&mut self, change: Change) {
-        match change {
-            Change::JoinDatagrams { number, from, member } => {
-                self.newcomers.push_back(Newcomer { number, from, member });
-            }
-            Change::Leave { number } => {
-                self.newcomers.retain(|newcomer| newcomer.number != number);
-                if let Some(place) = self.members.iter().position(|member| member.number == number) {
-                    self.members.swap_remove(place);
-                    self.destinations.swap_remove(place);
-                }
-            }
-            Change::JoinStream { .. } => debug_assert!(false, "a stream joins a lane of streams"),
-        }
-    }
-
-    /// Loads what is to be sent next. `false`: nothing is due.
-    fn next_batch(&mut self, ring: &Ring, totals: &Totals) -> bool {
-        // Where the ring has let packets go, a place moves on without any: more may be due behind them.
-        while self.load(ring, totals) {
-            if !self.batch.packets.is_empty() {
-                return true;
+    /// Parties that stand at one place are one.
+    fn merge(&mut self) {
+        let mut parties = mem::take(&mut self.parties);
+        parties.sort_by_key(|party| usize::MAX - party.members.len());
+        for party in parties {
+            match self.parties.iter_mut().find(|other| other.cursor == party.cursor) {
+                Some(other) => other.join(party),
+                None => self.parties.push(party),
             }
         }
-        false
+        self.turn = self.parties.len();
+    }
+}
+
+impl Party {
+    fn add(&mut self, member: DatagramMember) {
+        let DatagramMember { number, destination, reservation } = member;
+        self.destinations.push(destination);
+        self.members.push(Place { number, _reservation: reservation });
     }
 
-    /// Loads the next batch, possibly an empty one. `false`: nobody's place has moved.
-    fn load(&mut self, ring: &Ring, totals: &Totals) -> bool {
-        if self.destinations.is_empty() {
-            let first_start = self.newcomers.iter().map(|newcomer| newcomer.from).min();
-            self.cursor = first_start.unwrap_or_else(|| ring.head());
-        }
-        self.admit_level_newcomers();
-        let behind = self.newcomers.iter().position(|newcomer| newcomer.from < self.cursor);
-        self.batch.for_newcomer = behind.is_some();
-        if let Some(place) = behind {
-            self.newcomers.swap(0, place);
-            let newcomer = &mut self.newcomers[0];
-            let first = ring.read(newcomer.from, self.cursor, BATCH_PACKETS, &mut self.batch.packets);
-            let first = first.min(self.cursor); // from there on, it shares the common fate
-            totals.overrun(first - newcomer.from);
-            newcomer.from = first + self.batch.packets.len() as u64;
-            true
-        } else {
-            let before = self.cursor;
-            let next_start = self.newcomers.iter().map(|newcomer| newcomer.from).min().unwrap_or(u64::MAX);
-            let first = ring.read(before, next_start.min(self.head), BATCH_PACKETS, &mut self.batch.packets);
-            totals.overrun((first - before) * self.destinations.len() as u64);
-            self.cursor = first + self.batch.packets.len() as u64;
-            self.cursor > before
-        }
+    fn join(&mut self, other: Self) {
+        self.destinations.extend(other.destinations);
+        self.members.extend(other.members);
     }
 
-    fn admit_level_newcomers(&mut self) {
-        while let Some(place) = self.newcomers.iter().position(|newcomer| newcomer.from == self.cursor) {
-            let Some(Newcomer { number, member, .. }) = self.newcomers.remove(place) else { return };
-            self.destinations.push(member.destination);
-            self.members.push(Place { number, _reservation: member.reservation });
-        }
+    fn dismiss(&mut self, gone: &HashSet<u64>) {
+        let mut stays = self.members.iter().map(|member| !gone.contains(&member.number));
+        self.destinations.retain(|_| stays.next().unwrap_or(true));
+        self.members.retain(|member| !gone.contains(&member.number));
     }
 }
 

@@ -2,19 +2,21 @@
 
 use std::any::Any;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use crate::event::{Window, lock};
+use crate::event::lock;
 use crate::net::Destination;
 
-use super::datagram_group::DatagramMember;
-use super::hold::Coalesce;
-use super::lane::{Change, Dispatch, Lane, Outlet};
+use super::batch::StreamSink;
+use super::beat::Coalesce;
+use super::cursor::Cursor;
+use super::dispatch::{Dispatch, Rhythm};
+use super::lane::{Lane, Outlet};
+use super::mailbox::{Change, DatagramMember};
 use super::ring::{Packet, Ring, RingLimits};
 use super::server_socket::ServerSocket;
-use super::stream_group::{Cursor, StreamSink};
 use super::totals::{SentTotals, Totals};
 
 /// Subscribers of a lane before another one is opened beside it, as long as a worker is without one.
@@ -24,7 +26,9 @@ const MEMBERS_BEFORE_SPREAD: usize = 128;
 pub struct Flow {
     ring: Arc<Ring>,
     dispatch: Dispatch,
-    coalesce: Coalesce,
+    rhythm: Arc<Rhythm>,
+    /// Something was received that the lanes have not been told of.
+    touched: AtomicBool,
     lanes: Mutex<Lanes>,
     next_number: AtomicU64,
     datagrams: Arc<Totals>,
@@ -51,8 +55,9 @@ impl Flow {
         let ring = Arc::new(Ring::new(limits));
         Arc::new(Self {
             ring,
+            rhythm: dispatch.rhythm(coalesce),
             dispatch,
-            coalesce,
+            touched: AtomicBool::new(false),
             lanes: Mutex::default(),
             next_number: AtomicU64::new(0),
             datagrams: Arc::default(),
@@ -65,22 +70,26 @@ impl Flow {
         &self.ring
     }
 
-    /// Appends packets without waking anyone: [`kick`](Self::kick) follows once the batch is in.
+    /// The rhythm that its lanes go by.
+    pub fn rhythm(&self) -> &Arc<Rhythm> {
+        &self.rhythm
+    }
+
+    /// Appends packets without telling anyone: [`tell`](Self::tell) follows once the batch is in.
     pub fn push(&self, packets: impl IntoIterator<Item = Packet>) {
         self.ring.push(packets);
     }
 
-    /// Has the lanes send what has arrived since `at`, within their hold.
-    pub fn kick(&self, at: Instant, now: Instant) {
-        let lanes = self.lanes().published.clone();
-        lanes.iter().for_each(|lane| lane.packet_arrived(at, now));
+    /// Notes that something was received. `true`: for the first time since the lanes were told.
+    pub fn touch(&self) -> bool {
+        !self.touched.swap(true, Relaxed)
     }
 
-    /// When the lanes will want what has not arrived yet: until then it can be left where it arrives. `None`:
-    /// nobody is subscribed.
-    pub fn wants_more(&self, now: Instant) -> Option<Window> {
+    /// Has the lanes wait for the next beat, which the [`Rhythm`] begins.
+    pub fn tell(&self, now: Instant) {
+        self.touched.store(false, Relaxed);
         let lanes = self.lanes().published.clone();
-        lanes.iter().map(|lane| lane.wants_more(now)).reduce(Window::sooner)
+        lanes.iter().for_each(|lane| lane.wait_for_beat(now));
     }
 
     /// Subscribes an address from ring number `from` on. `reservation` is kept for as long as packets may
@@ -92,10 +101,12 @@ impl Flow {
         from: u64,
         reservation: Arc<dyn Any + Send + Sync>,
     ) -> Subscription {
-        let member =
-            DatagramMember { destination: Destination::new(address, socket.segments()), reservation };
+        let destination = Destination::new(address, socket.segments());
         let outlet = Outlet::Datagrams(socket.clone());
-        self.subscribe(outlet, |number| Change::JoinDatagrams { number, from, member })
+        self.subscribe(outlet, |number| {
+            let member = DatagramMember { number, destination, reservation };
+            Change::JoinDatagrams { from, member }
+        })
     }
 
     /// Subscribes a stream connection; it holds the [`cursor`](Self::cursor) itself.
@@ -123,7 +134,7 @@ impl Flow {
         let mut lanes = self.lanes();
         let serving = lanes.open.iter_mut().filter(|(lane, _)| lane.serves(&outlet) && !lane.is_closed());
         let serving: Vec<_> = serving.collect();
-        let enough_lanes = serving.len() >= self.dispatch.load.workers();
+        let enough_lanes = serving.len() >= self.dispatch.busy.workers();
         let room = if enough_lanes { usize::MAX } else { MEMBERS_BEFORE_SPREAD };
         let roomiest = serving.into_iter().min_by_key(|(_, members)| *members);
         let lane = match roomiest.filter(|(_, members)| *members < room) {
@@ -135,7 +146,7 @@ impl Flow {
                 let lane = Lane::new(
                     self.ring.clone(),
                     self.dispatch.clone(),
-                    self.coalesce,
+                    &self.rhythm,
                     outlet,
                     self.datagrams.clone(),
                 );

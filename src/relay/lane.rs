@@ -1,60 +1,41 @@
 //! A Lane: subscribers of one ring that one task serves at a time, and that task, FanOut.
 //!
-//! A lane is on the TaskQueue at most once ([`RunState`]). At low load a run carries one packet; while it
-//! runs, packets gather, and its next run takes them all: batches grow exactly when work piles up.
-//! Subscribers come and go through a mailbox that is emptied between batches, so a run owns its group.
+//! A lane is idle, queued (for the next beat, or on the queue), running, or dirty ([`RunState`]), so it is on the
+//! TaskQueue at most once. Subscribers come and go through a mailbox that is emptied when a round begins, so a
+//! run owns its group.
 
-use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::event::{RunState, Task, TaskQueue, Timers, Window, Work, clock, lock};
+use crate::event::{RunState, Task, Work, clock, lock};
 
-use super::datagram_group::{DatagramGroup, DatagramMember};
-use super::hold::{Coalesce, Hold, Load, Round};
-use super::pass::Pass;
+use super::beat::{Beat, FAN_OUT};
+use super::datagram_group::DatagramGroup;
+use super::dispatch::{Dispatch, Rhythm};
+use super::lateness::Leg;
+use super::mailbox::{Change, Mailbox};
 use super::ring::Ring;
+use super::round::{Progress, Served};
 use super::server_socket::ServerSocket;
-use super::stream_group::{StreamGroup, StreamSink};
+use super::stream_group::StreamGroup;
 use super::totals::Totals;
-
-/// The kind of the task that runs a lane.
-pub const FAN_OUT: &str = "FanOut";
 
 /// When a lane tries again that found all sockets full.
 const RETRY_AFTER: Duration = Duration::from_millis(5);
-
-/// Where lanes run, and what they cost together.
-#[derive(Clone)]
-pub struct Dispatch {
-    /// The queue of media.
-    pub queue: Arc<TaskQueue>,
-    /// The timers that end holds.
-    pub timers: Arc<Timers>,
-    /// The demand of all lanes.
-    pub load: Arc<Load>,
-    pub(super) pass: Arc<Pass>,
-}
-
-impl Dispatch {
-    /// For lanes that share the `workers` of `queue`.
-    pub fn new(queue: Arc<TaskQueue>, timers: Arc<Timers>, workers: usize) -> Self {
-        Self { queue, timers, load: Load::new(workers), pass: Arc::default() }
-    }
-}
 
 /// One group of subscribers of one ring.
 pub struct Lane {
     ring: Arc<Ring>,
     dispatch: Dispatch,
-    hold: Hold,
+    beat: Arc<Beat>,
     outlet: Outlet,
     state: RunState,
     mailbox: Mailbox,
-    pace: Mutex<Pace>,
     /// Away while a run owns it.
     group: Mutex<Option<Group>>,
+    /// The number of the packet that the next round begins with.
+    next: AtomicU64,
     closed: AtomicBool,
     totals: Arc<Totals>,
 }
@@ -66,64 +47,6 @@ pub(super) enum Outlet {
     Streams,
 }
 
-/// A subscriber's coming or going. Numbers are unique within a flow.
-pub(super) enum Change {
-    JoinDatagrams { number: u64, from: u64, member: DatagramMember },
-    JoinStream { number: u64, sink: Arc<dyn StreamSink> },
-    Leave { number: u64 },
-}
-
-/// Changes that wait for the gap between two batches.
-#[derive(Default)]
-pub(super) struct Mailbox(Mutex<Vec<Change>>);
-
-impl Mailbox {
-    pub fn take(&self) -> Vec<Change> {
-        mem::take(&mut *lock(&self.0))
-    }
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// Everything that was due is out.
-    Done,
-    /// The budget of one run is used up and more is due.
-    More,
-    /// The sockets are full.
-    Blocked,
-}
-
-/// When the lane ran, and when it will.
-struct Pace {
-    /// When the run began that ended the round before this one.
-    previous_start: Instant,
-    /// When the newest run ended.
-    previous_end: Instant,
-    /// Time spent on this round so far.
-    busy: Duration,
-    /// Time spent on the round before.
-    last_busy: Duration,
-    /// When the run that waits for its hold is due; until that run has ended.
-    due: Option<Window>,
-}
-
-impl Pace {
-    fn new(now: Instant) -> Self {
-        let (busy, last_busy) = (Duration::ZERO, Duration::ZERO);
-        Self { previous_start: now, previous_end: now, busy, last_busy, due: None }
-    }
-}
-
-/// What a run did.
-pub(super) struct Served {
-    pub progress: Progress,
-    /// Packets of the ring that all members have been served by now; 0 while a round is under way.
-    pub packets: u64,
-    /// Messages that they went out in.
-    pub messages: u64,
-}
-
 enum Group {
     Datagrams(DatagramGroup),
     Streams(StreamGroup),
@@ -133,104 +56,45 @@ impl Lane {
     pub(super) fn new(
         ring: Arc<Ring>,
         dispatch: Dispatch,
-        coalesce: Coalesce,
+        rhythm: &Rhythm,
         outlet: Outlet,
         totals: Arc<Totals>,
     ) -> Arc<Self> {
-        let hold = Hold::new(coalesce, matches!(outlet, Outlet::Streams), dispatch.load.clone());
-        let group = match &outlet {
-            Outlet::Datagrams(socket) => Group::Datagrams(DatagramGroup::new(socket.clone(), ring.head())),
-            Outlet::Streams => Group::Streams(StreamGroup::new(ring.head())),
+        let head = ring.head();
+        let (group, beat) = match &outlet {
+            Outlet::Datagrams(socket) => {
+                (Group::Datagrams(DatagramGroup::new(socket.clone())), rhythm.datagrams.clone())
+            }
+            Outlet::Streams => (Group::Streams(StreamGroup::new(head)), rhythm.streams.clone()),
         };
+        beat.add_lane();
         Arc::new(Self {
             ring,
             dispatch,
-            hold,
+            beat,
             outlet,
             state: RunState::default(),
             mailbox: Mailbox::default(),
-            pace: Mutex::new(Pace::new(clock::now())),
             group: Mutex::new(Some(group)),
+            next: AtomicU64::new(head),
             closed: AtomicBool::new(false),
             totals,
         })
     }
 
-    /// Has everything that is due sent: now, or right after the run that is under way.
-    pub(super) fn kick(self: &Arc<Self>) {
+    /// There is something to serve: the lane takes part in the next beat.
+    pub(super) fn wait_for_beat(self: &Arc<Self>, now: Instant) {
         if self.state.request() {
-            self.dispatch.queue.push(Task::new(FAN_OUT, self.clone()));
+            self.beat.wait(self.clone(), now);
         }
     }
 
-    /// A packet arrived at `at`: has it sent with those that follow within the hold, which begins no earlier
-    /// than the run before has ended.
-    pub(super) fn packet_arrived(self: &Arc<Self>, at: Instant, now: Instant) {
-        if self.state.request() {
-            let since = at.max(lock(&self.pace).previous_end);
-            self.hold_since(since, now);
-        }
-    }
-
-    /// When the lane will want what has not arrived yet.
-    pub(super) fn wants_more(&self, now: Instant) -> Window {
-        let pace = lock(&self.pace);
-        if let Some(due) = pace.due.filter(|due| due.earliest > now) {
-            return due;
-        }
-        if !self.state.is_queued() {
-            return self.hold.due(now);
-        }
-        self.dispatch.pass.next_look(now).unwrap_or_else(|| self.hold.due(now + pace.last_busy))
-    }
-
-    fn learn(&self, started_at: Instant, ended_at: Instant, served: &Served) {
-        let mut pace = lock(&self.pace);
-        pace.due = None;
-        pace.previous_end = ended_at;
-        pace.busy += ended_at.saturating_duration_since(started_at);
-        let Served { packets, messages, .. } = *served;
-        if messages > 0 {
-            let since = started_at.saturating_duration_since(pace.previous_start);
-            pace.last_busy = mem::take(&mut pace.busy);
-            self.hold.learn(&Round { busy: pace.last_busy, since, packets, messages });
-            pace.previous_start = started_at;
-        }
-    }
-
-    /// Runs after the hold, which begins at `since`, or when a pass is over that was under way then.
-    pub(super) fn hold_since(self: &Arc<Self>, since: Instant, now: Instant) {
-        if self.hold.is_zero() {
-            self.run_at(Window::ending(now, Duration::ZERO), now);
-        } else if let Some(since) = self.dispatch.pass.hold_begins(self, since) {
-            self.hold_from(since, now);
-        }
-    }
-
-    /// Runs after the hold, which begins at `since`.
-    pub(super) fn hold_from(self: &Arc<Self>, since: Instant, now: Instant) {
-        self.run_at(self.hold.due(since), now);
-    }
-
-    /// When the newest run ended.
-    pub(super) fn previous_end(&self) -> Instant {
-        lock(&self.pace).previous_end
-    }
-
-    fn run_at(self: &Arc<Self>, due: Window, now: Instant) {
-        let task = Task::new(FAN_OUT, self.clone());
-        if due.earliest <= now {
-            self.dispatch.queue.push(task);
-        } else {
-            lock(&self.pace).due = Some(due);
-            self.dispatch.timers.at(due, task);
-        }
-    }
-
-    /// Lets a subscriber come or go, soon.
+    /// Lets a subscriber come or go, with the next beat.
     pub(super) fn change(self: &Arc<Self>, change: Change) {
-        lock(&self.mailbox.0).push(change);
-        self.kick();
+        let now = clock::now();
+        self.mailbox.post(change);
+        self.wait_for_beat(now);
+        self.beat.go(now);
     }
 
     pub(super) fn serves(&self, outlet: &Outlet) -> bool {
@@ -245,6 +109,27 @@ impl Lane {
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Relaxed)
     }
+
+    /// The round is over; what came meanwhile waits for the next beat.
+    fn end_round(self: &Arc<Self>, served: &Served, now: Instant) {
+        self.next.store(served.head, Relaxed);
+        if let Some(arrived_at) = served.oldest {
+            let waited = now.saturating_duration_since(arrived_at);
+            let leg = match self.outlet {
+                Outlet::Datagrams(_) => Leg::Udp,
+                Outlet::Streams => Leg::Tcp,
+            };
+            self.dispatch.lateness.observe(leg, waited.saturating_sub(self.beat.rested()), now);
+        }
+        if self.state.finish(|| self.has_something()) {
+            self.beat.wait(self.clone(), now);
+        }
+        self.beat.served(now);
+    }
+
+    fn has_something(&self) -> bool {
+        self.ring.head() > self.next.load(Relaxed) || !self.mailbox.is_empty()
+    }
 }
 
 impl Work for Lane {
@@ -252,35 +137,51 @@ impl Work for Lane {
         let started_at = clock::now();
         self.state.begin();
         let Some(mut group) = lock(&self.group).take() else { return };
-        let served = match &mut group {
+        let progress = match &mut group {
             Group::Datagrams(group) => group.serve(&self.mailbox, &self.ring, &self.totals),
             Group::Streams(group) => group.serve(&self.mailbox, &self.ring),
         };
         *lock(&self.group) = Some(group);
         let ended_at = clock::now();
-        self.learn(started_at, ended_at, &served);
-        if !self.hold.is_zero() {
-            self.dispatch.pass.run_ended(&self.dispatch.queue, started_at);
-        }
-        if served.progress == Progress::Blocked {
-            self.state.park();
-            self.dispatch.timers.at(ended_at + RETRY_AFTER, Task::new(FAN_OUT, self.clone()));
-            return;
-        }
-        let again = self.state.finish();
-        if served.progress == Progress::More || !lock(&self.mailbox.0).is_empty() {
-            if again {
+        self.dispatch.busy.add(ended_at.saturating_duration_since(started_at));
+        match progress {
+            Progress::Done(served) => self.end_round(&served, ended_at),
+            Progress::More => {
+                self.state.park();
                 self.dispatch.queue.push(Task::new(FAN_OUT, self.clone()));
-            } else {
-                self.kick();
             }
-        } else if again {
-            self.hold_since(ended_at, ended_at);
+            Progress::Blocked => {
+                self.state.park();
+                self.beat.served(ended_at);
+                self.dispatch.timers.run_here_at(ended_at + RETRY_AFTER, Arc::new(Retry(self.clone())));
+            }
         }
     }
 
     fn close(self: Arc<Self>) {
         self.closed.store(true, Relaxed);
         drop(self.mailbox.take());
+        self.beat.served(clock::now());
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.beat.remove_lane();
+    }
+}
+
+/// A lane that found the sockets full, and takes part in beats again.
+struct Retry(Arc<Lane>);
+
+impl Work for Retry {
+    fn run(self: Arc<Self>) {
+        let now = clock::now();
+        self.0.beat.wait(self.0.clone(), now);
+        self.0.beat.go(now);
+    }
+
+    fn close(self: Arc<Self>) {
+        Work::close(self.0.clone());
     }
 }

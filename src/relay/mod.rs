@@ -2,36 +2,43 @@
 //!
 //! ```text
 //!  Channel ─▶ Track ─▶ Flow (RTP, RTCP) ─▶ Ring: the newest packets, written by one receiver
-//!                        │ publish kicks
+//!                        │ tell: there is something
 //!                        ▼
 //!                      Lane: idle → queued → running → dirty; its run is the FanOut task
-//!                        ├─ DatagramGroup: one run of packets to many addresses, by a shared ServerSocket
-//!                        └─ StreamGroup: StreamSinks, each with cursors of its own
+//!      Beat ── queues ──▶├─ DatagramGroup: one run of packets to many addresses, by a shared ServerSocket
+//!    (says when)         └─ StreamGroup: StreamSinks, each with cursors of its own
 //! ```
 
 mod batch;
+mod beat;
+mod busy;
 mod catalogue;
+mod cursor;
 mod datagram_group;
+mod dispatch;
 mod flow;
 mod fullness;
-mod hold;
 mod lane;
-mod pass;
+mod lateness;
+mod mailbox;
 #[cfg(test)]
 pub(crate) mod rig;
 mod ring;
+mod round;
 mod server_socket;
 mod stream_group;
 mod totals;
 mod track;
 
-pub use batch::{Batch, Image};
+pub use batch::{Batch, Image, StreamSink};
+pub use beat::{Coalesce, FAN_OUT, Sleeper, Turn};
+pub use busy::Busy;
 pub use catalogue::{Audience, Catalogue, Channel, Viewer};
+pub use cursor::Cursor;
+pub use dispatch::{Dispatch, Rhythm};
 pub use flow::{Flow, Subscription};
-pub use hold::{Coalesce, Load};
-pub use lane::{Dispatch, FAN_OUT};
+pub use lateness::{Lateness, Leg};
 pub use ring::{Packet, Ring, RingLimits, RingStart};
 pub use server_socket::ServerSocket;
-pub use stream_group::{Cursor, StreamSink};
 pub use totals::SentTotals;
 pub use track::{Track, TrackStats};

@@ -7,7 +7,10 @@ use bytes::Bytes;
 
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 
-use super::{Coalesce, Dispatch, Flow, Packet, RingLimits};
+use super::lane::{Lane, Outlet};
+use super::ring::Ring;
+use super::totals::Totals;
+use super::{Busy, Coalesce, Dispatch, Flow, Packet, RingLimits};
 
 /// A ring that nothing leaves.
 pub const ROOMY: RingLimits = RingLimits { age: Duration::from_secs(3600), bytes: usize::MAX };
@@ -19,7 +22,14 @@ pub fn by_hand() -> Dispatch {
     let timers = Timers::start(&poller, Class::Media).expect("a timer");
     poller.stop();
     queue.stop();
-    Dispatch::new(queue, timers, 1)
+    Dispatch::new(queue, timers, Busy::new(1, 0.5))
+}
+
+/// A lane that the test runs.
+pub(super) fn lane(ring: &Arc<Ring>, outlet: Outlet, totals: &Arc<Totals>) -> Arc<Lane> {
+    let dispatch = by_hand();
+    let rhythm = dispatch.rhythm(Coalesce::Fixed(Duration::ZERO));
+    Lane::new(ring.clone(), dispatch, &rhythm, outlet, totals.clone())
 }
 
 /// A flow whose lanes the test runs.

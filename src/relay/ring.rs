@@ -103,6 +103,13 @@ impl Ring {
         first
     }
 
+    /// When packet `number` arrived, or the oldest after it that is still there; `None` if it is to come.
+    pub fn arrival(&self, number: u64) -> Option<Instant> {
+        let state = self.state();
+        let place = number.saturating_sub(state.tail()) as usize;
+        state.packets.get(place).map(|packet| packet.arrived_at)
+    }
+
     /// The number to go on with for a reader that is no longer within the ring: the newest packet that a
     /// decoder can start from, or else the newest of all.
     pub fn resume_point(&self) -> u64 {
@@ -173,6 +180,15 @@ mod tests {
         assert_eq!(read(&ring, 0, u64::MAX, 64).0, 2, "100 bytes hold ten of them");
         ring.push([packet(12, at + Duration::from_millis(1500), false)]);
         assert_eq!(read(&ring, 0, u64::MAX, 64), (12, vec![12]));
+    }
+
+    #[test]
+    fn a_packet_tells_when_it_arrived_or_the_oldest_that_is_left_does() {
+        let ring = Ring::new(LIMITS);
+        let at = clock::now();
+        ring.push((0..12).map(|n| packet(n, at + Duration::from_millis(u64::from(n)), false)));
+        let after = |number| ring.arrival(number).map(|arrived| (arrived - at).as_millis());
+        assert_eq!([0, 2, 11, 12].map(after), [Some(2), Some(2), Some(11), None]);
     }
 
     #[test]

@@ -1,76 +1,19 @@
 //! Subscribers over stream connections (RTSP interleaved): each has cursors of its own, since each reads
 //! at its own pace. Knows no protocol: what a packet looks like on the connection is the sink's.
 
+use std::collections::HashSet;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
-use bytes::Bytes;
-
-use super::batch::Batch;
-use super::lane::{Change, Mailbox, Progress, Served};
+use super::batch::{Batch, StreamSink};
+use super::mailbox::{Change, Mailbox};
 use super::ring::Ring;
-use super::totals::Totals;
+use super::round::{Progress, Served};
 
-/// A connection that takes packets.
-pub trait StreamSink: Send + Sync + 'static {
-    /// Writes what is due to the connection, as far as it takes it, and never blocks. In a run of a lane,
-    /// `batch` is what the run serves.
-    fn pump(&self, batch: Option<&Batch<'_>>);
-
-    /// `pump` panicked: closes the connection. Until its session has ended it may be asked again.
-    fn close(&self);
-}
-
-/// One stream subscriber's place in a ring.
-#[derive(Debug)]
-pub struct Cursor {
-    ring: Arc<Ring>,
-    next: u64,
-    totals: Arc<Totals>,
-}
-
-impl Cursor {
-    pub(super) fn new(ring: Arc<Ring>, next: u64, totals: Arc<Totals>) -> Self {
-        Self { ring, next, totals }
-    }
-
-    pub(super) fn ring(&self) -> &Ring {
-        &self.ring
-    }
-
-    pub(super) fn next(&self) -> u64 {
-        self.next
-    }
-
-    /// Appends what is due up to number `to` to `out`, at most `max` packets, and moves past it. A reader too slow for the
-    /// ring goes on with the newest random access point; what it skips is counted.
-    pub fn take(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) {
-        let (from, before) = (self.next, out.len());
-        let mut first = self.ring.read(from, to, max, out);
-        if first > from {
-            out.truncate(before);
-            first = self.ring.read(self.ring.resume_point(), to, max, out);
-            self.totals.overrun(first - from);
-        }
-        self.next = first + (out.len() - before) as u64;
-    }
-
-    /// Moves past `packets` that the connection took as part of an [`Image`](super::Image).
-    pub fn skip(&mut self, packets: usize) {
-        self.next += packets as u64;
-    }
-
-    /// Takes back the last `packets` of those taken: they are due again.
-    pub fn give_back(&mut self, packets: usize) {
-        self.next -= packets as u64;
-    }
-
-    /// Counts packets that the connection has taken.
-    pub fn count_sent(&self, packets: u64, bytes: u64) {
-        self.totals.sent(packets, bytes);
-    }
-}
+/// Connections that are served in one run; the lane goes to the queue's tail before the others.
+const SINKS_PER_RUN: usize = 256;
 
 pub(super) struct StreamGroup {
     members: Vec<(u64, Arc<dyn StreamSink>)>,
@@ -78,23 +21,23 @@ pub(super) struct StreamGroup {
     from: u64,
     /// How far it was when this round began.
     to: u64,
+    /// When the oldest packet of this round arrived.
+    oldest: Option<Instant>,
     /// Members of this round that were served.
     served: usize,
 }
 
-/// Connections that are served in one run; the lane goes to the queue's tail before the others.
-const SINKS_PER_RUN: usize = 256;
-
 impl StreamGroup {
     pub fn new(head: u64) -> Self {
-        Self { members: Vec::new(), from: head, to: head, served: 0 }
+        Self { members: Vec::new(), from: head, to: head, oldest: None, served: 0 }
     }
 
     /// One run: a part of the round that is under way, or of a new one.
-    pub fn serve(&mut self, mailbox: &Mailbox, ring: &Ring) -> Served {
+    pub fn serve(&mut self, mailbox: &Mailbox, ring: &Ring) -> Progress {
         if self.served == 0 {
-            mailbox.take().into_iter().for_each(|change| self.apply(change));
+            self.admit(mailbox.take());
             self.to = ring.head();
+            self.oldest = ring.arrival(self.from);
         }
         let batch = Batch::new(ring, self.from, self.to);
         let end = (self.served + SINKS_PER_RUN).min(self.members.len());
@@ -107,18 +50,24 @@ impl StreamGroup {
         }
         self.served = end;
         if end < self.members.len() {
-            return Served { progress: Progress::More, packets: 0, messages: 0 };
+            return Progress::More;
         }
         self.served = 0;
-        let packets = self.to - mem::replace(&mut self.from, self.to);
-        Served { progress: Progress::Done, packets, messages: u64::from(packets > 0) }
+        self.from = self.to;
+        Progress::Done(Served { head: self.to, oldest: mem::take(&mut self.oldest) })
     }
 
-    fn apply(&mut self, change: Change) {
-        match change {
-            Change::JoinStream { number, sink } => self.members.push((number, sink)),
-            Change::Leave { number } => self.members.retain(|(member, _)| *member != number),
-            Change::JoinDatagrams { .. } => debug_assert!(false, "an address joins a lane of datagrams"),
+    fn admit(&mut self, changes: Vec<Change>) {
+        let mut gone = HashSet::new();
+        for change in changes {
+            match change {
+                Change::JoinStream { number, sink } => self.members.push((number, sink)),
+                Change::Leave { number } => drop(gone.insert(number)),
+                Change::JoinDatagrams { .. } => debug_assert!(false, "an address joins a lane of datagrams"),
+            }
+        }
+        if !gone.is_empty() {
+            self.members.retain(|(member, _)| !gone.contains(member));
         }
     }
 }

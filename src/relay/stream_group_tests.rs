@@ -2,13 +2,12 @@
 
 use super::*;
 use crate::event::Work;
-use crate::relay::rig::{ROOMY, by_hand, flow, packet};
-use crate::relay::{Coalesce, RingLimits};
+use crate::relay::RingLimits;
+use crate::relay::rig::{self, ROOMY, flow, packet};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
 
-use super::super::lane::{Lane, Outlet};
+use super::super::lane::Outlet;
 
 #[derive(Default)]
 struct Sink(AtomicUsize);
@@ -38,8 +37,7 @@ impl StreamSink for Faulty {
 #[test]
 fn a_sink_that_panics_is_closed_and_the_others_are_served() {
     let ring = Arc::new(Ring::new(ROOMY));
-    let never = Coalesce::Fixed(Duration::ZERO);
-    let lane = Lane::new(ring, by_hand(), never, Outlet::Streams, Arc::default());
+    let lane = rig::lane(&ring, Outlet::Streams, &Arc::default());
     let (faulty, sound) = (Arc::<Faulty>::default(), Arc::<Sink>::default());
     lane.change(Change::JoinStream { number: 1, sink: faulty.clone() });
     lane.change(Change::JoinStream { number: 2, sink: sound.clone() });
@@ -52,8 +50,7 @@ fn a_sink_that_panics_is_closed_and_the_others_are_served() {
 #[test]
 fn a_sink_is_asked_in_each_run_while_it_is_a_member() {
     let ring = Arc::new(Ring::new(ROOMY));
-    let never = Coalesce::Fixed(Duration::ZERO);
-    let lane = Lane::new(ring, by_hand(), never, Outlet::Streams, Arc::default());
+    let lane = rig::lane(&ring, Outlet::Streams, &Arc::default());
     let (first, second) = (Arc::<Sink>::default(), Arc::<Sink>::default());
     lane.change(Change::JoinStream { number: 1, sink: first.clone() });
     lane.clone().run();

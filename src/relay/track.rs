@@ -13,9 +13,9 @@ use crate::wire::rtcp::{self, NotRtcp};
 use crate::wire::rtp::{NotRtp, RtpHeader};
 use crate::wire::sdp::TrackDescription;
 
+use super::beat::Coalesce;
+use super::dispatch::Dispatch;
 use super::flow::Flow;
-use super::hold::Coalesce;
-use super::lane::Dispatch;
 use super::ring::{Packet, RingLimits, RingStart};
 
 /// Packets are copied once, into chunks of this size, so that neighbours in a stream are neighbours in
@@ -92,7 +92,7 @@ impl Track {
             number,
             description,
             rtp: Flow::new(limits, coalesce, dispatch.clone()),
-            rtcp: Flow::new(rtcp_limits, Coalesce::Fixed(Duration::ZERO), dispatch.clone()),
+            rtcp: Flow::new(rtcp_limits, coalesce, dispatch.clone()),
             writer: Mutex::new(writer),
             epoch: now,
             last_arrival_us: AtomicU64::new(0),
@@ -103,7 +103,7 @@ impl Track {
         })
     }
 
-    /// Takes in one RTP packet; the lanes hear of it with [`kick`](Flow::kick).
+    /// Takes in one RTP packet; the lanes hear of it with [`tell`](Flow::tell).
     pub fn receive(&self, header: &RtpHeader, datagram: &[u8], at: Instant) {
         let arrival = at.saturating_duration_since(self.epoch);
         let (data, random_access) = {

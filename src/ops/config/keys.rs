@@ -44,7 +44,12 @@ pub(super) const ADMIN: Section =
 pub(super) const ENGINE: Section = Section {
     name: "engine",
     repeated: false,
-    keys: &[key("poll_table_entries", "256"), key("media_workers", "0"), key("control_workers", "2")],
+    keys: &[
+        key("poll_table_entries", "256"),
+        key("media_workers", "0"),
+        key("busy_percent", "50"),
+        key("control_workers", "2"),
+    ],
 };
 
 pub(super) const RING: Section = Section {

@@ -56,6 +56,7 @@ listen = "[::1]:9000"
 [engine]
 poll_table_entries = 64
 media_workers = 3
+busy_percent = 80
 control_workers = 1
 [ring]
 max_age = "500ms"
@@ -75,7 +76,9 @@ silent_after = "5s"
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Any);
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(30));
     assert_eq!(config.admin.listen.port(), 9000);
-    assert_eq!(config.engine, EngineConfig { poll_table_entries: 64, media_workers: 3, control_workers: 1 });
+    let engine =
+        EngineConfig { poll_table_entries: 64, media_workers: 3, busy_percent: 80, control_workers: 1 };
+    assert_eq!(config.engine, engine);
     assert_eq!(config.ring, RingConfig { max_age: Duration::from_millis(500), max_bytes: 1 << 20 });
     assert_eq!(config.limits, LimitsConfig { connections: 10, sessions: 20, sessions_per_address: 5 });
     let [news] = &config.channels[..] else { panic!("one channel: {:?}", config.channels) };

@@ -75,6 +75,8 @@ pub struct EngineConfig {
     pub poll_table_entries: usize,
     /// Threads that forward media; at least 1.
     pub media_workers: usize,
+    /// How much of the time, in percent, they are to be at work before packets wait to be sent together.
+    pub busy_percent: usize,
     /// Threads that answer requests; at least 1.
     pub control_workers: usize,
 }

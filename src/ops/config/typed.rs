@@ -34,6 +34,7 @@ pub(super) struct TypedAdmin {
 pub(super) struct TypedEngine {
     pub(super) poll_table_entries: Typed<i64>,
     pub(super) media_workers: Typed<i64>,
+    pub(super) busy_percent: Typed<i64>,
     pub(super) control_workers: Typed<i64>,
 }
 
@@ -113,6 +114,7 @@ fn read_engine(mut from: SectionReader<'_>, report: &mut Report) -> TypedEngine 
     let typed = TypedEngine {
         poll_table_entries: from.read("poll_table_entries", report),
         media_workers: from.read("media_workers", report),
+        busy_percent: from.read("busy_percent", report),
         control_workers: from.read("control_workers", report),
     };
     from.finish(report);

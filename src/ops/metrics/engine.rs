@@ -2,14 +2,20 @@
 
 use crate::event::{Class, TaskQueue};
 use crate::ops::appliance::Engine;
+use crate::relay::Leg;
 
 use super::families::Families;
 
 pub(super) fn collect(engine: &Engine, out: &mut Families) {
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     out.gauge("mirrorball_build_info", "The version that runs; always 1.", &version, 1.0);
-    let help = "The share of the media workers that sending every packet at once would take.";
-    out.gauge("mirrorball_fan_out_demand_ratio", help, &[], engine.load.demand());
+    let help = "Time that media threads have received and sent.";
+    out.seconds("mirrorball_media_busy_seconds_total", help, &[], engine.dispatch.busy.total());
+    let help = "Time from a packet's arrival until a lane's subscribers were sent it, beyond the rest that was wanted.";
+    for (leg, name) in Leg::ALL {
+        let lateness = engine.dispatch.lateness.histogram(leg);
+        out.histogram("mirrorball_media_lateness_seconds", help, &[("leg", name)], &lateness);
+    }
     for table in engine.poller.stats() {
         let id = table.id.to_string();
         let labels = [("table", id.as_str()), ("class", table.class.name())];

@@ -1,6 +1,7 @@
 //! Metric families put together from readings, in the shape that the `prometheus` crate renders.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
@@ -17,6 +18,15 @@ impl Families {
     pub fn counter(&mut self, name: &'static str, help: &'static str, labels: Labels<'_>, value: u64) {
         let mut counter = Counter::default();
         counter.set_value(value as f64);
+        let mut metric = Metric::from_label(pairs(labels));
+        metric.set_counter(counter);
+        self.add(name, help, MetricType::COUNTER, metric);
+    }
+
+    /// A counter of time.
+    pub fn seconds(&mut self, name: &'static str, help: &'static str, labels: Labels<'_>, value: Duration) {
+        let mut counter = Counter::default();
+        counter.set_value(value.as_secs_f64());
         let mut metric = Metric::from_label(pairs(labels));
         metric.set_counter(counter);
         self.add(name, help, MetricType::COUNTER, metric);

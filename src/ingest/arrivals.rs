@@ -1,0 +1,75 @@
+//! The kernel stamps what arrives by the wall clock; the rest of the program counts by the monotonic one.
+
+use std::time::{Duration, Instant};
+
+/// A datagram waits in a socket's queue no longer than this; a stamp that says more is wrong.
+const MAX_QUEUED: Duration = Duration::from_secs(10);
+/// The wall clock may drift so far from the monotonic one between two readings, beside one in a thousand of the time.
+/// What is more is a step: someone has set it.
+const DRIFT: Duration = Duration::from_millis(1);
+
+/// Both clocks, read together, and whether the wall clock can be believed.
+pub(super) struct Arrivals {
+    now: Instant,
+    unix_now: Duration,
+    /// The wall clock was set since the reading before: stamps may be from before the step.
+    stepped: bool,
+}
+
+impl Arrivals {
+    pub fn new(now: Instant, unix_now: Duration) -> Self {
+        Self { now, unix_now, stepped: false }
+    }
+
+    /// The clocks as they are now.
+    pub fn read_clocks(&mut self, now: Instant, unix_now: Duration) {
+        let passed = now.saturating_duration_since(self.now);
+        let drift = unix_now.abs_diff(self.unix_now + passed);
+        self.stepped = drift > DRIFT + passed / 1000;
+        (self.now, self.unix_now) = (now, unix_now);
+    }
+
+    /// When a datagram arrived that was stamped so.
+    pub fn of(&self, stamp: Option<Duration>) -> Instant {
+        let queued = stamp.filter(|_| !self.stepped).and_then(|at| self.unix_now.checked_sub(at));
+        self.now - queued.filter(|queued| *queued <= MAX_QUEUED).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::clock;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_stamp_tells_how_long_a_datagram_has_waited() {
+        let now = clock::now() + 100 * SECOND;
+        let mut arrivals = Arrivals::new(now, 1000 * SECOND);
+        arrivals.read_clocks(now + SECOND, 1001 * SECOND);
+        assert_eq!(arrivals.of(Some(1001 * SECOND - 300 * MS)), now + SECOND - 300 * MS);
+        assert_eq!(arrivals.of(None), now + SECOND);
+        assert_eq!(arrivals.of(Some(1002 * SECOND)), now + SECOND, "none comes from the future");
+        assert_eq!(arrivals.of(Some(900 * SECOND)), now + SECOND, "or waits for minutes");
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_makes_nothing_late() {
+        let now = clock::now() + 100 * SECOND;
+        let mut arrivals = Arrivals::new(now, 1000 * SECOND);
+        arrivals.read_clocks(now + SECOND, 1006 * SECOND);
+        assert_eq!(arrivals.of(Some(1001 * SECOND)), now + SECOND, "stamped before the step");
+        arrivals.read_clocks(now + 2 * SECOND, 1007 * SECOND);
+        assert_eq!(arrivals.of(Some(1007 * SECOND - 20 * MS)), now + 2 * SECOND - 20 * MS);
+    }
+
+    #[test]
+    fn a_clock_that_is_drawn_to_the_right_time_has_made_no_step() {
+        let now = clock::now() + 100 * SECOND;
+        let mut arrivals = Arrivals::new(now, 1000 * SECOND);
+        arrivals.read_clocks(now + 20 * SECOND, 1020 * SECOND + 10 * MS); // 500 ppm: adjtimex(2)
+        assert_eq!(arrivals.of(Some(1020 * SECOND)), now + 20 * SECOND - 10 * MS);
+    }
+}

@@ -1,0 +1,188 @@
+//! The Intake of a media table: takes in what has arrived at all of the table's receive sockets, when it is time.
+//!
+//! While nobody wants packets yet, they are left where they arrived, in their sockets: one wake-up takes them all. A
+//! socket that gave something is looked at again when the next beat is due, without being polled; one that gave
+//! nothing is polled. So a wake-up costs what has arrived, and not what is configured. Everything here runs on the
+//! table's own thread, but [`Sleeper::wake_at`].
+
+use std::io;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
+
+use crate::event::{Class, PollEventConsumer, Poller, TimerId, Timers, Work, clock, lock};
+use crate::relay::{Busy, Sleeper, Turn};
+
+use super::arrivals::Arrivals;
+use super::receive_data::{Gave, Intaken};
+use super::rtp_receiver::RtpReceiver;
+
+/// So many messages at a look make a busy table: the next ones are there before they could be waited for.
+const MANY: usize = 16;
+/// While a beat plays, sockets are looked at so often: lanes whose turn is still to come take along what has arrived.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Times that all sockets are gone through at one look: what comes in faster than it is taken is left.
+const MOST_PASSES: usize = 64;
+
+/// The receive sockets of one media table.
+pub(super) struct Intake {
+    timers: Arc<Timers>,
+    busy: Arc<Busy>,
+    arrivals: Mutex<Arrivals>,
+    state: Mutex<State>,
+    this: Weak<Self>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Receivers whose sockets are not polled.
+    waiting: Vec<Arc<RtpReceiver>>,
+    /// When they are looked at.
+    look: Option<(Instant, TimerId)>,
+    stopped: bool,
+}
+
+impl Intake {
+    /// An intake without sockets.
+    pub fn open(poller: &Poller, busy: Arc<Busy>) -> io::Result<Arc<Self>> {
+        let timers = Timers::start(poller, Class::Media)?;
+        let arrivals = Mutex::new(Arrivals::new(clock::now(), clock::unix_now()));
+        Ok(Arc::new_cyclic(|this| Self {
+            timers,
+            busy,
+            arrivals,
+            state: Mutex::default(),
+            this: this.clone(),
+        }))
+    }
+
+    /// Something has arrived at a socket, which is not polled any more. It is left there if its turn is later.
+    pub fn arrived(self: &Arc<Self>, receiver: Arc<RtpReceiver>) {
+        let now = clock::now();
+        match self.turn(&receiver, now) {
+            Some(later) => self.leave(receiver, later),
+            None => self.look(Some(receiver), now),
+        }
+    }
+
+    /// Lets go of all sockets.
+    pub fn stop(&self) {
+        let mut state = self.state();
+        state.stopped = true;
+        let gone = mem::take(&mut state.waiting);
+        drop(state);
+        drop(gone); // outside the lock: sockets close as they go
+        self.timers.stop();
+    }
+
+    /// When what arrives at a socket is to be taken in; `None`: at once.
+    fn turn(self: &Arc<Self>, receiver: &RtpReceiver, now: Instant) -> Option<Instant> {
+        let longest = receiver.longest_wait?;
+        let sleeper: Arc<dyn Sleeper> = self.clone();
+        let routes = receiver.current_routes();
+        let turns = routes.rhythms().iter().filter_map(|rhythm| rhythm.turn(&sleeper, now));
+        match turns.reduce(Turn::sooner) {
+            Some(Turn::Now) => None,
+            Some(Turn::At(due)) => Some(due.min(now + longest)),
+            Some(Turn::Told) => Some(now + longest.min(LOOK_EVERY)),
+            None => Some(now + longest),
+        }
+    }
+
+    fn leave(self: &Arc<Self>, receiver: Arc<RtpReceiver>, until: Instant) {
+        let mut state = self.state();
+        if !state.stopped {
+            state.waiting.push(receiver);
+            self.look_at(&mut state, until);
+        }
+    }
+
+    fn look_at(self: &Arc<Self>, state: &mut State, at: Instant) {
+        if state.look.is_some_and(|(before, _)| before <= at) {
+            return;
+        }
+        let timer = self.timers.run_here_at(at, self.clone());
+        if let Some((_, before)) = state.look.replace((at, timer)) {
+            self.timers.cancel(before);
+        }
+    }
+
+    /// Takes in what has arrived at all sockets that wait, and tells the lanes.
+    fn look(self: &Arc<Self>, newest: Option<Arc<RtpReceiver>>, now: Instant) {
+        let mut waited = {
+            let mut state = self.state();
+            if let Some((_, timer)) = state.look.take() {
+                self.timers.cancel(timer);
+            }
+            mem::take(&mut state.waiting)
+        };
+        waited.extend(newest);
+        let mut taken = Intaken::default();
+        let quiet = self.take_in(&mut waited, &mut taken);
+        let many = taken.messages >= MANY;
+        taken.tell(now);
+        let done_at = clock::now();
+        self.busy.add(done_at.saturating_duration_since(now));
+        quiet.iter().for_each(|receiver| receiver.poll());
+        for receiver in waited {
+            match self.turn(&receiver, done_at).filter(|_| many) {
+                Some(later) => self.leave(receiver, later),
+                None => receiver.poll(),
+            }
+        }
+    }
+
+    /// Empties the sockets into the rings; takes out and returns the receivers where nothing had come.
+    fn take_in(&self, receivers: &mut Vec<Arc<RtpReceiver>>, taken: &mut Intaken) -> Vec<Arc<RtpReceiver>> {
+        let mut arrivals = lock(&self.arrivals);
+        let (mut quiet, mut full) = (Vec::new(), Vec::new());
+        let mut take = |receiver: &Arc<RtpReceiver>| {
+            let all = catch_unwind(AssertUnwindSafe(|| taken.take(receiver, &mut arrivals)));
+            all.unwrap_or_else(|_| {
+                receiver.clone().close();
+                Gave::Nothing
+            })
+        };
+        receivers.retain(|receiver| {
+            let gave = take(receiver);
+            match gave {
+                Gave::Nothing => quiet.push(receiver.clone()),
+                Gave::All => {}
+                Gave::Some => full.push(receiver.clone()),
+            }
+            gave != Gave::Nothing
+        });
+        for _ in 0..MOST_PASSES {
+            full.retain(|receiver| take(receiver) == Gave::Some);
+            if full.is_empty() {
+                break;
+            }
+        }
+        quiet
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl Sleeper for Intake {
+    fn wake_at(&self, due: Instant) {
+        let Some(this) = self.this.upgrade() else { return };
+        let mut state = self.state();
+        if !state.waiting.is_empty() {
+            this.look_at(&mut state, due);
+        }
+    }
+}
+
+impl Work for Intake {
+    fn run(self: Arc<Self>) {
+        self.look(None, clock::now());
+    }
+
+    fn close(self: Arc<Self>) {
+        tracing::error!("receiving is disturbed by a fault: what waited to be received is lost");
+    }
+}

@@ -1,0 +1,281 @@
+//! The Beat: the one idea that decides when packets leave.
+//!
+//! A beat takes in what has arrived, queues each lane that has something, once, and is over when all of them are
+//! served. Then it rests, packets gather, and the next one takes them all.
+//!
+//! ```text
+//!   open ── something waits ──▶ playing ── all lanes are served ──▶ resting ── the rest is over ──▶ open
+//! ```
+//!
+//! **What holds:** lanes are queued by a beat and by nothing else; while one plays, no other of its kind begins; and
+//! whatever waits when the rest is over goes out with the next. A message to a subscriber costs nearly the same
+//! whether it carries one packet or twenty, so a rest divides the cost per packet:
+//!
+//! - `auto` rests until the media threads have been busy for no more than their target share of the time, and at
+//!   most 5 ms (20 ms over connections). Where there is little to do, the rest is over before the next packet
+//!   comes, which goes out as it comes. Where there is much, the rest grows with the work, and so do the batches.
+//! - A fixed `coalesce` rests for so long from when something waits, and from the beat's end at the earliest.
+//!
+//! Knows neither lanes nor sockets: only work to queue, and [`Sleeper`]s who ask when their turn is.
+
+use std::mem;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
+
+use crate::event::{Task, TaskQueue, Timers, Work, clock, lock};
+
+use super::busy::Busy;
+
+/// The kind of the task that runs a lane.
+pub const FAN_OUT: &str = "FanOut";
+
+/// How long packets of a channel may wait to be sent together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Coalesce {
+    /// As long as keeps the media threads at their target, up to 5 ms (20 ms over connections).
+    #[default]
+    Auto,
+    /// Always this long; zero is never.
+    Fixed(Duration),
+}
+
+/// Beats of one kind, one after the other.
+pub(super) struct Beat {
+    coalesce: Coalesce,
+    /// The longest rest of `auto`.
+    longest: Duration,
+    queue: Arc<TaskQueue>,
+    timers: Arc<Timers>,
+    busy: Arc<Busy>,
+    /// Lanes that there are; without any there is no beat.
+    lanes: AtomicUsize,
+    /// The rest before the beat that plays.
+    rested_ns: AtomicU64,
+    state: Mutex<State>,
+    this: Weak<Self>,
+}
+
+struct State {
+    /// Lanes that have something for the next beat.
+    waiting: Vec<Arc<dyn Work>>,
+    /// Since when something waits; counts from the end of the beat before.
+    since: Option<Instant>,
+    /// Lanes of this beat that are not served yet.
+    playing: usize,
+    began: Instant,
+    ended: Instant,
+    /// When the rest of `auto` is over.
+    rested: Instant,
+    /// What [`Busy`] said at the end.
+    busy_before: Duration,
+    /// Who is to be told when the next turn is.
+    asleep: Vec<Arc<dyn Sleeper>>,
+    /// A timer is set, in case that nobody who sleeps wakes.
+    alarm: bool,
+    stopped: bool,
+}
+
+/// When what has arrived is taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// At once.
+    Now,
+    /// When the rest is over.
+    At(Instant),
+    /// A beat plays: at its end the [`Sleeper`] is told.
+    Told,
+}
+
+impl Turn {
+    /// The sooner of two.
+    #[must_use]
+    pub fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::At(one), Self::At(another)) => Self::At(one.min(another)),
+            (Self::Now, _) | (Self::At(_), Self::Told) => self,
+            (_, other) => other,
+        }
+    }
+}
+
+/// Whoever leaves packets where they arrive until their turn comes.
+pub trait Sleeper: Send + Sync + 'static {
+    /// The turn is at `due`, or has come. Called on any thread, and must be brief.
+    fn wake_at(&self, due: Instant);
+}
+
+/// Who sleeps looks first: lanes that wait for nothing else are queued so much later.
+const AFTER_SLEEPERS: Duration = Duration::from_millis(1);
+
+impl Beat {
+    pub fn new(
+        coalesce: Coalesce,
+        longest: Duration,
+        queue: Arc<TaskQueue>,
+        timers: Arc<Timers>,
+        busy: Arc<Busy>,
+        now: Instant,
+    ) -> Arc<Self> {
+        let state = State::new(now);
+        Arc::new_cyclic(|this| Self {
+            coalesce,
+            longest,
+            queue,
+            timers,
+            busy,
+            lanes: AtomicUsize::new(0),
+            rested_ns: AtomicU64::new(0),
+            state: Mutex::new(state),
+            this: this.clone(),
+        })
+    }
+
+    /// There is one lane more.
+    pub fn add_lane(&self) {
+        self.lanes.fetch_add(1, Relaxed);
+    }
+
+    /// There is one lane less.
+    pub fn remove_lane(&self) {
+        self.lanes.fetch_sub(1, Relaxed);
+    }
+
+    /// A lane has something, and waits for the next beat; [`go`](Self::go) follows.
+    pub fn wait(&self, lane: Arc<dyn Work>, now: Instant) {
+        let mut state = self.state();
+        if !state.stopped {
+            state.since.get_or_insert(now);
+            state.waiting.push(lane);
+        }
+    }
+
+    /// Begins a beat if lanes wait and it is time.
+    pub fn go(&self, now: Instant) {
+        let mut state = self.state();
+        if state.playing > 0 || state.waiting.is_empty() || state.stopped {
+            return;
+        }
+        let due = self.due(&state, now);
+        if due > now {
+            self.set_alarm(&mut state, due);
+            return;
+        }
+        let lanes = mem::take(&mut state.waiting);
+        state.playing = lanes.len();
+        state.began = now;
+        state.since = None;
+        let rested = due.saturating_duration_since(state.ended);
+        self.rested_ns.store(u64::try_from(rested.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        drop(state);
+        lanes.into_iter().for_each(|lane| self.queue.push(Task::new(FAN_OUT, lane)));
+    }
+
+    /// When it is the turn of packets that wait where they arrived. `None`: nobody wants any.
+    pub fn turn(&self, sleeper: &Arc<dyn Sleeper>, now: Instant) -> Option<Turn> {
+        if self.lanes.load(Relaxed) == 0 {
+            return None;
+        }
+        let mut state = self.state();
+        if state.playing > 0 {
+            if !state.asleep.iter().any(|other| Arc::ptr_eq(other, sleeper)) {
+                state.asleep.push(sleeper.clone());
+            }
+            return Some(Turn::Told);
+        }
+        state.since.get_or_insert(now);
+        let due = self.due(&state, now);
+        Some(if due <= now { Turn::Now } else { Turn::At(due) })
+    }
+
+    /// A lane of this beat has been served what was due.
+    pub fn served(&self, now: Instant) {
+        let mut state = self.state();
+        state.playing = state.playing.saturating_sub(1);
+        if state.playing > 0 {
+            return;
+        }
+        state.ended = now;
+        let busy = self.busy.total();
+        let worked = busy.saturating_sub(mem::replace(&mut state.busy_before, busy));
+        state.rested = (state.began + self.busy.time_for(worked)).clamp(now, now + self.longest);
+        let asleep = mem::take(&mut state.asleep);
+        if asleep.is_empty() {
+            drop(state);
+            return self.go(now);
+        }
+        state.since.get_or_insert(now);
+        let due = self.due(&state, now);
+        if !state.waiting.is_empty() {
+            self.set_alarm(&mut state, due);
+        }
+        drop(state);
+        asleep.iter().for_each(|sleeper| sleeper.wake_at(due));
+    }
+
+    /// Lets go of all that wait: a lane that its beat holds would live for ever.
+    pub fn stop(&self) {
+        let mut state = self.state();
+        state.stopped = true;
+        let gone = (mem::take(&mut state.waiting), mem::take(&mut state.asleep));
+        drop(state);
+        drop(gone); // outside the lock: they may run code of their own as they go
+    }
+
+    /// How long packets were let wait, on purpose, for the beat that plays.
+    pub fn rested(&self) -> Duration {
+        Duration::from_nanos(self.rested_ns.load(Relaxed))
+    }
+
+    fn due(&self, state: &State, now: Instant) -> Instant {
+        match self.coalesce {
+            Coalesce::Auto => state.rested,
+            Coalesce::Fixed(rest) => state.since.unwrap_or(now).max(state.ended) + rest,
+        }
+    }
+
+    fn set_alarm(&self, state: &mut State, due: Instant) {
+        if !mem::replace(&mut state.alarm, true)
+            && let Some(this) = self.this.upgrade()
+        {
+            self.timers.run_here_at(due + AFTER_SLEEPERS, Arc::new(Alarm(this)));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl State {
+    fn new(now: Instant) -> Self {
+        Self {
+            waiting: Vec::new(),
+            since: None,
+            playing: 0,
+            began: now,
+            ended: now,
+            rested: now,
+            busy_before: Duration::ZERO,
+            asleep: Vec::new(),
+            alarm: false,
+            stopped: false,
+        }
+    }
+}
+
+/// Begins the beat that is due.
+struct Alarm(Arc<Beat>);
+
+impl Work for Alarm {
+    fn run(self: Arc<Self>) {
+        self.0.state().alarm = false;
+        self.0.go(clock::now());
+    }
+
+    fn close(self: Arc<Self>) {}
+}
+
+#[cfg(all(test, not(model)))]
+#[path = "beat_tests.rs"]
+mod tests;

@@ -1,0 +1,213 @@
+//! Beats whose lanes the test serves: when they begin, who takes part, and who is told.
+
+use super::*;
+use crate::event::{Class, Poller};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+const MS: Duration = Duration::from_millis(1);
+const START: Duration = Duration::ZERO;
+const LONGEST: Duration = Duration::from_millis(5);
+
+/// A lane that says that it was run, and is served when the test says so.
+struct Lane(&'static str, Sender<&'static str>);
+
+impl Work for Lane {
+    fn run(self: Arc<Self>) {
+        self.1.send(self.0).expect("the test listens");
+    }
+
+    fn close(self: Arc<Self>) {}
+}
+
+/// Notes when its turn is.
+#[derive(Default)]
+struct Noted(Mutex<Vec<Instant>>);
+
+impl Sleeper for Noted {
+    fn wake_at(&self, due: Instant) {
+        lock(&self.0).push(due);
+    }
+}
+
+struct Rig {
+    queue: Arc<TaskQueue>,
+    poller: Arc<Poller>,
+    busy: Arc<Busy>,
+    beat: Arc<Beat>,
+    ran: (Sender<&'static str>, Receiver<&'static str>),
+    began: Instant,
+}
+
+impl Rig {
+    /// The beat of a time to come: its timers do not fire while the test runs.
+    fn new(coalesce: Coalesce) -> Self {
+        let queue = TaskQueue::start("t-beat", 1).expect("a thread");
+        let poller = Poller::new(8, queue.clone(), queue.clone());
+        let timers = Timers::start(&poller, Class::Media).expect("a timer");
+        let (busy, began) = (Busy::new(1, 0.5), clock::now() + Duration::from_secs(3600));
+        let beat = Beat::new(coalesce, LONGEST, queue.clone(), timers, busy.clone(), began);
+        beat.add_lane();
+        Self { queue, poller, busy, beat, ran: channel(), began }
+    }
+
+    fn wait(&self, name: &'static str, at: Duration) {
+        self.beat.wait(Arc::new(Lane(name, self.ran.0.clone())), self.began + at);
+    }
+
+    fn go(&self, at: Duration) {
+        self.beat.go(self.began + at);
+    }
+
+    /// A lane is served after so much work.
+    fn served(&self, worked: Duration, at: Duration) {
+        self.busy.add(worked);
+        self.beat.served(self.began + at);
+    }
+
+    fn turn(&self, sleeper: &Arc<dyn Sleeper>, at: Duration) -> Option<Turn> {
+        self.beat.turn(sleeper, self.began + at)
+    }
+
+    /// The lanes that were queued since the last look, in order.
+    fn queued(&self) -> Vec<&'static str> {
+        let (done, is_done) = channel();
+        self.queue.push(Task::new("done", Arc::new(Lane("done", done))));
+        is_done.recv().expect("the queue runs");
+        self.ran.1.try_iter().collect()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.poller.stop();
+        self.queue.stop();
+    }
+}
+
+#[test]
+fn where_there_is_little_to_do_each_packet_goes_as_it_comes() {
+    let rig = Rig::new(Coalesce::Auto);
+    for packet in 0..10 {
+        let at = 2 * MS * packet;
+        rig.wait("lane", at);
+        rig.go(at);
+        assert_eq!(rig.queued(), ["lane"]);
+        rig.served(MS / 2, at + MS / 2);
+    }
+    assert_eq!(rig.beat.rested(), MS / 2, "as long as it worked, which was over long ago");
+}
+
+#[test]
+fn where_there_is_much_the_rest_is_as_long_as_the_work() {
+    let rig = Rig::new(Coalesce::Auto);
+    rig.wait("lane", START);
+    rig.go(START);
+    rig.served(3 * MS, 3 * MS);
+    rig.wait("lane", 4 * MS);
+    rig.go(4 * MS);
+    rig.go(5 * MS);
+    assert_eq!(rig.queued(), ["lane"], "it rests");
+    rig.go(6 * MS);
+    assert_eq!((rig.queued(), rig.beat.rested()), (vec!["lane"], 3 * MS));
+    rig.served(20 * MS, 26 * MS);
+    rig.wait("lane", 26 * MS);
+    rig.go(30 * MS);
+    assert_eq!(rig.queued(), [""; 0]);
+    rig.go(31 * MS);
+    assert_eq!(rig.queued(), ["lane"], "no longer than the longest");
+}
+
+#[test]
+fn work_of_other_beats_makes_the_rest_longer() {
+    let rig = Rig::new(Coalesce::Auto);
+    rig.wait("lane", START);
+    rig.go(START);
+    rig.busy.add(MS);
+    rig.served(MS, MS);
+    rig.wait("lane", MS);
+    rig.go(3 * MS);
+    assert_eq!(rig.queued(), ["lane"]);
+    rig.go(4 * MS);
+    assert_eq!(rig.queued(), ["lane"]);
+}
+
+#[test]
+fn a_beat_is_over_when_all_are_served_and_takes_no_one_in_meanwhile() {
+    let rig = Rig::new(Coalesce::Fixed(Duration::ZERO));
+    rig.wait("first", START);
+    rig.wait("second", START);
+    rig.go(START);
+    rig.wait("third", MS);
+    rig.go(MS);
+    rig.served(MS, 2 * MS);
+    rig.go(2 * MS);
+    assert_eq!(rig.queued(), ["first", "second"]);
+    rig.served(MS, 3 * MS);
+    assert_eq!(rig.queued(), ["third"], "at once, as the rest is none");
+}
+
+#[test]
+fn a_fixed_rest_begins_when_something_waits_and_not_before_the_end() {
+    let rig = Rig::new(Coalesce::Fixed(2 * MS));
+    let sleeper: Arc<dyn Sleeper> = Arc::new(Noted::default());
+    assert_eq!(rig.turn(&sleeper, 10 * MS), Some(Turn::At(rig.began + 12 * MS)));
+    assert_eq!(rig.turn(&sleeper, 11 * MS), Some(Turn::At(rig.began + 12 * MS)), "the first counts");
+    rig.wait("lane", 12 * MS);
+    rig.go(12 * MS);
+    assert_eq!(rig.queued(), ["lane"]);
+    rig.wait("lane", 13 * MS);
+    rig.served(MS, 15 * MS);
+    rig.go(16 * MS);
+    assert_eq!(rig.queued(), [""; 0]);
+    rig.go(17 * MS);
+    assert_eq!(rig.queued(), ["lane"]);
+}
+
+#[test]
+fn who_sleeps_is_told_once_when_the_next_turn_is() {
+    let rig = Rig::new(Coalesce::Auto);
+    let noted = Arc::new(Noted::default());
+    let sleeper: Arc<dyn Sleeper> = noted.clone();
+    assert_eq!(rig.turn(&sleeper, START), Some(Turn::Now));
+    rig.wait("lane", START);
+    rig.go(START);
+    assert_eq!(rig.turn(&sleeper, MS), Some(Turn::Told));
+    assert_eq!(rig.turn(&sleeper, MS), Some(Turn::Told));
+    rig.served(2 * MS, 2 * MS);
+    assert_eq!(*lock(&noted.0), [rig.began + 4 * MS]);
+    assert_eq!(rig.turn(&sleeper, 3 * MS), Some(Turn::At(rig.began + 4 * MS)));
+    assert_eq!(rig.turn(&sleeper, 4 * MS), Some(Turn::Now));
+}
+
+#[test]
+fn without_lanes_nobody_wants_anything() {
+    let rig = Rig::new(Coalesce::Auto);
+    let sleeper: Arc<dyn Sleeper> = Arc::new(Noted::default());
+    rig.beat.remove_lane();
+    assert_eq!(rig.turn(&sleeper, START), None);
+}
+
+#[test]
+fn the_sooner_turn_is_taken() {
+    let at = clock::now();
+    for (one, other, sooner) in [
+        (Turn::Now, Turn::At(at), Turn::Now),
+        (Turn::At(at), Turn::At(at + MS), Turn::At(at)),
+        (Turn::Told, Turn::At(at), Turn::At(at)),
+        (Turn::Told, Turn::Now, Turn::Now),
+        (Turn::Told, Turn::Told, Turn::Told),
+    ] {
+        assert_eq!((one.sooner(other), other.sooner(one)), (sooner, sooner));
+    }
+}
+
+#[test]
+fn a_stopped_beat_holds_nobody() {
+    let rig = Rig::new(Coalesce::Auto);
+    let lane: Arc<dyn Work> = Arc::new(Lane("lane", rig.ran.0.clone()));
+    rig.beat.wait(lane.clone(), rig.began);
+    rig.beat.stop();
+    rig.beat.wait(lane.clone(), rig.began);
+    rig.go(START);
+    assert_eq!(Arc::strong_count(&lane), 1);
+}

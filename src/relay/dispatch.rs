@@ -1,0 +1,83 @@
+//! What all lanes share: the queue they run on, the beats they go by, and how late they are.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::event::{TaskQueue, Timers, clock, lock};
+
+use super::beat::{Beat, Coalesce, Sleeper, Turn};
+use super::busy::Busy;
+use super::lateness::Lateness;
+
+/// The longest rest of `auto` where there are UDP subscribers.
+const MAX_DATAGRAM_REST: Duration = Duration::from_millis(5);
+/// The longest rest of `auto` for subscribers over a connection, whose players buffer more.
+const MAX_STREAM_REST: Duration = Duration::from_millis(20);
+
+/// Where lanes run, when, and what came of it.
+#[derive(Clone)]
+pub struct Dispatch {
+    /// The queue of media.
+    pub queue: Arc<TaskQueue>,
+    /// The timers of media.
+    pub timers: Arc<Timers>,
+    /// How busy the media threads are.
+    pub busy: Arc<Busy>,
+    /// How late packets leave.
+    pub lateness: Arc<Lateness>,
+    rhythms: Arc<Mutex<Vec<Arc<Rhythm>>>>,
+}
+
+/// The beats of all channels with one `coalesce`.
+pub struct Rhythm {
+    coalesce: Coalesce,
+    pub(super) datagrams: Arc<Beat>,
+    pub(super) streams: Arc<Beat>,
+}
+
+impl Dispatch {
+    /// For lanes that run on `queue`, whose workers are `busy`.
+    pub fn new(queue: Arc<TaskQueue>, timers: Arc<Timers>, busy: Arc<Busy>) -> Self {
+        Self { queue, timers, busy, lateness: Arc::default(), rhythms: Arc::default() }
+    }
+
+    /// The rhythm of a `coalesce`.
+    pub(super) fn rhythm(&self, coalesce: Coalesce) -> Arc<Rhythm> {
+        let mut rhythms = lock(&self.rhythms);
+        if let Some(rhythm) = rhythms.iter().find(|rhythm| rhythm.coalesce == coalesce) {
+            return rhythm.clone();
+        }
+        let now = clock::now();
+        let beat = |longest| {
+            Beat::new(coalesce, longest, self.queue.clone(), self.timers.clone(), self.busy.clone(), now)
+        };
+        let (datagrams, streams) = (beat(MAX_DATAGRAM_REST), beat(MAX_STREAM_REST));
+        let rhythm = Arc::new(Rhythm { coalesce, datagrams, streams });
+        rhythms.push(rhythm.clone());
+        rhythm
+    }
+
+    /// Lets go of all lanes that wait. The queue has ended.
+    pub fn stop(&self) {
+        for rhythm in lock(&self.rhythms).iter() {
+            rhythm.datagrams.stop();
+            rhythm.streams.stop();
+        }
+    }
+}
+
+impl Rhythm {
+    /// When it is the turn of packets that wait where they arrived: that of the sooner beat. `None`: nobody wants any.
+    pub fn turn(&self, sleeper: &Arc<dyn Sleeper>, now: Instant) -> Option<Turn> {
+        match (self.datagrams.turn(sleeper, now), self.streams.turn(sleeper, now)) {
+            (Some(one), Some(other)) => Some(one.sooner(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// What was taken in is in the rings, and the lanes know: begins the beats that are due.
+    pub fn go(&self, now: Instant) {
+        self.datagrams.go(now);
+        self.streams.go(now);
+    }
+}
