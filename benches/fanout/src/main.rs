@@ -8,7 +8,9 @@ mod address_plan;
 mod bare;
 mod bare_tcp;
 mod bare_udp;
+mod dialogue;
 mod histogram;
+mod interleaved;
 mod ledger;
 mod mark;
 mod picture;
@@ -22,6 +24,7 @@ mod source;
 mod sys;
 mod table;
 mod tcp_view;
+mod udp_sockets;
 mod udp_view;
 
 use clap::Parser;
