@@ -21,6 +21,7 @@ mod report;
 mod rtsp;
 mod sockets;
 mod source;
+mod storm;
 mod sys;
 mod table;
 mod tcp_view;
@@ -42,10 +43,14 @@ enum Command {
     Register(register::Options),
     /// Sends from several cores over one socket, or over several.
     Sockets(sockets::Options),
+    /// Stands for viewers who come, go or make noise all at once while others play.
+    Storm(storm::Options),
     /// Prints reports as a Markdown table.
     Table(table::Options),
     /// Prints reports as a picture (SVG): CPU per packet by subscribers.
     Picture(table::Options),
+    /// Prints reports of storms as a Markdown table.
+    StormTable(storm::TableOptions),
 }
 
 fn main() -> std::io::Result<()> {
@@ -55,7 +60,9 @@ fn main() -> std::io::Result<()> {
         Command::Receive(options) => receive::run(&options),
         Command::Register(options) => register::run(&options),
         Command::Sockets(options) => sockets::run(&options),
+        Command::Storm(options) => storm::run(&options),
         Command::Table(options) => table::run(&options),
         Command::Picture(options) => picture::run(&options),
+        Command::StormTable(options) => storm::table(&options),
     }
 }

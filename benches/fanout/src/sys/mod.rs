@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  clock      monotonic time, absolute sleep, CPU used by this process
-//!  process    core, priority, descriptor limit, SIGTERM as a flag
+//!  process    core, priority, descriptor limit, SIGTERM as a flag, SIGKILL
 //!  epoll      readiness with nanosecond time-outs
 //!  fan_out    one run to many destinations: sendmmsg and UDP_SEGMENT
 //!  scatter    many messages to many destinations: sendmmsg
@@ -23,5 +23,5 @@ pub use fan_out::FanOut;
 pub use gather::{
     Datagram, Gather, force_receive_buffer, want_arrival_times, want_destinations, want_whole_runs,
 };
-pub use process::{pin_to_core, raise_descriptor_limit, run_first, stop_on_terminate, stop_requested};
+pub use process::{kill, pin_to_core, raise_descriptor_limit, run_first, stop_on_terminate, stop_requested};
 pub use scatter::Scatter;

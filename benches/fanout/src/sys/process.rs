@@ -26,6 +26,14 @@ pub fn run_first() -> Result<()> {
     check(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &priority) })
 }
 
+/// Ends a process without a word (SIGKILL).
+pub fn kill(pid: u32) -> Result<()> {
+    let pid =
+        libc::pid_t::try_from(pid).ok().filter(|&pid| pid > 1).ok_or(Error::other("no such process"))?;
+    // SAFETY: a plain call.
+    check(unsafe { libc::kill(pid, libc::SIGKILL) })
+}
+
 /// Asks for `wanted` descriptors; an error if the hard limit is below.
 pub fn raise_descriptor_limit(wanted: u64) -> Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
