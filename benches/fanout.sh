@@ -54,6 +54,7 @@ main() {
     trap 'exit 130' INT TERM
     ulimit -n "$(ulimit -Hn)"
     build
+    [ -z "${KEPT}" ] || { show_storms "${KEPT}" "${KEPT}"; exit; }
     alone
     make_network
     case ${MODE} in
@@ -67,7 +68,7 @@ main() {
 options() {
     MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BURST=1; STALL=0; REPEAT=1; ONLY=;
     CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; TRANSPORT=udp; SESSIONS=10000
-    STORM=join; OTHERS=300; CONCURRENT=256; SETTLE=10; LABEL=mirrorball
+    STORM=join; OTHERS=; CONCURRENT=256; WITHIN=0; SETTLE=10; LABEL=mirrorball; NOISE=; KEPT=
     MIRRORBALL=${MIRRORBALL:-}
     case ${MODE} in
         udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
@@ -75,7 +76,7 @@ options() {
         channels) SUBSCRIBERS="1000"; HOLDS="0 2 auto"; CHANNELS=100 ;;
         curve) SUBSCRIBERS="50 100 200 400 800 1600 3200"; HOLDS="2 auto" ;;
         setup) SUBSCRIBERS="300"; HOLDS="auto"; ONLY=mirrorball ;;
-        storm) SUBSCRIBERS="1000 3000"; HOLDS="auto"; SECONDS_EACH=5; ONLY=mirrorball ;;
+        storm) SUBSCRIBERS=; HOLDS="auto"; SECONDS_EACH=5; ONLY=mirrorball ;;
         sockets) ONLY=bare ;;
         *) usage; exit 2 ;;
     esac
@@ -103,6 +104,9 @@ options() {
             --transport) TRANSPORT=$2; shift ;;
             --leave) STORM=$2; shift ;;
             --restart) STORM=restart ;;
+            --noise) STORM=$2; NOISE=yes; shift ;;
+            --within) WITHIN=$2; shift ;;
+            --kept) KEPT=${2//,/ }; shift ;;
             --concurrent) CONCURRENT=$2; shift ;;
             --settle) SETTLE=$2; shift ;;
             --label) LABEL=$2; shift ;;
@@ -111,7 +115,7 @@ options() {
         shift
     done
     RELAY_CORE=${CORES%,*}; VIEW_CORE=${CORES#*,}
-    [ "${MODE}" != storm ] || CHANNELS=$((OTHERS > 0 ? 2 : 1))
+    [ "${MODE}" != storm ] || storm_defaults
 }
 
 build() {

@@ -53,6 +53,7 @@ pub struct Dialogue {
     step: Step,
     sequence: u32,
     session: String,
+    server_rtcp_port: Option<u16>,
 }
 
 #[derive(Clone, Copy)]
@@ -83,7 +84,7 @@ impl Dialogue {
     /// A dialogue that has not begun.
     pub fn new(subscription: Subscription) -> Self {
         let session = String::new();
-        Self { subscription, step: Step::Describe, sequence: 0, session }
+        Self { subscription, step: Step::Describe, sequence: 0, session, server_rtcp_port: None }
     }
 
     /// The first request.
@@ -110,6 +111,7 @@ impl Dialogue {
                 self.step = Step::Play;
                 let session = header(reply, "Session").unwrap_or_default();
                 self.session = session.split(';').next().unwrap_or_default().trim().into();
+                self.server_rtcp_port = header(reply, "Transport").and_then(server_rtcp_port);
                 Next::Send(self.request("PLAY", None, ""))
             }
             Step::Play => {
@@ -130,6 +132,11 @@ impl Dialogue {
     pub fn teardown(&mut self) -> String {
         self.step = Step::Teardown;
         self.request("TEARDOWN", None, "")
+    }
+
+    /// Where the server hears RTCP of this session, if it plays over UDP.
+    pub fn server_rtcp_port(&self) -> Option<u16> {
+        self.server_rtcp_port
     }
 
     fn request(&mut self, method: &str, url: Option<&str>, headers: &str) -> String {
@@ -164,6 +171,12 @@ fn control_url(url: &str, reply: &str) -> String {
         Some(control) => format!("{base}/{control}"),
         None => base.into(),
     }
+}
+
+/// The second of the server's ports.
+fn server_rtcp_port(transport: &str) -> Option<u16> {
+    let ports = transport.split(';').find_map(|part| part.trim().strip_prefix("server_port="))?;
+    ports.split_once('-')?.1.parse().ok()
 }
 
 /// The sequence number that the first track of RTP-Info begins with.
@@ -205,7 +218,7 @@ mod tests {
         let reply =
             "RTSP/1.0 200 OK\r\nSession: ab;timeout=60\r\nTransport: RTP/AVP;server_port=70-71\r\n\r\n";
         let Next::Send(play) = dialogue.answer(reply) else { panic!("no PLAY") };
-        assert!(play.contains("Session: ab\r\n"));
+        assert!(play.contains("Session: ab\r\n") && dialogue.server_rtcp_port() == Some(71));
         let reply = "RTSP/1.0 200 OK\r\nRTP-Info: url=rtsp://h/c0/t;seq=65535;rtptime=1,url=x;seq=3\r\n\r\n";
         assert_eq!(dialogue.answer(reply), Next::Plays(Some(65_535)));
         assert_eq!(dialogue.answer("RTSP/1.0 200 OK\r\n\r\n"), Next::Nothing);

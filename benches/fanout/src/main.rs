@@ -51,6 +51,8 @@ enum Command {
     Picture(table::Options),
     /// Prints reports of storms as a Markdown table.
     StormTable(storm::TableOptions),
+    /// Prints reports of storms as a picture (SVG): p99 over time.
+    StormPicture(storm::TableOptions),
 }
 
 fn main() -> std::io::Result<()> {
@@ -64,5 +66,6 @@ fn main() -> std::io::Result<()> {
         Command::Table(options) => table::run(&options),
         Command::Picture(options) => picture::run(&options),
         Command::StormTable(options) => storm::table(&options),
+        Command::StormPicture(options) => storm::picture(&options),
     }
 }

@@ -23,7 +23,7 @@ pub struct UdpSockets {
     counted: (Socket, Gather),
     witnesses: (Socket, Gather),
     /// Bound, so that the relay's RTCP is not answered by ICMP errors, and never read.
-    _rtcp: [Socket; 2],
+    rtcp: [Socket; 2],
 }
 
 impl UdpSockets {
@@ -33,7 +33,12 @@ impl UdpSockets {
         let witnesses = (bind(WITNESS_PORT)?, Gather::new(32, LARGEST_RUN_BYTES));
         sys::want_arrival_times(&witnesses.0)?;
         let rtcp = [quiet(COUNTED_PORT + 1)?, quiet(WITNESS_PORT + 1)?];
-        Ok(Self { counted, witnesses, _rtcp: rtcp })
+        Ok(Self { counted, witnesses, rtcp })
+    }
+
+    /// The sockets to send RTCP from: of the counted, and of the witnesses.
+    pub fn rtcp(&self) -> Result<[Socket; 2]> {
+        Ok([self.rtcp[0].try_clone()?, self.rtcp[1].try_clone()?])
     }
 
     /// Notes all that has come.

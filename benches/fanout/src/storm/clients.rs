@@ -62,8 +62,9 @@ pub struct Clients {
     plan: Plan,
     clients: Vec<Client>,
     counts: [usize; 6],
+    /// Who wants to connect as soon as there is room, and who does from a time on.
     waiting: VecDeque<usize>,
-    retries: BTreeSet<(u64, usize)>,
+    due: BTreeSet<(u64, usize)>,
     epoll: Epoll,
     room: Room,
     reminded: usize,
@@ -92,12 +93,16 @@ impl Plan {
     }
 
     fn subscription(&self, subscriber: usize) -> Subscription {
-        let (name, index, size) = match subscriber.checked_sub(self.others) {
-            Some(index) => ("c0", index, self.viewers),
-            None => ("c1", subscriber, self.others),
-        };
-        let port = address_plan::port_of(address_plan::is_spread(index, size, WITNESSES));
+        let name = if subscriber < self.others { "c1" } else { "c0" };
+        let port = address_plan::port_of(self.is_witness(subscriber));
         Subscription::new(subscriber, channel_url(self.server, name), self.transport, port)
+    }
+
+    fn is_witness(&self, subscriber: usize) -> bool {
+        match subscriber.checked_sub(self.others) {
+            Some(index) => address_plan::is_spread(index, self.viewers, WITNESSES),
+            None => address_plan::is_spread(subscriber, self.others, WITNESSES),
+        }
     }
 }
 
@@ -116,7 +121,7 @@ impl Clients {
             clients,
             plan,
             waiting: VecDeque::new(),
-            retries: BTreeSet::new(),
+            due: BTreeSet::new(),
             epoll: Epoll::new(EVENTS_PER_TURN)?,
             room: Room::new(),
             reminded: 0,
@@ -133,11 +138,21 @@ impl Clients {
         self.counts[state as usize]
     }
 
-    /// These want to play.
-    pub fn join(&mut self, who: Range<usize>) {
-        for subscriber in who {
+    /// Who plays over UDP, whether it is a witness, and where the server hears its RTCP.
+    pub fn reporters(&self) -> Vec<(usize, bool, u16)> {
+        let playing = self.clients.iter().enumerate().filter(|(_, client)| client.state == State::Playing);
+        let reporter = |(subscriber, client): (usize, &Client)| {
+            Some((subscriber, self.plan.is_witness(subscriber), client.dialogue.server_rtcp_port()?))
+        };
+        playing.filter_map(reporter).collect()
+    }
+
+    /// These want to play: at once, or one after the other within some time.
+    pub fn join(&mut self, who: Range<usize>, now_ns: u64, within_ns: u64) {
+        let step_ns = within_ns / who.len().max(1) as u64;
+        for (subscriber, place) in who.zip(0..) {
             self.enter(subscriber, State::Waiting);
-            self.waiting.push_back(subscriber);
+            self.due.insert((now_ns + place * step_ns, subscriber));
         }
     }
 
@@ -157,10 +172,10 @@ impl Clients {
 
     /// Goes on with everything that can.
     pub fn turn(&mut self, now_ns: u64, crowds: &mut Crowds) -> Result<()> {
-        while let Some(&(due_ns, subscriber)) = self.retries.first()
+        while let Some(&(due_ns, subscriber)) = self.due.first()
             && due_ns <= now_ns
         {
-            self.retries.pop_first();
+            self.due.pop_first();
             self.waiting.push_back(subscriber);
         }
         while self.count(State::Connecting) + self.count(State::Talking) < self.plan.concurrent
@@ -289,7 +304,7 @@ impl Clients {
 
     fn retry(&mut self, subscriber: usize, now_ns: u64, seconds: u64, crowds: &mut Crowds) {
         self.drop_connection(subscriber, State::Waiting, crowds);
-        self.retries.insert((now_ns + seconds * 1_000_000_000, subscriber));
+        self.due.insert((now_ns + seconds * 1_000_000_000, subscriber));
     }
 
     fn drop_connection(&mut self, subscriber: usize, state: State, crowds: &mut Crowds) {

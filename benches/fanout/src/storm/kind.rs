@@ -11,6 +11,14 @@ pub enum Kind {
     Close,
     /// The relay is killed and started again.
     Restart,
+    /// Noise: receiver reports of the viewers who play.
+    Reports,
+    /// Noise: DESCRIBE alone, as fast as it is answered.
+    Describe,
+    /// Noise: scrapes of the metrics, back to back.
+    Scrape,
+    /// Noise: connections that are opened, and closed at once.
+    Connect,
 }
 
 impl Kind {
@@ -21,6 +29,10 @@ impl Kind {
             Self::Teardown => "leave by TEARDOWN",
             Self::Close => "leave by closing",
             Self::Restart => "restart",
+            Self::Reports => "receiver reports",
+            Self::Describe => "DESCRIBE",
+            Self::Scrape => "scrapes",
+            Self::Connect => "connections",
         }
     }
 
@@ -34,8 +46,14 @@ impl Kind {
         !matches!(self, Self::Teardown | Self::Close)
     }
 
-    /// Whether calm is what was before the storm: what comes after it is another load, or the same.
+    /// Whether nobody comes or goes.
+    pub fn is_noise(self) -> bool {
+        matches!(self, Self::Reports | Self::Describe | Self::Scrape | Self::Connect)
+    }
+
+    /// Whether the storm is measured by the calm before it, not by the one after: the viewers who leave are a
+    /// load no more, and noise is to be told from what was right before.
     pub fn compares_before(self) -> bool {
-        matches!(self, Self::Teardown | Self::Close)
+        self.is_noise() || !self.has_viewers_after()
     }
 }

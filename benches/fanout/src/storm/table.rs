@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use super::report::{CrowdReport, Report};
 
+/// Cores at which a core is full.
+const FULL: f64 = 0.95;
+
 /// What to print.
 #[derive(clap::Args)]
 pub struct Options {
@@ -60,13 +63,12 @@ fn row(report: &Report) -> String {
         let cells: Vec<String> = crowds.into_iter().filter(|crowd| crowd.size > 0).map(of).collect();
         cells.join(" / ")
     };
-    let missing = if report.missing > 0 { format!(" ({} missing)", report.missing) } else { String::new() };
     format!(
-        "| {} | {} | {} | {:.1}{missing} | {} | {} | {} | {} | {} | {} | {:.2} / {:.2} |",
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.2} / {} |",
         storm(report),
         load(report),
         report.relay,
-        report.done_s,
+        done(report),
         both(&|crowd| number(crowd.worst_ms)),
         both(&steady),
         both(&|crowd| crowd.ratio.map_or("–".into(), |ratio| format!("×{ratio:.1}"))),
@@ -74,8 +76,24 @@ fn row(report: &Report) -> String {
         lost(report),
         refused(report),
         report.relay_cpu,
-        report.view_cpu,
+        view_cpu(report.view_cpu),
     )
+}
+
+fn done(report: &Report) -> String {
+    let mut text = if report.noise_per_s.is_some() { "–".into() } else { format!("{:.2}", report.done_s) };
+    if let Some(first_s) = report.first_s.filter(|_| report.failed > 0) {
+        text += &format!(", the first {first_s:.2}");
+    }
+    if report.missing > 0 {
+        text += &format!(", {} missing", report.missing);
+    }
+    text
+}
+
+/// A full core of viewers and source may be what is measured.
+fn view_cpu(cores: f64) -> String {
+    if cores > FULL { format!("{cores:.2}: full") } else { format!("{cores:.2}") }
 }
 
 fn storm(report: &Report) -> String {
@@ -85,7 +103,8 @@ fn storm(report: &Report) -> String {
     }
 }
 
-fn load(report: &Report) -> String {
+/// Viewers, others, and how media comes to them.
+pub fn load(report: &Report) -> String {
     let others = match report.others.size {
         0 => String::new(),
         others => format!(" + {others}"),

@@ -26,6 +26,12 @@ pub fn run_first() -> Result<()> {
     check(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &priority) })
 }
 
+/// Runs the calling thread behind those of this process that have kept a lower nice value.
+pub fn run_last() -> Result<()> {
+    // SAFETY: a plain call; 0 means the calling thread.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) })
+}
+
 /// Ends a process without a word (SIGKILL).
 pub fn kill(pid: u32) -> Result<()> {
     let pid =
