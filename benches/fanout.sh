@@ -5,15 +5,19 @@
 # another. docs/performance.md says what is measured, and how. Needs root; leaves nothing behind.
 set -euo pipefail
 
+# shellcheck source=benches/storm.sh
+. "$(dirname "$0")/storm.sh"
+
 usage() {
     cat <<'END'
-usage: fanout.sh udp|tcp|channels|curve|setup|sockets [options]
+usage: fanout.sh udp|tcp|channels|curve|setup|storm|sockets [options]
 
   udp        RTP over UDP:         100, 300, 1000, 3000 subscribers;  hold 0, 2, 5 ms and auto
   tcp        interleaved in RTSP:  100, 300, 1000 subscribers;        hold 0, 5, 20 ms and auto
   channels   100 channels of 10 subscribers;                          hold 0, 2 ms and auto
   curve      50 to 3200 subscribers, doubling;                        hold 2 ms and auto
   setup      10000 sessions are registered while 300 subscribers play (Mirrorball only)
+  storm      1000 and 3000 viewers join at once while 300 others play; p99 over time (Mirrorball only)
   sockets    two cores send at once, over one socket or one each (no relay)
 
   --subscribers "N …"    instead of those above
@@ -33,7 +37,9 @@ usage: fanout.sh udp|tcp|channels|curve|setup|sockets [options]
   --json                 one JSON object a run instead of the table
   --keep FILE            appends the JSON objects to FILE as well
   --picture FILE         draws CPU per packet by subscribers (SVG) as well
+
 END
+    storm_usage
 }
 
 main() {
@@ -48,10 +54,12 @@ main() {
     trap 'exit 130' INT TERM
     ulimit -n "$(ulimit -Hn)"
     build
+    [ -z "${KEPT}" ] || { show_storms "${KEPT}" "${KEPT}"; exit; }
     alone
     make_network
     case ${MODE} in
         setup) setup_run ;;
+        storm) storm_runs ;;
         sockets) sockets_run ;;
         *) matrix ;;
     esac
@@ -60,6 +68,7 @@ main() {
 options() {
     MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BURST=1; STALL=0; REPEAT=1; ONLY=;
     CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; TRANSPORT=udp; SESSIONS=10000
+    STORM=join; OTHERS=; CONCURRENT=256; WITHIN=0; SETTLE=10; LABEL=mirrorball; NOISE=; KEPT=
     MIRRORBALL=${MIRRORBALL:-}
     case ${MODE} in
         udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
@@ -67,6 +76,7 @@ options() {
         channels) SUBSCRIBERS="1000"; HOLDS="0 2 auto"; CHANNELS=100 ;;
         curve) SUBSCRIBERS="50 100 200 400 800 1600 3200"; HOLDS="2 auto" ;;
         setup) SUBSCRIBERS="300"; HOLDS="auto"; ONLY=mirrorball ;;
+        storm) SUBSCRIBERS=; HOLDS="auto"; SECONDS_EACH=5; ONLY=mirrorball ;;
         sockets) ONLY=bare ;;
         *) usage; exit 2 ;;
     esac
@@ -90,11 +100,22 @@ options() {
             --sessions) SESSIONS=$2; shift ;;
             --keep) KEEP=$2; shift ;;
             --picture) PICTURE=$2; shift ;;
+            --others) OTHERS=$2; shift ;;
+            --transport) TRANSPORT=$2; shift ;;
+            --leave) STORM=$2; shift ;;
+            --restart) STORM=restart ;;
+            --noise) STORM=$2; NOISE=yes; shift ;;
+            --within) WITHIN=$2; shift ;;
+            --kept) KEPT=${2//,/ }; shift ;;
+            --concurrent) CONCURRENT=$2; shift ;;
+            --settle) SETTLE=$2; shift ;;
+            --label) LABEL=$2; shift ;;
             *) usage; exit 2 ;;
         esac
         shift
     done
     RELAY_CORE=${CORES%,*}; VIEW_CORE=${CORES#*,}
+    [ "${MODE}" != storm ] || storm_defaults
 }
 
 build() {
@@ -121,8 +142,12 @@ alone() {
 RELAY_NS=mb-relay-$$; VIEW_NS=mb-view-$$
 RELAY_DEV=mbr$$; VIEW_DEV=mbv$$
 RELAY_IP=10.8.0.1; VIEW_IP=10.8.0.2
-RTSP_PORT=8554; BARE_PORT=7000
+RTSP_PORT=8554; ADMIN_PORT=9469; BARE_PORT=7000
 PIDS=(); RELAY_PID=
+
+# Relay and receivers come before other programs, which disturb them all the same. Where the kernel groups
+# programs by session, a nice value counts inside of its group alone, so they are sessions of their own.
+FAVOURED=(setsid sh -c '[ ! -e /proc/self/autogroup ] || echo -20 > /proc/self/autogroup; exec nice -n -20 "$@"' sh)
 
 # Every address of 10.9.0.0/16 is the viewers' own, so each subscriber has one, and two sockets hear them all.
 make_network() {
@@ -199,24 +224,18 @@ start_relay() {
     local relay=$1 subscribers=$2 hold=$3 tcp=()
     if [ "${relay}" = bare ]; then
         [ "${TRANSPORT}" = udp ] || tcp=(--tcp "${BARE_PORT}")
-        setsid ip netns exec "${RELAY_NS}" nice -n -20 "${FANOUT}" bare --interface "${RELAY_IP}" \
+        "${FAVOURED[@]}" ip netns exec "${RELAY_NS}" "${FANOUT}" bare --interface "${RELAY_IP}" \
             --channels "${CHANNELS}" --subscribers "${subscribers}" --hold "${hold}" \
             --core "${RELAY_CORE}" "${tcp[@]}" > "${WORK}/relay" 2>&1 &
     else
         write_config "${hold}"
-        setsid ip netns exec "${RELAY_NS}" nice -n -20 taskset -c "${RELAY_CORE}" \
+        "${FAVOURED[@]}" ip netns exec "${RELAY_NS}" taskset -c "${RELAY_CORE}" \
             "${MIRRORBALL}" serve --config "${WORK}/mirrorball.toml" > "${WORK}/relay" 2>&1 &
     fi
     RELAY_PID=$!
     PIDS+=("${RELAY_PID}")
+    echo "${RELAY_PID}" > "${WORK}/relay.pid"
     await "the relay listens" relay_listens "${relay}"
-    favour "${RELAY_PID}"
-}
-
-# Relay and receivers come before other programs, which disturb them all the same. Where the kernel groups
-# programs by session, a nice value counts inside of its group alone, so they are sessions of their own.
-favour() {
-    [ ! -e "/proc/$1/autogroup" ] || echo -20 > "/proc/$1/autogroup"
 }
 
 relay_listens() {
@@ -231,6 +250,7 @@ write_config() {
     local hold=$1 channel
     {
         printf '[rtsp]\nlisten = ["%s:%s"]\n' "${RELAY_IP}" "${RTSP_PORT}"
+        printf '[admin]\nlisten = "%s:%s"\n' "${RELAY_IP}" "${ADMIN_PORT}"
         printf '[limits]\nconnections = 60000\nsessions = 60000\nsessions_per_address = 60000\n'
         for ((channel = 0; channel < CHANNELS; channel++)); do
             write_channel "c${channel}" "239.9.1.$((channel + 1))" "${hold}"
@@ -263,7 +283,7 @@ start_receivers() {
         where=(--bare-tcp "${RELAY_IP}:${BARE_PORT}")
     fi
     [ "${hold}" = auto ] || label="${hold} ms"
-    setsid ip netns exec "${VIEW_NS}" nice -n -20 "${FANOUT}" receive --relay "${relay}" --hold "${label}" \
+    "${FAVOURED[@]}" ip netns exec "${VIEW_NS}" "${FANOUT}" receive --relay "${relay}" --hold "${label}" \
         --transport "${TRANSPORT}" --subscribers "${subscribers}" --channels "${CHANNELS}" \
         --seconds "${SECONDS_EACH}" --stall "${STALL}" \
         --relay-pid "${RELAY_PID}" --relay-core "${RELAY_CORE}" --core "${VIEW_CORE}" "${where[@]}" \
@@ -271,7 +291,6 @@ start_receivers() {
     RECEIVERS_PID=$!
     PIDS+=("${RECEIVERS_PID}")
     await "all receivers are served" grep -qs ready "${WORK}/receivers"
-    favour "${RECEIVERS_PID}"
 }
 
 start_source() {
@@ -295,11 +314,9 @@ setup_run() {
     start_receivers mirrorball "${SUBSCRIBERS}" auto
     start_source
     sleep 3
-    setsid ip netns exec "${VIEW_NS}" nice -n -20 "${FANOUT}" register --rtsp "${RELAY_IP}:${RTSP_PORT}" \
+    "${FAVOURED[@]}" ip netns exec "${VIEW_NS}" "${FANOUT}" register --rtsp "${RELAY_IP}:${RTSP_PORT}" \
         --count "${SESSIONS}" --relay-pid "${RELAY_PID}" --core "${VIEW_CORE}" &
     PIDS+=($!)
-    sleep 0.2
-    favour "${PIDS[-1]}"
     wait "${PIDS[-1]}" || fail "sessions could not be registered; the relay said: $(tail -n 5 "${WORK}/relay")"
     finish_receivers mirrorball > "${WORK}/reports"
     show_reports

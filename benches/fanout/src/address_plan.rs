@@ -32,14 +32,20 @@ pub fn subscriber_at(address: Ipv4Addr) -> Option<usize> {
     u32::from(address).checked_sub(u32::from(FIRST_SUBSCRIBER)).map(|index| index as usize)
 }
 
-/// The RTP port of a subscriber among `subscribers`: witnesses have another one than the rest.
+/// The RTP port of a subscriber among `subscribers`, of whom about 20 are witnesses.
 pub fn rtp_port(index: usize, subscribers: usize) -> u16 {
-    if is_witness(index, subscribers) { WITNESS_PORT } else { COUNTED_PORT }
+    port_of(is_spread(index, subscribers, WITNESSES))
 }
 
-/// Whether a subscriber is a witness. The middle of each part, so that no end of a relay's order is favoured.
-pub fn is_witness(index: usize, subscribers: usize) -> bool {
-    let every = (subscribers / WITNESSES).max(1);
+/// The RTP port of a subscriber: witnesses have another one than the rest.
+pub fn port_of(witness: bool) -> u16 {
+    if witness { WITNESS_PORT } else { COUNTED_PORT }
+}
+
+/// Whether a subscriber is one of about `wanted` that are spread evenly over all. The middle of each part, so
+/// that no end of a relay's order is favoured.
+pub fn is_spread(index: usize, subscribers: usize, wanted: usize) -> bool {
+    let every = (subscribers / wanted).max(1);
     index % every == every / 2
 }
 
@@ -76,7 +82,8 @@ mod tests {
     #[test]
     fn witnesses_are_few_and_never_none() {
         for subscribers in [1, 7, 100, 3000] {
-            let witnesses = (0..subscribers).filter(|&index| is_witness(index, subscribers)).count();
+            let witnesses =
+                (0..subscribers).filter(|&index| is_spread(index, subscribers, WITNESSES)).count();
             assert!((1..=40).contains(&witnesses), "{witnesses} of {subscribers}");
         }
     }

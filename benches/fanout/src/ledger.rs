@@ -6,6 +6,18 @@
 use crate::histogram::Histogram;
 use crate::mark::Mark;
 
+/// Takes note of what comes to subscribers.
+pub trait Notes {
+    /// `count` packets with successive numbers from that of `first` came to a subscriber.
+    fn note(&mut self, subscriber: usize, first: &Mark, count: u64);
+
+    /// A packet came to a subscriber, or to its interface, at this time.
+    fn note_delay(&mut self, subscriber: usize, mark: &Mark, arrived_ns: u64);
+
+    /// Packets came that are not as the source sent them.
+    fn note_damaged(&mut self, count: u64);
+}
+
 /// The packets that count: those due between two times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -63,30 +75,6 @@ impl Ledger {
         self.window
     }
 
-    /// `count` packets with successive numbers from that of `first` came to a subscriber.
-    pub fn note(&mut self, subscriber: usize, first: &Mark, count: u64) {
-        let window = *self.window.get_or_insert_with(|| Window::new(first, self.warm_up_ns, self.length_ns));
-        let Some(seat) = self.seats.get_mut(subscriber) else {
-            self.damaged += count;
-            return;
-        };
-        let behind = first.number + count;
-        self.arrived += count;
-        if first.number < seat.next {
-            self.reordered += count;
-        }
-        seat.next = seat.next.max(behind);
-        seat.counted += behind.min(window.behind).saturating_sub(first.number.max(window.first));
-    }
-
-    /// A packet came to a subscriber, or to its interface, at this time.
-    pub fn note_delay(&mut self, subscriber: usize, mark: &Mark, arrived_ns: u64) {
-        let counts = self.window.is_some_and(|window| (window.first..window.behind).contains(&mark.number));
-        if counts && subscriber >= self.stalling {
-            self.delays.record(arrived_ns.saturating_sub(mark.sent_ns) / 1000);
-        }
-    }
-
     /// Packets of the window that subscribers have to get, and those that they did not.
     pub fn expected_and_lost(&self) -> (u64, u64) {
         self.sum(&self.seats[self.stalling..])
@@ -101,6 +89,34 @@ impl Ledger {
         let each = self.window.map_or(0, |window| window.behind - window.first);
         let lost = seats.iter().map(|seat| each.saturating_sub(seat.counted)).sum();
         (each * seats.len() as u64, lost)
+    }
+}
+
+impl Notes for Ledger {
+    fn note(&mut self, subscriber: usize, first: &Mark, count: u64) {
+        let window = *self.window.get_or_insert_with(|| Window::new(first, self.warm_up_ns, self.length_ns));
+        let Some(seat) = self.seats.get_mut(subscriber) else {
+            self.damaged += count;
+            return;
+        };
+        let behind = first.number + count;
+        self.arrived += count;
+        if first.number < seat.next {
+            self.reordered += count;
+        }
+        seat.next = seat.next.max(behind);
+        seat.counted += behind.min(window.behind).saturating_sub(first.number.max(window.first));
+    }
+
+    fn note_delay(&mut self, subscriber: usize, mark: &Mark, arrived_ns: u64) {
+        let counts = self.window.is_some_and(|window| (window.first..window.behind).contains(&mark.number));
+        if counts && subscriber >= self.stalling {
+            self.delays.record(arrived_ns.saturating_sub(mark.sent_ns) / 1000);
+        }
+    }
+
+    fn note_damaged(&mut self, count: u64) {
+        self.damaged += count;
     }
 }
 

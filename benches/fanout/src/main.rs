@@ -8,7 +8,9 @@ mod address_plan;
 mod bare;
 mod bare_tcp;
 mod bare_udp;
+mod dialogue;
 mod histogram;
+mod interleaved;
 mod ledger;
 mod mark;
 mod picture;
@@ -19,9 +21,11 @@ mod report;
 mod rtsp;
 mod sockets;
 mod source;
+mod storm;
 mod sys;
 mod table;
 mod tcp_view;
+mod udp_sockets;
 mod udp_view;
 
 use clap::Parser;
@@ -39,10 +43,16 @@ enum Command {
     Register(register::Options),
     /// Sends from several cores over one socket, or over several.
     Sockets(sockets::Options),
+    /// Stands for viewers who come, go or make noise all at once while others play.
+    Storm(storm::Options),
     /// Prints reports as a Markdown table.
     Table(table::Options),
     /// Prints reports as a picture (SVG): CPU per packet by subscribers.
     Picture(table::Options),
+    /// Prints reports of storms as a Markdown table.
+    StormTable(storm::TableOptions),
+    /// Prints reports of storms as a picture (SVG): p99 over time.
+    StormPicture(storm::TableOptions),
 }
 
 fn main() -> std::io::Result<()> {
@@ -52,7 +62,10 @@ fn main() -> std::io::Result<()> {
         Command::Receive(options) => receive::run(&options),
         Command::Register(options) => register::run(&options),
         Command::Sockets(options) => sockets::run(&options),
+        Command::Storm(options) => storm::run(&options),
         Command::Table(options) => table::run(&options),
         Command::Picture(options) => picture::run(&options),
+        Command::StormTable(options) => storm::table(&options),
+        Command::StormPicture(options) => storm::picture(&options),
     }
 }

@@ -11,17 +11,14 @@ const LEFT: f64 = 50.0;
 const RIGHT: f64 = 30.0;
 const TOP: f64 = 60.0;
 const BOTTOM: f64 = 50.0;
-const COLOURS: [&str; 4] = ["#3b6ea8", "#b05a2c", "#5b8a3c", "#7a5195"];
+/// One for each line.
+pub const COLOURS: [&str; 4] = ["#3b6ea8", "#b05a2c", "#5b8a3c", "#7a5195"];
 
 /// Prints the picture.
 pub fn run(options: &table::Options) -> Result<()> {
     let reports = best(options.read()?);
     let axes = Axes::around(&reports).ok_or_else(|| Error::other("needs runs of different subscribers"))?;
-    println!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
-         font-size=\"12\" role=\"img\">\n<title>CPU per delivered packet, by subscribers</title>\n\
-         <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>"
-    );
+    open(WIDTH, HEIGHT, "CPU per delivered packet, by subscribers");
     text(LEFT, 20.0, "start", "black", "µs of CPU for each packet delivered, by subscribers; one core");
     axes.print(&reports);
     let mut series: Vec<(&str, &str)> = Vec::new();
@@ -100,6 +97,16 @@ impl Axes {
     }
 }
 
-fn text(x: f64, y: f64, anchor: &str, colour: &str, what: &str) {
+/// Opens the picture, in white.
+pub fn open(width: f64, height: f64, title: &str) {
+    println!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \
+         font-size=\"12\" role=\"img\">\n<title>{title}</title>\n\
+         <rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>"
+    );
+}
+
+/// Writes some words.
+pub fn text(x: f64, y: f64, anchor: &str, colour: &str, what: &str) {
     println!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{colour}\">{what}</text>");
 }

@@ -5,10 +5,10 @@
 use std::io::{Error, Result, Write};
 use std::net::SocketAddrV4;
 
+use crate::dialogue::Transport;
 use crate::ledger::{Ledger, Window};
 use crate::proc_files;
 use crate::report::Report;
-use crate::rtsp::Transport;
 use crate::sys;
 use crate::tcp_view::TcpView;
 use crate::udp_view::UdpView;

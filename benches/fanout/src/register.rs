@@ -4,8 +4,9 @@ use std::io::Result;
 use std::net::SocketAddrV4;
 
 use crate::address_plan::COUNTED_PORT;
+use crate::dialogue::{Subscription, Transport, channel_url};
 use crate::proc_files;
-use crate::rtsp::{self, Subscription, Transport};
+use crate::rtsp;
 use crate::sys;
 
 /// Subscribers of the load that plays meanwhile have the addresses below.
@@ -33,7 +34,7 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(core) = options.core {
         sys::pin_to_core(core)?;
     }
-    let url = rtsp::channel_url(options.rtsp, &options.channel);
+    let url = channel_url(options.rtsp, &options.channel);
     let subscription =
         |index| Subscription::new(FIRST_SUBSCRIBER + index, url.clone(), Transport::Udp, COUNTED_PORT);
     let wanted = (0..options.count).map(subscription).collect();

@@ -1,4 +1,4 @@
-//! Just enough of an RTSP client to register thousands: DESCRIBE, SETUP, PLAY, and to keep sessions alive.
+//! Registers thousands of subscribers at an RTSP server, each on a connection of its own, and keeps them alive.
 
 use std::collections::HashMap;
 use std::io::{Error, ErrorKind, Read, Result, Write};
@@ -7,6 +7,7 @@ use std::net::{SocketAddrV4, TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::address_plan;
+use crate::dialogue::{Dialogue, Next, Subscription, Transport, channel_url, split_reply};
 use crate::sys::Epoll;
 
 /// Handshakes under way at a time.
@@ -15,46 +16,13 @@ const LONGEST_WAIT_NS: u64 = 10_000_000_000;
 const KEEP_ALIVE_INTERVAL_NS: u64 = 20_000_000_000;
 const LARGEST_REPLY_BYTES: usize = 64 << 10;
 
-/// How media comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Transport {
-    /// RTP over UDP.
-    Udp,
-    /// RTP interleaved with RTSP, or over the bare loop's connection.
-    Tcp,
-}
-
-impl Transport {
-    /// As it is written in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-        }
-    }
-}
-
-/// A subscription to ask for.
-pub struct Subscription {
-    subscriber: usize,
-    url: String,
-    transport: String,
-}
-
 /// A session that plays.
 pub struct Session {
     /// Its RTSP connection, which does not block.
     pub stream: TcpStream,
     /// What came behind the last reply.
     pub rest: Vec<u8>,
-    url: String,
-    id: String,
-    sequence: u32,
-}
-
-/// The name of a channel's path in the relay's config.
-pub fn channel_url(server: SocketAddrV4, name: &str) -> String {
-    format!("rtsp://{server}/{name}")
+    dialogue: Dialogue,
 }
 
 /// One subscription for each subscriber, in the channels `c0`, `c1` …
@@ -70,17 +38,6 @@ pub fn subscriptions(
         Subscription::new(subscriber, channel_url(server, &format!("c{channel}")), transport, port)
     };
     (0..subscribers).map(subscription).collect()
-}
-
-impl Subscription {
-    /// A subscription of one subscriber to one URL.
-    pub fn new(subscriber: usize, url: String, transport: Transport, rtp_port: u16) -> Self {
-        let transport = match transport {
-            Transport::Udp => format!("RTP/AVP;unicast;client_port={rtp_port}-{}", rtp_port + 1),
-            Transport::Tcp => "RTP/AVP/TCP;unicast;interleaved=0-1".into(),
-        };
-        Self { subscriber, url, transport }
-    }
 }
 
 /// Registers all, some at a time; gives the sessions in the same order. One that fails ends it.
@@ -130,106 +87,46 @@ pub fn connect(server: SocketAddrV4, subscriber: usize) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// The three requests of one subscriber.
+/// A handshake under way.
 struct Handshake {
     stream: TcpStream,
-    subscription: Subscription,
+    dialogue: Dialogue,
     received: Vec<u8>,
-    session: String,
-    step: Step,
-}
-
-#[derive(Clone, Copy)]
-enum Step {
-    Describe,
-    Setup,
-    Play,
 }
 
 impl Handshake {
     fn begin(server: SocketAddrV4, subscription: Subscription) -> Result<Self> {
         let mut stream = connect(server, subscription.subscriber)?;
-        let url = &subscription.url;
-        write!(stream, "DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n")?;
-        let (received, session) = (Vec::new(), String::new());
-        Ok(Self { stream, subscription, received, session, step: Step::Describe })
+        let mut dialogue = Dialogue::new(subscription);
+        stream.write_all(dialogue.begin().as_bytes())?;
+        Ok(Self { stream, dialogue, received: Vec::new() })
     }
 
     /// Reads what has come and asks for the next step; true when it plays.
     fn advance(&mut self) -> Result<bool> {
         let mut room = [0; 4096];
         match self.stream.read(&mut room) {
-            Ok(0) => return Err(self.failed("the server closed the connection")),
+            Ok(0) => return Err(Error::other("the server closed the connection of a handshake")),
             Ok(count) => self.received.extend_from_slice(&room[..count]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(error),
         }
         let Some((reply, rest)) = split_reply(&self.received) else {
             let too_long = self.received.len() > LARGEST_REPLY_BYTES;
-            return if too_long { Err(self.failed("the reply does not end")) } else { Ok(false) };
+            return if too_long { Err(Error::other("a reply that does not end")) } else { Ok(false) };
         };
         let (reply, rest) = (String::from_utf8_lossy(reply).into_owned(), rest.to_vec());
-        if !reply.starts_with("RTSP/1.0 200 ") {
-            return Err(self.failed(reply.lines().next().unwrap_or_default()));
-        }
         self.received = rest;
-        self.answer(&reply)
-    }
-
-    fn answer(&mut self, reply: &str) -> Result<bool> {
-        let url = self.subscription.url.clone();
-        match self.step {
-            Step::Describe => {
-                let (control, transport) = (control_url(&url, reply), &self.subscription.transport);
-                write!(self.stream, "SETUP {control} RTSP/1.0\r\nCSeq: 2\r\nTransport: {transport}\r\n\r\n")?;
-                self.step = Step::Setup;
-            }
-            Step::Setup => {
-                let session =
-                    header(reply, "Session").ok_or_else(|| self.failed("SETUP without a Session"))?;
-                self.session = session.split(';').next().unwrap_or_default().trim().into();
-                let session = &self.session;
-                write!(self.stream, "PLAY {url} RTSP/1.0\r\nCSeq: 3\r\nSession: {session}\r\n\r\n")?;
-                self.step = Step::Play;
-            }
-            Step::Play => return Ok(true),
+        match self.dialogue.answer(&reply) {
+            Next::Send(request) => self.stream.write_all(request.as_bytes()).map(|()| false),
+            Next::Refused(why, _) => Err(Error::other(why)),
+            Next::Plays(_) => Ok(true),
+            Next::Ended | Next::Nothing => Ok(false),
         }
-        Ok(false)
-    }
-
-    fn failed(&self, why: &str) -> Error {
-        let Subscription { subscriber, url, .. } = &self.subscription;
-        Error::other(format!("subscriber {subscriber} of {url}: {why}"))
     }
 
     fn into_session(self) -> Session {
-        let Self { stream, subscription, received, session, .. } = self;
-        Session { stream, rest: received, url: subscription.url, id: session, sequence: 3 }
-    }
-}
-
-/// Splits the first whole reply, with its body, off `bytes`.
-pub fn split_reply(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let text = String::from_utf8_lossy(&bytes[..head]);
-    let body = header(&text, "Content-Length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    bytes.split_at_checked(head.checked_add(body)?)
-}
-
-fn header<'a>(reply: &'a str, name: &str) -> Option<&'a str> {
-    let head = reply.split("\r\n\r\n").next()?;
-    let mut fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-    fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-}
-
-/// The first medium's URL: its `a=control`, relative to Content-Base or to the URL that was asked for.
-fn control_url(url: &str, reply: &str) -> String {
-    let base = header(reply, "Content-Base").unwrap_or(url).trim_end_matches('/');
-    let media = reply.split_once("\r\nm=").map_or("", |(_, media)| media);
-    match media.lines().find_map(|line| line.strip_prefix("a=control:")) {
-        Some(control) if control.contains("://") => control.into(),
-        Some(control) => format!("{base}/{control}"),
-        None => base.into(),
+        Session { stream: self.stream, rest: self.received, dialogue: self.dialogue }
     }
 }
 
@@ -265,30 +162,6 @@ impl KeepAlive {
 
 impl Session {
     fn keep_alive(&mut self) -> Result<()> {
-        self.sequence += 1;
-        let Self { url, id, sequence, .. } = self;
-        write!(self.stream, "GET_PARAMETER {url} RTSP/1.0\r\nCSeq: {sequence}\r\nSession: {id}\r\n\r\n")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_control_is_relative_to_the_base() {
-        let url = "rtsp://10.8.0.1:8554/c0";
-        let reply = "RTSP/1.0 200 OK\r\nContent-Base: rtsp://10.8.0.1:8554/c0/\r\n\r\nv=0\r\na=control:*\r\nm=video 0 \
-                     RTP/AVP 33\r\na=control:track1\r\n";
-        assert_eq!(control_url(url, reply), "rtsp://10.8.0.1:8554/c0/track1");
-        assert_eq!(control_url(url, &reply.replace("track1", "rtsp://h/t")), "rtsp://h/t");
-        assert_eq!(control_url(url, "RTSP/1.0 200 OK\r\n\r\nv=0\r\n"), url);
-    }
-
-    #[test]
-    fn a_reply_is_split_off_with_its_body() {
-        let bytes = b"RTSP/1.0 200 OK\r\ncontent-length: 3\r\n\r\nabc$";
-        assert_eq!(split_reply(bytes).map(|(_, rest)| rest), Some(&b"$"[..]));
-        assert_eq!(split_reply(&bytes[..bytes.len() - 2]), None);
+        self.stream.write_all(self.dialogue.keep_alive().as_bytes())
     }
 }

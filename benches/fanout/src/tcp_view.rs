@@ -2,18 +2,16 @@
 //!
 //! Delays are those of all packets, up to the look that read them. Between frames there may be RTSP replies.
 
-use std::io::{ErrorKind, Read, Result};
+use std::io::{ErrorKind, Result};
 use std::net::TcpStream;
 
-use crate::ledger::Ledger;
+use crate::interleaved::{self, Came, Item, Room};
+use crate::ledger::{Ledger, Notes};
 use crate::mark::Mark;
 use crate::receive::{Options, View};
 use crate::rtsp::{self, KeepAlive};
 use crate::sys::{self, Epoll};
 
-const READ_BYTES: usize = 256 << 10;
-/// A connection's unfinished frame is below this; more is no frame.
-const LARGEST_REST_BYTES: usize = 4 + 65_535;
 /// How long after the window's start some stop reading.
 const STALL_AFTER_NS: u64 = 1_000_000_000;
 
@@ -23,7 +21,7 @@ pub struct TcpView {
     streams: Vec<TcpStream>,
     /// What is left of each connection's last read: less than a frame.
     rests: Vec<Vec<u8>>,
-    room: Vec<u8>,
+    room: Room,
     stall: Stall,
     sessions: KeepAlive,
 }
@@ -60,8 +58,7 @@ impl TcpView {
         }
         let stall =
             Stall { subscribers: options.stall, length_ns: (options.stall_seconds * 1e9) as u64, on: false };
-        let room = vec![0; LARGEST_REST_BYTES + READ_BYTES];
-        Ok(Self { epoll, streams, rests, room, stall, sessions: KeepAlive::new(sessions) })
+        Ok(Self { epoll, streams, rests, room: Room::new(), stall, sessions: KeepAlive::new(sessions) })
     }
 }
 
@@ -70,18 +67,14 @@ impl View for TcpView {
         self.stall(now_ns, ledger)?;
         for token in self.epoll.wait(0)? {
             let index = token as usize;
-            let rest = &mut self.rests[index];
-            self.room[..rest.len()].copy_from_slice(rest);
-            let count = match self.streams[index].read(&mut self.room[rest.len()..]) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
-                result => result?,
-            };
-            if count == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
+            match self.room.read(&mut self.streams[index], &self.rests[index])? {
+                Came::Bytes(bytes) => {
+                    let left = frames(index, bytes, sys::monotonic_ns(), ledger);
+                    self.rests[index] = interleaved::rest(left);
+                }
+                Came::Nothing => {}
+                Came::End => return Err(ErrorKind::UnexpectedEof.into()),
             }
-            let bytes = &self.room[..rest.len() + count];
-            let left = frames(index, bytes, sys::monotonic_ns(), ledger);
-            *rest = if left.len() > LARGEST_REST_BYTES { Vec::new() } else { left.to_vec() };
         }
         self.sessions.keep_alive(now_ns)
     }
@@ -107,37 +100,25 @@ impl TcpView {
 
 /// Notes all whole frames; gives what is left.
 fn frames<'a>(subscriber: usize, mut bytes: &'a [u8], now_ns: u64, ledger: &mut Ledger) -> &'a [u8] {
-    loop {
-        bytes = match *bytes {
-            [b'$', channel, high, low, ref rest @ ..] => {
-                let length = usize::from(u16::from_be_bytes([high, low]));
-                let Some((packet, rest)) = rest.split_at_checked(length) else { return bytes };
-                if channel == 0 {
-                    note(subscriber, packet, now_ns, ledger);
-                }
-                rest
-            }
-            [b'R', ..] => match rtsp::split_reply(bytes) {
-                Some((_, rest)) => rest,
-                None => return bytes,
-            },
-            [] | [b'$', ..] => return bytes,
-            _ => {
-                // Out of step: frames cannot be told apart from here on.
-                ledger.damaged += 1;
-                return &[];
-            }
+    while let Some((item, rest)) = interleaved::split(bytes) {
+        bytes = rest;
+        match item {
+            Item::Packet(packet) => note(subscriber, packet, now_ns, ledger),
+            Item::Junk => ledger.note_damaged(1),
+            Item::Reply(_) | Item::Other => {}
         }
     }
+    bytes
 }
 
-fn note(subscriber: usize, packet: &[u8], now_ns: u64, ledger: &mut Ledger) {
+/// Checks and times a packet that was read by now.
+pub fn note(subscriber: usize, packet: &[u8], now_ns: u64, notes: &mut impl Notes) {
     match Mark::read(packet) {
         Some(mark) => {
-            ledger.note(subscriber, &mark, 1);
-            ledger.note_delay(subscriber, &mark, now_ns);
+            notes.note(subscriber, &mark, 1);
+            notes.note_delay(subscriber, &mark, now_ns);
         }
-        None => ledger.damaged += 1,
+        None => notes.note_damaged(1),
     }
 }
 

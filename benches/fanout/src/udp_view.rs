@@ -1,40 +1,22 @@
-//! Subscribers over UDP: two sockets for all of them, since each has an address of its own.
-//!
-//! Most are counted by the first packet of each message: the rest of a run is dropped uncopied and counted by
-//! its length. Witnesses are read whole, every packet checked, and timed by the kernel at their interface.
+//! Subscribers over UDP: registered at a server, or heard unasked.
 
 use std::io::Result;
-use std::net::{Ipv4Addr, SocketAddrV4};
 
-use socket2::{Domain, Protocol, Socket, Type};
-
-use crate::address_plan::{self, COUNTED_PORT, WITNESS_PORT};
 use crate::ledger::Ledger;
-use crate::mark::{HEAD_BYTES, Mark};
 use crate::receive::{Options, View};
 use crate::rtsp::{self, KeepAlive};
-use crate::sys::{self, Datagram, Gather};
-
-const RECEIVE_BUFFER_BYTES: usize = 256 << 20;
-const LARGEST_RUN_BYTES: usize = 1 << 16;
-/// So that a load beyond the receivers' core cannot keep them from looking at the clock.
-const CALLS_PER_DRAIN: usize = 64;
+use crate::udp_sockets::UdpSockets;
 
 /// All subscribers over UDP.
 pub struct UdpView {
-    counted: (Socket, Gather),
-    witnesses: (Socket, Gather),
-    /// Bound, so that the relay's RTCP is not answered by ICMP errors, and never read.
-    _rtcp: [Socket; 2],
+    sockets: UdpSockets,
     sessions: KeepAlive,
 }
 
 impl UdpView {
     /// Opens the sockets and registers all subscribers, if there is a server to register at.
     pub fn open(options: &Options) -> Result<Self> {
-        let counted = (bind(COUNTED_PORT)?, Gather::new(256, HEAD_BYTES));
-        let witnesses = (bind(WITNESS_PORT)?, Gather::new(32, LARGEST_RUN_BYTES));
-        sys::want_arrival_times(&witnesses.0)?;
+        let sockets = UdpSockets::open()?;
         let sessions = match options.rtsp {
             Some(server) => {
                 let wanted =
@@ -43,74 +25,13 @@ impl UdpView {
             }
             None => Vec::new(),
         };
-        let rtcp = [quiet(COUNTED_PORT + 1)?, quiet(WITNESS_PORT + 1)?];
-        Ok(Self { counted, witnesses, _rtcp: rtcp, sessions: KeepAlive::new(sessions) })
+        Ok(Self { sockets, sessions: KeepAlive::new(sessions) })
     }
 }
 
 impl View for UdpView {
     fn drain(&mut self, now_ns: u64, ledger: &mut Ledger) -> Result<()> {
-        let realtime_ahead_ns = sys::realtime_ahead_ns();
-        drain(&mut self.witnesses, ledger, |message, ledger| check(message, realtime_ahead_ns, ledger))?;
-        drain(&mut self.counted, ledger, count)?;
+        self.sockets.drain(ledger)?;
         self.sessions.keep_alive(now_ns)
     }
-}
-
-fn drain(
-    (socket, gather): &mut (Socket, Gather),
-    ledger: &mut Ledger,
-    mut note: impl FnMut(&Datagram, &mut Ledger),
-) -> Result<()> {
-    for _ in 0..CALLS_PER_DRAIN {
-        let count = gather.receive(socket)?;
-        for message in gather.datagrams(count) {
-            note(&message, ledger);
-        }
-        if count < gather.slots() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Counts a run by its first packet and its length.
-fn count(message: &Datagram, ledger: &mut Ledger) {
-    match (Mark::read(message.head), subscriber(message)) {
-        (Some(mark), Some(subscriber)) => ledger.note(subscriber, &mark, message.count() as u64),
-        _ => ledger.damaged += 1,
-    }
-}
-
-/// Checks each packet of a run.
-fn check(message: &Datagram, realtime_ahead_ns: u64, ledger: &mut Ledger) {
-    for packet in message.head.chunks(message.segment.max(1)) {
-        let (Some(mark), Some(subscriber)) = (Mark::read(packet), subscriber(message)) else {
-            ledger.damaged += 1;
-            continue;
-        };
-        ledger.note(subscriber, &mark, 1);
-        if let Some(arrived_ns) = message.arrived_ns {
-            ledger.note_delay(subscriber, &mark, arrived_ns.saturating_sub(realtime_ahead_ns));
-        }
-    }
-}
-
-fn subscriber(message: &Datagram) -> Option<usize> {
-    message.destination.and_then(address_plan::subscriber_at)
-}
-
-fn bind(port: u16) -> Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-    sys::force_receive_buffer(&socket, RECEIVE_BUFFER_BYTES)?;
-    sys::want_destinations(&socket)?;
-    sys::want_whole_runs(&socket)?;
-    socket.bind(&SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port).into())?;
-    Ok(socket)
-}
-
-fn quiet(port: u16) -> Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-    socket.bind(&SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port).into())?;
-    Ok(socket)
 }

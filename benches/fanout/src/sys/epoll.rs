@@ -15,6 +15,8 @@ pub struct Epoll {
 impl Epoll {
     /// Readable, reported again as long as it holds.
     pub const READABLE: u32 = libc::EPOLLIN as u32;
+    /// Writable, or connected, reported again as long as it holds.
+    pub const WRITABLE: u32 = libc::EPOLLOUT as u32;
     /// Reported once, until [`Epoll::rearm`].
     pub const ONCE: u32 = libc::EPOLLONESHOT as u32;
 

@@ -26,6 +26,20 @@ pub fn run_first() -> Result<()> {
     check(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &priority) })
 }
 
+/// Runs the calling thread behind those of this process that have kept a lower nice value.
+pub fn run_last() -> Result<()> {
+    // SAFETY: a plain call; 0 means the calling thread.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) })
+}
+
+/// Ends a process without a word (SIGKILL).
+pub fn kill(pid: u32) -> Result<()> {
+    let pid =
+        libc::pid_t::try_from(pid).ok().filter(|&pid| pid > 1).ok_or(Error::other("no such process"))?;
+    // SAFETY: a plain call.
+    check(unsafe { libc::kill(pid, libc::SIGKILL) })
+}
+
 /// Asks for `wanted` descriptors; an error if the hard limit is below.
 pub fn raise_descriptor_limit(wanted: u64) -> Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
