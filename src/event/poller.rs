@@ -6,26 +6,8 @@ use std::thread::JoinHandle;
 use std::{fmt, mem};
 
 use super::poll_table::{Descriptor, Entry, PollTable};
-use super::{Interest, PollEventConsumer, TaskQueue, lock};
-
-/// Which tables a descriptor may share, and which queue runs its tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// Packets: receive sockets and the shared server sockets.
-    Media,
-    /// Everything else: listeners, connections, timers.
-    Control,
-}
-
-impl Class {
-    /// As metrics and thread names carry it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Media => "media",
-            Self::Control => "control",
-        }
-    }
-}
+use super::threads::Spawner;
+use super::{Class, Interest, PollEventConsumer, TaskQueue, lock};
 
 /// Places descriptors in PollTables, creates tables and retires them.
 pub struct Poller {
@@ -33,6 +15,7 @@ pub struct Poller {
     media: Arc<TaskQueue>,
     control: Arc<TaskQueue>,
     tables: Mutex<Tables>,
+    spawner: Spawner,
     this: Weak<Poller>,
 }
 
@@ -64,16 +47,23 @@ pub struct TableStats {
 pub struct PollKey(pub(super) Arc<Entry>);
 
 impl Poller {
-    /// Tasks of each class go to the queue of that class.
-    pub fn new(entries_per_table: usize, media: Arc<TaskQueue>, control: Arc<TaskQueue>) -> Arc<Self> {
+    /// Tasks of each class go to the queue of that class. To be called from a thread at the usual priority, which
+    /// the media tables' threads will have, whoever has them opened.
+    pub fn new(
+        entries_per_table: usize,
+        media: Arc<TaskQueue>,
+        control: Arc<TaskQueue>,
+    ) -> io::Result<Arc<Self>> {
         let entries_per_table = entries_per_table.max(1);
-        Arc::new_cyclic(|this| Self {
+        let spawner = Spawner::start()?;
+        Ok(Arc::new_cyclic(|this| Self {
             entries_per_table,
             media,
             control,
             tables: Mutex::default(),
+            spawner,
             this: this.clone(),
-        })
+        }))
     }
 
     /// Registers a descriptor in the least populated table of its class, in a new one if none has room.
@@ -138,12 +128,14 @@ impl Poller {
         for thread in live.into_iter().map(|(_, thread)| thread).chain(retired) {
             let _ = thread.join();
         }
+        self.spawner.stop();
     }
 
     fn create_table(&self, class: Class, tables: &mut Tables) -> io::Result<Arc<PollTable>> {
         tables.retired.retain(|thread| !thread.is_finished());
+        let queue = self.queue(class).clone();
         let (table, thread) =
-            PollTable::start(tables.next_id, class, self.queue(class).clone(), self.this.clone())?;
+            PollTable::start(tables.next_id, class, queue, self.this.clone(), &self.spawner)?;
         tables.next_id += 1;
         tables.live.push((table.clone(), thread));
         Ok(table)

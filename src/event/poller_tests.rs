@@ -1,6 +1,7 @@
 //! Descriptors in poll tables: when consumers hear of them, and what is left when they go.
 
 use super::*;
+use crate::event::testing::{Holdings, in_a_process_of_its_own, niceness};
 use crate::event::{Event, Task, Timers, Work, clock};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -83,7 +84,7 @@ struct Rig {
 impl Rig {
     fn new(entries_per_table: usize) -> Self {
         let queue = TaskQueue::start("t-poll", 1).expect("a thread");
-        let poller = Poller::new(entries_per_table, queue.clone(), queue.clone());
+        let poller = Poller::new(entries_per_table, queue.clone(), queue.clone()).expect("a thread");
         let (sender, said) = channel();
         Self { queue, poller, sender, said }
     }
@@ -256,29 +257,85 @@ fn a_stopped_poller_takes_nothing_and_ignores_old_keys() {
 
 #[test]
 fn stop_gives_back_every_thread_and_descriptor() {
-    crate::event::testing::in_a_process_of_its_own(
-        "event::poller::tests::stop_gives_back_every_thread_and_descriptor",
-        || {
-            let before = crate::event::testing::Holdings::now();
-            let rig = Rig::new(2);
-            let timers = Timers::start(&rig.poller, Class::Control).expect("a timer");
-            let consumer = Arc::new(Consumer { name: "never", does: Does::Task, said: rig.sender.clone() });
-            timers.at(clock::now() + Duration::from_secs(3600), Task::new("never", consumer));
-            for _ in 0..9 {
-                rig.ready("served", Does::Task).enable(Interest::Read);
-            }
-            let _first = rig.next();
-            rig.poller.stop();
-            timers.stop();
-            rig.queue.stop();
-            drop((rig, timers));
-            before.expect_again();
+    in_a_process_of_its_own("event::poller::tests::stop_gives_back_every_thread_and_descriptor", || {
+        let before = Holdings::now();
+        let rig = Rig::new(2);
+        let timers = Timers::start(&rig.poller, Class::Control).expect("a timer");
+        let consumer = Arc::new(Consumer { name: "never", does: Does::Task, said: rig.sender.clone() });
+        timers.at(clock::now() + Duration::from_secs(3600), Task::new("never", consumer));
+        for _ in 0..9 {
+            rig.ready("served", Does::Task).enable(Interest::Read);
+        }
+        let _first = rig.next();
+        rig.poller.stop();
+        timers.stop();
+        rig.queue.stop();
+        drop((rig, timers));
+        before.expect_again();
 
-            let dropped = Rig::new(2);
-            let key = dropped.idle(Class::Media);
-            drop(key);
-            drop(dropped);
-            before.expect_again();
-        },
-    );
+        let dropped = Rig::new(2);
+        let key = dropped.idle(Class::Media);
+        drop(key);
+        drop(dropped);
+        before.expect_again();
+    });
+}
+
+/// Says what the thread that hears of an event runs at, and then what the thread that runs the task does.
+struct Thermometer(Sender<(&'static str, i32)>);
+
+impl Thermometer {
+    fn read(&self, place: &'static str) {
+        self.0.send((place, niceness())).expect("the test listens");
+    }
+}
+
+impl PollEventConsumer for Thermometer {
+    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+        self.read("table");
+        Some(Task::new("test", self))
+    }
+
+    fn close(self: Arc<Self>) {}
+}
+
+impl Work for Thermometer {
+    fn run(self: Arc<Self>) {
+        self.read("worker");
+    }
+
+    fn close(self: Arc<Self>) {}
+}
+
+/// Has the first table of a class opened.
+struct Opener(Arc<Poller>, Class, Sender<(&'static str, i32)>);
+
+impl Work for Opener {
+    fn run(self: Arc<Self>) {
+        let ready = EventFd::from_value_and_flags(1, EfdFlags::EFD_CLOEXEC).expect("a descriptor");
+        let thermometer = Arc::new(Thermometer(self.2.clone()));
+        self.0.register(self.1, Arc::new(ready), thermometer).expect("room").enable(Interest::Read);
+    }
+
+    fn close(self: Arc<Self>) {}
+}
+
+#[test]
+fn control_runs_low_and_what_it_opens_for_media_does_not() {
+    let usual = niceness();
+    let media = TaskQueue::start("t-media", 1).expect("a thread");
+    let control = TaskQueue::start_low("t-control", 1).expect("a thread");
+    let poller = Poller::new(8, media.clone(), control.clone()).expect("a thread");
+    let (sender, readings) = channel();
+    let readings_of = |class| {
+        control.push(Task::new("test", Arc::new(Opener(poller.clone(), class, sender.clone()))));
+        [(); 2].map(|()| readings.recv_timeout(Duration::from_secs(20)).expect("a reading"))
+    };
+    assert_eq!(readings_of(Class::Media), [("table", usual), ("worker", usual)]);
+    for (place, niceness) in readings_of(Class::Control) {
+        assert!(niceness > usual, "{place} of control runs at {niceness}, others at {usual}");
+    }
+    poller.stop();
+    control.stop();
+    media.stop();
 }
