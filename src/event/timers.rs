@@ -195,7 +195,7 @@ mod tests {
 
     fn rig() -> (Arc<TaskQueue>, Arc<Poller>, Arc<Timers>) {
         let queue = TaskQueue::start("t-timers", 1).expect("a thread");
-        let poller = Poller::new(8, queue.clone(), queue.clone()).expect("a thread");
+        let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
         (queue, poller, timers)
     }

@@ -118,7 +118,7 @@ mod tests {
     /// A dispatch whose one worker is busy while another task waits behind it.
     fn contended() -> (Dispatch, Sender<()>) {
         let queue = TaskQueue::start("t-pass", 1).expect("a thread");
-        let poller = Poller::new(8, queue.clone(), queue.clone()).expect("a thread");
+        let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Media).expect("a timer");
         poller.stop();
         let (open, gate) = channel();
