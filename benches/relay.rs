@@ -72,7 +72,7 @@ impl StreamSink for Counter {
 fn lane(c: &mut Criterion) {
     let media = TaskQueue::start("media", 1).expect("a thread can be started");
     let control = TaskQueue::start("control", 1).expect("a thread can be started");
-    let poller = Poller::new(256, media.clone(), control.clone());
+    let poller = Poller::new(256, 1, media.clone(), control.clone()).expect("a thread");
     let timers = Timers::start(&poller, Class::Media).expect("a timer can be made");
     let dispatch = Dispatch::new(media.clone(), timers, Busy::new(1, 0.5));
     let data = Bytes::from(vec![0; PACKET_BYTES]);

@@ -7,6 +7,7 @@
 //!                                                                             Timers ──┘
 //! ```
 
+mod class;
 pub mod clock;
 mod consumer;
 mod entry;
@@ -20,15 +21,18 @@ mod task;
 mod task_queue;
 #[cfg(all(test, not(model)))]
 pub(crate) mod testing;
+mod threads;
 mod timers;
 
+pub use class::Class;
 pub use consumer::{Event, PollEventConsumer, Readiness};
 pub use entry::Interest;
 pub use histogram::{BOUNDS_SECONDS, Histogram};
 pub use lock::lock;
 pub use poll_table::Descriptor;
-pub use poller::{Class, PollKey, Poller, TableStats};
+pub use poller::{PollKey, Poller, TableStats};
 pub use run_state::RunState;
 pub use task::{Task, Work};
 pub use task_queue::{QueueStats, TaskQueue};
+pub use threads::{Priority, spawn};
 pub use timers::{TimerId, Timers};

@@ -8,13 +8,14 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::entry::{Arm, EntryState, Interest};
+use super::threads::Spawner;
 use super::{Class, Event, PollEventConsumer, PollKey, Poller, Readiness, TaskQueue, lock};
 
 /// Events taken per wait. A longer list is served in turns, oldest first, so no descriptor starves.
@@ -73,6 +74,7 @@ impl PollTable {
         class: Class,
         queue: Arc<TaskQueue>,
         poller: Weak<Poller>,
+        spawner: &Spawner,
     ) -> io::Result<(Arc<Self>, JoinHandle<()>)> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
@@ -81,7 +83,7 @@ impl PollTable {
         let table = Arc::new(Self { id, class, epoll, wake, slots, events, queue, poller });
         let runner = table.clone();
         let name = format!("poll-{}-{id}", class.name());
-        Ok((table, thread::Builder::new().name(name).spawn(move || runner.poll())?))
+        Ok((table, spawner.spawn(name, class.priority(), move || runner.poll())?))
     }
 
     pub fn live(&self) -> usize {

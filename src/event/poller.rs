@@ -6,33 +6,18 @@ use std::thread::JoinHandle;
 use std::{fmt, mem};
 
 use super::poll_table::{Descriptor, Entry, PollTable};
-use super::{Interest, PollEventConsumer, TaskQueue, lock};
-
-/// Which tables a descriptor may share, and which queue runs its tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// Packets: receive sockets and the shared server sockets.
-    Media,
-    /// Everything else: listeners, connections, timers.
-    Control,
-}
-
-impl Class {
-    /// As metrics and thread names carry it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Media => "media",
-            Self::Control => "control",
-        }
-    }
-}
+use super::threads::Spawner;
+use super::{Class, Interest, PollEventConsumer, TaskQueue, lock};
 
 /// Places descriptors in PollTables, creates tables and retires them.
 pub struct Poller {
     entries_per_table: usize,
+    /// Tables of media that open before descriptors share one, and stay.
+    media_tables: usize,
     media: Arc<TaskQueue>,
     control: Arc<TaskQueue>,
     tables: Mutex<Tables>,
+    spawner: Spawner,
     this: Weak<Poller>,
 }
 
@@ -53,7 +38,7 @@ pub struct TableStats {
     pub class: Class,
     /// Descriptors in it.
     pub entries: usize,
-    /// Descriptors it may hold.
+    /// Descriptors it has room for.
     pub capacity: usize,
     /// Events since it was created.
     pub events: u64,
@@ -64,20 +49,30 @@ pub struct TableStats {
 pub struct PollKey(pub(super) Arc<Entry>);
 
 impl Poller {
-    /// Tasks of each class go to the queue of that class.
-    pub fn new(entries_per_table: usize, media: Arc<TaskQueue>, control: Arc<TaskQueue>) -> Arc<Self> {
+    /// Tasks of each class go to the queue of that class. The first `media_tables` descriptors of media get a table
+    /// each, so that receiving is spread over cores. To be called from a thread at the usual priority, which the media
+    /// tables' threads will have, whoever has them opened.
+    pub fn new(
+        entries_per_table: usize,
+        media_tables: usize,
+        media: Arc<TaskQueue>,
+        control: Arc<TaskQueue>,
+    ) -> io::Result<Arc<Self>> {
         let entries_per_table = entries_per_table.max(1);
-        Arc::new_cyclic(|this| Self {
+        let spawner = Spawner::start()?;
+        Ok(Arc::new_cyclic(|this| Self {
             entries_per_table,
+            media_tables: media_tables.max(1),
             media,
             control,
             tables: Mutex::default(),
+            spawner,
             this: this.clone(),
-        })
+        }))
     }
 
-    /// Registers a descriptor in the least populated table of its class, in a new one if none has room.
-    /// It is polled once the consumer enables it.
+    /// Registers a descriptor in the least populated table of its class, in a new one if none has room or there are to
+    /// be more. It is polled once the consumer enables it.
     ///
     /// Errors: no thread or descriptor for a new table, or the Poller has stopped.
     pub fn register(
@@ -87,21 +82,24 @@ impl Poller {
         consumer: Arc<dyn PollEventConsumer>,
     ) -> io::Result<PollKey> {
         let mut tables = self.tables();
-        if tables.stopped {
-            return Err(io::Error::other("the poller has stopped"));
-        }
-        let candidates = tables
-            .live
-            .iter()
-            .map(|(table, _)| table)
-            .filter(|table| table.class == class && !table.has_stopped());
-        let roomiest = candidates.map(|table| (table.live(), table)).min_by_key(|(live, _)| *live);
-        let table = match roomiest {
-            Some((live, table)) if live < self.entries_per_table => table.clone(),
-            _ => self.create_table(class, &mut tables)?,
-        };
-        let entry = table.insert(descriptor, consumer);
-        entry.map(PollKey).ok_or_else(|| io::Error::other("the poll table has stopped"))
+        tables.check_running()?;
+        let table = self.place(class, &mut tables)?;
+        insert(&table, descriptor, consumer)
+    }
+
+    /// Registers a descriptor in the table of another one, so that one thread hears of both. The table may hold more
+    /// than it has room for then.
+    ///
+    /// Errors: that table has stopped, as it may once the other descriptor is unregistered, or the Poller has.
+    pub fn register_beside(
+        &self,
+        beside: &PollKey,
+        descriptor: Arc<dyn Descriptor>,
+        consumer: Arc<dyn PollEventConsumer>,
+    ) -> io::Result<PollKey> {
+        let tables = self.tables(); // no table retires meanwhile
+        tables.check_running()?;
+        insert(&beside.0.table, descriptor, consumer)
     }
 
     /// The tables as they are now.
@@ -138,24 +136,49 @@ impl Poller {
         for thread in live.into_iter().map(|(_, thread)| thread).chain(retired) {
             let _ = thread.join();
         }
+        self.spawner.stop();
+    }
+
+    fn place(&self, class: Class, tables: &mut Tables) -> io::Result<Arc<PollTable>> {
+        let open = tables.of_class(class).filter(|table| !table.has_stopped());
+        let populated: Vec<_> = open.map(|table| (table.live(), table)).collect();
+        let roomiest = populated.iter().min_by_key(|(live, _)| *live);
+        let Some((live, table)) = roomiest.filter(|(live, _)| *live < self.entries_per_table) else {
+            return self.create_table(class, tables);
+        };
+        let (is_empty, shared) = (*live == 0, Arc::clone(table));
+        if is_empty || populated.len() >= self.lasting_tables(class) {
+            return Ok(shared);
+        }
+        // There is room after all.
+        self.create_table(class, tables).or(Ok(shared))
+    }
+
+    /// How many tables of a class open before descriptors share one, and stay when they are empty.
+    fn lasting_tables(&self, class: Class) -> usize {
+        match class {
+            Class::Media => self.media_tables,
+            Class::Control => 1,
+        }
     }
 
     fn create_table(&self, class: Class, tables: &mut Tables) -> io::Result<Arc<PollTable>> {
         tables.retired.retain(|thread| !thread.is_finished());
+        let queue = self.queue(class).clone();
         let (table, thread) =
-            PollTable::start(tables.next_id, class, self.queue(class).clone(), self.this.clone())?;
+            PollTable::start(tables.next_id, class, queue, self.this.clone(), &self.spawner)?;
         tables.next_id += 1;
         tables.live.push((table.clone(), thread));
         Ok(table)
     }
 
-    /// Retires a table that has just become empty, unless it is the only one of its class. Its thread
-    /// may be the caller, so it is joined later.
+    /// Retires a table that has just become empty, unless it is one of those that stay. Its thread may be
+    /// the caller, so it is joined later.
     pub(super) fn retire_if_empty(&self, empty: &PollTable) {
         let mut tables = self.tables();
-        let of_class = tables.live.iter().filter(|(table, _)| table.class == empty.class).count();
+        let is_spare = tables.of_class(empty.class).count() > self.lasting_tables(empty.class);
         let place = tables.live.iter().position(|(table, _)| table.id == empty.id);
-        let Some(place) = place.filter(|_| of_class > 1 && empty.live() == 0) else { return };
+        let Some(place) = place.filter(|_| is_spare && empty.live() == 0) else { return };
         let (table, thread) = tables.live.swap_remove(place);
         tables.retired.push(thread);
         table.stop();
@@ -163,6 +186,25 @@ impl Poller {
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
         lock(&self.tables)
+    }
+}
+
+fn insert(
+    table: &Arc<PollTable>,
+    descriptor: Arc<dyn Descriptor>,
+    consumer: Arc<dyn PollEventConsumer>,
+) -> io::Result<PollKey> {
+    let entry = table.insert(descriptor, consumer);
+    entry.map(PollKey).ok_or_else(|| io::Error::other("the poll table has stopped"))
+}
+
+impl Tables {
+    fn of_class(&self, class: Class) -> impl Iterator<Item = &Arc<PollTable>> {
+        self.live.iter().map(|(table, _)| table).filter(move |table| table.class == class)
+    }
+
+    fn check_running(&self) -> io::Result<()> {
+        if self.stopped { Err(io::Error::other("the poller has stopped")) } else { Ok(()) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Descriptors in poll tables: when consumers hear of them, and what is left when they go.
 
 use super::*;
+use crate::event::testing::{Holdings, in_a_process_of_its_own, niceness};
 use crate::event::{Event, Task, Timers, Work, clock};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -82,17 +83,25 @@ struct Rig {
 
 impl Rig {
     fn new(entries_per_table: usize) -> Self {
+        Self::spread(entries_per_table, 1)
+    }
+
+    fn spread(entries_per_table: usize, media_tables: usize) -> Self {
         let queue = TaskQueue::start("t-poll", 1).expect("a thread");
-        let poller = Poller::new(entries_per_table, queue.clone(), queue.clone());
+        let poller = Poller::new(entries_per_table, media_tables, queue.clone(), queue.clone());
+        let poller = poller.expect("a thread");
         let (sender, said) = channel();
         Self { queue, poller, sender, said }
     }
 
     fn register(&self, class: Class, name: &'static str, does: Does, ready: u32) -> PollKey {
-        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let descriptor = EventFd::from_value_and_flags(ready, flags).expect("a descriptor");
         let consumer = Arc::new(Consumer { name, does, said: self.sender.clone() });
-        self.poller.register(class, Arc::new(descriptor), consumer).expect("room")
+        self.poller.register(class, descriptor(ready), consumer).expect("room")
+    }
+
+    fn beside(&self, key: &PollKey) -> io::Result<PollKey> {
+        let consumer = Arc::new(Consumer { name: "beside", does: Does::Wait, said: self.sender.clone() });
+        self.poller.register_beside(key, descriptor(1), consumer)
     }
 
     /// A descriptor that is ready, not yet enabled.
@@ -137,6 +146,12 @@ impl Rig {
     }
 }
 
+/// A descriptor that is ready or, with 0, not.
+fn descriptor(ready: u32) -> Arc<EventFd> {
+    let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+    Arc::new(EventFd::from_value_and_flags(ready, flags).expect("a descriptor"))
+}
+
 #[test]
 fn tables_open_when_full_fill_evenly_and_retire_when_empty() {
     let rig = Rig::new(2);
@@ -157,6 +172,49 @@ fn tables_open_when_full_fill_evenly_and_retire_when_empty() {
 
     keys[2..].iter().for_each(PollKey::unregister);
     assert_eq!(rig.populations(Class::Media).len(), 1, "the last of its class stays");
+    rig.stop();
+}
+
+#[test]
+fn media_gets_tables_of_its_own_before_it_shares_them() {
+    let rig = Rig::spread(4, 3);
+    let keys: Vec<_> = (0..5).map(|_| rig.idle(Class::Media)).collect();
+    assert_eq!(rig.populations(Class::Media), [2, 2, 1]);
+    let _control = [rig.idle(Class::Control), rig.idle(Class::Control)];
+    assert_eq!(rig.populations(Class::Control), [2], "control shares at once");
+
+    keys[2].unregister();
+    assert_eq!(rig.populations(Class::Media), [2, 2, 0], "it stays for the next one");
+    let _next = rig.idle(Class::Media);
+    assert_eq!(rig.populations(Class::Media), [2, 2, 1]);
+    let _more: Vec<_> = (0..7).map(|_| rig.idle(Class::Media)).collect();
+    assert_eq!(rig.populations(Class::Media), [4, 4, 4]);
+    rig.idle(Class::Media).unregister();
+    assert_eq!(rig.populations(Class::Media), [4, 4, 4], "one more table opened, and is gone");
+    rig.stop();
+}
+
+#[test]
+fn a_descriptor_beside_another_one_is_in_its_table_though_that_is_full() {
+    let rig = Rig::spread(1, 2);
+    let (_other, socket) = (rig.idle(Class::Media), rig.idle(Class::Media));
+    let timer = rig.beside(&socket).expect("its table is open");
+    assert_eq!(rig.populations(Class::Media), [1, 2]);
+    timer.enable(Interest::Read);
+    assert_eq!(rig.next(), Said::Event("beside"));
+    socket.unregister();
+    timer.unregister();
+    assert_eq!(rig.populations(Class::Media), [1, 0]);
+    rig.stop();
+}
+
+#[test]
+fn nothing_comes_beside_a_descriptor_whose_table_has_gone() {
+    let rig = Rig::new(1);
+    let (_stays, gone) = (rig.idle(Class::Media), rig.idle(Class::Media));
+    gone.unregister();
+    rig.beside(&gone).expect_err("its table is gone");
+    assert_eq!(rig.populations(Class::Media), [1]);
     rig.stop();
 }
 
@@ -247,38 +305,92 @@ fn a_stopped_poller_takes_nothing_and_ignores_old_keys() {
     rig.poller.stop();
     key.enable(Interest::Read);
     key.unregister();
-    let flags = EfdFlags::EFD_CLOEXEC;
     let consumer = Arc::new(Consumer { name: "late", does: Does::Wait, said: rig.sender.clone() });
-    let descriptor = Arc::new(EventFd::from_flags(flags).expect("a descriptor"));
-    rig.poller.register(Class::Media, descriptor, consumer).expect_err("the poller has stopped");
+    rig.poller.register(Class::Media, descriptor(0), consumer).expect_err("the poller has stopped");
+    rig.beside(&key).expect_err("the poller has stopped");
     rig.stop();
 }
 
 #[test]
 fn stop_gives_back_every_thread_and_descriptor() {
-    crate::event::testing::in_a_process_of_its_own(
-        "event::poller::tests::stop_gives_back_every_thread_and_descriptor",
-        || {
-            let before = crate::event::testing::Holdings::now();
-            let rig = Rig::new(2);
-            let timers = Timers::start(&rig.poller, Class::Control).expect("a timer");
-            let consumer = Arc::new(Consumer { name: "never", does: Does::Task, said: rig.sender.clone() });
-            timers.at(clock::now() + Duration::from_secs(3600), Task::new("never", consumer));
-            for _ in 0..9 {
-                rig.ready("served", Does::Task).enable(Interest::Read);
-            }
-            let _first = rig.next();
-            rig.poller.stop();
-            timers.stop();
-            rig.queue.stop();
-            drop((rig, timers));
-            before.expect_again();
+    in_a_process_of_its_own("event::poller::tests::stop_gives_back_every_thread_and_descriptor", || {
+        let before = Holdings::now();
+        let rig = Rig::new(2);
+        let timers = Timers::start(&rig.poller, Class::Control).expect("a timer");
+        let consumer = Arc::new(Consumer { name: "never", does: Does::Task, said: rig.sender.clone() });
+        timers.at(clock::now() + Duration::from_secs(3600), Task::new("never", consumer));
+        for _ in 0..9 {
+            rig.ready("served", Does::Task).enable(Interest::Read);
+        }
+        let _first = rig.next();
+        rig.poller.stop();
+        timers.stop();
+        rig.queue.stop();
+        drop((rig, timers));
+        before.expect_again();
 
-            let dropped = Rig::new(2);
-            let key = dropped.idle(Class::Media);
-            drop(key);
-            drop(dropped);
-            before.expect_again();
-        },
-    );
+        let dropped = Rig::new(2);
+        let key = dropped.idle(Class::Media);
+        drop(key);
+        drop(dropped);
+        before.expect_again();
+    });
+}
+
+/// Says what the thread that hears of an event runs at, and then what the thread that runs the task does.
+struct Thermometer(Sender<(&'static str, i32)>);
+
+impl Thermometer {
+    fn read(&self, place: &'static str) {
+        self.0.send((place, niceness())).expect("the test listens");
+    }
+}
+
+impl PollEventConsumer for Thermometer {
+    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+        self.read("table");
+        Some(Task::new("test", self))
+    }
+
+    fn close(self: Arc<Self>) {}
+}
+
+impl Work for Thermometer {
+    fn run(self: Arc<Self>) {
+        self.read("worker");
+    }
+
+    fn close(self: Arc<Self>) {}
+}
+
+/// Has the first table of a class opened.
+struct Opener(Arc<Poller>, Class, Sender<(&'static str, i32)>);
+
+impl Work for Opener {
+    fn run(self: Arc<Self>) {
+        let thermometer = Arc::new(Thermometer(self.2.clone()));
+        self.0.register(self.1, descriptor(1), thermometer).expect("room").enable(Interest::Read);
+    }
+
+    fn close(self: Arc<Self>) {}
+}
+
+#[test]
+fn control_runs_low_and_what_it_opens_for_media_does_not() {
+    let usual = niceness();
+    let media = TaskQueue::start("t-media", 1).expect("a thread");
+    let control = TaskQueue::start_low("t-control", 1).expect("a thread");
+    let poller = Poller::new(8, 1, media.clone(), control.clone()).expect("a thread");
+    let (sender, readings) = channel();
+    let readings_of = |class| {
+        control.push(Task::new("test", Arc::new(Opener(poller.clone(), class, sender.clone()))));
+        [(); 2].map(|()| readings.recv_timeout(Duration::from_secs(20)).expect("a reading"))
+    };
+    assert_eq!(readings_of(Class::Media), [("table", usual), ("worker", usual)]);
+    for (place, niceness) in readings_of(Class::Control) {
+        assert!(niceness > usual, "{place} of control runs at {niceness}, others at {usual}");
+    }
+    poller.stop();
+    control.stop();
+    media.stop();
 }

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Instant;
 use std::{io, mem};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::{Histogram, Task, clock, lock};
+use super::{Histogram, Priority, Task, clock, lock, spawn};
 
 /// A FIFO of tasks and the workers that run them.
 pub struct TaskQueue {
@@ -53,6 +53,15 @@ struct Tally {
 impl TaskQueue {
     /// Starts `workers` threads (at least one) named after the queue.
     pub fn start(name: &'static str, workers: usize) -> io::Result<Arc<Self>> {
+        Self::start_at(Priority::Usual, name, workers)
+    }
+
+    /// A queue whose workers yield to the others'.
+    pub fn start_low(name: &'static str, workers: usize) -> io::Result<Arc<Self>> {
+        Self::start_at(Priority::Low, name, workers)
+    }
+
+    fn start_at(priority: Priority, name: &'static str, workers: usize) -> io::Result<Arc<Self>> {
         let (sender, receiver) = unbounded();
         let workers = workers.max(1);
         let queue = Arc::new(Self {
@@ -70,8 +79,7 @@ impl TaskQueue {
                 panics: queue.panics.clone(),
                 queue: name,
             };
-            let spawned = thread::Builder::new().name(format!("{name}-{index}")).spawn(move || worker.work());
-            match spawned {
+            match spawn(format!("{name}-{index}"), priority, move || worker.work()) {
                 Ok(handle) => lock(&queue.workers).push(handle),
                 Err(error) => {
                     queue.stop();

@@ -23,6 +23,13 @@ pub fn in_a_process_of_its_own(name: &str, story: impl FnOnce()) {
     assert!(text.contains("1 passed"), "no test is called {name}: {text}");
 }
 
+/// What the calling thread runs at (proc_pid_stat(5), field 19).
+pub fn niceness() -> i32 {
+    let stat = fs::read_to_string("/proc/thread-self/stat").expect("Linux");
+    let (_, from_the_third) = stat.rsplit_once(") ").expect("a name in parentheses");
+    from_the_third.split(' ').nth(16).and_then(|field| field.parse().ok()).expect("a number")
+}
+
 /// Threads and descriptors of this process.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Holdings {

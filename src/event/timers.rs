@@ -5,19 +5,20 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::{Class, Event, Interest, PollEventConsumer, Poller, Task, TaskQueue, Work, clock, lock};
+use super::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, TaskQueue, Work, clock, lock};
 
 /// Pending timers of one class; their tasks go to that class's queue.
 pub struct Timers {
     timer: TimerFd,
     agenda: Mutex<Agenda>,
     queue: Arc<TaskQueue>,
+    key: OnceLock<PollKey>,
 }
 
 /// Names one pending timer. In the order of when they are due.
@@ -46,8 +47,9 @@ impl Timers {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         let queue = poller.queue(class).clone();
-        let timers = Arc::new(Self { timer, agenda: Mutex::default(), queue });
-        poller.register(class, timers.clone(), timers.clone())?.enable(Interest::Read);
+        let timers = Arc::new(Self { timer, agenda: Mutex::default(), queue, key: OnceLock::new() });
+        let key = poller.register(class, timers.clone(), timers.clone())?;
+        timers.key.get_or_init(|| key).enable(Interest::Read);
         Ok(timers)
     }
 
@@ -75,6 +77,11 @@ impl Timers {
             self.set(id.due);
         }
         id
+    }
+
+    /// Its descriptor, for others to be registered beside.
+    pub fn key(&self) -> &PollKey {
+        self.key.get().expect("registered when it was started")
     }
 
     /// Drops a timer; one that has already fired is left alone.
@@ -186,7 +193,7 @@ mod tests {
 
     fn rig() -> (Arc<TaskQueue>, Arc<Poller>, Arc<Timers>) {
         let queue = TaskQueue::start("t-timers", 1).expect("a thread");
-        let poller = Poller::new(8, queue.clone(), queue.clone());
+        let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
         (queue, poller, timers)
     }

@@ -11,7 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
-use crate::event::{Class, PollEventConsumer, Poller, TimerId, Timers, Work, clock, lock};
+use crate::event::{Class, PollEventConsumer, PollKey, Poller, TimerId, Timers, Work, clock, lock};
+use crate::net::ReceiveSocket;
 use crate::relay::{Busy, Sleeper, Turn};
 
 use super::arrivals::Arrivals;
@@ -44,7 +45,7 @@ struct State {
 }
 
 impl Intake {
-    /// An intake without sockets.
+    /// An intake without sockets; its first descriptor, the timers', is placed in a media table, and sockets beside it.
     pub fn open(poller: &Poller, busy: Arc<Busy>) -> io::Result<Arc<Self>> {
         let timers = Timers::start(poller, Class::Media)?;
         let arrivals = Mutex::new(Arrivals::new(clock::now(), clock::unix_now()));
@@ -55,6 +56,16 @@ impl Intake {
             state: Mutex::default(),
             this: this.clone(),
         }))
+    }
+
+    /// Registers a receiver's socket in the intake's table.
+    pub fn register(
+        &self,
+        poller: &Poller,
+        socket: Arc<ReceiveSocket>,
+        receiver: Arc<RtpReceiver>,
+    ) -> io::Result<PollKey> {
+        poller.register_beside(self.timers.key(), socket, receiver)
     }
 
     /// Something has arrived at a socket, which is not polled any more. It is left there if its turn is later.

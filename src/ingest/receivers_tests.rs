@@ -19,7 +19,7 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let queue = TaskQueue::start("t-ingest", 1).expect("a thread");
-        let poller = Poller::new(64, queue.clone(), queue.clone());
+        let poller = Poller::new(64, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
         let receivers = Receivers::new(poller.clone(), timers.clone(), Busy::new(1, 0.5));
         Self { queue, poller, timers, receivers }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, clock, lock};
+use crate::event::{Event, Interest, PollEventConsumer, PollKey, Poller, Task, clock, lock};
 use crate::net::{Group, MembershipError, ReceiveSocket};
 
 use super::intake::Intake;
@@ -86,7 +86,7 @@ impl RtpReceiver {
             warned: Mutex::default(),
             stray: AtomicU64::new(0),
         });
-        let key = poller.register(Class::Media, socket, receiver.clone())?;
+        let key = receiver.intake.register(poller, socket, receiver.clone())?;
         receiver.key.get_or_init(|| key).enable(Interest::Read);
         Ok(receiver)
     }

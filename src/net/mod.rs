@@ -6,12 +6,14 @@
 mod address;
 mod interface;
 mod membership;
+mod priority;
 mod receive;
 mod send;
 mod server;
 
 pub use interface::{InterfaceError, interface_index};
 pub use membership::{Group, MembershipError, ReceiveSocket};
+pub use priority::lower_priority;
 pub use receive::{Datagram, ReceiveBatch};
 pub use send::{Destination, Position, SendReport, Sender, segments, split_run};
 pub use server::{

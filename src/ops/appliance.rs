@@ -116,8 +116,9 @@ impl Appliance {
 impl Engine {
     fn start(config: &Config) -> io::Result<Self> {
         let media = TaskQueue::start("media", config.engine.media_workers)?;
-        let control = TaskQueue::start("control", config.engine.control_workers)?;
-        let poller = Poller::new(config.engine.poll_table_entries, media.clone(), control.clone());
+        let control = TaskQueue::start_low("control", config.engine.control_workers)?;
+        let (entries, media_tables) = (config.engine.poll_table_entries, config.engine.media_workers);
+        let poller = Poller::new(entries, media_tables, media.clone(), control.clone())?;
         let timers = Timers::start(&poller, Class::Control)?;
         let started_at = clock::now();
         let limits = RingLimits { age: config.ring.max_age, bytes: config.ring.max_bytes };

@@ -18,7 +18,7 @@ pub const ROOMY: RingLimits = RingLimits { age: Duration::from_secs(3600), bytes
 /// A dispatch whose queue and timers have stopped: a lane asks for its run, and the test runs it.
 pub fn by_hand() -> Dispatch {
     let queue = TaskQueue::start("by-hand", 1).expect("a thread");
-    let poller = Poller::new(8, queue.clone(), queue.clone());
+    let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
     let timers = Timers::start(&poller, Class::Media).expect("a timer");
     poller.stop();
     queue.stop();

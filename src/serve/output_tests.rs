@@ -19,7 +19,7 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let queue = TaskQueue::start("t-output", 2).expect("threads");
-        let poller = Poller::new(8, queue.clone(), queue.clone());
+        let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("a listener");
         let (socket, _) = listener.accept().expect("a client");

@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_pair_that_nobody_uses_goes_when_viewers_come_to_another_address() {
         let queue = TaskQueue::start("t-pairs", 1).expect("a thread");
-        let poller = Poller::new(8, queue.clone(), queue.clone());
+        let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
         let pairs = PortPairs::new(poller.clone(), None, Arc::default());
         let viewer = |port| ([127, 0, 0, 1], port).into();
         let reserve = |host, port| {

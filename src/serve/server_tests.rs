@@ -21,7 +21,7 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let queue = TaskQueue::start("t-serve", 2).expect("threads");
-        let poller = Poller::new(64, queue.clone(), queue.clone());
+        let poller = Poller::new(64, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
         let group = IpAddr::V4(Ipv4Addr::new(239, 77, 60, 2));
         let channel = |name: &str, presentation| {

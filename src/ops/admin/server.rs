@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::routes::{AdminSource, answer};
+use crate::event::{Priority, spawn};
 
 /// Connections at a time; further ones wait in the kernel's backlog until one is done.
 const CONNECTIONS: usize = 64;
@@ -60,7 +61,7 @@ impl AdminServer {
             TcpListener::from_std(listener)?
         };
         let (stop, stopped) = watch::channel(false);
-        let thread = std::thread::Builder::new().name("admin".into()).spawn(move || {
+        let thread = spawn("admin".to_owned(), Priority::Low, move || {
             runtime.block_on(serve(listener, source, stopped));
             runtime.shutdown_background();
         })?;
