@@ -1,14 +1,15 @@
 //! The Beat: the one idea that decides when packets leave.
 //!
-//! A beat takes in what has arrived, queues each lane that has something, once, and is over when all of them are
-//! served. Then it rests, packets gather, and the next one takes them all.
+//! A beat takes in what has arrived, queues each lane that has something, once, and is over when each of them has had
+//! its turn. Then it rests, packets gather, and the next one takes them all.
 //!
 //! ```text
-//!   open ── something waits ──▶ playing ── all lanes are served ──▶ resting ── the rest is over ──▶ open
+//!   open ── something waits ──▶ playing ── all lanes had a turn ──▶ resting ── the rest is over ──▶ open
 //! ```
 //!
 //! **What holds:** lanes are queued by a beat and by nothing else; while one plays, no other of its kind begins; and
-//! whatever waits when the rest is over goes out with the next. A message to a subscriber costs nearly the same
+//! whatever waits when the rest is over goes out with the next. A lane with more to do than one turn goes on behind the
+//! others, and never waits for a rest in the middle of it; a rest begins anew when it is done. A message to a subscriber costs nearly the same
 //! whether it carries one packet or twenty, so a rest divides the cost per packet:
 //!
 //! - `auto` rests until the media threads have been busy for no more than their target share of the time, and at
@@ -61,13 +62,14 @@ struct State {
     waiting: Vec<Arc<dyn Work>>,
     /// Since when something waits; counts from the end of the beat before.
     since: Option<Instant>,
-    /// Lanes of this beat that are not served yet.
+    /// Lanes of this beat whose turn is still to come.
     playing: usize,
     began: Instant,
     ended: Instant,
     /// When the rest of `auto` is over.
     rested: Instant,
-    /// What [`Busy`] said at the end.
+    /// What [`Busy`] said at the newest end, and at the one before this beat.
+    busy_at_end: Duration,
     busy_before: Duration,
     /// Who is to be told when the next turn is.
     asleep: Vec<Arc<dyn Sleeper>>,
@@ -164,6 +166,7 @@ impl Beat {
         let lanes = mem::take(&mut state.waiting);
         state.playing = lanes.len();
         state.began = now;
+        state.busy_before = state.busy_at_end;
         state.since = None;
         let rested = due.saturating_duration_since(state.ended);
         self.rested_ns.store(u64::try_from(rested.as_nanos()).unwrap_or(u64::MAX), Relaxed);
@@ -188,16 +191,26 @@ impl Beat {
         Some(if due <= now { Turn::Now } else { Turn::At(due) })
     }
 
-    /// A lane of this beat has been served what was due.
+    /// A lane of this beat has had its turn.
     pub fn served(&self, now: Instant) {
         let mut state = self.state();
         state.playing = state.playing.saturating_sub(1);
+        self.end(state, now);
+    }
+
+    /// A lane that had its turn, and more to do than that, has done the rest.
+    pub fn overhang_served(&self, now: Instant) {
+        self.end(self.state(), now);
+    }
+
+    /// The beat is over, unless there are lanes whose turn is still to come: a rest begins.
+    fn end(&self, mut state: MutexGuard<'_, State>, now: Instant) {
         if state.playing > 0 {
             return;
         }
         state.ended = now;
-        let busy = self.busy.total();
-        let worked = busy.saturating_sub(mem::replace(&mut state.busy_before, busy));
+        state.busy_at_end = self.busy.total();
+        let worked = state.busy_at_end.saturating_sub(state.busy_before);
         state.rested = (state.began + self.busy.time_for(worked)).clamp(now, now + self.longest);
         let asleep = mem::take(&mut state.asleep);
         if asleep.is_empty() {
@@ -256,6 +269,7 @@ impl State {
             began: now,
             ended: now,
             rested: now,
+            busy_at_end: Duration::ZERO,
             busy_before: Duration::ZERO,
             asleep: Vec::new(),
             alarm: false,

@@ -147,6 +147,27 @@ fn a_beat_is_over_when_all_are_served_and_takes_no_one_in_meanwhile() {
 }
 
 #[test]
+fn a_lane_that_goes_on_keeps_nobody_waiting_and_rests_when_it_is_done() {
+    let rig = Rig::new(Coalesce::Auto);
+    rig.wait("long", START);
+    rig.wait("short", START);
+    rig.go(START);
+    rig.served(MS, MS);
+    rig.served(MS, 2 * MS);
+    rig.wait("short", 2 * MS);
+    rig.go(4 * MS);
+    assert_eq!(rig.queued(), ["long", "short", "short"], "the long one is still at it");
+    rig.served(3 * MS, 7 * MS);
+    rig.busy.add(MS);
+    rig.beat.overhang_served(rig.began + 8 * MS);
+    rig.wait("long", 8 * MS);
+    rig.go(11 * MS);
+    assert_eq!(rig.queued(), [""; 0]);
+    rig.go(12 * MS);
+    assert_eq!(rig.queued(), ["long"], "4 ms of work since 4 ms");
+}
+
+#[test]
 fn a_fixed_rest_begins_when_something_waits_and_not_before_the_end() {
     let rig = Rig::new(Coalesce::Fixed(2 * MS));
     let sleeper: Arc<dyn Sleeper> = Arc::new(Noted::default());

@@ -32,6 +32,8 @@ pub struct Lane {
     outlet: Outlet,
     state: RunState,
     mailbox: Mailbox,
+    /// It has had its turn in the beat, and goes on.
+    overhangs: AtomicBool,
     /// Away while a run owns it.
     group: Mutex<Option<Group>>,
     /// The number of the packet that the next round begins with.
@@ -75,6 +77,7 @@ impl Lane {
             outlet,
             state: RunState::default(),
             mailbox: Mailbox::default(),
+            overhangs: AtomicBool::new(false),
             group: Mutex::new(Some(group)),
             next: AtomicU64::new(head),
             closed: AtomicBool::new(false),
@@ -124,7 +127,15 @@ impl Lane {
         if self.state.finish(|| self.has_something()) {
             self.beat.wait(self.clone(), now);
         }
-        self.beat.served(now);
+    }
+
+    /// Tells the beat that the lane has had its turn, or that a longer one is over.
+    fn tell_beat(&self, went_on: bool, goes_on: bool, now: Instant) {
+        if !went_on {
+            self.beat.served(now);
+        } else if !goes_on {
+            self.beat.overhang_served(now);
+        }
     }
 
     fn has_something(&self) -> bool {
@@ -144,6 +155,9 @@ impl Work for Lane {
         *lock(&self.group) = Some(group);
         let ended_at = clock::now();
         self.dispatch.busy.add(ended_at.saturating_duration_since(started_at));
+        let goes_on = progress == Progress::More;
+        // Before the lane is anyone else's to run.
+        let went_on = self.overhangs.swap(goes_on, Relaxed);
         match progress {
             Progress::Done(served) => self.end_round(&served, ended_at),
             Progress::More => {
@@ -152,16 +166,16 @@ impl Work for Lane {
             }
             Progress::Blocked => {
                 self.state.park();
-                self.beat.served(ended_at);
                 self.dispatch.timers.run_here_at(ended_at + RETRY_AFTER, Arc::new(Retry(self.clone())));
             }
         }
+        self.tell_beat(went_on, goes_on, ended_at);
     }
 
     fn close(self: Arc<Self>) {
         self.closed.store(true, Relaxed);
         drop(self.mailbox.take());
-        self.beat.served(clock::now());
+        self.tell_beat(self.overhangs.swap(false, Relaxed), false, clock::now());
     }
 }
 
