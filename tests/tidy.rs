@@ -18,6 +18,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("ops", &["wire", "net", "event", "relay", "ingest", "serve"]),
 ];
 
+/// Floors whose files have an order of their own: none imports one that, by whatever way, imports it.
+const IN_ORDER: &[&str] = &["wire", "net", "relay"];
+
 /// Lines of code a file may have; its trailing test modules are not counted.
 const FILE_LINES: usize = 400;
 
@@ -42,6 +45,27 @@ fn a_floor_imports_only_floors_below() {
                     line,
                     &format!("`{floor}` imports `{imported}`, which is not below it; {remedy}"),
                 );
+            }
+        }
+    }
+    found.assert_none();
+}
+
+#[test]
+fn files_of_a_floor_do_not_go_in_circles() {
+    let mut found = Findings::default();
+    for floor in IN_ORDER {
+        let files = Source::all().into_iter().filter(|file| file.floor() == Some(floor) && !file.is_tests());
+        let neighbours: BTreeMap<_, _> =
+            files.map(|file| (file.module().join("/"), (file.neighbours(), file))).collect();
+        for (module, (_, file)) in &neighbours {
+            let (mut reached, mut next) = (BTreeSet::new(), vec![module.clone()]);
+            while let Some((nearest, _)) = next.pop().and_then(|module| neighbours.get(&module)) {
+                next.extend(nearest.iter().filter(|module| reached.insert((*module).clone())).cloned());
+            }
+            if reached.contains(module) {
+                let remedy = "move what both need to a file below";
+                found.add(file, 1, &format!("imports itself by way of its neighbours; {remedy}"));
             }
         }
     }
@@ -299,6 +323,16 @@ impl Source {
         imports
     }
 
+    /// The modules of its own folder that the file names, by `super::…`, as paths under `src/`.
+    fn neighbours(&self) -> BTreeSet<String> {
+        let (words, module) = (words(&self.code), self.module());
+        let folder = module[..module.len() - 1].join("/");
+        let lone = |at: usize| at == 0 || words[at - 1].1 != "::";
+        let supers = (0..words.len()).filter(|at| words[*at].1 == "super" && lone(*at));
+        let named = supers.filter(|at| words.get(at + 1).is_some_and(|(_, word)| *word == "::"));
+        named.flat_map(|at| heads(&words[at + 2..])).map(|head| format!("{folder}/{head}")).collect()
+    }
+
     fn lines_with_word(&self, wanted: &str) -> Vec<usize> {
         let word = wanted.trim_end_matches('!');
         let words = words(&self.code);
@@ -544,6 +578,13 @@ mod itself {
         let imports = Source::new("src/wire/rtp.rs", text.into()).imports();
         let expected = [(1, "net"), (2, "event"), (2, "serve"), (2, "relay"), (3, "ingest"), (3, "ops")];
         assert_eq!(imports, expected.map(|(line, name)| (line, name.to_owned())));
+    }
+
+    #[test]
+    fn it_sees_neighbours_and_not_what_is_further_off() {
+        let text = "use super::ring::Ring;\nuse super::{lane, beat::Beat};\nuse super::super::net;\nuse crate::wire;\n";
+        let neighbours = Source::new("src/relay/flow.rs", text.into()).neighbours();
+        assert_eq!(neighbours, ["ring", "lane", "beat", "super"].map(|name| format!("relay/{name}")).into());
     }
 
     #[test]
