@@ -43,7 +43,7 @@ enum Item {
 }
 
 /// Each worker counts for itself, so the lock is free but for a scrape.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Tally {
     wait: Histogram,
     run: Histogram,
@@ -112,7 +112,7 @@ impl TaskQueue {
     pub fn stats(&self) -> QueueStats {
         let mut stats = QueueStats { panics: self.panics.load(Relaxed), ..QueueStats::default() };
         for tally in &self.tallies {
-            let tally = lock(tally);
+            let tally = lock(tally).clone(); // a worker is not to wait for the rest
             stats.wait.merge(&tally.wait);
             stats.run.merge(&tally.run);
             for (kind, count) in &tally.tasks {

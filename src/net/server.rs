@@ -12,8 +12,9 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Asked for on the sockets that send, so that a burst to thousands of subscribers fits.
 const SEND_BUFFER_BYTES: usize = 8 << 20;
-/// Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
+/// Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`. One more is tried again by its
+/// client's kernel, a second later and then later still.
+const BACKLOG: i32 = 16_384;
 /// How often a pair of free ports is looked for where any will do.
 const ATTEMPTS: usize = 64;
 
@@ -146,4 +147,21 @@ fn sending_socket(address: SocketAddr) -> io::Result<Socket> {
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     }
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpStream};
+    use std::time::Duration;
+
+    #[test]
+    fn a_crowd_finds_room_though_nobody_accepts_yet() {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let before_another_try = Duration::from_millis(900);
+        let crowd: Result<Vec<_>, _> =
+            (0..400).map(|_| TcpStream::connect_timeout(&address, before_another_try)).collect();
+        assert_eq!(crowd.expect("as much room as net.core.somaxconn says").len(), 400);
+    }
 }

@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
 use crate::event::{Poller, lock};
 use crate::net::{bind_pair, with_port};
 use crate::relay::ServerSocket;
@@ -42,8 +44,17 @@ pub(super) struct PortPair {
 }
 
 /// Who is served by a pair, by either address.
-#[derive(Default)]
-pub(super) struct Clients(Mutex<HashMap<SocketAddr, Client>>);
+///
+/// Reservations end with their last packet, on a thread of media. That one must not wait for the map, which a thread
+/// of control may hold while it is kept from running: it leaves word, and whoever takes the map next obeys.
+pub(super) struct Clients {
+    map: Mutex<HashMap<SocketAddr, Client>>,
+    ended: Sender<Places>,
+    to_free: Receiver<Places>,
+}
+
+/// Where a client takes RTP and RTCP.
+type Places = [SocketAddr; 2];
 
 /// What a datagram from a subscriber's address belongs to.
 #[derive(Clone)]
@@ -137,15 +148,22 @@ impl Clients {
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<SocketAddr, Client>> {
-        lock(&self.0)
+        let mut map = lock(&self.map);
+        self.to_free.try_iter().flatten().for_each(|place| drop(map.remove(&place)));
+        map
+    }
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        let (ended, to_free) = unbounded();
+        Self { map: Mutex::default(), ended, to_free }
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut map = self.pair.clients.map();
-        map.remove(&self.rtp);
-        map.remove(&self.rtcp);
+        let _ = self.pair.clients.ended.send([self.rtp, self.rtcp]); // heard for as long as there are clients
     }
 }
 
@@ -153,6 +171,31 @@ impl Drop for Reservation {
 mod tests {
     use super::*;
     use crate::event::TaskQueue;
+
+    #[test]
+    fn a_reservation_ends_while_the_map_is_taken_and_its_place_is_free_for_the_next() {
+        let queue = TaskQueue::start("t-places", 1).expect("a thread");
+        let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
+        let pairs = PortPairs::new(poller.clone(), None, Arc::default());
+        let places = [40_000, 40_001].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let reserve = || {
+            let client = Client { session: Weak::new(), track: 1 };
+            pairs.reserve(([127, 0, 0, 1], 8554).into(), places.into(), client).expect("a pair")
+        };
+        let first = reserve();
+        let clients = first.pair.clients.clone();
+        let taken = clients.map();
+        drop(first); // and waits for nobody
+        drop(taken);
+        assert!(places.iter().all(|place| clients.find(*place).is_none()));
+        let second = reserve();
+        assert!(Arc::ptr_eq(&second.pair.clients, &clients), "the same pair serves the same places again");
+        assert!(places.iter().all(|place| clients.find(*place).is_some()));
+        drop(second);
+        pairs.stop();
+        poller.stop();
+        queue.stop();
+    }
 
     #[test]
     fn a_pair_that_nobody_uses_goes_when_viewers_come_to_another_address() {

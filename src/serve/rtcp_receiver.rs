@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::io;
 use std::net::UdpSocket;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Work, clock};
 use crate::net::{Datagram, ReceiveBatch};
@@ -50,7 +51,7 @@ impl RtcpReceiver {
         self.key.get().into_iter().for_each(PollKey::unregister);
     }
 
-    fn hear(&self, datagram: &Datagram<'_>) {
+    fn hear(&self, datagram: &Datagram<'_>, now: Instant) {
         let Some(client) = self.clients.find(datagram.source) else {
             return self.counters.rtcp_stranger();
         };
@@ -58,7 +59,7 @@ impl RtcpReceiver {
         match rtcp::feedback(datagram.payload) {
             Ok(feedback) => {
                 self.counters.rtcp_report();
-                if session.hear(client.track, &feedback, clock::now()) {
+                if session.hear(client.track, &feedback, now) {
                     session.finish("goodbye");
                 }
             }
@@ -89,7 +90,8 @@ impl Work for ReceiveReports {
         BUFFERS.with_borrow_mut(|batch| {
             for _ in 0..BATCHES_PER_TASK {
                 let received = batch.receive(&receiver.socket).unwrap_or(0);
-                batch.datagrams().for_each(|datagram| receiver.hear(&datagram));
+                let now = clock::now();
+                batch.datagrams().for_each(|datagram| receiver.hear(&datagram, now));
                 if received < batch.capacity() {
                     break;
                 }

@@ -27,13 +27,14 @@ impl Sessions {
 
     /// Adds a session. `false`: a limit is reached.
     pub fn add(&self, session: &Arc<Session>) -> bool {
+        let id = session.id.clone();
         let mut state = self.state();
         let of_address = state.per_address.get(&session.peer).copied().unwrap_or(0);
         if state.by_id.len() >= self.max || of_address >= self.max_per_address {
             return false;
         }
         state.per_address.insert(session.peer, of_address + 1);
-        state.by_id.insert(session.id.clone(), session.clone());
+        state.by_id.insert(id, session.clone());
         true
     }
 
