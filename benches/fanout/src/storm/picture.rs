@@ -13,7 +13,7 @@ use super::table::{Options, best, load};
 const WIDTH: f64 = 760.0;
 const PLOT_HEIGHT: f64 = 280.0;
 const LEFT: f64 = 60.0;
-const RIGHT: f64 = 110.0;
+const RIGHT: f64 = 130.0;
 const BOTTOM: f64 = 45.0;
 const LINE: f64 = 18.0;
 /// Seconds that are drawn before the storm.
