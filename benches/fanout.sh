@@ -68,7 +68,7 @@ main() {
 options() {
     MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BURST=1; STALL=0; REPEAT=1; ONLY=;
     CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; TRANSPORT=udp; SESSIONS=10000
-    STORM=join; OTHERS=; CONCURRENT=256; WITHIN=0; SETTLE=10; LABEL=mirrorball; NOISE=; KEPT=
+    STORM="join"; OTHERS=; CONCURRENT=256; WITHIN=0; SETTLE=10; LABEL=mirrorball; NOISE=; KEPT=
     MIRRORBALL=${MIRRORBALL:-}
     case ${MODE} in
         udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
@@ -294,8 +294,9 @@ start_receivers() {
 }
 
 start_source() {
+    local seconds=${1:-$((SECONDS_EACH + 60))}
     ip netns exec "${VIEW_NS}" "${FANOUT}" source --interface "${VIEW_IP}" --channels "${CHANNELS}" --rate "${RATE}" \
-        --burst "${BURST}" --shape "${SHAPE}" --seconds "$((SECONDS_EACH + 60))" --core "${VIEW_CORE}" &
+        --burst "${BURST}" --shape "${SHAPE}" --seconds "${seconds}" --core "${VIEW_CORE}" &
     SOURCE_PID=$!
     PIDS+=("${SOURCE_PID}")
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The mode `storm` of fanout.sh, which sources this: viewers come or go all at once while others play.
+# The mode `storm` of fanout.sh, which sources this: viewers come, go or make noise all at once while others play.
 
 storm_usage() {
     cat <<'END'
@@ -65,7 +65,7 @@ show_storms() {
 storm() {
     local subscribers=$1 hold=$2
     start_relay mirrorball "${subscribers}" "${hold}"
-    start_source
+    start_source 3600
     start_storm "${subscribers}" "${hold}"
     [ "${STORM}" != restart ] || start_relay_again "${subscribers}" "${hold}"
     finish_receivers mirrorball

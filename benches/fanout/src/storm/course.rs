@@ -73,6 +73,14 @@ pub struct Options {
     pub hold: String,
 }
 
+impl Options {
+    /// What happens, in words.
+    pub fn storm(&self) -> String {
+        let within = if self.within > 0.0 { format!(" within {} s", self.within) } else { String::new() };
+        format!("{}{within}", self.kind.name())
+    }
+}
+
 /// Runs the storm, and prints its report.
 pub fn run(options: &Options) -> Result<()> {
     sys::stop_on_terminate();

@@ -113,7 +113,7 @@ impl Times {
         let since_ns = |ns: u64| (ns - storm.at_ns) as f64 / 1e9;
         Report {
             relay: options.relay.clone(),
-            storm: options.kind.name().into(),
+            storm: options.storm(),
             transport: options.transport.name().into(),
             hold: options.hold.clone(),
             done_s: since_ns(onset.done_ns),
@@ -150,8 +150,10 @@ impl Times {
             reordered: crowd.reordered,
             ..CrowdReport::default()
         };
-        let calm_ms = if options.kind.compares_before() { before_ms } else { after_ms };
-        report.compare(part(storm_slice, calm_slice), calm_ms);
+        let storm = part(storm_slice, calm_slice);
+        let (calm_ms, other_ms) =
+            if options.kind.compares_before() { (before_ms, after_ms) } else { (after_ms, before_ms) };
+        report.compare(storm, calm_ms, other_ms);
         report.slices = slices;
         report
     }

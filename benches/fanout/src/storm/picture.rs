@@ -13,7 +13,7 @@ use super::table::{Options, best, load};
 const WIDTH: f64 = 760.0;
 const PLOT_HEIGHT: f64 = 280.0;
 const LEFT: f64 = 60.0;
-const RIGHT: f64 = 110.0;
+const RIGHT: f64 = 130.0;
 const BOTTOM: f64 = 45.0;
 const LINE: f64 = 18.0;
 /// Seconds that are drawn before the storm.
@@ -100,10 +100,12 @@ impl Axes {
 
     fn print(&self) {
         for power in self.least..=self.most {
-            let ms = 10_f64.powi(power);
-            let y = self.y(ms);
-            println!("<path d=\"M{LEFT} {y:.1}H{}\" stroke=\"#ddd\"/>", WIDTH - RIGHT);
-            text(LEFT - 8.0, y + 4.0, "end", "black", &ms.to_string());
+            for step in [1.0, 2.0, 5.0].into_iter().take(if power == self.most { 1 } else { 3 }) {
+                let ms = step * 10_f64.powi(power);
+                let y = self.y(ms);
+                println!("<path d=\"M{LEFT} {y:.1}H{}\" stroke=\"#ddd\"/>", WIDTH - RIGHT);
+                text(LEFT - 8.0, y + 4.0, "end", "black", &ms.to_string());
+            }
         }
         let bottom = self.top + PLOT_HEIGHT;
         println!("<path d=\"M{:.1} {}V{bottom}\" stroke=\"#ddd\"/>", self.x(0.0), self.top);

@@ -58,6 +58,9 @@ pub struct CrowdReport {
     pub worst_ms: Option<f64>,
     /// The worst by calm: after the storm, or before it where that is the same load.
     pub ratio: Option<f64>,
+    /// The worst by the other calm.
+    #[serde(default)]
+    pub ratio_to_other: Option<f64>,
     /// For how long p99 was above twice that.
     pub late_s: Option<f64>,
     /// Packets that they had to get from the first of each on, those they did not, and how many missed any.
@@ -94,12 +97,15 @@ impl Report {
 }
 
 impl CrowdReport {
-    /// Fills in what follows from the slices of the storm, compared to one of both calms.
-    pub fn compare(&mut self, storm: &[Slice], calm_ms: Option<f64>) {
-        self.worst_ms = slices::worst_ms(storm);
-        let both = self.worst_ms.zip(calm_ms.filter(|&calm_ms| calm_ms > 0.0));
-        self.ratio = both.map(|(worst_ms, calm_ms)| worst_ms / calm_ms);
-        self.late_s = both.map(|(_, calm_ms)| slices::late_s(storm, calm_ms * LATE_RATIO));
+    /// Fills in what follows from the slices of the storm, compared to one of both calms and to the other.
+    pub fn compare(&mut self, storm: &[Slice], calm_ms: Option<f64>, other_ms: Option<f64>) {
+        let worst_ms = slices::worst_ms(storm);
+        let ratio = |to_ms: Option<f64>| worst_ms.zip(to_ms).map(|(worst_ms, to_ms)| worst_ms / to_ms);
+        let late_s = |calm_ms: f64| slices::late_s(storm, calm_ms * LATE_RATIO);
+        self.worst_ms = worst_ms;
+        self.ratio = ratio(calm_ms);
+        self.ratio_to_other = ratio(other_ms);
+        self.late_s = worst_ms.and(calm_ms).map(late_s);
     }
 }
 
@@ -115,9 +121,10 @@ mod tests {
             .map(|(&p99_ms, index)| Slice { at_s: f64::from(index) / 4.0, p99_ms, packets: 1000 })
             .collect();
         let mut crowd = CrowdReport::default();
-        crowd.compare(&slices, Some(5.0));
+        crowd.compare(&slices, Some(5.0), Some(2.0));
         assert_eq!((crowd.worst_ms, crowd.ratio, crowd.late_s), (Some(50.0), Some(10.0), Some(0.5)));
-        crowd.compare(&slices, None);
+        assert_eq!(crowd.ratio_to_other, Some(25.0));
+        crowd.compare(&slices, None, None);
         assert_eq!((crowd.worst_ms, crowd.ratio, crowd.late_s), (Some(50.0), None, None));
     }
 }

@@ -71,7 +71,7 @@ fn row(report: &Report) -> String {
         done(report),
         both(&|crowd| number(crowd.worst_ms)),
         both(&steady),
-        both(&|crowd| crowd.ratio.map_or("–".into(), |ratio| format!("×{ratio:.1}"))),
+        both(&|crowd| ratio(crowd, report.viewers.worst_ms.is_none())),
         both(&|crowd| crowd.late_s.map_or("–".into(), |late_s| format!("{late_s:.2}"))),
         lost(report),
         refused(report),
@@ -117,6 +117,15 @@ fn steady(crowd: &CrowdReport) -> String {
     match (crowd.before_ms, crowd.after_ms) {
         (Some(before_ms), Some(after_ms)) => format!("{before_ms:.1} → {after_ms:.1}"),
         (before_ms, after_ms) => number(after_ms.or(before_ms)),
+    }
+}
+
+/// To one calm; where viewers have left, to the other as well, which is of a load that is another.
+fn ratio(crowd: &CrowdReport, to_both: bool) -> String {
+    match (crowd.ratio, crowd.ratio_to_other) {
+        (Some(ratio), Some(other)) if to_both => format!("×{ratio:.1}, ×{other:.1}"),
+        (Some(ratio), _) => format!("×{ratio:.1}"),
+        (None, _) => "–".into(),
     }
 }
 
