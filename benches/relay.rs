@@ -11,7 +11,7 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mirrorball::event::{Class, Poller, RunState, TaskQueue, Timers, clock};
 use mirrorball::relay::{
-    Batch, Busy, Coalesce, Cursor, Dispatch, Flow, Packet, Ring, RingLimits, StreamSink,
+    Batch, Busy, Coalesce, Cursor, Dispatch, Flow, Lateness, Packet, Ring, RingLimits, StreamSink,
 };
 
 const LIMITS: RingLimits = RingLimits { age: Duration::from_secs(2), bytes: 8 << 20 };
@@ -74,11 +74,12 @@ fn lane(c: &mut Criterion) {
     let control = TaskQueue::start("control", 1).expect("a thread can be started");
     let poller = Poller::new(256, 1, media.clone(), control.clone()).expect("a thread");
     let timers = Timers::start(&poller, Class::Media).expect("a timer can be made");
-    let dispatch = Dispatch::new(media.clone(), timers, Busy::new(1, 0.5));
+    let dispatch =
+        Dispatch::new(media.clone(), timers, Busy::new(1, 0.5), Lateness::new(LIMITS.age, clock::now()));
     let data = Bytes::from(vec![0; PACKET_BYTES]);
     let mut group = c.benchmark_group("lane: a packet to all");
     for subscribers in [1, 100, 1000] {
-        let flow = Flow::new(LIMITS, Coalesce::Fixed(Duration::ZERO), dispatch.clone());
+        let flow = Flow::new("bench", LIMITS, Coalesce::Fixed(Duration::ZERO), dispatch.clone());
         let served = Arc::new(AtomicU64::new(0));
         let _subscriptions: Vec<_> = (0..subscribers)
             .map(|_| {

@@ -33,6 +33,6 @@ pub use poll_table::Descriptor;
 pub use poller::{PollKey, Poller, TableStats};
 pub use run_state::RunState;
 pub use task::{Task, Work};
-pub use task_queue::{QueueStats, TaskQueue};
+pub use task_queue::{GivesWay, QueueStats, TaskQueue};
 pub use threads::{Priority, spawn};
 pub use timers::{TimerId, Timers};

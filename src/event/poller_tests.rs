@@ -379,7 +379,7 @@ impl Work for Opener {
 fn control_runs_low_and_what_it_opens_for_media_does_not() {
     let usual = niceness();
     let media = TaskQueue::start("t-media", 1).expect("a thread");
-    let control = TaskQueue::start_low("t-control", 1).expect("a thread");
+    let control = TaskQueue::start_low("t-control", 1, Arc::new(|| false)).expect("a thread");
     let poller = Poller::new(8, 1, media.clone(), control.clone()).expect("a thread");
     let (sender, readings) = channel();
     let readings_of = |class| {

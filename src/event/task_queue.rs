@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 use std::{io, mem};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -20,9 +20,17 @@ pub struct TaskQueue {
     sender: Sender<Item>,
     tallies: Vec<Arc<Mutex<Tally>>>,
     panics: Arc<AtomicU64>,
-    stopped: AtomicBool,
+    paused_ns: Arc<AtomicU64>,
+    stopped: Arc<AtomicBool>,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
+
+/// Tells workers whether others are to go first.
+pub type GivesWay = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// How long a worker that gives way pauses until it asks again, and how often before one task.
+const PAUSE: Duration = Duration::from_millis(1);
+const MOST_PAUSES: u32 = 10;
 
 /// What a queue has done so far.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +43,8 @@ pub struct QueueStats {
     pub tasks: BTreeMap<&'static str, u64>,
     /// Tasks that panicked.
     pub panics: u64,
+    /// Time that workers have paused, so that others could go first.
+    pub paused: Duration,
 }
 
 enum Item {
@@ -53,15 +63,21 @@ struct Tally {
 impl TaskQueue {
     /// Starts `workers` threads (at least one) named after the queue.
     pub fn start(name: &'static str, workers: usize) -> io::Result<Arc<Self>> {
-        Self::start_at(Priority::Usual, name, workers)
+        Self::start_at(Priority::Usual, name, workers, None)
     }
 
-    /// A queue whose workers yield to the others'.
-    pub fn start_low(name: &'static str, workers: usize) -> io::Result<Arc<Self>> {
-        Self::start_at(Priority::Low, name, workers)
+    /// A queue whose workers yield to the others': they run at a low priority, and pause before a task while `gives_way`
+    /// says so. No pause is long, so that the queue is never shut out.
+    pub fn start_low(name: &'static str, workers: usize, gives_way: GivesWay) -> io::Result<Arc<Self>> {
+        Self::start_at(Priority::Low, name, workers, Some(gives_way))
     }
 
-    fn start_at(priority: Priority, name: &'static str, workers: usize) -> io::Result<Arc<Self>> {
+    fn start_at(
+        priority: Priority,
+        name: &'static str,
+        workers: usize,
+        gives_way: Option<GivesWay>,
+    ) -> io::Result<Arc<Self>> {
         let (sender, receiver) = unbounded();
         let workers = workers.max(1);
         let queue = Arc::new(Self {
@@ -69,7 +85,8 @@ impl TaskQueue {
             sender,
             tallies: (0..workers).map(|_| Arc::default()).collect(),
             panics: Arc::default(),
-            stopped: AtomicBool::new(false),
+            paused_ns: Arc::default(),
+            stopped: Arc::default(),
             workers: Mutex::default(),
         });
         for (index, tally) in queue.tallies.iter().enumerate() {
@@ -77,6 +94,9 @@ impl TaskQueue {
                 receiver: receiver.clone(),
                 tally: tally.clone(),
                 panics: queue.panics.clone(),
+                gives_way: gives_way.clone(),
+                paused_ns: queue.paused_ns.clone(),
+                stopped: queue.stopped.clone(),
                 queue: name,
             };
             match spawn(format!("{name}-{index}"), priority, move || worker.work()) {
@@ -110,7 +130,8 @@ impl TaskQueue {
 
     /// What has been done so far, over all workers.
     pub fn stats(&self) -> QueueStats {
-        let mut stats = QueueStats { panics: self.panics.load(Relaxed), ..QueueStats::default() };
+        let paused = Duration::from_nanos(self.paused_ns.load(Relaxed));
+        let mut stats = QueueStats { panics: self.panics.load(Relaxed), paused, ..QueueStats::default() };
         for tally in &self.tallies {
             let tally = lock(tally).clone(); // a worker is not to wait for the rest
             stats.wait.merge(&tally.wait);
@@ -148,12 +169,16 @@ struct Worker {
     receiver: Receiver<Item>,
     tally: Arc<Mutex<Tally>>,
     panics: Arc<AtomicU64>,
+    gives_way: Option<GivesWay>,
+    paused_ns: Arc<AtomicU64>,
+    stopped: Arc<AtomicBool>,
     queue: &'static str,
 }
 
 impl Worker {
     fn work(self) {
         while let Ok(Item::Run(task, queued_at)) = self.receiver.recv() {
+            self.pause();
             let started_at = clock::now();
             let Task { kind, work } = task;
             if catch_unwind(AssertUnwindSafe(|| work.clone().run())).is_err() {
@@ -166,6 +191,19 @@ impl Worker {
                 let _ = catch_unwind(AssertUnwindSafe(|| work.close()));
             }
             self.tally(kind, queued_at, started_at);
+        }
+    }
+
+    /// Lets others go first, for a moment.
+    fn pause(&self) {
+        let Some(gives_way) = &self.gives_way else { return };
+        let mut pauses = 0;
+        while pauses < MOST_PAUSES && gives_way() && !self.stopped.load(Relaxed) {
+            thread::sleep(PAUSE);
+            pauses += 1;
+        }
+        if pauses > 0 {
+            self.paused_ns.fetch_add(u64::from(pauses) * PAUSE.as_nanos() as u64, Relaxed);
         }
     }
 
@@ -212,6 +250,24 @@ mod tests {
         assert_eq!(said.try_iter().collect::<Vec<_>>(), [11, 12, 1013, 14]);
         let stats = queue.stats();
         assert_eq!((stats.panics, stats.tasks["say"], stats.run.count()), (1, 4, 4));
+    }
+
+    #[test]
+    fn a_queue_that_gives_way_is_slow_and_not_shut_out() {
+        let asked = Arc::new(AtomicU64::new(0));
+        let gives_way: GivesWay = {
+            let asked = asked.clone();
+            Arc::new(move || asked.fetch_add(1, Relaxed) < 15)
+        };
+        let queue = TaskQueue::start_low("t-low", 1, gives_way).unwrap();
+        let (sender, said) = mpsc::channel();
+        for number in [1, 2, 3] {
+            queue.push(Task::new("say", Arc::new(Say(sender.clone(), number))));
+        }
+        let patience = Duration::from_secs(20);
+        assert_eq!([(); 3].map(|()| said.recv_timeout(patience).ok()), [1, 2, 3].map(Some));
+        assert_eq!(queue.stats().paused, 15 * PAUSE, "ten times before the first, five before the second");
+        queue.stop();
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 use crate::ingest::{Receivers, SilenceWatch};
-use crate::relay::{Busy, Catalogue, Channel, Dispatch, RingLimits};
+use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, RingLimits};
 use crate::serve::{Limits, RtspListener, RtspServer, ServerConfig};
 
 use super::admin::{AdminServer, AdminSource};
@@ -116,7 +116,12 @@ impl Appliance {
 impl Engine {
     fn start(config: &Config) -> io::Result<Self> {
         let media = TaskQueue::start("media", config.engine.media_workers)?;
-        let control = TaskQueue::start_low("control", config.engine.control_workers)?;
+        let lateness = Lateness::new(config.ring.max_age, clock::now());
+        let gives_way = {
+            let lateness = lateness.clone();
+            Arc::new(move || lateness.is_late(clock::now()))
+        };
+        let control = TaskQueue::start_low("control", config.engine.control_workers, gives_way)?;
         let (entries, media_tables) = (config.engine.poll_table_entries, config.engine.media_workers);
         let poller = Poller::new(entries, media_tables, media.clone(), control.clone())?;
         let timers = Timers::start(&poller, Class::Control)?;
@@ -124,7 +129,7 @@ impl Engine {
         let limits = RingLimits { age: config.ring.max_age, bytes: config.ring.max_bytes };
         let media_timers = Timers::start(&poller, Class::Media)?;
         let busy = Busy::new(config.engine.media_workers, config.engine.busy_percent as f64 / 100.0);
-        let dispatch = Dispatch::new(media.clone(), media_timers, busy);
+        let dispatch = Dispatch::new(media.clone(), media_timers, busy, lateness.clone());
         let channels = config.channels.iter().map(|channel| {
             let presentation = channel.presentation.clone();
             let (name, silent_after) = (channel.name.clone(), channel.silent_after);
@@ -138,8 +143,13 @@ impl Engine {
             receivers.receive(built, interface.as_deref());
             SilenceWatch::start(built, &receivers, &timers);
         }
-        let server =
-            RtspServer::new(catalogue.clone(), poller.clone(), timers.clone(), server_config(config));
+        let server = RtspServer::new(
+            catalogue.clone(),
+            poller.clone(),
+            timers.clone(),
+            lateness,
+            server_config(config),
+        );
         Ok(Self { media, control, dispatch, poller, catalogue, receivers, server, started_at, timers })
     }
 

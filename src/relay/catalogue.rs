@@ -59,7 +59,7 @@ impl Channel {
     ) -> Arc<Self> {
         let tracks = presentation.tracks.iter().enumerate();
         let tracks = tracks
-            .map(|(i, track)| Track::new(i + 1, track.clone(), limits, coalesce, dispatch, now))
+            .map(|(i, track)| Track::new(&name, i + 1, track.clone(), limits, coalesce, dispatch, now))
             .collect();
         let (audience, silent) = (Audience::default(), AtomicBool::new(true));
         Arc::new(Self { name, presentation, tracks, silent_after, audience, silent })

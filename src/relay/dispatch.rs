@@ -37,8 +37,8 @@ pub struct Rhythm {
 
 impl Dispatch {
     /// For lanes that run on `queue`, whose workers are `busy`.
-    pub fn new(queue: Arc<TaskQueue>, timers: Arc<Timers>, busy: Arc<Busy>) -> Self {
-        Self { queue, timers, busy, lateness: Arc::default(), rhythms: Arc::default() }
+    pub fn new(queue: Arc<TaskQueue>, timers: Arc<Timers>, busy: Arc<Busy>, lateness: Arc<Lateness>) -> Self {
+        Self { queue, timers, busy, lateness, rhythms: Arc::default() }
     }
 
     /// The rhythm of a `coalesce`.

@@ -24,6 +24,7 @@ const MEMBERS_BEFORE_SPREAD: usize = 128;
 
 /// One ring and its lanes.
 pub struct Flow {
+    channel: Arc<str>,
     ring: Arc<Ring>,
     dispatch: Dispatch,
     rhythm: Arc<Rhythm>,
@@ -50,10 +51,11 @@ pub struct Subscription {
 }
 
 impl Flow {
-    /// An empty flow.
-    pub fn new(limits: RingLimits, coalesce: Coalesce, dispatch: Dispatch) -> Arc<Self> {
+    /// An empty flow of a channel.
+    pub fn new(channel: &str, limits: RingLimits, coalesce: Coalesce, dispatch: Dispatch) -> Arc<Self> {
         let ring = Arc::new(Ring::new(limits));
         Arc::new(Self {
+            channel: channel.into(),
             ring,
             rhythm: dispatch.rhythm(coalesce),
             dispatch,
@@ -144,6 +146,7 @@ impl Flow {
             }
             None => {
                 let lane = Lane::new(
+                    self.channel.clone(),
                     self.ring.clone(),
                     self.dispatch.clone(),
                     &self.rhythm,

@@ -26,6 +26,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(5);
 
 /// One group of subscribers of one ring.
 pub struct Lane {
+    /// Whose packets these are, for the log.
+    channel: Arc<str>,
     ring: Arc<Ring>,
     dispatch: Dispatch,
     beat: Arc<Beat>,
@@ -34,6 +36,10 @@ pub struct Lane {
     mailbox: Mailbox,
     /// It has had its turn in the beat, and goes on.
     overhangs: AtomicBool,
+    /// The round has waited for room in the sockets.
+    waited_for_room: AtomicBool,
+    /// Packets are about to be let go before they were sent, and the log has been told.
+    behind: AtomicBool,
     /// Away while a run owns it.
     group: Mutex<Option<Group>>,
     /// The number of the packet that the next round begins with.
@@ -56,6 +62,7 @@ enum Group {
 
 impl Lane {
     pub(super) fn new(
+        channel: Arc<str>,
         ring: Arc<Ring>,
         dispatch: Dispatch,
         rhythm: &Rhythm,
@@ -71,6 +78,7 @@ impl Lane {
         };
         beat.add_lane();
         Arc::new(Self {
+            channel,
             ring,
             dispatch,
             beat,
@@ -78,6 +86,8 @@ impl Lane {
             state: RunState::default(),
             mailbox: Mailbox::default(),
             overhangs: AtomicBool::new(false),
+            waited_for_room: AtomicBool::new(false),
+            behind: AtomicBool::new(false),
             group: Mutex::new(Some(group)),
             next: AtomicU64::new(head),
             closed: AtomicBool::new(false),
@@ -116,16 +126,33 @@ impl Lane {
     /// The round is over; what came meanwhile waits for the next beat.
     fn end_round(self: &Arc<Self>, served: &Served, now: Instant) {
         self.next.store(served.head, Relaxed);
+        let waited_for_room = self.waited_for_room.swap(false, Relaxed);
         if let Some(arrived_at) = served.oldest {
-            let waited = now.saturating_duration_since(arrived_at);
-            let leg = match self.outlet {
-                Outlet::Datagrams(_) => Leg::Udp,
-                Outlet::Streams => Leg::Tcp,
-            };
-            self.dispatch.lateness.observe(leg, waited.saturating_sub(self.beat.rested()), now);
+            self.note_lateness(now.saturating_duration_since(arrived_at), waited_for_room, now);
         }
         if self.state.finish(|| self.has_something()) {
             self.beat.wait(self.clone(), now);
+        }
+    }
+
+    /// The oldest packet of a round was so old when all were served.
+    fn note_lateness(&self, age: Duration, waited_for_room: bool, now: Instant) {
+        let leg = match self.outlet {
+            Outlet::Datagrams(_) => Leg::Udp,
+            Outlet::Streams => Leg::Tcp,
+        };
+        let Dispatch { lateness, .. } = &self.dispatch;
+        lateness.observe(leg, age.saturating_sub(self.beat.rested()), waited_for_room, now);
+        let behind = lateness.is_behind(age);
+        if behind != self.behind.swap(behind, Relaxed) && behind {
+            self.totals.fell_behind();
+            let (channel, leg, age_ms) = (&*self.channel, leg.name(), age.as_millis());
+            tracing::warn!(
+                channel,
+                leg,
+                age_ms,
+                "sending has fallen behind: packets are half as old as ring.max_age lets them get, and soon lost"
+            );
         }
     }
 
@@ -165,6 +192,7 @@ impl Work for Lane {
                 self.dispatch.queue.push(Task::new(FAN_OUT, self.clone()));
             }
             Progress::Blocked => {
+                self.waited_for_room.store(true, Relaxed);
                 self.state.park();
                 self.dispatch.timers.run_here_at(ended_at + RETRY_AFTER, Arc::new(Retry(self.clone())));
             }

@@ -2,14 +2,18 @@
 //!
 //! Written once a round of a lane. It is what the metrics show, and what control work is paced by.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::event::{Histogram, clock, lock};
+use crate::event::{Histogram, lock};
 
-/// The newest spans of this length are what counts as now.
-const SPAN: Duration = Duration::from_millis(50);
+/// What counts as now: this span, and the one before.
+const SPAN: Duration = Duration::from_millis(250);
+/// Of the age at which packets are let go: media that is so late comes before all else.
+const LATE: u32 = 20;
+/// Of that age: media that is so late, and stays so, can not be served to more.
+const TOO_LATE: u32 = 8;
 
 /// By what packets leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +27,7 @@ pub enum Leg {
 /// How late packets leave.
 #[derive(Debug)]
 pub struct Lateness {
+    ring_age: Duration,
     epoch: Instant,
     udp: Mutex<Histogram>,
     tcp: Mutex<Histogram>,
@@ -30,34 +35,61 @@ pub struct Lateness {
     worst: [AtomicU64; 2],
 }
 
-impl Default for Lateness {
-    fn default() -> Self {
-        let worst = Default::default();
-        Self { epoch: clock::now(), udp: Mutex::default(), tcp: Mutex::default(), worst }
+impl Leg {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+
+    /// As metrics and the log have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
     }
 }
 
-impl Leg {
-    /// Both, with their names in metrics.
-    pub const ALL: [(Self, &'static str); 2] = [(Self::Udp, "udp"), (Self::Tcp, "tcp")];
-}
-
 impl Lateness {
-    /// The oldest packet of a round left so late.
-    pub(super) fn observe(&self, leg: Leg, late: Duration, now: Instant) {
+    /// Nothing is late yet. `ring_age` is how old a packet gets before it is let go.
+    pub fn new(ring_age: Duration, now: Instant) -> Arc<Self> {
+        let (udp, tcp) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { ring_age, epoch: now, udp, tcp, worst: Default::default() })
+    }
+
+    /// The oldest packet of a round left so late. One that waited for room in a socket says nothing of the others.
+    pub fn observe(&self, leg: Leg, late: Duration, waited_for_room: bool, now: Instant) {
         lock(self.of(leg)).observe(late);
+        if waited_for_room {
+            return;
+        }
         let span = self.span(now);
         let entry = span << 32 | (late.as_micros() as u64).min(u64::from(u32::MAX));
         // A larger number is a newer span or, in the same one, a later packet.
         self.worst[(span % 2) as usize].fetch_max(entry, Relaxed);
     }
 
-    /// The worst of late: of this span and the one before.
-    pub fn now(&self, now: Instant) -> Duration {
+    /// Whether media is late, and all else is to yield.
+    pub fn is_late(&self, now: Instant) -> bool {
+        self.recent(now).into_iter().any(|late| late > self.ring_age / LATE)
+    }
+
+    /// Whether media is so late, and stays so, that it can not be served to more.
+    pub fn is_too_late(&self, now: Instant) -> bool {
+        self.recent(now).into_iter().all(|late| late > self.ring_age / TOO_LATE)
+    }
+
+    /// Whether a packet that is so old is close to being let go unsent.
+    pub(super) fn is_behind(&self, age: Duration) -> bool {
+        age > self.ring_age / 2
+    }
+
+    /// The worst of this span and of the one before.
+    fn recent(&self, now: Instant) -> [Duration; 2] {
         let oldest = self.span(now).saturating_sub(1);
-        let entries = self.worst.iter().map(|entry| entry.load(Relaxed));
-        let recent = entries.filter(|entry| entry >> 32 >= oldest).map(|entry| entry & u64::from(u32::MAX));
-        Duration::from_micros(recent.max().unwrap_or(0))
+        self.worst.each_ref().map(|entry| {
+            let entry = entry.load(Relaxed);
+            let is_recent = entry >> 32 >= oldest;
+            Duration::from_micros(if is_recent { entry & u64::from(u32::MAX) } else { 0 })
+        })
     }
 
     /// All that was observed.
@@ -80,21 +112,36 @@ impl Lateness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::clock;
+
+    const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn what_counts_is_the_worst_of_late() {
-        let (lateness, began) = (Lateness::default(), clock::now());
-        let ms = Duration::from_millis;
-        let observe = |late, at| lateness.observe(Leg::Udp, ms(late), began + ms(at));
-        assert_eq!(lateness.now(began), ms(0));
-        observe(30, 10);
-        observe(7, 20);
-        assert_eq!(lateness.now(began + ms(20)), ms(30));
-        observe(5, 70);
-        assert_eq!(lateness.now(began + ms(70)), ms(30), "a span later it still counts");
-        observe(6, 130);
-        assert_eq!(lateness.now(began + ms(130)), ms(6));
-        assert_eq!(lateness.now(began + ms(300)), ms(0), "who sends nothing is not late");
-        assert_eq!((lateness.histogram(Leg::Udp).count(), lateness.histogram(Leg::Tcp).count()), (4, 0));
+    fn a_moment_is_late_and_what_stays_late_is_too_late() {
+        let began = clock::now();
+        let lateness = Lateness::new(2000 * MS, began);
+        let observe = |late, at| lateness.observe(Leg::Udp, late * MS, false, began + at * MS);
+        let verdict = |at| (lateness.is_late(began + at * MS), lateness.is_too_late(began + at * MS));
+        assert_eq!(verdict(0), (false, false));
+        observe(60, 10);
+        assert_eq!(verdict(20), (false, false));
+        observe(300, 100);
+        observe(7, 110);
+        assert_eq!(verdict(120), (true, false), "it may pass");
+        observe(300, 300);
+        assert_eq!(verdict(310), (true, true));
+        observe(20, 550);
+        assert_eq!(verdict(560), (true, false));
+        assert_eq!(verdict(1100), (false, false), "who sends nothing is not late");
+        assert_eq!((lateness.histogram(Leg::Udp).count(), lateness.histogram(Leg::Tcp).count()), (5, 0));
+    }
+
+    #[test]
+    fn who_waits_for_room_in_a_socket_keeps_nobody_out() {
+        let began = clock::now();
+        let lateness = Lateness::new(2000 * MS, began);
+        (0..10).for_each(|span| lateness.observe(Leg::Tcp, 900 * MS, true, began + 100 * span * MS));
+        assert!(!lateness.is_late(began + 900 * MS));
+        assert_eq!(lateness.histogram(Leg::Tcp).count(), 10);
     }
 }

@@ -10,7 +10,7 @@ use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 use super::lane::{Lane, Outlet};
 use super::ring::Ring;
 use super::totals::Totals;
-use super::{Busy, Coalesce, Dispatch, Flow, Packet, RingLimits};
+use super::{Busy, Coalesce, Dispatch, Flow, Lateness, Packet, RingLimits};
 
 /// A ring that nothing leaves.
 pub const ROOMY: RingLimits = RingLimits { age: Duration::from_secs(3600), bytes: usize::MAX };
@@ -22,19 +22,19 @@ pub fn by_hand() -> Dispatch {
     let timers = Timers::start(&poller, Class::Media).expect("a timer");
     poller.stop();
     queue.stop();
-    Dispatch::new(queue, timers, Busy::new(1, 0.5))
+    Dispatch::new(queue, timers, Busy::new(1, 0.5), Lateness::new(Duration::from_secs(2), clock::now()))
 }
 
 /// A lane that the test runs.
 pub(super) fn lane(ring: &Arc<Ring>, outlet: Outlet, totals: &Arc<Totals>) -> Arc<Lane> {
     let dispatch = by_hand();
     let rhythm = dispatch.rhythm(Coalesce::Fixed(Duration::ZERO));
-    Lane::new(ring.clone(), dispatch, &rhythm, outlet, totals.clone())
+    Lane::new("news".into(), ring.clone(), dispatch, &rhythm, outlet, totals.clone())
 }
 
 /// A flow whose lanes the test runs.
 pub fn flow(limits: RingLimits) -> Arc<Flow> {
-    Flow::new(limits, Coalesce::Fixed(Duration::ZERO), by_hand())
+    Flow::new("news", limits, Coalesce::Fixed(Duration::ZERO), by_hand())
 }
 
 /// Packet number `number`, of `len` bytes that all say so.

@@ -15,6 +15,8 @@ pub struct SentTotals {
     pub demoted: u64,
     /// Times that a lane had to wait because all sockets of its port were full.
     pub waits: u64,
+    /// Times that a lane fell so far behind that packets were about to leave the ring unsent.
+    pub fell_behind: u64,
     /// Packets that left the ring before a subscriber could be sent them.
     pub overrun: u64,
 }
@@ -26,6 +28,7 @@ pub(super) struct Totals {
     refused: AtomicU64,
     demoted: AtomicU64,
     waits: AtomicU64,
+    fell_behind: AtomicU64,
     overrun: AtomicU64,
 }
 
@@ -47,6 +50,10 @@ impl Totals {
         add(&self.waits, 1);
     }
 
+    pub fn fell_behind(&self) {
+        add(&self.fell_behind, 1);
+    }
+
     pub fn overrun(&self, packets: u64) {
         add(&self.overrun, packets);
     }
@@ -58,6 +65,7 @@ impl Totals {
             refused: self.refused.load(Relaxed),
             demoted: self.demoted.load(Relaxed),
             waits: self.waits.load(Relaxed),
+            fell_behind: self.fell_behind.load(Relaxed),
             overrun: self.overrun.load(Relaxed),
         }
     }

@@ -72,8 +72,9 @@ pub struct TrackStats {
 }
 
 impl Track {
-    /// `now` is the epoch that arrival times are counted from.
+    /// A track of a channel. `now` is the epoch that arrival times are counted from.
     pub fn new(
+        channel: &str,
         number: usize,
         description: TrackDescription,
         limits: RingLimits,
@@ -91,8 +92,8 @@ impl Track {
         Arc::new(Self {
             number,
             description,
-            rtp: Flow::new(limits, coalesce, dispatch.clone()),
-            rtcp: Flow::new(rtcp_limits, coalesce, dispatch.clone()),
+            rtp: Flow::new(channel, limits, coalesce, dispatch.clone()),
+            rtcp: Flow::new(channel, rtcp_limits, coalesce, dispatch.clone()),
             writer: Mutex::new(writer),
             epoch: now,
             last_arrival_us: AtomicU64::new(0),

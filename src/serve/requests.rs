@@ -12,6 +12,11 @@ use crate::wire::sdp;
 use super::port_pairs::Client;
 use super::rtsp_connection::{RtspConnection, State};
 use super::session::{Granted, Planned, Session};
+use super::stats::RefusedFor;
+
+/// Seconds until one who was sent away may come back, and how far a crowd is spread.
+const RETRY_AFTER_S: u16 = 2;
+const RETRY_SPREAD_S: u16 = 4;
 
 /// A reply, and what is to be done once it is on its way.
 pub(super) struct Answer {
@@ -95,6 +100,9 @@ impl Asked<'_> {
 
     fn describe(&self) -> Result<Answer, Refusal> {
         let (channel, _) = self.channel()?;
+        if self.state.sessions.is_empty() {
+            self.welcome()?;
+        }
         if !accepts_sdp(self.request.header("Accept")) {
             return Err(StatusCode::NotAcceptable.into());
         }
@@ -215,14 +223,31 @@ impl Asked<'_> {
 
     fn new_session(&mut self, channel: Arc<Channel>) -> Result<Arc<Session>, Refusal> {
         let connection = self.connection;
+        self.welcome()?;
         let id = session_id().map_err(|_| StatusCode::ServiceUnavailable)?;
         let session = Arc::new(Session::new(id, channel, connection, self.now));
         if connection.server.is_stopping() || !connection.server.sessions.add(&session) {
-            return Err(StatusCode::ServiceUnavailable.into());
+            return Err(self.unavailable(RefusedFor::Limit));
         }
         self.state.sessions.push(session.clone());
         connection.server.watch(&session);
         Ok(session)
+    }
+
+    /// Whether one more can be served. One who comes while media is too late is told so before it costs anything.
+    fn welcome(&self) -> Result<(), Refusal> {
+        if self.connection.server.lateness.is_too_late(self.now) {
+            return Err(self.unavailable(RefusedFor::Late));
+        }
+        Ok(())
+    }
+
+    /// A refusal that says when to come back: a crowd that is sent away is spread, so as not to come back as one.
+    fn unavailable(&self, reason: RefusedFor) -> Refusal {
+        self.connection.server.counters.session_refused(reason);
+        let seconds = RETRY_AFTER_S + self.connection.peer.port() % RETRY_SPREAD_S;
+        let header = Some(("Retry-After", seconds.to_string()));
+        Refusal { status: StatusCode::ServiceUnavailable, header }
     }
 
     fn end(&mut self, session: &Arc<Session>, reason: &'static str) {

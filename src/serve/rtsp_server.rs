@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::event::{Poller, Task, Timers, Work, clock};
-use crate::relay::Catalogue;
+use crate::relay::{Catalogue, Lateness};
 
 use super::port_pairs::PortPairs;
 use super::rtsp_listener::RtspListener;
@@ -43,6 +43,7 @@ pub struct RtspServer {
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) poller: Arc<Poller>,
     pub(super) timers: Arc<Timers>,
+    pub(super) lateness: Arc<Lateness>,
     pub(super) config: ServerConfig,
     pub(super) sessions: Sessions,
     pub(super) pairs: PortPairs,
@@ -57,6 +58,7 @@ impl RtspServer {
         catalogue: Arc<Catalogue>,
         poller: Arc<Poller>,
         timers: Arc<Timers>,
+        lateness: Arc<Lateness>,
         config: ServerConfig,
     ) -> Arc<Self> {
         let counters = Arc::<Counters>::default();
@@ -66,6 +68,7 @@ impl RtspServer {
             pairs: PortPairs::new(poller.clone(), config.udp_ports.clone(), counters.clone()),
             poller,
             timers,
+            lateness,
             config,
             counters,
             stopping: AtomicBool::new(false),

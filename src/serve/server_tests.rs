@@ -3,7 +3,7 @@
 use super::*;
 use crate::event::{Class, TaskQueue};
 use crate::relay::rig::{ROOMY, by_hand};
-use crate::relay::{Channel, Coalesce};
+use crate::relay::{Channel, Coalesce, Lateness, Leg};
 use crate::wire::sdp;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
@@ -42,7 +42,8 @@ impl Rig {
         ]);
         let limits = Limits { connections: 3, sessions: 3, sessions_per_address: 2 };
         let config = ServerConfig { udp_ports: None, session_timeout: Duration::from_secs(60), limits };
-        let server = RtspServer::new(Arc::new(catalogue), poller.clone(), timers, config);
+        let lateness = Lateness::new(ROOMY.age, clock::now());
+        let server = RtspServer::new(Arc::new(catalogue), poller.clone(), timers, lateness, config);
         let listener = server.listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
         Self { queue, poller, server, listener }
     }
@@ -264,6 +265,30 @@ fn sessions_end_with_their_connection_and_keep_no_timer_waiting() {
     let stats = rig.server.stats();
     assert_eq!((stats.sessions, stats.connections, stats.sessions_ended["connection closed"]), (0, 0, 5));
     assert!(rig.server.timers.is_empty());
+    rig.stop();
+}
+
+#[test]
+fn who_comes_while_media_stays_too_late_is_told_when_to_come_back() {
+    let rig = Rig::new();
+    let mut viewer = rig.client();
+    let url = format!("rtsp://{}/news", rig.listener.address());
+    let transport = "Transport: RTP/AVP;unicast;client_port=40000-40001\r\n";
+    let session = viewer.ask(&format!("SETUP {url}/trackID=1"), transport).session();
+    let late = |at| rig.server.lateness.observe(Leg::Udp, ROOMY.age, false, at);
+    let minute = clock::now() + Duration::from_secs(60); // until then nothing newer is known
+    late(minute);
+    late(minute + Duration::from_millis(250));
+    let mut newcomer = rig.client();
+    for line in [format!("DESCRIBE {url}"), format!("SETUP {url}/trackID=1")] {
+        let refused = newcomer.ask(&line, transport);
+        assert_eq!(refused.status, 503, "{}", refused.head);
+        let seconds: u16 = refused.header("Retry-After").and_then(|s| s.parse().ok()).expect("seconds");
+        assert!((2..6).contains(&seconds), "{seconds}");
+    }
+    let played = viewer.ask(&format!("PLAY {url}"), &format!("Session: {session}\r\n"));
+    assert_eq!(played.status, 200, "who is there plays on: {}", played.head);
+    assert_eq!(rig.server.stats().sessions_refused, [("late", 2), ("limit", 0)]);
     rig.stop();
 }
 

@@ -19,6 +19,8 @@ pub struct ServerStats {
     pub connections_refused: u64,
     /// Sessions now.
     pub sessions: usize,
+    /// Sessions that were not begun so far, by reason.
+    pub sessions_refused: [(&'static str, u64); RefusedFor::ALL.len()],
     /// Sessions ended so far, by reason.
     pub sessions_ended: BTreeMap<&'static str, u64>,
     /// Datagrams with reports from subscribers.
@@ -29,11 +31,25 @@ pub struct ServerStats {
     pub rtcp_refused: BTreeMap<&'static str, u64>,
 }
 
+/// Why a session is not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RefusedFor {
+    /// Media is too late already.
+    Late,
+    /// A limit is reached, or the server stops.
+    Limit,
+}
+
+impl RefusedFor {
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Late, "late"), (Self::Limit, "limit")];
+}
+
 #[derive(Default)]
 pub(super) struct Counters {
     tables: Mutex<Tables>,
     pub connections: AtomicUsize,
     pub connections_refused: AtomicU64,
+    sessions_refused: [AtomicU64; RefusedFor::ALL.len()],
     rtcp_reports: AtomicU64,
     rtcp_strangers: AtomicU64,
 }
@@ -50,6 +66,10 @@ impl Counters {
     pub fn request(&self, method: Option<&Method>, status: StatusCode) {
         let key = (method.map_or("invalid", method_label), u16::from(status));
         *self.tables().requests.entry(key).or_default() += 1;
+    }
+
+    pub fn session_refused(&self, reason: RefusedFor) {
+        self.sessions_refused[reason as usize].fetch_add(1, Relaxed);
     }
 
     pub fn session_ended(&self, reason: &'static str) {
@@ -75,6 +95,8 @@ impl Counters {
             connections: self.connections.load(Relaxed),
             connections_refused: self.connections_refused.load(Relaxed),
             sessions,
+            sessions_refused: RefusedFor::ALL
+                .map(|(reason, label)| (label, self.sessions_refused[reason as usize].load(Relaxed))),
             sessions_ended: tables.sessions_ended.clone(),
             rtcp_reports: self.rtcp_reports.load(Relaxed),
             rtcp_strangers: self.rtcp_strangers.load(Relaxed),

@@ -83,6 +83,7 @@ fn drops(engine: &Engine, now: Instant, out: &mut Families) {
     let flows = tracks.iter().flat_map(|track| [&track.rtp, &track.rtcp]);
     let sent: Vec<_> = flows.flat_map(|flow| [flow.datagram_totals(), flow.stream_totals()]).collect();
     let waits = sent.iter().map(|totals| totals.waits).sum();
+    let fell_behind = sent.iter().map(|totals| totals.fell_behind).sum();
     let demoted = sent.iter().map(|totals| totals.demoted).sum();
     drop("out", "refused", sent.iter().map(|totals| totals.refused).sum());
     drop("out", "overrun", sent.iter().map(|totals| totals.overrun).sum());
@@ -91,6 +92,8 @@ fn drops(engine: &Engine, now: Instant, out: &mut Families) {
     }
     let help = "Subscribers whose route refused segmentation, and who are served packet by packet.";
     out.counter("mirrorball_segmentation_refused_total", help, &[], demoted);
+    let help = "Times that a lane fell so far behind that packets were about to be lost.";
+    out.counter("mirrorball_fell_behind_total", help, &[], fell_behind);
     let help = "Times that a lane waited because all sockets of its port were full.";
     out.counter("mirrorball_send_waits_total", help, &[], waits);
 }

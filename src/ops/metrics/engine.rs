@@ -12,9 +12,9 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     let help = "Time that media threads have received and sent.";
     out.seconds("mirrorball_media_busy_seconds_total", help, &[], engine.dispatch.busy.total());
     let help = "Time from a packet's arrival until a lane's subscribers were sent it, beyond the rest that was wanted.";
-    for (leg, name) in Leg::ALL {
+    for leg in Leg::ALL {
         let lateness = engine.dispatch.lateness.histogram(leg);
-        out.histogram("mirrorball_media_lateness_seconds", help, &[("leg", name)], &lateness);
+        out.histogram("mirrorball_media_lateness_seconds", help, &[("leg", leg.name())], &lateness);
     }
     for table in engine.poller.stats() {
         let id = table.id.to_string();
@@ -57,6 +57,8 @@ fn queue(queue: &TaskQueue, out: &mut Families) {
         &labels,
         stats.panics,
     );
+    let help = "Time that workers have paused because media was late.";
+    out.seconds("mirrorball_queue_paused_seconds_total", help, &labels, stats.paused);
     for (task, count) in stats.tasks {
         let labels = [("queue", name), ("task", task)];
         out.counter("mirrorball_tasks_total", "Tasks that ran, by kind.", &labels, count);

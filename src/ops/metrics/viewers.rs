@@ -23,6 +23,10 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
         let labels = [("method", method), ("status", status.as_str())];
         out.counter("mirrorball_rtsp_requests_total", "RTSP requests answered.", &labels, count);
     }
+    for (reason, count) in stats.sessions_refused {
+        let help = "Sessions that were not begun.";
+        out.counter("mirrorball_sessions_refused_total", help, &[("reason", reason)], count);
+    }
     for (reason, count) in stats.sessions_ended {
         out.counter("mirrorball_sessions_ended_total", "Sessions ended.", &[("reason", reason)], count);
     }
