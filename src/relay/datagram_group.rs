@@ -98,7 +98,7 @@ impl DatagramGroup {
         if self.batch.packets.is_empty() {
             self.head = ring.head();
         }
-        let mut served = Served { progress: Progress::More, packets: 0, messages: 0 };
+        let mut served = Served { progress: Progress::More, packets: 0, messages: 0, head: self.head };
         for _ in 0..STEPS_PER_RUN {
             match self.send(totals) {
                 Step::Done => self.finish_batch(&mut served),

@@ -122,6 +122,8 @@ pub(super) struct Served {
     pub packets: u64,
     /// Messages that they went out in.
     pub messages: u64,
+    /// How far the ring was when the round began; what is beyond is for the next one.
+    pub head: u64,
 }
 
 enum Group {
@@ -217,6 +219,11 @@ impl Lane {
         lock(&self.pace).previous_end
     }
 
+    /// A round of several runs leaves what arrived between them, where it found the lane queued and so asked for nothing.
+    fn asks_for_what_is_left(&self, served: &Served) -> bool {
+        self.ring.head() > served.head && self.state.request()
+    }
+
     fn run_at(self: &Arc<Self>, due: Window, now: Instant) {
         let task = Task::new(FAN_OUT, self.clone());
         if due.earliest <= now {
@@ -239,6 +246,12 @@ impl Lane {
             (Outlet::Streams, Outlet::Streams) => true,
             _ => false,
         }
+    }
+
+    /// Whether a run was asked for that has not begun.
+    #[cfg(test)]
+    pub(super) fn is_queued(&self) -> bool {
+        self.state.is_queued()
     }
 
     /// A run panicked: nobody is served here any more.
@@ -274,7 +287,7 @@ impl Work for Lane {
             } else {
                 self.kick();
             }
-        } else if again {
+        } else if again || self.asks_for_what_is_left(&served) {
             self.hold_since(ended_at, ended_at);
         }
     }

@@ -107,11 +107,11 @@ impl StreamGroup {
         }
         self.served = end;
         if end < self.members.len() {
-            return Served { progress: Progress::More, packets: 0, messages: 0 };
+            return Served { progress: Progress::More, packets: 0, messages: 0, head: self.to };
         }
         self.served = 0;
         let packets = self.to - mem::replace(&mut self.from, self.to);
-        Served { progress: Progress::Done, packets, messages: u64::from(packets > 0) }
+        Served { progress: Progress::Done, packets, messages: u64::from(packets > 0), head: self.to }
     }
 
     fn apply(&mut self, change: Change) {
