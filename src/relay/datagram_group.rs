@@ -72,6 +72,8 @@ struct Batch {
     for_newcomer: bool,
     /// Runs that it has gone out in so far.
     runs: u64,
+    /// The sockets were full when it was tried last.
+    waits: bool,
 }
 
 /// How a step of sending ended.
@@ -119,7 +121,7 @@ impl DatagramGroup {
 
     /// Sends a part of the batch: one run of packets to the next destinations.
     fn send(&mut self, totals: &Totals) -> Step {
-        let Batch { packets, sent, at, for_newcomer, runs } = &mut self.batch;
+        let Batch { packets, sent, at, for_newcomer, runs, waits } = &mut self.batch;
         let destinations = match self.newcomers.front_mut().filter(|_| *for_newcomer) {
             Some(newcomer) => std::slice::from_mut(&mut newcomer.member.destination),
             None => self.destinations.as_mut_slice(),
@@ -131,6 +133,7 @@ impl DatagramGroup {
         let end = (at.destination + DESTINATIONS_PER_STEP).min(destinations.len());
         let now = &mut destinations[..end];
         let mut socket = self.socket.current();
+        let mut has_waited = mem::take(waits);
         loop {
             let before = *at;
             let report = SENDER.with_borrow_mut(|sender| sender.send(&*socket, now, run, *at));
@@ -139,11 +142,12 @@ impl DatagramGroup {
             totals.demoted(report.demoted);
             let Some(position) = report.blocked else { break };
             *at = position;
-            let instead = self.socket.instead_of(&socket, clock::now());
+            let instead = self.socket.instead_of(&socket, clock::now(), mem::take(&mut has_waited));
             // Where there is room and yet nothing went, it is not room that the kernel waits for.
             match instead.filter(|roomy| position != before || !Arc::ptr_eq(roomy, &socket)) {
                 Some(roomy) => socket = roomy,
                 None => {
+                    *waits = true;
                     totals.waited();
                     return Step::Blocked;
                 }
