@@ -71,6 +71,12 @@ impl RunState {
         self.step(|state| if state == DIRTY { RUNNING } else { IDLE }) == DIRTY
     }
 
+    /// Whether a run was asked for that has not begun.
+    #[cfg(all(test, not(model)))]
+    pub fn is_queued(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == QUEUED
+    }
+
     fn step(&self, next: impl Fn(u8) -> u8) -> u8 {
         let mut state = self.0.load(Ordering::Relaxed);
         loop {

@@ -64,6 +64,8 @@ struct Batch {
     packets: Vec<Bytes>,
     sent: usize,
     at: Position,
+    /// The sockets were full when it was tried last.
+    waits: bool,
 }
 
 impl DatagramGroup {
@@ -140,12 +142,13 @@ impl DatagramGroup {
 
     /// Sends one run of packets to the next destinations; returns to how many. `None`: the sockets are full.
     fn send(&mut self, totals: &Totals) -> Option<usize> {
-        let Batch { packets, sent, at, .. } = &mut self.batch;
+        let Batch { packets, sent, at, waits } = &mut self.batch;
         let destinations = &mut self.parties[self.turn].destinations;
         let (run, _) = split_run(&packets[*sent..]);
         let (start, all) = (at.destination, destinations.len());
         let end = (start + DESTINATIONS_PER_STEP).min(all);
         let mut socket = self.socket.current();
+        let mut has_waited = mem::take(waits);
         loop {
             let before = *at;
             let report =
@@ -155,10 +158,11 @@ impl DatagramGroup {
             totals.demoted(report.demoted);
             let Some(position) = report.blocked else { break };
             *at = position;
-            let instead = self.socket.instead_of(&socket, clock::now());
+            let instead = self.socket.instead_of(&socket, clock::now(), mem::take(&mut has_waited));
             // Where there is room and yet nothing went, it is not room that the kernel waits for.
             let Some(roomy) = instead.filter(|roomy| position != before || !Arc::ptr_eq(roomy, &socket))
             else {
+                *waits = true;
                 totals.waited();
                 return None;
             };

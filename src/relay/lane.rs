@@ -165,6 +165,11 @@ impl Lane {
         }
     }
 
+    #[cfg(all(test, not(model)))]
+    pub(super) fn is_queued(&self) -> bool {
+        self.state.is_queued()
+    }
+
     fn has_something(&self) -> bool {
         self.ring.head() > self.next.load(Relaxed) || !self.mailbox.is_empty()
     }

@@ -70,8 +70,14 @@ impl ServerSocket {
         self.sockets().current()
     }
 
-    /// Where to go on when `full` takes no more. `None`: nowhere for now.
-    pub(super) fn instead_of(&self, full: &Arc<UdpSocket>, now: Instant) -> Option<Arc<UdpSocket>> {
+    /// Where to go on when `full` takes no more. `None`: nowhere for now. Who asks may have heard that before, and
+    /// `has_waited` since.
+    pub(super) fn instead_of(
+        &self,
+        full: &Arc<UdpSocket>,
+        now: Instant,
+        has_waited: bool,
+    ) -> Option<Arc<UdpSocket>> {
         let all = {
             let sockets = self.sockets();
             let current = sockets.current();
@@ -89,7 +95,7 @@ impl ServerSocket {
             sockets.current = roomy;
             return Some(all[roomy].clone());
         }
-        let verdict = sockets.fullness.found(now);
+        let verdict = sockets.fullness.found(now, has_waited);
         drop(sockets);
         if verdict == Verdict::Stays && all.len() < self.most { self.grow(&all) } else { None }
     }
@@ -149,7 +155,7 @@ mod tests {
     fn a_socket_that_has_room_again_is_used_again() {
         let server = growing();
         let first = server.current();
-        let again = server.instead_of(&first, clock::now()).expect("nothing was sent from it");
+        let again = server.instead_of(&first, clock::now(), false).expect("nothing was sent from it");
         assert!(Arc::ptr_eq(&first, &again));
     }
 
@@ -160,7 +166,7 @@ mod tests {
         let second = server.grow(&server.all()).expect("a socket on the same port");
         assert_eq!(first.local_addr().ok(), second.local_addr().ok());
         assert!(Arc::ptr_eq(&server.current(), &second), "and the new one is used");
-        let instead = server.instead_of(&first, clock::now()).expect("another is in use");
+        let instead = server.instead_of(&first, clock::now(), false).expect("another is in use");
         assert!(Arc::ptr_eq(&instead, &second));
         server.grow(&server.all()).expect("more sockets");
         assert_eq!(server.all().len(), 4);

@@ -1,7 +1,7 @@
 //! Cursors: what is taken, given back and skipped; and that each sink is asked while it is a member.
 
 use super::*;
-use crate::event::Work;
+use crate::event::{Work, clock};
 use crate::relay::RingLimits;
 use crate::relay::rig::{self, ROOMY, flow, packet};
 use proptest::prelude::*;
@@ -60,6 +60,26 @@ fn a_sink_is_asked_in_each_run_while_it_is_a_member() {
     lane.clone().run();
     assert_eq!((first.0.load(Relaxed), second.0.load(Relaxed)), (2, 2));
     assert_eq!(Arc::strong_count(&first), 1, "a sink that has left is let go");
+}
+
+/// More sinks than a run serves. Who tells the lane between the runs finds it queued, and asks for nothing.
+#[test]
+fn what_arrives_between_two_runs_of_a_round_has_a_round_of_its_own() {
+    let ring = Arc::new(Ring::new(ROOMY));
+    let lane = rig::lane(&ring, Outlet::Streams, &Arc::default());
+    let sinks: Vec<_> = (0..=SINKS_PER_RUN).map(|_| Arc::<Sink>::default()).collect();
+    for (number, sink) in (0..).zip(&sinks) {
+        lane.change(Change::JoinStream { number, sink: sink.clone() });
+    }
+    lane.clone().run();
+    ring.push([packet(0, 100)]);
+    lane.wait_for_beat(clock::now());
+    lane.clone().run();
+    assert!(sinks.iter().all(|sink| sink.0.load(Relaxed) == 1));
+    assert!(lane.is_queued(), "another round is to come");
+    (0..2).for_each(|_| lane.clone().run());
+    assert!(sinks.iter().all(|sink| sink.0.load(Relaxed) == 2));
+    assert!(!lane.is_queued(), "and no more than that");
 }
 
 #[test]

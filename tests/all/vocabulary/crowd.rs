@@ -50,17 +50,20 @@ pub struct Tally {
 }
 
 impl Crowd {
-    /// Viewers and the programme that each watches.
+    /// Viewers and the programme that each watches. From its own arrival on each is swept, and reports, however long
+    /// the others take to come.
     pub fn of(viewers: impl IntoIterator<Item = (Viewer, u32)>) -> Self {
-        let members = viewers.into_iter().map(|(viewer, programme)| {
-            viewer.set_nonblocking(true);
-            Some(Member { viewer, programme, silent: false, tally: Tally::default() })
-        });
-        let members = Arc::new(Mutex::new(members.collect::<Vec<_>>()));
+        let members = Arc::<Mutex<Vec<Option<Member>>>>::default();
         let stop = Arc::new(AtomicBool::new(false));
         let (swept, until) = (members.clone(), stop.clone());
         let thread = Some(thread::spawn(move || sweep_until(&until, &swept)));
-        Self { members, stop, thread }
+        let crowd = Self { members, stop, thread };
+        for (viewer, programme) in viewers {
+            viewer.set_nonblocking(true);
+            let member = Member { viewer, programme, silent: false, tally: Tally::default() };
+            crowd.members().push(Some(member));
+        }
+        crowd
     }
 
     /// Takes one out of the crowd.
