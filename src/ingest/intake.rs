@@ -22,7 +22,7 @@ use super::rtp_receiver::RtpReceiver;
 /// So many messages at a look make a busy table: the next ones are there before they could be waited for.
 const MANY: usize = 16;
 /// While a beat plays, sockets are looked at so often: lanes whose turn is still to come take along what has arrived.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Times that all sockets are gone through at one look: what comes in faster than it is taken is left.
 const MOST_PASSES: usize = 64;
 

@@ -47,7 +47,7 @@ pub(super) const ENGINE: Section = Section {
     keys: &[
         key("poll_table_entries", "256"),
         key("media_workers", "0"),
-        key("busy_percent", "50"),
+        key("busy_percent", "60"),
         key("control_workers", "2"),
     ],
 };

@@ -94,7 +94,7 @@ fn engine(typed: TypedEngine, report: &mut Report) -> EngineConfig {
             report,
         ),
         media_workers: if media_workers == 0 { cores() } else { media_workers },
-        busy_percent: number_within(&typed.busy_percent, "[engine] busy_percent", 50, 5..=100, report),
+        busy_percent: number_within(&typed.busy_percent, "[engine] busy_percent", 60, 5..=100, report),
         control_workers: number_within(
             &typed.control_workers,
             "[engine] control_workers",
