@@ -1,6 +1,7 @@
 //! A Flow: the ring of one kind of packet (RTP or RTCP) of a track, and the lanes that read it.
 
 use std::any::Any;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,17 +31,18 @@ pub struct Flow {
     rhythm: Arc<Rhythm>,
     /// Something was received that the lanes have not been told of.
     touched: AtomicBool,
-    lanes: Mutex<Lanes>,
+    lanes: Mutex<Vec<Open>>,
+    /// The same lanes for those who tell them, who never wait for subscribers that come and go.
+    published: Mutex<Arc<[Arc<Lane>]>>,
     next_number: AtomicU64,
     datagrams: Arc<Totals>,
     streams: Arc<Totals>,
 }
 
-#[derive(Default)]
-struct Lanes {
-    open: Vec<(Arc<Lane>, usize)>,
-    /// The same lanes for the publisher, which must not hold the lock while it kicks them.
-    published: Arc<[Arc<Lane>]>,
+/// A lane that takes subscribers, and how many it has.
+struct Open {
+    lane: Arc<Lane>,
+    members: usize,
 }
 
 /// A subscriber's membership in a lane; ends when it is dropped.
@@ -61,6 +63,7 @@ impl Flow {
             dispatch,
             touched: AtomicBool::new(false),
             lanes: Mutex::default(),
+            published: Mutex::new(Arc::new([])),
             next_number: AtomicU64::new(0),
             datagrams: Arc::default(),
             streams: Arc::default(),
@@ -90,7 +93,7 @@ impl Flow {
     /// Has the lanes wait for the next beat, which the [`Rhythm`] begins.
     pub fn tell(&self, now: Instant) {
         self.touched.store(false, Relaxed);
-        let lanes = self.lanes().published.clone();
+        let lanes = lock(&self.published).clone();
         lanes.iter().for_each(|lane| lane.wait_for_beat(now));
     }
 
@@ -133,57 +136,57 @@ impl Flow {
 
     fn subscribe(self: &Arc<Self>, outlet: Outlet, join: impl FnOnce(u64) -> Change) -> Subscription {
         let number = self.next_number.fetch_add(1, Relaxed);
-        let mut lanes = self.lanes();
-        let serving = lanes.open.iter_mut().filter(|(lane, _)| lane.serves(&outlet) && !lane.is_closed());
-        let serving: Vec<_> = serving.collect();
-        let enough_lanes = serving.len() >= self.dispatch.busy.workers();
-        let room = if enough_lanes { usize::MAX } else { MEMBERS_BEFORE_SPREAD };
-        let roomiest = serving.into_iter().min_by_key(|(_, members)| *members);
-        let lane = match roomiest.filter(|(_, members)| *members < room) {
-            Some((lane, members)) => {
-                *members += 1;
-                lane.clone()
-            }
-            None => {
-                let lane = Lane::new(
-                    self.channel.clone(),
-                    self.ring.clone(),
-                    self.dispatch.clone(),
-                    &self.rhythm,
-                    outlet,
-                    self.datagrams.clone(),
-                );
-                lanes.open.push((lane.clone(), 1));
-                lanes.publish();
-                lane
-            }
-        };
-        drop(lanes);
+        let lane = self.lane_for(outlet);
         lane.change(join(number));
         Subscription { flow: self.clone(), lane, number }
     }
 
+    /// The lane of one more subscriber: the one with the fewest, or another one beside it.
+    fn lane_for(&self, outlet: Outlet) -> Arc<Lane> {
+        let mut lanes = self.lanes();
+        let serves = |open: &&mut Open| open.lane.serves(&outlet) && !open.lane.is_closed();
+        let mut serving: Vec<_> = lanes.iter_mut().filter(serves).collect();
+        let enough_lanes = serving.len() >= self.dispatch.busy.workers();
+        let room = if enough_lanes { usize::MAX } else { MEMBERS_BEFORE_SPREAD };
+        let roomiest = serving.iter_mut().min_by_key(|open| open.members);
+        if let Some(open) = roomiest.filter(|open| open.members < room) {
+            open.members += 1;
+            return open.lane.clone();
+        }
+        let lane = Lane::new(
+            self.channel.clone(),
+            self.ring.clone(),
+            self.dispatch.clone(),
+            &self.rhythm,
+            outlet,
+            self.datagrams.clone(),
+        );
+        lanes.push(Open { lane: lane.clone(), members: 1 });
+        self.publish(&lanes);
+        lane
+    }
+
     fn leave(&self, lane: &Arc<Lane>, number: u64) {
         let mut lanes = self.lanes();
-        if let Some(place) = lanes.open.iter().position(|(open, _)| Arc::ptr_eq(open, lane)) {
-            lanes.open[place].1 -= 1;
-            if lanes.open[place].1 == 0 {
-                lanes.open.swap_remove(place);
-                lanes.publish();
+        if let Some(place) = lanes.iter().position(|open| Arc::ptr_eq(&open.lane, lane)) {
+            lanes[place].members -= 1;
+            if lanes[place].members == 0 {
+                lanes.swap_remove(place);
+                self.publish(&lanes);
             }
         }
         drop(lanes);
         lane.change(Change::Leave { number });
     }
 
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
-        lock(&self.lanes)
+    fn publish(&self, lanes: &[Open]) {
+        let published = lanes.iter().map(|open| open.lane.clone()).collect();
+        let before = mem::replace(&mut *lock(&self.published), published);
+        drop(before); // outside the lock, as it may be the last of a lane
     }
-}
 
-impl Lanes {
-    fn publish(&mut self) {
-        self.published = self.open.iter().map(|(lane, _)| lane.clone()).collect();
+    fn lanes(&self) -> MutexGuard<'_, Vec<Open>> {
+        lock(&self.lanes)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Many viewers at once: nothing is mixed, who stays loses nothing, and who leaves frees everything.
 
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::vocabulary::{Connection, Crowd, Mirrorball, Over, Setup, Source, Viewer, passes};
+use crate::vocabulary::{Connection, Crowd, Mirrorball, Over, Setup, Source, Tally, Viewer, passes};
 
 const ENDED: &str = "mirrorball_sessions_ended_total";
 
@@ -111,6 +112,49 @@ fn hundreds_of_viewers_come_and_go_and_nothing_is_left_of_them() {
     }
     expect_nothing_dropped(&mirrorball);
     beam.stop();
+}
+
+#[test]
+fn a_crowd_that_comes_and_goes_all_at_once_costs_nobody_a_packet() {
+    allow_many_descriptors();
+    let source = Source::new();
+    let programme = source.programme;
+    let mirrorball = Setup::new().channel("news", source.group).start();
+    let over = |place: usize| if place.is_multiple_of(4) { Over::Tcp } else { Over::Udp };
+    let watch = |place| Viewer::playing(&mirrorball, "news", over(place));
+    let stays = Crowd::of((0..8).map(|place| (watch(place), programme)));
+    let beam = source.beam(200);
+    stays.expect_all_past(programme, 20);
+    for _ in 0..2 {
+        let crowd = Crowd::of(all_at_once(0..120, watch).into_iter().map(|viewer| (viewer, programme)));
+        mirrorball.expect_metric("mirrorball_channel_subscribers", &[("channel", "news")], 128.0);
+        crowd.expect_all_past(programme, beam.sent() + 20);
+        let gone = all_at_once(crowd.disband(), |(place, viewer, tally)| {
+            if place % 2 == 0 {
+                viewer.teardown()
+            } else {
+                viewer.vanish()
+            }
+            tally
+        });
+        assert!(gone.iter().all(Tally::is_flawless), "{gone:?}");
+        mirrorball.expect_metric("mirrorball_sessions", &[], 8.0);
+        stays.expect_all_past(programme, beam.sent() + 20);
+    }
+    for (place, _, tally) in stays.disband() {
+        assert!(tally.is_flawless(), "viewer {place} stayed and got {tally:?}");
+    }
+    expect_nothing_dropped(&mirrorball);
+    beam.stop();
+}
+
+/// What `each` makes of all of them, each on a thread of its own.
+fn all_at_once<T: Send, U: Send>(all: impl IntoIterator<Item = T>, each: impl Fn(T) -> U + Sync) -> Vec<U> {
+    thread::scope(|scope| {
+        let each = &each;
+        let threads: Vec<_> = all.into_iter().map(|one| scope.spawn(move || each(one))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no viewer fails")).collect()
+    })
 }
 
 #[test]

@@ -16,7 +16,7 @@ mod source;
 mod viewer;
 
 pub use connection::{Connection, Reply};
-pub use crowd::Crowd;
+pub use crowd::{Crowd, Tally};
 pub use mirrorball::{Mirrorball, Setup, binary};
 pub use network::{Needs, Plug, in_a_network_of_its_own};
 pub use patience::{eventually, is_thorough, passes, say};
