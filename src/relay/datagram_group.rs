@@ -22,8 +22,8 @@ use super::round::{Progress, Served};
 use super::server_socket::ServerSocket;
 use super::totals::Totals;
 
-/// Packets of one batch: a few runs of the largest size.
-const BATCH_PACKETS: usize = 256;
+/// Packets of one round: a few runs of the largest size. Who comes, and who goes, waits no longer than it takes.
+const ROUND_PACKETS: usize = 256;
 /// Destinations of one run of packets that are served in one step.
 const DESTINATIONS_PER_STEP: usize = 256;
 /// Destinations that one run of the lane serves. A lane with more to do goes to the queue's tail, so none starves.
@@ -86,7 +86,7 @@ impl DatagramGroup {
                 continue;
             }
             if budget == 0 {
-                return Progress::More;
+                return Progress::More(self.oldest);
             }
             match self.send(totals) {
                 Some(destinations) => budget = budget.saturating_sub(destinations),
@@ -100,9 +100,10 @@ impl DatagramGroup {
     fn begin(&mut self, mailbox: &Mailbox, ring: &Ring) {
         self.admit(mailbox.take());
         self.turn = 0;
-        self.head = ring.head();
         let largest = self.parties.iter().max_by_key(|party| party.members.len());
-        self.oldest = largest.and_then(|party| ring.arrival(party.cursor));
+        let cursor = largest.map_or(u64::MAX - ROUND_PACKETS as u64, |party| party.cursor);
+        self.head = ring.head().min(cursor + ROUND_PACKETS as u64);
+        self.oldest = ring.arrival(cursor);
     }
 
     fn admit(&mut self, changes: Vec<Change>) {
@@ -133,7 +134,7 @@ impl DatagramGroup {
         let party = &mut self.parties[self.turn];
         // Where the ring has let packets go, a place moves on without any: more may be due behind them.
         while party.cursor < self.head && self.batch.packets.is_empty() {
-            let first = ring.read(party.cursor, self.head, BATCH_PACKETS, &mut self.batch.packets);
+            let first = ring.read(party.cursor, self.head, ROUND_PACKETS, &mut self.batch.packets);
             totals.overrun((first - party.cursor) * party.members.len() as u64);
             party.cursor = first + self.batch.packets.len() as u64;
         }

@@ -126,17 +126,16 @@ impl Lane {
     /// The round is over; what came meanwhile waits for the next beat.
     fn end_round(self: &Arc<Self>, served: &Served, now: Instant) {
         self.next.store(served.head, Relaxed);
-        let waited_for_room = self.waited_for_room.swap(false, Relaxed);
-        if let Some(arrived_at) = served.oldest {
-            self.note_lateness(now.saturating_duration_since(arrived_at), waited_for_room, now);
-        }
+        self.waited_for_room.store(false, Relaxed);
         if self.state.finish(|| self.has_something()) {
             self.beat.wait(self.clone(), now);
         }
     }
 
-    /// The oldest packet of a round was so old when all were served.
-    fn note_lateness(&self, age: Duration, waited_for_room: bool, now: Instant) {
+    /// The oldest packet that a run sent arrived then.
+    fn note_lateness(&self, arrived_at: Instant, now: Instant) {
+        let (age, waited_for_room) =
+            (now.saturating_duration_since(arrived_at), self.waited_for_room.load(Relaxed));
         let leg = match self.outlet {
             Outlet::Datagrams(_) => Leg::Udp,
             Outlet::Streams => Leg::Tcp,
@@ -187,12 +186,17 @@ impl Work for Lane {
         *lock(&self.group) = Some(group);
         let ended_at = clock::now();
         self.dispatch.busy.add(ended_at.saturating_duration_since(started_at));
-        let goes_on = progress == Progress::More;
+        if let Progress::Done(Served { oldest: Some(arrived_at), .. }) | Progress::More(Some(arrived_at)) =
+            progress
+        {
+            self.note_lateness(arrived_at, ended_at);
+        }
+        let goes_on = matches!(progress, Progress::More(_));
         // Before the lane is anyone else's to run.
         let went_on = self.overhangs.swap(goes_on, Relaxed);
         match progress {
             Progress::Done(served) => self.end_round(&served, ended_at),
-            Progress::More => {
+            Progress::More(_) => {
                 self.state.park();
                 self.dispatch.queue.push(Task::new(FAN_OUT, self.clone()));
             }

@@ -7,8 +7,8 @@ use std::time::Instant;
 pub(super) enum Progress {
     /// The round is over: everything that was there when it began is out.
     Done(Served),
-    /// The budget of one run is used up, and the round goes on.
-    More,
+    /// The budget of one run is used up, and the round goes on; its packets arrived no earlier.
+    More(Option<Instant>),
     /// The sockets are full, and the round goes on when there is room.
     Blocked,
 }

@@ -50,7 +50,7 @@ impl StreamGroup {
         }
         self.served = end;
         if end < self.members.len() {
-            return Progress::More;
+            return Progress::More(self.oldest);
         }
         self.served = 0;
         self.from = self.to;
