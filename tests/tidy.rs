@@ -167,6 +167,58 @@ fn dashboards_ask_for_metrics_that_exist() {
 }
 
 #[test]
+fn panels_of_dashboards_lie_side_by_side() {
+    let mut found = Findings::default();
+    for path in files_under("dashboards") {
+        let Page { path, text } = Page::read(path.to_str().expect("our file names are UTF-8"));
+        let dashboard: serde_json::Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}; mend the JSON"));
+        let (mut ids, mut places) = (BTreeSet::new(), BTreeMap::new());
+        for panel in dashboard["panels"].as_array().expect("a dashboard has panels") {
+            let (id, title) = (panel["id"].as_u64(), panel["title"].as_str().unwrap_or_default());
+            if id.is_none() || !ids.insert(id) {
+                found.add_at(
+                    &path,
+                    1,
+                    &format!("the id of \"{title}\" is not its own; count on from the largest"),
+                );
+            }
+            let side = |name: &str| panel["gridPos"][name].as_u64().expect("a panel has a place");
+            let cells = (side("y")..side("y") + side("h"))
+                .flat_map(|y| (side("x")..side("x") + side("w")).map(move |x| (y, x)));
+            let taken = cells.filter_map(|cell| places.insert(cell, title)).next();
+            if let Some(other) = taken {
+                found.add_at(&path, 1, &format!("\"{title}\" lies on \"{other}\"; move it"));
+            }
+        }
+    }
+    found.assert_none();
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut found = Findings::default();
+    let top = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(PathBuf::from);
+    let pages = top.into_iter().chain(files_under("docs"));
+    for path in pages.filter(|path| path.extension().is_some_and(|ext| ext == "md")) {
+        let page = Page::read(path.to_str().expect("our file names are UTF-8"));
+        for (line, link) in page.links().into_iter().filter(|(_, link)| !link.contains("://")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let folder = path.parent().unwrap_or(Path::new(""));
+            let target = if file.is_empty() { path.clone() } else { folder.join(file) };
+            if !root().join(&target).exists() {
+                found.add_at(&page.path, line, &format!("`{link}` is no file; mend the link"));
+            } else if !heading.is_empty()
+                && !Page::read(target.to_str().expect("our file names are UTF-8")).has_heading(heading)
+            {
+                found.add_at(&page.path, line, &format!("`{link}` is no heading there; mend the link"));
+            }
+        }
+    }
+    found.assert_none();
+}
+
+#[test]
 fn every_config_key_is_documented_and_every_documented_key_exists() {
     const PAGE: &str = "docs/configuration.md";
     let mut found = Findings::default();
@@ -396,6 +448,24 @@ impl Page {
 
     fn metrics(&self) -> Vec<(usize, String)> {
         metrics_in(&self.text)
+    }
+
+    /// Where the page's links lead, with their lines.
+    fn links(&self) -> Vec<(usize, &str)> {
+        let lines = self.text.lines().enumerate();
+        let of_line = |line| str::split(line, "](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+        lines.flat_map(|(at, line)| of_line(line).map(move |link| (at + 1, link))).collect()
+    }
+
+    /// Whether a link to `#anchor` finds a heading: in small letters, hyphens for spaces, without punctuation.
+    fn has_heading(&self, anchor: &str) -> bool {
+        let headings = self.text.lines().filter(|line| line.starts_with('#'));
+        headings.map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-")).any(
+            |heading| {
+                let kept = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_');
+                heading.chars().filter(kept).eq(anchor.chars())
+            },
+        )
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crate::relay::Coalesce;
+
 use super::config::{ChannelConfig, Config, ConfigError, UdpPorts};
 
 /// What the config in `file` would do, for printing.
@@ -32,6 +34,7 @@ impl fmt::Display for Plan {
             "engine    {} media workers, {} control workers",
             engine.media_workers, engine.control_workers
         )?;
+        writeln!(f, "          media workers busy for {} % before packets wait", engine.busy_percent)?;
         writeln!(f, "          poll tables of {} entries", engine.poll_table_entries)?;
         writeln!(f, "ring      {:?} or {} bytes a track", ring.max_age, ring.max_bytes)?;
         writeln!(f, "limits    {} connections", limits.connections)?;
@@ -58,6 +61,9 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
     let interface = channel.interface.as_ref().map_or("the route's interface".into(), ToString::to_string);
     writeln!(f, "  /{}", channel.name)?;
     writeln!(f, "    of {}, on {interface}, silent after {:?}", channel.input, channel.silent_after)?;
+    if let Coalesce::Fixed(rest) = channel.coalesce {
+        writeln!(f, "    packets wait {rest:?} to be sent together")?;
+    }
     for track in &channel.presentation.tracks {
         write!(f, "    {} from group {}", track.media, SocketAddr::new(track.group, track.port))?;
         track.source.iter().try_for_each(|source| write!(f, ", source {source}"))?;
@@ -73,7 +79,8 @@ mod tests {
     #[test]
     fn a_plan_names_listeners_channels_and_groups() {
         let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\n[[channel]]\nname = \"uk/news\"\n\
-                    source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n";
+                    source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n\
+                    coalesce = \"2ms\"\n[engine]\nbusy_percent = 30\n";
         let config = Config::parse(text, Path::new("mirrorball.toml")).expect("a right config");
         let plan = Plan(config).to_string();
         for part in [
@@ -81,7 +88,9 @@ mod tests {
             "ports 6970-6999, 15 pairs\n",
             "http://127.0.0.1:9469/\n",
             "  /uk/news\n",
+            "media workers busy for 30 % before packets wait\n",
             "on eth1, silent after 2s\n",
+            "packets wait 2ms to be sent together\n",
             "from group 232.9.9.1:5004, source 10.0.0.7, RTCP on port 5005\n",
         ] {
             assert!(plan.contains(part), "{part:?} is not in\n{plan}");

@@ -48,6 +48,8 @@ pub(super) struct DatagramGroup {
 /// Subscribers who want the same packet next.
 struct Party {
     cursor: u64,
+    /// Its members came after the round before: what is old for them was never late.
+    is_new: bool,
     destinations: Vec<Destination>,
     /// Beside `destinations`: who stands at each place.
     members: Vec<Place>,
@@ -100,10 +102,10 @@ impl DatagramGroup {
     fn begin(&mut self, mailbox: &Mailbox, ring: &Ring) {
         self.admit(mailbox.take());
         self.turn = 0;
-        let largest = self.parties.iter().max_by_key(|party| party.members.len());
-        let cursor = largest.map_or(u64::MAX - ROUND_PACKETS as u64, |party| party.cursor);
-        self.head = ring.head().min(cursor + ROUND_PACKETS as u64);
-        self.oldest = ring.arrival(cursor);
+        let parties = self.parties.iter();
+        let largest = parties.max_by_key(|party| (!party.is_new, party.members.len()));
+        self.head = largest.map_or(u64::MAX, |party| party.cursor + ROUND_PACKETS as u64).min(ring.head());
+        self.oldest = largest.filter(|party| !party.is_new).and_then(|party| ring.arrival(party.cursor));
     }
 
     fn admit(&mut self, changes: Vec<Change>) {
@@ -123,7 +125,7 @@ impl DatagramGroup {
 
     fn party_at(&mut self, cursor: u64) -> &mut Party {
         let place = self.parties.iter().position(|party| party.cursor == cursor).unwrap_or_else(|| {
-            self.parties.push(Party { cursor, destinations: Vec::new(), members: Vec::new() });
+            self.parties.push(Party { cursor, is_new: true, destinations: Vec::new(), members: Vec::new() });
             self.parties.len() - 1
         });
         &mut self.parties[place]
@@ -185,7 +187,8 @@ impl DatagramGroup {
     fn merge(&mut self) {
         let mut parties = mem::take(&mut self.parties);
         parties.sort_by_key(|party| usize::MAX - party.members.len());
-        for party in parties {
+        for mut party in parties {
+            party.is_new = false;
             match self.parties.iter_mut().find(|other| other.cursor == party.cursor) {
                 Some(other) => other.join(party),
                 None => self.parties.push(party),

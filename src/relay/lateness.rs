@@ -69,12 +69,15 @@ impl Lateness {
 
     /// Whether media is late, and all else is to yield.
     pub fn is_late(&self, now: Instant) -> bool {
-        self.recent(now).into_iter().any(|late| late > self.ring_age / LATE)
+        self.recent(now).into_iter().flatten().any(|late| late > self.ring_age / LATE)
     }
 
-    /// Whether media is so late, and stays so, that it can not be served to more.
+    /// Whether media is so late, and stays so, that it can not be served to more. A span that has just begun, and of
+    /// which nothing is known, is as the one before.
     pub fn is_too_late(&self, now: Instant) -> bool {
-        self.recent(now).into_iter().all(|late| late > self.ring_age / TOO_LATE)
+        let [this, before] = self.recent(now);
+        let too_late = |late: Duration| late > self.ring_age / TOO_LATE;
+        before.is_some_and(too_late) && this.is_none_or(too_late)
     }
 
     /// Whether a packet that is so old is close to being let go unsent.
@@ -82,13 +85,12 @@ impl Lateness {
         age > self.ring_age / 2
     }
 
-    /// The worst of this span and of the one before.
-    fn recent(&self, now: Instant) -> [Duration; 2] {
-        let oldest = self.span(now).saturating_sub(1);
-        self.worst.each_ref().map(|entry| {
-            let entry = entry.load(Relaxed);
-            let is_recent = entry >> 32 >= oldest;
-            Duration::from_micros(if is_recent { entry & u64::from(u32::MAX) } else { 0 })
+    /// The worst of this span, and of the one before; `None` where nothing was sent.
+    fn recent(&self, now: Instant) -> [Option<Duration>; 2] {
+        let span = self.span(now);
+        [span, span.saturating_sub(1)].map(|span| {
+            let entry = self.worst[(span % 2) as usize].load(Relaxed);
+            (entry >> 32 == span).then(|| Duration::from_micros(entry & u64::from(u32::MAX)))
         })
     }
 
@@ -130,6 +132,7 @@ mod tests {
         assert_eq!(verdict(120), (true, false), "it may pass");
         observe(300, 300);
         assert_eq!(verdict(310), (true, true));
+        assert_eq!(verdict(501), (true, true), "nothing else is known");
         observe(20, 550);
         assert_eq!(verdict(560), (true, false));
         assert_eq!(verdict(1100), (false, false), "who sends nothing is not late");

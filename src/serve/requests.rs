@@ -237,6 +237,7 @@ impl Asked<'_> {
     /// Whether one more can be served. One who comes while media is too late is told so before it costs anything.
     fn welcome(&self) -> Result<(), Refusal> {
         if self.connection.server.lateness.is_too_late(self.now) {
+            self.connection.server.say_that_newcomers_are_refused(self.now);
             return Err(self.unavailable(RefusedFor::Late));
         }
         Ok(())
@@ -271,7 +272,7 @@ impl Asked<'_> {
                 let reserved = pairs.reserve(self.connection.local, places, client);
                 let reserved = reserved.map_err(|error| {
                     tracing::warn!(%peer, %error, "no server port pair for a subscriber");
-                    StatusCode::ServiceUnavailable
+                    self.unavailable(RefusedFor::Limit)
                 })?;
                 let server_ports = (reserved.pair.port, reserved.pair.port + 1);
                 let client_ports = (client_rtp_port, client_rtcp_port);

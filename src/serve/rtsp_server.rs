@@ -4,10 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
-use crate::event::{Poller, Task, Timers, Work, clock};
+use crate::event::{Poller, Task, Timers, Work, clock, lock};
 use crate::relay::{Catalogue, Lateness};
 
 use super::port_pairs::PortPairs;
@@ -15,6 +15,9 @@ use super::rtsp_listener::RtspListener;
 use super::session::Session;
 use super::sessions::Sessions;
 use super::stats::{Counters, ServerStats};
+
+/// Newcomers who were all welcome for so long are refused anew: the log hears of it again.
+const SAY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// What the RTSP server needs to know.
 #[derive(Debug, Clone)]
@@ -49,6 +52,8 @@ pub struct RtspServer {
     pub(super) pairs: PortPairs,
     pub(super) counters: Arc<Counters>,
     stopping: AtomicBool,
+    /// When the log was told, or would have been, that newcomers are refused.
+    refusing_said_at: Mutex<Option<Instant>>,
     this: Weak<Self>,
 }
 
@@ -72,6 +77,7 @@ impl RtspServer {
             config,
             counters,
             stopping: AtomicBool::new(false),
+            refusing_said_at: Mutex::default(),
             this: this.clone(),
         })
     }
@@ -104,6 +110,19 @@ impl RtspServer {
 
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
+    }
+
+    /// One line an episode: a flood of them would make it worse.
+    pub(super) fn say_that_newcomers_are_refused(&self, now: Instant) {
+        let mut said_at = lock(&self.refusing_said_at);
+        let is_news = said_at.is_none_or(|at| now.saturating_duration_since(at) >= SAY_AGAIN_AFTER);
+        *said_at = Some(now);
+        drop(said_at);
+        if is_news {
+            tracing::warn!(
+                "newcomers are refused (503, Retry-After): media is too late to be served to more"
+            );
+        }
     }
 
     pub(super) fn timeout_seconds(&self) -> u32 {
