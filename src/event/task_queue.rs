@@ -28,10 +28,11 @@ pub struct TaskQueue {
 /// Tells workers whether others are to go first.
 pub type GivesWay = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// How long a worker that gives way pauses until it asks again.
+/// How long a worker that gives way pauses until it asks again, and how often before one task.
 const PAUSE: Duration = Duration::from_millis(1);
-/// A task that has waited so long is run: others go first, and shut nobody out.
-const LONGEST_WAIT: Duration = Duration::from_millis(100);
+const MOST_PAUSES: usize = 10;
+/// A task that has waited so long is run at once: others go first, and shut nobody out.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// What a queue has done so far.
 #[derive(Debug, Clone, Default)]
@@ -195,11 +196,14 @@ impl Worker {
         }
     }
 
-    /// Lets others go first, until the task has waited for too long.
+    /// Lets others go first, for a moment.
     fn pause(&self, queued_at: Instant) {
         let Some(gives_way) = &self.gives_way else { return };
         let may_wait = || clock::now().saturating_duration_since(queued_at) < LONGEST_WAIT;
-        while gives_way() && may_wait() && !self.stopped.load(Relaxed) {
+        for _ in 0..MOST_PAUSES {
+            if !gives_way() || !may_wait() || self.stopped.load(Relaxed) {
+                return;
+            }
             thread::sleep(PAUSE);
             self.paused_ns.fetch_add(PAUSE.as_nanos() as u64, Relaxed);
         }

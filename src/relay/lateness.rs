@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use crate::event::{Histogram, lock};
 
 /// What counts as now: this span, and the one before.
-const SPAN: Duration = Duration::from_millis(250);
+const SPAN: Duration = Duration::from_millis(50);
 /// Of the age at which packets are let go: media that is so late comes before all else.
 const LATE: u32 = 20;
 /// Of that age: media that is so late, and stays so, can not be served to more.
-const TOO_LATE: u32 = 8;
+const TOO_LATE: u32 = 16;
 
 /// By what packets leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,18 +124,18 @@ mod tests {
         let lateness = Lateness::new(2000 * MS, began);
         let observe = |late, at| lateness.observe(Leg::Udp, late * MS, false, began + at * MS);
         let verdict = |at| (lateness.is_late(began + at * MS), lateness.is_too_late(began + at * MS));
-        assert_eq!(verdict(0), (false, false));
-        observe(60, 10);
-        assert_eq!(verdict(20), (false, false));
-        observe(300, 100);
-        observe(7, 110);
-        assert_eq!(verdict(120), (true, false), "it may pass");
-        observe(300, 300);
-        assert_eq!(verdict(310), (true, true));
-        assert_eq!(verdict(501), (true, true), "nothing else is known");
-        observe(20, 550);
-        assert_eq!(verdict(560), (true, false));
-        assert_eq!(verdict(1100), (false, false), "who sends nothing is not late");
+        assert_eq!(verdict(1000), (false, false));
+        observe(60, 1002);
+        assert_eq!(verdict(1004), (false, false));
+        observe(130, 1020);
+        observe(7, 1022);
+        assert_eq!(verdict(1024), (true, false), "it may pass");
+        observe(130, 1060);
+        assert_eq!(verdict(1062), (true, true));
+        assert_eq!(verdict(1101), (true, true), "nothing else is known");
+        observe(20, 1110);
+        assert_eq!(verdict(1112), (true, false));
+        assert_eq!(verdict(1220), (false, false), "who sends nothing is not late");
         assert_eq!((lateness.histogram(Leg::Udp).count(), lateness.histogram(Leg::Tcp).count()), (5, 0));
     }
 

@@ -15,8 +15,8 @@ use super::session::{Granted, Planned, Session};
 use super::stats::RefusedFor;
 
 /// Seconds until one who was sent away may come back, and how far a crowd is spread.
-const RETRY_AFTER_S: u16 = 2;
-const RETRY_SPREAD_S: u16 = 4;
+const RETRY_AFTER_S: u16 = 3;
+const RETRY_SPREAD_S: u16 = 8;
 
 /// A reply, and what is to be done once it is on its way.
 pub(super) struct Answer {
