@@ -10,11 +10,13 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-usage: fanout.sh udp|tcp|channels|curve|setup|storm|sockets [options]
+usage: fanout.sh udp|tcp|channels|many|curve|setup|storm|sockets [options]
 
   udp        RTP over UDP:         100, 300, 1000, 3000 subscribers;  hold 0, 2, 5 ms and auto
   tcp        interleaved in RTSP:  100, 300, 1000 subscribers;        hold 0, 5, 20 ms and auto
   channels   100 channels of 10 subscribers;                          hold 0, 2 ms and auto
+  many       1000 channels of one subscriber on 20 ports, 80 packets/s each,
+             beside 100 channels on one port at 800 packets/s;        hold auto
   curve      50 to 3200 subscribers, doubling;                        hold 2 ms and auto
   setup      10000 sessions are registered while 300 subscribers play (Mirrorball only)
   storm      1000 and 3000 viewers join at once while 300 others play; p99 over time (Mirrorball only)
@@ -24,6 +26,8 @@ usage: fanout.sh udp|tcp|channels|curve|setup|storm|sockets [options]
   --hold "MS|auto …"     instead of those above; auto is Mirrorball's default, and not the bare loop's
   --seconds S            how long each run is measured (10)
   --rate N               packets a second of each channel (800)
+  --channels N           so many channels; of many: the first load, and the other one gets as many packets a second
+  --ports N              the channels' groups are spread over N ports (1)
   --burst N              each channel sends N packets at a time (1)
   --gro                  the relay's device merges what arrives: ethtool -K DEV gro on
   --shape ts|h264        equal packets of 1328 bytes (ts), or frames in fragments of 1400 bytes
@@ -50,6 +54,7 @@ main() {
         command -v "${program}" > /dev/null || fail "needs ${program}"
     done
     WORK=$(mktemp -d)
+    : > "${WORK}/reports"
     trap clean_up EXIT
     trap 'exit 130' INT TERM
     ulimit -n "$(ulimit -Hn)"
@@ -61,19 +66,21 @@ main() {
         setup) setup_run ;;
         storm) storm_runs ;;
         sockets) sockets_run ;;
-        *) matrix ;;
+        many) many_runs ;;
+        *) matrix; show_reports ;;
     esac
 }
 
 options() {
     MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BURST=1; STALL=0; REPEAT=1; ONLY=;
-    CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; TRANSPORT=udp; SESSIONS=10000
+    CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; PORTS=1; TRANSPORT=udp; SESSIONS=10000
     STORM="join"; OTHERS=; CONCURRENT=256; WITHIN=0; SETTLE=10; LABEL=mirrorball; NOISE=; KEPT=
     MIRRORBALL=${MIRRORBALL:-}
     case ${MODE} in
         udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
         tcp) SUBSCRIBERS="100 300 1000"; HOLDS="0 5 20 auto"; TRANSPORT=tcp ;;
         channels) SUBSCRIBERS="1000"; HOLDS="0 2 auto"; CHANNELS=100 ;;
+        many) SUBSCRIBERS=; HOLDS="auto"; CHANNELS=1000; PORTS=20; RATE=80 ;;
         curve) SUBSCRIBERS="50 100 200 400 800 1600 3200"; HOLDS="2 auto" ;;
         setup) SUBSCRIBERS="300"; HOLDS="auto"; ONLY=mirrorball ;;
         storm) SUBSCRIBERS=; HOLDS="auto"; SECONDS_EACH=5; ONLY=mirrorball ;;
@@ -87,6 +94,8 @@ options() {
             --hold) HOLDS=${2//,/ }; shift ;;
             --seconds) SECONDS_EACH=$2; shift ;;
             --rate) RATE=$2; shift ;;
+            --channels) CHANNELS=$2; shift ;;
+            --ports) PORTS=$2; shift ;;
             --shape) SHAPE=$2; shift ;;
             --burst) BURST=$2; shift ;;
             --gro) GRO=on ;;
@@ -189,7 +198,6 @@ in_view() { ip netns exec "${VIEW_NS}" "$@"; }
 
 matrix() {
     local subscribers hold relay turn
-    : > "${WORK}/reports"
     for subscribers in ${SUBSCRIBERS}; do
         for hold in ${HOLDS}; do
             for relay in bare mirrorball; do
@@ -202,7 +210,19 @@ matrix() {
             done
         done
     done
+}
+
+# Many channels on many ports, then few on one: as many packets a second, which go to one viewer each.
+many_runs() {
+    local packets=$((CHANNELS * RATE)) load
+    for load in "${CHANNELS} ${PORTS} ${RATE}" "100 1 $((packets / 100))"; do
+        read -r CHANNELS PORTS RATE <<< "${load}"
+        SUBSCRIBERS=${CHANNELS}
+        say "${CHANNELS} channels on ${PORTS} ports, ${RATE} packets a second each"
+        matrix
+    done
     show_reports
+    [ -n "${JSON}" ] || { echo; "${FANOUT}" receiving "${WORK}/reports"; }
 }
 
 show_reports() {
@@ -225,7 +245,7 @@ start_relay() {
     if [ "${relay}" = bare ]; then
         [ "${TRANSPORT}" = udp ] || tcp=(--tcp "${BARE_PORT}")
         "${FAVOURED[@]}" ip netns exec "${RELAY_NS}" "${FANOUT}" bare --interface "${RELAY_IP}" \
-            --channels "${CHANNELS}" --subscribers "${subscribers}" --hold "${hold}" \
+            --channels "${CHANNELS}" --ports "${PORTS}" --subscribers "${subscribers}" --hold "${hold}" \
             --core "${RELAY_CORE}" "${tcp[@]}" > "${WORK}/relay" 2>&1 &
     else
         write_config "${hold}"
@@ -247,26 +267,27 @@ relay_listens() {
 }
 
 write_config() {
-    local hold=$1 channel
+    local hold=$1 channel group
     {
         printf '[rtsp]\nlisten = ["%s:%s"]\n' "${RELAY_IP}" "${RTSP_PORT}"
         printf '[admin]\nlisten = "%s:%s"\n' "${RELAY_IP}" "${ADMIN_PORT}"
         printf '[limits]\nconnections = 60000\nsessions = 60000\nsessions_per_address = 60000\n'
         for ((channel = 0; channel < CHANNELS; channel++)); do
-            write_channel "c${channel}" "239.9.1.$((channel + 1))" "${hold}"
+            group=239.9.$((1 + (channel + 1) / 256)).$(((channel + 1) % 256))
+            write_channel "c${channel}" "${group}" $((5004 + 2 * (channel % PORTS))) "${hold}"
         done
-        write_channel idle 239.9.2.1 auto
+        write_channel idle 239.10.0.1 5004 auto
     } > "${WORK}/mirrorball.toml"
 }
 
 write_channel() {
-    local name=$1 group=$2 hold=$3
+    local name=$1 group=$2 port=$3 hold=$4
     printf '[[channel]]\nname = "%s"\ninterface = "%s"\n' "${name}" "${RELAY_IP}"
     if [ "${SHAPE}" = ts ]; then
-        printf 'source = "rtp://%s:5004"\n' "${group}"
+        printf 'source = "rtp://%s:%s"\n' "${group}" "${port}"
     else
-        printf 'v=0\r\no=- 1 1 IN IP4 %s\r\ns=%s\r\nc=IN IP4 %s/4\r\nt=0 0\r\nm=video 5004 RTP/AVP 96\r\n%s\r\n' \
-            "${VIEW_IP}" "${name}" "${group}" "a=rtpmap:96 H264/90000" > "${WORK}/${name}.sdp"
+        printf 'v=0\r\no=- 1 1 IN IP4 %s\r\ns=%s\r\nc=IN IP4 %s/4\r\nt=0 0\r\nm=video %s RTP/AVP 96\r\n%s\r\n' \
+            "${VIEW_IP}" "${name}" "${group}" "${port}" "a=rtpmap:96 H264/90000" > "${WORK}/${name}.sdp"
         printf 'sdp = "%s.sdp"\n' "${name}"
     fi
     case ${hold} in
@@ -285,7 +306,7 @@ start_receivers() {
     [ "${hold}" = auto ] || label="${hold} ms"
     "${FAVOURED[@]}" ip netns exec "${VIEW_NS}" "${FANOUT}" receive --relay "${relay}" --hold "${label}" \
         --transport "${TRANSPORT}" --subscribers "${subscribers}" --channels "${CHANNELS}" \
-        --seconds "${SECONDS_EACH}" --stall "${STALL}" \
+        --ports "${PORTS}" --rate "${RATE}" --seconds "${SECONDS_EACH}" --stall "${STALL}" \
         --relay-pid "${RELAY_PID}" --relay-core "${RELAY_CORE}" --core "${VIEW_CORE}" "${where[@]}" \
         > "${WORK}/receivers" &
     RECEIVERS_PID=$!
@@ -295,8 +316,8 @@ start_receivers() {
 
 start_source() {
     local seconds=${1:-$((SECONDS_EACH + 60))}
-    ip netns exec "${VIEW_NS}" "${FANOUT}" source --interface "${VIEW_IP}" --channels "${CHANNELS}" --rate "${RATE}" \
-        --burst "${BURST}" --shape "${SHAPE}" --seconds "${seconds}" --core "${VIEW_CORE}" &
+    ip netns exec "${VIEW_NS}" "${FANOUT}" source --interface "${VIEW_IP}" --channels "${CHANNELS}" --ports "${PORTS}" \
+        --rate "${RATE}" --burst "${BURST}" --shape "${SHAPE}" --seconds "${seconds}" --core "${VIEW_CORE}" &
     SOURCE_PID=$!
     PIDS+=("${SOURCE_PID}")
 }

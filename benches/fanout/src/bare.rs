@@ -25,6 +25,9 @@ pub struct Options {
     pub interface: Ipv4Addr,
     #[arg(long, default_value_t = 1)]
     pub channels: usize,
+    /// Ports that the channels' groups are spread over.
+    #[arg(long, default_value_t = 1)]
+    ports: usize,
     /// Subscribers of all channels together.
     #[arg(long)]
     pub subscribers: usize,
@@ -73,7 +76,7 @@ pub trait Out {
 fn relay(options: &Options, out: &mut impl Out) -> Result<(u64, u64)> {
     let hold_ns = (options.hold * 1e6) as u64;
     let sockets: Vec<Socket> =
-        (0..options.channels).map(|channel| join(options.interface, channel)).collect::<Result<_>>()?;
+        (0..options.channels).map(|channel| join(options, channel)).collect::<Result<_>>()?;
     let mut epoll = Epoll::new(256)?;
     for (channel, socket) in sockets.iter().enumerate() {
         epoll.add(socket, channel as u64, Epoll::READABLE | Epoll::ONCE)?;
@@ -116,12 +119,12 @@ fn take(socket: &Socket, gather: &mut Gather, batch: &mut Batch) -> Result<()> {
     }
 }
 
-fn join(interface: Ipv4Addr, channel: usize) -> Result<Socket> {
-    let group = address_plan::group(channel);
+fn join(options: &Options, channel: usize) -> Result<Socket> {
+    let group = address_plan::group(channel, options.ports);
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_reuse_address(true)?;
     sys::force_receive_buffer(&socket, RECEIVE_BUFFER_BYTES)?;
     socket.bind(&SocketAddrV4::new(*group.ip(), group.port()).into())?;
-    socket.join_multicast_v4(group.ip(), &interface)?;
+    socket.join_multicast_v4(group.ip(), &options.interface)?;
     Ok(socket)
 }

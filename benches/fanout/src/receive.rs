@@ -2,6 +2,7 @@
 //!
 //! It wakes by time and never by packets, as subscribers elsewhere cost the relay no wake-ups either.
 
+use std::collections::BTreeMap;
 use std::io::{Error, Result, Write};
 use std::net::SocketAddrV4;
 
@@ -24,6 +25,12 @@ pub struct Options {
     pub subscribers: usize,
     #[arg(long, default_value_t = 1)]
     pub channels: usize,
+    /// Ports that the channels' groups are spread over, for the report.
+    #[arg(long, default_value_t = 1)]
+    ports: usize,
+    /// Packets a second of each channel, for the report.
+    #[arg(long, default_value_t = 800)]
+    rate: u64,
     #[arg(long, value_enum)]
     pub transport: Transport,
     /// Registers at this RTSP server; without it the bare loop sends unasked.
@@ -131,6 +138,8 @@ struct Sample {
     softirq_ns: u64,
     view_ns: u64,
     arrived: u64,
+    received: u64,
+    threads_ns: BTreeMap<String, u64>,
     relay_drops: u64,
     view_drops: u64,
 }
@@ -147,9 +156,23 @@ impl Sampler {
             softirq_ns: self.softirq.map_or(0, proc_files::cpu_used_ns),
             view_ns: sys::cpu_used_ns(),
             arrived: ledger.arrived,
+            received: proc_files::received(self.relay),
+            threads_ns: proc_files::threads_used_ns(self.relay),
             relay_drops: proc_files::receive_drops(self.relay),
             view_drops: proc_files::receive_drops(std::process::id()),
         }
+    }
+}
+
+impl Sample {
+    /// Cores that each kind of thread kept busy.
+    fn threads_since(&self, start: &Self) -> BTreeMap<String, f64> {
+        let elapsed_ns = (self.at_ns - start.at_ns).max(1) as f64;
+        let since = |(name, &ns): (&String, &u64)| {
+            let before_ns = start.threads_ns.get(name).copied().unwrap_or(0);
+            (name.clone(), ns.saturating_sub(before_ns) as f64 / elapsed_ns)
+        };
+        self.threads_ns.iter().map(since).collect()
     }
 }
 
@@ -164,6 +187,8 @@ fn report(options: &Options, window: &Window, ledger: &Ledger, start: &Sample, e
         transport: options.transport.name().into(),
         subscribers: options.subscribers,
         channels: options.channels,
+        ports: options.ports,
+        rate: options.rate,
         hold: options.hold.clone(),
         seconds: (window.end_ns - window.start_ns) as f64 / 1e9,
         expected,
@@ -178,6 +203,8 @@ fn report(options: &Options, window: &Window, ledger: &Ledger, start: &Sample, e
         p99_ms: ledger.delays.quantile_ms(0.99),
         max_ms: ledger.delays.largest_ms(),
         delays_of: ledger.delays.total(),
+        received: end.received - start.received,
+        threads: end.threads_since(start),
         relay_drops: end.relay_drops - start.relay_drops,
         view_drops: end.view_drops - start.view_drops,
         resident_bytes: proc_files::resident_bytes(options.relay_pid),
