@@ -5,6 +5,8 @@
 # another. docs/performance.md says what is measured, and how. Needs root; leaves nothing behind.
 set -euo pipefail
 
+# shellcheck source=benches/network.sh
+. "$(dirname "$0")/network.sh"
 # shellcheck source=benches/storm.sh
 . "$(dirname "$0")/storm.sh"
 
@@ -17,7 +19,7 @@ usage: fanout.sh udp|tcp|channels|many|curve|setup|storm|sockets [options]
   channels   100 channels of 10 subscribers;                          hold 0, 2 ms and auto
   many       1000 channels of one subscriber on 20 ports, 80 packets/s each,
              beside 100 channels on one port at 800 packets/s;        hold auto
-  curve      50 to 3200 subscribers, doubling;                        hold 2 ms and auto
+  curve      10 to 3000 subscribers, over UDP and over TCP;           hold auto
   setup      10000 sessions are registered while 300 subscribers play (Mirrorball only)
   storm      1000 and 3000 viewers join at once while 300 others play; p99 over time (Mirrorball only)
   sockets    two cores send at once, over one socket or one each (no relay)
@@ -40,7 +42,8 @@ usage: fanout.sh udp|tcp|channels|many|curve|setup|storm|sockets [options]
   --cores RELAY,VIEW     the two cores (0,1)
   --json                 one JSON object a run instead of the table
   --keep FILE            appends the JSON objects to FILE as well
-  --picture FILE         draws CPU per packet by subscribers (SVG) as well
+  --transport udp|tcp    of curve: one of the two alone
+  --picture FILE         draws delay and CPU by subscribers (SVG) as well
 
 END
     storm_usage
@@ -67,7 +70,7 @@ main() {
         storm) storm_runs ;;
         sockets) sockets_run ;;
         many) many_runs ;;
-        *) matrix; show_reports ;;
+        *) for TRANSPORT in ${TRANSPORT}; do matrix; done; show_reports ;;
     esac
 }
 
@@ -81,7 +84,7 @@ options() {
         tcp) SUBSCRIBERS="100 300 1000"; HOLDS="0 5 20 auto"; TRANSPORT=tcp ;;
         channels) SUBSCRIBERS="1000"; HOLDS="0 2 auto"; CHANNELS=100 ;;
         many) SUBSCRIBERS=; HOLDS="auto"; CHANNELS=1000; PORTS=20; RATE=80 ;;
-        curve) SUBSCRIBERS="50 100 200 400 800 1600 3200"; HOLDS="2 auto" ;;
+        curve) SUBSCRIBERS="10 20 50 100 200 300 500 1000 2000 3000"; HOLDS="auto"; TRANSPORT="udp tcp" ;;
         setup) SUBSCRIBERS="300"; HOLDS="auto"; ONLY=mirrorball ;;
         storm) SUBSCRIBERS=; HOLDS="auto"; SECONDS_EACH=5; ONLY=mirrorball ;;
         sockets) ONLY=bare ;;
@@ -148,53 +151,12 @@ alone() {
     flock 9
 }
 
-RELAY_NS=mb-relay-$$; VIEW_NS=mb-view-$$
-RELAY_DEV=mbr$$; VIEW_DEV=mbv$$
-RELAY_IP=10.8.0.1; VIEW_IP=10.8.0.2
 RTSP_PORT=8554; ADMIN_PORT=9469; BARE_PORT=7000
 PIDS=(); RELAY_PID=
 
 # Relay and receivers come before other programs, which disturb them all the same. Where the kernel groups
 # programs by session, a nice value counts inside of its group alone, so they are sessions of their own.
 FAVOURED=(setsid sh -c '[ ! -e /proc/self/autogroup ] || echo -20 > /proc/self/autogroup; exec nice -n -20 "$@"' sh)
-
-# Every address of 10.9.0.0/16 is the viewers' own, so each subscriber has one, and two sockets hear them all.
-make_network() {
-    ip netns add "${RELAY_NS}"
-    ip netns add "${VIEW_NS}"
-    ip link add "${RELAY_DEV}" netns "${RELAY_NS}" type veth peer name "${VIEW_DEV}" netns "${VIEW_NS}"
-    in_relay ip link set lo up
-    in_view ip link set lo up
-    in_relay ip address add "${RELAY_IP}/24" dev "${RELAY_DEV}"
-    in_view ip address add "${VIEW_IP}/24" dev "${VIEW_DEV}"
-    in_relay ip link set "${RELAY_DEV}" up
-    in_view ip link set "${VIEW_DEV}" up
-    in_relay ip route add 10.9.0.0/16 via "${VIEW_IP}"
-    in_relay ip route add 239.0.0.0/8 dev "${RELAY_DEV}"
-    in_view ip route add local 10.9.0.0/16 dev lo
-    in_view ip route add 239.0.0.0/8 dev "${VIEW_DEV}"
-    for ns in "${RELAY_NS}" "${VIEW_NS}"; do
-        ip netns exec "${ns}" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
-        # Larger buffers where the kernel keeps these per namespace; else the machine's own count.
-        ip netns exec "${ns}" sysctl -qw net.core.rmem_max=16777216 net.core.wmem_max=16777216 2> /dev/null || true
-    done
-    in_relay ethtool -K "${RELAY_DEV}" tx-udp-segmentation "${GSO}" gro "${GRO}" > /dev/null
-    [ "${GRO}" = off ] || merge_arrivals
-}
-
-# As a network card does: what arrives within 50 µs of each other is merged. A veth device does so only for a peer
-# without TSO.
-merge_arrivals() {
-    local setting
-    in_view ethtool -K "${VIEW_DEV}" tso off > /dev/null
-    for setting in gro_flush_timeout=50000 napi_defer_hard_irqs=100; do
-        in_relay tee "/sys/class/net/${RELAY_DEV}/${setting%=*}" <<< "${setting#*=}" > /dev/null
-    done
-}
-
-# Not for what runs in the background: there the id of the function would be that of a shell.
-in_relay() { ip netns exec "${RELAY_NS}" "$@"; }
-in_view() { ip netns exec "${VIEW_NS}" "$@"; }
 
 matrix() {
     local subscribers hold relay turn

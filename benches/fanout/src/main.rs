@@ -50,7 +50,7 @@ enum Command {
     Table(table::Options),
     /// Prints reports as a Markdown table of what it costs to receive.
     Receiving(table::Options),
-    /// Prints reports as a picture (SVG): CPU per packet by subscribers.
+    /// Prints reports as a picture (SVG): delay and CPU by subscribers.
     Picture(table::Options),
     /// Prints reports of storms as a Markdown table.
     StormTable(storm::TableOptions),
