@@ -40,6 +40,7 @@ usage: fanout.sh udp|tcp|channels|many|curve|setup|storm|sockets [options]
   --only bare|mirrorball one of the two relays alone
   --mirrorball FILE      the program (target/release/mirrorball, which is built if it is missing)
   --cores RELAY,VIEW     the two cores (0,1)
+  --cores2               the relay has both cores and two threads that send; source and receivers stay on the second
   --json                 one JSON object a run instead of the table
   --keep FILE            appends the JSON objects to FILE as well
   --transport udp|tcp    of curve: one of the two alone
@@ -75,7 +76,7 @@ main() {
 }
 
 options() {
-    MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BURST=1; STALL=0; REPEAT=1; ONLY=;
+    MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BOTH=; BURST=1; STALL=0; REPEAT=1; ONLY=;
     CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; PORTS=1; TRANSPORT=udp; SESSIONS=10000
     STORM="join"; OTHERS=; CONCURRENT=256; WITHIN=0; SETTLE=10; LABEL=mirrorball; NOISE=; KEPT=
     MIRRORBALL=${MIRRORBALL:-}
@@ -108,6 +109,7 @@ options() {
             --only) ONLY=$2; shift ;;
             --mirrorball) MIRRORBALL=$2; shift ;;
             --cores) CORES=$2; shift ;;
+            --cores2) BOTH=yes ;;
             --json) JSON=yes ;;
             --sessions) SESSIONS=$2; shift ;;
             --keep) KEEP=$2; shift ;;
@@ -126,7 +128,8 @@ options() {
         esac
         shift
     done
-    RELAY_CORE=${CORES%,*}; VIEW_CORE=${CORES#*,}
+    RELAY_CORES=${CORES%,*}; VIEW_CORE=${CORES#*,}; THREADS=1
+    [ -z "${BOTH}" ] || { RELAY_CORES=${CORES}; THREADS=2; }
     [ "${MODE}" != storm ] || storm_defaults
 }
 
@@ -168,6 +171,7 @@ matrix() {
                 for ((turn = 1; turn <= REPEAT; turn++)); do
                     say "${relay}, ${subscribers} subscribers over ${TRANSPORT}, hold ${hold}, run ${turn} of ${REPEAT}"
                     measure "${relay}" "${subscribers}" "${hold}" >> "${WORK}/reports"
+                    tail -n 1 "${WORK}/reports" >> "${KEEP:-/dev/null}"
                 done
             done
         done
@@ -188,7 +192,6 @@ many_runs() {
 }
 
 show_reports() {
-    [ -z "${KEEP}" ] || cat "${WORK}/reports" >> "${KEEP}"
     [ -z "${PICTURE}" ] || "${FANOUT}" picture "${WORK}/reports" > "${PICTURE}"
     if [ -n "${JSON}" ]; then cat "${WORK}/reports"; else "${FANOUT}" table "${WORK}/reports"; fi
 }
@@ -206,12 +209,12 @@ start_relay() {
     local relay=$1 subscribers=$2 hold=$3 tcp=()
     if [ "${relay}" = bare ]; then
         [ "${TRANSPORT}" = udp ] || tcp=(--tcp "${BARE_PORT}")
-        "${FAVOURED[@]}" ip netns exec "${RELAY_NS}" "${FANOUT}" bare --interface "${RELAY_IP}" \
+        "${FAVOURED[@]}" ip netns exec "${RELAY_NS}" taskset -c "${RELAY_CORES}" "${FANOUT}" bare --interface "${RELAY_IP}" \
             --channels "${CHANNELS}" --ports "${PORTS}" --subscribers "${subscribers}" --hold "${hold}" \
-            --core "${RELAY_CORE}" "${tcp[@]}" > "${WORK}/relay" 2>&1 &
+            --threads "${THREADS}" "${tcp[@]}" > "${WORK}/relay" 2>&1 &
     else
         write_config "${hold}"
-        "${FAVOURED[@]}" ip netns exec "${RELAY_NS}" taskset -c "${RELAY_CORE}" \
+        "${FAVOURED[@]}" ip netns exec "${RELAY_NS}" taskset -c "${RELAY_CORES}" \
             "${MIRRORBALL}" serve --config "${WORK}/mirrorball.toml" > "${WORK}/relay" 2>&1 &
     fi
     RELAY_PID=$!
@@ -232,6 +235,7 @@ write_config() {
     local hold=$1 channel group
     {
         printf '[rtsp]\nlisten = ["%s:%s"]\n' "${RELAY_IP}" "${RTSP_PORT}"
+        printf '[engine]\nmedia_workers = %s\n' "${THREADS}"
         printf '[admin]\nlisten = "%s:%s"\n' "${RELAY_IP}" "${ADMIN_PORT}"
         printf '[limits]\nconnections = 60000\nsessions = 60000\nsessions_per_address = 60000\n'
         for ((channel = 0; channel < CHANNELS; channel++)); do
@@ -269,7 +273,7 @@ start_receivers() {
     "${FAVOURED[@]}" ip netns exec "${VIEW_NS}" "${FANOUT}" receive --relay "${relay}" --hold "${label}" \
         --transport "${TRANSPORT}" --subscribers "${subscribers}" --channels "${CHANNELS}" \
         --ports "${PORTS}" --rate "${RATE}" --seconds "${SECONDS_EACH}" --stall "${STALL}" \
-        --relay-pid "${RELAY_PID}" --relay-core "${RELAY_CORE}" --core "${VIEW_CORE}" "${where[@]}" \
+        --relay-pid "${RELAY_PID}" --relay-core "${RELAY_CORES}" --core "${VIEW_CORE}" "${where[@]}" \
         > "${WORK}/receivers" &
     RECEIVERS_PID=$!
     PIDS+=("${RECEIVERS_PID}")
@@ -303,6 +307,7 @@ setup_run() {
     PIDS+=($!)
     wait "${PIDS[-1]}" || fail "sessions could not be registered; the relay said: $(tail -n 5 "${WORK}/relay")"
     finish_receivers mirrorball > "${WORK}/reports"
+    cat "${WORK}/reports" >> "${KEEP:-/dev/null}"
     show_reports
 }
 

@@ -63,6 +63,12 @@ pub fn destinations(channel: usize, subscribers: usize, channels: usize) -> Vec<
         .collect()
 }
 
+/// Which of the bare loop's threads serves a subscriber, by its channel and its place there: each serves the same
+/// share of every channel, and where a channel has one subscriber, of the channels.
+pub fn thread_of(channel: usize, place: usize, threads: usize) -> usize {
+    (channel + place) % threads.max(1)
+}
+
 fn offset(first: Ipv4Addr, index: usize) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(first).wrapping_add(index as u32))
 }
@@ -91,6 +97,13 @@ mod tests {
             1000
         );
         assert_eq!(group(7, 1).port(), 5004);
+    }
+
+    #[test]
+    fn threads_share_the_subscribers_of_a_channel_and_channels_of_one() {
+        let served = |thread| (0..10).filter(|&place| thread_of(3, place, 2) == thread).count();
+        assert_eq!((served(0), served(1)), (5, 5));
+        assert_eq!((thread_of(0, 0, 2), thread_of(1, 0, 2), thread_of(1, 0, 1)), (0, 1, 0));
     }
 
     #[test]

@@ -37,6 +37,11 @@ pub fn received(pid: u32) -> u64 {
     column(&text, "Udp:", "InDatagrams").unwrap_or(0)
 }
 
+/// Those of several cores.
+pub fn softirq_threads(cores: &[usize]) -> Vec<u32> {
+    cores.iter().filter_map(|&core| softirq_thread(core)).collect()
+}
+
 /// The kernel thread that does a core's network work when there is too much of it for its callers.
 pub fn softirq_thread(core: usize) -> Option<u32> {
     let name = format!("ksoftirqd/{core}");

@@ -56,8 +56,9 @@ pub struct Options {
     pub stall_seconds: f64,
     #[arg(long)]
     relay_pid: u32,
-    #[arg(long)]
-    relay_core: usize,
+    /// The cores that the relay may run on.
+    #[arg(long, value_delimiter = ',', required = true)]
+    relay_core: Vec<usize>,
     #[arg(long)]
     core: Option<usize>,
     /// The relay's name in the report.
@@ -129,7 +130,7 @@ fn watch(
 /// Reads what is measured as a difference between the window's start and end.
 struct Sampler {
     relay: u32,
-    softirq: Option<u32>,
+    softirq: Vec<u32>,
 }
 
 struct Sample {
@@ -146,14 +147,14 @@ struct Sample {
 
 impl Sampler {
     fn new(options: &Options) -> Self {
-        Self { relay: options.relay_pid, softirq: proc_files::softirq_thread(options.relay_core) }
+        Self { relay: options.relay_pid, softirq: proc_files::softirq_threads(&options.relay_core) }
     }
 
     fn sample(&self, ledger: &Ledger) -> Sample {
         Sample {
             at_ns: sys::monotonic_ns(),
             relay_ns: proc_files::cpu_used_ns(self.relay),
-            softirq_ns: self.softirq.map_or(0, proc_files::cpu_used_ns),
+            softirq_ns: self.softirq.iter().map(|&pid| proc_files::cpu_used_ns(pid)).sum(),
             view_ns: sys::cpu_used_ns(),
             arrived: ledger.arrived,
             received: proc_files::received(self.relay),
@@ -188,6 +189,7 @@ fn report(options: &Options, window: &Window, ledger: &Ledger, start: &Sample, e
         subscribers: options.subscribers,
         channels: options.channels,
         ports: options.ports,
+        cores: options.relay_core.len(),
         rate: options.rate,
         hold: options.hold.clone(),
         seconds: (window.end_ns - window.start_ns) as f64 / 1e9,

@@ -16,8 +16,11 @@ pub struct Report {
     /// Channels.
     pub channels: usize,
     /// Ports that the channels' groups are spread over.
-    #[serde(default = "one_port")]
+    #[serde(default = "one")]
     pub ports: usize,
+    /// Cores that the relay may run on; the second one is that of source and receivers.
+    #[serde(default = "one")]
+    pub cores: usize,
     /// Packets a second of each channel.
     #[serde(default = "usual_rate")]
     pub rate: u64,
@@ -33,11 +36,11 @@ pub struct Report {
     pub reordered: u64,
     /// Packets, or frames, that are not as the source sent them.
     pub damaged: u64,
-    /// The relay's CPU time per packet that arrived, its core's softirq thread included.
+    /// The relay's CPU time per packet that arrived, its cores' softirq threads included.
     pub cpu_us_per_packet: f64,
     /// Cores that the relay kept busy.
     pub relay_cpu: f64,
-    /// Cores that the softirq thread of the relay's core kept busy.
+    /// Cores that the softirq threads of the relay's cores kept busy.
     pub softirq_cpu: f64,
     /// Cores that the receiving program kept busy: at 1 it is the bottleneck.
     pub view_cpu: f64,
@@ -75,8 +78,8 @@ impl Report {
 
     /// What makes two reports comparable but for relay and hold.
     pub fn same_load(&self, other: &Self) -> bool {
-        (&self.transport, self.subscribers, self.channels, self.ports, self.rate)
-            == (&other.transport, other.subscribers, other.channels, other.ports, other.rate)
+        (&self.transport, self.subscribers, self.channels, self.ports, self.rate, self.cores)
+            == (&other.transport, other.subscribers, other.channels, other.ports, other.rate, other.cores)
     }
 
     /// The load in words.
@@ -88,6 +91,9 @@ impl Report {
         if self.ports > 1 {
             text += &format!(" on {} ports", self.ports);
         }
+        if self.cores > 1 {
+            text += &format!(", {} cores", self.cores);
+        }
         text
     }
 
@@ -98,7 +104,7 @@ impl Report {
 }
 
 /// What earlier reports do not say.
-fn one_port() -> usize {
+fn one() -> usize {
     1
 }
 
