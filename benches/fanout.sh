@@ -270,6 +270,7 @@ start_receivers() {
         where=(--bare-tcp "${RELAY_IP}:${BARE_PORT}")
     fi
     [ "${hold}" = auto ] || label="${hold} ms"
+    : > "${WORK}/receivers" # or those of the run before might be taken to be ready
     "${FAVOURED[@]}" ip netns exec "${VIEW_NS}" "${FANOUT}" receive --relay "${relay}" --hold "${label}" \
         --transport "${TRANSPORT}" --subscribers "${subscribers}" --channels "${CHANNELS}" \
         --ports "${PORTS}" --rate "${RATE}" --seconds "${SECONDS_EACH}" --stall "${STALL}" \
