@@ -9,7 +9,7 @@ use crate::table::{self, best};
 /// The threads of Mirrorball that receive.
 const RECEIVING: &str = "poll-media";
 
-/// Prints the table: a row for each load, with its ratio to the last one, and a column for each kind of thread.
+/// Prints the table: a row for each load, with a ratio, and a column for each kind of thread.
 pub fn run(options: &table::Options) -> Result<()> {
     let mut reports = best(options.read()?);
     reports.retain(|report| cost_us(report).is_some());
@@ -31,16 +31,19 @@ pub fn run(options: &table::Options) -> Result<()> {
             report.hold,
             report.rate,
             report.received as f64 / report.seconds,
-            cost(report, reports.last()),
+            cost(report, &reports),
             threads.iter().map(cores).collect::<String>()
         );
     }
     Ok(())
 }
 
-fn cost(report: &Report, base: Option<&Report>) -> String {
+/// With its ratio to the last load by the same hold, on as many cores.
+fn cost(report: &Report, all: &[Report]) -> String {
     let cost = cost_us(report).unwrap_or(0.0);
-    let base = base.filter(|base| !base.same_run(report)).and_then(cost_us);
+    let is_like = |other: &&Report| (&other.hold, other.cores) == (&report.hold, report.cores);
+    let last = all.iter().rev().find(is_like);
+    let base = last.filter(|base| !base.same_run(report)).and_then(cost_us);
     base.map_or(format!("{cost:.2}"), |base| format!("{cost:.2} (×{:.2})", cost / base))
 }
 
