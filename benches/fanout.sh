@@ -5,17 +5,21 @@
 # another. docs/performance.md says what is measured, and how. Needs root; leaves nothing behind.
 set -euo pipefail
 
+# shellcheck source=benches/network.sh
+. "$(dirname "$0")/network.sh"
 # shellcheck source=benches/storm.sh
 . "$(dirname "$0")/storm.sh"
 
 usage() {
     cat <<'END'
-usage: fanout.sh udp|tcp|channels|curve|setup|storm|sockets [options]
+usage: fanout.sh udp|tcp|channels|many|curve|setup|storm|sockets [options]
 
   udp        RTP over UDP:         100, 300, 1000, 3000 subscribers;  hold 0, 2, 5 ms and auto
   tcp        interleaved in RTSP:  100, 300, 1000 subscribers;        hold 0, 5, 20 ms and auto
   channels   100 channels of 10 subscribers;                          hold 0, 2 ms and auto
-  curve      50 to 3200 subscribers, doubling;                        hold 2 ms and auto
+  many       1000 channels of one subscriber on 20 ports, 80 packets/s each,
+             beside 100 channels on one port at 800 packets/s;        hold auto
+  curve      10 to 3000 subscribers, over UDP and over TCP;           hold auto
   setup      10000 sessions are registered while 300 subscribers play (Mirrorball only)
   storm      1000 and 3000 viewers join at once while 300 others play; p99 over time (Mirrorball only)
   sockets    two cores send at once, over one socket or one each (no relay)
@@ -24,6 +28,8 @@ usage: fanout.sh udp|tcp|channels|curve|setup|storm|sockets [options]
   --hold "MS|auto …"     instead of those above; auto is Mirrorball's default, and not the bare loop's
   --seconds S            how long each run is measured (10)
   --rate N               packets a second of each channel (800)
+  --channels N           so many channels; of many: the first load, and the other one gets as many packets a second
+  --ports N              the channels' groups are spread over N ports (1)
   --burst N              each channel sends N packets at a time (1)
   --gro                  the relay's device merges what arrives: ethtool -K DEV gro on
   --shape ts|h264        equal packets of 1328 bytes (ts), or frames in fragments of 1400 bytes
@@ -34,9 +40,11 @@ usage: fanout.sh udp|tcp|channels|curve|setup|storm|sockets [options]
   --only bare|mirrorball one of the two relays alone
   --mirrorball FILE      the program (target/release/mirrorball, which is built if it is missing)
   --cores RELAY,VIEW     the two cores (0,1)
+  --cores2               the relay has both cores and two threads that send; source and receivers stay on the second
   --json                 one JSON object a run instead of the table
   --keep FILE            appends the JSON objects to FILE as well
-  --picture FILE         draws CPU per packet by subscribers (SVG) as well
+  --transport udp|tcp    of curve: one of the two alone
+  --picture FILE         draws delay and CPU by subscribers (SVG) as well
 
 END
     storm_usage
@@ -50,6 +58,7 @@ main() {
         command -v "${program}" > /dev/null || fail "needs ${program}"
     done
     WORK=$(mktemp -d)
+    : > "${WORK}/reports"
     trap clean_up EXIT
     trap 'exit 130' INT TERM
     ulimit -n "$(ulimit -Hn)"
@@ -61,20 +70,22 @@ main() {
         setup) setup_run ;;
         storm) storm_runs ;;
         sockets) sockets_run ;;
-        *) matrix ;;
+        many) many_runs ;;
+        *) for TRANSPORT in ${TRANSPORT}; do matrix; done; show_reports ;;
     esac
 }
 
 options() {
-    MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BURST=1; STALL=0; REPEAT=1; ONLY=;
-    CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; TRANSPORT=udp; SESSIONS=10000
+    MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BOTH=; BURST=1; STALL=0; REPEAT=1; ONLY=;
+    CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; PORTS=1; TRANSPORT=udp; SESSIONS=10000
     STORM="join"; OTHERS=; CONCURRENT=256; WITHIN=0; SETTLE=10; LABEL=mirrorball; NOISE=; KEPT=
     MIRRORBALL=${MIRRORBALL:-}
     case ${MODE} in
         udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
         tcp) SUBSCRIBERS="100 300 1000"; HOLDS="0 5 20 auto"; TRANSPORT=tcp ;;
         channels) SUBSCRIBERS="1000"; HOLDS="0 2 auto"; CHANNELS=100 ;;
-        curve) SUBSCRIBERS="50 100 200 400 800 1600 3200"; HOLDS="2 auto" ;;
+        many) SUBSCRIBERS=; HOLDS="auto"; CHANNELS=1000; PORTS=20; RATE=80 ;;
+        curve) SUBSCRIBERS="10 20 50 100 200 300 500 1000 2000 3000"; HOLDS="auto"; TRANSPORT="udp tcp" ;;
         setup) SUBSCRIBERS="300"; HOLDS="auto"; ONLY=mirrorball ;;
         storm) SUBSCRIBERS=; HOLDS="auto"; SECONDS_EACH=5; ONLY=mirrorball ;;
         sockets) ONLY=bare ;;
@@ -87,6 +98,8 @@ options() {
             --hold) HOLDS=${2//,/ }; shift ;;
             --seconds) SECONDS_EACH=$2; shift ;;
             --rate) RATE=$2; shift ;;
+            --channels) CHANNELS=$2; shift ;;
+            --ports) PORTS=$2; shift ;;
             --shape) SHAPE=$2; shift ;;
             --burst) BURST=$2; shift ;;
             --gro) GRO=on ;;
@@ -96,6 +109,7 @@ options() {
             --only) ONLY=$2; shift ;;
             --mirrorball) MIRRORBALL=$2; shift ;;
             --cores) CORES=$2; shift ;;
+            --cores2) BOTH=yes ;;
             --json) JSON=yes ;;
             --sessions) SESSIONS=$2; shift ;;
             --keep) KEEP=$2; shift ;;
@@ -114,7 +128,8 @@ options() {
         esac
         shift
     done
-    RELAY_CORE=${CORES%,*}; VIEW_CORE=${CORES#*,}
+    RELAY_CORES=${CORES%,*}; VIEW_CORE=${CORES#*,}; THREADS=1
+    [ -z "${BOTH}" ] || { RELAY_CORES=${CORES}; THREADS=2; }
     [ "${MODE}" != storm ] || storm_defaults
 }
 
@@ -139,9 +154,6 @@ alone() {
     flock 9
 }
 
-RELAY_NS=mb-relay-$$; VIEW_NS=mb-view-$$
-RELAY_DEV=mbr$$; VIEW_DEV=mbv$$
-RELAY_IP=10.8.0.1; VIEW_IP=10.8.0.2
 RTSP_PORT=8554; ADMIN_PORT=9469; BARE_PORT=7000
 PIDS=(); RELAY_PID=
 
@@ -149,47 +161,8 @@ PIDS=(); RELAY_PID=
 # programs by session, a nice value counts inside of its group alone, so they are sessions of their own.
 FAVOURED=(setsid sh -c '[ ! -e /proc/self/autogroup ] || echo -20 > /proc/self/autogroup; exec nice -n -20 "$@"' sh)
 
-# Every address of 10.9.0.0/16 is the viewers' own, so each subscriber has one, and two sockets hear them all.
-make_network() {
-    ip netns add "${RELAY_NS}"
-    ip netns add "${VIEW_NS}"
-    ip link add "${RELAY_DEV}" netns "${RELAY_NS}" type veth peer name "${VIEW_DEV}" netns "${VIEW_NS}"
-    in_relay ip link set lo up
-    in_view ip link set lo up
-    in_relay ip address add "${RELAY_IP}/24" dev "${RELAY_DEV}"
-    in_view ip address add "${VIEW_IP}/24" dev "${VIEW_DEV}"
-    in_relay ip link set "${RELAY_DEV}" up
-    in_view ip link set "${VIEW_DEV}" up
-    in_relay ip route add 10.9.0.0/16 via "${VIEW_IP}"
-    in_relay ip route add 239.0.0.0/8 dev "${RELAY_DEV}"
-    in_view ip route add local 10.9.0.0/16 dev lo
-    in_view ip route add 239.0.0.0/8 dev "${VIEW_DEV}"
-    for ns in "${RELAY_NS}" "${VIEW_NS}"; do
-        ip netns exec "${ns}" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
-        # Larger buffers where the kernel keeps these per namespace; else the machine's own count.
-        ip netns exec "${ns}" sysctl -qw net.core.rmem_max=16777216 net.core.wmem_max=16777216 2> /dev/null || true
-    done
-    in_relay ethtool -K "${RELAY_DEV}" tx-udp-segmentation "${GSO}" gro "${GRO}" > /dev/null
-    [ "${GRO}" = off ] || merge_arrivals
-}
-
-# As a network card does: what arrives within 50 µs of each other is merged. A veth device does so only for a peer
-# without TSO.
-merge_arrivals() {
-    local setting
-    in_view ethtool -K "${VIEW_DEV}" tso off > /dev/null
-    for setting in gro_flush_timeout=50000 napi_defer_hard_irqs=100; do
-        in_relay tee "/sys/class/net/${RELAY_DEV}/${setting%=*}" <<< "${setting#*=}" > /dev/null
-    done
-}
-
-# Not for what runs in the background: there the id of the function would be that of a shell.
-in_relay() { ip netns exec "${RELAY_NS}" "$@"; }
-in_view() { ip netns exec "${VIEW_NS}" "$@"; }
-
 matrix() {
     local subscribers hold relay turn
-    : > "${WORK}/reports"
     for subscribers in ${SUBSCRIBERS}; do
         for hold in ${HOLDS}; do
             for relay in bare mirrorball; do
@@ -198,15 +171,27 @@ matrix() {
                 for ((turn = 1; turn <= REPEAT; turn++)); do
                     say "${relay}, ${subscribers} subscribers over ${TRANSPORT}, hold ${hold}, run ${turn} of ${REPEAT}"
                     measure "${relay}" "${subscribers}" "${hold}" >> "${WORK}/reports"
+                    tail -n 1 "${WORK}/reports" >> "${KEEP:-/dev/null}"
                 done
             done
         done
     done
+}
+
+# Many channels on many ports, then few on one: as many packets a second, which go to one viewer each.
+many_runs() {
+    local packets=$((CHANNELS * RATE)) load
+    for load in "${CHANNELS} ${PORTS} ${RATE}" "100 1 $((packets / 100))"; do
+        read -r CHANNELS PORTS RATE <<< "${load}"
+        SUBSCRIBERS=${CHANNELS}
+        say "${CHANNELS} channels on ${PORTS} ports, ${RATE} packets a second each"
+        matrix
+    done
     show_reports
+    [ -n "${JSON}" ] || { echo; "${FANOUT}" receiving "${WORK}/reports"; }
 }
 
 show_reports() {
-    [ -z "${KEEP}" ] || cat "${WORK}/reports" >> "${KEEP}"
     [ -z "${PICTURE}" ] || "${FANOUT}" picture "${WORK}/reports" > "${PICTURE}"
     if [ -n "${JSON}" ]; then cat "${WORK}/reports"; else "${FANOUT}" table "${WORK}/reports"; fi
 }
@@ -224,12 +209,12 @@ start_relay() {
     local relay=$1 subscribers=$2 hold=$3 tcp=()
     if [ "${relay}" = bare ]; then
         [ "${TRANSPORT}" = udp ] || tcp=(--tcp "${BARE_PORT}")
-        "${FAVOURED[@]}" ip netns exec "${RELAY_NS}" "${FANOUT}" bare --interface "${RELAY_IP}" \
-            --channels "${CHANNELS}" --subscribers "${subscribers}" --hold "${hold}" \
-            --core "${RELAY_CORE}" "${tcp[@]}" > "${WORK}/relay" 2>&1 &
+        "${FAVOURED[@]}" ip netns exec "${RELAY_NS}" taskset -c "${RELAY_CORES}" "${FANOUT}" bare --interface "${RELAY_IP}" \
+            --channels "${CHANNELS}" --ports "${PORTS}" --subscribers "${subscribers}" --hold "${hold}" \
+            --threads "${THREADS}" "${tcp[@]}" > "${WORK}/relay" 2>&1 &
     else
         write_config "${hold}"
-        "${FAVOURED[@]}" ip netns exec "${RELAY_NS}" taskset -c "${RELAY_CORE}" \
+        "${FAVOURED[@]}" ip netns exec "${RELAY_NS}" taskset -c "${RELAY_CORES}" \
             "${MIRRORBALL}" serve --config "${WORK}/mirrorball.toml" > "${WORK}/relay" 2>&1 &
     fi
     RELAY_PID=$!
@@ -247,26 +232,28 @@ relay_listens() {
 }
 
 write_config() {
-    local hold=$1 channel
+    local hold=$1 channel group
     {
         printf '[rtsp]\nlisten = ["%s:%s"]\n' "${RELAY_IP}" "${RTSP_PORT}"
+        printf '[engine]\nmedia_workers = %s\n' "${THREADS}"
         printf '[admin]\nlisten = "%s:%s"\n' "${RELAY_IP}" "${ADMIN_PORT}"
         printf '[limits]\nconnections = 60000\nsessions = 60000\nsessions_per_address = 60000\n'
         for ((channel = 0; channel < CHANNELS; channel++)); do
-            write_channel "c${channel}" "239.9.1.$((channel + 1))" "${hold}"
+            group=239.9.$((1 + (channel + 1) / 256)).$(((channel + 1) % 256))
+            write_channel "c${channel}" "${group}" $((5004 + 2 * (channel % PORTS))) "${hold}"
         done
-        write_channel idle 239.9.2.1 auto
+        write_channel idle 239.10.0.1 5004 auto
     } > "${WORK}/mirrorball.toml"
 }
 
 write_channel() {
-    local name=$1 group=$2 hold=$3
+    local name=$1 group=$2 port=$3 hold=$4
     printf '[[channel]]\nname = "%s"\ninterface = "%s"\n' "${name}" "${RELAY_IP}"
     if [ "${SHAPE}" = ts ]; then
-        printf 'source = "rtp://%s:5004"\n' "${group}"
+        printf 'source = "rtp://%s:%s"\n' "${group}" "${port}"
     else
-        printf 'v=0\r\no=- 1 1 IN IP4 %s\r\ns=%s\r\nc=IN IP4 %s/4\r\nt=0 0\r\nm=video 5004 RTP/AVP 96\r\n%s\r\n' \
-            "${VIEW_IP}" "${name}" "${group}" "a=rtpmap:96 H264/90000" > "${WORK}/${name}.sdp"
+        printf 'v=0\r\no=- 1 1 IN IP4 %s\r\ns=%s\r\nc=IN IP4 %s/4\r\nt=0 0\r\nm=video %s RTP/AVP 96\r\n%s\r\n' \
+            "${VIEW_IP}" "${name}" "${group}" "${port}" "a=rtpmap:96 H264/90000" > "${WORK}/${name}.sdp"
         printf 'sdp = "%s.sdp"\n' "${name}"
     fi
     case ${hold} in
@@ -283,10 +270,11 @@ start_receivers() {
         where=(--bare-tcp "${RELAY_IP}:${BARE_PORT}")
     fi
     [ "${hold}" = auto ] || label="${hold} ms"
+    : > "${WORK}/receivers" # or those of the run before might be taken to be ready
     "${FAVOURED[@]}" ip netns exec "${VIEW_NS}" "${FANOUT}" receive --relay "${relay}" --hold "${label}" \
         --transport "${TRANSPORT}" --subscribers "${subscribers}" --channels "${CHANNELS}" \
-        --seconds "${SECONDS_EACH}" --stall "${STALL}" \
-        --relay-pid "${RELAY_PID}" --relay-core "${RELAY_CORE}" --core "${VIEW_CORE}" "${where[@]}" \
+        --ports "${PORTS}" --rate "${RATE}" --seconds "${SECONDS_EACH}" --stall "${STALL}" \
+        --relay-pid "${RELAY_PID}" --relay-core "${RELAY_CORES}" --core "${VIEW_CORE}" "${where[@]}" \
         > "${WORK}/receivers" &
     RECEIVERS_PID=$!
     PIDS+=("${RECEIVERS_PID}")
@@ -295,8 +283,8 @@ start_receivers() {
 
 start_source() {
     local seconds=${1:-$((SECONDS_EACH + 60))}
-    ip netns exec "${VIEW_NS}" "${FANOUT}" source --interface "${VIEW_IP}" --channels "${CHANNELS}" --rate "${RATE}" \
-        --burst "${BURST}" --shape "${SHAPE}" --seconds "${seconds}" --core "${VIEW_CORE}" &
+    ip netns exec "${VIEW_NS}" "${FANOUT}" source --interface "${VIEW_IP}" --channels "${CHANNELS}" --ports "${PORTS}" \
+        --rate "${RATE}" --burst "${BURST}" --shape "${SHAPE}" --seconds "${seconds}" --core "${VIEW_CORE}" &
     SOURCE_PID=$!
     PIDS+=("${SOURCE_PID}")
 }
@@ -320,6 +308,7 @@ setup_run() {
     PIDS+=($!)
     wait "${PIDS[-1]}" || fail "sessions could not be registered; the relay said: $(tail -n 5 "${WORK}/relay")"
     finish_receivers mirrorball > "${WORK}/reports"
+    cat "${WORK}/reports" >> "${KEEP:-/dev/null}"
     show_reports
 }
 

@@ -78,7 +78,7 @@ start_storm() {
         --rtsp "${RELAY_IP}:${RTSP_PORT}" --admin "${RELAY_IP}:${ADMIN_PORT}" \
         --viewers "${subscribers}" --others "${OTHERS}" --concurrent "${CONCURRENT}" --within "${WITHIN}" \
         --seconds "${SECONDS_EACH}" --settle "${SETTLE}" \
-        --relay-pid "${WORK}/relay.pid" --relay-core "${RELAY_CORE}" --source-pid "${SOURCE_PID}" \
+        --relay-pid "${WORK}/relay.pid" --relay-core "${RELAY_CORES}" --source-pid "${SOURCE_PID}" \
         --core "${VIEW_CORE}" --relay "${LABEL}" --hold "${label}" > "${WORK}/receivers" &
     RECEIVERS_PID=$!
     PIDS+=("${RECEIVERS_PID}")

@@ -5,8 +5,8 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-/// Where each group of multicast is sent to.
-pub const GROUP_PORT: u16 = 5004;
+/// Where groups of multicast are sent to: this port, and every other one from here on.
+const FIRST_GROUP_PORT: u16 = 5004;
 /// RTP port of a subscriber whose packets are counted by the first of each message.
 pub const COUNTED_PORT: u16 = 5000;
 /// RTP port of a witness: a subscriber of whom every packet is read.
@@ -17,9 +17,10 @@ const FIRST_GROUP: Ipv4Addr = Ipv4Addr::new(239, 9, 1, 1);
 /// About this many witnesses, spread evenly over the subscribers.
 const WITNESSES: usize = 20;
 
-/// The multicast group of a channel.
-pub fn group(channel: usize) -> SocketAddrV4 {
-    SocketAddrV4::new(offset(FIRST_GROUP, channel), GROUP_PORT)
+/// The multicast group of a channel. Neighbours are on different ports, as sources send to them in turn.
+pub fn group(channel: usize, ports: usize) -> SocketAddrV4 {
+    let port = FIRST_GROUP_PORT + 2 * (channel % ports.max(1)) as u16;
+    SocketAddrV4::new(offset(FIRST_GROUP, channel), port)
 }
 
 /// The address of a subscriber.
@@ -62,6 +63,12 @@ pub fn destinations(channel: usize, subscribers: usize, channels: usize) -> Vec<
         .collect()
 }
 
+/// Which of the bare loop's threads serves a subscriber, by its channel and its place there: each serves the same
+/// share of every channel, and where a channel has one subscriber, of the channels.
+pub fn thread_of(channel: usize, place: usize, threads: usize) -> usize {
+    (channel + place) % threads.max(1)
+}
+
 fn offset(first: Ipv4Addr, index: usize) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(first).wrapping_add(index as u32))
 }
@@ -77,6 +84,26 @@ mod tests {
         }
         let all: usize = (0..100).map(|channel| destinations(channel, 1000, 100).len()).sum();
         assert_eq!((all, destinations(99, 1000, 100).len()), (1000, 10));
+    }
+
+    #[test]
+    fn groups_are_distinct_and_each_port_has_as_many_and_an_odd_one_for_rtcp() {
+        let groups: Vec<_> = (0..1000).map(|channel| group(channel, 20)).collect();
+        assert_eq!((groups[0].to_string(), groups[999].port()), ("239.9.1.1:5004".into(), 5042));
+        assert!(groups.iter().all(|group| group.port() % 2 == 0));
+        assert_eq!(groups.iter().filter(|group| group.port() == 5006).count(), 50);
+        assert_eq!(
+            groups.iter().map(|group| group.ip()).collect::<std::collections::HashSet<_>>().len(),
+            1000
+        );
+        assert_eq!(group(7, 1).port(), 5004);
+    }
+
+    #[test]
+    fn threads_share_the_subscribers_of_a_channel_and_channels_of_one() {
+        let served = |thread| (0..10).filter(|&place| thread_of(3, place, 2) == thread).count();
+        assert_eq!((served(0), served(1)), (5, 5));
+        assert_eq!((thread_of(0, 0, 2), thread_of(1, 0, 2), thread_of(1, 0, 1)), (0, 1, 0));
     }
 
     #[test]

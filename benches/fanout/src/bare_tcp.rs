@@ -22,22 +22,31 @@ struct Connection {
 }
 
 impl TcpOut {
-    /// Waits for all subscribers to connect; the n-th to come is subscriber n.
-    pub fn accept(options: &Options, port: u16) -> Result<Self> {
+    /// Waits for all subscribers to connect; the n-th to come is subscriber n. One for each thread.
+    pub fn accept(options: &Options, port: u16) -> Result<Vec<Self>> {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
-        let mut channels: Vec<Vec<Connection>> = (0..options.channels).map(|_| Vec::new()).collect();
+        let nobody =
+            || Self { channels: (0..options.channels).map(|_| Vec::new()).collect(), framed: Vec::new() };
+        let mut outs: Vec<Self> = (0..options.threads).map(|_| nobody()).collect();
+        let mut places = vec![0; options.channels];
         for index in 0..options.subscribers {
             let (stream, _) = listener.accept()?;
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             let channel = address_plan::channel_of(index, options.subscribers, options.channels);
-            channels[channel].push(Connection { stream, debt: Vec::new() });
+            let thread = address_plan::thread_of(channel, places[channel], options.threads);
+            places[channel] += 1;
+            outs[thread].channels[channel].push(Connection { stream, debt: Vec::new() });
         }
-        Ok(Self { channels, framed: Vec::new() })
+        Ok(outs)
     }
 }
 
 impl Out for TcpOut {
+    fn serves(&self, channel: usize) -> bool {
+        !self.channels[channel].is_empty()
+    }
+
     fn send(&mut self, channel: usize, batch: &Batch) -> Result<(u64, u64)> {
         self.framed.clear();
         let mut bytes = &batch.bytes[..];

@@ -15,26 +15,34 @@ const BYTES_PER_RUN: usize = 65_507;
 /// One socket for all, and the message headers of each channel's subscribers.
 pub struct UdpOut {
     socket: Socket,
-    channels: Vec<(FanOut, u64)>,
+    channels: Vec<FanOut>,
 }
 
 impl UdpOut {
-    /// Prepares the headers of all channels.
-    pub fn new(options: &Options) -> Result<Self> {
+    /// One for each thread, with the headers of its subscribers prepared.
+    pub fn open(options: &Options) -> Result<Vec<Self>> {
+        (0..options.threads).map(|thread| Self::new(options, thread)).collect()
+    }
+
+    fn new(options: &Options, thread: usize) -> Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-        let channels = (0..options.channels)
-            .map(|channel| {
-                let destinations = address_plan::destinations(channel, options.subscribers, options.channels);
-                (FanOut::new(&destinations), destinations.len() as u64)
-            })
-            .collect();
-        Ok(Self { socket, channels })
+        let fan_out = |channel| {
+            let all = address_plan::destinations(channel, options.subscribers, options.channels);
+            let served = |place: &usize| address_plan::thread_of(channel, *place, options.threads) == thread;
+            let destinations: Vec<_> = (0..all.len()).filter(served).map(|place| all[place]).collect();
+            FanOut::new(&destinations)
+        };
+        Ok(Self { socket, channels: (0..options.channels).map(fan_out).collect() })
     }
 }
 
 impl Out for UdpOut {
+    fn serves(&self, channel: usize) -> bool {
+        !self.channels[channel].is_empty()
+    }
+
     fn send(&mut self, channel: usize, batch: &Batch) -> Result<(u64, u64)> {
-        let (fan_out, _) = &mut self.channels[channel];
+        let fan_out = &mut self.channels[channel];
         let (mut bytes, mut sizes) = (&batch.bytes[..], &batch.sizes[..]);
         let mut totals = (0, 0);
         while let Some(&segment) = sizes.first() {

@@ -16,6 +16,7 @@ mod mark;
 mod picture;
 mod proc_files;
 mod receive;
+mod receiving;
 mod register;
 mod report;
 mod rtsp;
@@ -47,7 +48,9 @@ enum Command {
     Storm(storm::Options),
     /// Prints reports as a Markdown table.
     Table(table::Options),
-    /// Prints reports as a picture (SVG): CPU per packet by subscribers.
+    /// Prints reports as a Markdown table of what it costs to receive.
+    Receiving(table::Options),
+    /// Prints reports as a picture (SVG): delay and CPU by subscribers.
     Picture(table::Options),
     /// Prints reports of storms as a Markdown table.
     StormTable(storm::TableOptions),
@@ -64,6 +67,7 @@ fn main() -> std::io::Result<()> {
         Command::Sockets(options) => sockets::run(&options),
         Command::Storm(options) => storm::run(&options),
         Command::Table(options) => table::run(&options),
+        Command::Receiving(options) => receiving::run(&options),
         Command::Picture(options) => picture::run(&options),
         Command::StormTable(options) => storm::table(&options),
         Command::StormPicture(options) => storm::picture(&options),

@@ -2,6 +2,7 @@
 //!
 //! It wakes by time and never by packets, as subscribers elsewhere cost the relay no wake-ups either.
 
+use std::collections::BTreeMap;
 use std::io::{Error, Result, Write};
 use std::net::SocketAddrV4;
 
@@ -24,6 +25,12 @@ pub struct Options {
     pub subscribers: usize,
     #[arg(long, default_value_t = 1)]
     pub channels: usize,
+    /// Ports that the channels' groups are spread over, for the report.
+    #[arg(long, default_value_t = 1)]
+    ports: usize,
+    /// Packets a second of each channel, for the report.
+    #[arg(long, default_value_t = 800)]
+    rate: u64,
     #[arg(long, value_enum)]
     pub transport: Transport,
     /// Registers at this RTSP server; without it the bare loop sends unasked.
@@ -49,8 +56,9 @@ pub struct Options {
     pub stall_seconds: f64,
     #[arg(long)]
     relay_pid: u32,
-    #[arg(long)]
-    relay_core: usize,
+    /// The cores that the relay may run on.
+    #[arg(long, value_delimiter = ',', required = true)]
+    relay_core: Vec<usize>,
     #[arg(long)]
     core: Option<usize>,
     /// The relay's name in the report.
@@ -122,7 +130,7 @@ fn watch(
 /// Reads what is measured as a difference between the window's start and end.
 struct Sampler {
     relay: u32,
-    softirq: Option<u32>,
+    softirq: Vec<u32>,
 }
 
 struct Sample {
@@ -131,25 +139,41 @@ struct Sample {
     softirq_ns: u64,
     view_ns: u64,
     arrived: u64,
+    received: u64,
+    threads_ns: BTreeMap<String, u64>,
     relay_drops: u64,
     view_drops: u64,
 }
 
 impl Sampler {
     fn new(options: &Options) -> Self {
-        Self { relay: options.relay_pid, softirq: proc_files::softirq_thread(options.relay_core) }
+        Self { relay: options.relay_pid, softirq: proc_files::softirq_threads(&options.relay_core) }
     }
 
     fn sample(&self, ledger: &Ledger) -> Sample {
         Sample {
             at_ns: sys::monotonic_ns(),
             relay_ns: proc_files::cpu_used_ns(self.relay),
-            softirq_ns: self.softirq.map_or(0, proc_files::cpu_used_ns),
+            softirq_ns: self.softirq.iter().map(|&pid| proc_files::cpu_used_ns(pid)).sum(),
             view_ns: sys::cpu_used_ns(),
             arrived: ledger.arrived,
+            received: proc_files::received(self.relay),
+            threads_ns: proc_files::threads_used_ns(self.relay),
             relay_drops: proc_files::receive_drops(self.relay),
             view_drops: proc_files::receive_drops(std::process::id()),
         }
+    }
+}
+
+impl Sample {
+    /// Cores that each kind of thread kept busy.
+    fn threads_since(&self, start: &Self) -> BTreeMap<String, f64> {
+        let elapsed_ns = (self.at_ns - start.at_ns).max(1) as f64;
+        let since = |(name, &ns): (&String, &u64)| {
+            let before_ns = start.threads_ns.get(name).copied().unwrap_or(0);
+            (name.clone(), ns.saturating_sub(before_ns) as f64 / elapsed_ns)
+        };
+        self.threads_ns.iter().map(since).collect()
     }
 }
 
@@ -164,6 +188,9 @@ fn report(options: &Options, window: &Window, ledger: &Ledger, start: &Sample, e
         transport: options.transport.name().into(),
         subscribers: options.subscribers,
         channels: options.channels,
+        ports: options.ports,
+        cores: options.relay_core.len(),
+        rate: options.rate,
         hold: options.hold.clone(),
         seconds: (window.end_ns - window.start_ns) as f64 / 1e9,
         expected,
@@ -178,6 +205,8 @@ fn report(options: &Options, window: &Window, ledger: &Ledger, start: &Sample, e
         p99_ms: ledger.delays.quantile_ms(0.99),
         max_ms: ledger.delays.largest_ms(),
         delays_of: ledger.delays.total(),
+        received: end.received - start.received,
+        threads: end.threads_since(start),
         relay_drops: end.relay_drops - start.relay_drops,
         view_drops: end.view_drops - start.view_drops,
         resident_bytes: proc_files::resident_bytes(options.relay_pid),

@@ -1,5 +1,7 @@
 //! The shape of a report: one JSON object a line.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What one run showed.
@@ -13,6 +15,15 @@ pub struct Report {
     pub subscribers: usize,
     /// Channels.
     pub channels: usize,
+    /// Ports that the channels' groups are spread over.
+    #[serde(default = "one")]
+    pub ports: usize,
+    /// Cores that the relay may run on; the second one is that of source and receivers.
+    #[serde(default = "one")]
+    pub cores: usize,
+    /// Packets a second of each channel.
+    #[serde(default = "usual_rate")]
+    pub rate: u64,
     /// The hold as it was asked for: `0ms`, `auto`.
     pub hold: String,
     /// Length of the window.
@@ -25,11 +36,11 @@ pub struct Report {
     pub reordered: u64,
     /// Packets, or frames, that are not as the source sent them.
     pub damaged: u64,
-    /// The relay's CPU time per packet that arrived, its core's softirq thread included.
+    /// The relay's CPU time per packet that arrived, its cores' softirq threads included.
     pub cpu_us_per_packet: f64,
     /// Cores that the relay kept busy.
     pub relay_cpu: f64,
-    /// Cores that the softirq thread of the relay's core kept busy.
+    /// Cores that the softirq threads of the relay's cores kept busy.
     pub softirq_cpu: f64,
     /// Cores that the receiving program kept busy: at 1 it is the bottleneck.
     pub view_cpu: f64,
@@ -41,6 +52,12 @@ pub struct Report {
     pub max_ms: f64,
     /// How many packets the delays are of.
     pub delays_of: u64,
+    /// Datagrams that the relay read.
+    #[serde(default)]
+    pub received: u64,
+    /// Cores that the relay's threads kept busy, by their names without numbers.
+    #[serde(default)]
+    pub threads: BTreeMap<String, f64>,
     /// Datagrams dropped at the relay's receive buffers.
     pub relay_drops: u64,
     /// Datagrams dropped at the subscribers' receive buffers: the receiving program was too slow.
@@ -61,12 +78,36 @@ impl Report {
 
     /// What makes two reports comparable but for relay and hold.
     pub fn same_load(&self, other: &Self) -> bool {
-        (&self.transport, self.subscribers, self.channels)
-            == (&other.transport, other.subscribers, other.channels)
+        (&self.transport, self.subscribers, self.channels, self.ports, self.rate, self.cores)
+            == (&other.transport, other.subscribers, other.channels, other.ports, other.rate, other.cores)
+    }
+
+    /// The load in words.
+    pub fn load(&self) -> String {
+        let mut text = format!("{} {}", self.subscribers, self.transport);
+        if self.channels > 1 {
+            text += &format!(" in {} channels", self.channels);
+        }
+        if self.ports > 1 {
+            text += &format!(" on {} ports", self.ports);
+        }
+        if self.cores > 1 {
+            text += &format!(", {} cores", self.cores);
+        }
+        text
     }
 
     /// Lost packets of those expected.
     pub fn loss(&self) -> f64 {
         self.lost as f64 / self.expected.max(1) as f64
     }
+}
+
+/// What earlier reports do not say.
+fn one() -> usize {
+    1
+}
+
+fn usual_rate() -> u64 {
+    800
 }

@@ -24,6 +24,9 @@ pub struct Options {
     interface: Ipv4Addr,
     #[arg(long, default_value_t = 1)]
     channels: usize,
+    /// Ports that the channels' groups are spread over.
+    #[arg(long, default_value_t = 1)]
+    ports: usize,
     /// Packets a second, of each channel.
     #[arg(long, default_value_t = 800)]
     rate: u64,
@@ -60,7 +63,7 @@ pub fn run(options: &Options) -> Result<()> {
             break;
         }
         let mark = schedule.mark(turn, sys::monotonic_ns());
-        let group = address_plan::group(mark.channel as usize);
+        let group = address_plan::group(mark.channel as usize, options.ports);
         scatter.push(&group, |packet| mark.write(options.shape, options.rate / 25, packet));
         if scatter.is_full() {
             scatter.send(&socket)?;

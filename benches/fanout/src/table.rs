@@ -60,12 +60,9 @@ fn row(report: &Report, bare: Option<&Report>) -> String {
     let ratio = |of: fn(&Report) -> f64| {
         bare.map_or(String::new(), |bare| format!(" (×{:.2})", of(report) / of(bare)))
     };
-    let channels =
-        if report.channels > 1 { format!(" in {} channels", report.channels) } else { String::new() };
     format!(
-        "| {} {}{channels} | {} | {} | {:.2}{} | {:.1} / {:.1}{} | {} | {:.2} / {:.2} |",
-        report.subscribers,
-        report.transport,
+        "| {} | {} | {} | {:.2}{} | {:.1} / {:.1}{} | {} | {:.2} / {:.2} |",
+        report.load(),
         report.hold,
         report.relay,
         report.cpu_us_per_packet,

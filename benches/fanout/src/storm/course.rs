@@ -59,8 +59,9 @@ pub struct Options {
     /// A file with the relay's process id: it is another one after a restart.
     #[arg(long)]
     pub relay_pid: PathBuf,
-    #[arg(long)]
-    pub relay_core: usize,
+    /// The cores that the relay may run on.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub relay_core: Vec<usize>,
     #[arg(long)]
     pub source_pid: u32,
     #[arg(long)]

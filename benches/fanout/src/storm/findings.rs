@@ -49,8 +49,8 @@ pub struct Sample {
 /// Where samples come from.
 pub struct Sampler {
     relay_pid: PathBuf,
-    relay_softirq: Option<u32>,
-    view_softirq: Option<u32>,
+    relay_softirq: Vec<u32>,
+    view_softirq: Vec<u32>,
     source_pid: u32,
 }
 
@@ -59,8 +59,8 @@ impl Sampler {
     pub fn new(options: &Options) -> Self {
         Self {
             relay_pid: options.relay_pid.clone(),
-            relay_softirq: proc_files::softirq_thread(options.relay_core),
-            view_softirq: proc_files::softirq_thread(options.core),
+            relay_softirq: proc_files::softirq_threads(&options.relay_core),
+            view_softirq: proc_files::softirq_threads(&[options.core]),
             source_pid: options.source_pid,
         }
     }
@@ -73,15 +73,15 @@ impl Sampler {
 
     /// All values now.
     pub fn sample(&self, clients: &Clients) -> Sample {
-        let softirq_ns = |pid: Option<u32>| pid.map_or(0, proc_files::cpu_used_ns);
+        let softirq_ns = |pids: &[u32]| pids.iter().map(|&pid| proc_files::cpu_used_ns(pid)).sum::<u64>();
         let source_ns = proc_files::cpu_used_ns(self.source_pid);
         let relay_pid = self.relay_pid();
         Sample {
             at_ns: sys::monotonic_ns(),
             relay_pid,
             relay_ns: proc_files::cpu_used_ns(relay_pid),
-            softirq_ns: softirq_ns(self.relay_softirq),
-            view_ns: sys::cpu_used_ns() + source_ns + softirq_ns(self.view_softirq),
+            softirq_ns: softirq_ns(&self.relay_softirq),
+            view_ns: sys::cpu_used_ns() + source_ns + softirq_ns(&self.view_softirq),
             refused: clients.refused,
             failed: clients.failed,
             view_drops: proc_files::receive_drops(std::process::id()),

@@ -38,6 +38,9 @@ pub struct Sent {
     pub refused: u64,
 }
 
+// SAFETY: all its pointers are to what it owns.
+unsafe impl Send for FanOut {}
+
 impl FanOut {
     /// Prepares headers for these destinations.
     pub fn new(destinations: &[SocketAddrV4]) -> Self {
@@ -57,6 +60,11 @@ impl FanOut {
             })
             .collect();
         Self { messages, _names: names, run, control, segmented: false }
+    }
+
+    /// Whether there is no destination.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
     }
 
     /// Sends `run` to everyone: cut into datagrams of `segment` bytes, the last possibly smaller.

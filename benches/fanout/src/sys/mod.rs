@@ -26,7 +26,8 @@ pub use gather::{
     Datagram, Gather, force_receive_buffer, want_arrival_times, want_destinations, want_whole_runs,
 };
 pub use process::{
-    kill, pin_to_core, raise_descriptor_limit, run_first, run_last, stop_on_terminate, stop_requested,
+    kill, pin_to_core, raise_descriptor_limit, request_stop, run_first, run_last, stop_on_terminate,
+    stop_requested,
 };
 pub use scatter::Scatter;
 pub use send_from::send_from;

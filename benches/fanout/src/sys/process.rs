@@ -70,6 +70,11 @@ pub fn stop_on_terminate() {
     }
 }
 
+/// As if SIGTERM had come.
+pub fn request_stop() {
+    STOP.store(true, Ordering::Relaxed);
+}
+
 /// Whether SIGTERM or SIGINT came.
 pub fn stop_requested() -> bool {
     STOP.load(Ordering::Relaxed)
