@@ -39,7 +39,7 @@ pub(super) struct DatagramGroup {
     /// The party that is being served; all of them between two rounds.
     turn: usize,
     batch: Batch,
-    /// How far the ring was when this round began.
+    /// How far the ring was when this round began, or when there was none yet.
     head: u64,
     /// When the oldest packet of this round arrived.
     oldest: Option<Instant>,
@@ -69,9 +69,9 @@ struct Batch {
 }
 
 impl DatagramGroup {
-    pub fn new(socket: Arc<ServerSocket>) -> Self {
+    pub fn new(socket: Arc<ServerSocket>, head: u64) -> Self {
         let (parties, batch) = (Vec::new(), Batch::default());
-        Self { socket, parties, turn: 0, batch, head: 0, oldest: None }
+        Self { socket, parties, turn: 0, batch, head, oldest: None }
     }
 
     /// One run: a part of the round that is under way, or of a new one. What arrives meanwhile is for the next.
@@ -100,9 +100,8 @@ impl DatagramGroup {
     fn begin(&mut self, mailbox: &Mailbox, ring: &Ring) {
         self.admit(mailbox.take());
         self.turn = 0;
+        self.oldest = ring.arrival(self.head); // what a newcomer gets beside that is old on purpose
         self.head = ring.head();
-        let largest = self.parties.iter().max_by_key(|party| party.members.len());
-        self.oldest = largest.and_then(|party| ring.arrival(party.cursor));
     }
 
     fn admit(&mut self, changes: Vec<Change>) {

@@ -72,7 +72,7 @@ impl Lane {
         let head = ring.head();
         let (group, beat) = match &outlet {
             Outlet::Datagrams(socket) => {
-                (Group::Datagrams(DatagramGroup::new(socket.clone())), rhythm.datagrams.clone())
+                (Group::Datagrams(DatagramGroup::new(socket.clone(), head)), rhythm.datagrams.clone())
             }
             Outlet::Streams => (Group::Streams(StreamGroup::new(head)), rhythm.streams.clone()),
         };
