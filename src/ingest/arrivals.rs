@@ -18,7 +18,7 @@ pub(super) struct Arrivals {
 
 impl Arrivals {
     pub fn new(now: Instant, unix_now: Duration) -> Self {
-        Self { now, unix_now, steady_since: now.checked_sub(MAX_QUEUED).unwrap_or(now) }
+        Self { now, unix_now, steady_since: now }
     }
 
     /// The clocks as they are now.
@@ -33,9 +33,9 @@ impl Arrivals {
 
     /// When a datagram arrived that was stamped so.
     pub fn of(&self, stamp: Option<Duration>) -> Instant {
-        let queued =
-            stamp.and_then(|at| self.unix_now.checked_sub(at)).filter(|queued| *queued <= MAX_QUEUED);
-        let arrived = queued.and_then(|queued| self.now.checked_sub(queued));
+        let queued = stamp.and_then(|at| self.unix_now.checked_sub(at));
+        let arrived =
+            queued.filter(|queued| *queued <= MAX_QUEUED).and_then(|queued| self.now.checked_sub(queued));
         arrived.filter(|at| *at >= self.steady_since).unwrap_or(self.now)
     }
 }

@@ -189,7 +189,7 @@ fn who_sleeps_is_told_once_when_the_next_turn_is() {
     let rig = Rig::new(Coalesce::Auto);
     let noted = Arc::new(Noted::default());
     let sleeper: Arc<dyn Sleeper> = noted.clone();
-    assert_eq!(rig.turn(&sleeper, START), Some(Turn::Now));
+    assert_eq!(rig.turn(&sleeper, START), Some(Turn::At(rig.began)), "which is now");
     rig.wait("lane", START);
     rig.go(START);
     assert_eq!(rig.turn(&sleeper, MS), Some(Turn::Told));
@@ -197,7 +197,8 @@ fn who_sleeps_is_told_once_when_the_next_turn_is() {
     rig.served(2 * MS, 2 * MS);
     assert_eq!(*lock(&noted.0), [rig.began + 4 * MS]);
     assert_eq!(rig.turn(&sleeper, 3 * MS), Some(Turn::At(rig.began + 4 * MS)));
-    assert_eq!(rig.turn(&sleeper, 4 * MS), Some(Turn::Now));
+    assert_eq!(rig.turn(&sleeper, 9 * MS), Some(Turn::At(rig.began + 4 * MS)), "and was, later");
+    assert!(Turn::At(rig.began) < Turn::At(rig.began + MS) && Turn::At(rig.began) < Turn::Told);
 }
 
 #[test]
@@ -206,20 +207,6 @@ fn without_lanes_nobody_wants_anything() {
     let sleeper: Arc<dyn Sleeper> = Arc::new(Noted::default());
     rig.beat.remove_lane();
     assert_eq!(rig.turn(&sleeper, START), None);
-}
-
-#[test]
-fn the_sooner_turn_is_taken() {
-    let at = clock::now();
-    for (one, other, sooner) in [
-        (Turn::Now, Turn::At(at), Turn::Now),
-        (Turn::At(at), Turn::At(at + MS), Turn::At(at)),
-        (Turn::Told, Turn::At(at), Turn::At(at)),
-        (Turn::Told, Turn::Now, Turn::Now),
-        (Turn::Told, Turn::Told, Turn::Told),
-    ] {
-        assert_eq!((one.sooner(other), other.sooner(one)), (sooner, sooner));
-    }
 }
 
 #[test]

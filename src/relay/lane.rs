@@ -110,6 +110,12 @@ impl Lane {
         self.beat.go(now);
     }
 
+    /// A lane that found the sockets full takes part in beats again.
+    fn take_part(self: Arc<Self>, now: Instant) {
+        self.beat.wait(self.clone(), now);
+        self.beat.go(now);
+    }
+
     pub(super) fn serves(&self, outlet: &Outlet) -> bool {
         match (&self.outlet, outlet) {
             (Outlet::Datagrams(mine), Outlet::Datagrams(other)) => Arc::ptr_eq(mine, other),
@@ -199,7 +205,10 @@ impl Work for Lane {
             Progress::Blocked => {
                 self.waited_for_room.store(true, Relaxed);
                 self.state.park();
-                self.dispatch.timers.run_here_at(ended_at + RETRY_AFTER, Arc::new(Retry(self.clone())));
+                let lane = self.clone();
+                self.dispatch
+                    .timers
+                    .run_here_at(ended_at + RETRY_AFTER, move || lane.take_part(clock::now()));
             }
         }
         self.tell_beat(went_on, goes_on, ended_at);
@@ -215,20 +224,5 @@ impl Work for Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         self.beat.remove_lane();
-    }
-}
-
-/// A lane that found the sockets full, and takes part in beats again.
-struct Retry(Arc<Lane>);
-
-impl Work for Retry {
-    fn run(self: Arc<Self>) {
-        let now = clock::now();
-        self.0.beat.wait(self.0.clone(), now);
-        self.0.beat.go(now);
-    }
-
-    fn close(self: Arc<Self>) {
-        Work::close(self.0.clone());
     }
 }
