@@ -144,6 +144,7 @@ impl Beat {
         if state.playing > 0 || state.waiting.is_empty() || state.stopped {
             return;
         }
+        let now = now.max(state.ended); // it is later than who asks knew
         let due = self.due(&state, now);
         if due > now {
             self.set_alarm(&mut state, due);

@@ -131,6 +131,18 @@ fn work_of_other_beats_makes_the_rest_longer() {
     assert_eq!(rig.queued(), ["lane"]);
 }
 
+/// Who takes in what has arrived reads the clock before, and a beat may end meanwhile.
+#[test]
+fn what_was_taken_in_while_a_beat_ended_does_not_wait_for_the_alarm() {
+    let rig = Rig::new(Coalesce::Fixed(Duration::ZERO));
+    rig.wait("first", START);
+    rig.go(START);
+    rig.served(MS, 3 * MS);
+    rig.wait("second", 2 * MS);
+    rig.go(2 * MS);
+    assert_eq!(rig.queued(), ["first", "second"]);
+}
+
 #[test]
 fn a_beat_is_over_when_all_are_served_and_takes_no_one_in_meanwhile() {
     let rig = Rig::new(Coalesce::Fixed(Duration::ZERO));
