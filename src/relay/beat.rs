@@ -268,5 +268,8 @@ impl State {
 }
 
 #[cfg(all(test, not(model)))]
+#[path = "beat_stress_tests.rs"]
+mod stress_tests;
+#[cfg(all(test, not(model)))]
 #[path = "beat_tests.rs"]
 mod tests;
