@@ -51,7 +51,7 @@ impl Sleeper for Told {
 }
 
 struct Member {
-    _subscription: Subscription,
+    subscription: Subscription,
     reservation: Arc<()>,
     from: u64,
     place: Place,
@@ -69,14 +69,14 @@ impl Member {
         let (reservation, from) = (Arc::new(()), flow.ring().head());
         let address = socket.local_addr().expect("bound");
         let subscription = flow.subscribe_datagrams(server, address, from, reservation.clone());
-        Self { _subscription: subscription, reservation, from, place: Place::Udp(socket) }
+        Self { subscription, reservation, from, place: Place::Udp(socket) }
     }
 
     fn tcp(flow: &Arc<Flow>) -> Self {
         let from = flow.ring().head();
         let sink = Arc::new(Sink { cursor: Mutex::new(flow.cursor(from)), full: AtomicBool::new(false) });
-        let _subscription = flow.subscribe_stream(sink.clone());
-        Self { _subscription, reservation: Arc::new(()), from, place: Place::Tcp(sink) }
+        let subscription = flow.subscribe_stream(sink.clone());
+        Self { subscription, reservation: Arc::new(()), from, place: Place::Tcp(sink) }
     }
 
     /// Whether it stands at `head`, for ever or from now on.
@@ -138,6 +138,36 @@ fn come_and_go(flow: &Arc<Flow>, server: &Arc<ServerSocket>, mut dice: Dice) -> 
     members
 }
 
+struct Rig {
+    poller: Arc<Poller>,
+    dispatch: Dispatch,
+}
+
+impl Rig {
+    fn start() -> Self {
+        let queue = TaskQueue::start("t-stress", 3).expect("threads");
+        let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
+        let timers = Timers::start(&poller, Class::Media).expect("a timer");
+        let lateness = Lateness::new(PATIENCE, clock::now());
+        Self { poller, dispatch: Dispatch::new(queue, timers, Busy::new(3, 0.5), lateness) }
+    }
+
+    fn flow(&self, coalesce: Coalesce) -> Arc<Flow> {
+        Flow::new("news", ROOMY, coalesce, self.dispatch.clone())
+    }
+
+    fn server() -> Arc<ServerSocket> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        ServerSocket::growing(socket).expect("a socket that sends")
+    }
+
+    fn stop(self) {
+        self.poller.stop();
+        self.dispatch.timers.stop();
+        self.dispatch.queue.stop();
+    }
+}
+
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = clock::now();
     while !is_so() {
@@ -153,16 +183,10 @@ fn nothing_waits(beat: &Beat) -> bool {
 
 #[test]
 fn who_stays_gets_all_and_nothing_is_left_waiting() {
-    let queue = TaskQueue::start("t-stress", 3).expect("threads");
-    let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
-    let timers = Timers::start(&poller, Class::Media).expect("a timer");
-    let lateness = Lateness::new(PATIENCE, clock::now());
-    let dispatch = Dispatch::new(queue.clone(), timers.clone(), Busy::new(3, 0.5), lateness);
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let server = ServerSocket::growing(socket).expect("a socket that sends");
+    let rig = Rig::start();
+    let server = Rig::server();
     let fixed = |ms| Coalesce::Fixed(Duration::from_millis(ms));
-    let flows = [Coalesce::Auto, Coalesce::Auto, fixed(0), fixed(3)]
-        .map(|coalesce| Flow::new("news", ROOMY, coalesce, dispatch.clone()));
+    let flows = [Coalesce::Auto, Coalesce::Auto, fixed(0), fixed(3)].map(|coalesce| rig.flow(coalesce));
     // More than take their turn in one run, in each lane.
     let mut crowd: Vec<_> = (0..800).map(|_| Member::tcp(&flows[0])).collect();
     let mut members: Vec<_> = thread::scope(|scope| {
@@ -194,7 +218,37 @@ fn who_stays_gets_all_and_nothing_is_left_waiting() {
         wait_until("a beat at rest", || nothing_waits(beat));
         wait_until("lanes without members end", || beat.lanes.load(Relaxed) == 0);
     }
-    poller.stop();
-    timers.stop();
-    queue.stop();
+    rig.stop();
+}
+
+/// A place that can not be given back.
+struct Stuck;
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        panic!("a fault of one lane");
+    }
+}
+
+#[test]
+fn a_lane_that_panics_ends_and_the_beat_goes_on() {
+    let rig = Rig::start();
+    let flows = [0, 1].map(|_| rig.flow(Coalesce::Auto));
+    let server = Rig::server();
+    let lost = Member::udp(&flows[0], &server);
+    let gone = flows[0].subscribe_datagrams(&server, ([127, 0, 0, 1], 9).into(), 0, Arc::new(Stuck));
+    let mut stays = Member::udp(&flows[1], &server);
+    drop(gone);
+    wait_until("the lane is closed", || lost.subscription.is_lost());
+    for number in 0..20 {
+        flows[1].push([packet(number, 10)]);
+        let now = clock::now();
+        flows[1].tell(now);
+        flows[1].rhythm().go(now);
+    }
+    wait_until("all packets", || stays.has_all(20));
+    wait_until("a beat at rest", || nothing_waits(&flows[1].rhythm().datagrams));
+    drop((lost, stays));
+    wait_until("no lanes", || flows[1].rhythm().datagrams.lanes.load(Relaxed) == 0);
+    rig.stop();
 }
