@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, TaskQueue, Work, clock, lock};
+use super::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, TaskQueue, clock, lock};
 
 /// Pending timers of one class; their tasks go to that class's queue.
 pub struct Timers {
@@ -31,7 +31,7 @@ pub struct TimerId {
 /// What is to be done when a timer is due.
 enum Action {
     Push(Task),
-    RunHere(Arc<dyn Work>),
+    RunHere(Box<dyn FnOnce() + Send>),
 }
 
 #[derive(Default)]
@@ -59,9 +59,9 @@ impl Timers {
     }
 
     /// Runs `work` when it is due on the timers' own PollTable thread, before tasks that are due later: for
-    /// minor work that must be brief, as in `create_task`.
-    pub fn run_here_at(&self, due: Instant, work: Arc<dyn Work>) -> TimerId {
-        self.add(due, Action::RunHere(work))
+    /// minor work that must be brief, as in `create_task`. Stopped timers drop it.
+    pub fn run_here_at(&self, due: Instant, work: impl FnOnce() + Send + 'static) -> TimerId {
+        self.add(due, Action::RunHere(Box::new(work)))
     }
 
     fn add(&self, due: Instant, action: Action) -> TimerId {
@@ -123,7 +123,11 @@ impl Timers {
         for action in self.take_due() {
             match action {
                 Action::Push(task) => self.queue.push(task),
-                Action::RunHere(work) => run_here(work),
+                Action::RunHere(work) => {
+                    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                        tracing::error!("a timer's work panicked, and is not done");
+                    }
+                }
             }
         }
     }
@@ -163,13 +167,6 @@ impl PollEventConsumer for Timers {
     }
 }
 
-fn run_here(work: Arc<dyn Work>) {
-    if catch_unwind(AssertUnwindSafe(|| work.clone().run())).is_err() {
-        tracing::error!("a timer's work panicked; what it belonged to is closed");
-        let _ = catch_unwind(AssertUnwindSafe(|| work.close()));
-    }
-}
-
 impl AsFd for Timers {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.timer.as_fd()
@@ -179,6 +176,7 @@ impl AsFd for Timers {
 #[cfg(all(test, not(model)))]
 mod tests {
     use super::*;
+    use crate::event::Work;
     use std::sync::mpsc::{Sender, channel};
 
     struct Say(Sender<u32>, u32);
@@ -239,10 +237,10 @@ mod tests {
         let (queue, poller, timers) = rig();
         poller.stop();
         let (sender, said) = channel();
-        let say = |number| Arc::new(Say(sender.clone(), number));
         let at = clock::now();
-        timers.at(at, Task::new("say", say(2)));
-        timers.run_here_at(at - Duration::from_millis(1), say(1));
+        timers.at(at, Task::new("say", Arc::new(Say(sender.clone(), 2))));
+        timers.run_here_at(at - Duration::from_millis(2), || panic!("a fault of one is not the others'"));
+        timers.run_here_at(at - Duration::from_millis(1), move || sender.send(1).expect("the test listens"));
         timers.fire();
         assert_eq!(said.try_iter().next(), Some(1), "it has run before anything else is queued");
         queue.stop();

@@ -8,31 +8,35 @@ const MAX_QUEUED: Duration = Duration::from_secs(10);
 /// What is more is a step: someone has set it.
 const DRIFT: Duration = Duration::from_millis(1);
 
-/// Both clocks, read together, and whether the wall clock can be believed.
+/// Both clocks, read together, and since when the wall clock can be believed.
 pub(super) struct Arrivals {
     now: Instant,
     unix_now: Duration,
-    /// The wall clock was set since the reading before: stamps may be from before the step.
-    stepped: bool,
+    /// The first reading after the wall clock was set. A stamp that says less may be from before that.
+    steady_since: Instant,
 }
 
 impl Arrivals {
     pub fn new(now: Instant, unix_now: Duration) -> Self {
-        Self { now, unix_now, stepped: false }
+        Self { now, unix_now, steady_since: now }
     }
 
     /// The clocks as they are now.
     pub fn read_clocks(&mut self, now: Instant, unix_now: Duration) {
         let passed = now.saturating_duration_since(self.now);
         let drift = unix_now.abs_diff(self.unix_now + passed);
-        self.stepped = drift > DRIFT + passed / 1000;
+        if drift > DRIFT + passed / 1000 {
+            self.steady_since = now;
+        }
         (self.now, self.unix_now) = (now, unix_now);
     }
 
     /// When a datagram arrived that was stamped so.
     pub fn of(&self, stamp: Option<Duration>) -> Instant {
-        let queued = stamp.filter(|_| !self.stepped).and_then(|at| self.unix_now.checked_sub(at));
-        self.now - queued.filter(|queued| *queued <= MAX_QUEUED).unwrap_or_default()
+        let queued = stamp.and_then(|at| self.unix_now.checked_sub(at));
+        let arrived =
+            queued.filter(|queued| *queued <= MAX_QUEUED).and_then(|queued| self.now.checked_sub(queued));
+        arrived.filter(|at| *at >= self.steady_since).unwrap_or(self.now)
     }
 }
 
@@ -61,6 +65,12 @@ mod tests {
         let mut arrivals = Arrivals::new(now, 1000 * SECOND);
         arrivals.read_clocks(now + SECOND, 1006 * SECOND);
         assert_eq!(arrivals.of(Some(1001 * SECOND)), now + SECOND, "stamped before the step");
+        arrivals.read_clocks(now + SECOND + MS, 1006 * SECOND + MS);
+        assert_eq!(
+            arrivals.of(Some(1001 * SECOND)),
+            now + SECOND + MS,
+            "and so is what the next socket holds"
+        );
         arrivals.read_clocks(now + 2 * SECOND, 1007 * SECOND);
         assert_eq!(arrivals.of(Some(1007 * SECOND - 20 * MS)), now + 2 * SECOND - 20 * MS);
     }

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
-use crate::event::{Class, PollEventConsumer, PollKey, Poller, TimerId, Timers, Work, clock, lock};
+use crate::event::{Class, PollEventConsumer, PollKey, Poller, TimerId, Timers, clock, lock};
 use crate::net::ReceiveSocket;
 use crate::relay::{Busy, Sleeper, Turn};
 
@@ -93,9 +93,8 @@ impl Intake {
         let sleeper: Arc<dyn Sleeper> = self.clone();
         let routes = receiver.current_routes();
         let turns = routes.rhythms().iter().filter_map(|rhythm| rhythm.turn(&sleeper, now));
-        match turns.reduce(Turn::sooner) {
-            Some(Turn::Now) => None,
-            Some(Turn::At(due)) => Some(due.min(now + longest)),
+        match turns.min() {
+            Some(Turn::At(due)) => Some(due.min(now + longest)).filter(|due| *due > now),
             Some(Turn::Told) => Some(now + longest.min(LOOK_EVERY)),
             None => Some(now + longest),
         }
@@ -113,7 +112,8 @@ impl Intake {
         if state.look.is_some_and(|(before, _)| before <= at) {
             return;
         }
-        let timer = self.timers.run_here_at(at, self.clone());
+        let this = self.clone();
+        let timer = self.timers.run_here_at(at, move || this.look(None, clock::now()));
         if let Some((_, before)) = state.look.replace((at, timer)) {
             self.timers.cancel(before);
         }
@@ -185,15 +185,5 @@ impl Sleeper for Intake {
         if !state.waiting.is_empty() {
             this.look_at(&mut state, due);
         }
-    }
-}
-
-impl Work for Intake {
-    fn run(self: Arc<Self>) {
-        self.look(None, clock::now());
-    }
-
-    fn close(self: Arc<Self>) {
-        tracing::error!("receiving is disturbed by a fault: what waited to be received is lost");
     }
 }

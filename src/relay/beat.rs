@@ -7,10 +7,10 @@
 //!   open ── something waits ──▶ playing ── all lanes had a turn ──▶ resting ── the rest is over ──▶ open
 //! ```
 //!
-//! **What holds:** lanes are queued by a beat and by nothing else; while one plays, no other of its kind begins; and
+//! **What holds:** a lane's round is queued by a beat and by nothing else; while one plays, no other of its kind begins; and
 //! whatever waits when the rest is over goes out with the next. A lane with more to do than one turn goes on behind the
-//! others, and never waits for a rest in the middle of it; a rest begins anew when it is done. A message to a subscriber costs nearly the same
-//! whether it carries one packet or twenty, so a rest divides the cost per packet:
+//! others, and never waits for a rest in the middle of it; a rest begins anew when it is done. A message to a subscriber
+//! costs nearly the same whether it carries one packet or twenty, so a rest divides the cost per packet:
 //!
 //! - `auto` rests until the media threads have been busy for no more than their target share of the time, and at
 //!   most 5 ms (20 ms over connections). Where there is little to do, the rest is over before the next packet
@@ -20,7 +20,7 @@
 //! Knows neither lanes nor sockets: only work to queue, and [`Sleeper`]s who ask when their turn is.
 
 use std::mem;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
@@ -51,8 +51,6 @@ pub(super) struct Beat {
     busy: Arc<Busy>,
     /// Lanes that there are; without any there is no beat.
     lanes: AtomicUsize,
-    /// The rest before the beat that plays.
-    rested_ns: AtomicU64,
     state: Mutex<State>,
     this: Weak<Self>,
 }
@@ -68,6 +66,8 @@ struct State {
     ended: Instant,
     /// When the rest of `auto` is over.
     rested: Instant,
+    /// How long it was let rest before this beat.
+    rest: Duration,
     /// What [`Busy`] said at the newest end, and at the one before this beat.
     busy_at_end: Duration,
     busy_before: Duration,
@@ -79,26 +79,13 @@ struct State {
 }
 
 /// When what has arrived is taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The smaller is the sooner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Turn {
-    /// At once.
-    Now,
-    /// When the rest is over.
+    /// When the rest is over, or was.
     At(Instant),
     /// A beat plays: at its end the [`Sleeper`] is told.
     Told,
-}
-
-impl Turn {
-    /// The sooner of two.
-    #[must_use]
-    pub fn sooner(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::At(one), Self::At(another)) => Self::At(one.min(another)),
-            (Self::Now, _) | (Self::At(_), Self::Told) => self,
-            (_, other) => other,
-        }
-    }
 }
 
 /// Whoever leaves packets where they arrive until their turn comes.
@@ -127,7 +114,6 @@ impl Beat {
             timers,
             busy,
             lanes: AtomicUsize::new(0),
-            rested_ns: AtomicU64::new(0),
             state: Mutex::new(state),
             this: this.clone(),
         })
@@ -158,6 +144,7 @@ impl Beat {
         if state.playing > 0 || state.waiting.is_empty() || state.stopped {
             return;
         }
+        let now = now.max(state.ended); // it is later than who asks knew
         let due = self.due(&state, now);
         if due > now {
             self.set_alarm(&mut state, due);
@@ -168,8 +155,7 @@ impl Beat {
         state.began = now;
         state.busy_before = state.busy_at_end;
         state.since = None;
-        let rested = due.saturating_duration_since(state.ended);
-        self.rested_ns.store(u64::try_from(rested.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        state.rest = due.saturating_duration_since(state.ended);
         drop(state);
         lanes.into_iter().for_each(|lane| self.queue.push(Task::new(FAN_OUT, lane)));
     }
@@ -187,8 +173,7 @@ impl Beat {
             return Some(Turn::Told);
         }
         state.since.get_or_insert(now);
-        let due = self.due(&state, now);
-        Some(if due <= now { Turn::Now } else { Turn::At(due) })
+        Some(Turn::At(self.due(&state, now)))
     }
 
     /// A lane of this beat has had its turn.
@@ -237,7 +222,7 @@ impl Beat {
 
     /// How long packets were let wait, on purpose, for the beat that plays.
     pub fn rested(&self) -> Duration {
-        Duration::from_nanos(self.rested_ns.load(Relaxed))
+        self.state().rest
     }
 
     fn due(&self, state: &State, now: Instant) -> Instant {
@@ -251,7 +236,10 @@ impl Beat {
         if !mem::replace(&mut state.alarm, true)
             && let Some(this) = self.this.upgrade()
         {
-            self.timers.run_here_at(due + AFTER_SLEEPERS, Arc::new(Alarm(this)));
+            self.timers.run_here_at(due + AFTER_SLEEPERS, move || {
+                this.state().alarm = false;
+                this.go(clock::now());
+            });
         }
     }
 
@@ -269,6 +257,7 @@ impl State {
             began: now,
             ended: now,
             rested: now,
+            rest: Duration::ZERO,
             busy_at_end: Duration::ZERO,
             busy_before: Duration::ZERO,
             asleep: Vec::new(),
@@ -278,18 +267,9 @@ impl State {
     }
 }
 
-/// Begins the beat that is due.
-struct Alarm(Arc<Beat>);
-
-impl Work for Alarm {
-    fn run(self: Arc<Self>) {
-        self.0.state().alarm = false;
-        self.0.go(clock::now());
-    }
-
-    fn close(self: Arc<Self>) {}
-}
-
+#[cfg(all(test, not(model)))]
+#[path = "beat_stress_tests.rs"]
+mod stress_tests;
 #[cfg(all(test, not(model)))]
 #[path = "beat_tests.rs"]
 mod tests;

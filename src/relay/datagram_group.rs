@@ -39,7 +39,7 @@ pub(super) struct DatagramGroup {
     /// The party that is being served; all of them between two rounds.
     turn: usize,
     batch: Batch,
-    /// How far the ring was when this round began.
+    /// How far the ring was when this round began, or when there was none yet.
     head: u64,
     /// When the oldest packet of this round arrived.
     oldest: Option<Instant>,
@@ -48,8 +48,6 @@ pub(super) struct DatagramGroup {
 /// Subscribers who want the same packet next.
 struct Party {
     cursor: u64,
-    /// Its members came after the round before: what is old for them was never late.
-    is_new: bool,
     destinations: Vec<Destination>,
     /// Beside `destinations`: who stands at each place.
     members: Vec<Place>,
@@ -71,9 +69,9 @@ struct Batch {
 }
 
 impl DatagramGroup {
-    pub fn new(socket: Arc<ServerSocket>) -> Self {
+    pub fn new(socket: Arc<ServerSocket>, head: u64) -> Self {
         let (parties, batch) = (Vec::new(), Batch::default());
-        Self { socket, parties, turn: 0, batch, head: 0, oldest: None }
+        Self { socket, parties, turn: 0, batch, head, oldest: None }
     }
 
     /// One run: a part of the round that is under way, or of a new one. What arrives meanwhile is for the next.
@@ -102,10 +100,9 @@ impl DatagramGroup {
     fn begin(&mut self, mailbox: &Mailbox, ring: &Ring) {
         self.admit(mailbox.take());
         self.turn = 0;
-        let parties = self.parties.iter();
-        let largest = parties.max_by_key(|party| (!party.is_new, party.members.len()));
+        self.oldest = ring.arrival(self.head); // what a newcomer gets beside that is old on purpose
+        let largest = self.parties.iter().max_by_key(|party| party.members.len());
         self.head = largest.map_or(u64::MAX, |party| party.cursor + ROUND_PACKETS as u64).min(ring.head());
-        self.oldest = largest.filter(|party| !party.is_new).and_then(|party| ring.arrival(party.cursor));
     }
 
     fn admit(&mut self, changes: Vec<Change>) {
@@ -125,7 +122,7 @@ impl DatagramGroup {
 
     fn party_at(&mut self, cursor: u64) -> &mut Party {
         let place = self.parties.iter().position(|party| party.cursor == cursor).unwrap_or_else(|| {
-            self.parties.push(Party { cursor, is_new: true, destinations: Vec::new(), members: Vec::new() });
+            self.parties.push(Party { cursor, destinations: Vec::new(), members: Vec::new() });
             self.parties.len() - 1
         });
         &mut self.parties[place]
@@ -187,8 +184,7 @@ impl DatagramGroup {
     fn merge(&mut self) {
         let mut parties = mem::take(&mut self.parties);
         parties.sort_by_key(|party| usize::MAX - party.members.len());
-        for mut party in parties {
-            party.is_new = false;
+        for party in parties {
             match self.parties.iter_mut().find(|other| other.cursor == party.cursor) {
                 Some(other) => other.join(party),
                 None => self.parties.push(party),

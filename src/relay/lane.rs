@@ -72,7 +72,7 @@ impl Lane {
         let head = ring.head();
         let (group, beat) = match &outlet {
             Outlet::Datagrams(socket) => {
-                (Group::Datagrams(DatagramGroup::new(socket.clone())), rhythm.datagrams.clone())
+                (Group::Datagrams(DatagramGroup::new(socket.clone(), head)), rhythm.datagrams.clone())
             }
             Outlet::Streams => (Group::Streams(StreamGroup::new(head)), rhythm.streams.clone()),
         };
@@ -107,6 +107,12 @@ impl Lane {
         let now = clock::now();
         self.mailbox.post(change);
         self.wait_for_beat(now);
+        self.beat.go(now);
+    }
+
+    /// A lane that found the sockets full takes part in beats again.
+    fn take_part(self: Arc<Self>, now: Instant) {
+        self.beat.wait(self.clone(), now);
         self.beat.go(now);
     }
 
@@ -203,7 +209,10 @@ impl Work for Lane {
             Progress::Blocked => {
                 self.waited_for_room.store(true, Relaxed);
                 self.state.park();
-                self.dispatch.timers.run_here_at(ended_at + RETRY_AFTER, Arc::new(Retry(self.clone())));
+                let lane = self.clone();
+                self.dispatch
+                    .timers
+                    .run_here_at(ended_at + RETRY_AFTER, move || lane.take_part(clock::now()));
             }
         }
         self.tell_beat(went_on, goes_on, ended_at);
@@ -219,20 +228,5 @@ impl Work for Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         self.beat.remove_lane();
-    }
-}
-
-/// A lane that found the sockets full, and takes part in beats again.
-struct Retry(Arc<Lane>);
-
-impl Work for Retry {
-    fn run(self: Arc<Self>) {
-        let now = clock::now();
-        self.0.beat.wait(self.0.clone(), now);
-        self.0.beat.go(now);
-    }
-
-    fn close(self: Arc<Self>) {
-        Work::close(self.0.clone());
     }
 }

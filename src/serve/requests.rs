@@ -14,7 +14,7 @@ use super::rtsp_connection::{RtspConnection, State};
 use super::session::{Granted, Planned, Session};
 use super::stats::RefusedFor;
 
-/// Seconds until one who was sent away may come back, and how far a crowd is spread.
+/// Seconds until one who was sent away may come back, and over how many a crowd is spread.
 const RETRY_AFTER_S: u16 = 3;
 const RETRY_SPREAD_S: u16 = 8;
 
@@ -246,8 +246,7 @@ impl Asked<'_> {
     /// A refusal that says when to come back: a crowd that is sent away is spread, so as not to come back as one.
     fn unavailable(&self, reason: RefusedFor) -> Refusal {
         self.connection.server.counters.session_refused(reason);
-        let seconds = RETRY_AFTER_S + self.connection.peer.port() % RETRY_SPREAD_S;
-        let header = Some(("Retry-After", seconds.to_string()));
+        let header = Some(("Retry-After", retry_after_s(self.connection.peer.port()).to_string()));
         Refusal { status: StatusCode::ServiceUnavailable, header }
     }
 
@@ -307,6 +306,11 @@ impl Asked<'_> {
     }
 }
 
+/// Ports of a host, or behind one address, are as good as random, but for their lowest bit: Linux gives out even ones.
+fn retry_after_s(client_port: u16) -> u16 {
+    RETRY_AFTER_S + client_port / 2 % RETRY_SPREAD_S
+}
+
 fn done(reply: Reply) -> Answer {
     Answer { reply, status: StatusCode::Ok, then: Then::Nothing }
 }
@@ -333,4 +337,15 @@ fn session_id() -> Result<String, getrandom::Error> {
     let mut random = [0; 12];
     getrandom::fill(&mut random)?;
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_with_even_ports_is_spread_over_all_seconds() {
+        let seconds: Vec<_> = (0..8).map(|n| retry_after_s(40_000 + 2 * n)).collect();
+        assert_eq!(seconds, [3, 4, 5, 6, 7, 8, 9, 10]);
+    }
 }

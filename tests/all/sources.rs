@@ -1,5 +1,6 @@
 //! Sources that report, stop, and return as another.
 
+use std::thread;
 use std::time::Duration;
 
 use crate::conversation::one_channel;
@@ -39,6 +40,24 @@ fn a_newcomer_gets_the_newest_report_at_once() {
         assert_eq!(first.rtcp(), report);
         let mut newcomer = Viewer::playing(&mirrorball, "news", over);
         assert_eq!(newcomer.rtcp(), report, "{over:?}");
+    }
+}
+
+#[test]
+fn an_old_report_keeps_no_newcomer_out() {
+    let (mut source, mirrorball) = one_channel();
+    let report = sender_report(source.ssrc, 1000);
+    let mut first = Viewer::playing(&mirrorball, "news", Over::Udp);
+    source.send(1);
+    source.send_rtcp(&report);
+    assert_eq!(first.rtcp(), report);
+    drop(first);
+    thread::sleep(Duration::from_millis(400));
+    for _ in 0..5 {
+        let mut newcomer = Viewer::playing(&mirrorball, "news", Over::Udp);
+        assert_eq!(newcomer.rtcp(), report);
+        drop(newcomer); // so that the next one is alone again
+        thread::sleep(Duration::from_millis(150));
     }
 }
 
