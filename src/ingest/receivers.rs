@@ -186,14 +186,16 @@ impl Receivers {
 }
 
 impl State {
-    /// The intake of one more socket: one without any while a media worker is without an intake, or that with the fewest.
+    /// The intake of one more socket: another one, while there are fewer than media workers, or that with the least.
     fn intake(&mut self, poller: &Poller, busy: &Arc<Busy>) -> io::Result<Arc<Intake>> {
         if self.intakes.len() < busy.workers() {
             self.intakes.push(Intake::open(poller, busy.clone())?);
         }
-        let sockets =
-            |intake: &Arc<Intake>| self.receivers.iter().filter(|receiver| receiver.is_of(intake)).count();
-        let roomiest = self.intakes.iter().min_by_key(|intake| sockets(intake));
+        // Streams are the work: sockets of reports are as many, and do little.
+        let roomiest = self.intakes.iter().min_by_key(|intake| {
+            let own = self.receivers.iter().filter(|receiver| receiver.is_of(intake));
+            own.fold((0, 0), |(streams, sockets), receiver| (streams + receiver.streams(), sockets + 1))
+        });
         roomiest.cloned().ok_or_else(|| io::Error::other("no media table receives"))
     }
 

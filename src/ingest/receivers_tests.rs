@@ -18,10 +18,14 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::with_workers(1)
+    }
+
+    fn with_workers(workers: usize) -> Self {
         let queue = TaskQueue::start("t-ingest", 1).expect("a thread");
-        let poller = Poller::new(64, 1, queue.clone(), queue.clone()).expect("a thread");
+        let poller = Poller::new(64, workers, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
-        let receivers = Receivers::new(poller.clone(), timers.clone(), Busy::new(1, 0.5));
+        let receivers = Receivers::new(poller.clone(), timers.clone(), Busy::new(workers, 0.5));
         Self { queue, poller, timers, receivers }
     }
 
@@ -66,6 +70,25 @@ fn groups_of_one_port_share_a_socket_until_the_kernel_says_that_it_is_full() {
     assert_eq!([sockets_on(&rig, port), sockets_on(&rig, port + 1)], [expected; 2], "RTP and RTCP");
     rig.receivers.stop();
     assert!(!channels.iter().any(|channel| is_joined(channel)), "left at the end");
+    rig.stop();
+}
+
+#[test]
+fn streams_are_spread_over_as_many_tables_as_there_are_workers() {
+    let rig = Rig::with_workers(2);
+    let channels: Vec<_> = (1..=6).map(|last| channel(last, free_port(), None)).collect();
+    channels.iter().for_each(|channel| rig.receivers.receive(channel, Some("lo")));
+    let state = rig.receivers.state();
+    let streams = |intake: &Arc<Intake>| -> usize {
+        state
+            .receivers
+            .iter()
+            .filter(|receiver| receiver.is_of(intake))
+            .map(|receiver| receiver.streams())
+            .sum()
+    };
+    assert_eq!(state.intakes.iter().map(streams).collect::<Vec<_>>(), [3, 3]);
+    drop(state);
     rig.stop();
 }
 

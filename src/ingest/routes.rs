@@ -49,6 +49,11 @@ impl Routes {
         self.routes.len()
     }
 
+    /// Groups that carry RTP.
+    pub fn streams(&self) -> usize {
+        self.routes.values().filter(|route| route.kind == Kind::Rtp).count()
+    }
+
     /// The rhythms that those who are subscribed to any of them go by.
     pub fn rhythms(&self) -> &[Arc<Rhythm>] {
         &self.rhythms

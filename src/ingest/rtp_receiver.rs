@@ -139,6 +139,11 @@ impl RtpReceiver {
         self.routes().len()
     }
 
+    /// Those that carry RTP.
+    pub(super) fn streams(&self) -> usize {
+        self.routes().streams()
+    }
+
     /// Stops receiving and closes the socket once nobody holds it.
     pub(super) fn shut(&self) {
         if let Some(key) = self.key.get() {

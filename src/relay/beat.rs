@@ -16,6 +16,7 @@
 //!   most 5 ms (20 ms over connections). Where there is little to do, the rest is over before the next packet
 //!   comes, which goes out as it comes. Where there is much, the rest grows with the work, and so do the batches.
 //! - A fixed `coalesce` rests for so long from when something waits, and from the beat's end at the earliest.
+//! - Where a lane has a whole message full by the end of a beat there is no rest: it would divide nothing further.
 //!
 //! Knows neither lanes nor sockets: only work to queue, and [`Sleeper`]s who ask when their turn is.
 
@@ -73,6 +74,8 @@ struct State {
     busy_before: Duration,
     /// Who is to be told when the next turn is.
     asleep: Vec<Arc<dyn Sleeper>>,
+    /// A lane has so much that a rest would be for nothing.
+    is_full: bool,
     /// A timer is set, in case that nobody who sleeps wakes.
     alarm: bool,
     stopped: bool,
@@ -138,6 +141,11 @@ impl Beat {
         }
     }
 
+    /// A lane that waits has as much as a message carries: no rest divides the cost any further.
+    pub fn skip_rest(&self) {
+        self.state().is_full = true;
+    }
+
     /// Begins a beat if lanes wait and it is time.
     pub fn go(&self, now: Instant) {
         let mut state = self.state();
@@ -155,6 +163,7 @@ impl Beat {
         state.began = now;
         state.busy_before = state.busy_at_end;
         state.since = None;
+        state.is_full = false;
         state.rest = due.saturating_duration_since(state.ended);
         drop(state);
         lanes.into_iter().for_each(|lane| self.queue.push(Task::new(FAN_OUT, lane)));
@@ -227,6 +236,7 @@ impl Beat {
 
     fn due(&self, state: &State, now: Instant) -> Instant {
         match self.coalesce {
+            _ if state.is_full => state.ended,
             Coalesce::Auto => state.rested,
             Coalesce::Fixed(rest) => state.since.unwrap_or(now).max(state.ended) + rest,
         }
@@ -261,6 +271,7 @@ impl State {
             busy_at_end: Duration::ZERO,
             busy_before: Duration::ZERO,
             asleep: Vec::new(),
+            is_full: false,
             alarm: false,
             stopped: false,
         }

@@ -197,6 +197,23 @@ fn a_fixed_rest_begins_when_something_waits_and_not_before_the_end() {
 }
 
 #[test]
+fn who_has_a_message_full_does_not_rest() {
+    for coalesce in [Coalesce::Auto, Coalesce::Fixed(4 * MS)] {
+        let rig = Rig::new(coalesce);
+        rig.wait("lane", START);
+        rig.go(4 * MS);
+        rig.wait("lane", 8 * MS);
+        rig.beat.skip_rest();
+        rig.served(9 * MS, 9 * MS);
+        assert_eq!(rig.queued(), ["lane", "lane"], "at once");
+        rig.wait("lane", 10 * MS);
+        rig.served(9 * MS, 19 * MS);
+        rig.go(20 * MS);
+        assert_eq!(rig.queued(), [""; 0], "and then it rests again");
+    }
+}
+
+#[test]
 fn who_sleeps_is_told_once_when_the_next_turn_is() {
     let rig = Rig::new(Coalesce::Auto);
     let noted = Arc::new(Noted::default());
