@@ -93,7 +93,7 @@ fn lane(c: &mut Criterion) {
                 let due = served.load(Relaxed) + subscribers;
                 let at = clock::now();
                 flow.push([packet(&data, at)]);
-                flow.tell(at);
+                flow.tell();
                 flow.rhythm().go(at);
                 while served.load(Relaxed) < due {
                     std::hint::spin_loop();

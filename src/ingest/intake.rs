@@ -92,7 +92,7 @@ impl Intake {
         let longest = receiver.longest_wait?;
         let sleeper: Arc<dyn Sleeper> = self.clone();
         let routes = receiver.current_routes();
-        let turns = routes.rhythms().iter().filter_map(|rhythm| rhythm.turn(&sleeper, now));
+        let turns = routes.rhythms().iter().filter_map(|rhythm| rhythm.turn(&sleeper));
         match turns.min() {
             Some(Turn::At(due)) => Some(due.min(now + longest)).filter(|due| *due > now),
             Some(Turn::Told) => Some(now + longest.min(LOOK_EVERY)),
@@ -137,7 +137,8 @@ impl Intake {
         self.busy.add(done_at.saturating_duration_since(now));
         quiet.iter().for_each(|receiver| receiver.poll());
         for receiver in waited {
-            match self.turn(&receiver, done_at).filter(|_| many) {
+            let later = if many { self.turn(&receiver, done_at) } else { None };
+            match later {
                 Some(later) => self.leave(receiver, later),
                 None => receiver.poll(),
             }

@@ -76,7 +76,7 @@ impl Intaken {
     pub fn tell(self, now: Instant) {
         let mut rhythms = Vec::<&Arc<Rhythm>>::new();
         for flow in &self.flows {
-            flow.tell(now);
+            flow.tell();
             if !rhythms.iter().any(|known| Arc::ptr_eq(known, flow.rhythm())) {
                 rhythms.push(flow.rhythm());
             }

@@ -15,7 +15,7 @@
 //! - `auto` rests until the media threads have been busy for no more than their target share of the time, and at
 //!   most 5 ms (20 ms over connections). Where there is little to do, the rest is over before the next packet
 //!   comes, which goes out as it comes. Where there is much, the rest grows with the work, and so do the batches.
-//! - A fixed `coalesce` rests for so long from when something waits, and from the beat's end at the earliest.
+//! - A fixed `coalesce` rests for so long.
 //! - Where a lane has a whole message full by the end of a beat there is no rest: it would divide nothing further.
 //!
 //! Knows neither lanes nor sockets: only work to queue, and [`Sleeper`]s who ask when their turn is.
@@ -59,14 +59,12 @@ pub(super) struct Beat {
 struct State {
     /// Lanes that have something for the next beat.
     waiting: Vec<Arc<dyn Work>>,
-    /// Since when something waits; counts from the end of the beat before.
-    since: Option<Instant>,
     /// Lanes of this beat whose turn is still to come.
     playing: usize,
     began: Instant,
     ended: Instant,
-    /// When the rest of `auto` is over.
-    rested: Instant,
+    /// When the rest is over.
+    due: Instant,
     /// How long it was let rest before this beat.
     rest: Duration,
     /// What [`Busy`] said at the newest end, and at the one before this beat.
@@ -133,10 +131,9 @@ impl Beat {
     }
 
     /// A lane has something, and waits for the next beat; [`go`](Self::go) follows.
-    pub fn wait(&self, lane: Arc<dyn Work>, now: Instant) {
+    pub fn wait(&self, lane: Arc<dyn Work>) {
         let mut state = self.state();
         if !state.stopped {
-            state.since.get_or_insert(now);
             state.waiting.push(lane);
         }
     }
@@ -153,24 +150,21 @@ impl Beat {
             return;
         }
         let now = now.max(state.ended); // it is later than who asks knew
-        let due = self.due(&state, now);
-        if due > now {
-            self.set_alarm(&mut state, due);
-            return;
+        if state.due > now {
+            return self.set_alarm(&mut state);
         }
         let lanes = mem::take(&mut state.waiting);
         state.playing = lanes.len();
         state.began = now;
         state.busy_before = state.busy_at_end;
-        state.since = None;
         state.is_full = false;
-        state.rest = due.saturating_duration_since(state.ended);
+        state.rest = state.due.saturating_duration_since(state.ended);
         drop(state);
         lanes.into_iter().for_each(|lane| self.queue.push(Task::new(FAN_OUT, lane)));
     }
 
     /// When it is the turn of packets that wait where they arrived. `None`: nobody wants any.
-    pub fn turn(&self, sleeper: &Arc<dyn Sleeper>, now: Instant) -> Option<Turn> {
+    pub fn turn(&self, sleeper: &Arc<dyn Sleeper>) -> Option<Turn> {
         if self.lanes.load(Relaxed) == 0 {
             return None;
         }
@@ -181,8 +175,7 @@ impl Beat {
             }
             return Some(Turn::Told);
         }
-        state.since.get_or_insert(now);
-        Some(Turn::At(self.due(&state, now)))
+        Some(Turn::At(state.due))
     }
 
     /// A lane of this beat has had its turn.
@@ -204,18 +197,23 @@ impl Beat {
         }
         state.ended = now;
         state.busy_at_end = self.busy.total();
-        let worked = state.busy_at_end.saturating_sub(state.busy_before);
-        state.rested = (state.began + self.busy.time_for(worked)).clamp(now, now + self.longest);
+        state.due = match self.coalesce {
+            _ if state.is_full => now,
+            Coalesce::Auto => {
+                let worked = state.busy_at_end.saturating_sub(state.busy_before);
+                (state.began + self.busy.time_for(worked)).clamp(now, now + self.longest)
+            }
+            Coalesce::Fixed(rest) => now + rest,
+        };
         let asleep = mem::take(&mut state.asleep);
         if asleep.is_empty() {
             drop(state);
             return self.go(now);
         }
-        state.since.get_or_insert(now);
-        let due = self.due(&state, now);
         if !state.waiting.is_empty() {
-            self.set_alarm(&mut state, due);
+            self.set_alarm(&mut state);
         }
+        let due = state.due;
         drop(state);
         asleep.iter().for_each(|sleeper| sleeper.wake_at(due));
     }
@@ -234,19 +232,11 @@ impl Beat {
         self.state().rest
     }
 
-    fn due(&self, state: &State, now: Instant) -> Instant {
-        match self.coalesce {
-            _ if state.is_full => state.ended,
-            Coalesce::Auto => state.rested,
-            Coalesce::Fixed(rest) => state.since.unwrap_or(now).max(state.ended) + rest,
-        }
-    }
-
-    fn set_alarm(&self, state: &mut State, due: Instant) {
+    fn set_alarm(&self, state: &mut State) {
         if !mem::replace(&mut state.alarm, true)
             && let Some(this) = self.this.upgrade()
         {
-            self.timers.run_here_at(due + AFTER_SLEEPERS, move || {
+            self.timers.run_here_at(state.due + AFTER_SLEEPERS, move || {
                 this.state().alarm = false;
                 this.go(clock::now());
             });
@@ -262,11 +252,10 @@ impl State {
     fn new(now: Instant) -> Self {
         Self {
             waiting: Vec::new(),
-            since: None,
             playing: 0,
             began: now,
             ended: now,
-            rested: now,
+            due: now,
             rest: Duration::ZERO,
             busy_at_end: Duration::ZERO,
             busy_before: Duration::ZERO,

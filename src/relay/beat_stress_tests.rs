@@ -101,14 +101,14 @@ fn publish(flow: &Arc<Flow>, mut dice: Dice) {
     let sleeper: Arc<dyn Sleeper> = Arc::new(Told(Mutex::new(sender)));
     for number in 0..STEPS {
         if dice.below(2) == 0
-            && let Some(Turn::Told) = flow.rhythm().turn(&sleeper, clock::now())
+            && let Some(Turn::Told) = flow.rhythm().turn(&sleeper)
         {
             told.recv_timeout(PATIENCE).expect("whoever is to be told is told");
         }
         flow.push([packet(number, 10)]);
         if dice.below(4) > 0 || number == STEPS - 1 {
             let now = clock::now();
-            flow.tell(now);
+            flow.tell();
             flow.rhythm().go(now);
         }
         thread::sleep(Duration::from_micros(dice.below(2000)));
@@ -243,7 +243,7 @@ fn a_lane_that_panics_ends_and_the_beat_goes_on() {
     for number in 0..20 {
         flows[1].push([packet(number, 10)]);
         let now = clock::now();
-        flows[1].tell(now);
+        flows[1].tell();
         flows[1].rhythm().go(now);
     }
     wait_until("all packets", || stays.has_all(20));

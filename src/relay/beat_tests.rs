@@ -50,8 +50,8 @@ impl Rig {
         Self { queue, poller, busy, beat, ran: channel(), began }
     }
 
-    fn wait(&self, name: &'static str, at: Duration) {
-        self.beat.wait(Arc::new(Lane(name, self.ran.0.clone())), self.began + at);
+    fn wait(&self, name: &'static str) {
+        self.beat.wait(Arc::new(Lane(name, self.ran.0.clone())));
     }
 
     fn go(&self, at: Duration) {
@@ -64,8 +64,8 @@ impl Rig {
         self.beat.served(self.began + at);
     }
 
-    fn turn(&self, sleeper: &Arc<dyn Sleeper>, at: Duration) -> Option<Turn> {
-        self.beat.turn(sleeper, self.began + at)
+    fn turn(&self, sleeper: &Arc<dyn Sleeper>) -> Option<Turn> {
+        self.beat.turn(sleeper)
     }
 
     /// The lanes that were queued since the last look, in order.
@@ -89,7 +89,7 @@ fn where_there_is_little_to_do_each_packet_goes_as_it_comes() {
     let rig = Rig::new(Coalesce::Auto);
     for packet in 0..10 {
         let at = 2 * MS * packet;
-        rig.wait("lane", at);
+        rig.wait("lane");
         rig.go(at);
         assert_eq!(rig.queued(), ["lane"]);
         rig.served(MS / 2, at + MS / 2);
@@ -100,17 +100,17 @@ fn where_there_is_little_to_do_each_packet_goes_as_it_comes() {
 #[test]
 fn where_there_is_much_the_rest_is_as_long_as_the_work() {
     let rig = Rig::new(Coalesce::Auto);
-    rig.wait("lane", START);
+    rig.wait("lane");
     rig.go(START);
     rig.served(3 * MS, 3 * MS);
-    rig.wait("lane", 4 * MS);
+    rig.wait("lane");
     rig.go(4 * MS);
     rig.go(5 * MS);
     assert_eq!(rig.queued(), ["lane"], "it rests");
     rig.go(6 * MS);
     assert_eq!((rig.queued(), rig.beat.rested()), (vec!["lane"], 3 * MS));
     rig.served(20 * MS, 26 * MS);
-    rig.wait("lane", 26 * MS);
+    rig.wait("lane");
     rig.go(30 * MS);
     assert_eq!(rig.queued(), [""; 0]);
     rig.go(31 * MS);
@@ -120,11 +120,11 @@ fn where_there_is_much_the_rest_is_as_long_as_the_work() {
 #[test]
 fn work_of_other_beats_makes_the_rest_longer() {
     let rig = Rig::new(Coalesce::Auto);
-    rig.wait("lane", START);
+    rig.wait("lane");
     rig.go(START);
     rig.busy.add(MS);
     rig.served(MS, MS);
-    rig.wait("lane", MS);
+    rig.wait("lane");
     rig.go(3 * MS);
     assert_eq!(rig.queued(), ["lane"]);
     rig.go(4 * MS);
@@ -135,10 +135,10 @@ fn work_of_other_beats_makes_the_rest_longer() {
 #[test]
 fn what_was_taken_in_while_a_beat_ended_does_not_wait_for_the_alarm() {
     let rig = Rig::new(Coalesce::Fixed(Duration::ZERO));
-    rig.wait("first", START);
+    rig.wait("first");
     rig.go(START);
     rig.served(MS, 3 * MS);
-    rig.wait("second", 2 * MS);
+    rig.wait("second");
     rig.go(2 * MS);
     assert_eq!(rig.queued(), ["first", "second"]);
 }
@@ -146,10 +146,10 @@ fn what_was_taken_in_while_a_beat_ended_does_not_wait_for_the_alarm() {
 #[test]
 fn a_beat_is_over_when_all_are_served_and_takes_no_one_in_meanwhile() {
     let rig = Rig::new(Coalesce::Fixed(Duration::ZERO));
-    rig.wait("first", START);
-    rig.wait("second", START);
+    rig.wait("first");
+    rig.wait("second");
     rig.go(START);
-    rig.wait("third", MS);
+    rig.wait("third");
     rig.go(MS);
     rig.served(MS, 2 * MS);
     rig.go(2 * MS);
@@ -161,18 +161,18 @@ fn a_beat_is_over_when_all_are_served_and_takes_no_one_in_meanwhile() {
 #[test]
 fn a_lane_that_goes_on_keeps_nobody_waiting_and_rests_when_it_is_done() {
     let rig = Rig::new(Coalesce::Auto);
-    rig.wait("long", START);
-    rig.wait("short", START);
+    rig.wait("long");
+    rig.wait("short");
     rig.go(START);
     rig.served(MS, MS);
     rig.served(MS, 2 * MS);
-    rig.wait("short", 2 * MS);
+    rig.wait("short");
     rig.go(4 * MS);
     assert_eq!(rig.queued(), ["long", "short", "short"], "the long one is still at it");
     rig.served(3 * MS, 7 * MS);
     rig.busy.add(MS);
     rig.beat.overhang_served(rig.began + 8 * MS);
-    rig.wait("long", 8 * MS);
+    rig.wait("long");
     rig.go(11 * MS);
     assert_eq!(rig.queued(), [""; 0]);
     rig.go(12 * MS);
@@ -180,19 +180,19 @@ fn a_lane_that_goes_on_keeps_nobody_waiting_and_rests_when_it_is_done() {
 }
 
 #[test]
-fn a_fixed_rest_begins_when_something_waits_and_not_before_the_end() {
+fn a_fixed_rest_begins_at_the_end_and_who_comes_later_goes_at_once() {
     let rig = Rig::new(Coalesce::Fixed(2 * MS));
-    let sleeper: Arc<dyn Sleeper> = Arc::new(Noted::default());
-    assert_eq!(rig.turn(&sleeper, 10 * MS), Some(Turn::At(rig.began + 12 * MS)));
-    assert_eq!(rig.turn(&sleeper, 11 * MS), Some(Turn::At(rig.began + 12 * MS)), "the first counts");
-    rig.wait("lane", 12 * MS);
-    rig.go(12 * MS);
-    assert_eq!(rig.queued(), ["lane"]);
-    rig.wait("lane", 13 * MS);
-    rig.served(MS, 15 * MS);
+    rig.wait("lane");
+    rig.go(10 * MS);
+    rig.wait("lane");
+    rig.served(5 * MS, 15 * MS);
     rig.go(16 * MS);
-    assert_eq!(rig.queued(), [""; 0]);
+    assert_eq!(rig.queued(), ["lane"]);
     rig.go(17 * MS);
+    assert_eq!((rig.queued(), rig.beat.rested()), (vec!["lane"], 2 * MS));
+    rig.served(MS, 18 * MS);
+    rig.wait("lane");
+    rig.go(30 * MS);
     assert_eq!(rig.queued(), ["lane"]);
 }
 
@@ -200,13 +200,13 @@ fn a_fixed_rest_begins_when_something_waits_and_not_before_the_end() {
 fn who_has_a_message_full_does_not_rest() {
     for coalesce in [Coalesce::Auto, Coalesce::Fixed(4 * MS)] {
         let rig = Rig::new(coalesce);
-        rig.wait("lane", START);
+        rig.wait("lane");
         rig.go(4 * MS);
-        rig.wait("lane", 8 * MS);
+        rig.wait("lane");
         rig.beat.skip_rest();
         rig.served(9 * MS, 9 * MS);
         assert_eq!(rig.queued(), ["lane", "lane"], "at once");
-        rig.wait("lane", 10 * MS);
+        rig.wait("lane");
         rig.served(9 * MS, 19 * MS);
         rig.go(20 * MS);
         assert_eq!(rig.queued(), [""; 0], "and then it rests again");
@@ -218,15 +218,14 @@ fn who_sleeps_is_told_once_when_the_next_turn_is() {
     let rig = Rig::new(Coalesce::Auto);
     let noted = Arc::new(Noted::default());
     let sleeper: Arc<dyn Sleeper> = noted.clone();
-    assert_eq!(rig.turn(&sleeper, START), Some(Turn::At(rig.began)), "which is now");
-    rig.wait("lane", START);
+    assert_eq!(rig.turn(&sleeper), Some(Turn::At(rig.began)), "which is now");
+    rig.wait("lane");
     rig.go(START);
-    assert_eq!(rig.turn(&sleeper, MS), Some(Turn::Told));
-    assert_eq!(rig.turn(&sleeper, MS), Some(Turn::Told));
+    assert_eq!(rig.turn(&sleeper), Some(Turn::Told));
+    assert_eq!(rig.turn(&sleeper), Some(Turn::Told));
     rig.served(2 * MS, 2 * MS);
     assert_eq!(*lock(&noted.0), [rig.began + 4 * MS]);
-    assert_eq!(rig.turn(&sleeper, 3 * MS), Some(Turn::At(rig.began + 4 * MS)));
-    assert_eq!(rig.turn(&sleeper, 9 * MS), Some(Turn::At(rig.began + 4 * MS)), "and was, later");
+    assert_eq!(rig.turn(&sleeper), Some(Turn::At(rig.began + 4 * MS)));
     assert!(Turn::At(rig.began) < Turn::At(rig.began + MS) && Turn::At(rig.began) < Turn::Told);
 }
 
@@ -235,16 +234,16 @@ fn without_lanes_nobody_wants_anything() {
     let rig = Rig::new(Coalesce::Auto);
     let sleeper: Arc<dyn Sleeper> = Arc::new(Noted::default());
     rig.beat.remove_lane();
-    assert_eq!(rig.turn(&sleeper, START), None);
+    assert_eq!(rig.turn(&sleeper), None);
 }
 
 #[test]
 fn a_stopped_beat_holds_nobody() {
     let rig = Rig::new(Coalesce::Auto);
     let lane: Arc<dyn Work> = Arc::new(Lane("lane", rig.ran.0.clone()));
-    rig.beat.wait(lane.clone(), rig.began);
+    rig.beat.wait(lane.clone());
     rig.beat.stop();
-    rig.beat.wait(lane.clone(), rig.began);
+    rig.beat.wait(lane.clone());
     rig.go(START);
     assert_eq!(Arc::strong_count(&lane), 1);
 }

@@ -5,7 +5,6 @@ use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
 
 use crate::event::lock;
 use crate::net::Destination;
@@ -91,10 +90,10 @@ impl Flow {
     }
 
     /// Has the lanes wait for the next beat, which the [`Rhythm`] begins.
-    pub fn tell(&self, now: Instant) {
+    pub fn tell(&self) {
         self.touched.store(false, Relaxed);
         let lanes = lock(&self.published).clone();
-        lanes.iter().for_each(|lane| lane.wait_for_beat(now));
+        lanes.iter().for_each(|lane| lane.wait_for_beat());
     }
 
     /// Subscribes an address from ring number `from` on. `reservation` is kept for as long as packets may

@@ -98,23 +98,22 @@ impl Lane {
     }
 
     /// There is something to serve: the lane takes part in the next beat.
-    pub(super) fn wait_for_beat(self: &Arc<Self>, now: Instant) {
+    pub(super) fn wait_for_beat(self: &Arc<Self>) {
         if self.state.request() {
-            self.beat.wait(self.clone(), now);
+            self.beat.wait(self.clone());
         }
     }
 
     /// Lets a subscriber come or go, with the next beat.
     pub(super) fn change(self: &Arc<Self>, change: Change) {
-        let now = clock::now();
         self.mailbox.post(change);
-        self.wait_for_beat(now);
-        self.beat.go(now);
+        self.wait_for_beat();
+        self.beat.go(clock::now());
     }
 
     /// A lane that found the sockets full takes part in beats again.
     fn take_part(self: Arc<Self>, now: Instant) {
-        self.beat.wait(self.clone(), now);
+        self.beat.wait(self.clone());
         self.beat.go(now);
     }
 
@@ -132,11 +131,11 @@ impl Lane {
     }
 
     /// The round is over; what came meanwhile waits for the next beat.
-    fn end_round(self: &Arc<Self>, served: &Served, now: Instant) {
+    fn end_round(self: &Arc<Self>, served: &Served) {
         self.next.store(served.head, Relaxed);
         self.waited_for_room.store(false, Relaxed);
         if self.state.finish(|| self.has_something()) {
-            self.beat.wait(self.clone(), now);
+            self.beat.wait(self.clone());
             if self.ring.head() - served.head >= FULL_PACKETS {
                 self.beat.skip_rest();
             }
@@ -206,7 +205,7 @@ impl Work for Lane {
         // Before the lane is anyone else's to run.
         let went_on = self.overhangs.swap(goes_on, Relaxed);
         match progress {
-            Progress::Done(served) => self.end_round(&served, ended_at),
+            Progress::Done(served) => self.end_round(&served),
             Progress::More(_) => {
                 self.state.park();
                 self.dispatch.queue.push(Task::new(FAN_OUT, self.clone()));

@@ -1,7 +1,7 @@
 //! Cursors: what is taken, given back and skipped; and that each sink is asked while it is a member.
 
 use super::*;
-use crate::event::{Work, clock};
+use crate::event::Work;
 use crate::relay::RingLimits;
 use crate::relay::rig::{self, ROOMY, flow, packet};
 use proptest::prelude::*;
@@ -73,7 +73,7 @@ fn what_arrives_between_two_runs_of_a_round_has_a_round_of_its_own() {
     }
     lane.clone().run();
     ring.push([packet(0, 100)]);
-    lane.wait_for_beat(clock::now());
+    lane.wait_for_beat();
     lane.clone().run();
     assert!(sinks.iter().all(|sink| sink.0.load(Relaxed) == 1));
     assert!(lane.is_queued(), "another round is to come");
