@@ -9,11 +9,11 @@ use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::event::{Class, PollEventConsumer, PollKey, Poller, TimerId, Timers, clock, lock};
 use crate::net::ReceiveSocket;
-use crate::relay::{Busy, Sleeper, Turn};
+use crate::relay::{Busy, Rhythm, Sleeper, Turn};
 
 use super::arrivals::Arrivals;
 use super::receive_data::{Gave, Intaken};
@@ -21,8 +21,6 @@ use super::rtp_receiver::RtpReceiver;
 
 /// So many messages at a look make a busy table: the next ones are there before they could be waited for.
 const MANY: usize = 16;
-/// While a beat plays, sockets are looked at so often: lanes whose turn is still to come take along what has arrived.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Times that all sockets are gone through at one look: what comes in faster than it is taken is left.
 const MOST_PASSES: usize = 64;
 
@@ -92,11 +90,10 @@ impl Intake {
         let longest = receiver.longest_wait?;
         let sleeper: Arc<dyn Sleeper> = self.clone();
         let routes = receiver.current_routes();
-        let turns = routes.rhythms().iter().filter_map(|rhythm| rhythm.turn(&sleeper));
+        let turns = routes.rhythms().iter().filter_map(|rhythm| rhythm.turn(&sleeper, now));
         match turns.min() {
             Some(Turn::At(due)) => Some(due.min(now + longest)).filter(|due| *due > now),
-            Some(Turn::Told) => Some(now + longest.min(LOOK_EVERY)),
-            None => Some(now + longest),
+            Some(Turn::Told) | None => Some(now + longest),
         }
     }
 
@@ -132,7 +129,8 @@ impl Intake {
         let mut taken = Intaken::default();
         let quiet = self.take_in(&mut waited, &mut taken);
         let many = taken.messages >= MANY;
-        taken.tell(now);
+        taken.tell();
+        self.go(&quiet, &waited, now);
         let done_at = clock::now();
         self.busy.add(done_at.saturating_duration_since(now));
         quiet.iter().for_each(|receiver| receiver.poll());
@@ -143,6 +141,19 @@ impl Intake {
                 None => receiver.poll(),
             }
         }
+    }
+
+    /// Begins the beats that are due of all who may wait for what was looked for.
+    fn go(&self, quiet: &[Arc<RtpReceiver>], waited: &[Arc<RtpReceiver>], now: Instant) {
+        let mut rhythms = Vec::<Arc<Rhythm>>::new();
+        for receiver in quiet.iter().chain(waited) {
+            for rhythm in receiver.current_routes().rhythms() {
+                if !rhythms.iter().any(|known| Arc::ptr_eq(known, rhythm)) {
+                    rhythms.push(rhythm.clone());
+                }
+            }
+        }
+        rhythms.iter().for_each(|rhythm| rhythm.go(now));
     }
 
     /// Empties the sockets into the rings; takes out and returns the receivers where nothing had come.

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::event::clock;
 use crate::net::{Datagram, ReceiveBatch};
-use crate::relay::{Flow, Rhythm, Track};
+use crate::relay::{Flow, Track};
 use crate::wire::rtp::{self, NotRtp};
 
 use super::arrivals::Arrivals;
@@ -72,16 +72,9 @@ impl Intaken {
         })
     }
 
-    /// Tells the lanes, and begins the beats that are due.
-    pub fn tell(self, now: Instant) {
-        let mut rhythms = Vec::<&Arc<Rhythm>>::new();
-        for flow in &self.flows {
-            flow.tell();
-            if !rhythms.iter().any(|known| Arc::ptr_eq(known, flow.rhythm())) {
-                rhythms.push(flow.rhythm());
-            }
-        }
-        rhythms.iter().for_each(|rhythm| rhythm.go(now));
+    /// Tells the lanes.
+    pub fn tell(self) {
+        self.flows.iter().for_each(|flow| flow.tell());
     }
 
     fn route(&mut self, receiver: &RtpReceiver, batch: &ReceiveBatch, arrivals: &mut Arrivals) {

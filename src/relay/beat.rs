@@ -59,8 +59,10 @@ pub(super) struct Beat {
 struct State {
     /// Lanes that have something for the next beat.
     waiting: Vec<Arc<dyn Work>>,
-    /// Lanes of this beat whose turn is still to come.
+    /// Lanes of this beat whose turn is not over.
     playing: usize,
+    /// Lanes that had their turn and go on.
+    overhanging: usize,
     began: Instant,
     ended: Instant,
     /// When the rest is over.
@@ -95,6 +97,10 @@ pub trait Sleeper: Send + Sync + 'static {
     fn wake_at(&self, due: Instant);
 }
 
+/// So often is looked for packets that lanes which are still to come take along.
+const LOOK_WHILE_MANY_PLAY: Duration = Duration::from_millis(1);
+/// So often, at most, for packets of others than a lane that goes on.
+const LOOK_WHILE_ONE_GOES_ON: Duration = Duration::from_millis(5);
 /// Who sleeps looks first: lanes that wait for nothing else are queued so much later.
 const AFTER_SLEEPERS: Duration = Duration::from_millis(1);
 
@@ -164,30 +170,42 @@ impl Beat {
     }
 
     /// When it is the turn of packets that wait where they arrived. `None`: nobody wants any.
-    pub fn turn(&self, sleeper: &Arc<dyn Sleeper>) -> Option<Turn> {
+    ///
+    /// While lanes are still to come they take along what is taken in, so it is their turn soon. While a lane goes
+    /// on it is only the others' turn, who rest anyway.
+    pub fn turn(&self, sleeper: &Arc<dyn Sleeper>, now: Instant) -> Option<Turn> {
         if self.lanes.load(Relaxed) == 0 {
             return None;
         }
         let mut state = self.state();
-        if state.playing > 0 {
-            if !state.asleep.iter().any(|other| Arc::ptr_eq(other, sleeper)) {
-                state.asleep.push(sleeper.clone());
-            }
-            return Some(Turn::Told);
+        if state.playing + state.overhanging == 0 {
+            return Some(Turn::At(state.due));
         }
-        Some(Turn::At(state.due))
+        if !state.asleep.iter().any(|other| Arc::ptr_eq(other, sleeper)) {
+            state.asleep.push(sleeper.clone());
+        }
+        if state.playing > self.busy.workers() {
+            Some(Turn::At(now + LOOK_WHILE_MANY_PLAY))
+        } else if state.playing == 0 {
+            Some(Turn::At(state.due.max(now + LOOK_WHILE_ONE_GOES_ON)))
+        } else {
+            Some(Turn::Told)
+        }
     }
 
-    /// A lane of this beat has had its turn.
-    pub fn served(&self, now: Instant) {
+    /// A lane of this beat has had its turn; it `goes_on` if it has more to do than that.
+    pub fn served(&self, goes_on: bool, now: Instant) {
         let mut state = self.state();
         state.playing = state.playing.saturating_sub(1);
+        state.overhanging += usize::from(goes_on);
         self.end(state, now);
     }
 
-    /// A lane that had its turn, and more to do than that, has done the rest.
+    /// A lane that went on is done.
     pub fn overhang_served(&self, now: Instant) {
-        self.end(self.state(), now);
+        let mut state = self.state();
+        state.overhanging = state.overhanging.saturating_sub(1);
+        self.end(state, now);
     }
 
     /// The beat is over, unless there are lanes whose turn is still to come: a rest begins.
@@ -253,6 +271,7 @@ impl State {
         Self {
             waiting: Vec::new(),
             playing: 0,
+            overhanging: 0,
             began: now,
             ended: now,
             due: now,

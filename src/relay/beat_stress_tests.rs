@@ -101,7 +101,7 @@ fn publish(flow: &Arc<Flow>, mut dice: Dice) {
     let sleeper: Arc<dyn Sleeper> = Arc::new(Told(Mutex::new(sender)));
     for number in 0..STEPS {
         if dice.below(2) == 0
-            && let Some(Turn::Told) = flow.rhythm().turn(&sleeper)
+            && let Some(Turn::Told) = flow.rhythm().turn(&sleeper, clock::now())
         {
             told.recv_timeout(PATIENCE).expect("whoever is to be told is told");
         }

@@ -61,11 +61,11 @@ impl Rig {
     /// A lane is served after so much work.
     fn served(&self, worked: Duration, at: Duration) {
         self.busy.add(worked);
-        self.beat.served(self.began + at);
+        self.beat.served(false, self.began + at);
     }
 
-    fn turn(&self, sleeper: &Arc<dyn Sleeper>) -> Option<Turn> {
-        self.beat.turn(sleeper)
+    fn turn(&self, sleeper: &Arc<dyn Sleeper>, at: Duration) -> Option<Turn> {
+        self.beat.turn(sleeper, self.began + at)
     }
 
     /// The lanes that were queued since the last look, in order.
@@ -164,8 +164,17 @@ fn a_lane_that_goes_on_keeps_nobody_waiting_and_rests_when_it_is_done() {
     rig.wait("long");
     rig.wait("short");
     rig.go(START);
-    rig.served(MS, MS);
+    let sleeper: Arc<dyn Sleeper> = Arc::new(Noted::default());
+    assert_eq!(rig.turn(&sleeper, MS), Some(Turn::At(rig.began + 2 * MS)), "the second takes more along");
+    rig.busy.add(MS);
+    rig.beat.served(true, rig.began + MS);
+    assert_eq!(rig.turn(&sleeper, MS), Some(Turn::Told));
     rig.served(MS, 2 * MS);
+    assert_eq!(
+        rig.turn(&sleeper, 3 * MS),
+        Some(Turn::At(rig.began + 8 * MS)),
+        "for others than the long one"
+    );
     rig.wait("short");
     rig.go(4 * MS);
     assert_eq!(rig.queued(), ["long", "short", "short"], "the long one is still at it");
@@ -218,14 +227,14 @@ fn who_sleeps_is_told_once_when_the_next_turn_is() {
     let rig = Rig::new(Coalesce::Auto);
     let noted = Arc::new(Noted::default());
     let sleeper: Arc<dyn Sleeper> = noted.clone();
-    assert_eq!(rig.turn(&sleeper), Some(Turn::At(rig.began)), "which is now");
+    assert_eq!(rig.turn(&sleeper, MS), Some(Turn::At(rig.began)), "which is now");
     rig.wait("lane");
     rig.go(START);
-    assert_eq!(rig.turn(&sleeper), Some(Turn::Told));
-    assert_eq!(rig.turn(&sleeper), Some(Turn::Told));
+    assert_eq!(rig.turn(&sleeper, MS), Some(Turn::Told));
+    assert_eq!(rig.turn(&sleeper, MS), Some(Turn::Told));
     rig.served(2 * MS, 2 * MS);
     assert_eq!(*lock(&noted.0), [rig.began + 4 * MS]);
-    assert_eq!(rig.turn(&sleeper), Some(Turn::At(rig.began + 4 * MS)));
+    assert_eq!(rig.turn(&sleeper, MS), Some(Turn::At(rig.began + 4 * MS)));
     assert!(Turn::At(rig.began) < Turn::At(rig.began + MS) && Turn::At(rig.began) < Turn::Told);
 }
 
@@ -234,7 +243,7 @@ fn without_lanes_nobody_wants_anything() {
     let rig = Rig::new(Coalesce::Auto);
     let sleeper: Arc<dyn Sleeper> = Arc::new(Noted::default());
     rig.beat.remove_lane();
-    assert_eq!(rig.turn(&sleeper), None);
+    assert_eq!(rig.turn(&sleeper, MS), None);
 }
 
 #[test]

@@ -68,8 +68,8 @@ impl Dispatch {
 
 impl Rhythm {
     /// When it is the turn of packets that wait where they arrived: that of the sooner beat. `None`: nobody wants any.
-    pub fn turn(&self, sleeper: &Arc<dyn Sleeper>) -> Option<Turn> {
-        [&self.datagrams, &self.streams].into_iter().filter_map(|beat| beat.turn(sleeper)).min()
+    pub fn turn(&self, sleeper: &Arc<dyn Sleeper>, now: Instant) -> Option<Turn> {
+        [&self.datagrams, &self.streams].into_iter().filter_map(|beat| beat.turn(sleeper, now)).min()
     }
 
     /// What was taken in is in the rings, and the lanes know: begins the beats that are due.

@@ -168,7 +168,7 @@ impl Lane {
     /// Tells the beat that the lane has had its turn, or that a longer one is over.
     fn tell_beat(&self, went_on: bool, goes_on: bool, now: Instant) {
         if !went_on {
-            self.beat.served(now);
+            self.beat.served(goes_on, now);
         } else if !goes_on {
             self.beat.overhang_served(now);
         }
@@ -206,10 +206,7 @@ impl Work for Lane {
         let went_on = self.overhangs.swap(goes_on, Relaxed);
         match progress {
             Progress::Done(served) => self.end_round(&served),
-            Progress::More(_) => {
-                self.state.park();
-                self.dispatch.queue.push(Task::new(FAN_OUT, self.clone()));
-            }
+            Progress::More(_) => {}
             Progress::Blocked => {
                 self.waited_for_room.store(true, Relaxed);
                 self.state.park();
@@ -220,6 +217,11 @@ impl Work for Lane {
             }
         }
         self.tell_beat(went_on, goes_on, ended_at);
+        if goes_on {
+            // Behind what the beat was told: the next run may be over before this one is.
+            self.state.park();
+            self.dispatch.queue.push(Task::new(FAN_OUT, self.clone()));
+        }
     }
 
     fn close(self: Arc<Self>) {
