@@ -174,7 +174,7 @@ impl Lane {
         }
     }
 
-    #[cfg(all(test, not(model)))]
+    #[cfg(test)]
     pub(super) fn is_queued(&self) -> bool {
         self.state.is_queued()
     }
