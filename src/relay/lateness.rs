@@ -1,6 +1,6 @@
 //! Lateness: from a packet's arrival to when it was sent, without the rest that was wanted.
 //!
-//! Written once a round of a lane. It is what the metrics show, and what control work is paced by.
+//! Written once a run of a lane. It is what the metrics show, and what control work is paced by.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -55,7 +55,7 @@ impl Lateness {
         Arc::new(Self { ring_age, epoch: now, udp, tcp, worst: Default::default() })
     }
 
-    /// The oldest packet of a round left so late. One that waited for room in a socket says nothing of the others.
+    /// The oldest packet of a run left so late. One that waited for room in a socket says nothing of the others.
     pub fn observe(&self, leg: Leg, late: Duration, waited_for_room: bool, now: Instant) {
         lock(self.of(leg)).observe(late);
         if waited_for_room {

@@ -37,16 +37,24 @@ pub fn run(options: &Options) -> Result<()> {
 /// One report for each experiment: that of the lowest p99 delay, of those without loss if there are any. The
 /// least CPU would be no measure: a relay that has to wait for its core makes larger batches, which cost less.
 pub fn best(reports: Vec<Report>) -> Vec<Report> {
-    let rank = |report: &Report| (report.lost > 0, report.p99_ms);
-    let mut best: Vec<Report> = Vec::new();
+    lowest(reports, Report::same_run, |report| (report.lost > 0, report.p99_ms))
+}
+
+/// Of those that are the same run, the one of the lowest rank; in the order in which the runs come first.
+pub fn lowest<T, R: PartialOrd>(
+    reports: Vec<T>,
+    same_run: impl Fn(&T, &T) -> bool,
+    rank: impl Fn(&T) -> R,
+) -> Vec<T> {
+    let mut lowest: Vec<T> = Vec::new();
     for report in reports {
-        match best.iter_mut().find(|known| known.same_run(&report)) {
+        match lowest.iter_mut().find(|known| same_run(known, &report)) {
             Some(known) if rank(&report) < rank(known) => *known = report,
             Some(_) => {}
-            None => best.push(report),
+            None => lowest.push(report),
         }
     }
-    best
+    lowest
 }
 
 /// The bare loop under the same load and hold; a hold of its own choosing is compared to none.

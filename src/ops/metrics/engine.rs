@@ -38,15 +38,12 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
             table.events,
         );
     }
-    let help = "Time that workers have paused because media was late.";
-    let labels = [("queue", engine.control.name())];
-    out.seconds("mirrorball_queue_paused_seconds_total", help, &labels, engine.control.stats().paused);
     for class in [Class::Media, Class::Control] {
-        queue(engine.poller.queue(class), out);
+        queue(class, engine.poller.queue(class), out);
     }
 }
 
-fn queue(queue: &TaskQueue, out: &mut Families) {
+fn queue(class: Class, queue: &TaskQueue, out: &mut Families) {
     let stats = queue.stats();
     let name = queue.name();
     let labels = [("queue", name)];
@@ -60,6 +57,10 @@ fn queue(queue: &TaskQueue, out: &mut Families) {
         &labels,
         stats.panics,
     );
+    if class == Class::Control {
+        let help = "Time that workers have paused because media was late.";
+        out.seconds("mirrorball_queue_paused_seconds_total", help, &labels, stats.paused);
+    }
     for (task, count) in stats.tasks {
         let labels = [("queue", name), ("task", task)];
         out.counter("mirrorball_tasks_total", "Tasks that ran, by kind.", &labels, count);

@@ -16,17 +16,17 @@ pub(super) type Labels<'a> = &'a [(&'static str, &'a str)];
 
 impl Families {
     pub fn counter(&mut self, name: &'static str, help: &'static str, labels: Labels<'_>, value: u64) {
-        let mut counter = Counter::default();
-        counter.set_value(value as f64);
-        let mut metric = Metric::from_label(pairs(labels));
-        metric.set_counter(counter);
-        self.add(name, help, MetricType::COUNTER, metric);
+        self.total(name, help, labels, value as f64);
     }
 
     /// A counter of time.
     pub fn seconds(&mut self, name: &'static str, help: &'static str, labels: Labels<'_>, value: Duration) {
+        self.total(name, help, labels, value.as_secs_f64());
+    }
+
+    fn total(&mut self, name: &'static str, help: &'static str, labels: Labels<'_>, value: f64) {
         let mut counter = Counter::default();
-        counter.set_value(value.as_secs_f64());
+        counter.set_value(value);
         let mut metric = Metric::from_label(pairs(labels));
         metric.set_counter(counter);
         self.add(name, help, MetricType::COUNTER, metric);

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Result;
 use std::path::PathBuf;
 
+use crate::table::lowest;
+
 use super::report::{CrowdReport, Report};
 
 /// Cores at which a core is full.
@@ -45,16 +47,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// One report for each experiment: that of the lowest worst p99, of those without loss if there are any.
 pub fn best(reports: Vec<Report>) -> Vec<Report> {
-    let rank = |report: &Report| (report.missing > 0, report.lost() > 0, report.worst_ms());
-    let mut best: Vec<Report> = Vec::new();
-    for report in reports {
-        match best.iter_mut().find(|known| known.same_run(&report)) {
-            Some(known) if rank(&report) < rank(known) => *known = report,
-            Some(_) => {}
-            None => best.push(report),
-        }
-    }
-    best
+    lowest(reports, Report::same_run, |report| (report.missing > 0, report.lost() > 0, report.worst_ms()))
 }
 
 fn row(report: &Report) -> String {
