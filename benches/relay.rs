@@ -74,8 +74,12 @@ fn lane(c: &mut Criterion) {
     let control = TaskQueue::start("control", 1).expect("a thread can be started");
     let poller = Poller::new(256, 1, media.clone(), control.clone()).expect("a thread");
     let timers = Timers::start(&poller, Class::Media).expect("a timer can be made");
-    let dispatch =
-        Dispatch::new(media.clone(), timers, Busy::new(1, 0.5), Lateness::new(LIMITS.age, clock::now()));
+    let dispatch = Dispatch::new(
+        media.clone(),
+        timers,
+        Busy::new(1, 0.5, || false),
+        Lateness::new(LIMITS.age, clock::now()),
+    );
     let data = Bytes::from(vec![0; PACKET_BYTES]);
     let mut group = c.benchmark_group("lane: a packet to all");
     for subscribers in [1, 100, 1000] {

@@ -15,7 +15,7 @@ pub struct Readiness {
 
 /// One event at one descriptor.
 pub struct Event {
-    /// The descriptor's entry. The task that handles the event resumes it.
+    /// The descriptor's entry. Whoever handles the event resumes it.
     pub key: PollKey,
     /// What it is ready for.
     pub readiness: Readiness,
@@ -25,9 +25,8 @@ pub struct Event {
 pub trait PollEventConsumer: Send + Sync + 'static {
     /// Called on the PollTable's thread, so it must be brief and must not block.
     ///
-    /// `Some(task)`: the descriptor stays suspended until the task (or the consumer) resumes
-    /// `event.key`. `None`: the event was dealt with right here, and polling goes on at once, or when
-    /// the consumer that has called [`PollKey::hold`] resumes it.
+    /// The descriptor stays suspended until the task, or the consumer, resumes `event.key`. `None`: minor work, dealt
+    /// with right here.
     fn create_task(self: Arc<Self>, event: Event) -> Option<Task>;
 
     /// `create_task` panicked: closes what this consumer stands for. The entry is already unregistered.

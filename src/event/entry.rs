@@ -1,7 +1,7 @@
 //! The life of one polled descriptor: when the kernel is told, and whose event counts.
 //!
 //! ```text
-//!   registered ──enable──▶ armed ──event──▶ suspended (held) ──resume──▶ armed …
+//!   registered ──enable──▶ armed ──event──▶ suspended ──resume──▶ armed …
 //!        └──────────┬────────┴────────────────┘
 //!                   ▼ unregister
 //!                removed (for good)
@@ -35,10 +35,8 @@ pub(super) enum Arm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Registered,
-    Armed(Interest),
-    Suspended(Interest),
-    /// Suspended until the consumer resumes it, whatever `create_task` returns.
-    Held,
+    Armed,
+    Suspended,
     Removed,
 }
 
@@ -57,10 +55,10 @@ impl EntryState {
         let how = match *state {
             State::Removed => return Ok(false),
             State::Registered => Arm::Add(interest),
-            State::Armed(_) | State::Suspended(_) | State::Held => Arm::Modify(interest),
+            State::Armed | State::Suspended => Arm::Modify(interest),
         };
         tell(how)?;
-        *state = State::Armed(interest);
+        *state = State::Armed;
         Ok(true)
     }
 
@@ -68,26 +66,9 @@ impl EntryState {
     /// it told will be told again when the task resumes the descriptor.
     pub fn suspend(&self) -> bool {
         let mut state = self.lock();
-        let State::Armed(interest) = *state else { return false };
-        *state = State::Suspended(interest);
+        let State::Armed = *state else { return false };
+        *state = State::Suspended;
         true
-    }
-
-    /// The consumer keeps the entry that it was handed an event of: it resumes it itself, later.
-    pub fn hold(&self) {
-        let mut state = self.lock();
-        if let State::Suspended(_) = *state {
-            *state = State::Held;
-        }
-    }
-
-    /// The consumer was done at once: polls on as before, unless it resumed or removed the entry itself.
-    pub fn poll_on<E>(&self, tell: impl FnOnce(Arm) -> Result<(), E>) -> Result<(), E> {
-        let mut state = self.lock();
-        let State::Suspended(interest) = *state else { return Ok(()) };
-        tell(Arm::Modify(interest))?;
-        *state = State::Armed(interest);
-        Ok(())
     }
 
     /// Removes the entry; `forget` runs if the kernel knew of it. `false`: it was removed before.
@@ -96,7 +77,7 @@ impl EntryState {
         let known = match *state {
             State::Removed => return false,
             State::Registered => false,
-            State::Armed(_) | State::Suspended(_) | State::Held => true,
+            State::Armed | State::Suspended => true,
         };
         *state = State::Removed;
         if known {
@@ -139,18 +120,6 @@ mod tests {
         arm(&state, Interest::Read);
         assert!(state.suspend());
         assert!(!state.suspend());
-    }
-
-    #[test]
-    fn a_held_entry_waits_for_its_consumer() {
-        let state = EntryState::new();
-        arm(&state, Interest::Read);
-        assert!(state.suspend());
-        state.hold();
-        state.poll_on(|_| -> Result<(), Infallible> { panic!("polled though it is held") }).unwrap();
-        assert!(!state.suspend());
-        assert_eq!(arm(&state, Interest::Read), Some(Arm::Modify(Interest::Read)));
-        assert!(state.suspend());
     }
 
     #[test]

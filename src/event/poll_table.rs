@@ -191,11 +191,6 @@ impl Entry {
         Ok(self.state.arm(interest, |how| self.tell(how))?)
     }
 
-    /// See [`PollKey::hold`].
-    pub fn hold(&self) {
-        self.state.hold();
-    }
-
     /// `Some(entries left in the table)` if it was still registered.
     pub fn unregister(&self) -> Option<usize> {
         let forget = || {
@@ -223,11 +218,7 @@ impl Entry {
         let Some(Parts { consumer, .. }) = self.parts() else { return };
         match catch_unwind(AssertUnwindSafe(|| consumer.clone().create_task(event))) {
             Ok(Some(task)) => queue.push(task),
-            Ok(None) => {
-                if let Err(error) = self.state.poll_on(|how| self.tell(how)) {
-                    tracing::error!(%error, "a descriptor can no longer be polled");
-                }
-            }
+            Ok(None) => {}
             Err(_) => {
                 tracing::error!(table = self.table.id, "create_task panicked; its consumer is closed");
                 PollKey(self.clone()).unregister();

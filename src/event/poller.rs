@@ -230,12 +230,6 @@ impl PollKey {
         }
     }
 
-    /// Called from `create_task`, for the descriptor of its event: it stays suspended until the consumer
-    /// resumes it, though `None` is returned.
-    pub fn hold(&self) {
-        self.0.hold();
-    }
-
     /// Takes the descriptor out. No task is created for it from here on; one in flight goes on.
     pub fn unregister(&self) {
         if self.0.unregister() == Some(0)

@@ -43,10 +43,13 @@ impl Consumer {
 }
 
 impl PollEventConsumer for Consumer {
-    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+    fn create_task(self: Arc<Self>, event: Event) -> Option<Task> {
         self.say(Said::Event(self.name));
         match &self.does {
-            Does::PollOn => return None,
+            Does::PollOn => {
+                event.key.resume(Interest::Read);
+                return None;
+            }
             Does::PanicAtOnce => panic!("at once"),
             Does::Block(signal) => signal.lock().expect("one listener").recv().expect("a signal"),
             Does::Unregister(other) => other.lock().expect("set").as_ref().expect("set").unregister(),

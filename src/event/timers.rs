@@ -152,10 +152,11 @@ impl Timers {
 }
 
 impl PollEventConsumer for Timers {
-    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+    fn create_task(self: Arc<Self>, event: Event) -> Option<Task> {
         // Non-blocking: a timer that was set anew meanwhile just has not expired yet.
         let _ = self.timer.wait();
         self.fire();
+        event.key.resume(Interest::Read);
         None
     }
 

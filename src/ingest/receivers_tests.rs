@@ -25,7 +25,7 @@ impl Rig {
         let queue = TaskQueue::start("t-ingest", 1).expect("a thread");
         let poller = Poller::new(64, workers, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
-        let receivers = Receivers::new(poller.clone(), timers.clone(), Busy::new(workers, 0.5));
+        let receivers = Receivers::new(poller.clone(), timers.clone(), Busy::new(workers, 0.5, || false));
         Self { queue, poller, timers, receivers }
     }
 

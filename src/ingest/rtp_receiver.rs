@@ -207,8 +207,7 @@ impl RtpReceiver {
 
 impl PollEventConsumer for RtpReceiver {
     /// Receiving is minor work, done at once or when it is time: the intake polls on.
-    fn create_task(self: Arc<Self>, event: Event) -> Option<Task> {
-        event.key.hold();
+    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
         let intake = self.intake.clone();
         intake.arrived(self);
         None

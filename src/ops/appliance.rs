@@ -128,7 +128,9 @@ impl Engine {
         let started_at = clock::now();
         let limits = RingLimits { age: config.ring.max_age, bytes: config.ring.max_bytes };
         let media_timers = Timers::start(&poller, Class::Media)?;
-        let busy = Busy::new(config.engine.media_workers, config.engine.busy_percent as f64 / 100.0);
+        let joins = control.clone();
+        let target = config.engine.busy_percent as f64 / 100.0;
+        let busy = Busy::new(config.engine.media_workers, target, move || joins.depth() > 0);
         let dispatch = Dispatch::new(media.clone(), media_timers, busy, lateness.clone());
         let channels = config.channels.iter().map(|channel| {
             let presentation = channel.presentation.clone();

@@ -149,7 +149,7 @@ impl Rig {
         let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Media).expect("a timer");
         let lateness = Lateness::new(PATIENCE, clock::now());
-        Self { poller, dispatch: Dispatch::new(queue, timers, Busy::new(3, 0.5), lateness) }
+        Self { poller, dispatch: Dispatch::new(queue, timers, Busy::new(3, 0.5, || false), lateness) }
     }
 
     fn flow(&self, coalesce: Coalesce) -> Arc<Flow> {

@@ -44,7 +44,7 @@ impl Rig {
         let queue = TaskQueue::start("t-beat", 1).expect("a thread");
         let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Media).expect("a timer");
-        let (busy, began) = (Busy::new(1, 0.5), clock::now() + Duration::from_secs(3600));
+        let (busy, began) = (Busy::new(1, 0.5, || false), clock::now() + Duration::from_secs(3600));
         let beat = Beat::new(coalesce, LONGEST, queue.clone(), timers, busy.clone(), began);
         beat.add_lane();
         Self { queue, poller, busy, beat, ran: channel(), began }

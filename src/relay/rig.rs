@@ -22,7 +22,12 @@ pub fn by_hand() -> Dispatch {
     let timers = Timers::start(&poller, Class::Media).expect("a timer");
     poller.stop();
     queue.stop();
-    Dispatch::new(queue, timers, Busy::new(1, 0.5), Lateness::new(Duration::from_secs(2), clock::now()))
+    Dispatch::new(
+        queue,
+        timers,
+        Busy::new(1, 0.5, || false),
+        Lateness::new(Duration::from_secs(2), clock::now()),
+    )
 }
 
 /// A lane that the test runs.
