@@ -29,6 +29,7 @@ pub trait PollEventConsumer: Send + Sync + 'static {
     /// with right here.
     fn create_task(self: Arc<Self>, event: Event) -> Option<Task>;
 
-    /// `create_task` panicked: closes what this consumer stands for. The entry is already unregistered.
+    /// `create_task` panicked, and the descriptor is still suspended: closes what this consumer stands for and unregisters
+    /// it, or has it polled again where others depend on it.
     fn close(self: Arc<Self>);
 }

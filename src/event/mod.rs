@@ -23,6 +23,7 @@ mod task_queue;
 pub(crate) mod testing;
 mod threads;
 mod timers;
+mod vitals;
 
 pub use class::Class;
 pub use consumer::{Event, PollEventConsumer, Readiness};
@@ -36,3 +37,4 @@ pub use task::{Task, Work};
 pub use task_queue::{GivesWay, QueueStats, TaskQueue};
 pub use threads::{Priority, spawn};
 pub use timers::{TimerId, Timers};
+pub use vitals::{Pulse, Vitals};

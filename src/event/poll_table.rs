@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -16,7 +17,10 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::entry::{Arm, EntryState, Interest};
 use super::threads::Spawner;
-use super::{Class, Event, PollEventConsumer, PollKey, Poller, Readiness, TaskQueue, lock};
+use super::vitals::STANDS_STILL_AFTER;
+use super::{
+    Class, Event, PollEventConsumer, PollKey, Poller, Pulse, Readiness, Task, TaskQueue, Vitals, Work, lock,
+};
 
 /// Events taken per wait. A longer list is served in turns, oldest first, so no descriptor starves.
 const EVENTS_PER_WAIT: usize = 64;
@@ -31,6 +35,9 @@ pub(super) struct PollTable {
     slots: Mutex<Slots>,
     events: AtomicU64,
     queue: Arc<TaskQueue>,
+    vitals: Arc<Vitals>,
+    /// Since when the thread has not answered a call for a sign of life.
+    called_at: Mutex<Option<Instant>>,
     pub poller: Weak<Poller>,
 }
 
@@ -53,6 +60,18 @@ struct Parts {
 pub trait Descriptor: AsFd + Send + Sync + 'static {}
 impl<T: AsFd + Send + Sync + 'static> Descriptor for T {}
 
+/// Closes a consumer whose descriptor is polled no more.
+struct Lost(Arc<dyn PollEventConsumer>, Arc<Vitals>);
+
+impl Work for Lost {
+    fn run(self: Arc<Self>) {
+        self.1.fault("create_task");
+        self.0.clone().close();
+    }
+
+    fn close(self: Arc<Self>) {}
+}
+
 #[derive(Default)]
 struct Slots {
     slots: Vec<Slot>,
@@ -73,6 +92,7 @@ impl PollTable {
         id: u32,
         class: Class,
         queue: Arc<TaskQueue>,
+        vitals: Arc<Vitals>,
         poller: Weak<Poller>,
         spawner: &Spawner,
     ) -> io::Result<(Arc<Self>, JoinHandle<()>)> {
@@ -80,10 +100,14 @@ impl PollTable {
         let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         epoll.add(&wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         let (slots, events) = (Mutex::default(), AtomicU64::new(0));
-        let table = Arc::new(Self { id, class, epoll, wake, slots, events, queue, poller });
+        let called_at = Mutex::default();
+        let table =
+            Arc::new(Self { id, class, epoll, wake, slots, events, queue, vitals, called_at, poller });
+        let pulse: Arc<dyn Pulse> = table.clone();
+        table.vitals.look_at(Arc::downgrade(&pulse));
         let runner = table.clone();
         let name = format!("poll-{}-{id}", class.name());
-        Ok((table, spawner.spawn(name, class.priority(), move || runner.poll())?))
+        Ok((table, spawner.spawn(name, class.priority(), move || runner.run())?))
     }
 
     pub fn live(&self) -> usize {
@@ -151,20 +175,34 @@ impl PollTable {
         let _ = self.wake.write(1);
     }
 
-    fn poll(&self) {
+    /// The thread. A table whose thread has ended serves nobody: the program is to end as well.
+    fn run(&self) {
+        let ended = catch_unwind(AssertUnwindSafe(|| self.poll()));
+        let why = match ended {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => format!("epoll_wait failed: {error}"),
+            Err(_) => "a fault of its thread".to_owned(),
+        };
+        self.vitals.give_up(format!("poll table {} ({}): {why}", self.id, self.class.name()));
+        self.stop();
+    }
+
+    /// Dispatches events until the table is stopped.
+    fn poll(&self) -> nix::Result<()> {
         let mut events = [EpollEvent::empty(); EVENTS_PER_WAIT];
         loop {
             let count = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
                 Ok(count) => count,
                 Err(Errno::EINTR) => continue,
-                Err(error) => {
-                    tracing::error!(table = self.id, %error, "epoll_wait failed; the table stops");
-                    return self.stop();
-                }
+                Err(error) => return Err(error),
             };
             for event in &events[..count] {
                 if event.data() == WAKE {
-                    return;
+                    self.answer(); // before it is asked: a stop that comes meanwhile has written, or is seen
+                    if self.has_stopped() {
+                        return Ok(());
+                    }
+                    continue;
                 }
                 self.events.fetch_add(1, Relaxed);
                 if let Some(entry) = self.entry(event.data()) {
@@ -172,6 +210,12 @@ impl PollTable {
                 }
             }
         }
+    }
+
+    /// Gives a sign of life.
+    fn answer(&self) {
+        let _ = self.wake.read(); // non-blocking: a call that came twice is answered once
+        *lock(&self.called_at) = None;
     }
 
     fn entry(&self, datum: u64) -> Option<Arc<Entry>> {
@@ -185,10 +229,35 @@ impl PollTable {
     }
 }
 
+impl Pulse for PollTable {
+    /// Calls the thread, which answers as soon as it is through with what it does.
+    fn stands_still(&self, now: Instant) -> Option<String> {
+        if self.has_stopped() {
+            return None;
+        }
+        let called_at = *lock(&self.called_at).get_or_insert_with(|| {
+            let _ = self.wake.write(1); // a full counter means that a wake-up is already on its way
+            now
+        });
+        let waits = now.saturating_duration_since(called_at) > STANDS_STILL_AFTER;
+        waits.then(|| format!("poll table {} ({}) stands still", self.id, self.class.name()))
+    }
+}
+
 impl Entry {
     /// Polls the descriptor for one event of `interest`.
     pub fn arm(&self, interest: Interest) -> io::Result<bool> {
         Ok(self.state.arm(interest, |how| self.tell(how))?)
+    }
+
+    /// The kernel polls it no more.
+    pub fn lose(&self, error: &io::Error) {
+        tracing::error!(%error, "a descriptor is polled no more");
+        if let Some(parts) = self.parts() {
+            self.table
+                .queue
+                .push(Task::new("Lost", Arc::new(Lost(parts.consumer, self.table.vitals.clone()))));
+        }
     }
 
     /// `Some(entries left in the table)` if it was still registered.
@@ -220,8 +289,7 @@ impl Entry {
             Ok(Some(task)) => queue.push(task),
             Ok(None) => {}
             Err(_) => {
-                tracing::error!(table = self.table.id, "create_task panicked; its consumer is closed");
-                PollKey(self.clone()).unregister();
+                self.table.vitals.fault("create_task");
                 let _ = catch_unwind(AssertUnwindSafe(|| consumer.close()));
             }
         }

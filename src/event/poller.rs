@@ -7,7 +7,7 @@ use std::{fmt, mem};
 
 use super::poll_table::{Descriptor, Entry, PollTable};
 use super::threads::Spawner;
-use super::{Class, Interest, PollEventConsumer, TaskQueue, lock};
+use super::{Class, Interest, PollEventConsumer, Pulse, TaskQueue, Vitals, lock};
 
 /// Places descriptors in PollTables, creates tables and retires them.
 pub struct Poller {
@@ -16,6 +16,7 @@ pub struct Poller {
     media_tables: usize,
     media: Arc<TaskQueue>,
     control: Arc<TaskQueue>,
+    vitals: Arc<Vitals>,
     tables: Mutex<Tables>,
     spawner: Spawner,
     this: Weak<Poller>,
@@ -60,11 +61,17 @@ impl Poller {
     ) -> io::Result<Arc<Self>> {
         let entries_per_table = entries_per_table.max(1);
         let spawner = Spawner::start()?;
+        let vitals = Arc::<Vitals>::default();
+        for queue in [&media, &control] {
+            let pulse: Arc<dyn Pulse> = queue.clone();
+            vitals.look_at(Arc::downgrade(&pulse));
+        }
         Ok(Arc::new_cyclic(|this| Self {
             entries_per_table,
             media_tables: media_tables.max(1),
             media,
             control,
+            vitals,
             tables: Mutex::default(),
             spawner,
             this: this.clone(),
@@ -123,6 +130,11 @@ impl Poller {
         }
     }
 
+    /// Whether tables, queues and all else that stands on them move.
+    pub fn vitals(&self) -> &Arc<Vitals> {
+        &self.vitals
+    }
+
     /// Unregisters everything and joins the threads. Not to be called from a table's thread.
     pub fn stop(&self) {
         let (live, retired) = {
@@ -165,8 +177,14 @@ impl Poller {
     fn create_table(&self, class: Class, tables: &mut Tables) -> io::Result<Arc<PollTable>> {
         tables.retired.retain(|thread| !thread.is_finished());
         let queue = self.queue(class).clone();
-        let (table, thread) =
-            PollTable::start(tables.next_id, class, queue, self.this.clone(), &self.spawner)?;
+        let (table, thread) = PollTable::start(
+            tables.next_id,
+            class,
+            queue,
+            self.vitals.clone(),
+            self.this.clone(),
+            &self.spawner,
+        )?;
         tables.next_id += 1;
         tables.live.push((table.clone(), thread));
         Ok(table)
@@ -219,14 +237,17 @@ impl Drop for Poller {
 
 impl PollKey {
     /// Polls the registered descriptor for the first time. Does nothing once it is unregistered.
-    pub fn enable(&self, interest: Interest) {
-        self.resume(interest);
+    ///
+    /// Errors: the kernel polls no more descriptors (sysctl fs.epoll.max_user_watches), and this one is unregistered.
+    pub fn enable(&self, interest: Interest) -> io::Result<()> {
+        self.0.arm(interest).map(drop).inspect_err(|_| self.unregister())
     }
 
-    /// Polls the descriptor again, for one event. Does nothing once it is unregistered.
+    /// Polls the descriptor again, for one event. Does nothing once it is unregistered. A consumer whose descriptor
+    /// the kernel polls no more is closed, by a task.
     pub fn resume(&self, interest: Interest) {
         if let Err(error) = self.0.arm(interest) {
-            tracing::error!(%error, "a descriptor can not be polled (see sysctl fs.epoll.max_user_watches)");
+            self.0.lose(&error);
         }
     }
 

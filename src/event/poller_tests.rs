@@ -123,7 +123,7 @@ impl Rig {
     /// Passes over what was said so far, also by an event that was being dispatched.
     fn forget_until_now(&self) {
         let sentinel = self.ready("now", Does::Wait);
-        sentinel.enable(Interest::Read);
+        sentinel.enable(Interest::Read).expect("polled");
         while self.next() != Said::Event("now") {}
         sentinel.unregister();
     }
@@ -131,7 +131,7 @@ impl Rig {
     /// The table has polled since: a fresh descriptor's event is the next thing said.
     fn expect_nothing_else(&self) {
         let sentinel = self.ready("sentinel", Does::Wait);
-        sentinel.enable(Interest::Read);
+        sentinel.enable(Interest::Read).expect("polled");
         assert_eq!(self.next(), Said::Event("sentinel"));
         sentinel.unregister();
     }
@@ -203,7 +203,7 @@ fn a_descriptor_beside_another_one_is_in_its_table_though_that_is_full() {
     let (_other, socket) = (rig.idle(Class::Media), rig.idle(Class::Media));
     let timer = rig.beside(&socket).expect("its table is open");
     assert_eq!(rig.populations(Class::Media), [1, 2]);
-    timer.enable(Interest::Read);
+    timer.enable(Interest::Read).expect("polled");
     assert_eq!(rig.next(), Said::Event("beside"));
     socket.unregister();
     timer.unregister();
@@ -226,7 +226,7 @@ fn nothing_is_heard_before_enable() {
     let rig = Rig::new(8);
     let key = rig.ready("early", Does::Wait);
     rig.expect_nothing_else();
-    key.enable(Interest::Read);
+    key.enable(Interest::Read).expect("polled");
     assert_eq!(rig.next(), Said::Event("early"));
     rig.stop();
 }
@@ -235,7 +235,7 @@ fn nothing_is_heard_before_enable() {
 fn a_descriptor_has_one_task_at_a_time() {
     let rig = Rig::new(8);
     let key = rig.ready("one", Does::Task);
-    key.enable(Interest::Read);
+    key.enable(Interest::Read).expect("polled");
     for _ in 0..3 {
         assert_eq!(rig.next(), Said::Event("one"));
         assert_eq!(rig.next(), Said::Ran("one"));
@@ -251,7 +251,7 @@ fn a_descriptor_has_one_task_at_a_time() {
 fn a_consumer_that_is_done_at_once_is_polled_on() {
     let rig = Rig::new(8);
     let key = rig.ready("busy", Does::PollOn);
-    key.enable(Interest::Read);
+    key.enable(Interest::Read).expect("polled");
     for _ in 0..3 {
         assert_eq!(rig.next(), Said::Event("busy"));
     }
@@ -266,7 +266,7 @@ fn an_event_of_a_descriptor_that_has_gone_is_dropped() {
     let rig = Rig::new(8);
     let (go, signal) = channel();
     let gate = rig.ready("gate", Does::Block(Mutex::new(signal)));
-    gate.enable(Interest::Read);
+    gate.enable(Interest::Read).expect("polled");
     assert_eq!(rig.next(), Said::Event("gate"));
     // Both are ready by the table's next look; whichever comes first takes the other out.
     let slots: [Arc<Mutex<Option<PollKey>>>; 2] = Default::default();
@@ -274,8 +274,8 @@ fn an_event_of_a_descriptor_that_has_gone_is_dropped() {
         .map(|name| rig.ready(name, Does::Unregister(slots[usize::from(name == "left")].clone())));
     *slots[0].lock().expect("free") = Some(left.clone());
     *slots[1].lock().expect("free") = Some(right.clone());
-    left.enable(Interest::Read);
-    right.enable(Interest::Read);
+    left.enable(Interest::Read).expect("polled");
+    right.enable(Interest::Read).expect("polled");
     go.send(()).expect("the gate waits");
     let first = rig.next();
     assert!(first == Said::Event("left") || first == Said::Event("right"), "{first:?}");
@@ -291,10 +291,10 @@ fn a_panic_closes_its_own_consumer_and_no_other() {
     for does in [Does::PanicAtOnce, Does::PanicInTask] {
         let rig = Rig::new(8);
         let neighbour = rig.ready("neighbour", Does::Task);
-        rig.ready("faulty", does).enable(Interest::Read);
+        rig.ready("faulty", does).enable(Interest::Read).expect("polled");
         assert_eq!(rig.next(), Said::Event("faulty"));
         assert_eq!(rig.next(), Said::Closed("faulty"));
-        neighbour.enable(Interest::Read);
+        neighbour.enable(Interest::Read).expect("polled");
         assert_eq!(rig.next(), Said::Event("neighbour"));
         assert_eq!(rig.next(), Said::Ran("neighbour"));
         rig.stop();
@@ -302,11 +302,29 @@ fn a_panic_closes_its_own_consumer_and_no_other() {
 }
 
 #[test]
+fn a_table_that_hangs_is_seen_and_one_that_goes_on_is_forgiven() {
+    let rig = Rig::new(8);
+    let vitals = rig.poller.vitals();
+    let (go, signal) = channel();
+    rig.ready("gate", Does::Block(Mutex::new(signal))).enable(Interest::Read).expect("polled");
+    assert_eq!(rig.next(), Said::Event("gate"));
+    let called_at = clock::now();
+    assert_eq!(vitals.check(called_at), Ok(()), "it was only called now");
+    let why = vitals.check(called_at + Duration::from_secs(6)).expect_err("no answer");
+    assert!(why.contains("stands still"), "{why}");
+    go.send(()).expect("the gate waits");
+    while vitals.check(called_at + Duration::from_secs(6)).is_err() {
+        std::thread::yield_now();
+    }
+    rig.stop();
+}
+
+#[test]
 fn a_stopped_poller_takes_nothing_and_ignores_old_keys() {
     let rig = Rig::new(8);
     let key = rig.ready("late", Does::Wait);
     rig.poller.stop();
-    key.enable(Interest::Read);
+    key.enable(Interest::Read).expect("polled");
     key.unregister();
     let consumer = Arc::new(Consumer { name: "late", does: Does::Wait, said: rig.sender.clone() });
     rig.poller.register(Class::Media, descriptor(0), consumer).expect_err("the poller has stopped");
@@ -323,7 +341,7 @@ fn stop_gives_back_every_thread_and_descriptor() {
         let consumer = Arc::new(Consumer { name: "never", does: Does::Task, said: rig.sender.clone() });
         timers.at(clock::now() + Duration::from_secs(3600), Task::new("never", consumer));
         for _ in 0..9 {
-            rig.ready("served", Does::Task).enable(Interest::Read);
+            rig.ready("served", Does::Task).enable(Interest::Read).expect("polled");
         }
         let _first = rig.next();
         rig.poller.stop();
@@ -372,7 +390,11 @@ struct Opener(Arc<Poller>, Class, Sender<(&'static str, i32)>);
 impl Work for Opener {
     fn run(self: Arc<Self>) {
         let thermometer = Arc::new(Thermometer(self.2.clone()));
-        self.0.register(self.1, descriptor(1), thermometer).expect("room").enable(Interest::Read);
+        self.0
+            .register(self.1, descriptor(1), thermometer)
+            .expect("room")
+            .enable(Interest::Read)
+            .expect("polled");
     }
 
     fn close(self: Arc<Self>) {}

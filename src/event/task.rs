@@ -7,7 +7,7 @@ pub trait Work: Send + Sync + 'static {
     /// Runs on a worker of the queue, once for each time the task was pushed.
     fn run(self: Arc<Self>);
 
-    /// `run` panicked: closes what this work belongs to, and only that.
+    /// `run` panicked: closes what this work belongs to, and only that; or goes on with it where others depend on it.
     fn close(self: Arc<Self>);
 }
 

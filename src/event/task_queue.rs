@@ -12,7 +12,8 @@ use std::{io, mem};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::{Histogram, Priority, Task, clock, lock, spawn};
+use super::vitals::STANDS_STILL_AFTER;
+use super::{Histogram, Priority, Pulse, Task, clock, lock, spawn};
 
 /// A FIFO of tasks and the workers that run them.
 pub struct TaskQueue {
@@ -57,6 +58,8 @@ enum Item {
 /// Each worker counts for itself, so the lock is free but for a scrape.
 #[derive(Clone, Default)]
 struct Tally {
+    /// Since when the worker has been at its task.
+    at_work_since: Option<Instant>,
     wait: Histogram,
     run: Histogram,
     tasks: Vec<(&'static str, u64)>,
@@ -158,6 +161,19 @@ impl TaskQueue {
     }
 }
 
+impl Pulse for TaskQueue {
+    fn stands_still(&self, now: Instant) -> Option<String> {
+        let has_ended =
+            !self.stopped.load(Relaxed) && lock(&self.workers).iter().any(JoinHandle::is_finished);
+        let is_stuck = |tally: &Arc<Mutex<Tally>>| {
+            let since = lock(tally).at_work_since;
+            since.is_some_and(|since| now.saturating_duration_since(since) > STANDS_STILL_AFTER)
+        };
+        let stands = has_ended || self.tallies.iter().any(is_stuck);
+        stands.then(|| format!("a worker of the {} queue stands still", self.name))
+    }
+}
+
 impl Drop for TaskQueue {
     fn drop(&mut self) {
         let workers = lock(&self.workers).len();
@@ -182,6 +198,7 @@ impl Worker {
         while let Ok(Item::Run(task, queued_at)) = self.receiver.recv() {
             self.pause(queued_at);
             let started_at = clock::now();
+            lock(&self.tally).at_work_since = Some(started_at);
             let Task { kind, work } = task;
             if catch_unwind(AssertUnwindSafe(|| work.clone().run())).is_err() {
                 self.panics.fetch_add(1, Relaxed);
@@ -212,6 +229,7 @@ impl Worker {
     fn tally(&self, kind: &'static str, queued_at: Instant, started_at: Instant) {
         let ended_at = clock::now();
         let mut tally = lock(&self.tally);
+        tally.at_work_since = None;
         tally.wait.observe(started_at.saturating_duration_since(queued_at));
         tally.run.observe(ended_at.saturating_duration_since(started_at));
         match tally.tasks.iter_mut().find(|(name, _)| *name == kind) {
@@ -265,6 +283,30 @@ mod tests {
         assert_eq!([(); 3].map(|()| said.recv_timeout(patience).ok()), [1, 2, 3].map(Some));
         assert!(queue.stats().paused >= PAUSE);
         queue.stop();
+    }
+
+    #[test]
+    fn a_worker_that_is_stuck_is_seen() {
+        struct Stuck(Mutex<mpsc::Receiver<()>>, mpsc::Sender<()>);
+        impl Work for Stuck {
+            fn run(self: Arc<Self>) {
+                self.1.send(()).unwrap();
+                lock(&self.0).recv().unwrap();
+            }
+
+            fn close(self: Arc<Self>) {}
+        }
+        let queue = TaskQueue::start("t-stuck", 2).unwrap();
+        let ((free, stuck), (runs, running)) = (mpsc::channel(), mpsc::channel());
+        let later = || clock::now() + 2 * STANDS_STILL_AFTER;
+        assert_eq!(queue.stands_still(later()), None, "who has nothing to do is not stuck");
+        queue.push(Task::new("stuck", Arc::new(Stuck(Mutex::new(stuck), runs))));
+        running.recv().unwrap();
+        assert_eq!(queue.stands_still(clock::now()), None);
+        assert!(queue.stands_still(later()).is_some_and(|what| what.contains("t-stuck")));
+        free.send(()).unwrap();
+        queue.stop();
+        assert_eq!(queue.stands_still(later()), None);
     }
 
     #[test]

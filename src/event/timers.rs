@@ -11,13 +11,18 @@ use std::time::{Duration, Instant};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, TaskQueue, clock, lock};
+use super::vitals::STANDS_STILL_AFTER;
+use super::{
+    Class, Event, Interest, PollEventConsumer, PollKey, Poller, Pulse, Task, TaskQueue, Vitals, clock, lock,
+};
 
 /// Pending timers of one class; their tasks go to that class's queue.
 pub struct Timers {
     timer: TimerFd,
     agenda: Mutex<Agenda>,
     queue: Arc<TaskQueue>,
+    class: Class,
+    vitals: Arc<Vitals>,
     key: OnceLock<PollKey>,
 }
 
@@ -47,9 +52,12 @@ impl Timers {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         let queue = poller.queue(class).clone();
-        let timers = Arc::new(Self { timer, agenda: Mutex::default(), queue, key: OnceLock::new() });
+        let (agenda, vitals, key) = (Mutex::default(), poller.vitals().clone(), OnceLock::new());
+        let timers = Arc::new(Self { timer, agenda, queue, class, vitals, key });
+        let pulse: Arc<dyn Pulse> = timers.clone();
+        timers.vitals.look_at(Arc::downgrade(&pulse));
         let key = poller.register(class, timers.clone(), timers.clone())?;
-        timers.key.get_or_init(|| key).enable(Interest::Read);
+        timers.key.get_or_init(|| key).enable(Interest::Read)?;
         Ok(timers)
     }
 
@@ -77,6 +85,11 @@ impl Timers {
             self.set(id.due);
         }
         id
+    }
+
+    /// What its faults are told to, and those of whoever it works for.
+    pub fn vitals(&self) -> &Arc<Vitals> {
+        &self.vitals
     }
 
     /// Its descriptor, for others to be registered beside.
@@ -125,7 +138,7 @@ impl Timers {
                 Action::Push(task) => self.queue.push(task),
                 Action::RunHere(work) => {
                     if catch_unwind(AssertUnwindSafe(work)).is_err() {
-                        tracing::error!("a timer's work panicked, and is not done");
+                        self.vitals.fault("timer");
                     }
                 }
             }
@@ -155,16 +168,25 @@ impl PollEventConsumer for Timers {
     fn create_task(self: Arc<Self>, event: Event) -> Option<Task> {
         // Non-blocking: a timer that was set anew meanwhile just has not expired yet.
         let _ = self.timer.wait();
+        self.vitals.may_fault("timers");
         self.fire();
         event.key.resume(Interest::Read);
         None
     }
 
     fn close(self: Arc<Self>) {
-        tracing::error!(
-            "the timers are closed after a fault: nothing times out any more; restart the program"
-        );
-        self.stop();
+        if let Some((first, _)) = self.agenda().pending.first_key_value() {
+            self.set(first.due);
+        }
+        self.key().resume(Interest::Read);
+    }
+}
+
+impl Pulse for Timers {
+    fn stands_still(&self, now: Instant) -> Option<String> {
+        let first = self.agenda().pending.first_key_value().map(|(first, _)| first.due);
+        let is_overdue = first.is_some_and(|due| now.saturating_duration_since(due) > STANDS_STILL_AFTER);
+        is_overdue.then(|| format!("the timers of {} stand still", self.class.name()))
     }
 }
 

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
-use crate::event::{Class, PollEventConsumer, PollKey, Poller, TimerId, Timers, clock, lock};
+use crate::event::{Class, PollKey, Poller, TimerId, Timers, clock, lock};
 use crate::net::ReceiveSocket;
 use crate::relay::{Busy, Rhythm, Sleeper, Turn};
 
@@ -126,10 +126,20 @@ impl Intake {
             mem::take(&mut state.waiting)
         };
         waited.extend(newest);
+        let all = waited.clone();
+        if catch_unwind(AssertUnwindSafe(|| self.take_turn(waited, now))).is_err() {
+            self.timers.vitals().fault("receiver");
+            all.iter().for_each(|receiver| receiver.poll());
+        }
+    }
+
+    /// A look's own work. Whatever becomes of it, no socket is forgotten.
+    fn take_turn(self: &Arc<Self>, mut waited: Vec<Arc<RtpReceiver>>, now: Instant) {
         let mut taken = Intaken::default();
         let quiet = self.take_in(&mut waited, &mut taken);
+        self.timers.vitals().may_fault("intake");
         let many = taken.messages >= MANY;
-        taken.tell();
+        drop(taken); // which tells the lanes
         self.go(&quiet, &waited, now);
         let done_at = clock::now();
         self.busy.add(done_at.saturating_duration_since(now));
@@ -158,12 +168,12 @@ impl Intake {
 
     /// Empties the sockets into the rings; takes out and returns the receivers where nothing had come.
     fn take_in(&self, receivers: &mut Vec<Arc<RtpReceiver>>, taken: &mut Intaken) -> Vec<Arc<RtpReceiver>> {
-        let mut arrivals = lock(&self.arrivals);
+        let (vitals, mut arrivals) = (self.timers.vitals(), lock(&self.arrivals));
         let (mut quiet, mut full) = (Vec::new(), Vec::new());
         let mut take = |receiver: &Arc<RtpReceiver>| {
-            let all = catch_unwind(AssertUnwindSafe(|| taken.take(receiver, &mut arrivals)));
-            all.unwrap_or_else(|_| {
-                receiver.clone().close();
+            let taken = catch_unwind(AssertUnwindSafe(|| taken.take(receiver, &mut arrivals, vitals)));
+            taken.unwrap_or_else(|_| {
+                vitals.fault("receiver");
                 Gave::Nothing
             })
         };

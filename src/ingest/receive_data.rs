@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::event::clock;
+use crate::event::{Vitals, clock};
 use crate::net::{Datagram, ReceiveBatch};
 use crate::relay::{Flow, Track};
 use crate::wire::rtp::{self, NotRtp};
@@ -45,15 +45,23 @@ pub(super) enum Gave {
     Some,
 }
 
+/// Tells the lanes, also after a fault: a flow that was touched and never told is never told again.
+impl Drop for Intaken {
+    fn drop(&mut self) {
+        self.flows.iter().for_each(|flow| flow.tell());
+    }
+}
+
 impl Intaken {
     /// Takes what has arrived at the receiver's socket.
-    pub fn take(&mut self, receiver: &RtpReceiver, arrivals: &mut Arrivals) -> Gave {
+    pub fn take(&mut self, receiver: &RtpReceiver, arrivals: &mut Arrivals, vitals: &Vitals) -> Gave {
         BUFFERS.with_borrow_mut(|batch| {
             let mut gave = Gave::Nothing;
             for _ in 0..BATCHES_PER_TURN {
                 match batch.receive(&*receiver.socket) {
                     Ok(count) => {
                         self.messages += count;
+                        vitals.may_fault("receiver");
                         self.route(receiver, batch, arrivals);
                         gave = Gave::All;
                         if count < batch.capacity() {
@@ -70,11 +78,6 @@ impl Intaken {
             }
             Gave::Some
         })
-    }
-
-    /// Tells the lanes.
-    pub fn tell(self) {
-        self.flows.iter().for_each(|flow| flow.tell());
     }
 
     fn route(&mut self, receiver: &RtpReceiver, batch: &ReceiveBatch, arrivals: &mut Arrivals) {

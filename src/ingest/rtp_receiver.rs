@@ -87,7 +87,7 @@ impl RtpReceiver {
             stray: AtomicU64::new(0),
         });
         let key = receiver.intake.register(poller, socket, receiver.clone())?;
-        receiver.key.get_or_init(|| key).enable(Interest::Read);
+        receiver.key.get_or_init(|| key).enable(Interest::Read)?;
         Ok(receiver)
     }
 
@@ -214,11 +214,7 @@ impl PollEventConsumer for RtpReceiver {
     }
 
     fn close(self: Arc<Self>) {
-        tracing::error!(
-            port = self.port,
-            "a receive socket is closed after a fault; its channels are silent"
-        );
-        self.shut();
+        self.poll();
     }
 }
 

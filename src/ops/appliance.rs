@@ -82,6 +82,7 @@ impl Appliance {
         let address = config.admin.listen;
         let admin = AdminServer::start(address, Arc::new(Scrape(engine.clone())))
             .map_err(|error| StartError::Listen { address, purpose: "metrics", error })?;
+        engine.receive(config);
         for listener in &listeners {
             tracing::info!(address = %listener.address(), channels = config.channels.len(), "serving RTSP");
         }
@@ -139,12 +140,6 @@ impl Engine {
         });
         let catalogue = Arc::new(Catalogue::new(channels));
         let receivers = Receivers::new(poller.clone(), timers.clone(), dispatch.busy.clone());
-        for channel in &config.channels {
-            let Some(built) = catalogue.find(&channel.name) else { continue };
-            let interface = channel.interface.as_ref().map(ToString::to_string);
-            receivers.receive(built, interface.as_deref());
-            SilenceWatch::start(built, &receivers, &timers);
-        }
         let server = RtspServer::new(
             catalogue.clone(),
             poller.clone(),
@@ -153,6 +148,24 @@ impl Engine {
             server_config(config),
         );
         Ok(Self { media, control, dispatch, poller, catalogue, receivers, server, started_at, timers })
+    }
+
+    /// Whether all parts move.
+    ///
+    /// # Errors
+    /// What does not, in one line for an operator.
+    pub fn live(&self) -> Result<(), String> {
+        self.poller.vitals().check(clock::now())
+    }
+
+    /// Joins all groups, once it is sure that somebody can be served.
+    fn receive(&self, config: &Config) {
+        for channel in &config.channels {
+            let Some(built) = self.catalogue.find(&channel.name) else { continue };
+            let interface = channel.interface.as_ref().map(ToString::to_string);
+            self.receivers.receive(built, interface.as_deref());
+            SilenceWatch::start(built, &self.receivers, &self.timers);
+        }
     }
 
     fn stop(&self) {
@@ -211,6 +224,9 @@ fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
+#[cfg(all(test, not(model)))]
+#[path = "fault_tests.rs"]
+mod fault_tests;
 #[cfg(all(test, not(model)))]
 #[path = "appliance_tests.rs"]
 mod tests;

@@ -9,9 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
-fn config(port: u16) -> Config {
+pub fn config(port: u16) -> Config {
     let text = format!(
         "[rtsp]\nlisten = [\"127.0.0.1:0\"]\nudp_ports = \"0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
          [[channel]]\nname = \"news\"\nsource = \"rtp://239.77.80.1:{port}\"\ninterface = \"lo\"\n"
@@ -19,11 +19,11 @@ fn config(port: u16) -> Config {
     Config::parse(&text, Path::new("test")).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     bind_pair(([0, 0, 0, 0], 0).into(), None, &[]).expect("a free pair").port
 }
 
-fn rtp(sequence: u16) -> Vec<u8> {
+pub fn rtp(sequence: u16) -> Vec<u8> {
     let mut packet = vec![0x80, 33, 0, 0, 0, 0, 0, 90, 1, 2, 3, 4];
     packet[2..4].copy_from_slice(&sequence.to_be_bytes());
     packet.extend([0x47; 188]);
@@ -31,24 +31,32 @@ fn rtp(sequence: u16) -> Vec<u8> {
 }
 
 /// Sends to the group by way of loopback.
-fn source() -> UdpSocket {
+pub fn source() -> UdpSocket {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     socket2::SockRef::from(&socket).set_multicast_if_v4(&Ipv4Addr::LOCALHOST).expect("loopback");
     socket
 }
 
 /// Plays over a connection; returns it, with the PLAY's reply read.
-fn play(at: SocketAddr, transport: &str) -> TcpStream {
+pub fn play(at: SocketAddr, transport: &str) -> TcpStream {
+    play_as_granted(at, transport).0
+}
+
+/// Plays; returns what the SETUP was answered, too.
+pub fn play_as_granted(at: SocketAddr, transport: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(at).expect("a listener");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
     let set_up = format!("SETUP rtsp://edge/news RTSP/1.0\r\nCSeq: 1\r\nTransport: {transport}\r\n\r\n");
-    let granted = ask(&mut stream, &set_up);
+    let mut granted = ask(&mut stream, &set_up);
+    while granted.starts_with("RTSP/1.0 503 ") {
+        granted = ask(&mut stream, &set_up); // on a machine that is late with media
+    }
     let session = granted.lines().find_map(|line| line.strip_prefix("Session: ")).expect("a session");
     let id = session.split(';').next().unwrap_or_default();
     let playing =
         ask(&mut stream, &format!("PLAY rtsp://edge/news RTSP/1.0\r\nCSeq: 2\r\nSession: {id}\r\n\r\n"));
     assert!(playing.starts_with("RTSP/1.0 200 "), "{playing}");
-    stream
+    (stream, granted)
 }
 
 fn ask(stream: &mut TcpStream, request: &str) -> String {

@@ -97,6 +97,17 @@ impl DatagramGroup {
         Progress::Done(Served { head: self.head, oldest: mem::take(&mut self.oldest) })
     }
 
+    /// Lets go of a round that a fault has ended, and of its packets: the next one begins with what comes from here on.
+    pub fn abandon(&mut self, head: u64, totals: &Totals) {
+        self.batch = Batch::default();
+        for party in &mut self.parties {
+            totals.overrun(head.saturating_sub(party.cursor) * party.members.len() as u64);
+            party.cursor = head;
+        }
+        (self.head, self.oldest) = (head, None);
+        self.merge();
+    }
+
     fn begin(&mut self, mailbox: &Mailbox, ring: &Ring) {
         self.admit(mailbox.take());
         self.turn = 0;

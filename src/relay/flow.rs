@@ -143,7 +143,7 @@ impl Flow {
     /// The lane of one more subscriber: the one with the fewest, or another one beside it.
     fn lane_for(&self, outlet: Outlet) -> Arc<Lane> {
         let mut lanes = self.lanes();
-        let serves = |open: &&mut Open| open.lane.serves(&outlet) && !open.lane.is_closed();
+        let serves = |open: &&mut Open| open.lane.serves(&outlet);
         let mut serving: Vec<_> = lanes.iter_mut().filter(serves).collect();
         let enough_lanes = serving.len() >= self.dispatch.busy.workers();
         let room = if enough_lanes { usize::MAX } else { MEMBERS_BEFORE_SPREAD };
@@ -186,13 +186,6 @@ impl Flow {
 
     fn lanes(&self) -> MutexGuard<'_, Vec<Open>> {
         lock(&self.lanes)
-    }
-}
-
-impl Subscription {
-    /// The lane has failed: this subscriber gets nothing any more.
-    pub fn is_lost(&self) -> bool {
-        self.lane.is_closed()
     }
 }
 

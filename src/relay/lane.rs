@@ -4,6 +4,7 @@
 //! TaskQueue at most once. Subscribers come and go through a mailbox that is emptied when a round begins, so a
 //! run owns its group.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -46,7 +47,6 @@ pub struct Lane {
     group: Mutex<Option<Group>>,
     /// The number of the packet that the next round begins with.
     next: AtomicU64,
-    closed: AtomicBool,
     totals: Arc<Totals>,
 }
 
@@ -76,7 +76,10 @@ impl Lane {
             Outlet::Datagrams(socket) => {
                 (Group::Datagrams(DatagramGroup::new(socket.clone(), head)), rhythm.datagrams.clone())
             }
-            Outlet::Streams => (Group::Streams(StreamGroup::new(head)), rhythm.streams.clone()),
+            Outlet::Streams => {
+                let vitals = dispatch.timers.vitals().clone();
+                (Group::Streams(StreamGroup::new(head, vitals)), rhythm.streams.clone())
+            }
         };
         beat.add_lane();
         Arc::new(Self {
@@ -92,7 +95,6 @@ impl Lane {
             behind: AtomicBool::new(false),
             group: Mutex::new(Some(group)),
             next: AtomicU64::new(head),
-            closed: AtomicBool::new(false),
             totals,
         })
     }
@@ -125,9 +127,25 @@ impl Lane {
         }
     }
 
-    /// A run panicked: nobody is served here any more.
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Relaxed)
+    /// Serves the group. A fault costs the round; the lane goes on with what comes next.
+    fn serve(&self, group: &mut Group) -> Progress {
+        let vitals = self.dispatch.timers.vitals();
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            vitals.may_fault("lane");
+            match group {
+                Group::Datagrams(group) => group.serve(&self.mailbox, &self.ring, &self.totals),
+                Group::Streams(group) => group.serve(&self.mailbox, &self.ring),
+            }
+        }));
+        served.unwrap_or_else(|_| {
+            vitals.fault("lane");
+            let head = self.ring.head();
+            match group {
+                Group::Datagrams(group) => group.abandon(head, &self.totals),
+                Group::Streams(group) => group.abandon(head),
+            }
+            Progress::Done(Served { head, oldest: None })
+        })
     }
 
     /// The round is over; what came meanwhile waits for the next beat.
@@ -189,10 +207,7 @@ impl Work for Lane {
         let started_at = clock::now();
         self.state.begin();
         let Some(mut group) = lock(&self.group).take() else { return };
-        let progress = match &mut group {
-            Group::Datagrams(group) => group.serve(&self.mailbox, &self.ring, &self.totals),
-            Group::Streams(group) => group.serve(&self.mailbox, &self.ring),
-        };
+        let progress = self.serve(&mut group);
         *lock(&self.group) = Some(group);
         let ended_at = clock::now();
         self.dispatch.busy.add(ended_at.saturating_duration_since(started_at));
@@ -225,9 +240,8 @@ impl Work for Lane {
     }
 
     fn close(self: Arc<Self>) {
-        self.closed.store(true, Relaxed);
-        drop(self.mailbox.take());
-        self.tell_beat(self.overhangs.swap(false, Relaxed), false, clock::now());
+        let reason = format!("a lane of channel {} can not go on after a fault", self.channel);
+        self.dispatch.timers.vitals().give_up(reason);
     }
 }
 

@@ -7,6 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::event::Vitals;
+
 use super::batch::{Batch, StreamSink};
 use super::mailbox::{Change, Mailbox};
 use super::ring::Ring;
@@ -16,6 +18,7 @@ use super::round::{Progress, Served};
 const SINKS_PER_RUN: usize = 256;
 
 pub(super) struct StreamGroup {
+    vitals: Arc<Vitals>,
     members: Vec<(u64, Arc<dyn StreamSink>)>,
     /// How far the ring was at the round before.
     from: u64,
@@ -28,8 +31,8 @@ pub(super) struct StreamGroup {
 }
 
 impl StreamGroup {
-    pub fn new(head: u64) -> Self {
-        Self { members: Vec::new(), from: head, to: head, oldest: None, served: 0 }
+    pub fn new(head: u64, vitals: Arc<Vitals>) -> Self {
+        Self { vitals, members: Vec::new(), from: head, to: head, oldest: None, served: 0 }
     }
 
     /// One run: a part of the round that is under way, or of a new one.
@@ -43,8 +46,12 @@ impl StreamGroup {
         let end = (self.served + SINKS_PER_RUN).min(self.members.len());
         for (_, sink) in &self.members[self.served..end] {
             // A fault of one connection is not the lane's: it must not end the others.
-            if catch_unwind(AssertUnwindSafe(|| sink.pump(Some(&batch)))).is_err() {
-                tracing::error!("writing to a connection panicked; it is closed");
+            let pump = || {
+                self.vitals.may_fault("write");
+                sink.pump(Some(&batch));
+            };
+            if catch_unwind(AssertUnwindSafe(pump)).is_err() {
+                self.vitals.fault("write");
                 let _ = catch_unwind(AssertUnwindSafe(|| sink.close()));
             }
         }
@@ -55,6 +62,11 @@ impl StreamGroup {
         self.served = 0;
         self.from = self.to;
         Progress::Done(Served { head: self.to, oldest: mem::take(&mut self.oldest) })
+    }
+
+    /// Lets go of a round that a fault has ended: the next one begins with what comes from here on.
+    pub fn abandon(&mut self, head: u64) {
+        (self.served, self.from, self.to, self.oldest) = (0, head, head, None);
     }
 
     fn admit(&mut self, changes: Vec<Change>) {

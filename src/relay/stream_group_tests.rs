@@ -44,7 +44,6 @@ fn a_sink_that_panics_is_closed_and_the_others_are_served() {
     lane.clone().run();
     lane.clone().run();
     assert_eq!((faulty.0.load(Relaxed), sound.0.load(Relaxed)), (1, 2));
-    assert!(!lane.is_closed());
 }
 
 #[test]

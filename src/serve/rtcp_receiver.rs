@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Work, clock};
+use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Vitals, Work, clock};
 use crate::net::{Datagram, ReceiveBatch};
 use crate::wire::rtcp;
 
@@ -29,6 +29,7 @@ pub(super) struct RtcpReceiver {
     socket: Arc<UdpSocket>,
     clients: Arc<Clients>,
     counters: Arc<Counters>,
+    vitals: Arc<Vitals>,
     key: OnceLock<PollKey>,
 }
 
@@ -40,9 +41,10 @@ impl RtcpReceiver {
         counters: Arc<Counters>,
         poller: &Poller,
     ) -> io::Result<Arc<Self>> {
-        let receiver = Arc::new(Self { socket: socket.clone(), clients, counters, key: OnceLock::new() });
+        let (vitals, key) = (poller.vitals().clone(), OnceLock::new());
+        let receiver = Arc::new(Self { socket: socket.clone(), clients, counters, vitals, key });
         let key = poller.register(Class::Control, socket, receiver.clone())?;
-        receiver.key.get_or_init(|| key).enable(Interest::Read);
+        receiver.key.get_or_init(|| key).enable(Interest::Read)?;
         Ok(receiver)
     }
 
@@ -52,6 +54,7 @@ impl RtcpReceiver {
     }
 
     fn hear(&self, datagram: &Datagram<'_>, now: Instant) {
+        self.vitals.may_fault("reports");
         let Some(client) = self.clients.find(datagram.source) else {
             return self.counters.rtcp_stranger();
         };
@@ -74,8 +77,10 @@ impl PollEventConsumer for RtcpReceiver {
     }
 
     fn close(self: Arc<Self>) {
-        tracing::error!("a port pair reads no reports any more after a fault");
-        self.shut();
+        self.vitals.fault("reports");
+        if let Some(key) = self.key.get() {
+            key.resume(Interest::Read);
+        }
     }
 }
 

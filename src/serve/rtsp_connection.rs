@@ -84,8 +84,8 @@ impl RtspConnection {
         server.counters.connections.fetch_add(1, Relaxed);
         let watch = Arc::new(IdleWatch(Arc::downgrade(&connection)));
         watch.wait(&connection, &mut connection.state());
-        connection.key.get_or_init(|| key).enable(Interest::Read);
-        Ok(())
+        let polled = connection.key.get_or_init(|| key).enable(Interest::Read);
+        polled.inspect_err(|_| connection.close_now(&mut connection.state()))
     }
 
     /// Ends the connection and its sessions, once.
@@ -279,5 +279,10 @@ impl Work for IdleWatch {
         }
     }
 
-    fn close(self: Arc<Self>) {}
+    /// Nobody would watch over the connection any more.
+    fn close(self: Arc<Self>) {
+        if let Some(connection) = self.0.upgrade() {
+            connection.close_now(&mut connection.state());
+        }
+    }
 }

@@ -31,7 +31,7 @@ impl RtspListener {
         let address = socket.local_addr()?;
         let listener = Arc::new(Self { server, socket: socket.clone(), address, key: OnceLock::new() });
         let key = listener.server.poller.register(Class::Control, socket, listener.clone())?;
-        listener.key.get_or_init(|| key).enable(Interest::Read);
+        listener.key.get_or_init(|| key).enable(Interest::Read)?;
         Ok(listener)
     }
 
@@ -48,6 +48,7 @@ impl RtspListener {
     }
 
     fn accept(&self) -> io::Result<()> {
+        self.server.poller.vitals().may_fault("listener");
         for _ in 0..ACCEPTS_PER_TASK {
             match self.socket.accept() {
                 Ok((socket, peer)) => self.welcome(socket, peer),
@@ -86,8 +87,8 @@ impl PollEventConsumer for RtspListener {
     }
 
     fn close(self: Arc<Self>) {
-        tracing::error!(address = %self.address, "a listener is closed after a fault");
-        self.stop();
+        self.server.poller.vitals().fault("listener");
+        self.resume();
     }
 }
 

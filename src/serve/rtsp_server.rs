@@ -167,16 +167,19 @@ impl Work for SessionWatch {
     fn run(self: Arc<Self>) {
         let (Some(server), Some(session)) = (self.server.upgrade(), self.session.upgrade()) else { return };
         let deadline = session.last_sign() + server.config.session_timeout;
-        if session.is_lost() {
-            server.end_session(&session, "fault");
-        } else if deadline <= clock::now() {
+        if deadline <= clock::now() {
             server.end_session(&session, "timeout");
         } else {
             server.wake(self.clone(), &session);
         }
     }
 
-    fn close(self: Arc<Self>) {}
+    /// Nobody would watch over the session any more.
+    fn close(self: Arc<Self>) {
+        if let (Some(server), Some(session)) = (self.server.upgrade(), self.session.upgrade()) {
+            server.end_session(&session, "fault");
+        }
+    }
 }
 
 #[cfg(all(test, not(model)))]

@@ -63,8 +63,8 @@ pub(super) enum Granted {
 
 /// Both of a track's flows, subscribed for as long as this lives.
 struct Feed {
-    rtp: Subscription,
-    rtcp: Subscription,
+    _rtp: Subscription,
+    _rtcp: Subscription,
 }
 
 /// What a subscriber's latest report says of a track (RFC 3550 section 6.4.1).
@@ -243,11 +243,6 @@ impl Session {
         Sink(self.output.clone()).pump(None);
     }
 
-    /// Whether a fault has ended the delivery of a track.
-    pub(super) fn is_lost(&self) -> bool {
-        self.state().setups.iter().filter_map(|setup| setup.feed.as_ref()).any(Feed::is_lost)
-    }
-
     /// The latest report of each track that has one, with its track.
     pub fn qualities(&self) -> Vec<(usize, Quality)> {
         let state = self.state();
@@ -267,14 +262,14 @@ impl Setup {
         let rtcp_from = newest_report.map_or_else(|| rtcp.ring().head(), |report| report.number);
         match &self.transport {
             Granted::Udp(at) => Feed {
-                rtp: rtp.subscribe_datagrams(&at.pair.rtp, at.rtp, from, at.clone()),
-                rtcp: rtcp.subscribe_datagrams(&at.pair.rtcp, at.rtcp, rtcp_from, at.clone()),
+                _rtp: rtp.subscribe_datagrams(&at.pair.rtp, at.rtp, from, at.clone()),
+                _rtcp: rtcp.subscribe_datagrams(&at.pair.rtcp, at.rtcp, rtcp_from, at.clone()),
             },
             Granted::Interleaved { rtp: rtp_channel, rtcp: rtcp_channel } => {
                 output.post(Post::Open { channel: *rtp_channel, cursor: rtp.cursor(from) });
                 output.post(Post::Open { channel: *rtcp_channel, cursor: rtcp.cursor(rtcp_from) });
                 let sink = || Arc::new(Sink(output.clone()));
-                Feed { rtp: rtp.subscribe_stream(sink()), rtcp: rtcp.subscribe_stream(sink()) }
+                Feed { _rtp: rtp.subscribe_stream(sink()), _rtcp: rtcp.subscribe_stream(sink()) }
             }
         }
     }
@@ -294,12 +289,6 @@ impl Setup {
 
     fn uses_channel(&self, channel: u8) -> bool {
         matches!(self.transport, Granted::Interleaved { rtp, rtcp } if rtp == channel || rtcp == channel)
-    }
-}
-
-impl Feed {
-    fn is_lost(&self) -> bool {
-        self.rtp.is_lost() || self.rtcp.is_lost()
     }
 }
 

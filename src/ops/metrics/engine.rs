@@ -16,6 +16,10 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
         let lateness = engine.dispatch.lateness.histogram(leg);
         out.histogram("mirrorball_media_lateness_seconds", help, &[("leg", leg.name())], &lateness);
     }
+    for (part, faults) in engine.poller.vitals().faults() {
+        let help = "Panics that were caught in a part of the program, which went on.";
+        out.counter("mirrorball_faults_total", help, &[("part", part)], faults);
+    }
     for table in engine.poller.stats() {
         let id = table.id.to_string();
         let labels = [("table", id.as_str()), ("class", table.class.name())];

@@ -1,0 +1,171 @@
+//! Vitals: whether the parts of the program move, and what faults they had.
+//!
+//! A fault is a panic that was caught. It costs the work that it was caught in, and the part goes on. A part that
+//! faults again and again, or can not go on, is given up, and with it the program: whoever watches over that starts it
+//! anew, which a part that is dead inside a program that lives would wait for in vain.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use super::{clock, lock};
+
+/// What a part may take to do the next thing, on a machine that is busy with others.
+pub(super) const STANDS_STILL_AFTER: Duration = Duration::from_secs(5);
+/// More faults of a part within [`FAULTS_SPAN`] are no accident.
+const MOST_FAULTS: u32 = 100;
+/// What counts as again and again.
+const FAULTS_SPAN: Duration = Duration::from_secs(60);
+
+/// A part that should be seen to move.
+pub trait Pulse: Send + Sync {
+    /// What stands still, if something does.
+    fn stands_still(&self, now: Instant) -> Option<String>;
+}
+
+/// The faults and the life of all parts.
+#[derive(Default)]
+pub struct Vitals {
+    faults: Mutex<BTreeMap<&'static str, Faults>>,
+    parts: Mutex<Vec<Weak<dyn Pulse>>>,
+    given_up: OnceLock<String>,
+    #[cfg(test)]
+    provoked: Mutex<Vec<&'static str>>,
+}
+
+struct Faults {
+    total: u64,
+    since: Instant,
+    within_span: u32,
+}
+
+impl Vitals {
+    /// The parts that count their faults here; each has a series from the start.
+    pub const PARTS: [&str; 7] = ["create_task", "timer", "receiver", "lane", "write", "listener", "reports"];
+
+    /// Has a part looked at for as long as it lives.
+    pub fn look_at(&self, part: Weak<dyn Pulse>) {
+        let mut parts = lock(&self.parts);
+        parts.retain(|part| part.strong_count() > 0);
+        parts.push(part);
+    }
+
+    /// Counts a fault of a part, which goes on, unless it has too many.
+    pub fn fault(&self, part: &'static str) {
+        let now = clock::now();
+        let mut faults = lock(&self.faults);
+        let of_part = faults.entry(part).or_insert(Faults { total: 0, since: now, within_span: 0 });
+        if now.saturating_duration_since(of_part.since) > FAULTS_SPAN {
+            (of_part.since, of_part.within_span) = (now, 0);
+        }
+        of_part.total += 1;
+        of_part.within_span += 1;
+        let too_many = of_part.within_span > MOST_FAULTS;
+        drop(faults);
+        tracing::error!(
+            part,
+            "a fault was caught, and costs what was under way; please report it with this log"
+        );
+        if too_many {
+            self.give_up(format!("{part}: more than {MOST_FAULTS} faults within a minute"));
+        }
+    }
+
+    /// The program can not go on without a part that does not.
+    pub fn give_up(&self, reason: String) {
+        if self.given_up.set(reason).is_ok() {
+            tracing::error!(reason = self.given_up(), "a part can not go on");
+        }
+    }
+
+    /// Why the program is to end.
+    pub fn given_up(&self) -> Option<&str> {
+        self.given_up.get().map(String::as_str)
+    }
+
+    /// Whether all parts move.
+    ///
+    /// # Errors
+    /// What does not, in one line for an operator.
+    pub fn check(&self, now: Instant) -> Result<(), String> {
+        if let Some(reason) = self.given_up() {
+            return Err(reason.to_owned());
+        }
+        let parts: Vec<_> = lock(&self.parts).iter().filter_map(Weak::upgrade).collect();
+        parts.iter().find_map(|part| part.stands_still(now)).map_or(Ok(()), Err)
+    }
+
+    /// Faults so far, of each part.
+    pub fn faults(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let faults = lock(&self.faults);
+        Self::PARTS.map(|part| (part, faults.get(part).map_or(0, |faults| faults.total))).into_iter()
+    }
+
+    /// Where a test may have the program fault.
+    #[inline]
+    pub fn may_fault(&self, _at: &'static str) {
+        #[cfg(test)]
+        {
+            let mut provoked = lock(&self.provoked);
+            if let Some(place) = provoked.iter().position(|provoked| *provoked == _at) {
+                provoked.swap_remove(place);
+                drop(provoked);
+                panic!("provoked in {_at}");
+            }
+        }
+    }
+
+    /// Has the program fault there once.
+    #[cfg(test)]
+    pub fn provoke(&self, at: &'static str) {
+        lock(&self.provoked).push(at);
+    }
+
+    /// Whether a fault that was provoked is still to come.
+    #[cfg(test)]
+    pub fn is_provoked(&self) -> bool {
+        !lock(&self.provoked).is_empty()
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    struct Part(Option<&'static str>);
+
+    impl Pulse for Part {
+        fn stands_still(&self, _: Instant) -> Option<String> {
+            self.0.map(str::to_owned)
+        }
+    }
+
+    #[test]
+    fn what_stands_still_is_named_for_as_long_as_it_is_there() {
+        let vitals = Vitals::default();
+        let parts: [Arc<dyn Pulse>; 2] =
+            [Arc::new(Part(None)), Arc::new(Part(Some("the queue stands still")))];
+        parts.iter().for_each(|part| vitals.look_at(Arc::downgrade(part)));
+        assert_eq!(vitals.check(clock::now()), Err("the queue stands still".to_owned()));
+        drop(parts);
+        assert_eq!(vitals.check(clock::now()), Ok(()));
+    }
+
+    #[test]
+    fn some_faults_are_counted_and_too_many_end_the_program() {
+        let vitals = Vitals::default();
+        (0..MOST_FAULTS).for_each(|_| vitals.fault("lane"));
+        assert_eq!(vitals.check(clock::now()), Ok(()));
+        assert!(vitals.faults().any(|counted| counted == ("lane", u64::from(MOST_FAULTS))));
+        assert!(
+            vitals.faults().any(|counted| counted == ("write", 0)),
+            "each series is there from the start"
+        );
+        vitals.fault("lane");
+        let reason = vitals.check(clock::now()).expect_err("too many");
+        assert!(reason.starts_with("lane: "), "{reason}");
+        vitals.give_up("another".to_owned());
+        assert_eq!(vitals.given_up(), Some(reason.as_str()), "the first is why");
+    }
+}
