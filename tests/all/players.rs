@@ -41,10 +41,12 @@ fn every_frame_of_separate_tracks_arrives_in_every_player() {
 #[test]
 fn players_stay_while_the_source_is_away_and_see_it_return() {
     in_a_network_of_its_own("a source that is away for a while", &NEEDS, || {
-        let away = Duration::from_secs(if is_thorough() { 20 } else { 4 });
+        let timeout_s = if is_thorough() { 6 } else { 3 };
+        let away = Duration::from_secs(3 * timeout_s + 1);
         let programme = Programme::of_seconds(MARGIN_SECONDS + 4);
         let group = Group::fresh();
-        let mirrorball = Setup::new().channel("film", group).start();
+        let timeout = format!("session_timeout = \"{timeout_s}s\"");
+        let mirrorball = Setup::new().channel("film", group).rtsp(&timeout).start();
         let url = mirrorball.url("film");
         let ear = Ear::at_the_group(group);
         let raw = raw_ears(&mirrorball, Form::TransportStream);
@@ -53,7 +55,7 @@ fn players_stay_while_the_source_is_away_and_see_it_return() {
         let players = [Over::Udp, Over::Tcp].map(|over| Player::ffmpeg(over, &url, directory));
         sender.ends();
         mirrorball.expect_metric("mirrorball_channel_silent", &[("channel", "film")], 1.0);
-        // The one wait of these stories that is about time itself.
+        // The one wait of these stories that is about time itself: players say nothing meanwhile, for three timeouts.
         thread::sleep(away);
         mirrorball.expect_metric("mirrorball_sessions", &[], 4.0);
         // Another process has another SSRC. Its sequence numbers are ahead of those before: ffmpeg would take
