@@ -87,13 +87,13 @@ fn a_refused_destination_costs_only_itself() {
     }
 }
 
-/// A closed port among them answers at once on loopback, so each send but the first finds an error that waits.
+/// A closed port answers at once on loopback, so each call but the first finds an error that waits, of the one before.
 #[test]
 fn a_port_that_is_closed_costs_nobody_else_a_packet() {
     let (before, after, closed) = (socket(), socket(), socket());
     let sender = socket();
     crate::net::send_only(&sender).expect("a socket that sends");
-    let mut destinations = [to(&before), to(&closed), to(&after), plain(to(&closed)), plain(to(&after))];
+    let mut destinations = [to(&before), to(&closed), plain(to(&after)), to(&after), to(&closed)];
     drop(closed);
     let run = packets(&[500, 500, 500]);
     for _ in 0..3 {

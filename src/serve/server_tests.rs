@@ -251,7 +251,7 @@ fn a_session_that_plays_outlives_silence_of_its_source_and_one_that_does_not_doe
     assert_eq!(waits.stream.read(&mut [0]).expect("an end"), 0);
     assert_eq!(rig.server.stats().sessions, 1, "who only set up is let go, and the connection too");
     assert_eq!(plays.stream.read(&mut [0]).expect("an end"), 0, "who plays in time");
-    assert!(began.elapsed() >= Duration::from_secs(4), "after the longest silence");
+    assert!(began.elapsed() > Duration::from_millis(3900), "after the longest silence");
     assert_eq!(rig.server.stats().sessions_ended["timeout"], 2);
     rig.stop();
 }

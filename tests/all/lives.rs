@@ -60,12 +60,12 @@ fn sessions_outlive_a_silent_source_and_their_time_begins_anew_when_it_returns()
     viewers.iter_mut().for_each(|viewer| viewer.expect_packets(&source, 0..3));
     // Three timeouts: what is waited for is that nothing happens.
     thread::sleep(Duration::from_millis(6500));
+    let returned = clock::now();
     source.begin_anew();
     source.send(3);
     viewers.iter_mut().for_each(|viewer| viewer.expect_packets(&source, 3..6));
     mirrorball.expect_metric("mirrorball_sessions", &[], 2.0);
-    let returned = clock::now();
-    let beam = source.beam(50);
+    let beam = source.beam(20);
     mirrorball.expect_metric(ENDED, &[("reason", "timeout")], 1.0);
     assert!(returned.elapsed() > Duration::from_millis(1900), "a viewer has its time again");
     mirrorball.expect_metric("mirrorball_channel_subscribers", &[("transport", "tcp")], 1.0);
@@ -122,8 +122,8 @@ fn strangers_at_the_rtcp_port_are_counted_and_heard_no_further() {
 fn forged_reports_and_goodbyes_neither_end_a_session_nor_prolong_it() {
     let source = Source::new();
     let ssrc = source.ssrc;
-    let mirrorball = Setup::new().channel("news", source.group).rtsp("session_timeout = \"2s\"").start();
-    let beam = source.beam(50);
+    let mirrorball = Setup::new().channel("news", source.group).rtsp("session_timeout = \"4s\"").start();
+    let beam = source.beam(20);
     let mut viewers = [Over::Udp, Over::Tcp].map(|over| Viewer::playing(&mirrorball, "news", over));
     let forged =
         [bye(0x666), [report(0x666, &[]), bye(0x666)].concat(), report(0x666, &[0x667]), report(0x666, &[])];

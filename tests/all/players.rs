@@ -65,6 +65,7 @@ fn players_stay_while_the_source_is_away_and_see_it_return() {
         mirrorball.expect_metric("mirrorball_sessions", &[], 4.0);
         mirrorball.expect_metric("mirrorball_channel_lost_total", &[("channel", "film")], 0.0);
         expect_whole_packets(&ear.packets(), raw);
+        expect_all_reports_taken(&mirrorball);
         end(mirrorball);
         // The second time nobody has to start first, so nearly all of it has to be there.
         let middle = programme.middle(MARGIN_SECONDS..MARGIN_SECONDS + 3);
@@ -115,6 +116,7 @@ fn every_frame_arrives(form: Form) {
     probes.into_iter().for_each(|probe| probe.expect_h264_and_aac());
     let sent: Vec<_> = ears.into_iter().flat_map(Ear::packets).collect();
     expect_whole_packets(&sent, raw);
+    expect_all_reports_taken(&mirrorball);
     end(mirrorball);
 
     let middle = programme.middle(MARGIN_SECONDS..MARGIN_SECONDS + seconds);
@@ -143,6 +145,12 @@ fn expect_whole_packets(sent: &[Vec<Vec<u8>>], raw: [(Over, Ear); 2]) {
             assert!(*sent == got, "track {track} over {over:?}: {counts:?} packets sent and got, or changed");
         }
     }
+}
+
+/// What real players say by RTCP is taken for theirs.
+fn expect_all_reports_taken(mirrorball: &Mirrorball) {
+    assert!(mirrorball.metric("mirrorball_rtcp_reports_total", &[]) > 0.0);
+    mirrorball.expect_metric("mirrorball_drops_total", &[("leg", "reports")], 0.0);
 }
 
 /// Ends the program, and with it the players: they are told goodbye.

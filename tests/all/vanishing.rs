@@ -18,9 +18,19 @@ const LAN: Plug = Plug { name: "lan", address: HERE };
 
 #[test]
 fn a_viewer_whose_port_is_closed_costs_little_and_nobody_else_a_packet() {
+    a_closed_port_costs_little("127.0.0.1:0");
+}
+
+#[test]
+fn a_closed_port_of_ipv6_costs_as_little() {
+    let needs = Needs { programs: &["ip"], route: true, ipv6: true };
+    in_a_network_of_its_own("a closed port of IPv6", &needs, || a_closed_port_costs_little("[::1]:0"));
+}
+
+fn a_closed_port_costs_little(listening_on: &str) {
     let source = Source::new();
     let programme = source.programme;
-    let mirrorball = Setup::new().channel("news", source.group).start();
+    let mirrorball = Setup::new().listening_on(listening_on).channel("news", source.group).start();
     let beam = source.beam(400);
     let stay = (0..8).map(|_| (Viewer::playing(&mirrorball, "news", Over::Udp), programme));
     let stay = Crowd::of(stay);
