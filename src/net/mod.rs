@@ -6,16 +6,18 @@
 mod address;
 mod interface;
 mod membership;
+mod peer;
 mod priority;
 mod receive;
+mod refusals;
 mod send;
 mod server;
 
 pub use interface::{InterfaceError, interface_index};
 pub use membership::{Group, MembershipError, ReceiveSocket};
+pub use peer::{Progress, VANISHED_AFTER, allow_pauses, notice_vanishing, progress};
 pub use priority::lower_priority;
 pub use receive::{Datagram, ReceiveBatch};
-pub use send::{Destination, Position, SendReport, Sender, segments, split_run};
-pub use server::{
-    ServerPair, bind_pair, leave_unread, listen, open_beside, send_buffer, with_port, with_room,
-};
+pub use refusals::take_refusals;
+pub use send::{Destination, Position, Refusal, SendReport, Sender, segments, split_run};
+pub use server::{ServerPair, bind_pair, listen, open_beside, send_buffer, send_only, with_port, with_room};

@@ -1,7 +1,7 @@
 //! One run of packets to many destinations: `sendmmsg`, and UDP_SEGMENT where the route takes it.
 //!
 //! A run is packets of one size, the last possibly smaller. To a destination whose route segments, it is
-//! one message; to any other it is a message a packet. A destination that fails costs only itself.
+//! one message; to any other it is a message a packet. A destination that fails costs only itself, also where the kernel says so late.
 #![allow(unsafe_code)]
 
 use std::mem;
@@ -21,6 +21,10 @@ const SEGMENTS_PER_RUN: usize = 64;
 const BYTES_PER_RUN: usize = 65_507;
 /// Messages per system call: their headers stay in the first-level cache.
 const MESSAGES_PER_CALL: usize = 256;
+/// How often a message is sent again that failed with an error that may be of another one. One that no message has by
+/// itself, a closed port, is passed over more often.
+const MORE_TRIES: usize = 3;
+const MORE_TRIES_PAST_CLOSED_PORTS: usize = 32;
 
 /// Where packets go.
 #[derive(Clone, Copy)]
@@ -69,6 +73,40 @@ pub struct Position {
     pub packet: usize,
 }
 
+/// Why the kernel did not take a packet for a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No room on the way: a link's queue has dropped it, or memory is short.
+    Congested,
+    /// A firewall of this machine drops it, or the address is not for us to send to.
+    Forbidden,
+    /// No route, or the link is down.
+    Unreachable,
+    /// Anything else.
+    Other,
+}
+
+impl Refusal {
+    /// All of them, in order, each with a stable word for metric labels.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Congested, "congested"),
+        (Self::Forbidden, "forbidden"),
+        (Self::Unreachable, "unreachable"),
+        (Self::Other, "refused"),
+    ];
+
+    fn of(error: Errno) -> Self {
+        match error {
+            Errno::ENOBUFS | Errno::ENOMEM => Self::Congested,
+            Errno::EPERM | Errno::EACCES => Self::Forbidden,
+            Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::ENETDOWN | Errno::EHOSTDOWN => {
+                Self::Unreachable
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
 /// What one call to [`Sender::send`] achieved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SendReport {
@@ -76,8 +114,8 @@ pub struct SendReport {
     pub packets: u64,
     /// Their payload bytes.
     pub bytes: u64,
-    /// Packets that some destination did not get because the kernel refused it.
-    pub refused: u64,
+    /// Packets that some destination did not get because the kernel refused it, by [`Refusal`].
+    pub refused: [u64; Refusal::ALL.len()],
     /// Destinations whose route was found to refuse segmentation.
     pub demoted: u64,
     /// The socket's buffer is full: go on from here later, or from another socket.
@@ -220,7 +258,7 @@ impl Sender {
     }
 
     fn flush(&mut self, socket: RawFd, run: &[Bytes], report: &mut SendReport) -> Flushed {
-        let mut done = 0;
+        let (mut done, mut tries) = (0, 0);
         while done < self.messages.len() {
             let rest = &mut self.messages[done..];
             // SAFETY: each header names a live destination, live slices and control data: they were set
@@ -234,18 +272,21 @@ impl Sender {
                     report.bytes += bytes_of(run, part);
                 }
                 done += sent;
+                tries = 0;
                 continue;
             }
             let part = self.parts[done];
             match Errno::last() {
                 Errno::EINTR => {}
                 Errno::EAGAIN => return Flushed::Blocked(part.at),
+                error if tries < more_tries(error) => tries += 1,
                 Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE | Errno::EOPNOTSUPP if part.count > 1 => {
                     return Flushed::Unsegmentable(part.at);
                 }
-                _ => {
-                    report.refused += part.count as u64;
+                error => {
+                    report.refused[Refusal::of(error) as usize] += part.count as u64;
                     done += 1;
+                    tries = 0;
                 }
             }
         }
@@ -260,6 +301,24 @@ enum Flushed {
     All(Position),
     Blocked(Position),
     Unsegmentable(Position),
+}
+
+/// The kernel tells what came back of an earlier message at the next one, which it does not send then. These are the
+/// errors that may be such (ICMP, RFC 1122 section 3.2.2, and RFC 4443): the message is innocent until it fails again.
+fn more_tries(error: Errno) -> usize {
+    match error {
+        Errno::ECONNREFUSED => MORE_TRIES_PAST_CLOSED_PORTS,
+        Errno::EHOSTUNREACH
+        | Errno::ENETUNREACH
+        | Errno::EHOSTDOWN
+        | Errno::ENONET
+        | Errno::EACCES
+        | Errno::EMSGSIZE
+        | Errno::EOPNOTSUPP
+        | Errno::ENOPROTOOPT
+        | Errno::EPROTO => MORE_TRIES,
+        _ => 0,
+    }
 }
 
 fn bytes_of(run: &[Bytes], part: &Part) -> u64 {

@@ -50,7 +50,10 @@ fn every_destination_gets_the_run_whole_and_in_order() {
         let each = |socket| if plainly { plain(to(socket)) } else { to(socket) };
         let mut destinations: Vec<_> = sockets.iter().map(each).collect();
         let report = send(&mut destinations, &run, Position::default());
-        assert_eq!(report, SendReport { packets: 12, bytes: 10_200, refused: 0, demoted: 0, blocked: None });
+        assert_eq!(
+            report,
+            SendReport { packets: 12, bytes: 10_200, refused: [0; 4], demoted: 0, blocked: None }
+        );
         for socket in &sockets {
             assert_eq!(arrived(socket), run, "plainly: {plainly}");
         }
@@ -76,8 +79,40 @@ fn a_refused_destination_costs_only_itself() {
     let run = packets(&[500, 500, 500]);
     for middle in [forbidden(), plain(forbidden())] {
         let report = send(&mut [to(&before), middle, to(&after)], &run, Position::default());
-        assert_eq!(report, SendReport { packets: 6, bytes: 3000, refused: 3, demoted: 0, blocked: None });
+        assert_eq!(
+            report,
+            SendReport { packets: 6, bytes: 3000, refused: [0, 3, 0, 0], demoted: 0, blocked: None }
+        );
         assert_eq!((arrived(&before), arrived(&after)), (run.clone(), run.clone()));
+    }
+}
+
+/// A closed port answers at once on loopback, so each call but the first finds an error that waits, of the one before.
+#[test]
+fn a_port_that_is_closed_costs_nobody_else_a_packet() {
+    let (before, after, closed) = (socket(), socket(), socket());
+    let sender = socket();
+    crate::net::send_only(&sender).expect("a socket that sends");
+    let mut destinations = [to(&before), to(&closed), plain(to(&after)), to(&after), to(&closed)];
+    drop(closed);
+    let run = packets(&[500, 500, 500]);
+    for _ in 0..3 {
+        let report = Sender::default().send(&sender, &mut destinations, &run, Position::default());
+        assert_eq!((report.packets, report.refused, report.demoted), (15, [0; 4], 0));
+        assert_eq!((arrived(&before), arrived(&after)), (run.clone(), [run.clone(), run.clone()].concat()));
+    }
+}
+
+#[test]
+fn a_refusal_has_a_reason() {
+    for (error, reason) in [
+        (Errno::ENOBUFS, "congested"),
+        (Errno::EPERM, "forbidden"),
+        (Errno::ENETUNREACH, "unreachable"),
+        (Errno::EINVAL, "refused"),
+    ] {
+        let (refusal, label) = Refusal::ALL[Refusal::of(error) as usize];
+        assert_eq!((refusal, label), (Refusal::of(error), reason));
     }
 }
 
@@ -88,7 +123,7 @@ fn a_run_goes_on_at_the_very_packet_where_it_was_blocked() {
     let mut destinations: Vec<_> = sockets.iter().map(|socket| plain(to(socket))).collect();
     destinations[2].plain = false;
     let report = send(&mut destinations, &run, Position { destination: 1, packet: 2 });
-    assert_eq!(report, SendReport { packets: 4, bytes: 2000, refused: 0, demoted: 0, blocked: None });
+    assert_eq!(report, SendReport { packets: 4, bytes: 2000, refused: [0; 4], demoted: 0, blocked: None });
     assert_eq!(arrived(&sockets[0]), packets(&[]), "it had its run before");
     assert_eq!(arrived(&sockets[1]), run[2..]);
     assert_eq!(arrived(&sockets[2]), run);
@@ -108,7 +143,7 @@ fn ipv6_is_served_alike() {
     let sender = UdpSocket::bind("[::1]:0").expect("as the other");
     let run = packets(&[700, 700, 1]);
     let report = Sender::default().send(&sender, &mut [to(&receiver)], &run, Position::default());
-    assert_eq!((report.packets, report.refused), (3, 0));
+    assert_eq!((report.packets, report.refused), (3, [0; 4]));
     assert_eq!(arrived(&receiver), run);
 }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
+
+use super::refusals::keep_refusals;
 
 /// Asked for on the sockets that send, so that a burst to thousands of subscribers fits.
 const SEND_BUFFER_BYTES: usize = 8 << 20;
@@ -17,6 +19,8 @@ const SEND_BUFFER_BYTES: usize = 8 << 20;
 const BACKLOG: i32 = 16_384;
 /// How often a pair of free ports is looked for where any will do.
 const ATTEMPTS: usize = 64;
+/// A filter of one instruction (BPF_RET | BPF_K): of any packet, 0 bytes are kept.
+const KEEP_NOTHING: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 
 /// Two UDP sockets on neighbouring ports: RTP on the even one, RTCP on the next (RFC 3550 section 11).
 #[derive(Debug)]
@@ -89,7 +93,7 @@ pub fn open_beside(first: &UdpSocket) -> io::Result<UdpSocket> {
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
     let socket = socket.into();
-    leave_unread(&socket)?;
+    send_only(&socket)?;
     Ok(socket)
 }
 
@@ -107,9 +111,11 @@ pub fn send_buffer(socket: &UdpSocket) -> usize {
     SockRef::from(socket).send_buffer_size().unwrap_or(SEND_BUFFER_BYTES)
 }
 
-/// Has the kernel drop by itself nearly all that comes to a socket that nobody reads.
-pub fn leave_unread(socket: &UdpSocket) -> io::Result<()> {
-    SockRef::from(socket).set_recv_buffer_size(0)
+/// Has the kernel drop by itself all that comes to a socket that nobody reads: its room is for what comes back of what
+/// was sent, see [`take_refusals`](super::take_refusals).
+pub fn send_only(socket: &UdpSocket) -> io::Result<()> {
+    SockRef::from(socket).attach_filter(&[KEEP_NOTHING])?;
+    keep_refusals(socket)
 }
 
 /// The same host at another port.

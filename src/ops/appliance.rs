@@ -181,13 +181,14 @@ impl Engine {
 }
 
 fn server_config(config: &Config) -> ServerConfig {
-    let RtspConfig { udp_ports, session_timeout, .. } = config.rtsp;
+    let RtspConfig { udp_ports, session_timeout, longest_silence, .. } = config.rtsp;
     ServerConfig {
         udp_ports: match udp_ports {
             UdpPorts::Any => None,
             UdpPorts::Range { first, last } => Some(first..=last),
         },
         session_timeout,
+        longest_silence,
         limits: Limits {
             connections: config.limits.connections,
             sessions: config.limits.sessions,

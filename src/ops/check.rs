@@ -26,7 +26,11 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Config { rtsp, admin, engine, ring, limits, channels } = &self.0;
         writeln!(f, "RTSP      {}", listeners(&rtsp.listen))?;
-        writeln!(f, "          sessions end after {:?} of silence", rtsp.session_timeout)?;
+        writeln!(
+            f,
+            "          sessions end after {:?} of silence, or {:?} while their source is silent",
+            rtsp.session_timeout, rtsp.longest_silence
+        )?;
         writeln!(f, "UDP       {}", ports(rtsp.udp_ports))?;
         writeln!(f, "admin     http://{}/", admin.listen)?;
         writeln!(

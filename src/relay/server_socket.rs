@@ -4,16 +4,16 @@
 //! to 208 KiB for each neighbour that answers no longer (`unres_qlen_bytes`), and whole queues of a link that
 //! is too slow. Were that one buffer, a few viewers who vanish would silence all others. A burst fills it too,
 //! and is over soon: so the lanes wait at first. Sockets that stay full get others beside them, on the same
-//! port, and the sending goes on there.
+//! port, and the sending goes on there. Once none has been full for a while, one is enough again.
 
 use std::io;
 use std::mem;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::event::lock;
-use crate::net::{leave_unread, open_beside, segments, send_buffer, with_room};
+use crate::net::{open_beside, segments, send_buffer, send_only, take_refusals, with_room};
 
 use super::fullness::{Fullness, Verdict};
 
@@ -21,6 +21,10 @@ use super::fullness::{Fullness, Verdict};
 const MOST_SOCKETS: usize = 256;
 /// Bytes that the kernel may hold for one port, of all its sockets.
 const MOST_BYTES: usize = 1 << 30;
+/// Sockets beside the one in use are closed when none has been full for so long.
+const BESIDE_FOR: Duration = Duration::from_secs(60);
+/// Messages of what came back that are read of a socket at one look.
+const REFUSALS_AT_A_LOOK: usize = 256;
 
 /// A server port, as lanes send from it.
 pub struct ServerSocket {
@@ -35,6 +39,8 @@ struct Sockets {
     /// The one in use.
     current: usize,
     fullness: Fullness,
+    /// When one was last found full.
+    full_at: Option<Instant>,
     /// The log has been told that there can be no more.
     has_warned: bool,
 }
@@ -48,7 +54,7 @@ impl ServerSocket {
     /// A socket that only sends. What clients send there, to open their firewall, is of no use; and were the socket
     /// polled for it, the kernel would look for someone to wake at each packet that has left.
     pub fn growing(socket: UdpSocket) -> io::Result<Arc<Self>> {
-        leave_unread(&socket)?;
+        send_only(&socket)?;
         let most = (MOST_BYTES / send_buffer(&socket).max(1)).clamp(1, MOST_SOCKETS);
         Ok(Self::new(socket, most))
     }
@@ -56,7 +62,7 @@ impl ServerSocket {
     fn new(socket: UdpSocket, most: usize) -> Arc<Self> {
         let segments = segments(&socket);
         let (all, fullness) = (vec![Arc::new(socket)], Fullness::default());
-        let sockets = Mutex::new(Sockets { all, current: 0, fullness, has_warned: false });
+        let sockets = Mutex::new(Sockets { all, current: 0, fullness, full_at: None, has_warned: false });
         Arc::new(Self { segments, most, sockets })
     }
 
@@ -79,7 +85,8 @@ impl ServerSocket {
         has_waited: bool,
     ) -> Option<Arc<UdpSocket>> {
         let all = {
-            let sockets = self.sockets();
+            let mut sockets = self.sockets();
+            sockets.full_at = Some(now);
             let current = sockets.current();
             if !Arc::ptr_eq(&current, full) {
                 return Some(current);
@@ -91,13 +98,44 @@ impl ServerSocket {
         };
         let roomy = with_room(&all);
         let mut sockets = self.sockets();
-        if let Some(roomy) = roomy {
-            sockets.current = roomy;
-            return Some(all[roomy].clone());
+        if let Some(roomy) = roomy.map(|roomy| &all[roomy]) {
+            // Unless it was closed meanwhile.
+            sockets.current = sockets.all.iter().position(|socket| Arc::ptr_eq(socket, roomy))?;
+            return Some(roomy.clone());
         }
         let verdict = sockets.fullness.found(now, has_waited);
         drop(sockets);
         if verdict == Verdict::Stays && all.len() < self.most { self.grow(&all) } else { None }
+    }
+
+    /// Takes the destinations that say that nobody listens there.
+    pub fn take_refusals(&self) -> Vec<SocketAddr> {
+        let all = self.sockets().all.clone();
+        all.iter().flat_map(|socket| take_refusals(socket, REFUSALS_AT_A_LOOK)).collect()
+    }
+
+    /// Sockets beside the one in use.
+    pub fn beside(&self) -> usize {
+        self.sockets().all.len() - 1
+    }
+
+    /// Closes the sockets beside the one in use if they have not been needed for a while.
+    pub fn close_unneeded(&self, now: Instant) {
+        let mut sockets = self.sockets();
+        let is_needed = |at: Instant| now.saturating_duration_since(at) < BESIDE_FOR;
+        if sockets.all.len() == 1 || sockets.full_at.is_some_and(is_needed) {
+            return;
+        }
+        let current = sockets.current();
+        let closed = mem::replace(&mut sockets.all, vec![current]);
+        (sockets.current, sockets.has_warned) = (0, false);
+        drop(sockets); // closing takes a while
+        let address = closed[0].local_addr().ok().map(tracing::field::display);
+        tracing::info!(
+            address,
+            count = closed.len() - 1,
+            "sockets beside a full one are not needed any more"
+        );
     }
 
     /// Opens as many sockets as there are: however many it takes, they are there in a few steps.
@@ -170,6 +208,22 @@ mod tests {
         assert!(Arc::ptr_eq(&instead, &second));
         server.grow(&server.all()).expect("more sockets");
         assert_eq!(server.all().len(), 4);
+    }
+
+    #[test]
+    fn sockets_that_were_not_needed_for_a_minute_are_closed_but_for_the_one_in_use() {
+        let (server, now) = (growing(), clock::now());
+        let first = server.current();
+        server.instead_of(&first, now, false); // it was found full
+        let second = server.grow(&server.all()).expect("a socket on the same port");
+        server.close_unneeded(now + BESIDE_FOR - Duration::from_secs(1));
+        assert_eq!(server.beside(), 1, "it may be needed yet");
+        server.close_unneeded(now + BESIDE_FOR);
+        assert_eq!(server.beside(), 0);
+        assert!(Arc::ptr_eq(&server.current(), &second));
+        let later = now + BESIDE_FOR;
+        assert!(Arc::ptr_eq(&server.instead_of(&first, later, false).expect("a socket"), &second));
+        server.grow(&server.all()).expect("as it was done before");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::net::Refusal;
+
 /// A reading of a flow's counters.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct SentTotals {
@@ -9,8 +11,8 @@ pub struct SentTotals {
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Packets the kernel refused for a destination.
-    pub refused: u64,
+    /// Packets the kernel refused for a destination, by [`Refusal`].
+    pub refused: [u64; Refusal::ALL.len()],
     /// Destinations whose route was found to refuse segmentation, and are served packet by packet.
     pub demoted: u64,
     /// Times that a lane had to wait because all sockets of its port were full.
@@ -25,7 +27,7 @@ pub struct SentTotals {
 pub(super) struct Totals {
     packets: AtomicU64,
     bytes: AtomicU64,
-    refused: AtomicU64,
+    refused: [AtomicU64; Refusal::ALL.len()],
     demoted: AtomicU64,
     waits: AtomicU64,
     fell_behind: AtomicU64,
@@ -38,8 +40,8 @@ impl Totals {
         self.bytes.fetch_add(bytes, Relaxed);
     }
 
-    pub fn refused(&self, packets: u64) {
-        add(&self.refused, packets);
+    pub fn refused(&self, packets: [u64; Refusal::ALL.len()]) {
+        self.refused.iter().zip(packets).for_each(|(counter, packets)| add(counter, packets));
     }
 
     pub fn demoted(&self, destinations: u64) {
@@ -62,7 +64,7 @@ impl Totals {
         SentTotals {
             packets: self.packets.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
-            refused: self.refused.load(Relaxed),
+            refused: self.refused.each_ref().map(|counter| counter.load(Relaxed)),
             demoted: self.demoted.load(Relaxed),
             waits: self.waits.load(Relaxed),
             fell_behind: self.fell_behind.load(Relaxed),

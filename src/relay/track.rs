@@ -1,6 +1,7 @@
 //! A Track: one RTP stream of a channel and the RTCP beside it, from the receiver's hands to the lanes.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ const CHUNK_BYTES: usize = 64 << 10;
 const RTCP_RING_BYTES: usize = 64 << 10;
 /// A subscriber starts with the newest packet unless the source has been silent for this long.
 const START_MAX_AGE: Duration = Duration::from_secs(1);
+/// A source without a packet for so long is silent, as far as its viewers' signs of life go.
+const SILENT_AFTER: Duration = Duration::from_secs(1);
 
 /// One RTP stream of a channel.
 pub struct Track {
@@ -40,6 +43,8 @@ pub struct Track {
     epoch: Instant,
     /// Microseconds from `epoch`, 0 before the first packet.
     last_arrival_us: AtomicU64,
+    /// Likewise, of the first packet after the latest silence.
+    flows_since_us: AtomicU64,
     joined: AtomicBool,
     bytes: AtomicU64,
     not_rtp: [AtomicU64; NotRtp::ALL.len()],
@@ -97,6 +102,7 @@ impl Track {
             writer: Mutex::new(writer),
             epoch: now,
             last_arrival_us: AtomicU64::new(0),
+            flows_since_us: AtomicU64::new(0),
             joined: AtomicBool::new(false),
             bytes: AtomicU64::new(0),
             not_rtp: Default::default(),
@@ -113,7 +119,7 @@ impl Track {
             (writer.keep(datagram), writer.is_random_access(header, datagram))
         };
         self.bytes.fetch_add(datagram.len() as u64, Relaxed);
-        self.last_arrival_us.store((arrival.as_micros() as u64).max(1), Relaxed);
+        self.note_arrival((arrival.as_micros() as u64).max(1));
         let RtpHeader { sequence, timestamp, .. } = *header;
         self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at, random_access }]);
     }
@@ -172,6 +178,23 @@ impl Track {
         (after_us > 0).then(|| self.epoch + Duration::from_micros(after_us))
     }
 
+    /// Since when packets come without a silence. `None`: the source is silent.
+    pub fn flows_since(&self, now: Instant) -> Option<Instant> {
+        // In the reverse order of how they were written: an end of silence is never seen without its time.
+        let last = self.epoch + Duration::from_micros(self.last_arrival_us.load(Acquire));
+        let since = self.flows_since_us.load(Relaxed);
+        let flows = since > 0 && now.saturating_duration_since(last) < SILENT_AFTER;
+        flows.then(|| self.epoch + Duration::from_micros(since))
+    }
+
+    fn note_arrival(&self, us: u64) {
+        let before = self.last_arrival_us.load(Relaxed);
+        if before == 0 || us.saturating_sub(before) >= SILENT_AFTER.as_micros() as u64 {
+            self.flows_since_us.store(us, Relaxed);
+        }
+        self.last_arrival_us.store(us, Release);
+    }
+
     /// The track's figures as of `now`.
     pub fn stats(&self, now: Instant) -> TrackStats {
         TrackStats {
@@ -212,5 +235,33 @@ impl Writer {
 fn count(counters: &[AtomicU64], place: Option<usize>) {
     if let Some(counter) = place.and_then(|place| counters.get(place)) {
         counter.fetch_add(1, Relaxed);
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+    use crate::event::clock;
+    use crate::relay::rig::{ROOMY, by_hand};
+    use crate::wire::sdp;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_flow_begins_anew_after_a_second_of_silence() {
+        let description =
+            sdp::mpegts("news", Ipv4Addr::new(239, 77, 60, 2).into(), 5004, None).tracks.remove(0);
+        let began = clock::now();
+        let at = |ms| began + Duration::from_millis(ms);
+        let track = Track::new("news", 1, description, ROOMY, Coalesce::Auto, &by_hand(), began);
+        let receive = |ms| {
+            let packet = [0x80, 33, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0x47];
+            track.receive(&crate::wire::rtp::check(&packet).expect("RTP"), &packet, at(ms));
+        };
+        assert_eq!(track.flows_since(at(0)), None, "it has not begun");
+        [500, 1400, 2300].into_iter().for_each(receive);
+        assert_eq!(track.flows_since(at(3200)), Some(at(500)));
+        assert_eq!(track.flows_since(at(3300)), None);
+        receive(3300);
+        assert_eq!(track.flows_since(at(3300)), Some(at(3300)));
     }
 }

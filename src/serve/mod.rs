@@ -8,18 +8,24 @@
 //! ```
 
 mod output;
+mod patience;
 mod port_pairs;
+mod refusal_watch;
+mod reporter;
 mod requests;
 mod rtcp_receiver;
 mod rtsp_connection;
 mod rtsp_listener;
 mod rtsp_server;
 mod session;
+mod session_watch;
 mod sessions;
+mod setup;
 mod stats;
 mod writer;
 
 pub use rtsp_listener::RtspListener;
 pub use rtsp_server::{Limits, RtspServer, ServerConfig};
-pub use session::{Quality, Session};
+pub use session::Session;
+pub use setup::Quality;
 pub use stats::ServerStats;

@@ -6,10 +6,11 @@
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, RunState, Task, Work, lock};
+use crate::net::{Progress, allow_pauses, progress};
 use crate::relay::{Batch, StreamSink};
 
 use super::writer::{Post, Posted, Writer, Written};
@@ -28,6 +29,8 @@ pub(super) struct Output {
     /// The socket is full; only the Poller's word changes that.
     full: AtomicBool,
     dead: AtomicBool,
+    /// Sessions that the connection has set up.
+    pub sessions: AtomicUsize,
     writable: OnceLock<PollKey>,
 }
 
@@ -41,6 +44,7 @@ impl Output {
             posted: Posted::default(),
             full: AtomicBool::new(false),
             dead: AtomicBool::new(false),
+            sessions: AtomicUsize::new(0),
             writable: OnceLock::new(),
         })
     }
@@ -60,6 +64,26 @@ impl Output {
     pub fn close_when_written(self: &Arc<Self>) {
         self.post(Post::Hangup);
         Sink(self.clone()).pump(None);
+    }
+
+    /// The same, but at once if it takes nothing now.
+    pub fn close_soon(self: &Arc<Self>) {
+        self.close_when_written();
+        if self.waits() {
+            self.cut_off();
+        }
+    }
+
+    /// The connection carries media from now on, of which a player that is paused takes nothing.
+    pub fn carry_media(&self) {
+        if let Err(error) = allow_pauses(&self.socket) {
+            tracing::debug!(%error, "a connection is not set up for media");
+        }
+    }
+
+    /// How far the client has come with what it was sent.
+    pub fn progress(&self) -> Option<Progress> {
+        progress(&self.socket).ok()
     }
 
     /// Ends the connection's output at once.

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -29,6 +31,8 @@ pub(super) struct PortPairs {
     ports: Option<RangeInclusive<u16>>,
     counters: Arc<Counters>,
     pairs: Mutex<Vec<Arc<PortPair>>>,
+    /// Somebody looks for what comes back.
+    watched: AtomicBool,
 }
 
 /// Two sockets and who is served by them.
@@ -73,7 +77,7 @@ pub(super) struct Reservation {
 impl PortPairs {
     /// No pair yet: the first of an address opens with its first subscriber.
     pub fn new(poller: Arc<Poller>, ports: Option<RangeInclusive<u16>>, counters: Arc<Counters>) -> Self {
-        Self { poller, ports, counters, pairs: Mutex::default() }
+        Self { poller, ports, counters, pairs: Mutex::default(), watched: AtomicBool::new(false) }
     }
 
     /// Reserves a client's ports at the first pair of the address it connected to, `local`, where both are free;
@@ -100,6 +104,36 @@ impl PortPairs {
             }
         };
         Ok(Arc::new(Reservation { pair, rtp, rtcp }))
+    }
+
+    /// Who is said not to listen any more. Sockets that are not needed any more are closed on the way.
+    pub fn take_refusals(&self, now: Instant) -> Vec<Client> {
+        let pairs = self.pairs().clone();
+        pairs.iter().for_each(|pair| pair.rtp.close_unneeded(now));
+        let refusing = |pair: &Arc<PortPair>| {
+            let places = pair.rtp.take_refusals();
+            places.into_iter().filter_map(|place| pair.clients.find(place)).collect::<Vec<_>>()
+        };
+        pairs.iter().flat_map(refusing).collect()
+    }
+
+    /// `true`: nobody has begun yet to look for what comes back.
+    pub fn begin_watch(&self) -> bool {
+        !self.watched.swap(true, SeqCst)
+    }
+
+    pub fn end_watch(&self) {
+        self.watched.store(false, SeqCst);
+    }
+
+    /// Whether there is anyone to look for, or a socket that is to be closed.
+    pub fn is_in_use(&self) -> bool {
+        self.pairs().iter().any(|pair| !pair.clients.is_empty() || pair.rtp.beside() > 0)
+    }
+
+    /// Sockets that were opened beside full ones.
+    pub fn sockets_beside(&self) -> usize {
+        self.pairs().iter().map(|pair| pair.rtp.beside()).sum()
     }
 
     /// Closes all pairs.

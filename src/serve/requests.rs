@@ -10,13 +10,18 @@ use crate::wire::rtsp::{METHODS, Method, Reply, Request, RtpInfo, StatusCode, Ta
 use crate::wire::sdp;
 
 use super::port_pairs::Client;
+use super::refusal_watch::RefusalWatch;
 use super::rtsp_connection::{RtspConnection, State};
-use super::session::{Granted, Planned, Session};
+use super::session::{Planned, Session};
+use super::session_watch::SessionWatch;
+use super::setup::Granted;
 use super::stats::RefusedFor;
 
 /// Seconds until one who was sent away may come back, and over how many a crowd is spread.
 const RETRY_AFTER_S: u16 = 3;
 const RETRY_SPREAD_S: u16 = 8;
+/// Below it are the ports of services that every host knows (RFC 6335).
+const FIRST_CLIENT_PORT: u16 = 1024;
 
 /// A reply, and what is to be done once it is on its way.
 pub(super) struct Answer {
@@ -119,6 +124,7 @@ impl Asked<'_> {
         };
         let header = self.request.header("Transport").ok_or(StatusCode::BadRequest)?;
         let transport = transport::parse(header).map_err(|refused| refused.status())?;
+        self.check_ports(&transport)?;
         let session = match self.request.session() {
             Some(_) => self.session()?,
             None => self.new_session(channel.clone())?,
@@ -131,11 +137,24 @@ impl Asked<'_> {
         }
         let granted = self.grant(&session, &track, &transport);
         if granted.is_err() && session.tracks() == 0 {
-            self.end(&session, "refused");
+            self.end(&session, "not granted");
         }
         let (granted, header) = granted?;
         session.set_up(track, self.request.uri.clone(), granted);
         Ok(done(self.ok(Some(&session)).transport(&header)))
+    }
+
+    /// Ports of well-known services are no viewer's: a stream is not to be aimed at one. Another transport may be.
+    fn check_ports(&self, transport: &Transport) -> Result<(), Refusal> {
+        match transport.delivery {
+            Delivery::Udp { client_rtp_port, client_rtcp_port }
+                if client_rtp_port.min(client_rtcp_port) < FIRST_CLIENT_PORT =>
+            {
+                self.connection.server.counters.session_refused(RefusedFor::Port);
+                Err(StatusCode::UnsupportedTransport.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn play(&self) -> Result<Answer, Refusal> {
@@ -230,7 +249,7 @@ impl Asked<'_> {
             return Err(self.unavailable(RefusedFor::Limit));
         }
         self.state.sessions.push(session.clone());
-        connection.server.watch(&session);
+        SessionWatch::start(&connection.server, &session, self.now);
         Ok(session)
     }
 
@@ -273,6 +292,7 @@ impl Asked<'_> {
                     tracing::warn!(%peer, %error, "no server port pair for a subscriber");
                     self.unavailable(RefusedFor::Limit)
                 })?;
+                RefusalWatch::start(&self.connection.server, self.now);
                 let server_ports = (reserved.pair.port, reserved.pair.port + 1);
                 let client_ports = (client_rtp_port, client_rtcp_port);
                 let header = Transport::udp_reply(transport.profile, client_ports, server_ports);
@@ -284,6 +304,7 @@ impl Asked<'_> {
             }
             Delivery::Interleaved { channels } => {
                 let (rtp, rtcp) = self.free_channels(channels).ok_or(StatusCode::UnsupportedTransport)?;
+                self.connection.output.carry_media();
                 let header = Transport::interleaved_reply(transport.profile, (rtp, rtcp));
                 Ok((Granted::Interleaved { rtp, rtcp }, header))
             }

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Vitals, Work, clock};
 use crate::net::{Datagram, ReceiveBatch};
-use crate::wire::rtcp;
 
 use super::port_pairs::Clients;
 use super::stats::Counters;
@@ -59,14 +58,8 @@ impl RtcpReceiver {
             return self.counters.rtcp_stranger();
         };
         let Some(session) = client.session.upgrade() else { return };
-        match rtcp::feedback(datagram.payload) {
-            Ok(feedback) => {
-                self.counters.rtcp_report();
-                if session.hear(client.track, &feedback, now) {
-                    session.finish("goodbye");
-                }
-            }
-            Err(reason) => self.counters.rtcp_refused(reason),
+        if session.hear(client.track, datagram.payload, &self.counters, now) {
+            session.finish("goodbye");
         }
     }
 }

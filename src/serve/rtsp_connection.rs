@@ -12,8 +12,8 @@ use bytes::Bytes;
 use socket2::SockRef;
 
 use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Task, TimerId, Work, clock, lock};
+use crate::net::notice_vanishing;
 use crate::relay::StreamSink;
-use crate::wire::rtcp;
 use crate::wire::rtsp::{self, Incoming, Invalid, Reply};
 
 use super::output::{Output, Sink};
@@ -65,6 +65,7 @@ impl RtspConnection {
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
         SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES)?;
+        notice_vanishing(&socket)?;
         let local = socket.local_addr()?;
         let socket = Arc::new(socket);
         let output = Output::new(socket.clone(), server.poller.clone());
@@ -173,15 +174,9 @@ impl RtspConnection {
             return self.server.counters.rtcp_stranger();
         };
         let Some(track) = session.track_of_channel(channel) else { return };
-        match rtcp::feedback(datagram) {
-            Ok(feedback) => {
-                self.server.counters.rtcp_report();
-                if session.hear(track, &feedback, now) {
-                    state.sessions.retain(|own| !Arc::ptr_eq(own, &session));
-                    self.server.end_session(&session, "goodbye");
-                }
-            }
-            Err(reason) => self.server.counters.rtcp_refused(reason),
+        if session.hear(track, datagram, &self.server.counters, now) {
+            state.sessions.retain(|own| !Arc::ptr_eq(own, &session));
+            self.server.end_session(&session, "goodbye");
         }
     }
 

@@ -4,12 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::event::{Poller, Task, Timers, Work, clock, lock};
+use crate::event::{Poller, Timers, lock};
 use crate::relay::{Catalogue, Lateness};
 
+use super::patience::Patience;
 use super::port_pairs::PortPairs;
 use super::rtsp_listener::RtspListener;
 use super::session::Session;
@@ -26,6 +27,8 @@ pub struct ServerConfig {
     pub udp_ports: Option<RangeInclusive<u16>>,
     /// A session without a sign of its viewer for this long is ended; whole seconds.
     pub session_timeout: Duration,
+    /// Likewise, one that plays while its source is silent.
+    pub longest_silence: Duration,
     /// How much is taken on.
     pub limits: Limits,
 }
@@ -54,7 +57,6 @@ pub struct RtspServer {
     stopping: AtomicBool,
     /// When the log was told, or would have been, that newcomers are refused.
     refusing_said_at: Mutex<Option<Instant>>,
-    this: Weak<Self>,
 }
 
 impl RtspServer {
@@ -67,7 +69,7 @@ impl RtspServer {
         config: ServerConfig,
     ) -> Arc<Self> {
         let counters = Arc::<Counters>::default();
-        Arc::new_cyclic(|this| Self {
+        Arc::new(Self {
             catalogue,
             sessions: Sessions::new(config.limits.sessions, config.limits.sessions_per_address),
             pairs: PortPairs::new(poller.clone(), config.udp_ports.clone(), counters.clone()),
@@ -78,7 +80,6 @@ impl RtspServer {
             counters,
             stopping: AtomicBool::new(false),
             refusing_said_at: Mutex::default(),
-            this: this.clone(),
         })
     }
 
@@ -90,6 +91,11 @@ impl RtspServer {
     /// Its figures.
     pub fn stats(&self) -> ServerStats {
         self.counters.read(self.sessions.len())
+    }
+
+    /// Sockets that were opened beside full ones.
+    pub fn sockets_beside(&self) -> usize {
+        self.pairs.sockets_beside()
     }
 
     /// The sessions as they are now.
@@ -125,6 +131,11 @@ impl RtspServer {
         }
     }
 
+    pub(super) fn patience(&self) -> Patience {
+        let ServerConfig { session_timeout: timeout, longest_silence, .. } = self.config;
+        Patience { timeout, longest_silence }
+    }
+
     pub(super) fn timeout_seconds(&self) -> u32 {
         u32::try_from(self.config.session_timeout.as_secs()).unwrap_or(u32::MAX)
     }
@@ -140,44 +151,13 @@ impl RtspServer {
         }
     }
 
-    /// Watches over a new session's signs of life.
-    pub(super) fn watch(&self, session: &Arc<Session>) {
-        let watch = Arc::new(SessionWatch { server: self.this.clone(), session: Arc::downgrade(session) });
-        self.wake(watch, session);
-    }
-
-    /// Wakes the watch when the session would be silent for too long. A session that has ended keeps no
-    /// timer waiting: viewers who come and go fast would pile them up.
-    fn wake(&self, watch: Arc<SessionWatch>, session: &Session) {
-        let at = session.last_sign() + self.config.session_timeout;
-        let timer = self.timers.at(at, Task::new("SessionWatch", watch));
-        if !session.watched_by(timer) {
-            self.timers.cancel(timer);
-        }
-    }
-}
-
-/// Ends a session that has been silent for too long.
-struct SessionWatch {
-    server: Weak<RtspServer>,
-    session: Weak<Session>,
-}
-
-impl Work for SessionWatch {
-    fn run(self: Arc<Self>) {
-        let (Some(server), Some(session)) = (self.server.upgrade(), self.session.upgrade()) else { return };
-        let deadline = session.last_sign() + server.config.session_timeout;
-        if deadline <= clock::now() {
-            server.end_session(&session, "timeout");
-        } else {
-            server.wake(self.clone(), &session);
-        }
-    }
-
-    /// Nobody would watch over the session any more.
-    fn close(self: Arc<Self>) {
-        if let (Some(server), Some(session)) = (self.server.upgrade(), self.session.upgrade()) {
-            server.end_session(&session, "fault");
+    /// Ends a session whose viewer does not know that it ends. It is told, and its connection closed unless another
+    /// session is on it: players then come back by themselves.
+    pub(super) fn cut(&self, session: &Session, reason: &'static str, why: &str) {
+        session.say_goodbye(why);
+        self.end_session(session, reason);
+        if session.output.sessions.load(Relaxed) == 0 {
+            session.output.close_soon();
         }
     }
 }

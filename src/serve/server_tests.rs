@@ -1,7 +1,7 @@
 //! Requests over real connections: which status answers what, and what a session holds.
 
 use super::*;
-use crate::event::{Class, TaskQueue};
+use crate::event::{Class, TaskQueue, clock};
 use crate::relay::rig::{ROOMY, by_hand};
 use crate::relay::{Channel, Coalesce, Lateness, Leg};
 use crate::wire::sdp;
@@ -20,6 +20,10 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::patient_for(Duration::from_secs(60))
+    }
+
+    fn patient_for(session_timeout: Duration) -> Self {
         let queue = TaskQueue::start("t-serve", 2).expect("threads");
         let poller = Poller::new(64, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
@@ -41,7 +45,8 @@ impl Rig {
             channel("duo", sdp::parse(TWO_TRACKS.as_bytes()).expect("a description")),
         ]);
         let limits = Limits { connections: 3, sessions: 3, sessions_per_address: 2 };
-        let config = ServerConfig { udp_ports: None, session_timeout: Duration::from_secs(60), limits };
+        let longest_silence = 4 * session_timeout;
+        let config = ServerConfig { udp_ports: None, session_timeout, longest_silence, limits };
         let to_come = clock::now() + Duration::from_secs(3600); // no time passes before
         let lateness = Lateness::new(ROOMY.age, to_come);
         let server = RtspServer::new(Arc::new(catalogue), poller.clone(), timers, lateness, config);
@@ -84,7 +89,7 @@ impl Answer {
 
     fn session(&self) -> String {
         let session = self.header("Session").expect("a session");
-        assert!(session.ends_with(";timeout=60"), "{session}");
+        assert!(session.ends_with(";timeout=60") || session.ends_with(";timeout=1"), "{session}");
         session.split(';').next().unwrap_or_default().to_owned()
     }
 }
@@ -220,6 +225,55 @@ fn a_client_that_collides_gets_the_next_port_pair() {
 }
 
 #[test]
+fn packets_go_to_no_port_of_a_well_known_service() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    for ports in ["53-54", "1023-1024", "40000-123"] {
+        let udp = format!("Transport: RTP/AVP;unicast;client_port={ports}\r\n");
+        assert_eq!(client.status(&format!("SETUP {NEWS}"), &udp), 461, "{ports}");
+    }
+    let stats = rig.server.stats();
+    assert_eq!((stats.sessions, stats.sessions_ended.len()), (0, 0), "no session is begun for it");
+    assert_eq!(stats.sessions_refused, [("late", 0), ("limit", 0), ("port", 3)]);
+    let lowest = "Transport: RTP/AVP;unicast;client_port=1024-1025\r\n";
+    assert_eq!(client.status(&format!("SETUP {NEWS}"), lowest), 200);
+    rig.stop();
+}
+
+#[test]
+fn a_session_that_plays_outlives_silence_of_its_source_and_one_that_does_not_does_not() {
+    let rig = Rig::patient_for(Duration::from_secs(1));
+    let (mut waits, mut plays) = (rig.client(), rig.client());
+    waits.set_up(NEWS, None);
+    let began = clock::now();
+    let session = plays.set_up(NEWS, None);
+    assert_eq!(plays.status(&format!("PLAY {NEWS}"), &format!("Session: {session}\r\n")), 200);
+    assert_eq!(waits.stream.read(&mut [0]).expect("an end"), 0);
+    assert_eq!(rig.server.stats().sessions, 1, "who only set up is let go, and the connection too");
+    assert_eq!(plays.stream.read(&mut [0]).expect("an end"), 0, "who plays in time");
+    assert!(began.elapsed() > Duration::from_millis(3900), "after the longest silence");
+    assert_eq!(rig.server.stats().sessions_ended["timeout"], 2);
+    rig.stop();
+}
+
+#[test]
+fn a_session_that_times_out_leaves_the_connection_to_another() {
+    let rig = Rig::patient_for(Duration::from_secs(1));
+    let mut client = rig.client();
+    client.set_up(NEWS, None);
+    let lives = client.set_up(NEWS, None);
+    let lives = format!("Session: {lives}\r\n");
+    // What names a session comes by another connection: on its own it would be a sign of both.
+    let mut other = rig.client();
+    while rig.server.stats().sessions == 2 {
+        assert_eq!(other.status("GET_PARAMETER *", &lives), 200);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(client.status("GET_PARAMETER *", &lives), 200, "the connection is there");
+    rig.stop();
+}
+
+#[test]
 fn a_session_is_controlled_from_another_connection_but_not_moved_there() {
     let rig = Rig::new();
     let (mut own, mut other) = (rig.client(), rig.client());
@@ -286,7 +340,7 @@ fn who_comes_while_media_stays_too_late_is_told_when_to_come_back() {
     }
     let played = viewer.ask(&format!("PLAY {url}"), &format!("Session: {session}\r\n"));
     assert_eq!(played.status, 200, "who is there plays on: {}", played.head);
-    assert_eq!(rig.server.stats().sessions_refused, [("late", 2), ("limit", 0)]);
+    assert_eq!(rig.server.stats().sessions_refused, [("late", 2), ("limit", 0), ("port", 0)]);
     rig.stop();
 }
 

@@ -6,21 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use crate::event::{TimerId, lock};
-use crate::relay::{Channel, RingStart, StreamSink, Subscription, Track, Viewer};
-use crate::wire::rtcp::{self, Feedback, Report};
-use crate::wire::rtsp::interleaved_header;
+use crate::net::{Progress, VANISHED_AFTER};
+use crate::relay::{Channel, RingStart, StreamSink, Track, Viewer};
+use crate::wire::rtcp;
 
 use super::output::{Output, Sink};
-use super::port_pairs::Reservation;
+use super::patience::Media;
+use super::reporter::Said;
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::RtspServer;
-use super::writer::Post;
-
-/// A sender report this young is handed to a new viewer at once, for lip sync from the first picture.
-const REPORT_MAX_AGE: Duration = Duration::from_secs(10);
+use super::setup::{Granted, Quality, Setup};
+use super::stats::Counters;
 
 /// One viewer of one channel.
 pub struct Session {
@@ -34,6 +31,8 @@ pub struct Session {
     server: Weak<RtspServer>,
     epoch: Instant,
     last_sign_ms: AtomicU64,
+    /// Bytes of the connection that were known to be acknowledged.
+    acknowledged: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -45,35 +44,6 @@ struct State {
     watch: Option<TimerId>,
     /// Another thread may end the session while a request is being answered.
     ended: bool,
-}
-
-struct Setup {
-    track: Arc<Track>,
-    url: String,
-    transport: Granted,
-    feed: Option<Feed>,
-    quality: Option<Quality>,
-}
-
-/// How a track reaches the viewer.
-pub(super) enum Granted {
-    Udp(Arc<Reservation>),
-    Interleaved { rtp: u8, rtcp: u8 },
-}
-
-/// Both of a track's flows, subscribed for as long as this lives.
-struct Feed {
-    _rtp: Subscription,
-    _rtcp: Subscription,
-}
-
-/// What a subscriber's latest report says of a track (RFC 3550 section 6.4.1).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quality {
-    /// Loss since the report before, 0 to 1.
-    pub fraction_lost: f64,
-    /// Interarrival jitter; absent where the track's clock rate is unknown.
-    pub jitter_seconds: Option<f64>,
 }
 
 /// What one track's first packet will be.
@@ -94,6 +64,7 @@ impl Session {
             server: Arc::downgrade(&client.server),
             epoch: now,
             last_sign_ms: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
             state: Mutex::default(),
         }
     }
@@ -115,7 +86,7 @@ impl Session {
             return;
         }
         state.setups.retain(|setup| setup.track.number != track.number);
-        state.setups.push(Setup { track, url, transport, feed: None, quality: None });
+        state.setups.push(Setup::new(track, url, transport));
         state.setups.sort_by_key(|setup| setup.track.number);
     }
 
@@ -151,7 +122,7 @@ impl Session {
             return;
         }
         for (setup, planned) in state.setups.iter_mut().zip(plan) {
-            setup.feed = Some(setup.subscribe(planned.from, &self.output, now));
+            setup.start(planned.from, &self.output, now);
         }
         let over_tcp = state.setups.iter().any(Setup::is_interleaved);
         state.viewer = Some(self.channel.watch(over_tcp));
@@ -200,21 +171,70 @@ impl Session {
         watch
     }
 
-    /// A packet from the viewer about a track. `true`: it has said goodbye to all that it was playing.
-    pub(super) fn hear(&self, track: usize, feedback: &Feedback, now: Instant) -> bool {
-        self.touch(now);
-        let mut state = self.state();
-        let Some(setup) = state.setups.iter_mut().find(|setup| setup.track.number == track) else {
-            return false;
+    /// A datagram from the viewer's address about a track. `true`: the viewer has said goodbye to all that was playing.
+    pub(super) fn hear(&self, track: usize, datagram: &[u8], counters: &Counters, now: Instant) -> bool {
+        let feedback = match rtcp::feedback(datagram) {
+            Ok(feedback) => feedback,
+            Err(not_rtcp) => {
+                counters.rtcp_refused(not_rtcp.reason());
+                return false;
+            }
         };
-        if let Some(report) = feedback.reports.first() {
-            setup.quality = Some(Quality::of(report, &setup.track));
+        let mut state = self.state();
+        let Some(setup) = state.of_track(track) else { return false };
+        match setup.reporter.hear(&feedback, setup.track.ssrc()) {
+            Ok(said) => {
+                counters.rtcp_report();
+                self.touch(now);
+                match said {
+                    Said::Alive(None) => false,
+                    Said::Alive(Some(report)) => {
+                        setup.quality = Some(Quality::of(&report, &setup.track));
+                        false
+                    }
+                    Said::Goodbye => setup.plays() && state.lose(track, &self.output),
+                }
+            }
+            Err(not_theirs) => {
+                counters.rtcp_refused(not_theirs.reason());
+                false
+            }
         }
-        if !feedback.goodbye || setup.feed.is_none() {
-            return false;
+    }
+
+    /// The viewer's host says that nobody listens at a track's port. `true`: it has said so again, without a sign of
+    /// life in between, of all that was playing. What is said at one time counts once: packets of a moment may all come
+    /// back, though the viewer has opened its port since.
+    pub(super) fn refuse(&self, track: usize, now: Instant) -> bool {
+        let last_sign = self.last_sign();
+        let mut state = self.state();
+        let Some(setup) = state.of_track(track).filter(|setup| setup.plays()) else { return false };
+        let before = setup.refused_at.replace(now);
+        let again = before.is_some_and(|before| before < now && last_sign < before);
+        again && state.lose(track, &self.output)
+    }
+
+    /// What the session is sent.
+    pub(super) fn media(&self, now: Instant) -> Media {
+        let state = self.state();
+        if state.viewer.is_none() {
+            return Media::Stopped;
         }
-        setup.stop(&self.output);
-        state.setups.iter().all(|setup| setup.feed.is_none())
+        let flows = state.setups.iter().filter_map(|setup| setup.track.flows_since(now));
+        flows.min().map_or(Media::Silent, |since| Media::Flows { since })
+    }
+
+    /// Whether packets go by the connection, where what arrives is acknowledged.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.state().setups.iter().any(|setup| setup.plays() && setup.is_interleaved())
+    }
+
+    /// Takes what was acknowledged for a sign of life. `false`: what is under way is answered by nobody any more.
+    pub(super) fn take_progress(&self, progress: Progress, now: Instant) -> bool {
+        if self.acknowledged.fetch_max(progress.acknowledged, Relaxed) < progress.acknowledged {
+            self.touch(now);
+        }
+        !(progress.in_flight && progress.last_answer_age >= VANISHED_AFTER)
     }
 
     /// The track whose RTCP an interleaved channel carries.
@@ -225,21 +245,7 @@ impl Session {
 
     /// Tells the viewer that the tracks end (RFC 3550 section 6.6).
     pub(super) fn say_goodbye(&self, reason: &str) {
-        for setup in self.state().setups.iter().filter(|setup| setup.feed.is_some()) {
-            let Some(ssrc) = setup.track.ssrc() else { continue };
-            let goodbye = rtcp::goodbye(ssrc, reason);
-            match &setup.transport {
-                Granted::Udp(at) => {
-                    // A lost farewell is what the session's timeout is for.
-                    let _ = at.pair.rtcp.current().send_to(&goodbye, at.rtcp);
-                }
-                Granted::Interleaved { rtcp, .. } => {
-                    let mut framed = interleaved_header(*rtcp, goodbye.len() as u16).to_vec();
-                    framed.extend(goodbye);
-                    self.output.post(Post::Bytes(Bytes::from(framed)));
-                }
-            }
-        }
+        self.state().setups.iter().for_each(|setup| setup.say_goodbye(&self.output, reason));
         Sink(self.output.clone()).pump(None);
     }
 
@@ -255,49 +261,17 @@ impl Session {
     }
 }
 
-impl Setup {
-    fn subscribe(&self, from: u64, output: &Arc<Output>, now: Instant) -> Feed {
-        let (rtp, rtcp) = (&self.track.rtp, &self.track.rtcp);
-        let newest_report = rtcp.ring().newest(now, REPORT_MAX_AGE);
-        let rtcp_from = newest_report.map_or_else(|| rtcp.ring().head(), |report| report.number);
-        match &self.transport {
-            Granted::Udp(at) => Feed {
-                _rtp: rtp.subscribe_datagrams(&at.pair.rtp, at.rtp, from, at.clone()),
-                _rtcp: rtcp.subscribe_datagrams(&at.pair.rtcp, at.rtcp, rtcp_from, at.clone()),
-            },
-            Granted::Interleaved { rtp: rtp_channel, rtcp: rtcp_channel } => {
-                output.post(Post::Open { channel: *rtp_channel, cursor: rtp.cursor(from) });
-                output.post(Post::Open { channel: *rtcp_channel, cursor: rtcp.cursor(rtcp_from) });
-                let sink = || Arc::new(Sink(output.clone()));
-                Feed { _rtp: rtp.subscribe_stream(sink()), _rtcp: rtcp.subscribe_stream(sink()) }
-            }
+impl State {
+    fn of_track(&mut self, number: usize) -> Option<&mut Setup> {
+        self.setups.iter_mut().find(|setup| setup.track.number == number)
+    }
+
+    /// A track's viewer is gone. `true`: so it is from all others; else they play on without this one.
+    fn lose(&mut self, number: usize, output: &Output) -> bool {
+        let others_play = self.setups.iter().any(|setup| setup.track.number != number && setup.plays());
+        if others_play && let Some(setup) = self.of_track(number) {
+            setup.stop(output);
         }
-    }
-
-    fn stop(&mut self, output: &Output) {
-        if self.feed.take().is_some()
-            && let Granted::Interleaved { rtp, rtcp } = self.transport
-        {
-            output.post(Post::Close { channel: rtp });
-            output.post(Post::Close { channel: rtcp });
-        }
-    }
-
-    fn is_interleaved(&self) -> bool {
-        matches!(self.transport, Granted::Interleaved { .. })
-    }
-
-    fn uses_channel(&self, channel: u8) -> bool {
-        matches!(self.transport, Granted::Interleaved { rtp, rtcp } if rtp == channel || rtcp == channel)
-    }
-}
-
-impl Quality {
-    fn of(report: &Report, track: &Track) -> Self {
-        let rate = track.description.clock_rate.filter(|rate| *rate > 0);
-        Self {
-            fraction_lost: f64::from(report.fraction_lost) / 256.0,
-            jitter_seconds: rate.map(|rate| f64::from(report.jitter) / f64::from(rate)),
-        }
+        !others_play
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::session::Session;
@@ -35,6 +36,7 @@ impl Sessions {
         }
         state.per_address.insert(session.peer, of_address + 1);
         state.by_id.insert(id, session.clone());
+        session.output.sessions.fetch_add(1, Relaxed);
         true
     }
 
@@ -51,6 +53,9 @@ impl Sessions {
             }
         }
         drop(state);
+        if removed.is_some() {
+            session.output.sessions.fetch_sub(1, Relaxed);
+        }
         removed.is_some()
     }
 

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
 use crate::event::lock;
-use crate::wire::rtcp::NotRtcp;
 use crate::wire::rtsp::{Method, StatusCode};
 
 /// The figures of an RTSP server.
@@ -27,7 +26,7 @@ pub struct ServerStats {
     pub rtcp_reports: u64,
     /// Datagrams to the RTCP port from addresses that nobody registered.
     pub rtcp_strangers: u64,
-    /// Datagrams from subscribers that are not RTCP, by reason.
+    /// Datagrams from subscribers' addresses that are not RTCP, or not theirs, by reason.
     pub rtcp_refused: BTreeMap<&'static str, u64>,
 }
 
@@ -38,10 +37,13 @@ pub(super) enum RefusedFor {
     Late,
     /// A limit is reached, or the server stops.
     Limit,
+    /// Packets are to go to a port that no viewer has.
+    Port,
 }
 
 impl RefusedFor {
-    pub const ALL: [(Self, &'static str); 2] = [(Self::Late, "late"), (Self::Limit, "limit")];
+    pub const ALL: [(Self, &'static str); 3] =
+        [(Self::Late, "late"), (Self::Limit, "limit"), (Self::Port, "port")];
 }
 
 #[derive(Default)]
@@ -84,8 +86,8 @@ impl Counters {
         self.rtcp_strangers.fetch_add(1, Relaxed);
     }
 
-    pub fn rtcp_refused(&self, reason: NotRtcp) {
-        *self.tables().rtcp_refused.entry(reason.reason()).or_default() += 1;
+    pub fn rtcp_refused(&self, reason: &'static str) {
+        *self.tables().rtcp_refused.entry(reason).or_default() += 1;
     }
 
     pub fn read(&self, sessions: usize) -> ServerStats {

@@ -7,40 +7,69 @@ use std::time::Duration;
 use mirrorball::event::clock;
 
 use crate::conversation::one_channel;
-use crate::vocabulary::{Over, Setup, Source, Stamp, Viewer, bye, receiver_report};
+use crate::vocabulary::{Over, Setup, Source, Stamp, Viewer, bye, eventually, receiver_report, report};
 
 const ENDED: &str = "mirrorball_sessions_ended_total";
 
 #[test]
-fn a_silent_session_ends_and_one_that_shows_signs_of_life_does_not() {
-    let mut source = Source::new();
-    let mirrorball = Setup::new().channel("news", source.group).rtsp("session_timeout = \"5s\"").start();
+fn a_silent_session_ends_audibly_and_one_that_shows_signs_of_life_does_not() {
+    let source = Source::new();
+    let (ssrc, programme) = (source.ssrc, source.programme);
+    let mirrorball = Setup::new().channel("news", source.group).rtsp("session_timeout = \"3s\"").start();
+    let beam = source.beam(50);
     let mut kept = ["PLAY", "GET_PARAMETER", "OPTIONS"].map(|how| {
         let viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
         (viewer, how)
     });
     let mut reporting = [Over::Udp, Over::Tcp].map(|over| Viewer::playing(&mirrorball, "news", over));
-    let silent = [Over::Udp, Over::Tcp].map(|over| Viewer::playing(&mirrorball, "news", over));
+    let mut recorder = Viewer::playing(&mirrorball, "news", Over::Tcp);
+    let mut silent = Viewer::playing(&mirrorball, "news", Over::Udp);
     mirrorball.expect_metric("mirrorball_sessions", &[], 7.0);
 
-    // Longer than the timeout, and long enough for the silent to be gone.
-    let until = clock::now() + Duration::from_secs(7);
+    // Longer than three timeouts, and long enough for the silent to be gone.
+    let until = clock::now() + Duration::from_secs(10);
     while clock::now() < until {
         kept.iter_mut().for_each(|(viewer, how)| drop(viewer.request(how).expect(200)));
-        reporting.iter_mut().for_each(Viewer::report);
-        thread::sleep(Duration::from_millis(500));
+        reporting.iter_mut().for_each(|viewer| viewer.report_on(ssrc));
+        (0..15).for_each(|_| assert_eq!(recorder.stamp().programme, programme)); // 300 ms
     }
-    mirrorball.expect_metric(ENDED, &[("reason", "timeout")], 2.0);
-    mirrorball.expect_metric("mirrorball_sessions", &[], 5.0);
+    mirrorball.expect_metric(ENDED, &[("reason", "timeout")], 1.0);
+    mirrorball.expect_metric("mirrorball_sessions", &[], 6.0);
+    let farewell = silent.rtcp();
+    let goodbye = [&[203][..], &[0, 5], &ssrc.to_be_bytes(), b"\x0fno sign of life"].concat();
+    assert!(farewell.windows(goodbye.len()).any(|part| part == goodbye), "{farewell:?}");
+    assert!(silent.connection.is_closed_within(Duration::from_secs(1)), "it may come back by itself");
+    let at = beam.sent();
+    let stay = kept.iter_mut().map(|(viewer, _)| viewer).chain(&mut reporting).chain([&mut recorder]);
+    for viewer in stay {
+        let mut stamp = viewer.stamp();
+        while stamp.number < at {
+            stamp = viewer.stamp();
+        }
+        assert_eq!(stamp.programme, programme);
+    }
+    beam.stop();
+}
 
+#[test]
+fn sessions_outlive_a_silent_source_and_their_time_begins_anew_when_it_returns() {
+    let mut source = Source::new();
+    let mirrorball = Setup::new().channel("news", source.group).rtsp("session_timeout = \"2s\"").start();
+    let mut viewers = [Over::Udp, Over::Tcp].map(|over| Viewer::playing(&mirrorball, "news", over));
     source.send(3);
-    kept.iter_mut().for_each(|(viewer, _)| viewer.expect_packets(&source, 0..3));
-    reporting.iter_mut().for_each(|viewer| viewer.expect_packets(&source, 0..3));
-    for mut viewer in silent {
-        viewer.expect_silence();
-        let connection = viewer.connection.is_closed_within(Duration::from_secs(20));
-        assert!(connection, "whoever says nothing and watches nothing is let go");
-    }
+    viewers.iter_mut().for_each(|viewer| viewer.expect_packets(&source, 0..3));
+    // Three timeouts: what is waited for is that nothing happens.
+    thread::sleep(Duration::from_millis(6500));
+    let returned = clock::now();
+    source.begin_anew();
+    source.send(3);
+    viewers.iter_mut().for_each(|viewer| viewer.expect_packets(&source, 3..6));
+    mirrorball.expect_metric("mirrorball_sessions", &[], 2.0);
+    let beam = source.beam(20);
+    mirrorball.expect_metric(ENDED, &[("reason", "timeout")], 1.0);
+    assert!(returned.elapsed() > Duration::from_millis(1900), "a viewer has its time again");
+    mirrorball.expect_metric("mirrorball_channel_subscribers", &[("transport", "tcp")], 1.0);
+    beam.stop();
 }
 
 #[test]
@@ -62,10 +91,12 @@ fn a_goodbye_by_rtcp_is_obeyed() {
         let (mut source, mirrorball) = one_channel();
         let mut leaves = Viewer::playing(&mirrorball, "news", over);
         let mut stays = Viewer::playing(&mirrorball, "news", over);
-        leaves.say_bye();
+        source.send(1);
+        leaves.expect_packets(&source, 0..1);
+        leaves.say_bye_to(source.ssrc);
         mirrorball.expect_metric(ENDED, &[("reason", "goodbye")], 1.0);
         source.send(3);
-        stays.expect_packets(&source, 0..3);
+        stays.expect_packets(&source, 0..4);
         leaves.expect_silence();
     }
 }
@@ -84,6 +115,33 @@ fn strangers_at_the_rtcp_port_are_counted_and_heard_no_further() {
     mirrorball.expect_metric("mirrorball_rtcp_reports_total", &[], 1.0);
     source.send(3);
     viewer.expect_packets(&source, 0..3);
+}
+
+/// What comes from a viewer's address and port, but not under what it is known by.
+#[test]
+fn forged_reports_and_goodbyes_neither_end_a_session_nor_prolong_it() {
+    let source = Source::new();
+    let ssrc = source.ssrc;
+    let mirrorball = Setup::new().channel("news", source.group).rtsp("session_timeout = \"4s\"").start();
+    let beam = source.beam(20);
+    let mut viewers = [Over::Udp, Over::Tcp].map(|over| Viewer::playing(&mirrorball, "news", over));
+    let forged =
+        [bye(0x666), [report(0x666, &[]), bye(0x666)].concat(), report(0x666, &[0x667]), report(0x666, &[])];
+    let refused =
+        |reason| mirrorball.metric("mirrorball_drops_total", &[("leg", "reports"), ("reason", reason)]);
+    for viewer in &mut viewers {
+        viewer.stamp();
+        viewer.report_on(ssrc);
+        forged.iter().for_each(|packet| viewer.send_rtcp(0, packet));
+    }
+    eventually("all are refused", || (refused("ssrc") + refused("goodbye") == 8.0).then_some(()));
+    mirrorball.expect_metric("mirrorball_sessions", &[], 2.0);
+    eventually("the session over UDP ends in time, which forged reports do not stop", || {
+        viewers[0].send_rtcp(0, &forged[3]);
+        (mirrorball.metric(ENDED, &[("reason", "timeout")]) == 1.0).then_some(())
+    });
+    mirrorball.expect_metric("mirrorball_sessions", &[], 1.0);
+    beam.stop();
 }
 
 #[test]
@@ -118,7 +176,7 @@ fn a_client_port_that_is_taken_gets_the_next_pair_of_server_ports() {
     heard_from(&mut source, &viewers.each_ref());
 
     // Reports are told apart by the server's port as well: a goodbye is of one viewer alone.
-    viewers[1].say_bye();
+    viewers[1].say_bye_to(source.ssrc);
     mirrorball.expect_metric("mirrorball_sessions", &[], 2.0);
     heard_from(&mut source, &[&viewers[0], &viewers[2]]);
     let mut returned = Viewer::of(&mirrorball, "news");

@@ -13,4 +13,5 @@ mod players; // ffmpeg, GStreamer and retina
 mod program; // exit codes, signals and the demo
 mod refusals; // every code that a request can earn
 mod sources; // sources that stop, return and report
+mod vanishing; // viewers whose port, host or attention is gone
 mod vocabulary;

@@ -175,6 +175,7 @@ fn viewers_who_vanish_hold_up_nobody() {
         eventually("the port has more sockets", || {
             mirrorball.has_logged("send buffers stayed full").then_some(())
         });
+        assert!(mirrorball.metric("mirrorball_sockets_beside", &[]) > 0.0);
         mirrorball.expect_metric("mirrorball_sessions", &[], (gone.len() + 1) as f64);
         // All networks of a machine share one table of neighbours: what it holds for this one goes with the link.
         lan.unplug();

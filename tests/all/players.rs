@@ -41,10 +41,12 @@ fn every_frame_of_separate_tracks_arrives_in_every_player() {
 #[test]
 fn players_stay_while_the_source_is_away_and_see_it_return() {
     in_a_network_of_its_own("a source that is away for a while", &NEEDS, || {
-        let away = Duration::from_secs(if is_thorough() { 20 } else { 4 });
+        let timeout_s = if is_thorough() { 6 } else { 3 };
+        let away = Duration::from_secs(3 * timeout_s + 1);
         let programme = Programme::of_seconds(MARGIN_SECONDS + 4);
         let group = Group::fresh();
-        let mirrorball = Setup::new().channel("film", group).start();
+        let timeout = format!("session_timeout = \"{timeout_s}s\"");
+        let mirrorball = Setup::new().channel("film", group).rtsp(&timeout).start();
         let url = mirrorball.url("film");
         let ear = Ear::at_the_group(group);
         let raw = raw_ears(&mirrorball, Form::TransportStream);
@@ -53,7 +55,7 @@ fn players_stay_while_the_source_is_away_and_see_it_return() {
         let players = [Over::Udp, Over::Tcp].map(|over| Player::ffmpeg(over, &url, directory));
         sender.ends();
         mirrorball.expect_metric("mirrorball_channel_silent", &[("channel", "film")], 1.0);
-        // The one wait of these stories that is about time itself.
+        // The one wait of these stories that is about time itself: players say nothing meanwhile, for three timeouts.
         thread::sleep(away);
         mirrorball.expect_metric("mirrorball_sessions", &[], 4.0);
         // Another process has another SSRC. Its sequence numbers are ahead of those before: ffmpeg would take
@@ -63,6 +65,7 @@ fn players_stay_while_the_source_is_away_and_see_it_return() {
         mirrorball.expect_metric("mirrorball_sessions", &[], 4.0);
         mirrorball.expect_metric("mirrorball_channel_lost_total", &[("channel", "film")], 0.0);
         expect_whole_packets(&ear.packets(), raw);
+        expect_all_reports_taken(&mirrorball);
         end(mirrorball);
         // The second time nobody has to start first, so nearly all of it has to be there.
         let middle = programme.middle(MARGIN_SECONDS..MARGIN_SECONDS + 3);
@@ -113,6 +116,7 @@ fn every_frame_arrives(form: Form) {
     probes.into_iter().for_each(|probe| probe.expect_h264_and_aac());
     let sent: Vec<_> = ears.into_iter().flat_map(Ear::packets).collect();
     expect_whole_packets(&sent, raw);
+    expect_all_reports_taken(&mirrorball);
     end(mirrorball);
 
     let middle = programme.middle(MARGIN_SECONDS..MARGIN_SECONDS + seconds);
@@ -141,6 +145,12 @@ fn expect_whole_packets(sent: &[Vec<Vec<u8>>], raw: [(Over, Ear); 2]) {
             assert!(*sent == got, "track {track} over {over:?}: {counts:?} packets sent and got, or changed");
         }
     }
+}
+
+/// What real players say by RTCP is taken for theirs.
+fn expect_all_reports_taken(mirrorball: &Mirrorball) {
+    assert!(mirrorball.metric("mirrorball_rtcp_reports_total", &[]) > 0.0);
+    mirrorball.expect_metric("mirrorball_drops_total", &[("leg", "reports")], 0.0);
 }
 
 /// Ends the program, and with it the players: they are told goodbye.

@@ -35,6 +35,7 @@ pub(super) const RTSP: Section = Section {
         key("listen", r#"["0.0.0.0:8554"]"#),
         key("udp_ports", r#""6970-6999""#),
         key("session_timeout", r#""60s""#),
+        key("longest_silence", r#""24h""#),
     ],
 };
 

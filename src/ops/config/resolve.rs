@@ -39,6 +39,13 @@ fn rtsp(typed: TypedRtsp, report: &mut Report) -> RtspConfig {
         listen: listeners(typed.listen, report),
         udp_ports: udp_ports.unwrap_or(UdpPorts::Range { first: 6970, last: 6999 }),
         session_timeout: session_timeout(&typed.session_timeout, report),
+        longest_silence: duration_within(
+            &typed.longest_silence,
+            "[rtsp] longest_silence",
+            "24h",
+            ["60s", "720h"],
+            report,
+        ),
     }
 }
 
@@ -67,7 +74,7 @@ fn listeners(typed: Typed<Vec<Spanned<String>>>, report: &mut Report) -> Vec<Soc
 
 fn session_timeout(typed: &Typed<String>, report: &mut Report) -> Duration {
     const PLACE: &str = "[rtsp] session_timeout";
-    let timeout = duration_within(typed, PLACE, "60s", ["5s", "60min"], report);
+    let timeout = duration_within(typed, PLACE, "60s", ["2s", "60min"], report);
     if timeout.subsec_nanos() != 0 {
         let offset = typed.as_ref().map_or(0, |text| text.span().start);
         report.add(

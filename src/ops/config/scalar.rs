@@ -14,10 +14,10 @@ pub(super) const NAME_BYTES: usize = 128;
 /// Linux's IFNAMSIZ, less its closing zero.
 const INTERFACE_NAME_BYTES: usize = 15;
 
-/// A duration such as `500ms`, `60s` or `5min`: a whole number and its unit.
+/// A duration such as `500ms`, `60s`, `5min` or `24h`: a whole number and its unit.
 pub(super) fn duration(typed: &str) -> Result<Duration, String> {
     let wrong =
-        || format!("{typed:?} is not a duration; write a whole number with ms, s or min, such as \"60s\"");
+        || format!("{typed:?} is not a duration; write a whole number with ms, s, min or h, such as \"60s\"");
     let digits = typed.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = typed.split_at(digits);
     let number: u64 = number.parse().map_err(|_| wrong())?;
@@ -25,6 +25,7 @@ pub(super) fn duration(typed: &str) -> Result<Duration, String> {
         "ms" => 1,
         "s" => 1_000,
         "min" => 60_000,
+        "h" => 3_600_000,
         _ => return Err(wrong()),
     };
     number.checked_mul(milliseconds_each).map(Duration::from_millis).ok_or_else(wrong)
@@ -135,6 +136,7 @@ mod tests {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("60s"), Ok(Duration::from_secs(60)));
         assert_eq!(duration("5min"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
         for wrong in [
             "",
             "60",

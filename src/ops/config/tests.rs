@@ -161,7 +161,7 @@ fn a_value_of_a_wrong_type_is_told_without_jargon() {
 #[test]
 fn a_timeout_is_whole_seconds_as_rtsp_has_it() {
     assert_says(&refused("[rtsp]\nsession_timeout = \"5500ms\"")[0], &["whole seconds", "write \"5s\""]);
-    assert_says(&refused("[rtsp]\nsession_timeout = \"1s\"")[0], &["out of bounds", "from 5s to 60min"]);
+    assert_says(&refused("[rtsp]\nsession_timeout = \"1s\"")[0], &["out of bounds", "from 2s to 60min"]);
 }
 
 #[test]

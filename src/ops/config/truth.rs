@@ -34,6 +34,8 @@ pub struct RtspConfig {
     /// How long a session lives without a sign of its viewer; whole seconds, as the Session header has it
     /// (RFC 2326, 12.37).
     pub session_timeout: Duration,
+    /// How long one that plays does while its source is silent.
+    pub longest_silence: Duration,
 }
 
 /// The pool of server port pairs: RTP on an even port, RTCP on the next (RFC 3550, 11).

@@ -25,6 +25,7 @@ pub(super) struct TypedRtsp {
     pub(super) listen: Typed<Vec<Spanned<String>>>,
     pub(super) udp_ports: Typed<String>,
     pub(super) session_timeout: Typed<String>,
+    pub(super) longest_silence: Typed<String>,
 }
 
 pub(super) struct TypedAdmin {
@@ -99,6 +100,7 @@ fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report) -> TypedRtsp {
         listen: from.read("listen", report),
         udp_ports: from.read("udp_ports", report),
         session_timeout: from.read("session_timeout", report),
+        longest_silence: from.read("longest_silence", report),
     };
     from.finish(report);
     typed

@@ -106,7 +106,7 @@ impl Demonstration {
                 snapshot.lost += reception.lost();
                 for sent in [track.rtp.datagram_totals(), track.rtp.stream_totals()] {
                     reading.packets_out += sent.packets;
-                    snapshot.lost += sent.refused + sent.overrun;
+                    snapshot.lost += sent.refused.iter().sum::<u64>() + sent.overrun;
                 }
             }
         }

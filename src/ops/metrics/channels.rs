@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::net::Refusal;
 use crate::ops::appliance::Engine;
 use crate::relay::TrackStats;
 
@@ -85,7 +86,9 @@ fn drops(engine: &Engine, now: Instant, out: &mut Families) {
     let waits = sent.iter().map(|totals| totals.waits).sum();
     let fell_behind = sent.iter().map(|totals| totals.fell_behind).sum();
     let demoted = sent.iter().map(|totals| totals.demoted).sum();
-    drop("out", "refused", sent.iter().map(|totals| totals.refused).sum());
+    for (refusal, reason) in Refusal::ALL {
+        drop("out", reason, sent.iter().map(|totals| totals.refused[refusal as usize]).sum());
+    }
     drop("out", "overrun", sent.iter().map(|totals| totals.overrun).sum());
     for (reason, count) in engine.server.stats().rtcp_refused {
         drop("reports", reason, count);

@@ -31,6 +31,8 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
         out.counter("mirrorball_sessions_ended_total", "Sessions ended.", &[("reason", reason)], count);
     }
     out.counter("mirrorball_rtcp_reports_total", "Reports from subscribers.", &[], stats.rtcp_reports);
+    let help = "Sockets that were opened beside full ones, to send RTP from.";
+    out.gauge("mirrorball_sockets_beside", help, &[], engine.server.sockets_beside() as f64);
     let help = "RTCP from addresses that no subscriber has.";
     out.counter("mirrorball_rtcp_strangers_total", help, &[], stats.rtcp_strangers);
 }

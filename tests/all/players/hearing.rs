@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use mirrorball::event::clock;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::vocabulary::{Group, Viewer};
 
 const RECEIVE_BUFFER_BYTES: usize = 2 << 20;
 const QUIET: Duration = Duration::from_millis(300);
+const BETWEEN_REPORTS: Duration = Duration::from_millis(500);
 
 /// Keeps every RTP packet that comes, by track, until it is asked for them.
 pub struct Ear {
@@ -34,10 +36,19 @@ impl Ear {
         Self::hear(1, move |_| socket.recv(&mut buffer).ok().map(|length| buffer[..length].to_vec()))
     }
 
-    /// Hears what a viewer gets.
+    /// Hears what a viewer gets. As players do, it says that it is there as packets come.
     pub fn of(mut viewer: Viewer) -> Self {
         let tracks = viewer.media.len();
-        Self::hear(tracks, move |track| viewer.packet_within(track, QUIET / tracks as u32))
+        let mut report_at = clock::now();
+        Self::hear(tracks, move |track| {
+            let packet = viewer.packet_within(track, QUIET / tracks as u32);
+            let now = clock::now();
+            if packet.is_some() && now >= report_at {
+                viewer.report();
+                report_at = now + BETWEEN_REPORTS;
+            }
+            packet
+        })
     }
 
     fn hear(tracks: usize, mut next: impl FnMut(usize) -> Option<Vec<u8>> + Send + 'static) -> Self {

@@ -79,6 +79,19 @@ impl Plug {
         hosts.iter().for_each(|host| ip(&["address", "delete", &format!("{host}/24"), "dev", self.name]));
     }
 
+    /// The hosts are where nobody looks for them, behind a link that takes next to nothing and whose queue is short.
+    pub fn throttle(&self, hosts: &[Ipv4Addr]) {
+        for host in hosts {
+            let (place, address) = (format!("{host}/24"), host.to_string());
+            ip(&["address", "delete", &place, "dev", self.name]);
+            let lladdr = "02:00:00:00:00:01";
+            ip(&["neighbour", "add", &address, "lladdr", lladdr, "dev", self.name, "nud", "permanent"]);
+        }
+        let queue = ["tbf", "rate", "100kbit", "burst", "2kb", "limit", "4kb"];
+        let shape = [&["qdisc", "add", "dev", self.name, "root"][..], &queue].concat();
+        run("tc", &shape).expect("tc does as it is told");
+    }
+
     /// Gives it an address of IPv6 too, which can be used at once.
     pub fn add_ipv6(&self, address: Ipv6Addr) {
         ip(&["address", "add", &format!("{address}/64"), "dev", self.name, "nodad"]);
@@ -97,6 +110,30 @@ impl Plug {
     pub fn unplug(&self) {
         ip(&["link", "delete", self.name]);
     }
+}
+
+/// A firewall on what leaves this network, that lets everything pass.
+#[track_caller]
+pub fn raise_firewall() {
+    nft("add table ip story");
+    nft("add chain ip story out { type filter hook output priority 0 ; }");
+}
+
+/// From here on what goes to a UDP port is dropped.
+#[track_caller]
+pub fn block_udp_port(port: u16) {
+    nft(&format!("add rule ip story out udp dport {port} drop"));
+}
+
+/// Everything passes again.
+#[track_caller]
+pub fn unblock_all() {
+    nft("flush chain ip story out");
+}
+
+#[track_caller]
+fn nft(command: &str) {
+    run("nft", &[command]).expect("nft does as it is told");
 }
 
 #[track_caller]

@@ -218,10 +218,25 @@ impl Viewer {
         self.send_rtcp(0, &receiver_report());
     }
 
-    /// Says goodbye by RTCP.
-    pub fn say_bye(&mut self) {
-        let packet = [receiver_report(), bye(OWN_SSRC)].concat();
+    /// Says how it hears what comes under this SSRC.
+    pub fn report_on(&mut self, ssrc: u32) {
+        self.send_rtcp(0, &report(OWN_SSRC, &[ssrc]));
+    }
+
+    /// Says goodbye by RTCP to what comes under this SSRC.
+    pub fn say_bye_to(&mut self, ssrc: u32) {
+        let packet = [report(OWN_SSRC, &[ssrc]), bye(OWN_SSRC)].concat();
         self.send_rtcp(0, &packet);
+    }
+
+    /// Opens another port for RTP, or RTCP, and tells nobody.
+    pub fn move_port(&mut self, of_rtp: bool) {
+        let Some(Medium::Udp { rtp, rtcp, .. }) = self.media.first_mut() else {
+            panic!("in the connection there is no port")
+        };
+        let moved = if of_rtp { rtp } else { rtcp };
+        let ip = moved.local_addr().expect("bound").ip();
+        *moved = UdpSocket::bind((ip, 0)).expect("a port");
     }
 
     /// Leaves as it should.
@@ -289,8 +304,17 @@ impl Viewer {
 
 /// An empty receiver report (RFC 3550, 6.4.2).
 pub fn receiver_report() -> Vec<u8> {
-    let mut report = vec![0x80, 201, 0, 1];
-    report.extend(OWN_SSRC.to_be_bytes());
+    report(OWN_SSRC, &[])
+}
+
+/// A receiver report under an SSRC with a block on each source, of which nothing was lost.
+pub fn report(own: u32, sources: &[u32]) -> Vec<u8> {
+    let mut report = vec![0x80 | sources.len() as u8, 201, 0, 1 + 6 * sources.len() as u8];
+    report.extend(own.to_be_bytes());
+    for source in sources {
+        report.extend(source.to_be_bytes());
+        report.extend([0; 20]);
+    }
     report
 }
 

@@ -1,0 +1,45 @@
+//! What we say ourselves.
+
+use rtcp_types::prelude::*;
+use rtcp_types::{Bye, Compound, ReceiverReport, ReportBlock, Sdes, SdesChunk, SdesItem};
+
+use super::feedback::Report;
+
+/// The farewell for `ssrc`: an empty receiver report and a BYE in one compound packet (RFC 3550 section 6.6).
+/// A reason longer than 255 bytes is cut at a character.
+#[must_use]
+pub fn goodbye(ssrc: u32, reason: &str) -> Vec<u8> {
+    let end = (0..=reason.len().min(255)).rev().find(|end| reason.is_char_boundary(*end)).unwrap_or(0);
+    let reason = &reason[..end];
+    let compound = Compound::builder()
+        .add_packet(ReceiverReport::builder(ssrc))
+        .add_packet(Bye::builder().add_source(ssrc).reason(reason));
+    let size = compound.calculate_size().expect("one source, no padding and at most 255 bytes of reason");
+    let mut packet = vec![0; size];
+    compound.write_into_unchecked(&mut packet);
+    packet
+}
+
+/// What a receiver says of one source: a report and its name in one compound packet (RFC 3550 section 6.1).
+/// A loss beyond 24 bits is capped, and a name longer than 255 bytes is left out.
+#[must_use]
+pub fn receiver_report(ssrc: u32, cname: &str, report: &Report) -> Vec<u8> {
+    let block = ReportBlock::builder(report.ssrc)
+        .fraction_lost(report.fraction_lost)
+        .cumulative_lost(report.cumulative_lost.clamp(-0x80_0000, 0x7f_ffff) as u32 & 0xff_ffff)
+        .extended_sequence_number(report.extended_highest_sequence)
+        .interarrival_jitter(report.jitter)
+        .last_sender_report_timestamp(report.last_sender_report)
+        .delay_since_last_sender_report_timestamp(report.delay_since_last_sender_report);
+    let mut chunk = SdesChunk::builder(ssrc);
+    if cname.len() <= 255 {
+        chunk = chunk.add_item(SdesItem::builder(SdesItem::CNAME, cname));
+    }
+    let compound = Compound::builder()
+        .add_packet(ReceiverReport::builder(ssrc).add_report_block(block))
+        .add_packet(Sdes::builder().add_chunk(chunk));
+    let size = compound.calculate_size().expect("one block of 24-bit loss, one name of at most 255 bytes");
+    let mut packet = vec![0; size];
+    compound.write_into_unchecked(&mut packet);
+    packet
+}
