@@ -7,6 +7,11 @@
 //!                           interleaved packets, in order          for all; RtcpReceiver reads reports
 //! ```
 
+mod addresses;
+mod admission;
+mod bounds;
+mod connection_watch;
+mod inbox;
 mod output;
 mod port_pairs;
 mod requests;
@@ -17,6 +22,7 @@ mod rtsp_server;
 mod session;
 mod sessions;
 mod stats;
+mod turns;
 mod writer;
 
 pub use rtsp_listener::RtspListener;

@@ -13,7 +13,8 @@ use crate::relay::{Channel, RingStart, StreamSink, Subscription, Track, Viewer};
 use crate::wire::rtcp::{self, Feedback, Report};
 use crate::wire::rtsp::interleaved_header;
 
-use super::output::{Output, Sink};
+use super::addresses::Share;
+use super::output::{Output, SetupBytes, Sink};
 use super::port_pairs::Reservation;
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::RtspServer;
@@ -45,14 +46,23 @@ struct State {
     watch: Option<TimerId>,
     /// Another thread may end the session while a request is being answered.
     ended: bool,
+    /// Its place among the sessions of its address.
+    place: Option<Share>,
 }
 
 struct Setup {
     track: Arc<Track>,
     url: String,
     transport: Granted,
+    costs: Costs,
     feed: Option<Feed>,
     quality: Option<Quality>,
+}
+
+/// What a track that is set up takes of what its address and its connection may have.
+pub(super) struct Costs {
+    pub egress: Share,
+    pub _memory: SetupBytes,
 }
 
 /// How a track reaches the viewer.
@@ -85,7 +95,13 @@ pub(super) struct Planned {
 }
 
 impl Session {
-    pub(super) fn new(id: String, channel: Arc<Channel>, client: &RtspConnection, now: Instant) -> Self {
+    pub(super) fn new(
+        id: String,
+        channel: Arc<Channel>,
+        client: &RtspConnection,
+        place: Share,
+        now: Instant,
+    ) -> Self {
         Self {
             id,
             channel,
@@ -94,7 +110,7 @@ impl Session {
             server: Arc::downgrade(&client.server),
             epoch: now,
             last_sign_ms: AtomicU64::new(0),
-            state: Mutex::default(),
+            state: Mutex::new(State { place: Some(place), ..State::default() }),
         }
     }
 
@@ -109,13 +125,13 @@ impl Session {
     }
 
     /// Sets a track up, anew if it was before. Not while it plays.
-    pub(super) fn set_up(&self, track: Arc<Track>, url: String, transport: Granted) {
+    pub(super) fn set_up(&self, track: Arc<Track>, url: String, transport: Granted, costs: Costs) {
         let mut state = self.state();
         if state.ended {
             return;
         }
         state.setups.retain(|setup| setup.track.number != track.number);
-        state.setups.push(Setup { track, url, transport, feed: None, quality: None });
+        state.setups.push(Setup { track, url, transport, costs, feed: None, quality: None });
         state.setups.sort_by_key(|setup| setup.track.number);
     }
 
@@ -125,6 +141,15 @@ impl Session {
 
     pub(super) fn tracks(&self) -> usize {
         self.state().setups.len()
+    }
+
+    /// Reckons what its tracks take by how fast they are now. `false`: its address would have too much.
+    pub(super) fn weigh(&self) -> bool {
+        let mut state = self.state();
+        state
+            .setups
+            .iter_mut()
+            .all(|setup| setup.costs.egress.change(setup.track.rtp.ring().bits_per_second()))
     }
 
     /// Whether an interleaved channel of the connection is this session's.
@@ -194,9 +219,9 @@ impl Session {
         let mut state = self.state();
         state.ended = true;
         let setups = mem::take(&mut state.setups);
-        let watch = state.watch.take();
+        let (watch, place) = (state.watch.take(), state.place.take());
         drop(state);
-        drop(setups); // outside the lock: reservations are given back
+        drop((setups, place)); // outside the lock: reservations are given back
         watch
     }
 
