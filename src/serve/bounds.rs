@@ -2,8 +2,6 @@
 
 use std::mem;
 
-use crate::wire::rtsp::framing::FROM_CLIENTS;
-
 use super::inbox::MAX_UNREAD_BYTES;
 use super::output::Output;
 use super::rtsp_connection::RtspConnection;
@@ -38,6 +36,7 @@ const _: () = assert!(CONNECTION_BYTES <= 64 << 10, "what docs/operations.md pro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::rtsp::framing::FROM_CLIENTS;
     use crate::wire::rtsp::{Reply, RtpInfo, StatusCode};
 
     #[test]
