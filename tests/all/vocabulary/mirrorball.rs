@@ -171,13 +171,6 @@ impl Mirrorball {
         assert!(status.is_ok_and(|status| status.success()), "prlimit of util-linux does as it is told");
     }
 
-    /// Has the kernel allow it none but those it has.
-    pub fn allow_no_more_descriptors(&self) {
-        let path = format!("/proc/{}/fd", self.child.id());
-        let is_free = |number: &usize| fs::symlink_metadata(format!("{path}/{number}")).is_err();
-        self.allow_descriptors((0..).find(|number| is_free(number)).expect("they are not endless"));
-    }
-
     fn run(mut command: Command, directory: TempDir, quiet: Quiet) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).env_remove("RUST_LOG");
         let mut child = command.spawn().expect("the program starts");
