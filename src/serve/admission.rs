@@ -79,7 +79,9 @@ impl Asked<'_> {
                 let pairs = &self.connection.server.pairs;
                 let reserved = pairs.reserve(self.connection.local, places, client);
                 let reserved = reserved.map_err(|error| {
-                    tracing::warn!(%peer, %error, "no server port pair for a subscriber");
+                    if self.connection.server.lacks_pairs.begins(self.now) {
+                        tracing::warn!(%peer, %error, "no server port pair for a subscriber");
+                    }
                     self.unavailable(RefusedFor::Limit)
                 })?;
                 let server_ports = (reserved.pair.port, reserved.pair.port + 1);

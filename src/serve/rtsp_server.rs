@@ -69,6 +69,7 @@ pub struct RtspServer {
     pub(super) counters: Arc<Counters>,
     stopping: AtomicBool,
     refuses_newcomers: Episode,
+    pub(super) lacks_pairs: Episode,
     this: Weak<Self>,
 }
 
@@ -94,6 +95,7 @@ impl RtspServer {
             counters,
             stopping: AtomicBool::new(false),
             refuses_newcomers: Episode::default(),
+            lacks_pairs: Episode::default(),
             this: this.clone(),
         })
     }
