@@ -223,6 +223,6 @@ impl Work for Output {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(model)))]
 #[path = "output_tests.rs"]
 mod tests;

@@ -137,7 +137,7 @@ fn what_hostile_connections_hold_is_within_the_sum() {
     });
     assert!(stuffed, "they are not heard any more");
     let held = mirrorball.resident_bytes().saturating_sub(before);
-    say(&format!("{CONNECTIONS} hostile connections hold {} KiB each", held / CONNECTIONS >> 10));
+    say(&format!("{CONNECTIONS} hostile connections hold {} KiB each", held / CONNECTIONS / 1024));
     assert!(held < CONNECTIONS * CONNECTION_BYTES, "{held} bytes for {CONNECTIONS} connections");
     drop(flood);
     beam.stop();
