@@ -238,6 +238,7 @@ write_config() {
         printf '[engine]\nmedia_workers = %s\n' "${THREADS}"
         printf '[admin]\nlisten = "%s:%s"\n' "${RELAY_IP}" "${ADMIN_PORT}"
         printf '[limits]\nconnections = 60000\nsessions = 60000\nsessions_per_address = 60000\n'
+        printf 'connections_per_address = 60000\negress_mbit_per_address = 1000000\n'
         for ((channel = 0; channel < CHANNELS; channel++)); do
             group=239.9.$((1 + (channel + 1) / 256)).$(((channel + 1) % 256))
             write_channel "c${channel}" "${group}" $((5004 + 2 * (channel % PORTS))) "${hold}"

@@ -156,7 +156,9 @@ impl Poller {
         let populated: Vec<_> = open.map(|table| (table.live(), table)).collect();
         let roomiest = populated.iter().min_by_key(|(live, _)| *live);
         let Some((live, table)) = roomiest.filter(|(live, _)| *live < self.entries_per_table) else {
-            return self.create_table(class, tables);
+            // Without descriptors for another table, a full one takes more: some are served late, and not never.
+            let least_full = roomiest.map(|(_, table)| Arc::clone(table));
+            return self.create_table(class, tables).or_else(|error| least_full.ok_or(error));
         };
         let (is_empty, shared) = (*live == 0, Arc::clone(table));
         if is_empty || populated.len() >= self.lasting_tables(class) {

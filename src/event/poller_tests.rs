@@ -419,3 +419,21 @@ fn control_runs_low_and_what_it_opens_for_media_does_not() {
     control.stop();
     media.stop();
 }
+
+#[test]
+fn without_descriptors_for_another_table_a_full_one_takes_more() {
+    let name = "event::poller::tests::without_descriptors_for_another_table_a_full_one_takes_more";
+    in_a_process_of_its_own(name, || {
+        let rig = Rig::new(1);
+        rig.idle(Class::Media);
+        let consumer = || Arc::new(Consumer { name: "more", does: Does::Wait, said: rig.sender.clone() });
+        let [more, other] = [descriptor(1), descriptor(1)];
+        let taken: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+        let key = rig.poller.register(Class::Media, more, consumer()).expect("a place, if a full one");
+        assert!(rig.poller.register(Class::Control, other, consumer()).is_err(), "there is no such table");
+        drop(taken);
+        key.enable(Interest::Read).expect("polled");
+        assert_eq!((rig.next(), rig.populations(Class::Media)), (Said::Event("more"), vec![2]));
+        rig.stop();
+    });
+}

@@ -4,6 +4,7 @@
 //! made here by hand: theirs allocate per call, and take one set of control messages for a whole batch.
 
 mod address;
+mod descriptors;
 mod interface;
 mod membership;
 mod peer;
@@ -13,6 +14,7 @@ mod refusals;
 mod send;
 mod server;
 
+pub use descriptors::{SpareDescriptor, descriptor_limit, open_descriptors};
 pub use interface::{InterfaceError, interface_index};
 pub use membership::{Group, MembershipError, ReceiveSocket};
 pub use peer::{Progress, VANISHED_AFTER, allow_pauses, notice_vanishing, progress};

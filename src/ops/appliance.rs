@@ -191,8 +191,11 @@ fn server_config(config: &Config) -> ServerConfig {
         longest_silence,
         limits: Limits {
             connections: config.limits.connections,
+            connections_per_address: config.limits.connections_per_address,
             sessions: config.limits.sessions,
             sessions_per_address: config.limits.sessions_per_address,
+            unread_bytes_per_address: config.limits.unread_bytes_per_address,
+            egress_per_address: config.limits.egress_mbit_per_address as u64 * 1_000_000,
         },
     }
 }

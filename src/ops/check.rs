@@ -41,8 +41,11 @@ impl fmt::Display for Plan {
         writeln!(f, "          media workers busy for {} % before packets wait", engine.busy_percent)?;
         writeln!(f, "          poll tables of {} entries", engine.poll_table_entries)?;
         writeln!(f, "ring      {:?} or {} bytes a track", ring.max_age, ring.max_bytes)?;
-        writeln!(f, "limits    {} connections", limits.connections)?;
-        writeln!(f, "          {} sessions, {} an address", limits.sessions, limits.sessions_per_address)?;
+        let (connections, sessions) = (limits.connections_per_address, limits.sessions_per_address);
+        writeln!(f, "limits    {} connections, {connections} an address", limits.connections)?;
+        writeln!(f, "          {} sessions, {sessions} an address", limits.sessions)?;
+        let (egress, unread) = (limits.egress_mbit_per_address, limits.unread_bytes_per_address);
+        writeln!(f, "          {egress} Mbit/s and {unread} unread bytes an address")?;
         writeln!(f, "channels  {}", channels.len())?;
         channels.iter().try_for_each(|channel| write_channel(f, channel))
     }
@@ -95,6 +98,8 @@ mod tests {
             "media workers busy for 30 % before packets wait\n",
             "on eth1, silent after 2s\n",
             "packets wait 2ms to be sent together\n",
+            "20000 connections, 2000 an address\n",
+            "1000 Mbit/s and 4194304 unread bytes an address\n",
             "from group 232.9.9.1:5004, source 10.0.0.7, RTCP on port 5005\n",
         ] {
             assert!(plan.contains(part), "{part:?} is not in\n{plan}");

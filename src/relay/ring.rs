@@ -11,6 +11,9 @@ use bytes::Bytes;
 
 use crate::event::lock;
 
+/// A rate is measured over at least so long: a few packets that came together say nothing.
+const RATE_SPAN: Duration = Duration::from_millis(100);
+
 /// One packet of a track, as it came.
 #[derive(Debug, Clone)]
 pub struct Packet {
@@ -103,6 +106,14 @@ impl Ring {
         first
     }
 
+    /// How fast the packets came that are there. A stream that has fallen silent is as fast as it was.
+    pub fn bits_per_second(&self) -> u64 {
+        let state = self.state();
+        let (Some(oldest), Some(newest)) = (state.packets.front(), state.packets.back()) else { return 0 };
+        let span = newest.arrived_at.saturating_duration_since(oldest.arrived_at).max(RATE_SPAN);
+        (state.bytes as f64 * 8.0 / span.as_secs_f64()) as u64
+    }
+
     /// When packet `number` arrived, or the oldest after it that is still there; `None` if it is to come.
     pub fn arrival(&self, number: u64) -> Option<Instant> {
         let state = self.state();
@@ -189,6 +200,17 @@ mod tests {
         ring.push((0..12).map(|n| packet(n, at + Duration::from_millis(u64::from(n)), false)));
         let after = |number| ring.arrival(number).map(|arrived| (arrived - at).as_millis());
         assert_eq!([0, 2, 11, 12].map(after), [Some(2), Some(2), Some(11), None]);
+    }
+
+    #[test]
+    fn a_ring_tells_the_rate_of_its_stream() {
+        let ring = Ring::new(RingLimits { bytes: 1000, ..LIMITS });
+        let at = clock::now();
+        assert_eq!(ring.bits_per_second(), 0);
+        ring.push([packet(0, at, false)]);
+        assert_eq!(ring.bits_per_second(), 800, "10 bytes in 100 ms, and not in no time");
+        ring.push((1..=50).map(|n| packet(n, at + Duration::from_millis(u64::from(n) * 10), false)));
+        assert_eq!(ring.bits_per_second(), 51 * 10 * 8 * 2);
     }
 
     #[test]

@@ -7,6 +7,11 @@
 //!                           interleaved packets, in order          for all; RtcpReceiver reads reports
 //! ```
 
+mod addresses;
+mod admission;
+mod bounds;
+mod connection_watch;
+mod inbox;
 mod output;
 mod patience;
 mod port_pairs;
@@ -22,6 +27,7 @@ mod session_watch;
 mod sessions;
 mod setup;
 mod stats;
+mod turns;
 mod writer;
 
 pub use rtsp_listener::RtspListener;

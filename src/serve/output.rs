@@ -13,15 +13,15 @@ use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, R
 use crate::net::{Progress, allow_pauses, progress};
 use crate::relay::{Batch, StreamSink};
 
+use super::bounds::{CUT_OFF_BYTES, HELD_BACK_BYTES, SETUP_BYTES, TRACK_BYTES};
+use super::stats::{Counters, CutFor};
 use super::writer::{Post, Posted, Writer, Written};
-
-/// Replies that a client may leave unread before it is cut off.
-const MAX_UNREAD_REPLY_BYTES: usize = 256 << 10;
 
 /// The write side of one connection.
 pub(super) struct Output {
     socket: Arc<TcpStream>,
     poller: Arc<Poller>,
+    counters: Arc<Counters>,
     state: RunState,
     /// Locked only by the one who writes, so never waited for.
     writer: Mutex<Writer>,
@@ -32,13 +32,28 @@ pub(super) struct Output {
     /// Sessions that the connection has set up.
     pub sessions: AtomicUsize,
     writable: OnceLock<PollKey>,
+    /// Bytes of what the client has set up.
+    set_up: Arc<AtomicUsize>,
+}
+
+/// What a track that is set up takes of memory; given back when this goes.
+pub(super) struct SetupBytes {
+    all: Arc<AtomicUsize>,
+    own: usize,
+}
+
+impl Drop for SetupBytes {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.own, Relaxed);
+    }
 }
 
 impl Output {
-    pub fn new(socket: Arc<TcpStream>, poller: Arc<Poller>) -> Arc<Self> {
+    pub fn new(socket: Arc<TcpStream>, poller: Arc<Poller>, counters: Arc<Counters>) -> Arc<Self> {
         Arc::new(Self {
             socket,
             poller,
+            counters,
             state: RunState::default(),
             writer: Mutex::default(),
             posted: Posted::default(),
@@ -46,18 +61,42 @@ impl Output {
             dead: AtomicBool::new(false),
             sessions: AtomicUsize::new(0),
             writable: OnceLock::new(),
+            set_up: Arc::default(),
         })
     }
 
     /// Posts something; [`pump`](StreamSink::pump) writes it. A client that leaves too much unread is cut off.
     pub fn post(&self, post: Post) {
-        if self.is_dead() {
-            return;
-        }
-        if self.posted.add(post) > MAX_UNREAD_REPLY_BYTES {
-            tracing::info!("a client that reads no replies is cut off");
+        let limit = if matches!(post, Post::Hangup) { usize::MAX } else { CUT_OFF_BYTES };
+        if !self.is_dead() && !self.posted.add(post, limit) {
+            self.counters.connection_cut(CutFor::UnreadReplies);
+            tracing::debug!("a client that reads no replies is cut off");
             self.die();
         }
+    }
+
+    /// Whether the client is to read what it was answered before it asks for more.
+    pub fn holds_back(&self) -> bool {
+        self.posted.bytes() > HELD_BACK_BYTES
+    }
+
+    /// Bytes of replies that are not out.
+    pub fn unread_bytes(&self) -> usize {
+        self.posted.bytes()
+    }
+
+    /// Room for a track with a URL of this length. `None`: there are too many on this connection.
+    pub fn room_for_setup(&self, url: usize) -> Option<SetupBytes> {
+        let own = url + TRACK_BYTES;
+        let more = |all| Some(all + own).filter(|all| *all <= SETUP_BYTES);
+        self.set_up.fetch_update(Relaxed, Relaxed, more).ok()?;
+        Some(SetupBytes { all: self.set_up.clone(), own })
+    }
+
+    /// The Poller has said that there is room: writes what is due.
+    pub fn flush(self: &Arc<Self>) {
+        self.full.store(false, Relaxed);
+        Sink(self.clone()).pump(None);
     }
 
     /// Ends the connection once all that was posted is out.
@@ -115,7 +154,7 @@ impl Output {
         self.full.load(Relaxed) && !self.is_dead()
     }
 
-    /// Polls for room to write, on a duplicate so that reading is polled apart.
+    /// Polls for room to write: the same descriptor in a table of media, so that reading is polled apart.
     fn wait_until_writable(self: &Arc<Self>) {
         self.full.store(true, Relaxed);
         let key = match self.writable.get() {
@@ -132,7 +171,7 @@ impl Output {
     }
 
     fn register(self: &Arc<Self>) -> io::Result<PollKey> {
-        self.poller.register(Class::Media, Arc::new(self.socket.try_clone()?), self.clone())
+        self.poller.register(Class::Media, self.socket.clone(), self.clone())
     }
 
     fn write_all_due(self: &Arc<Self>, batch: Option<&Batch<'_>>) {
@@ -200,8 +239,7 @@ impl PollEventConsumer for Output {
 
 impl Work for Output {
     fn run(self: Arc<Self>) {
-        self.full.store(false, Relaxed);
-        Sink(self).pump(None);
+        self.flush();
     }
 
     fn close(self: Arc<Self>) {
@@ -209,6 +247,6 @@ impl Work for Output {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(model)))]
 #[path = "output_tests.rs"]
 mod tests;

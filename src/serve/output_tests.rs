@@ -29,7 +29,7 @@ impl Rig {
             end.set_send_buffer_size(4096).expect("a socket");
             end.set_recv_buffer_size(4096).expect("a socket");
         }
-        let output = Some(Output::new(Arc::new(socket), poller.clone()));
+        let output = Some(Output::new(Arc::new(socket), poller.clone(), Arc::default()));
         Self { queue, poller, output, client }
     }
 
@@ -84,10 +84,57 @@ fn a_client_that_reads_no_replies_is_cut_off() {
         rig.pump();
         replies += 1;
         assert!(replies < 64, "4 MiB of replies are not kept for anybody");
+        assert!(rig.output().unread_bytes() < (64 << 10) + CUT_OFF_BYTES, "one more reply at most");
     }
     rig.output().post(reply());
-    assert_eq!(rig.output().posted.add(Post::Close { channel: 0 }), 0, "nothing is kept for the dead");
+    assert_eq!(rig.output().unread_bytes(), 0, "nothing is kept for the dead");
+    let cut = rig.output().counters.read(0).connections_cut;
+    assert!(cut.contains(&("unread replies", 1)), "{cut:?}");
     assert_eq!(rig.let_go().strong_count(), 0);
+}
+
+/// Posts without bytes of their own take memory too: a session may be played and paused from another connection.
+#[test]
+fn a_client_that_reads_nothing_is_cut_off_however_small_the_posts_are() {
+    let rig = Rig::new();
+    rig.output().post(Post::Bytes(Bytes::from(vec![b'r'; 8 << 20])));
+    rig.pump();
+    let (mut posts, rtp) = (0, flow(ROOMY));
+    while !rig.output().is_dead() {
+        rig.output().post(Post::Open { channel: 0, cursor: rtp.cursor(0) });
+        posts += 1;
+        assert!(posts < 1000);
+    }
+    rig.pump();
+    assert_eq!(rig.let_go().strong_count(), 0);
+}
+
+#[test]
+fn a_slow_reader_takes_no_descriptor_of_its_own() {
+    let name = "serve::output::tests::a_slow_reader_takes_no_descriptor_of_its_own";
+    crate::event::testing::in_a_process_of_its_own(name, || {
+        let rig = Rig::new();
+        let before = crate::net::open_descriptors();
+        rig.output().post(Post::Bytes(Bytes::from(vec![b'r'; 8 << 20])));
+        rig.pump();
+        assert!(rig.output().full.load(Relaxed), "8 MiB do not fit");
+        let of_its_table = 2; // which opens now
+        assert_eq!((rig.entries(), crate::net::open_descriptors()), (1, before + of_its_table));
+        rig.output().cut_off();
+        assert_eq!(rig.let_go().strong_count(), 0);
+    });
+}
+
+#[test]
+fn what_is_set_up_on_a_connection_has_a_bound() {
+    let rig = Rig::new();
+    let url = "rtsp://edge.example.net:8554/uk/sport-4/trackID=1".len();
+    let some: Vec<_> = std::iter::from_fn(|| rig.output().room_for_setup(url)).collect();
+    assert!((32..64).contains(&some.len()), "{}", some.len());
+    drop(some);
+    assert!(rig.output().room_for_setup(url).is_some());
+    rig.output().cut_off();
+    rig.let_go();
 }
 
 #[test]

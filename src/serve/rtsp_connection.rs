@@ -5,26 +5,29 @@ use std::io::{self, Read};
 use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
 use socket2::SockRef;
 
-use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Task, TimerId, Work, clock, lock};
+use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock, lock};
 use crate::net::notice_vanishing;
 use crate::relay::StreamSink;
-use crate::wire::rtsp::{self, Incoming, Invalid, Reply};
+use crate::wire::rtsp::{Incoming, Invalid, Reply};
 
+use super::addresses::{Account, Good, Share};
+use super::connection_watch::Alarm;
+use super::inbox::{Inbox, READ_BYTES};
 use super::output::{Output, Sink};
 use super::requests::{self, Then};
 use super::rtsp_server::RtspServer;
 use super::session::Session;
+use super::stats::CutFor;
 use super::writer::Post;
 
-/// Bytes per read.
-const READ_BYTES: usize = 16 << 10;
-/// Reads per task: a client that floods goes to the queue's tail after this many.
+/// Messages answered per task, and reads: a client that floods goes to the queue's tail after these many.
+const MESSAGES_PER_TASK: usize = 32;
 const READS_PER_TASK: usize = 4;
 /// Bytes of media in the kernel that were not sent yet: bounds what a slow reader holds.
 const UNSENT_BYTES: u32 = 256 << 10;
@@ -39,85 +42,115 @@ pub(super) struct RtspConnection {
     pub peer: SocketAddr,
     /// Our address, as the client reached it.
     pub local: SocketAddr,
+    /// What the client's address holds.
+    pub account: Arc<Account>,
     pub output: Arc<Output>,
     socket: Arc<TcpStream>,
     key: OnceLock<PollKey>,
-    /// Locked only by the task, of which there is one at a time.
+    /// Locked only by the task, of which there is one at a time, and the watch.
     state: Mutex<State>,
-    closed: AtomicBool,
+    pub closed: AtomicBool,
 }
 
 /// What the running task knows of the client.
 pub(super) struct State {
-    unread: Vec<u8>,
+    pub inbox: Inbox,
     /// Sessions end with the connection that set them up.
     pub sessions: Vec<Arc<Session>>,
-    last_sign: Instant,
-    /// The timer of the [`IdleWatch`].
-    idle_watch: Option<TimerId>,
-    /// After a message whose end is unknown, nothing more can be read.
-    deaf: bool,
+    /// The latest request, or the beginning.
+    pub last_sign: Instant,
+    pub has_asked: bool,
+    /// When the [`ConnectionWatch`](super::connection_watch) looks.
+    pub alarm: Option<Alarm>,
+    /// What has come is not all answered: the client has to read first, or others have their turn.
+    holds_back: bool,
+    /// Given back when the connection is closed.
+    shares: Option<Shares>,
+}
+
+/// What the connection takes of what its address may hold.
+struct Shares {
+    _connection: Share,
+    unread: Share,
 }
 
 impl RtspConnection {
-    /// Takes a fresh connection on.
-    pub fn open(server: Arc<RtspServer>, socket: TcpStream, peer: SocketAddr) -> io::Result<()> {
+    /// Takes a fresh connection on, which has this place among those of its address.
+    pub fn open(
+        server: Arc<RtspServer>,
+        socket: Arc<TcpStream>,
+        peer: SocketAddr,
+        (account, place): (Arc<Account>, Share),
+    ) -> io::Result<()> {
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
-        SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES)?;
+        SockRef::from(&*socket).set_tcp_notsent_lowat(UNSENT_BYTES)?;
         notice_vanishing(&socket)?;
         let local = socket.local_addr()?;
-        let socket = Arc::new(socket);
-        let output = Output::new(socket.clone(), server.poller.clone());
-        let state = State::new(clock::now());
+        let output = Output::new(socket.clone(), server.poller.clone(), server.counters.clone());
+        let unread = account.take(Good::UnreadBytes, 0);
+        let shares = unread.map(|unread| Shares { _connection: place, unread });
         let connection = Arc::new(Self {
             server,
             peer,
             local,
+            account,
             output,
             socket: socket.clone(),
             key: OnceLock::new(),
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(shares, clock::now())),
             closed: AtomicBool::new(false),
         });
         let server = &connection.server;
         let key = server.poller.register(Class::Control, socket, connection.clone())?;
         server.counters.connections.fetch_add(1, Relaxed);
-        let watch = Arc::new(IdleWatch(Arc::downgrade(&connection)));
-        watch.wait(&connection, &mut connection.state());
+        connection.watch(&mut connection.state());
         let polled = connection.key.get_or_init(|| key).enable(Interest::Read);
         polled.inspect_err(|_| connection.close_now(&mut connection.state()))
     }
 
+    /// Ends the connection for what its client did or left undone.
+    pub fn cut(&self, state: &mut State, reason: CutFor) {
+        self.server.counters.connection_cut(reason);
+        tracing::debug!(peer = %self.peer, ?reason, "a connection is closed from here");
+        self.close_now(state);
+    }
+
     /// Ends the connection and its sessions, once.
-    fn close_now(&self, state: &mut State) {
+    pub fn close_now(&self, state: &mut State) {
         if self.closed.swap(true, Relaxed) {
             return;
         }
         if let Some(key) = self.key.get() {
             key.unregister();
         }
-        if let Some(timer) = state.idle_watch.take() {
-            self.server.timers.cancel(timer);
-        }
+        self.end_watch(state);
         for session in state.sessions.drain(..) {
             self.server.end_session(&session, "connection closed");
         }
+        state.inbox = Inbox::default();
+        state.shares = None;
         self.output.cut_off();
         self.server.counters.connections.fetch_sub(1, Relaxed);
     }
 
     /// Reads what is there and answers it. `false`: the client is gone.
-    fn serve(&self, state: &mut State) -> bool {
+    fn serve(&self, state: &mut State, now: Instant) -> bool {
+        if mem::take(&mut state.holds_back) {
+            self.output.flush(); // there is room, for this was polled for
+        }
+        let mut left = MESSAGES_PER_TASK;
+        self.answer_all(state, &mut left, now);
         SCRATCH.with_borrow_mut(|scratch| {
             for _ in 0..READS_PER_TASK {
+                if state.holds_back {
+                    return true;
+                }
                 match (&*self.socket).read(scratch) {
                     Ok(0) => return false,
                     Ok(count) => {
-                        if !state.deaf {
-                            state.unread.extend_from_slice(&scratch[..count]);
-                            self.answer_all(state);
-                        }
+                        state.inbox.add(&scratch[..count]);
+                        self.answer_all(state, &mut left, now);
                         if count < scratch.len() {
                             return true;
                         }
@@ -131,28 +164,32 @@ impl RtspConnection {
         })
     }
 
-    fn answer_all(&self, state: &mut State) {
-        let now = clock::now();
-        state.last_sign = now;
-        let unread = mem::take(&mut state.unread);
-        let mut rest = unread.as_slice();
-        while !state.deaf {
-            match rtsp::framing::next(rest) {
-                Ok(None) => break,
-                Ok(Some((incoming, length))) => {
-                    self.take(state, incoming, rest, now);
-                    rest = &rest[length..];
-                }
-                Err(invalid) => rest = self.refuse(state, &invalid, rest),
+    /// Answers what is whole, up to so many messages, and as long as the client reads the replies.
+    fn answer_all(&self, state: &mut State, left: &mut usize, now: Instant) {
+        let mut inbox = mem::take(&mut state.inbox);
+        loop {
+            state.holds_back = *left == 0 || self.output.holds_back();
+            if state.holds_back {
+                break;
             }
+            match inbox.next() {
+                Ok(None) => break,
+                Ok(Some((incoming, bytes))) => self.take(state, incoming, bytes, now),
+                Err(invalid) => self.refuse(&invalid),
+            }
+            *left -= 1;
         }
-        // A client that asks for nothing more holds no buffer.
-        state.unread = if state.deaf { Vec::new() } else { rest.to_vec() };
+        inbox.settle(now);
+        if state.holds_back {
+            inbox.excuse();
+        }
+        state.inbox = inbox;
     }
 
     fn take(&self, state: &mut State, incoming: Incoming, bytes: &[u8], now: Instant) {
         match incoming {
             Incoming::Request(request) => {
+                (state.has_asked, state.last_sign) = (true, now);
                 let answer = requests::answer(self, state, &request, now);
                 self.server.counters.request(Some(&request.method), answer.status);
                 self.reply(answer.reply);
@@ -162,6 +199,7 @@ impl RtspConnection {
                 }
             }
             Incoming::Interleaved { channel, payload } => self.hear(state, channel, &bytes[payload], now),
+            Incoming::LongFrame => self.server.counters.frame_too_long(),
             Incoming::Response | Incoming::Blank => {}
         }
         state.sessions.iter().for_each(|session| session.touch(now));
@@ -180,18 +218,12 @@ impl RtspConnection {
         }
     }
 
-    fn refuse<'a>(&self, state: &mut State, invalid: &Invalid, bytes: &'a [u8]) -> &'a [u8] {
+    fn refuse(&self, invalid: &Invalid) {
         tracing::debug!(peer = %self.peer, status = u16::from(invalid.status), "refused: {invalid}");
         self.server.counters.request(None, invalid.status);
         self.reply(Reply::new(invalid.status, invalid.cseq));
-        match invalid.consumed {
-            Some(length) => &bytes[length..],
-            None => {
-                state.deaf = true;
-                self.output.post(Post::Hangup);
-                Sink(self.output.clone()).pump(None);
-                &[]
-            }
+        if invalid.consumed.is_none() {
+            self.output.close_when_written();
         }
     }
 
@@ -200,21 +232,46 @@ impl RtspConnection {
         Sink(self.output.clone()).pump(None);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 }
 
 impl State {
-    fn new(now: Instant) -> Self {
-        let (unread, sessions) = (Vec::new(), Vec::new());
-        Self { unread, sessions, last_sign: now, idle_watch: None, deaf: false }
+    fn new(shares: Option<Shares>, now: Instant) -> Self {
+        Self {
+            inbox: Inbox::default(),
+            sessions: Vec::new(),
+            last_sign: now,
+            has_asked: false,
+            alarm: None,
+            holds_back: false,
+            shares,
+        }
+    }
+
+    /// Whether the client's address may have us hold so much that is not read.
+    fn may_hold(&mut self, unread: usize) -> bool {
+        self.shares.as_mut().is_some_and(|shares| shares.unread.change(unread as u64))
+    }
+}
+
+/// A turn that the account has given; the next one's begins as it goes.
+struct Turn<'a>(&'a RtspConnection);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let Turn(RtspConnection { account, server, .. }) = self;
+        if let Some(next) = account.turns.over() {
+            server.poller.queue(Class::Control).push(Task::new("RtspTask", next));
+        }
     }
 }
 
 impl PollEventConsumer for RtspConnection {
     fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
-        Some(Task::new("RtspTask", self))
+        let account = self.account.clone();
+        account.turns.ask(self).map(|connection| Task::new("RtspTask", connection))
     }
 
     fn close(self: Arc<Self>) {
@@ -224,60 +281,27 @@ impl PollEventConsumer for RtspConnection {
 
 impl Work for RtspConnection {
     fn run(self: Arc<Self>) {
+        let _turn = Turn(&self);
         let mut state = self.state();
         if self.closed.load(Relaxed) {
             return; // by the watch, after this task was queued: what the client still sent is nobody's
         }
-        if !self.serve(&mut state) {
+        if !self.serve(&mut state, clock::now()) {
             return self.close_now(&mut state);
         }
+        let unread = state.inbox.len() + self.output.unread_bytes();
+        if !state.may_hold(unread) {
+            return self.cut(&mut state, CutFor::UnreadBytes);
+        }
+        self.watch(&mut state);
+        let interest = if state.holds_back { Interest::Write } else { Interest::Read };
         drop(state);
         if let Some(key) = self.key.get() {
-            key.resume(Interest::Read);
+            key.resume(interest);
         }
     }
 
     fn close(self: Arc<Self>) {
         PollEventConsumer::close(self);
-    }
-}
-
-/// Closes a connection that neither asks for anything nor holds a session.
-struct IdleWatch(Weak<RtspConnection>);
-
-impl IdleWatch {
-    fn wait(self: Arc<Self>, connection: &RtspConnection, state: &mut State) {
-        let server = &connection.server;
-        let at = state.last_sign + server.config.session_timeout;
-        state.idle_watch = Some(server.timers.at(at, Task::new("IdleWatch", self)));
-    }
-}
-
-impl Work for IdleWatch {
-    fn run(self: Arc<Self>) {
-        let Some(connection) = self.0.upgrade() else { return };
-        let now = clock::now();
-        let timeout = connection.server.config.session_timeout;
-        let mut state = connection.state();
-        if connection.closed.load(Relaxed) {
-            return;
-        }
-        state.sessions.retain(|session| connection.server.sessions.find(&session.id).is_some());
-        if !state.sessions.is_empty() {
-            state.last_sign = now;
-        }
-        if state.last_sign + timeout <= now {
-            tracing::debug!(peer = %connection.peer, "an idle connection is closed");
-            connection.close_now(&mut state);
-        } else {
-            self.clone().wait(&connection, &mut state);
-        }
-    }
-
-    /// Nobody would watch over the connection any more.
-    fn close(self: Arc<Self>) {
-        if let Some(connection) = self.0.upgrade() {
-            connection.close_now(&mut connection.state());
-        }
     }
 }

@@ -3,22 +3,20 @@
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::event::{Poller, Timers, lock};
+use crate::event::{Episode, Poller, Timers};
 use crate::relay::{Catalogue, Lateness};
 
+use super::addresses::{Addresses, PerAddress};
 use super::patience::Patience;
 use super::port_pairs::PortPairs;
 use super::rtsp_listener::RtspListener;
 use super::session::Session;
 use super::sessions::Sessions;
 use super::stats::{Counters, ServerStats};
-
-/// Newcomers who were all welcome for so long are refused anew: the log hears of it again.
-const SAY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// What the RTSP server needs to know.
 #[derive(Debug, Clone)]
@@ -38,10 +36,27 @@ pub struct ServerConfig {
 pub struct Limits {
     /// Connections at a time.
     pub connections: usize,
+    /// Connections at a time from one address.
+    pub connections_per_address: usize,
     /// Sessions at a time.
     pub sessions: usize,
     /// Sessions at a time from one address.
     pub sessions_per_address: usize,
+    /// Bytes of one address that nobody has read: unfinished requests and unread replies.
+    pub unread_bytes_per_address: usize,
+    /// Bits a second of all the tracks that one address has set up.
+    pub egress_per_address: u64,
+}
+
+impl Limits {
+    fn per_address(&self) -> PerAddress {
+        PerAddress {
+            connections: self.connections_per_address as u64,
+            sessions: self.sessions_per_address as u64,
+            unread_bytes: self.unread_bytes_per_address as u64,
+            egress: self.egress_per_address,
+        }
+    }
 }
 
 /// The RTSP server.
@@ -52,11 +67,12 @@ pub struct RtspServer {
     pub(super) lateness: Arc<Lateness>,
     pub(super) config: ServerConfig,
     pub(super) sessions: Sessions,
+    pub(super) addresses: Arc<Addresses>,
     pub(super) pairs: PortPairs,
     pub(super) counters: Arc<Counters>,
     stopping: AtomicBool,
-    /// When the log was told, or would have been, that newcomers are refused.
-    refusing_said_at: Mutex<Option<Instant>>,
+    refuses_newcomers: Episode,
+    pub(super) lacks_pairs: Episode,
 }
 
 impl RtspServer {
@@ -71,7 +87,8 @@ impl RtspServer {
         let counters = Arc::<Counters>::default();
         Arc::new(Self {
             catalogue,
-            sessions: Sessions::new(config.limits.sessions, config.limits.sessions_per_address),
+            sessions: Sessions::new(config.limits.sessions),
+            addresses: Addresses::new(config.limits.per_address()),
             pairs: PortPairs::new(poller.clone(), config.udp_ports.clone(), counters.clone()),
             poller,
             timers,
@@ -79,7 +96,8 @@ impl RtspServer {
             config,
             counters,
             stopping: AtomicBool::new(false),
-            refusing_said_at: Mutex::default(),
+            refuses_newcomers: Episode::default(),
+            lacks_pairs: Episode::default(),
         })
     }
 
@@ -120,11 +138,7 @@ impl RtspServer {
 
     /// One line an episode: a flood of them would make it worse.
     pub(super) fn say_that_newcomers_are_refused(&self, now: Instant) {
-        let mut said_at = lock(&self.refusing_said_at);
-        let is_news = said_at.is_none_or(|at| now.saturating_duration_since(at) >= SAY_AGAIN_AFTER);
-        *said_at = Some(now);
-        drop(said_at);
-        if is_news {
+        if self.refuses_newcomers.begins(now) {
             tracing::warn!(
                 "newcomers are refused (503, Retry-After): media is too late to be served to more"
             );

@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::event::{Class, TaskQueue, clock};
-use crate::relay::rig::{ROOMY, by_hand};
+use crate::relay::rig::{ROOMY, by_hand, packet};
 use crate::relay::{Channel, Coalesce, Lateness, Leg};
+use crate::serve::addresses::Good;
 use crate::wire::sdp;
-use std::io::{Read, Write};
+use socket2::{Domain, Socket, Type};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 
 const TWO_TRACKS: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=duo\r\nc=IN IP4 239.77.60.1/8\r\nt=0 0\r\n\
@@ -44,7 +46,14 @@ impl Rig {
             channel("news", sdp::mpegts("news", group, 5004, None)),
             channel("duo", sdp::parse(TWO_TRACKS.as_bytes()).expect("a description")),
         ]);
-        let limits = Limits { connections: 3, sessions: 3, sessions_per_address: 2 };
+        let limits = Limits {
+            connections: 3,
+            connections_per_address: 3,
+            sessions: 3,
+            sessions_per_address: 2,
+            unread_bytes_per_address: 28 << 10,
+            egress_per_address: 1_000_000,
+        };
         let longest_silence = 4 * session_timeout;
         let config = ServerConfig { udp_ports: None, session_timeout, longest_silence, limits };
         let to_come = clock::now() + Duration::from_secs(3600); // no time passes before
@@ -234,7 +243,7 @@ fn packets_go_to_no_port_of_a_well_known_service() {
     }
     let stats = rig.server.stats();
     assert_eq!((stats.sessions, stats.sessions_ended.len()), (0, 0), "no session is begun for it");
-    assert_eq!(stats.sessions_refused, [("late", 0), ("limit", 0), ("port", 3)]);
+    assert_eq!(stats.sessions_refused[..3], [("late", 0), ("limit", 0), ("port", 3)]);
     let lowest = "Transport: RTP/AVP;unicast;client_port=1024-1025\r\n";
     assert_eq!(client.status(&format!("SETUP {NEWS}"), lowest), 200);
     rig.stop();
@@ -297,8 +306,120 @@ fn limits_are_answered_and_give_way_when_others_leave() {
     client.set_up(NEWS, None);
     let others = [rig.client(), rig.client()];
     let mut refused = rig.client();
-    assert_eq!(refused.stream.read(&mut [0]).unwrap_or(0), 0, "three connections");
+    assert_eq!(refused.read().status, 503, "three connections");
+    assert_eq!(refused.stream.read(&mut [0]).unwrap_or(0), 0, "and it is closed");
+    assert!(rig.server.stats().connections_refused.contains(&("limit", 1)));
+    assert!(rig.server.stats().sessions_refused.contains(&("address", 1)));
     drop(others);
+    rig.stop();
+}
+
+#[test]
+fn an_address_gets_no_more_than_its_egress() {
+    let rig = Rig::new();
+    let stream = &rig.server.catalogue.find("news").expect("a channel").tracks[0];
+    let mut client = rig.client();
+    let early = client.set_up(NEWS, None);
+    // 80 kB in a tenth of a second are 6.4 Mbit/s, and one is what an address may have.
+    stream.rtp.push((0..80).map(|number| packet(number, 1000)));
+    assert_eq!(client.status(&format!("PLAY {NEWS}"), &format!("Session: {early}\r\n")), 453);
+    assert_eq!(client.status(&format!("SETUP {NEWS}"), TCP), 453);
+    assert_eq!(client.status("SETUP rtsp://edge/duo/trackID=1", TCP), 200, "who sends less is welcome");
+    let stats = rig.server.stats();
+    assert_eq!((stats.sessions, stats.sessions_ended["not granted"]), (2, 1));
+    assert!(stats.sessions_refused.contains(&("egress", 2)), "{:?}", stats.sessions_refused);
+    rig.stop();
+}
+
+#[test]
+fn what_an_address_held_is_free_once_it_has_left() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let held = (client.set_up(NEWS, None), client.set_up("rtsp://edge/duo/trackID=1", None));
+    assert_eq!(client.status("SETUP rtsp://edge/duo/trackID=1", TCP), 503, "two are there");
+    assert!(!rig.server.addresses.is_empty(), "{held:?}");
+    drop(client);
+    let began = clock::now();
+    while !rig.server.addresses.is_empty() && began.elapsed() < Duration::from_secs(20) {
+        std::thread::yield_now();
+    }
+    assert!(rig.server.addresses.is_empty(), "nothing is kept of an address that is gone");
+    let mut client = rig.client();
+    client.set_up(NEWS, None);
+    client.set_up(NEWS, None);
+    rig.stop();
+}
+
+#[test]
+fn an_address_has_so_many_bytes_held_unread_and_no_more() {
+    let rig = Rig::new();
+    let mut clients = [rig.client(), rig.client(), rig.client()];
+    let (filler, body) = ("x".repeat(7_900), "x".repeat(4_000));
+    let unfinished =
+        format!("SET_PARAMETER * RTSP/1.0\r\nCSeq: 1\r\nX: {filler}\r\nContent-Length: 4096\r\n\r\n{body}");
+    for client in &mut clients {
+        client.stream.write_all(unfinished.as_bytes()).expect("sent");
+    }
+    let began = clock::now();
+    let cut = || rig.server.stats().connections_cut.contains(&("unread bytes", 1));
+    let left = || rig.server.stats().connections;
+    while !(cut() && left() == 2) && began.elapsed() < Duration::from_secs(20) {
+        std::thread::yield_now();
+    }
+    assert!(cut(), "two times 12 kB are within 28 KiB, three times are not");
+    assert_eq!(left(), 2);
+    rig.stop();
+}
+
+#[test]
+fn a_connection_sets_up_so_much_and_no_more() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    // The limits of sessions are not what it comes up against: it is one session, set up again and again elsewhere.
+    let long = "x".repeat(1000 - "rtsp:///duo/trackID=1".len());
+    let id = client.set_up(&format!("rtsp://{long}/duo/trackID=1"), None);
+    let session = format!("Session: {id}\r\n{TCP}");
+    assert_eq!(
+        client.status(&format!("SETUP rtsp://{long}/duo/trackID=1"), &session),
+        200,
+        "anew, in its place"
+    );
+    let output = rig.server.sessions()[0].output.clone();
+    let taken: Vec<_> = std::iter::from_fn(|| output.room_for_setup(1000)).collect();
+    assert_eq!(client.status(&format!("SETUP rtsp://{long}/duo/trackID=2"), &session), 503);
+    assert!(rig.server.stats().sessions_refused.contains(&("connection", 1)));
+    drop(taken);
+    assert_eq!(client.status(&format!("SETUP rtsp://{long}/duo/trackID=2"), &session), 200);
+    rig.stop();
+}
+
+/// The kernel's buffers fill up first; from then on nothing is read, and all is answered in the end.
+#[test]
+fn who_reads_no_replies_is_not_heard_until_it_does() {
+    let rig = Rig::new();
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(16 << 10).expect("a small buffer");
+    socket.set_send_buffer_size(16 << 10).expect("a small buffer");
+    socket.connect(&rig.listener.address().into()).expect("a listener");
+    let mut client = TcpStream::from(socket);
+    client.set_write_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+    let requests: String =
+        (1..=400_000).map(|cseq| format!("OPTIONS * RTSP/1.0\r\nCSeq: {cseq}\r\n\r\n")).collect();
+    let mut asked = 0;
+    while let Ok(written) = client.write(&requests.as_bytes()[asked..]) {
+        asked += written;
+        assert!(asked < requests.len(), "the program goes on reading");
+    }
+    let held = rig.server.addresses.account(Ipv4Addr::LOCALHOST.into()).held(Good::UnreadBytes);
+    assert!((1..28 << 10).contains(&held), "{held} bytes are held");
+
+    let last = requests[..asked].matches("\r\n\r\n").count();
+    client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let mut replies = BufReader::new(client).lines().map(|line| line.expect("the program answers"));
+    for cseq in 1..=last {
+        let line = replies.find(|line| line.starts_with("CSeq: ")).expect("a reply");
+        assert_eq!(line, format!("CSeq: {cseq}"));
+    }
     rig.stop();
 }
 
@@ -340,7 +461,7 @@ fn who_comes_while_media_stays_too_late_is_told_when_to_come_back() {
     }
     let played = viewer.ask(&format!("PLAY {url}"), &format!("Session: {session}\r\n"));
     assert_eq!(played.status, 200, "who is there plays on: {}", played.head);
-    assert_eq!(rig.server.stats().sessions_refused, [("late", 2), ("limit", 0), ("port", 0)]);
+    assert_eq!(rig.server.stats().sessions_refused[..3], [("late", 2), ("limit", 0), ("port", 0)]);
     rig.stop();
 }
 

@@ -11,12 +11,13 @@ use crate::net::{Progress, VANISHED_AFTER};
 use crate::relay::{Channel, RingStart, StreamSink, Track, Viewer};
 use crate::wire::rtcp;
 
+use super::addresses::Share;
 use super::output::{Output, Sink};
 use super::patience::Media;
 use super::reporter::Said;
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::RtspServer;
-use super::setup::{Granted, Quality, Setup};
+use super::setup::{Costs, Granted, Quality, Setup};
 use super::stats::Counters;
 
 /// One viewer of one channel.
@@ -44,6 +45,8 @@ struct State {
     watch: Option<TimerId>,
     /// Another thread may end the session while a request is being answered.
     ended: bool,
+    /// Its place among the sessions of its address.
+    place: Option<Share>,
 }
 
 /// What one track's first packet will be.
@@ -55,7 +58,13 @@ pub(super) struct Planned {
 }
 
 impl Session {
-    pub(super) fn new(id: String, channel: Arc<Channel>, client: &RtspConnection, now: Instant) -> Self {
+    pub(super) fn new(
+        id: String,
+        channel: Arc<Channel>,
+        client: &RtspConnection,
+        place: Share,
+        now: Instant,
+    ) -> Self {
         Self {
             id,
             channel,
@@ -65,7 +74,7 @@ impl Session {
             epoch: now,
             last_sign_ms: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
-            state: Mutex::default(),
+            state: Mutex::new(State { place: Some(place), ..State::default() }),
         }
     }
 
@@ -80,13 +89,13 @@ impl Session {
     }
 
     /// Sets a track up, anew if it was before. Not while it plays.
-    pub(super) fn set_up(&self, track: Arc<Track>, url: String, transport: Granted) {
+    pub(super) fn set_up(&self, track: Arc<Track>, url: String, transport: Granted, costs: Costs) {
         let mut state = self.state();
         if state.ended {
             return;
         }
         state.setups.retain(|setup| setup.track.number != track.number);
-        state.setups.push(Setup::new(track, url, transport));
+        state.setups.push(Setup::new(track, url, transport, costs));
         state.setups.sort_by_key(|setup| setup.track.number);
     }
 
@@ -96,6 +105,15 @@ impl Session {
 
     pub(super) fn tracks(&self) -> usize {
         self.state().setups.len()
+    }
+
+    /// Reckons what its tracks take by how fast they are now. `false`: its address would have too much.
+    pub(super) fn weigh(&self) -> bool {
+        let mut state = self.state();
+        state
+            .setups
+            .iter_mut()
+            .all(|setup| setup.costs.egress.change(setup.track.rtp.ring().bits_per_second()))
     }
 
     /// Whether an interleaved channel of the connection is this session's.
@@ -165,9 +183,9 @@ impl Session {
         let mut state = self.state();
         state.ended = true;
         let setups = mem::take(&mut state.setups);
-        let watch = state.watch.take();
+        let (watch, place) = (state.watch.take(), state.place.take());
         drop(state);
-        drop(setups); // outside the lock: reservations are given back
+        drop((setups, place)); // outside the lock: reservations are given back
         watch
     }
 

@@ -9,7 +9,8 @@ use crate::relay::{Subscription, Track};
 use crate::wire::rtcp::{self, Report};
 use crate::wire::rtsp::interleaved_header;
 
-use super::output::{Output, Sink};
+use super::addresses::Share;
+use super::output::{Output, SetupBytes, Sink};
 use super::port_pairs::Reservation;
 use super::reporter::Reporter;
 use super::writer::Post;
@@ -21,6 +22,7 @@ const REPORT_MAX_AGE: Duration = Duration::from_secs(10);
 pub(super) struct Setup {
     pub track: Arc<Track>,
     pub url: String,
+    pub costs: Costs,
     transport: Granted,
     feed: Option<Feed>,
     /// Who reports on it.
@@ -29,6 +31,12 @@ pub(super) struct Setup {
     pub quality: Option<Quality>,
     /// When its port was last found closed.
     pub refused_at: Option<Instant>,
+}
+
+/// What a track that is set up takes of what its address and its connection may have.
+pub(super) struct Costs {
+    pub egress: Share,
+    pub _memory: SetupBytes,
 }
 
 /// How a track reaches the viewer.
@@ -53,9 +61,9 @@ pub struct Quality {
 }
 
 impl Setup {
-    pub fn new(track: Arc<Track>, url: String, transport: Granted) -> Self {
+    pub fn new(track: Arc<Track>, url: String, transport: Granted, costs: Costs) -> Self {
         let (feed, reporter, quality, refused_at) = (None, Reporter::default(), None, None);
-        Self { track, url, transport, feed, reporter, quality, refused_at }
+        Self { track, url, costs, transport, feed, reporter, quality, refused_at }
     }
 
     /// Has packets sent from ring number `from` on.

@@ -14,8 +14,12 @@ pub struct ServerStats {
     pub requests: BTreeMap<(&'static str, u16), u64>,
     /// Connections now.
     pub connections: usize,
-    /// Connections refused because of the limit.
-    pub connections_refused: u64,
+    /// Connections that were not taken on so far, by reason.
+    pub connections_refused: [(&'static str, u64); NotTaken::ALL.len()],
+    /// Connections that were ended for what their clients did or left undone so far, by reason.
+    pub connections_cut: [(&'static str, u64); CutFor::ALL.len()],
+    /// Errors of accept(2) so far, by reason.
+    pub accept_errors: [(&'static str, u64); AcceptError::ALL.len()],
     /// Sessions now.
     pub sessions: usize,
     /// Sessions that were not begun so far, by reason.
@@ -39,18 +43,104 @@ pub(super) enum RefusedFor {
     Limit,
     /// Packets are to go to a port that no viewer has.
     Port,
+    /// The client's address holds all the sessions that it may.
+    Address,
+    /// It would take more than the client's address may have a second.
+    Egress,
+    /// The connection has set up all that it may.
+    Connection,
 }
 
 impl RefusedFor {
-    pub const ALL: [(Self, &'static str); 3] =
-        [(Self::Late, "late"), (Self::Limit, "limit"), (Self::Port, "port")];
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::Late, "late"),
+        (Self::Limit, "limit"),
+        (Self::Port, "port"),
+        (Self::Address, "address"),
+        (Self::Egress, "egress"),
+        (Self::Connection, "connection"),
+    ];
+}
+
+/// Why a connection is not taken on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotTaken {
+    /// There are as many as there may be.
+    Limit,
+    /// There are as many as there may be of its address.
+    Address,
+    /// Descriptors run out.
+    Descriptors,
+    /// The server stops.
+    Stopping,
+    /// The kernel or the Poller would not have it.
+    Fault,
+}
+
+impl NotTaken {
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Limit, "limit"),
+        (Self::Address, "address"),
+        (Self::Descriptors, "descriptors"),
+        (Self::Stopping, "stopping"),
+        (Self::Fault, "fault"),
+    ];
+}
+
+/// Why a connection is ended from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CutFor {
+    /// It never asked for anything.
+    Silent,
+    /// A message was begun and did not come to its end in time.
+    Unfinished,
+    /// It asked for nothing more, and holds no session.
+    Idle,
+    /// It leaves too much of our replies unread.
+    UnreadReplies,
+    /// Its address has us hold too much unread.
+    UnreadBytes,
+}
+
+impl CutFor {
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Silent, "silent"),
+        (Self::Unfinished, "unfinished"),
+        (Self::Idle, "idle"),
+        (Self::UnreadReplies, "unread replies"),
+        (Self::UnreadBytes, "unread bytes"),
+    ];
+}
+
+/// What accept(2) fails for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AcceptError {
+    /// The process or the machine has no descriptor left.
+    Descriptors,
+    /// The kernel has no memory for it.
+    Memory,
+    /// The connection was gone already.
+    Connection,
+    /// Anything else.
+    Other,
+}
+
+impl AcceptError {
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Descriptors, "descriptors"),
+        (Self::Memory, "memory"),
+        (Self::Connection, "connection"),
+        (Self::Other, "other"),
+    ];
 }
 
 #[derive(Default)]
 pub(super) struct Counters {
     tables: Mutex<Tables>,
     pub connections: AtomicUsize,
-    pub connections_refused: AtomicU64,
+    connections_refused: [AtomicU64; NotTaken::ALL.len()],
+    connections_cut: [AtomicU64; CutFor::ALL.len()],
+    accept_errors: [AtomicU64; AcceptError::ALL.len()],
     sessions_refused: [AtomicU64; RefusedFor::ALL.len()],
     rtcp_reports: AtomicU64,
     rtcp_strangers: AtomicU64,
@@ -68,6 +158,18 @@ impl Counters {
     pub fn request(&self, method: Option<&Method>, status: StatusCode) {
         let key = (method.map_or("invalid", method_label), u16::from(status));
         *self.tables().requests.entry(key).or_default() += 1;
+    }
+
+    pub fn connection_refused(&self, reason: NotTaken) {
+        self.connections_refused[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    pub fn connection_cut(&self, reason: CutFor) {
+        self.connections_cut[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    pub fn accept_failed(&self, reason: AcceptError) {
+        self.accept_errors[reason as usize].fetch_add(1, Relaxed);
     }
 
     pub fn session_refused(&self, reason: RefusedFor) {
@@ -90,12 +192,22 @@ impl Counters {
         *self.tables().rtcp_refused.entry(reason).or_default() += 1;
     }
 
+    /// A frame in a connection that is longer than a report.
+    pub fn frame_too_long(&self) {
+        *self.tables().rtcp_refused.entry("frame_too_long").or_default() += 1;
+    }
+
     pub fn read(&self, sessions: usize) -> ServerStats {
         let tables = self.tables();
         ServerStats {
             requests: tables.requests.clone(),
             connections: self.connections.load(Relaxed),
-            connections_refused: self.connections_refused.load(Relaxed),
+            connections_refused: NotTaken::ALL
+                .map(|(reason, label)| (label, self.connections_refused[reason as usize].load(Relaxed))),
+            connections_cut: CutFor::ALL
+                .map(|(reason, label)| (label, self.connections_cut[reason as usize].load(Relaxed))),
+            accept_errors: AcceptError::ALL
+                .map(|(reason, label)| (label, self.accept_errors[reason as usize].load(Relaxed))),
             sessions,
             sessions_refused: RefusedFor::ALL
                 .map(|(reason, label)| (label, self.sessions_refused[reason as usize].load(Relaxed))),

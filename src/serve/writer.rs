@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
+use std::mem;
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::{Buf, Bytes};
@@ -36,7 +37,8 @@ pub(super) struct Posted(Mutex<Queue>);
 #[derive(Default)]
 struct Queue {
     posts: VecDeque<Post>,
-    unread_bytes: usize,
+    /// What they take of memory, with the one that was begun.
+    bytes: usize,
 }
 
 /// Writes what is due, and remembers how far it came.
@@ -44,6 +46,8 @@ struct Queue {
 pub(super) struct Writer {
     /// What is left of what was begun. Anything else follows only when it is empty.
     begun: VecDeque<Bytes>,
+    /// What the post that was begun took of memory.
+    begun_post: usize,
     streams: Vec<Stream>,
     /// The stream that wrote last.
     turn: usize,
@@ -70,20 +74,33 @@ enum Taken {
     Hangup,
 }
 
+impl Post {
+    fn size(&self) -> usize {
+        let bytes = if let Self::Bytes(bytes) = self { bytes.len() } else { 0 };
+        mem::size_of::<Self>() + bytes
+    }
+}
+
 impl Posted {
-    /// Adds a post; returns the bytes of all that wait.
-    pub fn add(&self, post: Post) -> usize {
+    /// Adds a post, unless more than `limit` bytes wait. `false`: they do.
+    pub fn add(&self, post: Post, limit: usize) -> bool {
         let mut queue = self.queue();
-        if let Post::Bytes(bytes) = &post {
-            queue.unread_bytes += bytes.len();
+        if queue.bytes > limit {
+            return false;
         }
+        queue.bytes += post.size();
         queue.posts.push_back(post);
-        queue.unread_bytes
+        true
+    }
+
+    /// Bytes that wait, in whole posts: one that was begun counts until it is out.
+    pub fn bytes(&self) -> usize {
+        self.queue().bytes
     }
 
     /// Lets everything go.
     pub fn clear(&self) {
-        let gone = std::mem::take(&mut *self.queue());
+        let gone = mem::take(&mut *self.queue());
         drop(gone); // outside the lock: cursors hold rings
     }
 
@@ -102,6 +119,9 @@ impl Writer {
     ) -> io::Result<Written> {
         loop {
             self.finish_begun(socket)?;
+            if self.begun_post > 0 {
+                posted.queue().bytes -= mem::take(&mut self.begun_post);
+            }
             match self.take_posts(posted) {
                 Taken::Bytes => continue,
                 Taken::Hangup => return Ok(Written::AllThereIs),
@@ -128,12 +148,15 @@ impl Writer {
     fn take_posts(&mut self, posted: &Posted) -> Taken {
         let mut queue = posted.queue();
         while let Some(post) = queue.posts.pop_front() {
+            let size = post.size();
+            if let Post::Bytes(bytes) = post {
+                self.begun_post = size;
+                self.begun.push_back(bytes);
+                return Taken::Bytes;
+            }
+            queue.bytes -= size;
             match post {
-                Post::Bytes(bytes) => {
-                    queue.unread_bytes -= bytes.len();
-                    self.begun.push_back(bytes);
-                    return Taken::Bytes;
-                }
+                Post::Bytes(_) => {}
                 Post::Open { channel, cursor } => self.streams.push(Stream { channel, cursor }),
                 Post::Close { channel } => self.streams.retain(|stream| stream.channel != channel),
                 Post::Hangup => {
@@ -218,7 +241,8 @@ impl Stream {
         let mut count = whole;
         let start = whole.checked_sub(1).map_or(0, |last| image.ends[last]);
         if let Some(end) = image.ends.get(whole).filter(|_| start < written) {
-            begun.push_back(image.bytes.slice(written..*end));
+            // A copy: a reader that is stuck must not keep the batch of all the others.
+            begun.push_back(Bytes::copy_from_slice(&image.bytes[written..*end]));
             count += 1;
         }
         self.cursor.skip(count);
@@ -244,11 +268,9 @@ impl Stream {
             count += 1;
             bytes += packet.len();
             if written < framed {
-                let rest = [
-                    Bytes::copy_from_slice(&header[written.min(4)..]),
-                    packet.slice(written.saturating_sub(4)..),
-                ];
-                begun.extend(rest.into_iter().filter(|slice| !slice.is_empty()));
+                // Copied too: a slice of a packet keeps its whole chunk of the ring.
+                let rest = [&header[written.min(4)..], &packet[written.saturating_sub(4)..]].concat();
+                begun.push_back(Bytes::from(rest));
             }
             written = written.saturating_sub(framed);
         }

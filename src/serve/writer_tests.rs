@@ -81,7 +81,7 @@ fn a_play(posted: &Posted) -> (Arc<Flow>, Arc<Flow>) {
     rtp.push([packet(1, 7), packet(2, 9), packet(3, 1)]);
     rtcp.push([packet(50, 4)]);
     for post in [reply(b'A'), open(0, &rtp), open(1, &rtcp), reply(b'B')] {
-        posted.add(post);
+        posted.add(post, usize::MAX);
     }
     (rtp, rtcp)
 }
@@ -133,6 +133,42 @@ fn a_batch_framed_for_all_is_split_as_little() {
 }
 
 #[test]
+fn a_reader_that_is_stuck_keeps_the_rest_of_its_packet_and_no_more() {
+    let posted = Posted::default();
+    let rtp = flow(ROOMY);
+    rtp.push((0..100).map(|number| packet(number, 1000)));
+    posted.add(open(0, &rtp), usize::MAX);
+    let batch = Batch::new(rtp.ring(), 0, 100);
+    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 1500));
+    assert!(writer.write(&mut socket, &posted, Some(&batch)).is_err());
+    let image = batch.image(&rtp.cursor(0), 0, |len| interleaved_header(0, len)).expect("framed for all");
+    assert!(image.bytes.is_unique(), "but for the batch itself, nobody has a part of it");
+    drop((batch, image));
+    let held: usize = writer.begun.iter().map(Bytes::len).sum();
+    assert_eq!(held, 2 * 1004 - 1500);
+    assert!(writer.begun.iter().all(Bytes::is_unique));
+
+    let (mut alone, mut socket) = (Writer::default(), Socket::new(usize::MAX, 1500));
+    posted.add(open(0, &rtp), usize::MAX);
+    assert!(alone.write(&mut socket, &posted, None).is_err());
+    assert!(alone.begun.iter().all(Bytes::is_unique), "nor of the ring");
+}
+
+#[test]
+fn a_reply_counts_until_it_is_out() {
+    let posted = Posted::default();
+    posted.add(reply(b'A'), usize::MAX);
+    let waiting = posted.bytes();
+    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 2));
+    assert!(writer.write(&mut socket, &posted, None).is_err());
+    assert_eq!(posted.bytes(), waiting, "it was begun");
+    assert!(!posted.add(reply(b'B'), waiting - 1));
+    socket.room = usize::MAX;
+    writer.write(&mut socket, &posted, None).expect("room");
+    assert_eq!(posted.bytes(), 0);
+}
+
+#[test]
 fn a_reader_that_stands_elsewhere_reads_up_to_the_batchs_end() {
     let posted = Posted::default();
     let (rtp, _rtcp) = a_play(&posted);
@@ -160,10 +196,10 @@ fn a_reply_waits_for_the_packet_that_was_begun_and_for_no_other() {
     let posted = Posted::default();
     let rtp = flow(ROOMY);
     rtp.push((1..=3).map(|number| packet(number, 10)));
-    posted.add(open(0, &rtp));
+    posted.add(open(0, &rtp), usize::MAX);
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 6));
     assert!(writer.write(&mut socket, &posted, None).is_err());
-    posted.add(reply(b'P'));
+    posted.add(reply(b'P'), usize::MAX);
     socket.room = usize::MAX;
     writer.write(&mut socket, &posted, None).expect("room");
     let packet = |number| Packet { channel: 0, number, len: 10 };
@@ -175,11 +211,11 @@ fn a_closed_channel_ends_with_a_whole_packet() {
     let posted = Posted::default();
     let rtp = flow(ROOMY);
     rtp.push((1..=3).map(|number| packet(number, 10)));
-    posted.add(open(0, &rtp));
+    posted.add(open(0, &rtp), usize::MAX);
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 20));
     assert!(writer.write(&mut socket, &posted, None).is_err());
-    posted.add(Post::Close { channel: 0 });
-    posted.add(reply(b'T'));
+    posted.add(Post::Close { channel: 0 }, usize::MAX);
+    posted.add(reply(b'T'), usize::MAX);
     socket.room = usize::MAX;
     writer.write(&mut socket, &posted, None).expect("room");
     let packet = |number| Packet { channel: 0, number, len: 10 };
@@ -191,7 +227,7 @@ fn a_closed_channel_ends_with_a_whole_packet() {
 fn nothing_follows_a_hangup() {
     let posted = Posted::default();
     let _flows = a_play(&posted);
-    posted.add(Post::Hangup);
+    posted.add(Post::Hangup, usize::MAX);
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, usize::MAX));
     assert_eq!(writer.write(&mut socket, &posted, None).expect("room"), Written::AllThereIs);
     assert_eq!(read(&socket.taken), [Reply(b'A'), Reply(b'B')], "streams end where they are");
@@ -211,7 +247,7 @@ fn a_broken_socket_gives_back_what_it_did_not_take() {
     let posted = Posted::default();
     let rtp = flow(ROOMY);
     rtp.push([packet(1, 10)]);
-    posted.add(open(0, &rtp));
+    posted.add(open(0, &rtp), usize::MAX);
     let error = Writer::default().write(&mut Broken, &posted, None).expect_err("the pipe is broken");
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     assert_eq!(rtp.stream_totals().packets, 0);
@@ -223,8 +259,8 @@ fn a_busy_stream_does_not_starve_the_other() {
     let (video, audio) = (flow(ROOMY), flow(ROOMY));
     video.push((0..1000).map(|number| packet(number, 10)));
     audio.push([packet(50, 10)]);
-    posted.add(open(0, &video));
-    posted.add(open(2, &audio));
+    posted.add(open(0, &video), usize::MAX);
+    posted.add(open(2, &audio), usize::MAX);
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 0));
     for _ in 0..2 {
         socket.room = 14 * PACKETS_PER_WRITE; // a batch of video fills it

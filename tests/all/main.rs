@@ -5,6 +5,7 @@
 
 mod conversation; // requests and replies, from OPTIONS to TEARDOWN
 mod crowds; // many viewers: who stays loses nothing, who leaves frees everything
+mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
 mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises
 mod networks; // groups, sources and interfaces

@@ -2,6 +2,7 @@
 //! nothing of what is answered.
 
 use std::convert::Infallible;
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::routes::{AdminSource, answer};
-use crate::event::{Priority, spawn};
+use crate::event::{Episode, Priority, clock, spawn};
 
 /// Connections at a time; further ones wait in the kernel's backlog until one is done.
 const CONNECTIONS: usize = 64;
@@ -35,7 +36,7 @@ const HEAD_BYTES: usize = 16 * 1024;
 /// What running exchanges have to end when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The pause after a failed accept, which as a rule means that descriptors have run out.
+/// The pause after an accept that failed with the spare descriptor too.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// The running endpoint. Dropping it stops it too, without waiting.
@@ -101,6 +102,7 @@ async fn accept(
     source: &Arc<dyn AdminSource>,
     stopped: &watch::Receiver<bool>,
 ) {
+    let (mut spare, trouble) = (any_descriptor(), Episode::default());
     while let Ok(permit) = Arc::clone(permits).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -111,11 +113,31 @@ async fn accept(
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "the admin endpoint cannot accept a connection");
-                tokio::time::sleep(ACCEPT_RETRY).await;
+                if trouble.begins(clock::now()) {
+                    tracing::warn!(%error, "the admin endpoint serves one client at a time (see LimitNOFILE, ulimit -n)");
+                }
+                drop(spare.take());
+                serve_alone(&listener, source, stopped).await;
+                spare = any_descriptor();
             }
         }
     }
+}
+
+/// Serves one client, who waits already, with the descriptor that was spared: when none are left, operators have to look.
+async fn serve_alone(listener: &TcpListener, source: &Arc<dyn AdminSource>, stopped: &watch::Receiver<bool>) {
+    match tokio::time::timeout(ACCEPT_RETRY, listener.accept()).await {
+        Ok(Ok((stream, _))) => {
+            let exchange = exchange(stream, Arc::clone(source), stopped.clone());
+            let _ = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await;
+        }
+        Ok(Err(_)) => tokio::time::sleep(ACCEPT_RETRY).await,
+        Err(_) => {} // the client has gone
+    }
+}
+
+fn any_descriptor() -> Option<File> {
+    File::open("/dev/null").ok()
 }
 
 /// Serves one request. Errors are the client's own affair.
@@ -143,10 +165,11 @@ async fn until_stopped(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(model)))]
 mod tests {
     use super::*;
     use crate::event::clock;
+    use socket2::{Domain, Socket, Type};
     use std::io::{Read, Write};
     use std::net::{Ipv4Addr, Shutdown, TcpStream};
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -274,6 +297,29 @@ mod tests {
         server.stop();
         assert!(began.elapsed() < EXCHANGE_TIMEOUT, "the stop is bounded by its own time");
         assert!(TcpStream::connect(address).is_err(), "the listener is closed");
+    }
+
+    #[test]
+    fn without_descriptors_one_client_after_the_other_is_answered() {
+        let name = "ops::admin::server::tests::without_descriptors_one_client_after_the_other_is_answered";
+        crate::event::testing::in_a_process_of_its_own(name, || {
+            let (server, _) = start(b"mirrorball_sessions 3\n");
+            assert!(get(&server, "/live").starts_with("HTTP/1.1 200 "), "it runs, and has its spare");
+            let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            let clients: Vec<_> = (0..3).map(|_| socket()).collect();
+            let taken: Vec<_> = std::iter::from_fn(any_descriptor).collect();
+            for client in clients {
+                client.connect(&server.local_addr().into()).expect("a listener");
+                let mut client = TcpStream::from(client);
+                client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+                client.write_all(b"GET /metrics HTTP/1.1\r\nHost: edge\r\n\r\n").expect("sent");
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).expect("an answer");
+                assert!(answer.ends_with("mirrorball_sessions 3\n"), "{answer}");
+            }
+            drop(taken);
+            server.stop();
+        });
     }
 
     #[test]

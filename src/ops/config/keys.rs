@@ -62,7 +62,14 @@ pub(super) const RING: Section = Section {
 pub(super) const LIMITS: Section = Section {
     name: "limits",
     repeated: false,
-    keys: &[key("connections", "20000"), key("sessions", "20000"), key("sessions_per_address", "2000")],
+    keys: &[
+        key("connections", "20000"),
+        key("connections_per_address", "2000"),
+        key("sessions", "20000"),
+        key("sessions_per_address", "2000"),
+        key("unread_bytes_per_address", "4194304"),
+        key("egress_mbit_per_address", "1000"),
+    ],
 };
 
 pub(super) const CHANNEL: Section = Section {

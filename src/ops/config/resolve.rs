@@ -124,12 +124,30 @@ fn ring(typed: TypedRing, report: &mut Report) -> RingConfig {
 }
 
 fn limits(typed: TypedLimits, report: &mut Report) -> LimitsConfig {
+    let bytes = number_within(
+        &typed.unread_bytes_per_address,
+        "[limits] unread_bytes_per_address",
+        4 << 20,
+        64 << 10..=1 << 30,
+        report,
+    );
     let mut limit =
         |value: &Typed<i64>, place, default| number_within(value, place, default, 1..=1_000_000, report);
     LimitsConfig {
         connections: limit(&typed.connections, "[limits] connections", 20_000),
+        connections_per_address: limit(
+            &typed.connections_per_address,
+            "[limits] connections_per_address",
+            2_000,
+        ),
         sessions: limit(&typed.sessions, "[limits] sessions", 20_000),
         sessions_per_address: limit(&typed.sessions_per_address, "[limits] sessions_per_address", 2_000),
+        unread_bytes_per_address: bytes,
+        egress_mbit_per_address: limit(
+            &typed.egress_mbit_per_address,
+            "[limits] egress_mbit_per_address",
+            1_000,
+        ),
     }
 }
 

@@ -38,7 +38,14 @@ fn an_empty_config_has_safe_defaults() {
     assert!(config.engine.media_workers >= 1);
     assert_eq!(config.engine.control_workers, 2);
     assert_eq!(config.ring, RingConfig { max_age: Duration::from_secs(2), max_bytes: 8 << 20 });
-    let limits = LimitsConfig { connections: 20_000, sessions: 20_000, sessions_per_address: 2_000 };
+    let limits = LimitsConfig {
+        connections: 20_000,
+        connections_per_address: 2_000,
+        sessions: 20_000,
+        sessions_per_address: 2_000,
+        unread_bytes_per_address: 4 << 20,
+        egress_mbit_per_address: 1_000,
+    };
     assert_eq!(config.limits, limits);
     assert!(config.channels.is_empty());
 }
@@ -65,6 +72,9 @@ max_bytes = 1048576
 connections = 10
 sessions = 20
 sessions_per_address = 5
+connections_per_address = 6
+unread_bytes_per_address = 70000
+egress_mbit_per_address = 80
 [[channel]]
 name = "uk/news"
 source = "rtp://10.1.1.1@232.9.9.1:5004"
@@ -80,7 +90,15 @@ silent_after = "5s"
         EngineConfig { poll_table_entries: 64, media_workers: 3, busy_percent: 80, control_workers: 1 };
     assert_eq!(config.engine, engine);
     assert_eq!(config.ring, RingConfig { max_age: Duration::from_millis(500), max_bytes: 1 << 20 });
-    assert_eq!(config.limits, LimitsConfig { connections: 10, sessions: 20, sessions_per_address: 5 });
+    let limits = LimitsConfig {
+        connections: 10,
+        connections_per_address: 6,
+        sessions: 20,
+        sessions_per_address: 5,
+        unread_bytes_per_address: 70_000,
+        egress_mbit_per_address: 80,
+    };
+    assert_eq!(config.limits, limits);
     let [news] = &config.channels[..] else { panic!("one channel: {:?}", config.channels) };
     assert_eq!(news.name, "uk/news");
     assert_eq!(news.interface, Some(Interface::Name("eth0.100".into())));
@@ -162,6 +180,18 @@ fn a_value_of_a_wrong_type_is_told_without_jargon() {
 fn a_timeout_is_whole_seconds_as_rtsp_has_it() {
     assert_says(&refused("[rtsp]\nsession_timeout = \"5500ms\"")[0], &["whole seconds", "write \"5s\""]);
     assert_says(&refused("[rtsp]\nsession_timeout = \"1s\"")[0], &["out of bounds", "from 2s to 60min"]);
+}
+
+#[test]
+fn a_limit_of_an_address_is_within_bounds() {
+    for (key, bounds) in [
+        ("connections_per_address", "1 to 1000000"),
+        ("unread_bytes_per_address", "65536 to 1073741824"),
+        ("egress_mbit_per_address", "1 to 1000000"),
+    ] {
+        let wrong = format!("toml:2: [limits] {key}: 0 is out of bounds; write {bounds}");
+        assert_says(&refused(&format!("[limits]\n{key} = 0"))[0], &[&wrong]);
+    }
 }
 
 #[test]

@@ -97,10 +97,16 @@ pub struct RingConfig {
 pub struct LimitsConfig {
     /// RTSP connections at a time.
     pub connections: usize,
+    /// RTSP connections at a time from one client address.
+    pub connections_per_address: usize,
     /// Sessions at a time.
     pub sessions: usize,
     /// Sessions at a time from one client address.
     pub sessions_per_address: usize,
+    /// Bytes of unfinished requests and unread replies of one client address.
+    pub unread_bytes_per_address: usize,
+    /// Media to one client address, in Mbit a second.
+    pub egress_mbit_per_address: usize,
 }
 
 /// `[[channel]]`.

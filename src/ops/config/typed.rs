@@ -46,8 +46,11 @@ pub(super) struct TypedRing {
 
 pub(super) struct TypedLimits {
     pub(super) connections: Typed<i64>,
+    pub(super) connections_per_address: Typed<i64>,
     pub(super) sessions: Typed<i64>,
     pub(super) sessions_per_address: Typed<i64>,
+    pub(super) unread_bytes_per_address: Typed<i64>,
+    pub(super) egress_mbit_per_address: Typed<i64>,
 }
 
 pub(super) struct TypedChannel {
@@ -133,8 +136,11 @@ fn read_ring(mut from: SectionReader<'_>, report: &mut Report) -> TypedRing {
 fn read_limits(mut from: SectionReader<'_>, report: &mut Report) -> TypedLimits {
     let typed = TypedLimits {
         connections: from.read("connections", report),
+        connections_per_address: from.read("connections_per_address", report),
         sessions: from.read("sessions", report),
         sessions_per_address: from.read("sessions_per_address", report),
+        unread_bytes_per_address: from.read("unread_bytes_per_address", report),
+        egress_mbit_per_address: from.read("egress_mbit_per_address", report),
     };
     from.finish(report);
     typed

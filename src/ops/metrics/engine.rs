@@ -1,6 +1,7 @@
 //! How the work goes: poll tables, queues and tasks.
 
 use crate::event::{Class, TaskQueue};
+use crate::net::{descriptor_limit, open_descriptors};
 use crate::ops::appliance::Engine;
 use crate::relay::Leg;
 
@@ -9,6 +10,10 @@ use super::families::Families;
 pub(super) fn collect(engine: &Engine, out: &mut Families) {
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     out.gauge("mirrorball_build_info", "The version that runs; always 1.", &version, 1.0);
+    let help = "Descriptors that the process has open.";
+    out.gauge("mirrorball_open_descriptors", help, &[], open_descriptors() as f64);
+    let help = "Descriptors that it may have open.";
+    out.gauge("mirrorball_descriptor_limit", help, &[], descriptor_limit() as f64);
     let help = "Time that media threads have received and sent.";
     out.seconds("mirrorball_media_busy_seconds_total", help, &[], engine.dispatch.busy.total());
     let help = "Time from a packet's arrival until a lane's subscribers were sent it, beyond the rest that was wanted.";

@@ -16,8 +16,18 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     let stats = engine.server.stats();
     out.gauge("mirrorball_sessions", "RTSP sessions.", &[], stats.sessions as f64);
     out.gauge("mirrorball_rtsp_connections", "RTSP connections.", &[], stats.connections as f64);
-    let help = "RTSP connections refused because of a limit.";
-    out.counter("mirrorball_rtsp_connections_refused_total", help, &[], stats.connections_refused);
+    for (reason, count) in stats.connections_refused {
+        let help = "RTSP connections that were not taken on.";
+        out.counter("mirrorball_rtsp_connections_refused_total", help, &[("reason", reason)], count);
+    }
+    for (reason, count) in stats.connections_cut {
+        let help = "RTSP connections that were ended for what their clients did or left undone.";
+        out.counter("mirrorball_rtsp_connections_cut_total", help, &[("reason", reason)], count);
+    }
+    for (reason, count) in stats.accept_errors {
+        let help = "Times that a connection could not be accepted.";
+        out.counter("mirrorball_accept_errors_total", help, &[("reason", reason)], count);
+    }
     for ((method, status), count) in stats.requests {
         let status = status.to_string();
         let labels = [("method", method), ("status", status.as_str())];

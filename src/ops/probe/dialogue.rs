@@ -209,7 +209,7 @@ mod tests {
 
         /// What the server makes of our bytes.
         fn heard(bytes: &[u8]) -> Request {
-            match framing::next(bytes) {
+            match framing::next(bytes, &framing::FROM_CLIENTS) {
                 Ok(Some((Incoming::Request(request), _))) => request,
                 other => panic!("{other:?}"),
             }

@@ -5,7 +5,8 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use crate::event::clock;
-use crate::wire::rtsp::{Incoming, Method, Response, framing};
+use crate::wire::rtsp::framing::{self, FROM_SERVERS};
+use crate::wire::rtsp::{Incoming, Method, Response};
 
 use super::dialogue::{Dialogue, Outcome};
 use super::{Failure, Plan};
@@ -46,7 +47,9 @@ fn describe(plan: &Plan, stream: &mut TcpStream) -> Result<usize, Failure> {
     let deadline = clock::monotonic() + plan.setup_timeout;
     let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
     loop {
-        while let Some((message, length)) = framing::next(&bytes).map_err(|_| Failure::not_rtsp(&bytes))? {
+        while let Some((message, length)) =
+            framing::next(&bytes, &FROM_SERVERS).map_err(|_| Failure::not_rtsp(&bytes))?
+        {
             if message == Incoming::Response {
                 let response = Response::parse(&bytes[..length]).map_err(|_| Failure::not_rtsp(&bytes))?;
                 if let Outcome::Described(offers) = dialogue.answer(&response, plan.tracks)? {

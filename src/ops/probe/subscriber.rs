@@ -11,8 +11,8 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::event::clock;
 use crate::net::ReceiveBatch;
-use crate::wire::rtsp::framing::MAX_MESSAGE_LEN;
-use crate::wire::rtsp::{Incoming, Reply, Response, StatusCode, framing};
+use crate::wire::rtsp::framing::{self, FROM_SERVERS};
+use crate::wire::rtsp::{Incoming, Reply, Response, StatusCode};
 use crate::wire::sdp::Offer;
 
 use super::dialogue::{Dialogue, Outcome};
@@ -214,7 +214,7 @@ impl Subscriber {
         let mut taken = 0;
         loop {
             let rest = &bytes[taken..];
-            let next = framing::next(rest).map_err(|_| Failure::not_rtsp(rest))?;
+            let next = framing::next(rest, &FROM_SERVERS).map_err(|_| Failure::not_rtsp(rest))?;
             let Some((message, length)) = next else { return Ok(taken) };
             match message {
                 Incoming::Interleaved { channel, payload } => self.take_frame(channel, &rest[payload], cx),
@@ -226,7 +226,7 @@ impl Subscriber {
                     let reply = Reply::new(StatusCode::Ok, Some(request.cseq)).to_bytes();
                     self.send(&reply, cx)?;
                 }
-                Incoming::Blank => {}
+                Incoming::LongFrame | Incoming::Blank => {}
             }
             taken += length;
         }
@@ -302,7 +302,7 @@ impl Subscriber {
     }
 
     fn send(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Result<(), Failure> {
-        if self.outgoing.len() + bytes.len() > MAX_MESSAGE_LEN {
+        if self.outgoing.len() + bytes.len() > FROM_SERVERS.message() {
             return Err(Failure::NotRead);
         }
         self.outgoing.extend_from_slice(bytes);

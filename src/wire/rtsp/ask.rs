@@ -75,7 +75,8 @@ mod tests {
         let uri = Url::parse("rtsp://me:secret@edge:8554/news/trackID=1?x=y").expect("a URL");
         let bytes =
             Ask::new(Method::Setup, &uri, 3).session("c0ffee\r\nX: y").over_udp(5000, 5001).to_bytes();
-        let Ok(Some((Incoming::Request(request), consumed))) = framing::next(&bytes) else {
+        let Ok(Some((Incoming::Request(request), consumed))) = framing::next(&bytes, &framing::FROM_CLIENTS)
+        else {
             panic!("not read back: {}", String::from_utf8_lossy(&bytes));
         };
         assert_eq!(consumed, bytes.len());

@@ -9,14 +9,28 @@ use rtsp_types::StatusCode;
 
 use super::request::{Request, is_token_byte};
 
-/// The largest request line and headers taken, in bytes. Players' heads have a few hundred.
-pub const MAX_HEAD_LEN: usize = 16 * 1024;
+/// How large a message may be, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Request or status line, headers and the empty line.
+    pub head: usize,
+    /// A request's URI.
+    pub uri: usize,
+    /// A body.
+    pub body: usize,
+    /// The payload of an interleaved frame.
+    pub frame: usize,
+}
 
-/// The largest body taken, in bytes. Only keep-alives and parameters carry one.
-pub const MAX_BODY_LEN: usize = 64 * 1024;
+/// What a server takes: players' heads have a few hundred bytes, only parameters have a body, and the frames are
+/// reports.
+pub const FROM_CLIENTS: Bounds = Bounds { head: 8 << 10, uri: 1 << 10, body: 4 << 10, frame: 4 << 10 };
 
-/// The most bytes that can be needed before a message is whole or refused: what a receive buffer has to hold.
-pub const MAX_MESSAGE_LEN: usize = MAX_HEAD_LEN + MAX_BODY_LEN;
+/// What a client takes: descriptions and media.
+pub const FROM_SERVERS: Bounds = Bounds { head: 16 << 10, uri: 16 << 10, body: 64 << 10, frame: 65_535 };
+
+/// What else is in a request line: the method and the version.
+const LINE_BYTES_BESIDES_URI: usize = 64;
 
 /// Bytes before the payload of an interleaved frame.
 pub const INTERLEAVED_HEADER_LEN: usize = 4;
@@ -36,6 +50,9 @@ pub enum Incoming {
     /// A response, all of the bytes taken. As a server we ask nothing, so it answers nothing; a client reads it
     /// with `Response::parse`.
     Response,
+    /// A frame that is longer than is taken. It has no payload to see, and its length may reach past the bytes given:
+    /// what is still to come of it is to be dropped.
+    LongFrame,
     /// Line ends between messages, which some clients send to keep a connection alive.
     Blank,
 }
@@ -55,21 +72,29 @@ pub struct Invalid {
     pub context: String,
 }
 
+impl Bounds {
+    /// The most bytes that can be needed before a message is whole or refused: what a receive buffer has to hold.
+    #[must_use]
+    pub const fn message(&self) -> usize {
+        let (text, frame) = (self.head + self.body, INTERLEAVED_HEADER_LEN + self.frame);
+        if text > frame { text } else { frame }
+    }
+}
+
 /// The first message in `buf` and how many bytes it took; `None` if more bytes are needed.
 ///
-/// Looks at up to `MAX_HEAD_LEN` bytes on each call, so that a head sent byte by byte costs no more than the
+/// Looks at up to `bounds.head` bytes on each call, so that a head sent byte by byte costs no more than the
 /// system calls that brought it.
 ///
 /// # Errors
 /// When the bytes can no longer become a message, or are a request that must be refused.
-pub fn next(buf: &[u8]) -> Result<Option<(Incoming, usize)>, Invalid> {
+pub fn next(buf: &[u8], bounds: &Bounds) -> Result<Option<(Incoming, usize)>, Invalid> {
     let blank = buf.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    let message = &buf[blank..];
-    match message.first() {
-        None if blank > 0 => Ok(Some((Incoming::Blank, blank))),
+    match buf.first() {
         None => Ok(None),
-        Some(b'$') => Ok(interleaved(message, blank)),
-        Some(_) => text(message, blank),
+        Some(_) if blank > 0 => Ok(Some((Incoming::Blank, blank))),
+        Some(b'$') => Ok(interleaved(buf, bounds)),
+        Some(_) => text(buf, bounds),
     }
 }
 
@@ -81,49 +106,58 @@ pub const fn interleaved_header(channel: u8, payload_len: u16) -> [u8; INTERLEAV
     [b'$', channel, high, low]
 }
 
-fn interleaved(message: &[u8], blank: usize) -> Option<(Incoming, usize)> {
+fn interleaved(message: &[u8], bounds: &Bounds) -> Option<(Incoming, usize)> {
     let [_, channel, high, low, rest @ ..] = message else { return None };
     let len = usize::from(u16::from_be_bytes([*high, *low]));
-    let start = blank + INTERLEAVED_HEADER_LEN;
+    let start = INTERLEAVED_HEADER_LEN;
+    if len > bounds.frame {
+        return Some((Incoming::LongFrame, start + len));
+    }
     let payload = start..start + len;
     (rest.len() >= len).then_some((Incoming::Interleaved { channel: *channel, payload }, start + len))
 }
 
-fn text(message: &[u8], blank: usize) -> Result<Option<(Incoming, usize)>, Invalid> {
-    check_first_line(message)?;
-    let Some(head_len) = head_len(message) else {
-        return if message.len() < MAX_HEAD_LEN { Ok(None) } else { Err(head_too_long(message)) };
+fn text(message: &[u8], bounds: &Bounds) -> Result<Option<(Incoming, usize)>, Invalid> {
+    let window = &message[..message.len().min(bounds.head)];
+    check_first_line(window, bounds)?;
+    let Some(head_len) = head_len(window) else {
+        return if message.len() < bounds.head { Ok(None) } else { Err(head_too_long(window)) };
     };
     let head = &message[..head_len];
-    let len = head_len + body_len(head)?;
+    let len = head_len + body_len(head, bounds)?;
     let Some(body) = message.get(head_len..len) else { return Ok(None) };
-    let consumed = blank + len;
     if starts_with_version(head) {
-        return Ok(Some((Incoming::Response, consumed)));
+        return Ok(Some((Incoming::Response, len)));
     }
-    match Request::parse(head, body) {
-        Ok(request) => Ok(Some((Incoming::Request(request), consumed))),
-        Err((status, context)) => {
-            Err(Invalid { status, cseq: cseq_in(head), consumed: Some(consumed), context })
-        }
+    match Request::parse(head, body, bounds.uri) {
+        Ok(request) => Ok(Some((Incoming::Request(request), len))),
+        Err((status, context)) => Err(Invalid { status, cseq: cseq_in(head), consumed: Some(len), context }),
     }
 }
 
-/// Refuses what is no text at its first bytes: a TLS hello or noise should not wait for a head to end.
-fn check_first_line(message: &[u8]) -> Result<(), Invalid> {
-    let line = message.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = &line[..line.len().min(MAX_HEAD_LEN)];
+/// Refuses what is no text at its first bytes: a TLS hello or noise should not wait for a head to end. A line that is
+/// too long does not wait either.
+fn check_first_line(window: &[u8], bounds: &Bounds) -> Result<(), Invalid> {
+    let longest = bounds.uri + LINE_BYTES_BESIDES_URI;
+    let mut line = window.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let is_too_long = line.len() > longest && !starts_with_version(line);
+    if is_too_long {
+        line = &line[..longest]; // what follows may not have come yet
+    }
     let is_control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r');
-    if line.first().is_some_and(|first| is_token_byte(*first)) && !line.iter().any(is_control) {
-        return Ok(());
+    if !line.first().is_some_and(|first| is_token_byte(*first)) || line.iter().any(is_control) {
+        return Err(fatal(StatusCode::BadRequest, window, "not RTSP: the bytes are no request line"));
     }
-    Err(fatal(StatusCode::BadRequest, message, "not RTSP: the bytes are no request line"))
+    if is_too_long {
+        let context = format!("the request line has no end within {longest} bytes");
+        return Err(fatal(StatusCode::RequestURITooLong, window, &context));
+    }
+    Ok(())
 }
 
-/// The length of request line and headers with the empty line that ends them, within `MAX_HEAD_LEN`.
-/// Line ends are CRLF, or LF as hand-made clients send them.
-fn head_len(message: &[u8]) -> Option<usize> {
-    let window = &message[..message.len().min(MAX_HEAD_LEN)];
+/// The length of request line and headers with the empty line that ends them. Line ends are CRLF, or LF as hand-made
+/// clients send them.
+fn head_len(window: &[u8]) -> Option<usize> {
     let mut from = 0;
     while let Some(at) = window[from..].iter().position(|byte| *byte == b'\n') {
         let line_end = from + at + 1;
@@ -136,17 +170,13 @@ fn head_len(message: &[u8]) -> Option<usize> {
     None
 }
 
-fn head_too_long(message: &[u8]) -> Invalid {
-    let window = &message[..message.len().min(MAX_HEAD_LEN)];
-    if window.contains(&b'\n') {
-        fatal(StatusCode::BadRequest, message, "the headers do not end within 16 KiB")
-    } else {
-        fatal(StatusCode::RequestURITooLong, message, "the request line does not end within 16 KiB")
-    }
+fn head_too_long(window: &[u8]) -> Invalid {
+    let context = format!("the head has no end within {} bytes", window.len());
+    fatal(StatusCode::BadRequest, window, &context)
 }
 
 /// What Content-Length says, 0 without one. Reads the bare lines, for it runs again with each part of a body.
-fn body_len(head: &[u8]) -> Result<usize, Invalid> {
+fn body_len(head: &[u8], bounds: &Bounds) -> Result<usize, Invalid> {
     let mut found: Option<&[u8]> = None;
     for value in values_in(head, b"content-length") {
         if found.is_some_and(|first| first != value) {
@@ -158,10 +188,11 @@ fn body_len(head: &[u8]) -> Result<usize, Invalid> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(fatal(StatusCode::BadRequest, head, "Content-Length is not a number"));
     }
-    number(digits)
-        .filter(|len| *len <= MAX_BODY_LEN as u64)
-        .map(|len| len as usize)
-        .ok_or_else(|| fatal(StatusCode::RequestMessageBodyTooLarge, head, "the body is larger than 64 KiB"))
+    let too_large = || {
+        let context = format!("the body is larger than {} bytes", bounds.body);
+        fatal(StatusCode::RequestMessageBodyTooLarge, head, &context)
+    };
+    number(digits).filter(|len| *len <= bounds.body as u64).map(|len| len as usize).ok_or_else(too_large)
 }
 
 fn starts_with_version(head: &[u8]) -> bool {
@@ -169,8 +200,8 @@ fn starts_with_version(head: &[u8]) -> bool {
 }
 
 /// The message's end is unknown, so nothing after it can be read.
-fn fatal(status: StatusCode, message: &[u8], context: &str) -> Invalid {
-    let head = &message[..head_len(message).unwrap_or(message.len().min(MAX_HEAD_LEN))];
+fn fatal(status: StatusCode, window: &[u8], context: &str) -> Invalid {
+    let head = &window[..head_len(window).unwrap_or(window.len())];
     Invalid { status, cseq: cseq_in(head), consumed: None, context: context.to_owned() }
 }
 

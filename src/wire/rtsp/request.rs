@@ -5,6 +5,9 @@
 
 use rtsp_types::{Method, StatusCode};
 
+/// Headers of a request at most; players send about ten.
+const MAX_HEADERS: usize = 64;
+
 /// A request whose head was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -39,11 +42,14 @@ pub enum Target {
 
 impl Request {
     /// Reads a head (with its final empty line) and takes the body along. On failure, says which status to
-    /// answer and why.
-    pub(super) fn parse(head: &[u8], body: &[u8]) -> Result<Self, (StatusCode, String)> {
+    /// answer and why. The URI may have `max_uri` bytes.
+    pub(super) fn parse(head: &[u8], body: &[u8], max_uri: usize) -> Result<Self, (StatusCode, String)> {
         let mut lines =
             head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let (method, uri) = request_line(lines.next().unwrap_or_default())?;
+        if uri.len() > max_uri {
+            return Err((StatusCode::RequestURITooLong, format!("the URI is longer than {max_uri} bytes")));
+        }
         let headers = headers(lines)?;
         let target = Target::parse(&uri).map_err(bad_request)?;
         let mut request = Self { method, uri, target, cseq: 0, body: body.to_vec(), headers };
@@ -146,6 +152,9 @@ fn headers<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Vec<(String, Str
         let Some((name, value)) = line.split_once(':').filter(|(name, _)| !name.trim().is_empty()) else {
             return Err(bad_request("a header has no name, or no colon after it"));
         };
+        if headers.len() == MAX_HEADERS {
+            return Err(bad_request("there are more than 64 headers"));
+        }
         headers.push((name.trim().to_owned(), value.trim().to_owned()));
     }
     Ok(headers)

@@ -131,8 +131,18 @@ impl Setup {
 
     /// Starts the program in a place that is taken already.
     pub fn start_in(self, quiet: Quiet) -> Mirrorball {
+        self.start_as(binary(), quiet)
+    }
+
+    /// Starts the program with no more than so many descriptors.
+    pub fn start_with_descriptors(self, count: usize) -> Mirrorball {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\"")]).arg(binary().get_program());
+        self.start_as(shell, Quiet::beside_others())
+    }
+
+    fn start_as(self, mut command: Command, quiet: Quiet) -> Mirrorball {
         let file = self.write();
-        let mut command = binary();
         command.args(["serve", "--log", "info", "--config"]).arg(&file);
         Mirrorball::run(command, self.directory, quiet)
     }
@@ -145,6 +155,20 @@ impl Mirrorball {
         command.args(["demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         let directory = TempDir::new().expect("a directory");
         Self::run(command, directory, Quiet::beside_others())
+    }
+
+    /// What the process has in memory, in bytes.
+    pub fn resident_bytes(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux");
+        line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") << 10
+    }
+
+    /// Has the kernel allow it so many descriptors from now on.
+    pub fn allow_descriptors(&self, count: usize) {
+        let (own, limit) = (self.child.id().to_string(), format!("--nofile={count}:"));
+        let status = Command::new("prlimit").args(["--pid", &own, &limit]).status();
+        assert!(status.is_ok_and(|status| status.success()), "prlimit of util-linux does as it is told");
     }
 
     fn run(mut command: Command, directory: TempDir, quiet: Quiet) -> Self {
@@ -198,7 +222,12 @@ impl Mirrorball {
 
     /// Whether the log has a line with this text.
     pub fn has_logged(&self, text: &str) -> bool {
-        self.log.lock().expect("no panic").iter().any(|line| line.contains(text))
+        self.lines_logged(text) > 0
+    }
+
+    /// How many lines of the log have this text.
+    pub fn lines_logged(&self, text: &str) -> usize {
+        self.log.lock().expect("no panic").iter().filter(|line| line.contains(text)).count()
     }
 
     /// Open descriptors and threads.

@@ -1,0 +1,65 @@
+//! The descriptors of this process: how many there are and may be, and one that is held for when there is none.
+
+use std::fs::{self, File};
+use std::sync::{Mutex, PoisonError};
+
+use nix::sys::resource::{Resource, getrlimit};
+
+/// A descriptor held open for nothing, so that there is one when all others are taken.
+#[derive(Debug)]
+pub struct SpareDescriptor(Mutex<Option<File>>);
+
+impl SpareDescriptor {
+    /// Takes one, if there is one.
+    pub fn new() -> Self {
+        Self(Mutex::new(any()))
+    }
+
+    /// Lets it go while `borrow` runs, and takes one again. What `borrow` opens it has to close.
+    pub fn lend<T>(&self, borrow: impl FnOnce() -> T) -> T {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(spare.take());
+        let returned = borrow();
+        *spare = any();
+        returned
+    }
+}
+
+impl Default for SpareDescriptor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn any() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// How many descriptors the process may have.
+pub fn descriptor_limit() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft)
+}
+
+/// How many it has.
+pub fn open_descriptors() -> u64 {
+    const OWN: &str = "/proc/self/fd";
+    // Linux 6.2 tells the number as the directory's size, for which none is needed.
+    let told = fs::metadata(OWN).map_or(0, |directory| directory.len());
+    if told > 0 {
+        return told;
+    }
+    // The one that lists them does not count; where there is none for that, all are taken.
+    fs::read_dir(OWN).map_or_else(|_| descriptor_limit(), |list| list.count().saturating_sub(1) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_counted() {
+        let some: Vec<_> = (0..50).map(|_| any().expect("a descriptor")).collect();
+        let (open, limit) = (open_descriptors(), descriptor_limit());
+        assert!((53..=limit).contains(&open), "{open} of {limit}, with {} of ours", some.len());
+    }
+}

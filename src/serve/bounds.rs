@@ -1,0 +1,59 @@
+//! What one connection can have us hold, whatever its client does: a sum, and its parts. The kernel's buffers are not ours.
+
+use std::mem;
+
+use super::inbox::MAX_UNREAD_BYTES;
+use super::output::Output;
+use super::rtsp_connection::RtspConnection;
+
+/// Replies that wait, beyond which no more is read of the client: it goes on when it has read.
+pub(super) const HELD_BACK_BYTES: usize = 4 << 10;
+
+/// What waits in all, beyond which a post cuts the client off: others may have posted too.
+pub(super) const CUT_OFF_BYTES: usize = 8 << 10;
+
+/// What is set up on one connection: each track with its URL.
+pub(super) const SETUP_BYTES: usize = 20 << 10;
+
+/// What a track that is set up takes, besides its URL: its parts in session, lanes and writer.
+pub(super) const TRACK_BYTES: usize = 512;
+
+/// The longest reply without a description: RTP-Info names all that is set up, or Unsupported what a head may hold.
+const REPLY_BYTES: usize = 14 << 10;
+
+/// A packet that was begun, of the size that networks carry.
+const PACKET_BYTES: usize = 1500;
+
+/// The structures behind a connection: its own, two entries of poll tables, a timer, room for a batch of packets.
+const STRUCTURE_BYTES: usize = mem::size_of::<RtspConnection>() + mem::size_of::<Output>() + (3 << 10);
+
+/// The sum. A longer description, or packet, is the operator's, and comes on top.
+const CONNECTION_BYTES: usize =
+    MAX_UNREAD_BYTES + CUT_OFF_BYTES + REPLY_BYTES + SETUP_BYTES + PACKET_BYTES + STRUCTURE_BYTES;
+
+const _: () = assert!(CONNECTION_BYTES <= 64 << 10, "what docs/operations.md promises");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::rtsp::framing::FROM_CLIENTS;
+    use crate::wire::rtsp::{Reply, RtpInfo, StatusCode};
+
+    #[test]
+    fn the_longest_replies_are_within_what_is_reckoned() {
+        let tracks = SETUP_BYTES / (TRACK_BYTES + 16);
+        let url = "u".repeat(SETUP_BYTES / tracks - TRACK_BYTES);
+        let info = RtpInfo { url: &url, sequence: Some(u16::MAX), rtptime: Some(u32::MAX) };
+        let reply = Reply::new(StatusCode::Ok, Some(u32::MAX)).session(&"s".repeat(24), u32::MAX);
+        let many = reply.live_range().rtp_info(&vec![info; tracks]).to_bytes().len();
+        let long = "u".repeat(FROM_CLIENTS.uri);
+        let tracks = SETUP_BYTES / (TRACK_BYTES + long.len());
+        let info = RtpInfo { url: &long, ..info };
+        let large = Reply::new(StatusCode::Ok, Some(7)).rtp_info(&vec![info; tracks]).to_bytes().len();
+        let echo = "x".repeat(FROM_CLIENTS.head);
+        let echo = Reply::new(StatusCode::OptionNotSupported, Some(7)).header("Unsupported", &echo);
+        for length in [many, large, echo.to_bytes().len()] {
+            assert!(length <= REPLY_BYTES, "{length}");
+        }
+    }
+}
