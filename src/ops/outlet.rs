@@ -235,15 +235,18 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// What a write answers, in turn, and what has come through.
+    /// What writes answer, in turn, and what has come through.
     #[derive(Clone, Default)]
-    struct Disk(Arc<Mutex<(VecDeque<io::Result<usize>>, Vec<u8>)>>);
+    struct Disk {
+        answers: Arc<Mutex<VecDeque<io::Result<usize>>>>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
 
     impl Write for Disk {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let (answers, written) = &mut *self.0.lock().expect("no panic");
-            let taken = answers.pop_front().unwrap_or(Ok(bytes.len()))?.min(bytes.len());
-            written.extend(&bytes[..taken]);
+            let answer = self.answers.lock().expect("no panic").pop_front();
+            let taken = answer.unwrap_or(Ok(bytes.len()))?.min(bytes.len());
+            self.written.lock().expect("no panic").extend(&bytes[..taken]);
             Ok(taken)
         }
 
@@ -260,7 +263,7 @@ mod tests {
     fn what_can_not_be_written_is_counted_by_reason_and_the_next_line_stands_alone() {
         static TOLD: AtomicU64 = AtomicU64::new(0);
         let disk = Disk::default();
-        disk.0.lock().expect("no panic").0.extend([
+        disk.answers.lock().expect("no panic").extend([
             Err(ErrorKind::Interrupted.into()),
             Ok(3),
             Err(ErrorKind::StorageFull.into()),
@@ -273,7 +276,7 @@ mod tests {
         }
         outlet.flush(PATIENCE);
         assert_eq!(losses(&outlet), [0, 1, 1, 0]);
-        assert_eq!(String::from_utf8_lossy(&disk.0.lock().expect("no panic").1), "one\nthree\n");
+        assert_eq!(String::from_utf8_lossy(&disk.written.lock().expect("no panic")), "one\nthree\n");
         assert_eq!(TOLD.load(Relaxed), 2);
     }
 
