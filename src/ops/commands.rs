@@ -34,13 +34,13 @@ pub fn run(typed: Result<Cli, clap::Error>) -> u8 {
         let _ = writeln!(io::stderr(), "the log can not start: {error} {THREADS}");
         return EXIT_FAILURE;
     }
+    let _last_words = log::LastWords;
     let result = match &cli.command {
         Command::Serve(args) => serve(&args.config),
         Command::Check(args) => print_plan(&args.config),
         Command::Demo(args) => demo(args),
         Command::Probe(args) => run_probe(args),
     };
-    log::flush();
     result.err().unwrap_or(EXIT_OK)
 }
 

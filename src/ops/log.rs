@@ -15,7 +15,7 @@ use tracing_subscriber::filter::EnvFilter;
 use super::outlet::{Outlet, REASONS, Unlocked};
 
 /// What a reader has, at the program's end, to take what is left.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 static LOG: OnceLock<Outlet> = OnceLock::new();
 static PANICS: AtomicU64 = AtomicU64::new(0);
@@ -63,7 +63,16 @@ pub fn say(text: &str) {
 /// Before the program's end: waits a moment until all is written.
 pub fn flush() {
     if let Some(log) = LOG.get() {
-        log.flush(LAST_WORDS);
+        log.flush(PATIENCE);
+    }
+}
+
+/// Does so when it is dropped, also by a panic.
+pub struct LastWords;
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        flush();
     }
 }
 

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::conversation::one_channel;
-use crate::vocabulary::{Connection, Mirrorball, Over, Setup, Source, Viewer, binary, eventually};
+use crate::vocabulary::{Connection, Mirrorball, Over, Setup, Source, Viewer, binary, eventually, skip};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -68,6 +68,21 @@ fn ready_names_the_channels_that_are_not_joined_and_is_refused_while_none_is() {
     let mirrorball = lost().channel("news", source.group).start();
     let page = mirrorball.expect_page("/ready", 200);
     assert_eq!(page, "ready\nnot joined, the log says why: uk/lost\n");
+}
+
+#[test]
+fn a_program_that_stands_still_says_so_and_ends_with_1() {
+    let mut mirrorball = Setup::new().start();
+    let watch = match mirrorball.hold_still("watch") {
+        Ok(watch) => watch,
+        Err(error) => {
+            return skip("a_program_that_stands_still_says_so_and_ends_with_1", &format!("ptrace: {error}"));
+        }
+    };
+    eventually("the program ends by itself", || watch.is_dead().then_some(()));
+    assert_eq!(mirrorball.ended().and_then(|status| status.code()), Some(1));
+    let line = "whoever is asked whether it moves stands still and does not come back";
+    eventually("the log says so", || mirrorball.has_logged(line).then_some(()));
 }
 
 #[test]

@@ -19,8 +19,9 @@ use tempfile::TempDir;
 
 use super::metrics;
 use super::patience::{eventually, passes};
-use super::quiet::Quiet;
+use super::quiet::{Quiet, demo_by_demo};
 use super::source::Group;
+use super::still::Still;
 
 /// From the signal to the end of the process, for an operator and for systemd.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
@@ -28,12 +29,6 @@ const STOPS_WITHIN: Duration = Duration::from_secs(5);
 /// The program's command, to be run.
 pub fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_mirrorball"))
-}
-
-/// Waits for a demo's turn, as all of them send to the same group; whoever needs it asks first.
-pub fn demo_by_demo() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// A config being written.
@@ -279,6 +274,11 @@ impl Mirrorball {
             now == before
         });
         assert!(freed, "held before: {before:?}, and still: {now:?}");
+    }
+
+    /// Holds one of its threads still, as whatever never answers would, until the program ends.
+    pub fn hold_still(&self, name: &str) -> nix::Result<Still> {
+        Still::hold(&self.proc(), name)
     }
 
     /// Asks the program to stop.

@@ -13,13 +13,14 @@ mod network;
 mod patience;
 mod quiet;
 mod source;
+mod still;
 mod viewer;
 
 pub use connection::{Connection, Reply};
 pub use crowd::{Crowd, Tally};
-pub use mirrorball::{Mirrorball, Setup, binary, demo_by_demo};
-pub use network::{Needs, Plug, in_a_network_of_its_own, with_a_disk_of_its_own};
+pub use mirrorball::{Mirrorball, Setup, binary};
+pub use network::{Needs, Plug, in_a_network_of_its_own, skip, with_a_disk_of_its_own};
 pub use patience::{eventually, is_thorough, passes, say};
-pub use quiet::Quiet;
+pub use quiet::{Quiet, demo_by_demo};
 pub use source::{Group, Source, Stamp, bye, sender_report};
 pub use viewer::{Over, Viewer, receiver_report};
