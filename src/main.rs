@@ -6,5 +6,5 @@ use clap::Parser;
 use mirrorball::ops::{cli::Cli, commands};
 
 fn main() -> ExitCode {
-    ExitCode::from(commands::run(&Cli::parse()))
+    ExitCode::from(commands::run(Cli::try_parse()))
 }

@@ -39,4 +39,4 @@ pub use task::{Task, Work};
 pub use task_queue::{GivesWay, QueueStats, TaskQueue};
 pub use threads::{Priority, spawn};
 pub use timers::{TimerId, Timers};
-pub use vitals::{Pulse, Vitals};
+pub use vitals::{Part, Standstill, Vitals};

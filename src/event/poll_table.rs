@@ -19,7 +19,7 @@ use super::entry::{Arm, EntryState, Interest};
 use super::threads::Spawner;
 use super::vitals::STANDS_STILL_AFTER;
 use super::{
-    Class, Event, PollEventConsumer, PollKey, Poller, Pulse, Readiness, Task, TaskQueue, Vitals, Work, lock,
+    Class, Event, Part, PollEventConsumer, PollKey, Poller, Readiness, Task, TaskQueue, Vitals, Work, lock,
 };
 
 /// Events taken per wait. A longer list is served in turns, oldest first, so no descriptor starves.
@@ -103,8 +103,8 @@ impl PollTable {
         let called_at = Mutex::default();
         let table =
             Arc::new(Self { id, class, epoll, wake, slots, events, queue, vitals, called_at, poller });
-        let pulse: Arc<dyn Pulse> = table.clone();
-        table.vitals.look_at(Arc::downgrade(&pulse));
+        let part: Arc<dyn Part> = table.clone();
+        table.vitals.look_at(Arc::downgrade(&part));
         let runner = table.clone();
         let name = format!("poll-{}-{id}", class.name());
         Ok((table, spawner.spawn(name, class.priority(), move || runner.run())?))
@@ -229,7 +229,7 @@ impl PollTable {
     }
 }
 
-impl Pulse for PollTable {
+impl Part for PollTable {
     /// Calls the thread, which answers as soon as it is through with what it does.
     fn stands_still(&self, now: Instant) -> Option<String> {
         if self.has_stopped() {

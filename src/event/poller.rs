@@ -7,7 +7,7 @@ use std::{fmt, mem};
 
 use super::poll_table::{Descriptor, Entry, PollTable};
 use super::threads::Spawner;
-use super::{Class, Interest, PollEventConsumer, Pulse, TaskQueue, Vitals, lock};
+use super::{Class, Interest, Part, PollEventConsumer, TaskQueue, Vitals, lock};
 
 /// Places descriptors in PollTables, creates tables and retires them.
 pub struct Poller {
@@ -63,8 +63,8 @@ impl Poller {
         let spawner = Spawner::start()?;
         let vitals = Arc::<Vitals>::default();
         for queue in [&media, &control] {
-            let pulse: Arc<dyn Pulse> = queue.clone();
-            vitals.look_at(Arc::downgrade(&pulse));
+            let part: Arc<dyn Part> = queue.clone();
+            vitals.look_at(Arc::downgrade(&part));
         }
         Ok(Arc::new_cyclic(|this| Self {
             entries_per_table,

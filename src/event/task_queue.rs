@@ -13,7 +13,7 @@ use std::{io, mem};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::vitals::STANDS_STILL_AFTER;
-use super::{Histogram, Priority, Pulse, Task, clock, lock, spawn};
+use super::{Histogram, Part, Priority, Task, clock, lock, spawn};
 
 /// A FIFO of tasks and the workers that run them.
 pub struct TaskQueue {
@@ -161,7 +161,7 @@ impl TaskQueue {
     }
 }
 
-impl Pulse for TaskQueue {
+impl Part for TaskQueue {
     fn stands_still(&self, now: Instant) -> Option<String> {
         let has_ended =
             !self.stopped.load(Relaxed) && lock(&self.workers).iter().any(JoinHandle::is_finished);

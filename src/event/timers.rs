@@ -13,7 +13,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 
 use super::vitals::STANDS_STILL_AFTER;
 use super::{
-    Class, Event, Interest, PollEventConsumer, PollKey, Poller, Pulse, Task, TaskQueue, Vitals, clock, lock,
+    Class, Event, Interest, Part, PollEventConsumer, PollKey, Poller, Task, TaskQueue, Vitals, clock, lock,
 };
 
 /// Pending timers of one class; their tasks go to that class's queue.
@@ -54,8 +54,8 @@ impl Timers {
         let queue = poller.queue(class).clone();
         let (agenda, vitals, key) = (Mutex::default(), poller.vitals().clone(), OnceLock::new());
         let timers = Arc::new(Self { timer, agenda, queue, class, vitals, key });
-        let pulse: Arc<dyn Pulse> = timers.clone();
-        timers.vitals.look_at(Arc::downgrade(&pulse));
+        let part: Arc<dyn Part> = timers.clone();
+        timers.vitals.look_at(Arc::downgrade(&part));
         let key = poller.register(class, timers.clone(), timers.clone())?;
         timers.key.get_or_init(|| key).enable(Interest::Read)?;
         Ok(timers)
@@ -182,7 +182,7 @@ impl PollEventConsumer for Timers {
     }
 }
 
-impl Pulse for Timers {
+impl Part for Timers {
     fn stands_still(&self, now: Instant) -> Option<String> {
         let first = self.agenda().pending.first_key_value().map(|(first, _)| first.due);
         let is_overdue = first.is_some_and(|due| now.saturating_duration_since(due) > STANDS_STILL_AFTER);

@@ -5,6 +5,7 @@
 //! anew, which a part that is dead inside a program that lives would wait for in vain.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ const MOST_FAULTS: u32 = 100;
 const FAULTS_SPAN: Duration = Duration::from_secs(60);
 
 /// A part that should be seen to move.
-pub trait Pulse: Send + Sync {
+pub trait Part: Send + Sync {
     /// What stands still, if something does.
     fn stands_still(&self, now: Instant) -> Option<String>;
 }
@@ -27,10 +28,25 @@ pub trait Pulse: Send + Sync {
 #[derive(Default)]
 pub struct Vitals {
     faults: Mutex<BTreeMap<&'static str, Faults>>,
-    parts: Mutex<Vec<Weak<dyn Pulse>>>,
+    parts: Mutex<Vec<Weak<dyn Part>>>,
     given_up: OnceLock<String>,
     #[cfg(test)]
     provoked: Mutex<Vec<&'static str>>,
+}
+
+/// Something that does not move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standstill {
+    /// What it is, in one line for an operator.
+    pub what: String,
+    /// It was given up, and will not move again.
+    pub for_good: bool,
+}
+
+impl fmt::Display for Standstill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
 }
 
 struct Faults {
@@ -44,7 +60,7 @@ impl Vitals {
     pub const PARTS: [&str; 7] = ["create_task", "timer", "receiver", "lane", "write", "listener", "reports"];
 
     /// Has a part looked at for as long as it lives.
-    pub fn look_at(&self, part: Weak<dyn Pulse>) {
+    pub fn look_at(&self, part: Weak<dyn Part>) {
         let mut parts = lock(&self.parts);
         parts.retain(|part| part.strong_count() > 0);
         parts.push(part);
@@ -86,13 +102,14 @@ impl Vitals {
     /// Whether all parts move.
     ///
     /// # Errors
-    /// What does not, in one line for an operator.
-    pub fn check(&self, now: Instant) -> Result<(), String> {
-        if let Some(reason) = self.given_up() {
-            return Err(reason.to_owned());
+    /// What does not.
+    pub fn check(&self, now: Instant) -> Result<(), Standstill> {
+        if let Some(what) = self.given_up() {
+            return Err(Standstill { what: what.to_owned(), for_good: true });
         }
         let parts: Vec<_> = lock(&self.parts).iter().filter_map(Weak::upgrade).collect();
-        parts.iter().find_map(|part| part.stands_still(now)).map_or(Ok(()), Err)
+        let stands = parts.iter().find_map(|part| part.stands_still(now));
+        stands.map_or(Ok(()), |what| Err(Standstill { what, for_good: false }))
     }
 
     /// Faults so far, of each part.
@@ -133,9 +150,9 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    struct Part(Option<&'static str>);
+    struct Organ(Option<&'static str>);
 
-    impl Pulse for Part {
+    impl Part for Organ {
         fn stands_still(&self, _: Instant) -> Option<String> {
             self.0.map(str::to_owned)
         }
@@ -144,10 +161,11 @@ mod tests {
     #[test]
     fn what_stands_still_is_named_for_as_long_as_it_is_there() {
         let vitals = Vitals::default();
-        let parts: [Arc<dyn Pulse>; 2] =
-            [Arc::new(Part(None)), Arc::new(Part(Some("the queue stands still")))];
+        let parts: [Arc<dyn Part>; 2] =
+            [Arc::new(Organ(None)), Arc::new(Organ(Some("the queue stands still")))];
         parts.iter().for_each(|part| vitals.look_at(Arc::downgrade(part)));
-        assert_eq!(vitals.check(clock::now()), Err("the queue stands still".to_owned()));
+        let stands = Standstill { what: "the queue stands still".to_owned(), for_good: false };
+        assert_eq!(vitals.check(clock::now()), Err(stands));
         drop(parts);
         assert_eq!(vitals.check(clock::now()), Ok(()));
     }
@@ -163,8 +181,8 @@ mod tests {
             "each series is there from the start"
         );
         vitals.fault("lane");
-        let reason = vitals.check(clock::now()).expect_err("too many");
-        assert!(reason.starts_with("lane: "), "{reason}");
+        let Standstill { what: reason, for_good } = vitals.check(clock::now()).expect_err("too many");
+        assert!(reason.starts_with("lane: ") && for_good, "{reason}");
         vitals.give_up("another".to_owned());
         assert_eq!(vitals.given_up(), Some(reason.as_str()), "the first is why");
     }

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::event::{Class, Poller, TaskQueue, Timers, clock};
+use nix::errno::Errno;
+
+use crate::event::{Class, Poller, Standstill, TaskQueue, Timers, clock};
 use crate::ingest::{Receivers, SilenceWatch};
 use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, RingLimits};
 use crate::serve::{Limits, RtspListener, RtspServer, ServerConfig};
@@ -13,11 +15,13 @@ use crate::serve::{Limits, RtspListener, RtspServer, ServerConfig};
 use super::admin::{AdminServer, AdminSource};
 use super::config::{Config, RtspConfig, UdpPorts};
 use super::metrics;
+use super::readiness::Stage;
 
 /// The running program.
 pub struct Appliance {
     engine: Arc<Engine>,
     listeners: Vec<Arc<RtspListener>>,
+    scrape: Arc<Scrape>,
     admin: AdminServer,
 }
 
@@ -80,14 +84,19 @@ impl Appliance {
             })?);
         }
         let address = config.admin.listen;
-        let admin = AdminServer::start(address, Arc::new(Scrape(engine.clone())))
-            .map_err(|error| StartError::Listen { address, purpose: "metrics", error })?;
+        let scrape = Arc::new(Scrape { engine: engine.clone(), stage: Stage::default() });
+        let admin = AdminServer::start(address, scrape.clone()).map_err(|error| StartError::Listen {
+            address,
+            purpose: "metrics",
+            error,
+        })?;
         engine.receive(config);
         for listener in &listeners {
             tracing::info!(address = %listener.address(), channels = config.channels.len(), "serving RTSP");
         }
         tracing::info!(address = %admin.local_addr(), "serving /metrics, /live and /ready");
-        Ok(Self { engine: engine.clone(), listeners, admin })
+        scrape.stage.open();
+        Ok(Self { engine: engine.clone(), listeners, scrape, admin })
     }
 
     /// What is running.
@@ -105,9 +114,15 @@ impl Appliance {
         self.admin.local_addr()
     }
 
+    /// What the admin endpoint asks.
+    pub fn source(&self) -> Arc<dyn AdminSource> {
+        self.scrape.clone()
+    }
+
     /// Accepts no more, leaves the groups, says goodbye to the viewers, drains the queues and joins all
     /// threads.
     pub fn stop(self) {
+        self.scrape.stage.stop();
         self.listeners.iter().for_each(|listener| listener.stop());
         self.engine.stop();
         self.admin.stop();
@@ -153,8 +168,8 @@ impl Engine {
     /// Whether all parts move.
     ///
     /// # Errors
-    /// What does not, in one line for an operator.
-    pub fn live(&self) -> Result<(), String> {
+    /// What does not.
+    pub fn live(&self) -> Result<(), Standstill> {
         self.poller.vitals().check(clock::now())
     }
 
@@ -201,21 +216,25 @@ fn server_config(config: &Config) -> ServerConfig {
 }
 
 /// What the admin endpoint asks.
-struct Scrape(Arc<Engine>);
+struct Scrape {
+    engine: Arc<Engine>,
+    stage: Stage,
+}
 
 impl AdminSource for Scrape {
     fn metrics(&self) -> Vec<u8> {
-        metrics::render(&self.0, clock::now())
+        metrics::render(&self.engine, clock::now())
     }
 
-    /// One channel that can not be joined is no reason to take the others' viewers elsewhere.
-    fn ready(&self) -> Result<(), String> {
+    fn ready(&self) -> Result<String, String> {
         let now = clock::now();
-        let mut tracks = self.0.catalogue.channels().flat_map(|channel| &channel.tracks).peekable();
-        if tracks.peek().is_none() || tracks.any(|track| track.stats(now).joined) {
-            return Ok(());
-        }
-        Err("no group is joined yet; the log says why".to_owned())
+        let is_joined = |channel: &Channel| channel.tracks.iter().all(|track| track.stats(now).joined);
+        let channels = self.engine.catalogue.channels();
+        self.stage.ready(channels.map(|channel| (channel.name.as_str(), is_joined(channel))))
+    }
+
+    fn live(&self) -> Result<(), Standstill> {
+        self.engine.live()
     }
 }
 
@@ -224,8 +243,13 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::AddrInUse => "another program has this port; `ss -lntp` tells which",
         io::ErrorKind::AddrNotAvailable => "no interface of this machine has that address",
         io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE",
+        _ if is_limit(error) => "see the limits on threads and open files: ulimit -u, ulimit -n",
         _ => "see the address in the config",
     }
+}
+
+fn is_limit(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN))
 }
 
 #[cfg(all(test, not(model)))]

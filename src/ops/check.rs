@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::relay::Coalesce;
 
 use super::config::{ChannelConfig, Config, ConfigError, UdpPorts};
+use super::open_files::{self, Shortage};
 
 /// What the config in `file` would do, for printing.
 ///
@@ -15,16 +16,22 @@ use super::config::{ChannelConfig, Config, ConfigError, UdpPorts};
 /// All the errors of the config; its text is what `check` prints, its exit code is
 /// [`EXIT_CONFIG`](super::cli::EXIT_CONFIG).
 pub fn check(file: &Path) -> Result<Plan, ConfigError> {
-    Config::load(file).map(Plan)
+    let config = Config::load(file)?;
+    // Where the limit can not be read there is nothing to say about it.
+    let shortage = open_files::would_fit(&config).ok().flatten();
+    Ok(Plan { config, shortage })
 }
 
 /// A config, told as what it would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan(Config);
+pub struct Plan {
+    config: Config,
+    shortage: Option<Shortage>,
+}
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { rtsp, admin, engine, ring, limits, channels } = &self.0;
+        let Config { rtsp, admin, engine, ring, limits, channels } = &self.config;
         writeln!(f, "RTSP      {}", listeners(&rtsp.listen))?;
         writeln!(
             f,
@@ -46,6 +53,9 @@ impl fmt::Display for Plan {
         writeln!(f, "          {} sessions, {sessions} an address", limits.sessions)?;
         let (egress, unread) = (limits.egress_mbit_per_address, limits.unread_bytes_per_address);
         writeln!(f, "          {egress} Mbit/s and {unread} unread bytes an address")?;
+        if let Some(shortage) = self.shortage {
+            writeln!(f, "note      {shortage}")?;
+        }
         writeln!(f, "channels  {}", channels.len())?;
         channels.iter().try_for_each(|channel| write_channel(f, channel))
     }
@@ -89,7 +99,7 @@ mod tests {
                     source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n\
                     coalesce = \"2ms\"\n[engine]\nbusy_percent = 30\n";
         let config = Config::parse(text, Path::new("mirrorball.toml")).expect("a right config");
-        let plan = Plan(config).to_string();
+        let plan = Plan { config, shortage: None }.to_string();
         for part in [
             "RTSP      0.0.0.0:8554, [::]:8554\n",
             "ports 6970-6999, 15 pairs\n",

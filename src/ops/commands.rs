@@ -1,125 +1,159 @@
 //! What each command does. Returns exit codes; what went wrong is on stderr by then.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
+use std::process;
+use std::time::Duration;
 
-use crossbeam_channel::RecvTimeoutError;
-use tracing_subscriber::filter::EnvFilter;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::appliance::Appliance;
 use super::check::check;
 use super::cli::{Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, ProbeArgs};
-use super::config::Config;
+use super::config::{Config, ConfigError};
 use super::demo::{DemoError, Demonstration, Refresh};
-use super::probe;
-use super::signals::stop_requests;
+use super::outlet::{Outlet, Unlocked};
+use super::signals::{HangUp, stop_requests};
+use super::watch::{Judge, LOOK, Watch};
+use super::{log, open_files, probe};
+use crate::event::clock;
 
-/// Runs the command and returns its exit code.
-pub fn run(cli: &Cli) -> u8 {
-    let filter = EnvFilter::builder().parse_lossy(&cli.log);
-    let ansi = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi).init();
-    match &cli.command {
+/// Where to look when a thread can not be started.
+const THREADS: &str = "(see the limits on threads and open files: ulimit -u, ulimit -n)";
+/// What a terminal has to show the demo's first and last words.
+const SCREEN_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Runs the command that was typed and returns its exit code.
+pub fn run(typed: Result<Cli, clap::Error>) -> u8 {
+    let cli = match typed {
+        Ok(cli) => cli,
+        Err(other) => return explain(&other),
+    };
+    if let Err(error) = log::start(&cli.log) {
+        // Where even this can not be written, the code alone tells.
+        let _ = writeln!(io::stderr(), "the log can not start: {error} {THREADS}");
+        return EXIT_FAILURE;
+    }
+    let _last_words = log::LastWords;
+    let result = match &cli.command {
         Command::Serve(args) => serve(&args.config),
         Command::Check(args) => print_plan(&args.config),
         Command::Demo(args) => demo(args),
         Command::Probe(args) => run_probe(args),
+    };
+    result.err().unwrap_or(EXIT_OK)
+}
+
+/// Help, the version, or what was wrong with the command line.
+fn explain(other: &clap::Error) -> u8 {
+    let code = u8::try_from(other.exit_code()).unwrap_or(EXIT_FAILURE);
+    match other.print().and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe && code == EXIT_OK => EXIT_FAILURE,
+        _ => code,
     }
 }
 
-fn serve(file: &Path) -> u8 {
-    let config = match Config::load(file) {
-        Ok(config) => config,
+fn serve(file: &Path) -> Result<(), u8> {
+    let stop = signals(HangUp::Ignored)?;
+    let config = Config::load(file).map_err(|error| wrong(&error))?;
+    match open_files::make_room(&config) {
+        Ok(None) => {}
+        Ok(Some(shortage)) => tracing::warn!("{shortage}"),
+        Err(error) => tracing::warn!(%error, "the limit on open files can not be read"),
+    }
+    let appliance = Appliance::start(&config).map_err(|error| failed(&error.to_string()))?;
+    let watch = match Watch::start(appliance.source()) {
+        Ok(watch) => watch,
         Err(error) => {
-            eprintln!("{error}");
-            return EXIT_CONFIG;
-        }
-    };
-    let running =
-        stop_requests().map_err(|error| format!("signals can not be handled: {error}")).and_then(|stop| {
-            let appliance = Appliance::start(&config).map_err(|error| error.to_string())?;
-            Ok((stop, appliance))
-        });
-    match running {
-        Ok((stop, appliance)) => {
-            // An error would mean that no signal can come any more; there is nothing to wait for then.
-            let _ = stop.recv();
-            tracing::info!("stopping: viewers are told, groups are left");
             appliance.stop();
-            tracing::info!("stopped");
-            EXIT_OK
+            return Err(failed(&format!("the watch can not start: {error} {THREADS}")));
         }
-        Err(error) => failed(&error),
+    };
+    let mut judge = Judge::default();
+    // An error other than a timeout would mean that no signal can come any more; there is nothing to wait for then.
+    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(LOOK) {
+        if let Some(what) = watch.verdict(&mut judge, clock::now()) {
+            tracing::error!("{what} stands still and does not come back: the program ends");
+            log::flush();
+            // What stands still can not be waited for.
+            process::exit(i32::from(EXIT_FAILURE));
+        }
     }
+    tracing::info!("stopping: viewers are told, groups are left");
+    watch.stop();
+    appliance.stop();
+    tracing::info!("stopped");
+    Ok(())
 }
 
-fn print_plan(file: &Path) -> u8 {
-    match check(file) {
-        Ok(plan) => {
-            // A reader that has gone wants no more of it.
-            let _ = write!(io::stdout(), "{plan}");
-            EXIT_OK
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            EXIT_CONFIG
-        }
-    }
+fn print_plan(file: &Path) -> Result<(), u8> {
+    let plan = check(file).map_err(|error| wrong(&error))?;
+    print(&plan.to_string())
 }
 
-fn demo(args: &DemoArgs) -> u8 {
-    let stop = match stop_requests() {
-        Ok(stop) => stop,
-        Err(error) => return failed(&format!("signals can not be handled: {error}")),
-    };
-    let mut demonstration = match Demonstration::start(args.listen, args.admin) {
-        Ok(demonstration) => demonstration,
-        Err(DemoError::Start(error)) => {
-            return failed(&format!("{error}; choose others with --listen and --admin"));
-        }
-        Err(error) => return failed(&error.to_string()),
-    };
-    let mut out = io::stdout();
-    let refresh = Refresh::for_output(out.is_terminal());
-    let _ = write!(out, "{}", demonstration.banner());
-    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(refresh.interval()) {
-        let _ = write!(out, "{}", refresh.frame(&demonstration.status_line())).and_then(|()| out.flush());
+fn demo(args: &DemoArgs) -> Result<(), u8> {
+    let stop = signals(HangUp::Usual)?;
+    let no_screen = |error| failed(&format!("the screen's thread can not start: {error} {THREADS}"));
+    let screen = Outlet::start("screen", Unlocked(io::stdout()), |_| ()).map_err(no_screen)?;
+    let mut demonstration = Demonstration::start(args.listen, args.admin).map_err(|error| match error {
+        DemoError::Start(error) => failed(&format!("{error}; choose others with --listen and --admin")),
+        error => failed(&error.to_string()),
+    })?;
+    let refresh = Refresh::for_output(io::stdout().is_terminal());
+    screen.say(demonstration.banner().as_bytes());
+    screen.flush(SCREEN_PATIENCE);
+    while !screen.lost().is_closed()
+        && let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(refresh.interval())
+    {
+        screen.say(refresh.frame(&demonstration.status_line()).as_bytes());
     }
-    let _ = write!(out, "{}", refresh.end());
+    screen.say(refresh.end().as_bytes());
     demonstration.stop();
-    EXIT_OK
+    screen.flush(SCREEN_PATIENCE);
+    Ok(())
 }
 
-fn run_probe(args: &ProbeArgs) -> u8 {
-    let stop = match stop_requests() {
-        Ok(stop) => stop,
-        Err(error) => return failed(&format!("signals can not be handled: {error}")),
-    };
+fn run_probe(args: &ProbeArgs) -> Result<(), u8> {
+    let stop = signals(HangUp::Usual)?;
     // Progress goes where the log goes: the table or JSON alone is the output.
-    let mut progress = io::stderr();
-    let refresh = Refresh::for_output(progress.is_terminal());
+    let refresh = Refresh::for_output(io::stderr().is_terminal());
     let lines_between = refresh.interval().as_secs();
     let (mut since_line, mut end) = (0, "");
     let result = probe::run(args.plan(), &stop, |line, is_news| {
         since_line = if is_news { 0 } else { since_line + 1 };
         if since_line % lines_between == 0 {
-            let _ = write!(progress, "{}", refresh.frame(line)).and_then(|()| progress.flush());
+            log::say(&refresh.frame(line));
             end = refresh.end();
         }
     });
-    eprint!("{end}");
-    let report = match result {
-        Ok(report) => report,
-        Err(error) => {
-            eprintln!("{error}");
-            return EXIT_FAILURE;
+    log::say(end);
+    log::flush();
+    let report = result.map_err(|error| {
+        log::say(&format!("{error}\n"));
+        EXIT_FAILURE
+    })?;
+    print(&if args.json { format!("{:#}\n", report.to_json()) } else { report.to_string() })?;
+    if report.all_served() { Ok(()) } else { Err(EXIT_FAILURE) }
+}
+
+fn signals(hang_up: HangUp) -> Result<Receiver<()>, u8> {
+    stop_requests(hang_up).map_err(|error| failed(&format!("signals can not be handled: {error} {THREADS}")))
+}
+
+/// To stdout. Who asked waits for it; a reader that has gone wants no more of it.
+fn print(text: &str) -> Result<(), u8> {
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(failed(&format!("stdout can not be written: {error}")))
         }
-    };
-    let _ = match args.json {
-        true => writeln!(io::stdout(), "{:#}", report.to_json()),
-        false => write!(io::stdout(), "{report}"),
-    };
-    if report.all_served() { EXIT_OK } else { EXIT_FAILURE }
+        _ => Ok(()),
+    }
+}
+
+fn wrong(error: &ConfigError) -> u8 {
+    log::say(&format!("{error}\n"));
+    EXIT_CONFIG
 }
 
 fn failed(error: &str) -> u8 {

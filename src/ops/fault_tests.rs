@@ -124,6 +124,9 @@ fn a_fault_in_writing_costs_that_connection_alone() {
 fn a_part_that_can_not_go_on_is_told() {
     let stage = Stage::set();
     stage.vitals().give_up("the lane of news".to_owned());
-    assert_eq!(stage.appliance.engine().live(), Err("the lane of news".to_owned()));
+    assert_eq!(
+        stage.appliance.engine().live(),
+        Err(Standstill { what: "the lane of news".to_owned(), for_good: true })
+    );
     stage.appliance.stop();
 }

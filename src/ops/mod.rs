@@ -6,13 +6,23 @@ pub mod metrics; // every metric by name
 
 pub mod admin; // the HTTP endpoint for scrapes and probes, on its own thread
 
+pub mod readiness; // whether what is configured is served
+
+pub mod watch; // whether the parts move: systemd is told, and who stands still is ended
+
+pub mod open_files; // the limit on open files, and what a config takes of it
+
+pub mod outlet; // text that leaves the program, and whoever reads it holds up nobody
+
+pub mod log; // the log, and panics in it
+
 pub mod check; // `mirrorball check`: what a config would do, or all its errors
 
 pub mod cli; // the command line, as typed
 
 pub mod commands; // what each command does
 
-pub mod signals; // SIGINT and SIGTERM
+pub mod signals; // SIGINT and SIGTERM, and those that are ignored
 
 pub mod config; // mirrorball.toml: what was typed, then what is true
 

@@ -8,11 +8,13 @@ mod crowds; // many viewers: who stays loses nothing, who leaves frees everythin
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
 mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises
+mod logs; // a log, and other output, that nobody takes
 mod networks; // groups, sources and interfaces
 mod noise; // random bytes on every port
 mod players; // ffmpeg, GStreamer and retina
 mod program; // exit codes, signals and the demo
 mod refusals; // every code that a request can earn
 mod sources; // sources that stop, return and report
+mod supervision; // whoever starts the program and watches over it
 mod vanishing; // viewers whose port, host or attention is gone
 mod vocabulary;

@@ -8,13 +8,17 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::conversation::one_channel;
-use crate::vocabulary::{Connection, Mirrorball, Over, Quiet, Setup, Source, Viewer, binary, eventually};
+use crate::vocabulary::{
+    Connection, Mirrorball, Over, Quiet, Setup, Source, Viewer, binary, demo_by_demo, eventually,
+};
 
 #[test]
 fn a_port_that_is_taken_ends_the_program_with_1_and_says_so() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("bound");
+    let turn = demo_by_demo();
     let output = run(&["demo", "--admin", "127.0.0.1:0", "--listen", &address.to_string()]);
+    drop(turn);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_says(&output, &[&address.to_string(), "RTSP", "another program has this port"]);
 

@@ -6,12 +6,22 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use prometheus::TEXT_FORMAT;
 
+use crate::event::Standstill;
+
 /// Every route, answering GET and HEAD. Another path is 404, another method 405.
 const ROUTES: &[Route] = &[
     Route { path: "/", about: "this page", answer: index },
     Route { path: "/metrics", about: "all metrics, in Prometheus' text format", answer: metrics },
-    Route { path: "/live", about: "200 while the program runs", answer: live },
-    Route { path: "/ready", about: "200 once it serves viewers, 503 and the reason before", answer: ready },
+    Route {
+        path: "/live",
+        about: "200 while all parts of the program move, 503 and the reason else",
+        answer: live,
+    },
+    Route {
+        path: "/ready",
+        about: "200 while it serves viewers, and what it can not; 503 and the reason else",
+        answer: ready,
+    },
 ];
 
 /// What the endpoint shows. Called on the admin thread only.
@@ -19,11 +29,17 @@ pub trait AdminSource: Send + Sync + 'static {
     /// All metrics in Prometheus' text format.
     fn metrics(&self) -> Vec<u8>;
 
-    /// Whether the program serves viewers.
+    /// Whether the program serves viewers, in lines for an operator.
     ///
     /// # Errors
-    /// Why it does not, in one line for an operator.
-    fn ready(&self) -> Result<(), String>;
+    /// Why it does not, in one line.
+    fn ready(&self) -> Result<String, String>;
+
+    /// Whether every part of the program moves.
+    ///
+    /// # Errors
+    /// What stands still.
+    fn live(&self) -> Result<(), Standstill>;
 }
 
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -63,13 +79,16 @@ fn metrics(source: &dyn AdminSource) -> Answer {
     typed(StatusCode::OK, TEXT_FORMAT, source.metrics())
 }
 
-fn live(_: &dyn AdminSource) -> Answer {
-    text(StatusCode::OK, "live\n")
+fn live(source: &dyn AdminSource) -> Answer {
+    match source.live() {
+        Ok(()) => text(StatusCode::OK, "live\n"),
+        Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("standing still: {reason}\n")),
+    }
 }
 
 fn ready(source: &dyn AdminSource) -> Answer {
     match source.ready() {
-        Ok(()) => text(StatusCode::OK, "ready\n"),
+        Ok(lines) => text(StatusCode::OK, lines),
         Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
     }
 }

@@ -174,9 +174,10 @@ mod tests {
     use std::net::{Ipv4Addr, Shutdown, TcpStream};
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-    /// A source that is ready when it is told so.
+    /// A source that is ready, or stands still, when it is told so.
     struct Source {
         ready: AtomicBool,
+        live: AtomicBool,
         metrics: Vec<u8>,
     }
 
@@ -185,13 +186,18 @@ mod tests {
             self.metrics.clone()
         }
 
-        fn ready(&self) -> Result<(), String> {
-            if self.ready.load(SeqCst) { Ok(()) } else { Err("no listener yet".into()) }
+        fn ready(&self) -> Result<String, String> {
+            if self.ready.load(SeqCst) { Ok("ready\n".into()) } else { Err("no listener yet".into()) }
+        }
+
+        fn live(&self) -> Result<(), crate::event::Standstill> {
+            if self.live.load(SeqCst) { Ok(()) } else { Err("poll-media-3".into()) }
         }
     }
 
     fn start(metrics: &[u8]) -> (AdminServer, Arc<Source>) {
-        let source = Arc::new(Source { ready: AtomicBool::new(false), metrics: metrics.to_vec() });
+        let (ready, live) = (AtomicBool::new(false), AtomicBool::new(true));
+        let source = Arc::new(Source { ready, live, metrics: metrics.to_vec() });
         let server =
             AdminServer::start((Ipv4Addr::LOCALHOST, 0).into(), source.clone()).expect("a free port");
         (server, source)
@@ -227,14 +233,18 @@ mod tests {
     }
 
     #[test]
-    fn ready_follows_the_source_and_live_does_not() {
+    fn ready_and_live_follow_the_source_each_for_itself() {
         let (server, source) = start(b"");
         let answer = get(&server, "/ready");
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
         assert!(answer.ends_with("not ready: no listener yet\n"), "{answer}");
         assert!(get(&server, "/live").starts_with("HTTP/1.1 200 "));
         source.ready.store(true, SeqCst);
+        source.live.store(false, SeqCst);
         assert!(get(&server, "/ready").starts_with("HTTP/1.1 200 "));
+        let answer = get(&server, "/live");
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.ends_with("standing still: poll-media-3\n"), "{answer}");
         server.stop();
     }
 

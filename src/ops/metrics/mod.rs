@@ -3,6 +3,7 @@
 mod channels;
 mod engine;
 mod families;
+mod program;
 mod viewers;
 
 use std::time::Instant;
@@ -18,6 +19,7 @@ pub(super) fn render(engine: &Engine, now: Instant) -> Vec<u8> {
     engine::collect(engine, &mut families);
     channels::collect(engine, now, &mut families);
     viewers::collect(engine, &mut families);
+    program::collect(&mut families);
     let text = TextEncoder::new().encode_to_string(&families.into_sorted());
     text.unwrap_or_else(|error| format!("# the metrics can not be rendered: {error}\n")).into_bytes()
 }

@@ -1,8 +1,8 @@
-//! Open files and ports: whether so many subscribers fit into one process, and room made for them.
+//! Open files and ports: whether so many subscribers fit into one process.
 
 use std::io;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use crate::ops::open_files::raise;
 
 use super::udp_ports::PAIRS;
 use super::{Delivery, Plan};
@@ -87,22 +87,6 @@ fn descriptors_each(delivery: Delivery, tracks: usize) -> u64 {
         Delivery::Udp => 1 + 2 * tracks as u64,
         Delivery::Tcp => 1,
     }
-}
-
-/// Raises the limit to what is needed, or as far as it goes. Returns what is allowed then.
-fn raise(needed: u64) -> io::Result<u64> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft >= needed {
-        return Ok(soft);
-    }
-    // Beyond the hard limit only with the privilege for it, which trying tells best.
-    let wanted = if needed > hard { [needed, hard] } else { [hard, hard] };
-    for limit in wanted {
-        if setrlimit(Resource::RLIMIT_NOFILE, limit, limit.max(hard)).is_ok() {
-            return Ok(limit);
-        }
-    }
-    Ok(soft)
 }
 
 #[cfg(test)]

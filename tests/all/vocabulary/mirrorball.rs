@@ -5,10 +5,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -18,8 +19,9 @@ use tempfile::TempDir;
 
 use super::metrics;
 use super::patience::{eventually, passes};
-use super::quiet::Quiet;
+use super::quiet::{Quiet, demo_by_demo};
 use super::source::Group;
+use super::still::Still;
 
 /// From the signal to the end of the process, for an operator and for systemd.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
@@ -35,6 +37,7 @@ pub struct Setup {
     rtsp: String,
     sections: String,
     channels: String,
+    known: Option<(SocketAddr, SocketAddr)>,
 }
 
 /// The program, serving.
@@ -45,6 +48,7 @@ pub struct Mirrorball {
     pub admin: SocketAddr,
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    _turn: Option<MutexGuard<'static, ()>>,
     _directory: TempDir,
     _quiet: Quiet,
 }
@@ -54,7 +58,7 @@ impl Setup {
         let directory = TempDir::new().expect("a directory for the config");
         let rtsp = "[rtsp]\nlisten = [\"127.0.0.1:0\"]\nudp_ports = \"0\"\n".to_owned();
         let sections = "[admin]\nlisten = \"127.0.0.1:0\"\n".to_owned();
-        Self { directory, rtsp, sections, channels: String::new() }
+        Self { directory, rtsp, sections, channels: String::new(), known: None }
     }
 
     /// Serves RTSP here, in place of loopback.
@@ -131,30 +135,70 @@ impl Setup {
 
     /// Starts the program in a place that is taken already.
     pub fn start_in(self, quiet: Quiet) -> Mirrorball {
-        self.start_as(binary(), quiet)
+        let command = self.serving(binary());
+        Mirrorball::run(command, self.directory, quiet)
     }
 
     /// Starts the program with no more than so many descriptors.
     pub fn start_with_descriptors(self, count: usize) -> Mirrorball {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\"")]).arg(binary().get_program());
-        self.start_as(shell, Quiet::beside_others())
+        self.start_by(shell)
     }
 
-    fn start_as(self, mut command: Command, quiet: Quiet) -> Mirrorball {
-        let file = self.write();
-        command.args(["serve", "--log", "info", "--config"]).arg(&file);
-        Mirrorball::run(command, self.directory, quiet)
+    /// Starts it by a command that, given the program's arguments, runs it.
+    pub fn start_by(self, command: Command) -> Mirrorball {
+        let command = self.serving(command);
+        Mirrorball::run(command, self.directory, Quiet::beside_others())
+    }
+
+    /// Serves at addresses that are chosen here, for a story in which the log does not tell them.
+    pub fn at_known_addresses(mut self) -> Self {
+        let (rtsp, admin) = (unused_address(), unused_address());
+        self.sections = self.sections.replace("127.0.0.1:0", &admin.to_string());
+        self.known = Some((rtsp, admin));
+        self.listening_on(&rtsp.to_string())
+    }
+
+    /// Starts it at known addresses, with its log going there, and does not wait until it serves.
+    pub fn launch(self, command: Command, log: impl Into<Stdio>) -> Mirrorball {
+        let quiet = Quiet::beside_others();
+        let (rtsp, admin) = self.known.expect("known addresses");
+        let mut command = self.serving(command);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        let child = child.expect("the program starts");
+        Mirrorball {
+            rtsp,
+            admin,
+            child,
+            log: Arc::default(),
+            _turn: None,
+            _directory: self.directory,
+            _quiet: quiet,
+        }
+    }
+
+    fn serving(&self, mut command: Command) -> Command {
+        command.args(["serve", "--config"]).arg(self.write()).args(["--log", "info"]);
+        command
     }
 }
 
 impl Mirrorball {
     /// The demo, on free ports.
     pub fn demo() -> Self {
+        Self::demo_shown_on(Stdio::null())
+    }
+
+    /// The same, with this for a screen.
+    pub fn demo_shown_on(screen: impl Into<Stdio>) -> Self {
         let mut command = binary();
-        command.args(["demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        command.args(["demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).stdout(screen);
         let directory = TempDir::new().expect("a directory");
-        Self::run(command, directory, Quiet::beside_others())
+        let turn = demo_by_demo();
+        let mut demo = Self::run(command, directory, Quiet::beside_others());
+        demo._turn = Some(turn);
+        demo
     }
 
     /// What the process has in memory, in bytes.
@@ -172,7 +216,7 @@ impl Mirrorball {
     }
 
     fn run(mut command: Command, directory: TempDir, quiet: Quiet) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).env_remove("RUST_LOG");
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let log = Arc::<Mutex<Vec<String>>>::default();
         let stderr = child.stderr.take().expect("asked for a pipe");
@@ -189,11 +233,21 @@ impl Mirrorball {
             Some((address("serving RTSP")?, address("serving /metrics")?))
         });
         let (rtsp, admin) = addresses;
-        let mirrorball = Self { rtsp, admin, child, log, _directory: directory, _quiet: quiet };
-        eventually("the program is ready", || {
-            metrics::fetch(admin, "/ready").ok().filter(|(status, _)| *status == 200)
-        });
+        let mirrorball = Self { rtsp, admin, child, log, _turn: None, _directory: directory, _quiet: quiet };
+        mirrorball.expect_page("/ready", 200);
         mirrorball
+    }
+
+    /// Waits until a page of the admin endpoint has this status; its text.
+    #[track_caller]
+    pub fn expect_page(&self, path: &str, status: u16) -> String {
+        let page = || metrics::fetch(self.admin, path).ok().filter(|page| page.0 == status);
+        eventually(&format!("{path} is {status}"), page).1
+    }
+
+    /// Its directory in /proc.
+    pub fn proc(&self) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string())
     }
 
     /// The URL of a channel.
@@ -232,10 +286,7 @@ impl Mirrorball {
 
     /// Open descriptors and threads.
     pub fn holdings(&self) -> Holdings {
-        let count = |of: &str| {
-            let path = Path::new("/proc").join(self.child.id().to_string()).join(of);
-            fs::read_dir(path).expect("the program runs").count()
-        };
+        let count = |of: &str| fs::read_dir(self.proc().join(of)).expect("the program runs").count();
         let entries = self.metric("mirrorball_poll_table_entries", &[]);
         Holdings { descriptors: count("fd"), threads: count("task"), entries: entries as usize }
     }
@@ -249,6 +300,11 @@ impl Mirrorball {
             now == before
         });
         assert!(freed, "held before: {before:?}, and still: {now:?}");
+    }
+
+    /// Holds one of its threads still, as whatever never answers would, until the program ends.
+    pub fn hold_still(&self, name: &str) -> nix::Result<Still> {
+        Still::hold(&self.proc(), name)
     }
 
     /// Asks the program to stop.
@@ -293,7 +349,8 @@ impl Drop for Mirrorball {
             return;
         }
         if running {
-            let panics = self.metric("mirrorball_task_panics_total", &[]);
+            let of = ["mirrorball_task_panics_total", "mirrorball_panics_total"];
+            let panics: f64 = of.map(|name| self.metric(name, &[])).iter().sum();
             self.signal(Signal::SIGTERM);
             let status = self.ended();
             if status.is_none_or(|status| !status.success()) || panics != 0.0 {
@@ -304,6 +361,16 @@ impl Drop for Mirrorball {
             }
         }
     }
+}
+
+/// A port that nobody has now, and that the kernel gives to nobody who asks for any.
+fn unused_address() -> SocketAddr {
+    static COUNT: AtomicU16 = AtomicU16::new(0);
+    let own = (std::process::id() % 400) as u16 * 25;
+    let mut candidates = (0..).map(|_| 22_000 + (own + COUNT.fetch_add(1, Relaxed)) % 10_000);
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let port = candidates.by_ref().take(10_000).find(free).expect("one of ten thousand ports");
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 fn keep(stderr: ChildStderr, log: &Mutex<Vec<String>>) {

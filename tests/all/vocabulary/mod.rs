@@ -13,13 +13,17 @@ mod network;
 mod patience;
 mod quiet;
 mod source;
+mod still;
 mod viewer;
 
 pub use connection::{Connection, Reply};
 pub use crowd::{Crowd, Tally};
 pub use mirrorball::{Mirrorball, Setup, binary};
-pub use network::{Needs, Plug, block_udp_port, in_a_network_of_its_own, raise_firewall, unblock_all};
+pub use network::{
+    Needs, Plug, block_udp_port, in_a_network_of_its_own, raise_firewall, skip, unblock_all,
+    with_a_disk_of_its_own,
+};
 pub use patience::{eventually, is_thorough, passes, say};
-pub use quiet::Quiet;
+pub use quiet::{Quiet, demo_by_demo};
 pub use source::{Group, Source, Stamp, bye, sender_report};
 pub use viewer::{Over, Viewer, receiver_report, report};

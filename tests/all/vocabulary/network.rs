@@ -1,4 +1,4 @@
-//! A network of a story's own: a fresh network namespace with nothing but loopback.
+//! A network of a story's own: a fresh network namespace with nothing but loopback. Likewise a disk.
 //!
 //! Sockets and processes of the story's thread, and of threads it starts, are in it; it is gone when they
 //! are. It takes root; what can not be had is said, and is a failure where stories are told at full length.
@@ -13,6 +13,7 @@ use std::thread;
 use mirrorball::net::interface_index;
 use nix::sched::{CloneFlags, unshare};
 use socket2::SockRef;
+use tempfile::TempDir;
 
 use super::patience::{is_thorough, say};
 
@@ -44,11 +45,7 @@ pub fn in_a_network_of_its_own(name: &str, needs: &Needs, story: impl FnOnce() +
         });
         own.join()
     });
-    match told {
-        Ok(Ok(())) => {}
-        Ok(Err(reason)) => skip(name, &reason),
-        Err(failure) => panic::resume_unwind(failure),
-    }
+    conclude(name, told);
 }
 
 /// An interface of this network, with an address.
@@ -141,8 +138,35 @@ fn ip(arguments: &[&str]) {
     run("ip", arguments).expect("ip does as it is told");
 }
 
+/// Tells a story with a disk of its own, of 64 KiB, or says why not.
+pub fn with_a_disk_of_its_own(name: &str, story: impl FnOnce(&Path) + Send) {
+    let told = thread::scope(|scope| {
+        let own = scope.spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNS).map_err(|error| format!("no mount namespace: {error}"))?;
+            let disk = TempDir::new().map_err(|error| error.to_string())?;
+            let path = disk.path().to_str().ok_or("a plain path")?;
+            run("mount", &["--make-rprivate", "/"])?;
+            run("mount", &["-t", "tmpfs", "-o", "size=64k", "none", path])?;
+            story(disk.path());
+            run("umount", &["--lazy", path])
+        });
+        own.join()
+    });
+    conclude(name, told);
+}
+
 #[track_caller]
-fn skip(name: &str, reason: &str) {
+fn conclude(name: &str, told: thread::Result<Result<(), String>>) {
+    match told {
+        Ok(Ok(())) => {}
+        Ok(Err(reason)) => skip(name, &reason),
+        Err(failure) => panic::resume_unwind(failure),
+    }
+}
+
+/// Says that a story can not be told here, which is a failure where it has to be.
+#[track_caller]
+pub fn skip(name: &str, reason: &str) {
     assert!(!is_thorough(), "{name} can not be told: {reason}");
     say(&format!("skipped: {name}: {reason}"));
 }

@@ -54,6 +54,12 @@ impl Drop for Quiet {
     }
 }
 
+/// Waits for a demo's turn, as all of them send to the same group; whoever needs it asks first.
+pub fn demo_by_demo() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
 fn wait_while(taken: impl FnMut(&mut State) -> bool) -> MutexGuard<'static, State> {
     CHANGED.wait_while(state(), taken).unwrap_or_else(|poisoned| poisoned.into_inner())
 }

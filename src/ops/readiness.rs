@@ -1,0 +1,96 @@
+//! Whether what is configured is served, as `/ready` tells it.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Channels that are named; of more, the number is told.
+const NAMED: usize = 20;
+
+/// Whether the program serves: between its start and its stop.
+#[derive(Debug, Default)]
+pub struct Stage {
+    open: AtomicBool,
+    stopping: AtomicBool,
+}
+
+impl Stage {
+    /// All addresses are listened on.
+    pub fn open(&self) {
+        self.open.store(true, Relaxed);
+    }
+
+    /// From here on it is not ready any more.
+    pub fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+    }
+
+    /// What to answer, with all channels' names and whether all of a channel's groups are joined.
+    ///
+    /// # Errors
+    /// Why nobody is to be sent here. One channel that can not be joined is no reason to take the others' viewers
+    /// elsewhere: it is named, and no more.
+    pub fn ready<'c>(&self, channels: impl Iterator<Item = (&'c str, bool)>) -> Result<String, String> {
+        if self.stopping.load(Relaxed) {
+            return Err("stopping".to_owned());
+        }
+        if !self.open.load(Relaxed) {
+            return Err("starting".to_owned());
+        }
+        let (mut joined, mut missing) = (0, Vec::new());
+        for (name, is_joined) in channels {
+            if is_joined { joined += 1 } else { missing.push(name) }
+        }
+        match (joined, missing.len()) {
+            (_, 0) => Ok("ready\n".to_owned()),
+            (0, _) => Err(format!("no channel is joined, the log says why: {}", list(&missing))),
+            _ => Ok(format!("ready\nnot joined, the log says why: {}\n", list(&missing))),
+        }
+    }
+}
+
+fn list(names: &[&str]) -> String {
+    let named = names[..names.len().min(NAMED)].join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIXED: [(&str, bool); 3] = [("news", true), ("uk/sport", false), ("radio", false)];
+
+    fn serving() -> Stage {
+        let stage = Stage::default();
+        stage.open();
+        stage
+    }
+
+    #[test]
+    fn a_channel_that_is_not_joined_is_named_and_the_others_are_served() {
+        let told = serving().ready(MIXED.into_iter()).expect("one is joined");
+        assert_eq!(told, "ready\nnot joined, the log says why: uk/sport, radio\n");
+        assert_eq!(serving().ready(MIXED.into_iter().take(1)).as_deref(), Ok("ready\n"));
+        assert_eq!(serving().ready([].into_iter()).as_deref(), Ok("ready\n"), "there is nothing to join");
+    }
+
+    #[test]
+    fn nobody_is_sent_here_while_no_channel_is_joined() {
+        let refused = serving().ready(MIXED.into_iter().skip(1)).expect_err("none is joined");
+        assert_eq!(refused, "no channel is joined, the log says why: uk/sport, radio");
+        let names: Vec<_> = (0..25).map(|number| number.to_string()).collect();
+        let refused = serving().ready(names.iter().map(|name| (name.as_str(), false)));
+        assert!(refused.expect_err("none is joined").ends_with("18, 19 and 5 more"));
+    }
+
+    #[test]
+    fn nobody_is_sent_here_before_the_start_is_over_nor_once_it_stops() {
+        let stage = Stage::default();
+        assert_eq!(stage.ready(MIXED.into_iter()), Err("starting".to_owned()));
+        stage.open();
+        stage.ready(MIXED.into_iter()).expect("it serves");
+        stage.stop();
+        assert_eq!(stage.ready(MIXED.into_iter()), Err("stopping".to_owned()));
+    }
+}
