@@ -8,13 +8,15 @@ mod interface;
 mod membership;
 mod priority;
 mod receive;
+mod route;
 mod send;
 mod server;
 
-pub use interface::{InterfaceError, interface_index};
+pub use interface::{InterfaceError, interface_index, interface_is_there};
 pub use membership::{Group, MembershipError, ReceiveSocket};
 pub use priority::lower_priority;
 pub use receive::{Datagram, ReceiveBatch};
+pub use route::{RouteError, interface_towards};
 pub use send::{Destination, Position, SendReport, Sender, segments, split_run};
 pub use server::{
     ServerPair, bind_pair, leave_unread, listen, open_beside, send_buffer, with_port, with_room,

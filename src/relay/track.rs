@@ -17,6 +17,7 @@ use super::beat::Coalesce;
 use super::dispatch::Dispatch;
 use super::flow::Flow;
 use super::ring::{Packet, RingLimits, RingStart};
+use super::signs::Signs;
 
 /// Packets are copied once, into chunks of this size, so that neighbours in a stream are neighbours in
 /// memory and a run of them is one slice to the kernel.
@@ -36,12 +37,12 @@ pub struct Track {
     pub rtp: Arc<Flow>,
     /// The source's RTCP packets.
     pub rtcp: Arc<Flow>,
+    /// Whether media comes, for those who watch.
+    pub signs: Signs,
     writer: Mutex<Writer>,
-    epoch: Instant,
-    /// Microseconds from `epoch`, 0 before the first packet.
-    last_arrival_us: AtomicU64,
     joined: AtomicBool,
     bytes: AtomicU64,
+    empty: AtomicU64,
     not_rtp: [AtomicU64; NotRtp::ALL.len()],
     not_rtcp: [AtomicU64; NotRtcp::ALL.len()],
 }
@@ -61,8 +62,12 @@ pub struct TrackStats {
     pub reception: Reception,
     /// Bytes of RTP packets received, headers included.
     pub bytes: u64,
-    /// Since the newest packet; absent before the first.
+    /// Packets without payload: no media, and no sign of a living source.
+    pub empty: u64,
+    /// Since the newest packet with payload; absent before the first.
     pub last_packet_age: Option<Duration>,
+    /// Whether it is silent.
+    pub silent: bool,
     /// Whether its groups are joined.
     pub joined: bool,
     /// Datagrams to its group that were not RTP, by reason.
@@ -94,11 +99,11 @@ impl Track {
             description,
             rtp: Flow::new(channel, limits, coalesce, dispatch.clone()),
             rtcp: Flow::new(channel, rtcp_limits, coalesce, dispatch.clone()),
+            signs: Signs::new(now),
             writer: Mutex::new(writer),
-            epoch: now,
-            last_arrival_us: AtomicU64::new(0),
             joined: AtomicBool::new(false),
             bytes: AtomicU64::new(0),
+            empty: AtomicU64::new(0),
             not_rtp: Default::default(),
             not_rtcp: Default::default(),
         })
@@ -106,14 +111,19 @@ impl Track {
 
     /// Takes in one RTP packet; the lanes hear of it with [`tell`](Flow::tell).
     pub fn receive(&self, header: &RtpHeader, datagram: &[u8], at: Instant) {
-        let arrival = at.saturating_duration_since(self.epoch);
+        let arrival = self.signs.since_epoch(at);
+        let payload = header.payload(datagram);
         let (data, random_access) = {
             let mut writer = self.writer();
             writer.reception.receive(header, arrival);
-            (writer.keep(datagram), writer.is_random_access(header, datagram))
+            (writer.keep(datagram), writer.is_random_access(header, payload))
         };
         self.bytes.fetch_add(datagram.len() as u64, Relaxed);
-        self.last_arrival_us.store((arrival.as_micros() as u64).max(1), Relaxed);
+        if payload.is_empty() {
+            self.empty.fetch_add(1, Relaxed);
+        } else {
+            self.signs.came(arrival);
+        }
         let RtpHeader { sequence, timestamp, .. } = *header;
         self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at, random_access }]);
     }
@@ -161,15 +171,14 @@ impl Track {
         self.joined.load(Relaxed)
     }
 
+    /// Whether no media came for as long as the channel allows; so it is before the first packet.
+    pub fn is_silent(&self) -> bool {
+        self.signs.are_missing()
+    }
+
     /// The SSRC that the track carries now.
     pub fn ssrc(&self) -> Option<u32> {
         self.writer().reception.ssrc()
-    }
-
-    /// When the newest packet arrived.
-    pub fn last_arrival(&self) -> Option<Instant> {
-        let after_us = self.last_arrival_us.load(Relaxed);
-        (after_us > 0).then(|| self.epoch + Duration::from_micros(after_us))
     }
 
     /// The track's figures as of `now`.
@@ -177,7 +186,9 @@ impl Track {
         TrackStats {
             reception: self.writer().reception.clone(),
             bytes: self.bytes.load(Relaxed),
-            last_packet_age: self.last_arrival().map(|at| now.saturating_duration_since(at)),
+            empty: self.empty.load(Relaxed),
+            last_packet_age: self.signs.last().map(|at| now.saturating_duration_since(at)),
+            silent: self.is_silent(),
             joined: self.is_joined(),
             not_rtp: std::array::from_fn(|i| (NotRtp::ALL[i].reason(), self.not_rtp[i].load(Relaxed))),
             not_rtcp: std::array::from_fn(|i| (NotRtcp::ALL[i].reason(), self.not_rtcp[i].load(Relaxed))),
@@ -191,8 +202,7 @@ impl Track {
 
 impl Writer {
     /// Whether this is the first packet of an access unit that a decoder can start with.
-    fn is_random_access(&mut self, header: &RtpHeader, datagram: &[u8]) -> bool {
-        let payload = datagram.get(header.header_len..).unwrap_or_default();
+    fn is_random_access(&mut self, header: &RtpHeader, payload: &[u8]) -> bool {
         if self.last_start == Some(header.timestamp) || !self.format.starts_at(payload) {
             return false;
         }

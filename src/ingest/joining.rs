@@ -1,0 +1,117 @@
+//! Where a track is to be received, found anew each time: interfaces come and go, and routes move.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::net::{interface_index, interface_is_there, interface_towards};
+use crate::relay::Track;
+
+use super::receivers::Receivers;
+
+/// One track, and where it is to be received.
+pub(super) struct Joining {
+    pub channel: String,
+    pub track: Arc<Track>,
+    /// An interface's name or address; the kernel's route where absent.
+    pub interface: Option<String>,
+}
+
+/// What was found in one pass over all tracks: each interface and route is looked up once, and told of once.
+#[derive(Default)]
+pub(super) struct Pass {
+    by_name: HashMap<String, Result<u32, String>>,
+    by_route: HashMap<IpAddr, Result<u32, String>>,
+    found: BTreeMap<(String, What), (usize, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Lost,
+    Moved,
+    Joined,
+}
+
+impl Joining {
+    /// Joins for the first time.
+    pub fn begin(&self, receivers: &Receivers) {
+        let (channel, track) = (&self.channel, self.track.number);
+        let place = Pass::default().interface(self);
+        match place.and_then(|index| self.join(receivers, index)) {
+            Ok(()) => tracing::info!(channel, track, group = %self.track.description.group, "joined"),
+            Err(error) => tracing::warn!(channel, track, "not received yet, and tried again: {error}"),
+        }
+    }
+
+    /// Joins where it is to be joined by now, and leaves where it was.
+    pub fn follow(&self, receivers: &Receivers, pass: &mut Pass) {
+        let place = pass.interface(self);
+        let was_joined = self.track.is_joined();
+        if was_joined {
+            let on = receivers.interface_of(&self.track);
+            let stays = match &place {
+                Ok(index) => on == Some(*index),
+                // Between two routes there is none; no reason to leave.
+                Err(_) => self.interface.is_none() && on.is_some_and(interface_is_there),
+            };
+            if stays {
+                return;
+            }
+        }
+        let joined = place.and_then(|index| self.join(receivers, index));
+        match (was_joined, joined) {
+            (true, Ok(())) => pass.note(self, What::Moved, String::new()),
+            (false, Ok(())) => pass.note(self, What::Joined, String::new()),
+            (true, Err(error)) => {
+                receivers.leave(&self.track, None);
+                pass.note(self, What::Lost, error);
+            }
+            (false, Err(_)) => {}
+        }
+    }
+
+    fn join(&self, receivers: &Receivers, interface: u32) -> Result<(), String> {
+        receivers.leave(&self.track, Some(interface));
+        receivers.open(&self.track, interface).map_err(|error| error.to_string())
+    }
+}
+
+impl Pass {
+    fn interface(&mut self, joining: &Joining) -> Result<u32, String> {
+        let group = joining.track.description.group;
+        let found = match &joining.interface {
+            Some(name) => self.by_name.entry(name.clone()).or_insert_with(|| {
+                interface_index(name).map_err(|error| error.to_string())
+            }),
+            None => self
+                .by_route
+                .entry(group)
+                .or_insert_with(|| interface_towards(group).map_err(|error| error.to_string())),
+        };
+        found.clone()
+    }
+
+    fn note(&mut self, joining: &Joining, what: What, error: String) {
+        let interface = joining.interface.clone().unwrap_or_else(|| "by route".to_owned());
+        self.found.entry((interface, what)).or_insert((0, error)).0 += 1;
+    }
+
+    /// Tells the log of what has changed, in one line for each interface.
+    pub fn tell(self) {
+        for ((interface, what), (tracks, error)) in self.found {
+            match what {
+                What::Lost => tracing::warn!(
+                    interface,
+                    tracks,
+                    "groups are joined no longer, and again as soon as they can be: {error}"
+                ),
+                What::Moved => tracing::warn!(
+                    interface,
+                    tracks,
+                    "the interface was replaced, or the route leads elsewhere: joined there"
+                ),
+                What::Joined => tracing::info!(interface, tracks, "joined"),
+            }
+        }
+    }
+}
