@@ -80,9 +80,10 @@ impl Pass {
     fn interface(&mut self, joining: &Joining) -> Result<u32, String> {
         let group = joining.track.description.group;
         let found = match &joining.interface {
-            Some(name) => self.by_name.entry(name.clone()).or_insert_with(|| {
-                interface_index(name).map_err(|error| error.to_string())
-            }),
+            Some(name) => self
+                .by_name
+                .entry(name.clone())
+                .or_insert_with(|| interface_index(name).map_err(|error| error.to_string())),
             None => self
                 .by_route
                 .entry(group)

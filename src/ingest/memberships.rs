@@ -44,8 +44,9 @@ impl Memberships {
 
     /// Takes out those of a track on other interfaces than the one to keep.
     pub fn take(&mut self, track: &Arc<Track>, keep: Option<u32>) -> Vec<Membership> {
-        let goes =
-            |joined: &mut Membership| Arc::ptr_eq(&joined.track, track) && Some(joined.group.interface) != keep;
+        let goes = |joined: &mut Membership| {
+            Arc::ptr_eq(&joined.track, track) && Some(joined.group.interface) != keep
+        };
         self.0.extract_if(.., goes).collect()
     }
 
@@ -58,7 +59,9 @@ impl Memberships {
     /// The network hears of it only when the last socket of this machine leaves the group on that link, and the first
     /// one joins: so all of them do, whatever their track. And while any of them gets something, none does.
     pub fn renew(&mut self, track: &Arc<Track>, now: Instant) -> (bool, Vec<Membership>) {
-        let Some(group) = self.of(track).next().map(|joined| joined.group) else { return (false, Vec::new()) };
+        let Some(group) = self.of(track).next().map(|joined| joined.group) else {
+            return (false, Vec::new());
+        };
         let Some(together) = self.told_as_one(&group) else { return (false, Vec::new()) };
         let lately = |at: &usize| self.0[*at].renewed_at.is_some_and(|at| now < at + RENEW_EVERY);
         if together.iter().any(lately) {

@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn a_sparse_stream_of_bursts_is_none_too() {
-        let packets: Vec<_> = (0..20).flat_map(|minute| [0, 1, 3].map(|second| minute * 60 + second)).collect();
+        let packets: Vec<_> =
+            (0..20).flat_map(|minute| [0, 1, 3].map(|second| minute * 60 + second)).collect();
         let turns = watch(&mut Pulse::new(SILENT_AFTER), &packets, 20 * 60);
         assert_eq!(turns, [(0, false), (13, true), (60, false)]);
     }

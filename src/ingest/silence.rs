@@ -20,6 +20,7 @@ pub struct SilenceWatch {
     channel: Arc<Channel>,
     receivers: Weak<Receivers>,
     timers: Weak<Timers>,
+    started_at: Instant,
     state: Mutex<State>,
 }
 
@@ -51,7 +52,9 @@ impl SilenceWatch {
             channel: Said { silent: true, at: None },
             tracks: vec![Said { silent: false, at: None }; channel.tracks.len()],
         };
+        let started_at = clock::now();
         let watch = Arc::new(Self {
+            started_at,
             channel: channel.clone(),
             receivers: Arc::downgrade(receivers),
             timers: Arc::downgrade(timers),
@@ -65,7 +68,7 @@ impl SilenceWatch {
                 }
             });
         }
-        watch.look_at(&mut lock(&watch.state), clock::now() + silent_after.min(LOOK_EVERY));
+        watch.look_at(&mut lock(&watch.state), started_at + silent_after.min(LOOK_EVERY));
     }
 
     fn look_at(self: &Arc<Self>, state: &mut State, at: Instant) {
@@ -114,8 +117,11 @@ impl SilenceWatch {
         }
     }
 
-    fn silent_tracks(&self) -> impl Iterator<Item = &Arc<Track>> {
-        self.channel.tracks.iter().filter(|track| track.is_silent())
+    /// Tracks whose silence has lasted: one that has not begun yet was joined just now.
+    fn silent_tracks(&self, now: Instant) -> impl Iterator<Item = &Arc<Track>> {
+        let since = |track: &Track| track.signs.last().unwrap_or(self.started_at);
+        let lasts = move |track: &Track| now >= since(track) + self.channel.silent_after;
+        self.channel.tracks.iter().filter(move |track| track.is_silent() && lasts(track))
     }
 }
 
@@ -141,7 +147,7 @@ impl Work for SilenceWatch {
         let next = self.look(&mut state, now);
         self.tell(&mut state, now);
         if let Some(receivers) = self.receivers.upgrade() {
-            self.silent_tracks().for_each(|track| receivers.renew(track, now));
+            self.silent_tracks(now).for_each(|track| receivers.renew(track, now));
         }
         self.look_at(&mut state, next);
     }

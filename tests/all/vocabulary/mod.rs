@@ -14,6 +14,7 @@ mod patience;
 mod quiet;
 mod source;
 mod viewer;
+mod wire;
 
 pub use connection::{Connection, Reply};
 pub use crowd::{Crowd, Tally};
@@ -23,3 +24,4 @@ pub use patience::{eventually, is_thorough, passes, say};
 pub use quiet::Quiet;
 pub use source::{Group, Source, Stamp, bye, sender_report};
 pub use viewer::{Over, Viewer, receiver_report};
+pub use wire::{Told, Wire};
