@@ -20,6 +20,9 @@ pub(super) struct Joining {
 /// What was found in one pass over all tracks: each interface and route is looked up once, and told of once.
 #[derive(Default)]
 pub(super) struct Pass {
+    /// Where each track is joined as the pass begins, and whether there is such an interface.
+    joined_on: HashMap<*const Track, u32>,
+    there: HashMap<u32, bool>,
     by_name: HashMap<String, Result<u32, String>>,
     by_route: HashMap<IpAddr, Result<u32, String>>,
     found: BTreeMap<(String, What), (usize, String)>,
@@ -47,16 +50,8 @@ impl Joining {
     pub fn follow(&self, receivers: &Receivers, pass: &mut Pass) {
         let place = pass.interface(self);
         let was_joined = self.track.is_joined();
-        if was_joined {
-            let on = receivers.interface_of(&self.track);
-            let stays = match &place {
-                Ok(index) => on == Some(*index),
-                // Between two routes there is none; no reason to leave.
-                Err(_) => self.interface.is_none() && on.is_some_and(interface_is_there),
-            };
-            if stays {
-                return;
-            }
+        if was_joined && pass.stays(&self.track, place.as_ref().ok()) {
+            return;
         }
         let joined = place.and_then(|index| self.join(receivers, index));
         match (was_joined, joined) {
@@ -77,6 +72,21 @@ impl Joining {
 }
 
 impl Pass {
+    /// A pass over tracks that are joined so.
+    pub fn over(joined_on: HashMap<*const Track, u32>) -> Self {
+        Self { joined_on, ..Self::default() }
+    }
+
+    /// Whether a joined track is where it is to be. Where nothing leads for the moment, as between two routes or
+    /// while an interface has no address, it stays as long as there is that interface.
+    fn stays(&mut self, track: &Arc<Track>, place: Option<&u32>) -> bool {
+        let Some(on) = self.joined_on.get(&Arc::as_ptr(track)) else { return false };
+        match place {
+            Some(index) => index == on,
+            None => *self.there.entry(*on).or_insert_with(|| interface_is_there(*on)),
+        }
+    }
+
     fn interface(&mut self, joining: &Joining) -> Result<u32, String> {
         let group = joining.track.description.group;
         let found = match &joining.interface {

@@ -1,5 +1,6 @@
 //! Who is joined where, and which memberships the network takes for one.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,9 +38,9 @@ impl Memberships {
         self.0.iter().any(|joined| Arc::ptr_eq(&joined.receiver, receiver))
     }
 
-    /// Where a track is joined.
-    pub fn interface_of(&self, track: &Arc<Track>) -> Option<u32> {
-        self.of(track).next().map(|joined| joined.group.interface)
+    /// The interface that each track is joined on.
+    pub fn interfaces(&self) -> HashMap<*const Track, u32> {
+        self.0.iter().map(|joined| (Arc::as_ptr(&joined.track), joined.group.interface)).collect()
     }
 
     /// Takes out those of a track on other interfaces than the one to keep.

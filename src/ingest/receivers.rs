@@ -13,7 +13,7 @@ use crate::relay::{Busy, Channel, Track};
 
 use super::intake::Intake;
 use super::joining::{Joining, Pass};
-use super::memberships::Memberships;
+use super::memberships::{Membership, Memberships};
 use super::routes::{Kind, Route};
 use super::rtp_receiver::{ReceiverStats, RtpReceiver};
 
@@ -84,7 +84,7 @@ impl Receivers {
     pub fn renew(&self, track: &Arc<Track>, now: Instant) {
         let mut state = self.state();
         let (renewed, failed) = state.memberships.renew(track, now);
-        let unused = state.take_unused();
+        let unused = state.take_unused(&failed);
         drop(state);
         self.renewals.fetch_add(u64::from(renewed), Relaxed);
         // The next look joins them, where they then belong.
@@ -139,7 +139,7 @@ impl Receivers {
     pub(super) fn leave(&self, track: &Arc<Track>, keep: Option<u32>) {
         let mut state = self.state();
         let left = state.memberships.take(track, keep);
-        let unused = state.take_unused();
+        let unused = state.take_unused(&left);
         drop(state);
         if left.is_empty() {
             return;
@@ -147,11 +147,6 @@ impl Receivers {
         left.iter().for_each(|joined| joined.receiver.leave(&joined.group));
         unused.iter().for_each(|receiver| receiver.shut());
         track.set_joined(false);
-    }
-
-    /// The interface that a track's groups are joined on.
-    pub(super) fn interface_of(&self, track: &Arc<Track>) -> Option<u32> {
-        self.state().memberships.interface_of(track)
     }
 
     /// The queue of control tasks.
@@ -219,19 +214,26 @@ impl State {
         roomiest.cloned().ok_or_else(|| io::Error::other("no media table receives"))
     }
 
-    fn take_unused(&mut self) -> Vec<Arc<RtpReceiver>> {
-        let receivers = mem::take(&mut self.receivers);
-        let used = |receiver: &Arc<RtpReceiver>| self.memberships.use_receiver(receiver);
-        let (used, unused) = receivers.into_iter().partition(used);
-        self.receivers = used;
+    /// Takes out the receivers that nothing is left on, of those that this was left on.
+    fn take_unused(&mut self, left: &[Membership]) -> Vec<Arc<RtpReceiver>> {
+        let mut unused = Vec::<Arc<RtpReceiver>>::new();
+        for receiver in left.iter().map(|left| &left.receiver) {
+            let known = unused.iter().any(|unused| Arc::ptr_eq(unused, receiver));
+            if !known && !self.memberships.use_receiver(receiver) {
+                unused.push(receiver.clone());
+            }
+        }
+        self.receivers.retain(|receiver| !unused.iter().any(|unused| Arc::ptr_eq(unused, receiver)));
         unused
     }
 }
 
 impl Work for Receivers {
     fn run(self: Arc<Self>) {
-        let joinings = self.state().joinings.clone();
-        let mut pass = Pass::default();
+        let state = self.state();
+        let joinings = state.joinings.clone();
+        let mut pass = Pass::over(state.memberships.interfaces());
+        drop(state);
         joinings.iter().for_each(|joining| joining.follow(&self, &mut pass));
         pass.tell();
         self.follow_later();

@@ -161,9 +161,9 @@ impl RtpReceiver {
     }
 
     /// Whether datagrams that arrive on an interface are meant. IPv6 delivers a group from all interfaces that
-    /// any socket has joined it on; and what was joined where a route led before is not heard from there any more.
+    /// any socket has joined it on; IPv4 from those alone that this one has.
     pub(super) fn hears(&self, interface: u32) -> bool {
-        self.interface == 0 || self.interface == interface
+        !self.ipv6 || self.interface == 0 || self.interface == interface
     }
 
     pub(super) fn current_routes(&self) -> Arc<Routes> {

@@ -1,6 +1,7 @@
 //! What the network forgets, and interfaces and routes that come, go and move.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::thread;
 use std::time::Duration;
 
 use mirrorball::event::clock;
@@ -181,7 +182,7 @@ fn a_route_that_moves_takes_its_groups_along_and_leaves_none_behind() {
 }
 
 #[test]
-fn a_channel_without_a_route_says_what_to_do_and_is_joined_when_there_is_one() {
+fn a_channel_without_a_route_or_interface_says_so_and_is_joined_when_there_is_one() {
     in_a_network_of_its_own("a channel without a route", &NEEDS, || {
         let studio = studio();
         studio.plug_in();
@@ -189,6 +190,7 @@ fn a_channel_without_a_route_says_what_to_do_and_is_joined_when_there_is_one() {
         let mirrorball = Setup::new()
             .channel("test-card", Group::fresh())
             .channel_by_route("news", &format!("rtp://{group}"))
+            .channel_on("stage", "film", &format!("rtp://{group}"))
             .start();
         assert!(mirrorball.has_logged("add a route for multicast"));
         mirrorball.expect_metric("mirrorball_channel_joined", &[("channel", "news")], 0.0);
@@ -198,6 +200,37 @@ fn a_channel_without_a_route_says_what_to_do_and_is_joined_when_there_is_one() {
         let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
         source.send(5);
         viewer.expect_packets(&source, 0..5);
+        mirrorball.expect_metric("mirrorball_channel_joined", &[("channel", "film")], 0.0);
+        stage().plug_in();
+        expect_joined(&stage(), group);
+        mirrorball.expect_metric("mirrorball_channel_joined", &[("channel", "film")], 1.0);
+    });
+}
+
+#[test]
+fn an_interface_is_heard_while_it_has_no_address() {
+    in_a_network_of_its_own("an interface without an address", &NEEDS, || {
+        let studio = studio();
+        studio.plug_in();
+        let group = Group::fresh();
+        let other = Ipv4Addr::new(10, 79, 0, 1);
+        studio.impersonate(&[other]);
+        let mut source = Source::on(other, other, group);
+        let mirrorball =
+            Setup::new().channel_on(&studio.address.to_string(), "news", &format!("rtp://{group}")).start();
+        let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+        for number in 0..15 {
+            match number {
+                3 => studio.remove_address(),
+                10 => studio.add_address(),
+                _ => {}
+            }
+            source.send(1);
+            viewer.expect_packets(&source, number..number + 1);
+            thread::sleep(SECOND / 5);
+        }
+        assert_eq!(mirrorball.times_logged("joined no longer"), 0);
+        mirrorball.expect_metric("mirrorball_channel_joined", &[("channel", "news")], 1.0);
     });
 }
 

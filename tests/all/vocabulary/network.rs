@@ -60,9 +60,9 @@ pub struct Plug {
 impl Plug {
     /// Plugs it in: from here on it is there.
     pub fn plug_in(&self) {
-        let (address, far) = (format!("{}/24", self.address), self.far());
+        let far = self.far();
         ip(&["link", "add", self.name, "type", "veth", "peer", "name", &far]);
-        ip(&["address", "add", &address, "dev", self.name]);
+        self.add_address();
         ip(&["link", "set", self.name, "up"]);
         ip(&["link", "set", &far, "up"]);
     }
@@ -102,6 +102,15 @@ impl Plug {
             }
             here && words.next() == Some(group.as_str())
         })
+    }
+
+    /// Takes its address away, or gives it back. What has its others stays connected.
+    pub fn remove_address(&self) {
+        ip(&["address", "delete", &format!("{}/24", self.address), "dev", self.name]);
+    }
+
+    pub fn add_address(&self) {
+        ip(&["address", "add", &format!("{}/24", self.address), "dev", self.name]);
     }
 
     /// Lets this machine stand in for other hosts of its network.
