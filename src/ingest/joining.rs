@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::net::{interface_index, interface_is_there, interface_towards};
 use crate::relay::Track;
@@ -15,6 +16,8 @@ pub(super) struct Joining {
     pub track: Arc<Track>,
     /// An interface's name or address; the kernel's route where absent.
     pub interface: Option<String>,
+    /// Whether the log has it joined.
+    pub told_joined: AtomicBool,
 }
 
 /// What was found in one pass over all tracks: each interface and route is looked up once, and told of once.
@@ -41,7 +44,10 @@ impl Joining {
         let (channel, track) = (&self.channel, self.track.number);
         let place = Pass::default().interface(self);
         match place.and_then(|index| self.join(receivers, index)) {
-            Ok(()) => tracing::info!(channel, track, group = %self.track.description.group, "joined"),
+            Ok(()) => {
+                self.told_joined.store(true, Relaxed);
+                tracing::info!(channel, track, group = %self.track.description.group, "joined");
+            }
             Err(error) => tracing::warn!(channel, track, "not received yet, and tried again: {error}"),
         }
     }
@@ -49,12 +55,11 @@ impl Joining {
     /// Joins where it is to be joined by now, and leaves where it was.
     pub fn follow(&self, receivers: &Receivers, pass: &mut Pass) {
         let place = pass.interface(self);
-        let was_joined = self.track.is_joined();
-        if was_joined && pass.stays(&self.track, place.as_ref().ok()) {
+        if self.track.is_joined() && pass.stays(&self.track, place.as_ref().ok()) {
             return;
         }
         let joined = place.and_then(|index| self.join(receivers, index));
-        match (was_joined, joined) {
+        match (self.told_joined.swap(joined.is_ok(), Relaxed), joined) {
             (true, Ok(())) => pass.note(self, What::Moved, String::new()),
             (false, Ok(())) => pass.note(self, What::Joined, String::new()),
             (true, Err(error)) => {

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,8 @@ impl Receivers {
     pub fn receive(&self, channel: &Arc<Channel>, interface: Option<&str>) {
         for track in &channel.tracks {
             let (channel, interface) = (channel.name.clone(), interface.map(str::to_owned));
-            let joining = Arc::new(Joining { channel, track: track.clone(), interface });
+            let told_joined = AtomicBool::new(false);
+            let joining = Arc::new(Joining { channel, track: track.clone(), interface, told_joined });
             joining.begin(self);
             self.state().joinings.push(joining);
         }
