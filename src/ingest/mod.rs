@@ -3,11 +3,15 @@
 //! ```text
 //!  channel ─▶ Receivers: one RtpReceiver per port and family, joined to many groups
 //!      socket ─▶ Intake of its table: when? ─▶ receive_data ─▶ route by destination (and source) ─▶ Track ─▶ lanes
-//!  SilenceWatch: a timer per channel that tells when its source stops and returns, and has its groups joined again
+//!  Joining: each track's interface, looked up once a second: joined there and nowhere else
+//!  SilenceWatch: a timer per channel that tells when its tracks stop and return, and has silent groups joined again
 //! ```
 
 mod arrivals;
 mod intake;
+mod joining;
+mod memberships;
+mod pulse;
 mod receive_data;
 mod receivers;
 mod routes;

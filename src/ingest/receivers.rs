@@ -1,23 +1,26 @@
-//! All the receive sockets: which one a group is joined on, and joining again when the network was not ready, or
-//! when an interface has gone and come back.
+//! All the receive sockets: which one a group is joined on. Once a second each track's interface is looked up anew,
+//! and what is not joined there is.
 
 use std::io;
 use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::event::{Poller, Task, Timers, Work, clock, lock};
-use crate::net::{Group, InterfaceError, MembershipError, interface_index};
+use crate::event::{Class, Poller, Task, TaskQueue, Timers, Work, clock, lock};
+use crate::net::{Group, MembershipError};
 use crate::relay::{Busy, Channel, Track};
 
 use super::intake::Intake;
+use super::joining::{Joining, Pass};
+use super::memberships::{Membership, Memberships};
 use super::routes::{Kind, Route};
 use super::rtp_receiver::{ReceiverStats, RtpReceiver};
 
 /// Groups of one socket. Hundreds on one port spread over several, and with them over the media tables.
 const GROUPS_PER_SOCKET: usize = 64;
-/// Between two tries to join a group whose interface or route is missing.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Between two looks for interfaces and routes that come, go and move.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
 /// The receive sockets of the program.
 pub struct Receivers {
@@ -25,6 +28,7 @@ pub struct Receivers {
     timers: Arc<Timers>,
     busy: Arc<Busy>,
     state: Mutex<State>,
+    renewals: AtomicU64,
     this: Weak<Receivers>,
 }
 
@@ -34,16 +38,14 @@ struct State {
     /// One for each media table that receives.
     intakes: Vec<Arc<Intake>>,
     joinings: Vec<Arc<Joining>>,
-    memberships: Vec<(Group, Arc<RtpReceiver>, Arc<Track>)>,
+    memberships: Memberships,
+    follows: bool,
     stopped: bool,
 }
 
 /// Why a track is not received.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The interface is not there.
-    #[error(transparent)]
-    Interface(#[from] InterfaceError),
     /// The group was not joined.
     #[error(transparent)]
     Membership(#[from] MembershipError),
@@ -60,28 +62,43 @@ pub enum OpenError {
 impl Receivers {
     /// No receiver yet. `busy` is told of the time that receiving takes.
     pub fn new(poller: Arc<Poller>, timers: Arc<Timers>, busy: Arc<Busy>) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self { poller, timers, busy, state: Mutex::default(), this: this.clone() })
+        let (state, renewals) = (Mutex::default(), AtomicU64::new(0));
+        Arc::new_cyclic(|this| Self { poller, timers, busy, state, renewals, this: this.clone() })
     }
 
-    /// Receives all tracks of a channel. What can not be joined now is tried again every few seconds.
+    /// Receives all tracks of a channel. What can not be joined now is tried again every second.
     pub fn receive(&self, channel: &Arc<Channel>, interface: Option<&str>) {
         for track in &channel.tracks {
-            let joining = Arc::new(Joining {
-                receivers: self.this.clone(),
-                channel: channel.name.clone(),
-                track: track.clone(),
-                interface: interface.map(str::to_owned),
-            });
-            self.state().joinings.push(joining.clone());
-            joining.attempt(true);
+            let (channel, interface) = (channel.name.clone(), interface.map(str::to_owned));
+            let told_joined = AtomicBool::new(false);
+            let joining = Arc::new(Joining { channel, track: track.clone(), interface, told_joined });
+            joining.begin(self);
+            self.state().joinings.push(joining);
+        }
+        if !mem::replace(&mut self.state().follows, true) {
+            self.follow_later();
         }
     }
 
-    /// Joins the groups of a silent channel again. A switch may have forgotten who listens; and where the interface
-    /// has gone or was replaced, the kernel has forgotten it too.
-    pub fn renew(&self, channel: &str) {
-        let joinings = self.state().joinings.clone();
-        joinings.into_iter().filter(|joining| joining.channel == channel).for_each(Joining::renew);
+    /// Joins the group of a silent track again, unless something of it comes, to whatever track. A switch may have
+    /// forgotten who listens.
+    pub fn renew(&self, track: &Arc<Track>, now: Instant) {
+        let mut state = self.state();
+        let (renewed, failed) = state.memberships.renew(track, now);
+        let unused = state.take_unused(&failed);
+        drop(state);
+        self.renewals.fetch_add(u64::from(renewed), Relaxed);
+        // The next look joins them, where they then belong.
+        for lost in &failed {
+            lost.receiver.leave(&lost.group);
+            lost.track.set_joined(false);
+        }
+        unused.iter().for_each(|receiver| receiver.shut());
+    }
+
+    /// Times that a silent group was joined again.
+    pub fn renewals(&self) -> u64 {
+        self.renewals.load(Relaxed)
     }
 
     /// Every receiver's figures.
@@ -93,21 +110,21 @@ impl Receivers {
     pub fn stop(&self) {
         let mut state = self.state();
         state.stopped = true;
-        let memberships = mem::take(&mut state.memberships);
+        let memberships = state.memberships.take_all();
         let receivers = mem::take(&mut state.receivers);
         state.joinings.clear();
         let intakes = mem::take(&mut state.intakes);
         drop(state);
-        for (group, receiver, track) in &memberships {
-            receiver.leave(group);
-            track.set_joined(false);
+        for joined in &memberships {
+            joined.receiver.leave(&joined.group);
+            joined.track.set_joined(false);
         }
         receivers.iter().for_each(|receiver| receiver.shut());
         intakes.iter().for_each(|intake| intake.stop());
     }
 
-    fn open(&self, track: &Arc<Track>, interface: Option<&str>) -> Result<(), OpenError> {
-        let interface = interface.map_or(Ok(0), interface_index)?;
+    /// Joins a track's groups on an interface, as far as they are not.
+    pub(super) fn open(&self, track: &Arc<Track>, interface: u32) -> Result<(), OpenError> {
         let description = &track.description;
         let group = Group { address: description.group, source: description.source, interface };
         self.join(description.port, group, Route { track: track.clone(), kind: Kind::Rtp })?;
@@ -118,38 +135,37 @@ impl Receivers {
         Ok(())
     }
 
-    /// Joins the track's groups again where they are joined. `false`: their interface is another now, or none.
-    fn join_again(&self, track: &Arc<Track>, interface: Option<&str>) -> bool {
-        let index = interface.map_or(Ok(0), interface_index).ok();
-        let state = self.state();
-        let mine = || state.memberships.iter().filter(|(_, _, member)| Arc::ptr_eq(member, track));
-        if mine().any(|(group, ..)| Some(group.interface) != index) {
-            return false;
-        }
-        // The network hears of it when the last socket of this machine leaves, and the first one joins.
-        mine().for_each(|(group, receiver, _)| receiver.leave_for_a_moment(group));
-        mine().all(|(group, receiver, _)| receiver.join_again(group).is_ok())
-    }
-
-    /// Leaves the track's groups, and closes the sockets that no group is left on.
-    fn leave(&self, track: &Arc<Track>) {
+    /// Leaves the track's groups on other interfaces than the one to keep, and closes the sockets that no group is
+    /// left on.
+    pub(super) fn leave(&self, track: &Arc<Track>, keep: Option<u32>) {
         let mut state = self.state();
-        let memberships = mem::take(&mut state.memberships);
-        let (left, kept): (Vec<_>, _) =
-            memberships.into_iter().partition(|(_, _, member)| Arc::ptr_eq(member, track));
-        state.memberships = kept;
-        let unused = state.take_unused();
+        let left = state.memberships.take(track, keep);
+        let unused = state.take_unused(&left);
         drop(state);
-        left.iter().for_each(|(group, receiver, _)| receiver.leave(group));
+        if left.is_empty() {
+            return;
+        }
+        left.iter().for_each(|joined| joined.receiver.leave(&joined.group));
         unused.iter().for_each(|receiver| receiver.shut());
         track.set_joined(false);
+    }
+
+    /// The queue of control tasks.
+    pub(super) fn queue(&self) -> &Arc<TaskQueue> {
+        self.poller.queue(Class::Control)
+    }
+
+    fn follow_later(&self) {
+        if let Some(this) = self.this.upgrade() {
+            self.timers.at(clock::now() + FOLLOW_EVERY, Task::new("FollowInterfaces", this));
+        }
     }
 
     /// Joins on the first socket of the port that takes the group, or on a further one: the kernel limits
     /// the memberships of a socket (net.ipv4.igmp_max_memberships).
     fn join(&self, port: u16, group: Group, route: Route) -> Result<(), OpenError> {
         let mut state = self.state();
-        if state.stopped || state.has(port, &group, &route.track) {
+        if state.stopped || state.memberships.has(port, &group, &route.track) {
             return Ok(());
         }
         let ipv6 = group.address.is_ipv6();
@@ -160,7 +176,7 @@ impl Receivers {
         for receiver in shared.cloned().collect::<Vec<_>>() {
             match receiver.join(&group, route.clone()) {
                 Ok(()) => {
-                    state.memberships.push((group, receiver, route.track));
+                    state.memberships.add(group, receiver, route.track);
                     return Ok(());
                 }
                 Err(MembershipError::SocketFull { .. }) => {}
@@ -176,7 +192,7 @@ impl Receivers {
             return Err(error.into());
         }
         state.receivers.push(receiver.clone());
-        state.memberships.push((group, receiver, route.track));
+        state.memberships.add(group, receiver, route.track);
         Ok(())
     }
 
@@ -199,75 +215,35 @@ impl State {
         roomiest.cloned().ok_or_else(|| io::Error::other("no media table receives"))
     }
 
-    fn take_unused(&mut self) -> Vec<Arc<RtpReceiver>> {
-        let receivers = mem::take(&mut self.receivers);
-        let (used, unused) = receivers.into_iter().partition(|receiver| {
-            self.memberships.iter().any(|(_, member_of, _)| Arc::ptr_eq(member_of, receiver))
-        });
-        self.receivers = used;
+    /// Takes out the receivers that nothing is left on, of those that this was left on.
+    fn take_unused(&mut self, left: &[Membership]) -> Vec<Arc<RtpReceiver>> {
+        let mut unused = Vec::<Arc<RtpReceiver>>::new();
+        for receiver in left.iter().map(|left| &left.receiver) {
+            let known = unused.iter().any(|unused| Arc::ptr_eq(unused, receiver));
+            if !known && !self.memberships.use_receiver(receiver) {
+                unused.push(receiver.clone());
+            }
+        }
+        self.receivers.retain(|receiver| !unused.iter().any(|unused| Arc::ptr_eq(unused, receiver)));
         unused
     }
-
-    fn has(&self, port: u16, group: &Group, track: &Arc<Track>) -> bool {
-        self.memberships.iter().any(|(joined, receiver, member)| {
-            joined == group && receiver.port == port && Arc::ptr_eq(member, track)
-        })
-    }
 }
 
-/// One track, and where it is to be received.
-struct Joining {
-    receivers: Weak<Receivers>,
-    channel: String,
-    track: Arc<Track>,
-    interface: Option<String>,
-}
-
-impl Joining {
-    fn renew(self: Arc<Self>) {
-        let Some(receivers) = self.receivers.upgrade() else { return };
-        if self.track.is_joined() && !receivers.join_again(&self.track, self.interface.as_deref()) {
-            let (channel, track) = (&self.channel, self.track.number);
-            tracing::warn!(
-                channel,
-                track,
-                "the interface has gone or was replaced; joining again as soon as it is there"
-            );
-            receivers.leave(&self.track);
-            self.attempt(false);
-        }
-    }
-
-    fn attempt(self: Arc<Self>, first: bool) {
-        let Some(receivers) = self.receivers.upgrade() else { return };
-        match receivers.open(&self.track, self.interface.as_deref()) {
-            Ok(()) => {
-                let group = self.track.description.group;
-                tracing::info!(channel = self.channel, track = self.track.number, %group, "joined");
-            }
-            Err(error) => {
-                if first {
-                    let retry_seconds = RETRY_AFTER.as_secs();
-                    tracing::warn!(
-                        channel = self.channel,
-                        track = self.track.number,
-                        retry_seconds,
-                        "not received yet: {error}"
-                    );
-                }
-                let again = Task::new("JoinAgain", self);
-                receivers.timers.at(clock::now() + RETRY_AFTER, again);
-            }
-        }
-    }
-}
-
-impl Work for Joining {
+impl Work for Receivers {
     fn run(self: Arc<Self>) {
-        self.attempt(false);
+        let state = self.state();
+        let joinings = state.joinings.clone();
+        let mut pass = Pass::over(state.memberships.interfaces());
+        drop(state);
+        joinings.iter().for_each(|joining| joining.follow(&self, &mut pass));
+        pass.tell();
+        self.follow_later();
     }
 
-    fn close(self: Arc<Self>) {}
+    /// Joining goes on whatever happened to one group.
+    fn close(self: Arc<Self>) {
+        self.follow_later();
+    }
 }
 
 #[cfg(all(test, not(model)))]

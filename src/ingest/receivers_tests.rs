@@ -53,6 +53,10 @@ fn sockets_on(rig: &Rig, port: u16) -> usize {
     rig.receivers.stats().iter().filter(|receiver| receiver.port == port).count()
 }
 
+fn interface_of(rig: &Rig, channel: &Channel) -> Option<u32> {
+    rig.receivers.state().memberships.interfaces().get(&Arc::as_ptr(&channel.tracks[0])).copied()
+}
+
 fn is_joined(channel: &Channel) -> bool {
     channel.tracks[0].stats(clock::now()).joined
 }
@@ -103,27 +107,34 @@ fn two_channels_of_one_group_each_have_it() {
     rig.stop();
 }
 
+/// One look at where everything is to be received.
+fn follow(rig: &Rig) {
+    rig.receivers.clone().run();
+}
+
+/// As if what is joined were joined on an interface of before.
+fn misplace(rig: &Rig, channel: &Channel) {
+    let mut state = rig.receivers.state();
+    for joined in state.memberships.take(&channel.tracks[0], None) {
+        let group = Group { interface: joined.group.interface + 1000, ..joined.group };
+        state.memberships.add(group, joined.receiver, joined.track);
+    }
+}
+
 #[test]
-fn a_missing_interface_is_tried_again_later() {
+fn what_is_missing_is_looked_for_again_and_what_is_there_is_joined_once() {
     let rig = Rig::new();
-    let channel = channel(201, free_port(), None);
-    rig.receivers.receive(&channel, Some("nowhere7"));
-    assert!(!is_joined(&channel));
-    assert_eq!(rig.timers.len(), 1, "one more try is due");
-    assert_eq!(rig.receivers.stats().len(), 0, "and no socket waits for it");
-    let intake = |interface: &str| Joining {
-        receivers: Arc::downgrade(&rig.receivers),
-        channel: channel.name.clone(),
-        track: channel.tracks[0].clone(),
-        interface: Some(interface.to_owned()),
-    };
-    Arc::new(intake("nowhere7")).run();
-    assert_eq!(rig.timers.len(), 2, "it does not give up");
-    Arc::new(intake("lo")).run();
-    assert!(is_joined(&channel));
-    assert_eq!(rig.timers.len(), 2, "what has succeeded is not tried again");
-    Arc::new(intake("lo")).run();
-    assert_eq!(rig.receivers.stats().len(), 2, "nor is anything joined twice");
+    let [missing, there] = [201, 207].map(|last| channel(last, free_port(), None));
+    rig.receivers.receive(&missing, Some("nowhere7"));
+    assert!(!is_joined(&missing));
+    assert_eq!(rig.receivers.stats().len(), 0, "no socket waits for it");
+    rig.receivers.receive(&there, Some("lo"));
+    assert_eq!(rig.timers.len(), 1, "one look for all");
+    follow(&rig);
+    follow(&rig);
+    assert!(is_joined(&there) && !is_joined(&missing));
+    assert_eq!(rig.receivers.stats().len(), 2);
+    assert!(rig.timers.len() > 1, "it does not give up");
     rig.stop();
 }
 
@@ -134,17 +145,60 @@ fn groups_of_an_interface_that_was_replaced_are_joined_again() {
     let [moved, other] = [205, 206].map(|last| channel(last, port, None));
     rig.receivers.receive(&moved, Some("lo"));
     rig.receivers.receive(&other, Some("lo"));
-    rig.receivers.renew(&moved.name);
-    assert_eq!(sockets_on(&rig, port), 1, "the interface is the one it was");
-    let was = rig.receivers.state().memberships[0].0.interface;
-    for (group, _, track) in &mut rig.receivers.state().memberships {
-        group.interface = if Arc::ptr_eq(track, &moved.tracks[0]) { was + 1000 } else { was };
-    }
-    rig.receivers.renew(&moved.name);
+    let lo = interface_of(&rig, &moved);
+    misplace(&rig, &moved);
+    assert_ne!(interface_of(&rig, &moved), lo);
+    follow(&rig);
     assert!(is_joined(&moved) && is_joined(&other));
-    let memberships = rig.receivers.state().memberships.clone();
-    assert_eq!(memberships.len(), 4);
-    assert!(memberships.iter().all(|(group, ..)| group.interface == was));
+    assert_eq!([&moved, &other].map(|channel| interface_of(&rig, channel)), [lo, lo]);
+    rig.stop();
+}
+
+#[test]
+fn a_group_is_renewed_by_all_who_have_it_and_only_while_nothing_of_it_comes() {
+    let rig = Rig::new();
+    let port = free_port();
+    let twins = [channel(208, port, None), channel(208, port, None)];
+    twins.iter().for_each(|channel| rig.receivers.receive(channel, Some("lo")));
+    let [silent, other] = twins.each_ref().map(|channel| &channel.tracks[0]);
+    let now = clock::now();
+    let renew = |after: u64| {
+        let before = rig.receivers.renewals();
+        rig.receivers.renew(silent, now + Duration::from_secs(after));
+        rig.receivers.renewals() - before
+    };
+    other.signs.set_missing(false);
+    assert_eq!(renew(0), 0, "the other one gets it");
+    other.signs.set_missing(true);
+    assert_eq!(renew(1), 1);
+    assert_eq!(renew(5), 0, "not all the time");
+    rig.receivers.renew(other, now + Duration::from_secs(9));
+    assert_eq!(rig.receivers.renewals(), 1, "nor for the other one");
+    assert_eq!(renew(11), 1);
+    assert!(twins.iter().all(|channel| is_joined(channel)));
+    misplace(&rig, &twins[0]);
+    assert_eq!(renew(22), 1);
+    assert!(!is_joined(&twins[0]), "its interface is none");
+    follow(&rig);
+    assert!(is_joined(&twins[0]), "so it is looked for anew");
+    rig.stop();
+}
+
+#[test]
+fn of_two_sources_of_a_group_one_is_renewed_alone_and_beside_any_source_none() {
+    let rig = Rig::new();
+    let port = free_port();
+    let [seven, eight] = [7, 8].map(|last| Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))));
+    let [silent, flows, any] = [seven, eight, None].map(|source| channel(209, port, source));
+    rig.receivers.receive(&silent, Some("lo"));
+    rig.receivers.receive(&flows, Some("lo"));
+    flows.tracks[0].signs.set_missing(false);
+    let now = clock::now();
+    rig.receivers.renew(&silent.tracks[0], now);
+    assert_eq!(rig.receivers.renewals(), 1);
+    rig.receivers.receive(&any, Some("lo"));
+    rig.receivers.renew(&silent.tracks[0], now + Duration::from_secs(20));
+    assert_eq!(rig.receivers.renewals(), 1, "the network is asked for all sources, and one of them sends");
     rig.stop();
 }
 

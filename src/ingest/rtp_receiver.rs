@@ -27,7 +27,7 @@ pub struct RtpReceiver {
     pub port: u16,
     /// Whether it is of the IPv6 family.
     pub ipv6: bool,
-    /// The interface its groups are joined on; 0 is the kernel's choice.
+    /// The interface its groups are joined on; 0 is the kernel's choice, where it does not tell.
     pub interface: u32,
     pub(super) socket: Arc<ReceiveSocket>,
     /// Another one when a group comes or goes while a batch is routed, so that needs no lock.
@@ -161,7 +161,7 @@ impl RtpReceiver {
     }
 
     /// Whether datagrams that arrive on an interface are meant. IPv6 delivers a group from all interfaces that
-    /// any socket has joined it on.
+    /// any socket has joined it on; IPv4 from those alone that this one has.
     pub(super) fn hears(&self, interface: u32) -> bool {
         !self.ipv6 || self.interface == 0 || self.interface == interface
     }

@@ -1,67 +1,159 @@
-//! Silent sources: a timer per channel that is moved on by packets, and tells when they stop and return. While
-//! they are silent it has their groups joined again now and then: the network may have forgotten who listens.
+//! Silent sources: a timer per channel that is moved on by packets, and tells when its tracks stop and return. While
+//! a track is silent its group is joined again now and then: the network may have forgotten who listens.
 
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use crate::event::{Task, Timers, Work, clock, lock};
-use crate::relay::Channel;
+use crate::event::{Task, TimerId, Timers, Work, clock, lock};
+use crate::relay::{Channel, Track};
 
+use super::pulse::{LOOK_EVERY, Pulse};
 use super::receivers::Receivers;
+
+/// Between two times that the log is told of one silence: what comes and goes all the time is no news.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+/// A look is so much later than it is due, of `silent_after` and at most: tracks that stop together are seen together.
+const SLACK: (u32, Duration) = (8, Duration::from_millis(100));
 
 /// Watches one channel for as long as the timers run.
 pub struct SilenceWatch {
     channel: Arc<Channel>,
     receivers: Weak<Receivers>,
     timers: Weak<Timers>,
-    /// When the groups were last joined again.
-    renewed_at: Mutex<Option<Instant>>,
+    started_at: Instant,
+    state: Mutex<State>,
 }
 
-/// Between two times that a silent channel's groups are joined again.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
+struct State {
+    pulses: Vec<Pulse>,
+    timer: Option<TimerId>,
+    /// Since when not all tracks are silent.
+    sends_since: Option<Instant>,
+    channel: Said,
+    tracks: Vec<Said>,
+}
+
+/// What the log was told last.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    silent: bool,
+    at: Option<Instant>,
+}
 
 impl SilenceWatch {
     /// Starts to watch.
     pub fn start(channel: &Arc<Channel>, receivers: &Arc<Receivers>, timers: &Arc<Timers>) {
-        let (channel, receivers) = (channel.clone(), Arc::downgrade(receivers));
         let silent_after = channel.silent_after;
-        let timer = Arc::downgrade(timers);
-        let watch = Arc::new(Self { channel, receivers, timers: timer, renewed_at: Mutex::default() });
-        timers.at(clock::now() + silent_after, Task::new("SilenceWatch", watch));
+        let state = State {
+            pulses: channel.tracks.iter().map(|_| Pulse::new(silent_after)).collect(),
+            timer: None,
+            sends_since: None,
+            // A source that has not begun yet is no news.
+            channel: Said { silent: true, at: None },
+            tracks: vec![Said { silent: false, at: None }; channel.tracks.len()],
+        };
+        let started_at = clock::now();
+        let watch = Arc::new(Self {
+            started_at,
+            channel: channel.clone(),
+            receivers: Arc::downgrade(receivers),
+            timers: Arc::downgrade(timers),
+            state: Mutex::new(state),
+        });
+        for track in &channel.tracks {
+            let (watch, queue) = (Arc::downgrade(&watch), receivers.queue().clone());
+            track.signs.on_return(move || {
+                if let Some(watch) = watch.upgrade() {
+                    queue.push(Task::new("SilenceWatch", watch));
+                }
+            });
+        }
+        watch.look_at(&mut lock(&watch.state), started_at + silent_after.min(LOOK_EVERY));
     }
 
-    fn renew(&self, now: Instant) {
-        let mut renewed_at = lock(&self.renewed_at);
-        if renewed_at.is_some_and(|at| now < at + RENEW_EVERY) {
-            return;
+    fn look_at(self: &Arc<Self>, state: &mut State, at: Instant) {
+        let Some(timers) = self.timers.upgrade() else { return };
+        let timer = timers.at(at, Task::new("SilenceWatch", self.clone()));
+        if let Some(before) = state.timer.replace(timer) {
+            timers.cancel(before);
         }
-        *renewed_at = Some(now);
-        drop(renewed_at);
-        if let Some(receivers) = self.receivers.upgrade() {
-            receivers.renew(&self.channel.name);
+    }
+
+    /// Looks at all tracks; returns when to look again.
+    fn look(&self, state: &mut State, now: Instant) -> Instant {
+        let mut next = now + LOOK_EVERY;
+        for (track, pulse) in self.channel.tracks.iter().zip(&mut state.pulses) {
+            let mut sight = pulse.look(track.signs.last(), now);
+            if sight.expects {
+                track.signs.expect();
+                sight = pulse.look(track.signs.last(), now);
+            }
+            track.signs.set_missing(sight.silent);
+            next = next.min(sight.next);
         }
+        state.sends_since = if self.channel.is_silent() { None } else { state.sends_since.or(Some(now)) };
+        let (part, most) = SLACK;
+        next + (self.channel.silent_after / part).min(most)
+    }
+
+    /// Tells the log of a source that stops or returns, and of single tracks that do so while others flow.
+    fn tell(&self, state: &mut State, now: Instant) {
+        let channel = &self.channel.name;
+        match state.channel.change(state.sends_since.is_none(), now) {
+            Some(true) => tracing::warn!(channel, "the source is silent; viewers stay connected"),
+            Some(false) => tracing::info!(channel, "the source sends"),
+            None => {}
+        }
+        let flows_for_long = state.sends_since.is_some_and(|since| now >= since + self.channel.silent_after);
+        for (track, said) in self.channel.tracks.iter().zip(&mut state.tracks) {
+            // What its channel's silence explains is told already.
+            let silent = track.is_silent() && (said.silent || flows_for_long);
+            let track = track.number;
+            match said.change(silent, now) {
+                Some(true) => tracing::warn!(channel, track, "the track is silent while others flow"),
+                Some(false) => tracing::info!(channel, track, "the track sends"),
+                None => {}
+            }
+        }
+    }
+
+    /// Tracks whose silence has lasted: one that has not begun yet was joined just now.
+    fn silent_tracks(&self, now: Instant) -> impl Iterator<Item = &Arc<Track>> {
+        let since = |track: &Track| track.signs.last().unwrap_or(self.started_at);
+        let lasts = move |track: &Track| now >= since(track) + self.channel.silent_after;
+        self.channel.tracks.iter().filter(move |track| track.is_silent() && lasts(track))
+    }
+}
+
+impl Said {
+    /// What is to be said now, if anything.
+    fn change(&mut self, silent: bool, now: Instant) -> Option<bool> {
+        let too_soon = silent && self.at.is_some_and(|at| now < at + SAY_EVERY);
+        if silent == self.silent || too_soon {
+            return None;
+        }
+        if silent {
+            self.at = Some(now);
+        }
+        self.silent = silent;
+        Some(silent)
     }
 }
 
 impl Work for SilenceWatch {
     fn run(self: Arc<Self>) {
         let now = clock::now();
-        let silent_after = self.channel.silent_after;
-        let deadline = self.channel.last_arrival().map(|at| at + silent_after).filter(|at| *at > now);
-        let silent = deadline.is_none();
-        let channel = &self.channel.name;
-        match (self.channel.set_silent(silent), silent) {
-            (false, true) => tracing::warn!(channel, "the source is silent; viewers stay connected"),
-            (true, false) => tracing::info!(channel, "the source sends"),
-            _ => {}
+        let mut state = lock(&self.state);
+        let next = self.look(&mut state, now);
+        self.tell(&mut state, now);
+        if let Some(receivers) = self.receivers.upgrade() {
+            self.silent_tracks(now).for_each(|track| receivers.renew(track, now));
         }
-        if silent {
-            self.renew(now);
-        }
-        let Some(timers) = self.timers.upgrade() else { return };
-        timers.at(deadline.unwrap_or(now + silent_after), Task::new("SilenceWatch", self.clone()));
+        self.look_at(&mut state, next);
     }
 
-    fn close(self: Arc<Self>) {}
+    /// Watching goes on whatever happened once.
+    fn close(self: Arc<Self>) {
+        self.look_at(&mut lock(&self.state), clock::now() + LOOK_EVERY);
+    }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use nix::ifaddrs::getifaddrs;
-use nix::net::if_::if_nametoindex;
+use nix::net::if_::{if_nameindex, if_nametoindex};
 
 /// No such interface on this machine, or not now.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,11 @@ pub fn interface_index(wanted: &str) -> Result<u32, InterfaceError> {
     by_address()
         .and_then(|name| if_nametoindex(name.as_str()).ok())
         .ok_or_else(|| InterfaceError { wanted: wanted.to_owned(), present: present() })
+}
+
+/// Whether an interface has this index.
+pub fn interface_is_there(index: u32) -> bool {
+    if_nameindex().is_ok_and(|all| all.iter().any(|interface| interface.index() == index))
 }
 
 fn name_of_address(wanted: IpAddr) -> Option<String> {
@@ -51,6 +56,8 @@ mod tests {
     fn loopback_is_found_by_name_and_by_address() {
         let by_name = interface_index("lo").unwrap();
         assert_eq!(interface_index("127.0.0.1").unwrap(), by_name);
+        assert!(interface_is_there(by_name));
+        assert!(!interface_is_there(0x7fff_0000));
     }
 
     #[test]

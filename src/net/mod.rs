@@ -11,15 +11,17 @@ mod peer;
 mod priority;
 mod receive;
 mod refusals;
+mod route;
 mod send;
 mod server;
 
 pub use descriptors::{SpareDescriptor, descriptor_limit, open_descriptors};
-pub use interface::{InterfaceError, interface_index};
+pub use interface::{InterfaceError, interface_index, interface_is_there};
 pub use membership::{Group, MembershipError, ReceiveSocket};
 pub use peer::{Progress, VANISHED_AFTER, allow_pauses, notice_vanishing, progress};
 pub use priority::lower_priority;
 pub use receive::{Datagram, ReceiveBatch};
 pub use refusals::take_refusals;
+pub use route::{RouteError, interface_towards};
 pub use send::{Destination, Position, Refusal, SendReport, Sender, segments, split_run};
 pub use server::{ServerPair, bind_pair, listen, open_beside, send_buffer, send_only, with_port, with_room};

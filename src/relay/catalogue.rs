@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::wire::sdp::Presentation;
@@ -24,7 +24,6 @@ pub struct Channel {
     pub silent_after: Duration,
     /// Who watches.
     pub audience: Audience,
-    silent: AtomicBool,
 }
 
 /// Subscribers now, by transport.
@@ -61,23 +60,12 @@ impl Channel {
         let tracks = tracks
             .map(|(i, track)| Track::new(&name, i + 1, track.clone(), limits, coalesce, dispatch, now))
             .collect();
-        let (audience, silent) = (Audience::default(), AtomicBool::new(true));
-        Arc::new(Self { name, presentation, tracks, silent_after, audience, silent })
+        Arc::new(Self { name, presentation, tracks, silent_after, audience: Audience::default() })
     }
 
-    /// Whether the source is silent; so it is before its first packet.
+    /// Whether all tracks are silent.
     pub fn is_silent(&self) -> bool {
-        self.silent.load(Relaxed)
-    }
-
-    /// Sets the state and returns the previous one.
-    pub fn set_silent(&self, silent: bool) -> bool {
-        self.silent.swap(silent, Relaxed)
-    }
-
-    /// When the newest packet of any track arrived.
-    pub fn last_arrival(&self) -> Option<Instant> {
-        self.tracks.iter().filter_map(|track| track.last_arrival()).max()
+        self.tracks.iter().all(|track| track.is_silent())
     }
 
     /// Counts one more who watches.

@@ -1,6 +1,6 @@
 //! A Track: one RTP stream of a channel and the RTCP beside it, from the receiver's hands to the lanes.
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use super::beat::Coalesce;
 use super::dispatch::Dispatch;
 use super::flow::Flow;
 use super::ring::{Packet, RingLimits, RingStart};
+use super::signs::Signs;
 
 /// Packets are copied once, into chunks of this size, so that neighbours in a stream are neighbours in
 /// memory and a run of them is one slice to the kernel.
@@ -26,8 +27,6 @@ const CHUNK_BYTES: usize = 64 << 10;
 const RTCP_RING_BYTES: usize = 64 << 10;
 /// A subscriber starts with the newest packet unless the source has been silent for this long.
 const START_MAX_AGE: Duration = Duration::from_secs(1);
-/// A source without a packet for so long is silent, as far as its viewers' signs of life go.
-const SILENT_AFTER: Duration = Duration::from_secs(1);
 
 /// One RTP stream of a channel.
 pub struct Track {
@@ -39,14 +38,13 @@ pub struct Track {
     pub rtp: Arc<Flow>,
     /// The source's RTCP packets.
     pub rtcp: Arc<Flow>,
+    /// Whether media comes, for those who watch.
+    pub signs: Signs,
     writer: Mutex<Writer>,
-    epoch: Instant,
-    /// Microseconds from `epoch`, 0 before the first packet.
-    last_arrival_us: AtomicU64,
-    /// Likewise, of the first packet after the latest silence.
-    flows_since_us: AtomicU64,
+
     joined: AtomicBool,
     bytes: AtomicU64,
+    empty: AtomicU64,
     not_rtp: [AtomicU64; NotRtp::ALL.len()],
     not_rtcp: [AtomicU64; NotRtcp::ALL.len()],
 }
@@ -66,8 +64,12 @@ pub struct TrackStats {
     pub reception: Reception,
     /// Bytes of RTP packets received, headers included.
     pub bytes: u64,
-    /// Since the newest packet; absent before the first.
+    /// Packets without payload: no media, and no sign of a living source.
+    pub empty: u64,
+    /// Since the newest packet with payload; absent before the first.
     pub last_packet_age: Option<Duration>,
+    /// Whether it is silent.
+    pub silent: bool,
     /// Whether its groups are joined.
     pub joined: bool,
     /// Datagrams to its group that were not RTP, by reason.
@@ -99,12 +101,12 @@ impl Track {
             description,
             rtp: Flow::new(channel, limits, coalesce, dispatch.clone()),
             rtcp: Flow::new(channel, rtcp_limits, coalesce, dispatch.clone()),
+            signs: Signs::new(now),
             writer: Mutex::new(writer),
-            epoch: now,
-            last_arrival_us: AtomicU64::new(0),
-            flows_since_us: AtomicU64::new(0),
+
             joined: AtomicBool::new(false),
             bytes: AtomicU64::new(0),
+            empty: AtomicU64::new(0),
             not_rtp: Default::default(),
             not_rtcp: Default::default(),
         })
@@ -112,14 +114,19 @@ impl Track {
 
     /// Takes in one RTP packet; the lanes hear of it with [`tell`](Flow::tell).
     pub fn receive(&self, header: &RtpHeader, datagram: &[u8], at: Instant) {
-        let arrival = at.saturating_duration_since(self.epoch);
+        let arrival = self.signs.since_epoch(at);
+        let payload = header.payload(datagram);
         let (data, random_access) = {
             let mut writer = self.writer();
             writer.reception.receive(header, arrival);
-            (writer.keep(datagram), writer.is_random_access(header, datagram))
+            (writer.keep(datagram), writer.is_random_access(header, payload))
         };
         self.bytes.fetch_add(datagram.len() as u64, Relaxed);
-        self.note_arrival((arrival.as_micros() as u64).max(1));
+        if payload.is_empty() {
+            self.empty.fetch_add(1, Relaxed);
+        } else {
+            self.signs.came(arrival);
+        }
         let RtpHeader { sequence, timestamp, .. } = *header;
         self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at, random_access }]);
     }
@@ -167,32 +174,14 @@ impl Track {
         self.joined.load(Relaxed)
     }
 
+    /// Whether no media came for as long as the channel allows; so it is before the first packet.
+    pub fn is_silent(&self) -> bool {
+        self.signs.are_missing()
+    }
+
     /// The SSRC that the track carries now.
     pub fn ssrc(&self) -> Option<u32> {
         self.writer().reception.ssrc()
-    }
-
-    /// When the newest packet arrived.
-    pub fn last_arrival(&self) -> Option<Instant> {
-        let after_us = self.last_arrival_us.load(Relaxed);
-        (after_us > 0).then(|| self.epoch + Duration::from_micros(after_us))
-    }
-
-    /// Since when packets come without a silence. `None`: the source is silent.
-    pub fn flows_since(&self, now: Instant) -> Option<Instant> {
-        // In the reverse order of how they were written: an end of silence is never seen without its time.
-        let last = self.epoch + Duration::from_micros(self.last_arrival_us.load(Acquire));
-        let since = self.flows_since_us.load(Relaxed);
-        let flows = since > 0 && now.saturating_duration_since(last) < SILENT_AFTER;
-        flows.then(|| self.epoch + Duration::from_micros(since))
-    }
-
-    fn note_arrival(&self, us: u64) {
-        let before = self.last_arrival_us.load(Relaxed);
-        if before == 0 || us.saturating_sub(before) >= SILENT_AFTER.as_micros() as u64 {
-            self.flows_since_us.store(us, Relaxed);
-        }
-        self.last_arrival_us.store(us, Release);
     }
 
     /// The track's figures as of `now`.
@@ -200,7 +189,9 @@ impl Track {
         TrackStats {
             reception: self.writer().reception.clone(),
             bytes: self.bytes.load(Relaxed),
-            last_packet_age: self.last_arrival().map(|at| now.saturating_duration_since(at)),
+            empty: self.empty.load(Relaxed),
+            last_packet_age: self.signs.last().map(|at| now.saturating_duration_since(at)),
+            silent: self.is_silent(),
             joined: self.is_joined(),
             not_rtp: std::array::from_fn(|i| (NotRtp::ALL[i].reason(), self.not_rtp[i].load(Relaxed))),
             not_rtcp: std::array::from_fn(|i| (NotRtcp::ALL[i].reason(), self.not_rtcp[i].load(Relaxed))),
@@ -214,8 +205,7 @@ impl Track {
 
 impl Writer {
     /// Whether this is the first packet of an access unit that a decoder can start with.
-    fn is_random_access(&mut self, header: &RtpHeader, datagram: &[u8]) -> bool {
-        let payload = datagram.get(header.header_len..).unwrap_or_default();
+    fn is_random_access(&mut self, header: &RtpHeader, payload: &[u8]) -> bool {
         if self.last_start == Some(header.timestamp) || !self.format.starts_at(payload) {
             return false;
         }
@@ -235,33 +225,5 @@ impl Writer {
 fn count(counters: &[AtomicU64], place: Option<usize>) {
     if let Some(counter) = place.and_then(|place| counters.get(place)) {
         counter.fetch_add(1, Relaxed);
-    }
-}
-
-#[cfg(all(test, not(model)))]
-mod tests {
-    use super::*;
-    use crate::event::clock;
-    use crate::relay::rig::{ROOMY, by_hand};
-    use crate::wire::sdp;
-    use std::net::Ipv4Addr;
-
-    #[test]
-    fn a_flow_begins_anew_after_a_second_of_silence() {
-        let description =
-            sdp::mpegts("news", Ipv4Addr::new(239, 77, 60, 2).into(), 5004, None).tracks.remove(0);
-        let began = clock::now();
-        let at = |ms| began + Duration::from_millis(ms);
-        let track = Track::new("news", 1, description, ROOMY, Coalesce::Auto, &by_hand(), began);
-        let receive = |ms| {
-            let packet = [0x80, 33, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0x47];
-            track.receive(&crate::wire::rtp::check(&packet).expect("RTP"), &packet, at(ms));
-        };
-        assert_eq!(track.flows_since(at(0)), None, "it has not begun");
-        [500, 1400, 2300].into_iter().for_each(receive);
-        assert_eq!(track.flows_since(at(3200)), Some(at(500)));
-        assert_eq!(track.flows_since(at(3300)), None);
-        receive(3300);
-        assert_eq!(track.flows_since(at(3300)), Some(at(3300)));
     }
 }

@@ -238,7 +238,7 @@ impl Session {
         if state.viewer.is_none() {
             return Media::Stopped;
         }
-        let flows = state.setups.iter().filter_map(|setup| setup.track.flows_since(now));
+        let flows = state.setups.iter().filter_map(|setup| setup.track.signs.flows_since(now));
         flows.min().map_or(Media::Silent, |since| Media::Flows { since })
     }
 

@@ -13,6 +13,7 @@
 #[cfg(test)]
 mod fuzz;
 pub mod mark;
+mod pace;
 pub mod random_access;
 pub mod reception;
 pub mod rtcp;

@@ -6,10 +6,12 @@
 
 use std::time::Duration;
 
+use super::pace::Pace;
 use super::rtp::RtpHeader;
 use super::seq::steps;
 
-/// A step forward of this many packets is no loss but a source that started anew (RFC 3550 A.1).
+/// A step forward of this many packets is a source that started anew (RFC 3550 A.1), unless as many would have
+/// come in the time that has passed.
 const MAX_DROPOUT: u16 = 3000;
 
 /// How many of the latest sequence numbers are remembered, to tell a duplicate from a late packet. A packet
@@ -22,11 +24,13 @@ pub struct Reception {
     clock_rate: Option<u32>,
     run: Option<Run>,
     jitter: Jitter,
+    pace: Pace,
     packets: u64,
     lost: u64,
     reordered: u64,
     duplicates: u64,
     ssrc_changes: u64,
+    restarts: u64,
 }
 
 /// How a packet stands to those before it.
@@ -38,8 +42,8 @@ pub enum Arrival {
     InOrder,
     /// Ahead of the one expected: `missing` packets between are lost, or late.
     Gap {
-        /// How many numbers were passed over, at most 2998.
-        missing: u16,
+        /// How many numbers were passed over: more than 2998 only where the time that has passed explains them.
+        missing: u64,
     },
     /// Behind the newest and not seen before.
     Reordered,
@@ -66,24 +70,35 @@ impl Reception {
             clock_rate: clock_rate.filter(|rate| *rate > 0),
             run: None,
             jitter: Jitter::default(),
+            pace: Pace::default(),
             packets: 0,
             lost: 0,
             reordered: 0,
             duplicates: 0,
             ssrc_changes: 0,
+            restarts: 0,
         }
     }
 
     /// Takes in one packet. `arrival` counts from any epoch that stays the same.
     pub fn receive(&mut self, header: &RtpHeader, arrival: Duration) -> Arrival {
         self.packets += 1;
-        let what = self.follow(header);
+        let what = self.follow(header, arrival);
         match what {
-            Arrival::Gap { missing } => self.lost += u64::from(missing),
+            Arrival::Gap { missing } => self.lost += missing,
             Arrival::Reordered => self.reordered += 1,
             Arrival::Duplicate => self.duplicates += 1,
             Arrival::NewSource { .. } => self.ssrc_changes += 1,
-            Arrival::First | Arrival::InOrder | Arrival::Stray | Arrival::Restart => {}
+            Arrival::Restart => self.restarts += 1,
+            Arrival::First | Arrival::InOrder | Arrival::Stray => {}
+        }
+        match what {
+            Arrival::InOrder => self.pace.count(1, header.timestamp, arrival),
+            Arrival::Gap { missing } => self.pace.count(missing + 1, header.timestamp, arrival),
+            Arrival::First | Arrival::NewSource { .. } | Arrival::Restart => {
+                self.pace.begin(header.timestamp, arrival);
+            }
+            Arrival::Reordered | Arrival::Duplicate | Arrival::Stray => {}
         }
         self.time(what, header.timestamp, arrival);
         what
@@ -119,6 +134,12 @@ impl Reception {
         self.ssrc_changes
     }
 
+    /// How often the numbering began anew under the same SSRC.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
     /// The source followed now.
     #[must_use]
     pub fn ssrc(&self) -> Option<u32> {
@@ -139,7 +160,7 @@ impl Reception {
         self.jitter.measured.then(|| self.jitter.units / f64::from(rate))
     }
 
-    fn follow(&mut self, header: &RtpHeader) -> Arrival {
+    fn follow(&mut self, header: &RtpHeader, arrival: Duration) -> Arrival {
         let Some(run) = &mut self.run else {
             self.run = Some(Run::new(header.ssrc, header.sequence));
             return Arrival::First;
@@ -149,7 +170,9 @@ impl Reception {
             *run = Run::new(header.ssrc, header.sequence);
             return Arrival::NewSource { previous_ssrc };
         }
-        let (what, was_counted_lost) = run.take(header.sequence);
+        let (pace, rate) = (&self.pace, self.clock_rate);
+        let explain = |ahead| pace.explains(ahead, header.timestamp, arrival, rate);
+        let (what, was_counted_lost) = run.take(header.sequence, explain);
         if was_counted_lost {
             self.lost = self.lost.saturating_sub(1);
         }
@@ -190,13 +213,14 @@ impl Run {
         Self { ssrc, highest: first, cycles: 0, length: 0, confirming: None, seen }
     }
 
-    /// Tells how the packet stands, and whether it had been counted as lost before.
-    fn take(&mut self, sequence: u16) -> (Arrival, bool) {
+    /// Tells how the packet stands, and whether it had been counted as lost before. `explain` says how far a step
+    /// of so many numbers is, wraps included, if the time that has passed explains it.
+    fn take(&mut self, sequence: u16, explain: impl FnOnce(u16) -> Option<u64>) -> (Arrival, bool) {
         let confirming = self.confirming.take();
         let ahead = steps(self.highest, sequence);
         let behind = steps(sequence, self.highest);
         if (1..MAX_DROPOUT).contains(&ahead) {
-            return (self.advance(sequence, ahead), false);
+            return (self.advance(sequence, u64::from(ahead)), false);
         }
         if behind < WINDOW {
             if !self.seen.insert(sequence) {
@@ -204,6 +228,9 @@ impl Run {
             }
             // What came before the run's first packet was never counted as lost.
             return (Arrival::Reordered, u32::from(behind) <= self.length);
+        }
+        if let Some(ahead) = explain(ahead) {
+            return (self.advance(sequence, ahead), false);
         }
         if confirming == Some(sequence) {
             let stray = sequence.wrapping_sub(1);
@@ -215,14 +242,12 @@ impl Run {
         (Arrival::Stray, false)
     }
 
-    fn advance(&mut self, sequence: u16, ahead: u16) -> Arrival {
-        if sequence < self.highest {
-            self.cycles = self.cycles.wrapping_add(1);
-        }
+    fn advance(&mut self, sequence: u16, ahead: u64) -> Arrival {
+        self.cycles = self.cycles.wrapping_add(((u64::from(self.highest) + ahead) >> 16) as u16);
         self.seen.forget_after(self.highest, ahead);
         self.seen.insert(sequence);
         self.highest = sequence;
-        self.length = self.length.saturating_add(u32::from(ahead));
+        self.length = self.length.saturating_add(u32::try_from(ahead).unwrap_or(u32::MAX));
         match ahead {
             1 => Arrival::InOrder,
             _ => Arrival::Gap { missing: ahead - 1 },
@@ -244,12 +269,12 @@ impl Seen {
     }
 
     /// Makes room for the `count` numbers that follow `highest`.
-    fn forget_after(&mut self, highest: u16, count: u16) {
-        if count >= WINDOW {
+    fn forget_after(&mut self, highest: u16, count: u64) {
+        if count >= u64::from(WINDOW) {
             self.0 = Default::default();
             return;
         }
-        for step in 1..=count {
+        for step in 1..=count as u16 {
             let (word, bit) = Self::place(highest.wrapping_add(step));
             self.0[word] &= !bit;
         }

@@ -80,6 +80,80 @@ fn a_jump_of_the_same_source_is_a_restart_and_no_loss() {
     let whats = feed(&mut reception, [1, 2, 3, 40_000, 40_001, 40_002, 39_999]);
     assert_eq!(whats[3..], [Arrival::Stray, Arrival::Restart, Arrival::InOrder, Arrival::Reordered]);
     assert_eq!(counts(&reception), [7, 0, 1, 0]);
+    assert_eq!(reception.restarts(), 1);
+}
+
+const MS: Duration = Duration::from_millis(1);
+const CLOCK: u32 = 90_000;
+
+/// Packet `number` of a stream of a thousand a second.
+fn paced(number: u32) -> (RtpHeader, Duration) {
+    let header = RtpHeader { timestamp: number.wrapping_mul(CLOCK / 1000), ..header(number as u16) };
+    (header, number * MS)
+}
+
+/// A stream that has played for two seconds.
+fn playing(clock_rate: Option<u32>) -> Reception {
+    let mut reception = Reception::new(clock_rate);
+    for (header, at) in (0..2000).map(paced) {
+        reception.receive(&header, at);
+    }
+    assert_eq!(reception.lost(), 0);
+    reception
+}
+
+#[test]
+fn an_outage_of_seconds_is_loss_and_no_restart() {
+    for clock_rate in [Some(CLOCK), None] {
+        for outage in [3500, 7000, 40_000] {
+            let mut reception = playing(clock_rate);
+            let (header, at) = paced(2000 + outage);
+            let gap = Arrival::Gap { missing: u64::from(outage) };
+            assert_eq!(reception.receive(&header, at), gap, "{outage} packets, {clock_rate:?}");
+            let (header, at) = paced(2001 + outage);
+            assert_eq!(reception.receive(&header, at), Arrival::InOrder);
+            assert_eq!((reception.lost(), reception.restarts()), (u64::from(outage), 0));
+        }
+    }
+}
+
+#[test]
+fn an_outage_in_which_the_numbers_came_round_is_counted_with_its_wraps() {
+    let mut reception = playing(Some(CLOCK));
+    let outage = 65_536 * 2 + 20_000;
+    let (header, at) = paced(2000 + outage);
+    assert_eq!(reception.receive(&header, at), Arrival::Gap { missing: u64::from(outage) });
+    assert_eq!(reception.extended_highest_sequence(), Some(2000 + outage));
+}
+
+#[test]
+fn an_outage_soon_after_the_start_is_loss_too() {
+    let mut reception = Reception::new(Some(CLOCK));
+    for (header, at) in (0..300).map(paced) {
+        reception.receive(&header, at);
+    }
+    let (header, at) = paced(300 + 5000);
+    assert_eq!(reception.receive(&header, at), Arrival::Gap { missing: 5000 });
+}
+
+#[test]
+fn a_jump_that_time_does_not_explain_is_a_restart() {
+    let jump = |ahead: u16, ticks: u32, after: Duration, clock_rate| {
+        let mut reception = playing(clock_rate);
+        for n in 0..2 {
+            let (last, at) = paced(1999 + n);
+            let sequence = last.sequence.wrapping_add(ahead);
+            let timestamp = last.timestamp.wrapping_add(ticks);
+            reception.receive(&RtpHeader { sequence, timestamp, ..last }, at + after);
+        }
+        (reception.lost(), reception.restarts())
+    };
+    assert_eq!(jump(20_000, 90, MS, Some(CLOCK)), (0, 1), "at once");
+    assert_eq!(jump(20_000, 90, MS, None), (0, 1), "at once");
+    assert_eq!(jump(40_000, 5 * CLOCK, 5000 * MS, Some(CLOCK)), (0, 1), "more than could have come");
+    assert_eq!(jump(40_000, 5 * CLOCK, 5000 * MS, None), (0, 1), "more than could have come");
+    assert_eq!(jump(5_000, 900 * CLOCK, 5000 * MS, Some(CLOCK)), (0, 1), "at another time of the source");
+    assert_eq!(jump(5_000, 5 * CLOCK, 5000 * MS, Some(CLOCK)), (4999, 0), "all fits");
 }
 
 #[test]

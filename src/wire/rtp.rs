@@ -21,6 +21,19 @@ pub struct RtpHeader {
     pub header_len: usize,
 }
 
+impl RtpHeader {
+    /// The payload of the datagram that this is the header of, without padding.
+    #[inline]
+    #[must_use]
+    pub fn payload<'d>(&self, datagram: &'d [u8]) -> &'d [u8] {
+        let padding = match datagram {
+            [first, .., last] if first & 0x20 != 0 => usize::from(*last),
+            _ => 0,
+        };
+        datagram.get(self.header_len..datagram.len().saturating_sub(padding)).unwrap_or_default()
+    }
+}
+
 /// Why a datagram is not an RTP packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotRtp {
@@ -150,6 +163,20 @@ mod tests {
         datagram.extend([0xbe, 0xde, 0, 1, 1, 2, 3, 4]);
         datagram.extend(b"payload");
         assert_eq!(check(&datagram).expect("a packet").header_len, 12 + 8 + 8);
+    }
+
+    #[test]
+    fn the_payload_is_what_is_neither_header_nor_padding() {
+        let payload = |datagram: &[u8]| check(datagram).expect("a packet").payload(datagram).to_vec();
+        let padded = |content: &[u8]| {
+            let mut datagram = packet(content);
+            datagram[0] |= 0x20;
+            datagram
+        };
+        assert_eq!(payload(&packet(b"media")), b"media");
+        assert_eq!(payload(&packet(b"")), b"");
+        assert_eq!(payload(&padded(&[7, 0, 0, 3])), [7]);
+        assert_eq!(payload(&padded(&[0, 0, 0, 4])), b"", "padding alone");
     }
 
     #[test]

@@ -11,9 +11,11 @@ mod load; // the load that the first release promises
 mod logs; // a log, and other output, that nobody takes
 mod networks; // groups, sources and interfaces
 mod noise; // random bytes on every port
+mod outages; // what the network forgets, and interfaces and routes that come, go and move
 mod players; // ffmpeg, GStreamer and retina
 mod program; // exit codes, signals and the demo
 mod refusals; // every code that a request can earn
+mod silence; // streams that stop, and how it is told
 mod sources; // sources that stop, return and report
 mod supervision; // whoever starts the program and watches over it
 mod vanishing; // viewers whose port, host or attention is gone

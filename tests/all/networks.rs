@@ -108,6 +108,9 @@ fn an_interface_that_goes_and_comes_back_is_joined_again() {
         joined(1.0);
         plug.unplug();
         joined(0.0);
+        eventually("the log tells, whoever has found it", || {
+            mirrorball.has_logged("groups are joined no longer").then_some(())
+        });
         plug.plug_in();
         joined(1.0);
         let mut returned = Source::on(plug.address, plug.address, source.group);

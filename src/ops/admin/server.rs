@@ -168,6 +168,7 @@ async fn until_stopped(mut stopped: watch::Receiver<bool>) {
 #[cfg(all(test, not(model)))]
 mod tests {
     use super::*;
+    use crate::event::Standstill;
     use crate::event::clock;
     use socket2::{Domain, Socket, Type};
     use std::io::{Read, Write};
@@ -190,8 +191,9 @@ mod tests {
             if self.ready.load(SeqCst) { Ok("ready\n".into()) } else { Err("no listener yet".into()) }
         }
 
-        fn live(&self) -> Result<(), crate::event::Standstill> {
-            if self.live.load(SeqCst) { Ok(()) } else { Err("poll-media-3".into()) }
+        fn live(&self) -> Result<(), Standstill> {
+            let stands = Standstill { what: "poll-media-3".into(), for_good: false };
+            if self.live.load(SeqCst) { Ok(()) } else { Err(stands) }
         }
     }
 

@@ -17,9 +17,11 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
             arrivals(&track.stats(now), &labels, out);
         }
         let labels = [("channel", channel.name.as_str())];
-        let help = "Whether no packet came for silent_after.";
+        let help = "Whether all tracks are silent.";
         out.gauge("mirrorball_channel_silent", help, &labels, f64::from(u8::from(channel.is_silent())));
     }
+    let help = "Times that a silent group was joined again.";
+    out.counter("mirrorball_group_renewals_total", help, &[], engine.receivers.renewals());
     let mut overflow = BTreeMap::<u16, u64>::new();
     for receiver in engine.receivers.stats() {
         *overflow.entry(receiver.port).or_default() += u64::from(receiver.overflow);
@@ -41,6 +43,8 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
         ("mirrorball_channel_reordered_total", "Packets that came after a later one.", reception.reordered()),
         ("mirrorball_channel_duplicates_total", "Packets that had come before.", reception.duplicates()),
         ("mirrorball_channel_ssrc_changes_total", "How often the SSRC changed.", reception.ssrc_changes()),
+        ("mirrorball_channel_restarts_total", "New numberings under one SSRC.", reception.restarts()),
+        ("mirrorball_channel_empty_total", "RTP packets without payload.", stats.empty),
     ];
     for (name, help, value) in counters {
         out.counter(name, help, labels, value);
@@ -57,6 +61,8 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
         let help = "Time since the latest packet.";
         out.gauge("mirrorball_channel_last_packet_age_seconds", help, labels, age.as_secs_f64());
     }
+    let help = "Whether no packet with payload came for silent_after.";
+    out.gauge("mirrorball_track_silent", help, labels, f64::from(u8::from(stats.silent)));
     let help = "Whether the track's groups are joined.";
     out.gauge("mirrorball_channel_joined", help, labels, f64::from(u8::from(stats.joined)));
 }

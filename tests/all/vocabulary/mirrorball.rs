@@ -85,10 +85,22 @@ impl Setup {
         self
     }
 
+    /// The same, where the kernel's route leads.
+    pub fn channel_by_route(mut self, name: &str, source: &str) -> Self {
+        self.channels.push_str(&format!("[[channel]]\nname = \"{name}\"\nsource = \"{source}\"\n"));
+        self
+    }
+
     /// Whatever a session description says.
-    pub fn described(mut self, name: &str, sdp: &str) -> Self {
+    pub fn described(self, name: &str, sdp: &str) -> Self {
+        self.described_on("lo", name, sdp)
+    }
+
+    /// The same, on an interface of its own.
+    pub fn described_on(mut self, interface: &str, name: &str, sdp: &str) -> Self {
         fs::write(self.directory.path().join(format!("{name}.sdp")), sdp).expect("a file for the SDP");
-        let lines = format!("[[channel]]\nname = \"{name}\"\nsdp = \"{name}.sdp\"\ninterface = \"lo\"\n");
+        let lines =
+            format!("[[channel]]\nname = \"{name}\"\nsdp = \"{name}.sdp\"\ninterface = \"{interface}\"\n");
         self.channels.push_str(&lines);
         self
     }

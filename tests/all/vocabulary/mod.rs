@@ -15,6 +15,7 @@ mod quiet;
 mod source;
 mod still;
 mod viewer;
+mod wire;
 
 pub use connection::{Connection, Reply};
 pub use crowd::{Crowd, Tally};
@@ -27,3 +28,4 @@ pub use patience::{eventually, is_thorough, passes, say};
 pub use quiet::{Quiet, demo_by_demo};
 pub use source::{Group, Source, Stamp, bye, sender_report};
 pub use viewer::{Over, Viewer, receiver_report, report};
+pub use wire::{Told, Wire};

@@ -57,11 +57,57 @@ pub struct Plug {
 impl Plug {
     /// Plugs it in: from here on it is there.
     pub fn plug_in(&self) {
-        let (address, far) = (format!("{}/24", self.address), format!("{}-far", self.name));
+        let far = self.far();
         ip(&["link", "add", self.name, "type", "veth", "peer", "name", &far]);
-        ip(&["address", "add", &address, "dev", self.name]);
+        self.add_address();
         ip(&["link", "set", self.name, "up"]);
         ip(&["link", "set", &far, "up"]);
+    }
+
+    /// The name of its cable's other end, which nothing listens at.
+    pub fn far(&self) -> String {
+        format!("{}-far", self.name)
+    }
+
+    /// Leads all multicast over it from now on.
+    pub fn take_route(&self) {
+        ip(&["route", "replace", "224.0.0.0/4", "dev", self.name]);
+    }
+
+    /// Leads multicast nowhere.
+    pub fn drop_route(&self) {
+        ip(&["route", "delete", "224.0.0.0/4"]);
+    }
+
+    /// Speaks this version of IGMP alone.
+    pub fn speak_igmp(&self, version: u8) {
+        let setting = format!("/proc/sys/net/ipv4/conf/{}/force_igmp_version", self.name);
+        fs::write(setting, version.to_string()).expect("a setting of this network");
+    }
+
+    /// Whether anyone on this machine has joined a group on it.
+    pub fn has_joined(&self, group: Ipv4Addr) -> bool {
+        // `/proc/net` is that of the process, whose network is another one.
+        let groups = fs::read_to_string("/proc/thread-self/net/igmp").expect("Linux tells");
+        let group = format!("{:08X}", u32::from_ne_bytes(group.octets()));
+        let mut here = false;
+        groups.lines().skip(1).any(|line| {
+            let mut words = line.split_whitespace();
+            if line.starts_with(char::is_numeric) {
+                here = words.nth(1) == Some(self.name);
+                return false;
+            }
+            here && words.next() == Some(group.as_str())
+        })
+    }
+
+    /// Takes its address away, or gives it back. What has its others stays connected.
+    pub fn remove_address(&self) {
+        ip(&["address", "delete", &format!("{}/24", self.address), "dev", self.name]);
+    }
+
+    pub fn add_address(&self) {
+        ip(&["address", "add", &format!("{}/24", self.address), "dev", self.name]);
     }
 
     /// Lets this machine stand in for other hosts of its network.
@@ -101,6 +147,11 @@ impl Plug {
         options.set_multicast_if_v6(interface_index(self.name).expect("plugged in")).expect("an interface");
         options.set_multicast_loop_v6(true).expect("multicast on this machine");
         socket.send_to(bytes, to).expect("the interface takes packets");
+    }
+
+    /// Pulls its cable, or puts it in again.
+    pub fn connect(&self, is_in: bool) {
+        ip(&["link", "set", &self.far(), if is_in { "up" } else { "down" }]);
     }
 
     /// Takes it away, and all that the kernel knew of it.

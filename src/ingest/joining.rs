@@ -1,0 +1,133 @@
+//! Where a track is to be received, found anew each time: interfaces come and go, and routes move.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use crate::net::{interface_index, interface_is_there, interface_towards};
+use crate::relay::Track;
+
+use super::receivers::Receivers;
+
+/// One track, and where it is to be received.
+pub(super) struct Joining {
+    pub channel: String,
+    pub track: Arc<Track>,
+    /// An interface's name or address; the kernel's route where absent.
+    pub interface: Option<String>,
+    /// Whether the log has it joined.
+    pub told_joined: AtomicBool,
+}
+
+/// What was found in one pass over all tracks: each interface and route is looked up once, and told of once.
+#[derive(Default)]
+pub(super) struct Pass {
+    /// Where each track is joined as the pass begins, and whether there is such an interface.
+    joined_on: HashMap<*const Track, u32>,
+    there: HashMap<u32, bool>,
+    by_name: HashMap<String, Result<u32, String>>,
+    by_route: HashMap<IpAddr, Result<u32, String>>,
+    found: BTreeMap<(String, What), (usize, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Lost,
+    Moved,
+    Joined,
+}
+
+impl Joining {
+    /// Joins for the first time.
+    pub fn begin(&self, receivers: &Receivers) {
+        let (channel, track) = (&self.channel, self.track.number);
+        let place = Pass::default().interface(self);
+        match place.and_then(|index| self.join(receivers, index)) {
+            Ok(()) => {
+                self.told_joined.store(true, Relaxed);
+                tracing::info!(channel, track, group = %self.track.description.group, "joined");
+            }
+            Err(error) => tracing::warn!(channel, track, "not received yet, and tried again: {error}"),
+        }
+    }
+
+    /// Joins where it is to be joined by now, and leaves where it was.
+    pub fn follow(&self, receivers: &Receivers, pass: &mut Pass) {
+        let place = pass.interface(self);
+        if self.track.is_joined() && pass.stays(&self.track, place.as_ref().ok()) {
+            return;
+        }
+        let joined = place.and_then(|index| self.join(receivers, index));
+        match (self.told_joined.swap(joined.is_ok(), Relaxed), joined) {
+            (true, Ok(())) => pass.note(self, What::Moved, String::new()),
+            (false, Ok(())) => pass.note(self, What::Joined, String::new()),
+            (true, Err(error)) => {
+                receivers.leave(&self.track, None);
+                pass.note(self, What::Lost, error);
+            }
+            (false, Err(_)) => {}
+        }
+    }
+
+    fn join(&self, receivers: &Receivers, interface: u32) -> Result<(), String> {
+        receivers.leave(&self.track, Some(interface));
+        receivers.open(&self.track, interface).map_err(|error| error.to_string())
+    }
+}
+
+impl Pass {
+    /// A pass over tracks that are joined so.
+    pub fn over(joined_on: HashMap<*const Track, u32>) -> Self {
+        Self { joined_on, ..Self::default() }
+    }
+
+    /// Whether a joined track is where it is to be. Where nothing leads for the moment, as between two routes or
+    /// while an interface has no address, it stays as long as there is that interface.
+    fn stays(&mut self, track: &Arc<Track>, place: Option<&u32>) -> bool {
+        let Some(on) = self.joined_on.get(&Arc::as_ptr(track)) else { return false };
+        match place {
+            Some(index) => index == on,
+            None => *self.there.entry(*on).or_insert_with(|| interface_is_there(*on)),
+        }
+    }
+
+    fn interface(&mut self, joining: &Joining) -> Result<u32, String> {
+        let group = joining.track.description.group;
+        let found = match &joining.interface {
+            Some(name) => self
+                .by_name
+                .entry(name.clone())
+                .or_insert_with(|| interface_index(name).map_err(|error| error.to_string())),
+            None => self
+                .by_route
+                .entry(group)
+                .or_insert_with(|| interface_towards(group).map_err(|error| error.to_string())),
+        };
+        found.clone()
+    }
+
+    fn note(&mut self, joining: &Joining, what: What, error: String) {
+        let interface = joining.interface.clone().unwrap_or_else(|| "by route".to_owned());
+        self.found.entry((interface, what)).or_insert((0, error)).0 += 1;
+    }
+
+    /// Tells the log of what has changed, in one line for each interface.
+    pub fn tell(self) {
+        for ((interface, what), (tracks, error)) in self.found {
+            match what {
+                What::Lost => tracing::warn!(
+                    interface,
+                    tracks,
+                    "groups are joined no longer, and again as soon as they can be: {error}"
+                ),
+                What::Moved => tracing::warn!(
+                    interface,
+                    tracks,
+                    "the interface was replaced, or the route leads elsewhere: joined there"
+                ),
+                What::Joined => tracing::info!(interface, tracks, "joined"),
+            }
+        }
+    }
+}

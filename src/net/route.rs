@@ -1,0 +1,81 @@
+//! Where the kernel would join a group: the route to it, asked for by rtnetlink as `ip route get` does.
+
+use std::io;
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+
+/// No route leads to the group.
+#[derive(Debug, thiserror::Error)]
+#[error("no route leads to {group} ({error}); name the channel's interface, or add a route for multicast")]
+pub struct RouteError {
+    group: IpAddr,
+    error: io::Error,
+}
+
+/// The index of the interface that the route to a group leads to; 0, the kernel's choice, where the kernel may not
+/// be asked.
+pub fn interface_towards(group: IpAddr) -> Result<u32, RouteError> {
+    match ask(group) {
+        Ok(Answer::Interface(index)) => Ok(index),
+        Ok(Answer::NoRoute(error)) => Err(RouteError { group, error }),
+        Err(error) => {
+            tracing::debug!(%group, %error, "the kernel tells no route");
+            Ok(0)
+        }
+    }
+}
+
+enum Answer {
+    Interface(u32),
+    NoRoute(io::Error),
+}
+
+fn ask(group: IpAddr) -> io::Result<Answer> {
+    let socket = Socket::new(NETLINK_ROUTE)?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    // The kernel answers within the call that asks.
+    socket.set_non_blocking(true)?;
+    let mut message = RouteMessage::default();
+    (message.header.address_family, message.header.destination_prefix_length) = match group {
+        IpAddr::V4(_) => (AddressFamily::Inet, 32),
+        IpAddr::V6(_) => (AddressFamily::Inet6, 128),
+    };
+    message.attributes.push(RouteAttribute::Destination(RouteAddress::from(group)));
+    let mut request = NetlinkMessage::from(RouteNetlinkMessage::GetRoute(message));
+    request.header.flags = NLM_F_REQUEST;
+    request.finalize();
+    let mut bytes = vec![0; request.buffer_len()];
+    request.serialize(&mut bytes);
+    socket.send(&bytes, 0)?;
+    let (bytes, _) = socket.recv_from_full()?;
+    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&bytes).map_err(io::Error::other)?;
+    match answer.payload {
+        NetlinkPayload::Error(error) => Ok(Answer::NoRoute(error.to_io())),
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route)) => {
+            let index = route.attributes.into_iter().find_map(|attribute| match attribute {
+                RouteAttribute::Oif(index) => Some(index),
+                _ => None,
+            });
+            index.map(Answer::Interface).ok_or_else(|| io::Error::other("a route without an interface"))
+        }
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::interface_index;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn what_is_of_this_machine_leads_to_loopback() {
+        let lo = interface_index("lo").expect("loopback");
+        assert_eq!(interface_towards(Ipv4Addr::LOCALHOST.into()).expect("a route"), lo);
+    }
+}
