@@ -8,26 +8,46 @@ use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
+use nix::errno::Errno;
 
-/// No route leads to the group.
+/// No route to a group is known.
 #[derive(Debug, thiserror::Error)]
-#[error("no route leads to {group} ({error}); name the channel's interface, or add a route for multicast")]
-pub struct RouteError {
-    group: IpAddr,
-    error: io::Error,
+pub enum RouteError {
+    /// There is none.
+    #[error(
+        "no route leads to {group} ({error}); name the channel's interface, or add a route for multicast"
+    )]
+    NoRoute {
+        /// The group.
+        group: IpAddr,
+        /// The kernel's answer.
+        error: io::Error,
+    },
+    /// The kernel can not be asked now.
+    #[error("the route to {0} can not be looked up: {1}")]
+    NotAsked(IpAddr, #[source] io::Error),
 }
 
-/// The index of the interface that the route to a group leads to; 0, the kernel's choice, where the kernel may not
-/// be asked.
+/// The index of the interface that the route to a group leads to; 0, the kernel's choice, where the program may never
+/// ask (a sandbox without netlink).
 pub fn interface_towards(group: IpAddr) -> Result<u32, RouteError> {
     match ask(group) {
         Ok(Answer::Interface(index)) => Ok(index),
-        Ok(Answer::NoRoute(error)) => Err(RouteError { group, error }),
-        Err(error) => {
+        Ok(Answer::NoRoute(error)) => Err(RouteError::NoRoute { group, error }),
+        Err(error) if is_for_good(&error) => {
             tracing::debug!(%group, %error, "the kernel tells no route");
             Ok(0)
         }
+        Err(error) => Err(RouteError::NotAsked(group, error)),
     }
+}
+
+fn is_for_good(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw);
+    matches!(
+        code,
+        Some(Errno::EPERM | Errno::EACCES | Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT | Errno::ENOSYS)
+    )
 }
 
 enum Answer {
