@@ -236,6 +236,10 @@ impl AdminSource for Scrape {
     fn live(&self) -> Result<(), Standstill> {
         self.engine.live()
     }
+
+    fn give_up(&self, reason: &str) {
+        self.engine.poller.vitals().give_up(reason.to_owned());
+    }
 }
 
 fn remedy(error: &io::Error) -> &'static str {

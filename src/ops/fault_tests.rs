@@ -3,7 +3,7 @@
 use super::tests::{PATIENCE, config, free_port, play, play_as_granted, rtp, source};
 use super::*;
 use crate::event::Vitals;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream, UdpSocket};
 use std::time::Duration;
 
@@ -116,6 +116,19 @@ fn a_fault_in_writing_costs_that_connection_alone() {
     }
     assert_eq!(stage.faults("write"), 1);
     stage.over_tcp = play(stage.appliance.rtsp_addresses()[0], "RTP/AVP/TCP;unicast;interleaved=0-1");
+    stage.expect_that_packets_flow();
+    stage.appliance.stop();
+}
+
+#[test]
+fn a_fault_in_a_request_costs_that_connection_alone() {
+    let mut stage = Stage::set();
+    stage.vitals().provoke("connection");
+    let mut faulty = TcpStream::connect(stage.appliance.rtsp_addresses()[0]).expect("a listener");
+    faulty.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    faulty.write_all(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n").expect("sent");
+    assert!(matches!(faulty.read(&mut [0; 100]), Ok(0) | Err(_)), "it is closed, and unanswered");
+    assert_eq!(stage.appliance.engine().control.stats().panics, 1);
     stage.expect_that_packets_flow();
     stage.appliance.stop();
 }

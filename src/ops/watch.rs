@@ -165,6 +165,10 @@ mod tests {
             let stands = Standstill { what: "poll-media-3".to_owned(), for_good: self.1.load(Relaxed) };
             if self.0.load(Relaxed) { Ok(()) } else { Err(stands) }
         }
+
+        fn give_up(&self, _: &str) {
+            self.1.store(true, Relaxed);
+        }
     }
 
     #[test]
@@ -194,7 +198,7 @@ mod tests {
         assert_eq!(verdicts.next().flatten().as_deref(), Some("poll-media-3"));
         source.0.store(true, Relaxed);
         assert_eq!(next(), "WATCHDOG=1");
-        source.1.store(true, Relaxed);
+        source.give_up("for good");
         source.0.store(false, Relaxed);
         let verdict = || watch.verdict(&mut Judge::default(), clock::now());
         while verdict().is_none() {

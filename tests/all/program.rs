@@ -22,13 +22,15 @@ fn a_port_that_is_taken_ends_the_program_with_1_and_says_so() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_says(&output, &[&address.to_string(), "RTSP", "another program has this port"]);
 
-    let setup = Setup::new();
+    let setup = Setup::new().channel_from("news", "rtp://239.77.99.1:5004");
     let config = setup.write();
     let text = fs::read_to_string(&config).expect("just written");
     fs::write(&config, text.replacen("127.0.0.1:0", &address.to_string(), 1)).expect("a file");
-    let output = run(&["serve", "--config", config.to_str().expect("a plain path")]);
+    let output = run(&["serve", "--log", "debug", "--config", config.to_str().expect("a plain path")]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_says(&output, &[&address.to_string(), "RTSP", "another program has this port"]);
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(!log.contains("joined") && !log.contains("not received"), "no group is tried before: {log}");
 }
 
 #[test]

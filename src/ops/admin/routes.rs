@@ -40,6 +40,9 @@ pub trait AdminSource: Send + Sync + 'static {
     /// # Errors
     /// What stands still.
     fn live(&self) -> Result<(), Standstill>;
+
+    /// The endpoint itself has failed, and nobody is answered any more.
+    fn give_up(&self, reason: &str);
 }
 
 pub(super) type Answer = Response<Full<Bytes>>;

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -63,7 +64,10 @@ impl AdminServer {
         };
         let (stop, stopped) = watch::channel(false);
         let thread = spawn("admin".to_owned(), Priority::Low, move || {
-            runtime.block_on(serve(listener, source, stopped));
+            let serving = serve(listener, source.clone(), stopped);
+            if catch_unwind(AssertUnwindSafe(|| runtime.block_on(serving))).is_err() {
+                source.give_up("the admin endpoint has failed");
+            }
             runtime.shutdown_background();
         })?;
         Ok(Self { local_addr, stop, thread })
@@ -194,6 +198,10 @@ mod tests {
         fn live(&self) -> Result<(), Standstill> {
             let stands = Standstill { what: "poll-media-3".into(), for_good: false };
             if self.live.load(SeqCst) { Ok(()) } else { Err(stands) }
+        }
+
+        fn give_up(&self, _: &str) {
+            self.live.store(false, SeqCst);
         }
     }
 
