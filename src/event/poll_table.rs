@@ -61,11 +61,10 @@ pub trait Descriptor: AsFd + Send + Sync + 'static {}
 impl<T: AsFd + Send + Sync + 'static> Descriptor for T {}
 
 /// Closes a consumer whose descriptor is polled no more.
-struct Lost(Arc<dyn PollEventConsumer>, Arc<Vitals>);
+struct Lost(Arc<dyn PollEventConsumer>);
 
 impl Work for Lost {
     fn run(self: Arc<Self>) {
-        self.1.fault("create_task");
         self.0.clone().close();
     }
 
@@ -240,7 +239,7 @@ impl Part for PollTable {
             now
         });
         let waits = now.saturating_duration_since(called_at) > STANDS_STILL_AFTER;
-        waits.then(|| format!("poll table {} ({}) stands still", self.id, self.class.name()))
+        waits.then(|| format!("poll table {} ({})", self.id, self.class.name()))
     }
 }
 
@@ -252,11 +251,9 @@ impl Entry {
 
     /// The kernel polls it no more.
     pub fn lose(&self, error: &io::Error) {
-        tracing::error!(%error, "a descriptor is polled no more");
+        self.table.vitals.unpolled(error);
         if let Some(parts) = self.parts() {
-            self.table
-                .queue
-                .push(Task::new("Lost", Arc::new(Lost(parts.consumer, self.table.vitals.clone()))));
+            self.table.queue.push(Task::new("Lost", Arc::new(Lost(parts.consumer))));
         }
     }
 

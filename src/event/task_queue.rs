@@ -170,7 +170,7 @@ impl Part for TaskQueue {
             since.is_some_and(|since| now.saturating_duration_since(since) > STANDS_STILL_AFTER)
         };
         let stands = has_ended || self.tallies.iter().any(is_stuck);
-        stands.then(|| format!("a worker of the {} queue stands still", self.name))
+        stands.then(|| format!("a worker of the {} queue", self.name))
     }
 }
 

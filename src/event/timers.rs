@@ -168,7 +168,7 @@ impl PollEventConsumer for Timers {
     fn create_task(self: Arc<Self>, event: Event) -> Option<Task> {
         // Non-blocking: a timer that was set anew meanwhile just has not expired yet.
         let _ = self.timer.wait();
-        self.vitals.may_fault("timers");
+        self.vitals.may_fault("timers", || self.class.name().to_owned());
         self.fire();
         event.key.resume(Interest::Read);
         None
@@ -186,7 +186,7 @@ impl Part for Timers {
     fn stands_still(&self, now: Instant) -> Option<String> {
         let first = self.agenda().pending.first_key_value().map(|(first, _)| first.due);
         let is_overdue = first.is_some_and(|due| now.saturating_duration_since(due) > STANDS_STILL_AFTER);
-        is_overdue.then(|| format!("the timers of {} stand still", self.class.name()))
+        is_overdue.then(|| format!("the timers of {}", self.class.name()))
     }
 }
 

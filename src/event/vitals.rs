@@ -6,15 +6,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::sync::{Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use super::{clock, lock};
+use super::{Episode, clock, lock};
 
 /// What a part may take to do the next thing, on a machine that is busy with others.
 pub(super) const STANDS_STILL_AFTER: Duration = Duration::from_secs(5);
 /// More faults of a part within [`FAULTS_SPAN`] are no accident.
 const MOST_FAULTS: u32 = 100;
+/// More descriptors than these that can not be polled, within that span, are one that is tried again and again.
+const MOST_UNPOLLED: u32 = 100_000;
 /// What counts as again and again.
 const FAULTS_SPAN: Duration = Duration::from_secs(60);
 
@@ -30,8 +33,10 @@ pub struct Vitals {
     faults: Mutex<BTreeMap<&'static str, Faults>>,
     parts: Mutex<Vec<Weak<dyn Part>>>,
     given_up: OnceLock<String>,
+    unpolled: Mutex<Faults>,
+    unpolled_said: Episode,
     #[cfg(test)]
-    provoked: Mutex<Vec<&'static str>>,
+    provoked: Mutex<Vec<(&'static str, String)>>,
 }
 
 /// Something that does not move.
@@ -45,19 +50,34 @@ pub struct Standstill {
 
 impl fmt::Display for Standstill {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
+        let how = if self.for_good { "given up" } else { "standing still" };
+        write!(f, "{how}: {}", self.what)
     }
 }
 
+#[derive(Default)]
 struct Faults {
     total: u64,
-    since: Instant,
+    since: Option<Instant>,
     within_span: u32,
+}
+
+impl Faults {
+    /// Counts one more; returns how many there were within the span.
+    fn add(&mut self, now: Instant) -> u32 {
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) > FAULTS_SPAN) {
+            (self.since, self.within_span) = (Some(now), 0);
+        }
+        self.total += 1;
+        self.within_span += 1;
+        self.within_span
+    }
 }
 
 impl Vitals {
     /// The parts that count their faults here; each has a series from the start.
-    pub const PARTS: [&str; 7] = ["create_task", "timer", "receiver", "lane", "write", "listener", "reports"];
+    pub const PARTS: [&str; 8] =
+        ["create_task", "timer", "receiver", "lane", "write", "listener", "reports", "watch"];
 
     /// Has a part looked at for as long as it lives.
     pub fn look_at(&self, part: Weak<dyn Part>) {
@@ -68,23 +88,33 @@ impl Vitals {
 
     /// Counts a fault of a part, which goes on, unless it has too many.
     pub fn fault(&self, part: &'static str) {
-        let now = clock::now();
-        let mut faults = lock(&self.faults);
-        let of_part = faults.entry(part).or_insert(Faults { total: 0, since: now, within_span: 0 });
-        if now.saturating_duration_since(of_part.since) > FAULTS_SPAN {
-            (of_part.since, of_part.within_span) = (now, 0);
-        }
-        of_part.total += 1;
-        of_part.within_span += 1;
-        let too_many = of_part.within_span > MOST_FAULTS;
-        drop(faults);
+        let within_span = lock(&self.faults).entry(part).or_default().add(clock::now());
         tracing::error!(
             part,
             "a fault was caught, and costs what was under way; please report it with this log"
         );
-        if too_many {
+        if within_span > MOST_FAULTS {
             self.give_up(format!("{part}: more than {MOST_FAULTS} faults within a minute"));
         }
+    }
+
+    /// Counts a descriptor that the kernel polls no more, whose consumer is closed: memory is short, or the limit of
+    /// watches is reached.
+    pub(super) fn unpolled(&self, error: &io::Error) {
+        let now = clock::now();
+        let within_span = lock(&self.unpolled).add(now);
+        if self.unpolled_said.begins(now) {
+            tracing::error!(%error, "descriptors are polled no more (see sysctl fs.epoll.max_user_watches)");
+        }
+        // A part that others depend on tries again at once, and would for ever.
+        if within_span > MOST_UNPOLLED {
+            self.give_up(format!("descriptors can not be polled: {error}"));
+        }
+    }
+
+    /// Descriptors that the kernel polled no more, so far.
+    pub fn unpolled_total(&self) -> u64 {
+        lock(&self.unpolled).total
     }
 
     /// The program can not go on without a part that does not.
@@ -118,24 +148,28 @@ impl Vitals {
         Self::PARTS.map(|part| (part, faults.get(part).map_or(0, |faults| faults.total))).into_iter()
     }
 
-    /// Where a test may have the program fault.
+    /// Where a test may have the program fault, by what of it.
     #[inline]
-    pub fn may_fault(&self, _at: &'static str) {
+    pub fn may_fault(&self, _at: &'static str, _of: impl FnOnce() -> String) {
         #[cfg(test)]
         {
             let mut provoked = lock(&self.provoked);
-            if let Some(place) = provoked.iter().position(|provoked| *provoked == _at) {
+            if provoked.is_empty() {
+                return;
+            }
+            let here = (_at, _of());
+            if let Some(place) = provoked.iter().position(|provoked| *provoked == here) {
                 provoked.swap_remove(place);
                 drop(provoked);
-                panic!("provoked in {_at}");
+                panic!("provoked in {here:?}");
             }
         }
     }
 
     /// Has the program fault there once.
     #[cfg(test)]
-    pub fn provoke(&self, at: &'static str) {
-        lock(&self.provoked).push(at);
+    pub fn provoke(&self, at: &'static str, of: &str) {
+        lock(&self.provoked).push((at, of.to_owned()));
     }
 
     /// Whether a fault that was provoked is still to come.
@@ -161,10 +195,9 @@ mod tests {
     #[test]
     fn what_stands_still_is_named_for_as_long_as_it_is_there() {
         let vitals = Vitals::default();
-        let parts: [Arc<dyn Part>; 2] =
-            [Arc::new(Organ(None)), Arc::new(Organ(Some("the queue stands still")))];
+        let parts: [Arc<dyn Part>; 2] = [Arc::new(Organ(None)), Arc::new(Organ(Some("the queue")))];
         parts.iter().for_each(|part| vitals.look_at(Arc::downgrade(part)));
-        let stands = Standstill { what: "the queue stands still".to_owned(), for_good: false };
+        let stands = Standstill { what: "the queue".to_owned(), for_good: false };
         assert_eq!(vitals.check(clock::now()), Err(stands));
         drop(parts);
         assert_eq!(vitals.check(clock::now()), Ok(()));

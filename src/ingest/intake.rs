@@ -137,7 +137,7 @@ impl Intake {
     fn take_turn(self: &Arc<Self>, mut waited: Vec<Arc<RtpReceiver>>, now: Instant) {
         let mut taken = Intaken::default();
         let quiet = self.take_in(&mut waited, &mut taken);
-        self.timers.vitals().may_fault("intake");
+        self.timers.vitals().may_fault("intake", String::new);
         let many = taken.messages >= MANY;
         drop(taken); // which tells the lanes
         self.go(&quiet, &waited, now);

@@ -61,7 +61,7 @@ impl Intaken {
                 match batch.receive(&*receiver.socket) {
                     Ok(count) => {
                         self.messages += count;
-                        vitals.may_fault("receiver");
+                        vitals.may_fault("receiver", || receiver.port.to_string());
                         self.route(receiver, batch, arrivals);
                         gave = Gave::All;
                         if count < batch.capacity() {

@@ -227,8 +227,7 @@ impl AdminSource for Scrape {
     }
 
     fn ready(&self) -> Result<String, String> {
-        let now = clock::now();
-        let is_joined = |channel: &Channel| channel.tracks.iter().all(|track| track.stats(now).joined);
+        let is_joined = |channel: &Channel| channel.tracks.iter().all(|track| track.is_joined());
         let channels = self.engine.catalogue.channels();
         self.stage.ready(channels.map(|channel| (channel.name.as_str(), is_joined(channel))))
     }

@@ -44,17 +44,21 @@ pub fn play(at: SocketAddr, transport: &str) -> TcpStream {
 
 /// Plays; returns what the SETUP was answered, too.
 pub fn play_as_granted(at: SocketAddr, transport: &str) -> (TcpStream, String) {
+    play_channel(at, "news", transport)
+}
+
+pub fn play_channel(at: SocketAddr, channel: &str, transport: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(at).expect("a listener");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-    let set_up = format!("SETUP rtsp://edge/news RTSP/1.0\r\nCSeq: 1\r\nTransport: {transport}\r\n\r\n");
+    let url = format!("rtsp://edge/{channel}");
+    let set_up = format!("SETUP {url} RTSP/1.0\r\nCSeq: 1\r\nTransport: {transport}\r\n\r\n");
     let mut granted = ask(&mut stream, &set_up);
     while granted.starts_with("RTSP/1.0 503 ") {
         granted = ask(&mut stream, &set_up); // on a machine that is late with media
     }
     let session = granted.lines().find_map(|line| line.strip_prefix("Session: ")).expect("a session");
     let id = session.split(';').next().unwrap_or_default();
-    let playing =
-        ask(&mut stream, &format!("PLAY rtsp://edge/news RTSP/1.0\r\nCSeq: 2\r\nSession: {id}\r\n\r\n"));
+    let playing = ask(&mut stream, &format!("PLAY {url} RTSP/1.0\r\nCSeq: 2\r\nSession: {id}\r\n\r\n"));
     assert!(playing.starts_with("RTSP/1.0 200 "), "{playing}");
     (stream, granted)
 }

@@ -72,10 +72,10 @@ fn serve(file: &Path) -> Result<(), u8> {
     let mut judge = Judge::default();
     // An error other than a timeout would mean that no signal can come any more; there is nothing to wait for then.
     while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(LOOK) {
-        if let Some(what) = watch.verdict(&mut judge, clock::now()) {
-            tracing::error!("{what} stands still and does not come back: the program ends");
+        if let Some(why) = watch.verdict(&mut judge, clock::now()) {
+            tracing::error!("{why}: the program ends, to be started again");
             log::flush();
-            // What stands still can not be waited for.
+            // Nobody can wait for what stands still.
             process::exit(i32::from(EXIT_FAILURE));
         }
     }

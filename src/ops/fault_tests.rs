@@ -1,11 +1,20 @@
-//! A fault in each part: it is counted, costs what was under way, and everything goes on.
+//! A fault in each part: it is counted, costs what was under way, and everything goes on; who had nothing to do with it
+//! loses nothing.
 
-use super::tests::{PATIENCE, config, free_port, play, play_as_granted, rtp, source};
+use super::tests::{PATIENCE, config, free_port, play, play_as_granted, play_channel, rtp, source};
 use super::*;
 use crate::event::Vitals;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream, UdpSocket};
+use std::path::Path;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+
+/// What a part has, to be back.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
+const BESIDE: Ipv4Addr = Ipv4Addr::new(239, 77, 80, 2);
 
 /// A program that serves one viewer over UDP and one over TCP.
 struct Stage {
@@ -22,7 +31,7 @@ struct Stage {
 impl Stage {
     fn set() -> Self {
         let port = free_port();
-        let appliance = Appliance::start(&config(port)).unwrap_or_else(|error| panic!("{error}"));
+        let appliance = Appliance::start(&two_channels(port)).unwrap_or_else(|error| panic!("{error}"));
         let at = appliance.rtsp_addresses()[0];
         let over_udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         over_udp.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket");
@@ -71,43 +80,113 @@ impl Stage {
     }
 
     /// Has it fault once, by `trigger`, and sees all go on.
-    fn expect_to_survive(&mut self, at: &'static str, part: &'static str, trigger: impl Fn(&mut Self)) {
+    fn expect_to_survive(
+        &mut self,
+        (at, of): (&'static str, &str),
+        part: &'static str,
+        trigger: impl Fn(&mut Self),
+    ) {
         let before = self.faults(part);
-        self.vitals().provoke(at);
+        self.vitals().provoke(at, of);
         let deadline = clock::now() + PATIENCE;
         while self.faults(part) == before {
             assert!(clock::now() < deadline, "{at} faults");
+            assert!(self.appliance.source().live().is_ok(), "a fault is no standstill");
             trigger(self);
             std::thread::sleep(Duration::from_millis(5));
         }
         assert!(!self.vitals().is_provoked());
+        let faulted_at = clock::now();
         self.expect_that_packets_flow();
+        assert!(clock::now() < faulted_at + BACK_WITHIN, "{at} is back");
         drop(play(self.appliance.rtsp_addresses()[0], "RTP/AVP/TCP;unicast;interleaved=0-1"));
         assert_eq!(self.vitals().check(clock::now()), Ok(()));
     }
 }
 
+/// A viewer of another channel, whose source sends all the time.
+struct Bystander {
+    _control: TcpStream,
+    stop: Sender<()>,
+    /// Sends, and then the count of what was sent.
+    sending: JoinHandle<u16>,
+    hearing: JoinHandle<u16>,
+}
+
+impl Bystander {
+    fn play(stage: &Stage) -> Self {
+        let over_udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        over_udp.set_read_timeout(Some(Duration::from_secs(1))).expect("a socket");
+        let client_port = over_udp.local_addr().expect("bound").port();
+        let transport = format!("RTP/AVP;unicast;client_port={client_port}-{client_port}");
+        let _control = play_channel(stage.appliance.rtsp_addresses()[0], "beside", &transport).0;
+        let group = (
+            BESIDE,
+            stage.appliance.engine().catalogue.find("beside").expect("configured").tracks[0].description.port,
+        );
+        let (stop, stopped) = bounded::<()>(0);
+        let source = source();
+        let sending = thread::spawn(move || {
+            let mut sequence = 0;
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(Duration::from_millis(2)) {
+                source.send_to(&rtp(sequence), group).expect("sent");
+                sequence += 1;
+            }
+            sequence
+        });
+        let hearing = thread::spawn(move || {
+            let (mut packet, mut heard) = ([0; 2048], 0);
+            while over_udp.recv(&mut packet).is_ok() {
+                assert_eq!(u16::from_be_bytes([packet[2], packet[3]]), heard, "each packet, in order");
+                heard += 1;
+            }
+            heard
+        });
+        Self { _control, stop, sending, hearing }
+    }
+
+    fn expect_to_have_missed_nothing(self) {
+        drop(self.stop);
+        let sent = self.sending.join().expect("it sends");
+        assert_eq!(self.hearing.join().expect("each packet"), sent);
+    }
+}
+
+fn two_channels(port: u16) -> Config {
+    let mut both = config(port);
+    let text = format!(
+        "[[channel]]\nname = \"beside\"\nsource = \"rtp://{BESIDE}:{}\"\ninterface = \"lo\"\n",
+        free_port()
+    );
+    let beside = Config::parse(&text, Path::new("test")).unwrap_or_else(|error| panic!("{error}"));
+    both.channels.extend(beside.channels);
+    both
+}
+
 #[test]
 fn a_fault_in_any_part_costs_what_was_under_way_and_all_goes_on() {
     let mut stage = Stage::set();
+    let port = stage.group.1.to_string();
     let connect = |stage: &mut Stage| drop(TcpStream::connect(stage.appliance.rtsp_addresses()[0]));
     let report = |stage: &mut Stage| {
         let receiver_report = [0x80, 201, 0, 1, 0, 0, 0, 7];
         stage.source.send_to(&receiver_report, (Ipv4Addr::LOCALHOST, stage.rtcp_port)).expect("sent");
     };
-    stage.expect_to_survive("receiver", "receiver", Stage::send);
-    stage.expect_to_survive("intake", "receiver", Stage::send);
-    stage.expect_to_survive("lane", "lane", Stage::send);
-    stage.expect_to_survive("timers", "create_task", Stage::send);
-    stage.expect_to_survive("listener", "listener", connect);
-    stage.expect_to_survive("reports", "reports", report);
+    let bystander = Bystander::play(&stage);
+    stage.expect_to_survive(("receiver", &port), "receiver", Stage::send);
+    stage.expect_to_survive(("intake", ""), "receiver", Stage::send);
+    stage.expect_to_survive(("lane", "news"), "lane", Stage::send);
+    stage.expect_to_survive(("timers", "control"), "create_task", Stage::send);
+    stage.expect_to_survive(("listener", ""), "listener", connect);
+    stage.expect_to_survive(("reports", ""), "reports", report);
+    bystander.expect_to_have_missed_nothing();
     stage.appliance.stop();
 }
 
 #[test]
 fn a_fault_in_writing_costs_that_connection_alone() {
     let mut stage = Stage::set();
-    stage.vitals().provoke("write");
+    stage.vitals().provoke("write", "");
     let mut gone = false;
     while !gone {
         stage.send();
@@ -123,7 +202,7 @@ fn a_fault_in_writing_costs_that_connection_alone() {
 #[test]
 fn a_fault_in_a_request_costs_that_connection_alone() {
     let mut stage = Stage::set();
-    stage.vitals().provoke("connection");
+    stage.vitals().provoke("connection", "");
     let mut faulty = TcpStream::connect(stage.appliance.rtsp_addresses()[0]).expect("a listener");
     faulty.set_read_timeout(Some(PATIENCE)).expect("a socket");
     faulty.write_all(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n").expect("sent");

@@ -16,8 +16,10 @@ use crate::event::{Priority, Standstill, lock, spawn};
 
 use super::admin::AdminSource;
 
-/// From one question to the next, and from one look of main to the next.
-pub const LOOK: Duration = Duration::from_secs(1);
+/// From one question to the next.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// From one look of main at the answers to the next.
+pub const LOOK: Duration = Duration::from_millis(250);
 /// For how long the parts may stand still.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What systemd has to take the word that the program stops.
@@ -91,7 +93,9 @@ impl Watch {
         if !too_long && !stands.as_ref().is_some_and(|stands| stands.for_good) {
             return None;
         }
-        Some(stands.map_or_else(|| "whoever is asked whether it moves".to_owned(), |stands| stands.what))
+        Some(
+            stands.map_or_else(|| "standing still: whoever is asked".to_owned(), |stands| stands.to_string()),
+        )
     }
 
     /// Tells systemd that the program stops, and ends the thread, without waiting long for either.
@@ -113,7 +117,7 @@ impl Pulse {
         if known.is_none()
             && let Some(reason) = &stands
         {
-            tracing::error!("standing still: {reason}; if it stays so the program ends");
+            tracing::error!("{reason}; if it stays so the program ends");
         }
         *known = stands;
         moves
@@ -124,7 +128,7 @@ impl Judge {
     /// Whether there was no beat for too long. Only time that main itself was running counts: whoever was stopped or
     /// frozen with all the rest is given time to go on.
     fn look(&mut self, beats: u64, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.looked_at.unwrap_or(now)).min(2 * LOOK);
+        let passed = now.saturating_duration_since(self.looked_at.unwrap_or(now)).min(2 * ASK_EVERY);
         self.still = if beats == self.beats { self.still + passed } else { Duration::ZERO };
         (self.beats, self.looked_at) = (beats, Some(now));
         self.still >= PATIENCE
@@ -132,7 +136,7 @@ impl Judge {
 }
 
 fn interval(watchdog: Option<Duration>) -> Duration {
-    watchdog.map_or(LOOK, |watchdog| (watchdog / SIGNS).clamp(Duration::from_millis(1), LOOK))
+    watchdog.map_or(ASK_EVERY, |watchdog| (watchdog / SIGNS).clamp(Duration::from_millis(1), ASK_EVERY))
 }
 
 fn tell(notify: &impl Fn(NotifyState<'_>) -> io::Result<()>, state: NotifyState<'_>) {
@@ -192,10 +196,10 @@ mod tests {
         while told.try_recv().is_ok() {}
         told.recv_timeout(20 * OFTEN).expect_err("no sign of life while something stands still");
         let (mut judge, began) = (Judge::default(), clock::now());
-        let mut verdicts = (0..=10).map(|second| watch.verdict(&mut judge, began + second * LOOK));
+        let mut verdicts = (0..=10).map(|second| watch.verdict(&mut judge, began + second * ASK_EVERY));
         // The first look sees the beats of before; ten seconds after it is ten seconds without one.
         assert!(verdicts.by_ref().take(10).all(|verdict| verdict.is_none()));
-        assert_eq!(verdicts.next().flatten().as_deref(), Some("poll-media-3"));
+        assert_eq!(verdicts.next().flatten().as_deref(), Some("standing still: poll-media-3"));
         source.0.store(true, Relaxed);
         assert_eq!(next(), "WATCHDOG=1");
         source.give_up("for good");
@@ -216,14 +220,14 @@ mod tests {
         assert!(!judge.look(5, began + Duration::from_secs(3600)));
         assert!(!judge.look(6, began + Duration::from_secs(3601)));
         let thawed = began + Duration::from_secs(3601);
-        assert!((1..10).all(|second| !judge.look(6, thawed + second * LOOK)));
-        assert!(judge.look(6, thawed + 10 * LOOK));
+        assert!((1..10).all(|second| !judge.look(6, thawed + second * ASK_EVERY)));
+        assert!(judge.look(6, thawed + 10 * ASK_EVERY));
     }
 
     #[test]
     fn systemd_hears_more_than_twice_in_the_time_that_its_watchdog_waits() {
-        assert_eq!(interval(None), LOOK);
-        assert_eq!(interval(Some(Duration::from_secs(30))), LOOK);
+        assert_eq!(interval(None), ASK_EVERY);
+        assert_eq!(interval(Some(Duration::from_secs(30))), ASK_EVERY);
         assert_eq!(interval(Some(Duration::from_millis(200))), Duration::from_millis(50));
     }
 }

@@ -97,8 +97,18 @@ impl DatagramGroup {
         Progress::Done(Served { head: self.head, oldest: mem::take(&mut self.oldest) })
     }
 
+    /// Packets of the batch that is under way that its destinations were not sent yet.
+    fn left_of_batch(&self) -> u64 {
+        let Batch { packets, sent, at, .. } = &self.batch;
+        let (Some(party), left) = (self.parties.get(self.turn), &packets[*sent..]) else { return 0 };
+        let (run, _) = split_run(left);
+        let (served, waiting) = (at.destination, party.destinations.len().saturating_sub(at.destination));
+        (left.len() * waiting + (left.len() - run.len()) * served) as u64
+    }
+
     /// Lets go of a round that a fault has ended, and of its packets: the next one begins with what comes from here on.
     pub fn abandon(&mut self, head: u64, totals: &Totals) {
+        totals.overrun(self.left_of_batch());
         self.batch = Batch::default();
         for party in &mut self.parties {
             totals.overrun(head.saturating_sub(party.cursor) * party.members.len() as u64);

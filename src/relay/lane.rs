@@ -131,7 +131,7 @@ impl Lane {
     fn serve(&self, group: &mut Group) -> Progress {
         let vitals = self.dispatch.timers.vitals();
         let served = catch_unwind(AssertUnwindSafe(|| {
-            vitals.may_fault("lane");
+            vitals.may_fault("lane", || self.channel.to_string());
             match group {
                 Group::Datagrams(group) => group.serve(&self.mailbox, &self.ring, &self.totals),
                 Group::Streams(group) => group.serve(&self.mailbox, &self.ring),

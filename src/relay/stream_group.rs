@@ -47,7 +47,7 @@ impl StreamGroup {
         for (_, sink) in &self.members[self.served..end] {
             // A fault of one connection is not the lane's: it must not end the others.
             let pump = || {
-                self.vitals.may_fault("write");
+                self.vitals.may_fault("write", String::new);
                 sink.pump(Some(&batch));
             };
             if catch_unwind(AssertUnwindSafe(pump)).is_err() {

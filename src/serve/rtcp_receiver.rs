@@ -53,7 +53,7 @@ impl RtcpReceiver {
     }
 
     fn hear(&self, datagram: &Datagram<'_>, now: Instant) {
-        self.vitals.may_fault("reports");
+        self.vitals.may_fault("reports", String::new);
         let Some(client) = self.clients.find(datagram.source) else {
             return self.counters.rtcp_stranger();
         };

@@ -136,7 +136,7 @@ impl RtspConnection {
 
     /// Reads what is there and answers it. `false`: the client is gone.
     fn serve(&self, state: &mut State, now: Instant) -> bool {
-        self.server.poller.vitals().may_fault("connection");
+        self.server.poller.vitals().may_fault("connection", String::new);
         if mem::take(&mut state.holds_back) {
             self.output.flush(); // there is room, for this was polled for
         }

@@ -82,7 +82,7 @@ impl RtspListener {
     }
 
     fn accept(&self) -> io::Result<()> {
-        self.server.poller.vitals().may_fault("listener");
+        self.server.poller.vitals().may_fault("listener", String::new);
         for _ in 0..ACCEPTS_PER_TASK {
             match self.socket.accept() {
                 Ok((socket, peer)) => self.welcome(socket, peer),

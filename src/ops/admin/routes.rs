@@ -85,7 +85,7 @@ fn metrics(source: &dyn AdminSource) -> Answer {
 fn live(source: &dyn AdminSource) -> Answer {
     match source.live() {
         Ok(()) => text(StatusCode::OK, "live\n"),
-        Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("standing still: {reason}\n")),
+        Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }
 

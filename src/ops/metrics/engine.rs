@@ -25,6 +25,8 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
         let help = "Panics that were caught in a part of the program, which went on.";
         out.counter("mirrorball_faults_total", help, &[("part", part)], faults);
     }
+    let help = "Descriptors that the kernel polled no more; their consumers were closed.";
+    out.counter("mirrorball_descriptors_unpolled_total", help, &[], engine.poller.vitals().unpolled_total());
     for table in engine.poller.stats() {
         let id = table.id.to_string();
         let labels = [("table", id.as_str()), ("class", table.class.name())];
