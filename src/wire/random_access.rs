@@ -5,8 +5,8 @@
 
 use std::iter;
 
-/// The size of a transport stream packet (ISO/IEC 13818-1).
-const TS_PACKET_LEN: usize = 188;
+/// The sizes of a transport stream packet: ISO/IEC 13818-1, and with the parity of DVB's outer code behind it.
+const TS_PACKET_LENS: [usize; 2] = [188, 204];
 
 /// A payload format, as far as random access goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl PayloadFormat {
     #[must_use]
     pub fn starts_at(self, payload: &[u8]) -> bool {
         match self {
-            Self::Mp2t => payload.chunks_exact(TS_PACKET_LEN).any(is_ts_start),
+            Self::Mp2t => ts_packets(payload).any(is_ts_start),
             Self::H264 => h264_units(payload).any(|kind| matches!(kind, 5 | 7)),
             Self::H265 => h265_units(payload).any(|kind| matches!(kind, 16..=21 | 32 | 33)),
             Self::Jpeg => matches!(payload, [_, 0, 0, 0, ..]),
@@ -53,6 +53,12 @@ impl PayloadFormat {
             Self::Other => false,
         }
     }
+}
+
+/// The packets of a payload, which carries whole ones (RFC 2250 section 2).
+fn ts_packets(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let length = TS_PACKET_LENS.into_iter().find(|length| payload.len().is_multiple_of(*length));
+    payload.chunks_exact(length.unwrap_or(TS_PACKET_LENS[0]))
 }
 
 /// A packet that starts a picture with the random access indicator set (ISO/IEC 13818-1 section 2.4.3.5).
@@ -108,7 +114,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn ts_packet(unit_start: bool, indicator: bool, stream_id: u8) -> Vec<u8> {
-        let mut packet = vec![0xff; TS_PACKET_LEN];
+        let mut packet = vec![0xff; 188];
         packet[..6].copy_from_slice(&[
             0x47,
             if unit_start { 0x41 } else { 0x01 },
@@ -129,6 +135,12 @@ mod tests {
         assert!(format.starts_at(&[plain.clone(), ts_packet(true, true, 0xe0)].concat()));
         assert!(!format.starts_at(&ts_packet(true, true, 0xc0)), "sound is flagged all the time");
         assert!(!format.starts_at(&ts_packet(false, true, 0xe0)));
+        let with_parity = |mut packet: Vec<u8>| {
+            packet.extend([0xff; 16]);
+            packet
+        };
+        let second = [with_parity(plain.clone()), with_parity(ts_packet(true, true, 0xe0))].concat();
+        assert!(format.starts_at(&second), "packets of 204 bytes");
     }
 
     #[test]
