@@ -206,7 +206,8 @@ impl Track {
 impl Writer {
     /// Whether this is the first packet of an access unit that a decoder can start with.
     fn is_random_access(&mut self, header: &RtpHeader, payload: &[u8]) -> bool {
-        if self.last_start == Some(header.timestamp) || !self.format.starts_at(payload) {
+        let is_begun = self.format.starts_in_several() && self.last_start == Some(header.timestamp);
+        if is_begun || !self.format.starts_at(payload) {
             return false;
         }
         self.last_start = Some(header.timestamp);
@@ -225,5 +226,36 @@ impl Writer {
 fn count(counters: &[AtomicU64], place: Option<usize>) {
     if let Some(counter) = place.and_then(|place| counters.get(place)) {
         counter.fetch_add(1, Relaxed);
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+    use crate::event::clock;
+    use crate::relay::rig::{ROOMY, by_hand};
+    use crate::wire::{rtp, sdp};
+    use std::net::Ipv4Addr;
+
+    /// A packet of a picture that a decoder can start with.
+    fn start(sequence: u8) -> Vec<u8> {
+        let mut packet = vec![0x80, 33, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 7];
+        packet.extend([0x47, 0x41, 0, 0x30, 7, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xe0]);
+        packet.resize(12 + 188, 0xff);
+        packet
+    }
+
+    #[test]
+    fn a_transport_stream_whose_timestamp_stands_still_keeps_its_starts() {
+        let description =
+            sdp::mpegts("news", Ipv4Addr::new(239, 77, 60, 2).into(), 5004, None).tracks.remove(0);
+        let now = clock::now();
+        let track = Track::new("news", 1, description, ROOMY, Coalesce::Auto, &by_hand(), now);
+        let mut between = start(3);
+        between[17] = 0x10;
+        for packet in [start(1), start(2), between] {
+            track.receive(&rtp::check(&packet).expect("RTP"), &packet, now);
+        }
+        assert_eq!(track.rtp.ring().resume_point(), 1, "the second packet");
     }
 }

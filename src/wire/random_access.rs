@@ -1,7 +1,7 @@
 //! Where a decoder can start: told from the first bytes of an RTP payload.
 //!
 //! Knows one packet at a time. That only the first packet of an access unit is a place to start is the
-//! caller's to see, by the timestamps.
+//! caller's to see, by the timestamps, where a format [starts in several](PayloadFormat::starts_in_several).
 
 use std::iter;
 
@@ -38,6 +38,13 @@ impl PayloadFormat {
             (_, "audio") => Self::Audio,
             _ => Self::Other,
         }
+    }
+
+    /// Whether several packets of one access unit look like a start, of which the first is meant: they share a timestamp.
+    /// Elsewhere timestamps mean nothing: many transport streams have one and the same all the time.
+    #[must_use]
+    pub fn starts_in_several(self) -> bool {
+        matches!(self, Self::H264 | Self::H265)
     }
 
     /// Whether a decoder can start with this payload, or with its parameter sets in it.

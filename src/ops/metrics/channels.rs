@@ -39,7 +39,16 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
     let counters = [
         ("mirrorball_channel_packets_total", "RTP packets received.", reception.packets()),
         ("mirrorball_channel_bytes_total", "RTP bytes received, without IP and UDP.", stats.bytes),
-        ("mirrorball_channel_lost_total", "Sequence numbers that never came.", reception.lost()),
+        (
+            "mirrorball_channel_lost_total",
+            "Sequence numbers that a hundred others followed.",
+            reception.lost(),
+        ),
+        (
+            "mirrorball_channel_late_total",
+            "Packets that came after they were counted as lost.",
+            reception.late(),
+        ),
         ("mirrorball_channel_reordered_total", "Packets that came after a later one.", reception.reordered()),
         ("mirrorball_channel_duplicates_total", "Packets that had come before.", reception.duplicates()),
         ("mirrorball_channel_ssrc_changes_total", "How often the SSRC changed.", reception.ssrc_changes()),
