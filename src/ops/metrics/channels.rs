@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::ingest::PortStats;
 use crate::net::Refusal;
 use crate::ops::appliance::Engine;
 use crate::relay::TrackStats;
@@ -22,14 +23,10 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
     }
     let help = "Times that a silent group was joined again.";
     out.counter("mirrorball_group_renewals_total", help, &[], engine.receivers.renewals());
-    let mut overflow = BTreeMap::<u16, u64>::new();
-    for receiver in engine.receivers.stats() {
-        *overflow.entry(receiver.port).or_default() += u64::from(receiver.overflow);
-    }
-    for (port, dropped) in overflow {
+    for PortStats { port, overflow, .. } in engine.receivers.stats() {
         let help = "Datagrams that the kernel dropped as the receive buffer was full.";
         let port = port.to_string();
-        out.counter("mirrorball_receive_queue_overflow_total", help, &[("port", port.as_str())], dropped);
+        out.counter("mirrorball_receive_queue_overflow_total", help, &[("port", port.as_str())], overflow);
     }
     drops(engine, now, out);
 }
@@ -95,7 +92,7 @@ fn drops(engine: &Engine, now: Instant, out: &mut Families) {
     for (reason, count) in reasons(|stats| &stats.not_rtcp) {
         drop("in", &format!("rtcp_{reason}"), count);
     }
-    drop("in", "stray", engine.receivers.stats().iter().map(|receiver| receiver.stray).sum());
+    drop("in", "stray", engine.receivers.stats().iter().map(|port| port.stray).sum());
     let flows = tracks.iter().flat_map(|track| [&track.rtp, &track.rtcp]);
     let sent: Vec<_> = flows.flat_map(|flow| [flow.datagram_totals(), flow.stream_totals()]).collect();
     let waits = sent.iter().map(|totals| totals.waits).sum();
