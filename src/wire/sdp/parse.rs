@@ -57,7 +57,7 @@ pub fn parse(text: &[u8]) -> Result<Presentation, InvalidSdp> {
     let mut session = Session::parse(lines.to_text().as_bytes()).map_err(|error| syntax(&error, &lines))?;
     let tracks = tracks(&session, &lines)?;
     // The profile is RTP's, whatever the source calls it.
-    session.medias.iter_mut().for_each(|medium| track::name_profile(medium));
+    session.medias.iter_mut().for_each(track::name_profile);
     Ok(Presentation { name: session.session_name.trim().to_owned(), tracks, session })
 }
 
