@@ -55,6 +55,12 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
     for (name, help, value) in counters {
         out.counter(name, help, labels, value);
     }
+    let not_rtp = stats.not_rtp.iter().map(|(reason, count)| (*reason, *count));
+    for (reason, count) in not_rtp.chain([("payload_type", stats.other_types)]) {
+        let labels = [labels[0], labels[1], ("reason", reason)];
+        let help = "Datagrams to the track's group and port that are none of its packets.";
+        out.counter("mirrorball_channel_refused_total", help, &labels, count);
+    }
     if let Some(jitter) = reception.jitter_seconds() {
         out.gauge(
             "mirrorball_channel_jitter_seconds",
@@ -89,6 +95,7 @@ fn drops(engine: &Engine, now: Instant, out: &mut Families) {
     for (reason, count) in reasons(|stats| &stats.not_rtp) {
         drop("in", &format!("rtp_{reason}"), count);
     }
+    drop("in", "payload_type", stats.iter().map(|stats| stats.other_types).sum());
     for (reason, count) in reasons(|stats| &stats.not_rtcp) {
         drop("in", &format!("rtcp_{reason}"), count);
     }
