@@ -11,6 +11,7 @@ mod arrivals;
 mod intake;
 mod joining;
 mod memberships;
+mod port_counts;
 mod pulse;
 mod receive_data;
 mod receivers;
@@ -18,6 +19,7 @@ mod routes;
 mod rtp_receiver;
 mod silence;
 
+pub use port_counts::PortStats;
 pub use receivers::{OpenError, Receivers};
-pub use rtp_receiver::{ReceiverStats, RtpReceiver};
+pub use rtp_receiver::RtpReceiver;
 pub use silence::SilenceWatch;

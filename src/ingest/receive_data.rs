@@ -122,12 +122,12 @@ fn deliver<'r>(
     match (route.kind, rtp::check(datagram.payload)) {
         (Kind::Rtcp, _) => rtcp(track),
         (Kind::Rtp, Ok(header)) => {
-            track.receive(&header, datagram.payload, at);
-            Delivery::To(&track.rtp)
+            let taken = track.receive(&header, datagram.payload, at);
+            if taken { Delivery::To(&track.rtp) } else { Delivery::Refused }
         }
         (Kind::Rtp, Err(NotRtp::Rtcp)) if track.is_muxed() => rtcp(track),
         (Kind::Rtp, Err(reason)) => {
-            track.refuse(reason);
+            track.refuse(reason, datagram.payload, at);
             Delivery::Refused
         }
     }

@@ -14,8 +14,9 @@ use crate::relay::{Busy, Channel, Track};
 use super::intake::Intake;
 use super::joining::{Joining, Pass};
 use super::memberships::{Membership, Memberships};
+use super::port_counts::{AllCounts, PortStats};
 use super::routes::{Kind, Route};
-use super::rtp_receiver::{ReceiverStats, RtpReceiver};
+use super::rtp_receiver::RtpReceiver;
 
 /// Groups of one socket. Hundreds on one port spread over several, and with them over the media tables.
 const GROUPS_PER_SOCKET: usize = 64;
@@ -28,6 +29,7 @@ pub struct Receivers {
     timers: Arc<Timers>,
     busy: Arc<Busy>,
     state: Mutex<State>,
+    counts: AllCounts,
     renewals: AtomicU64,
     this: Weak<Receivers>,
 }
@@ -62,8 +64,8 @@ pub enum OpenError {
 impl Receivers {
     /// No receiver yet. `busy` is told of the time that receiving takes.
     pub fn new(poller: Arc<Poller>, timers: Arc<Timers>, busy: Arc<Busy>) -> Arc<Self> {
-        let (state, renewals) = (Mutex::default(), AtomicU64::new(0));
-        Arc::new_cyclic(|this| Self { poller, timers, busy, state, renewals, this: this.clone() })
+        let (state, counts, renewals) = (Mutex::default(), AllCounts::default(), AtomicU64::new(0));
+        Arc::new_cyclic(|this| Self { poller, timers, busy, state, counts, renewals, this: this.clone() })
     }
 
     /// Receives all tracks of a channel. What can not be joined now is tried again every second.
@@ -101,9 +103,15 @@ impl Receivers {
         self.renewals.load(Relaxed)
     }
 
-    /// Every receiver's figures.
-    pub fn stats(&self) -> Vec<ReceiverStats> {
-        self.state().receivers.iter().map(|receiver| receiver.stats()).collect()
+    /// What every port did not take.
+    pub fn stats(&self) -> Vec<PortStats> {
+        self.counts.read()
+    }
+
+    /// The ports of the sockets that there are.
+    #[cfg(test)]
+    pub(super) fn ports(&self) -> Vec<u16> {
+        self.state().receivers.iter().map(|receiver| receiver.port).collect()
     }
 
     /// Leaves all groups and closes the sockets.
@@ -184,8 +192,9 @@ impl Receivers {
             }
         }
         let opened = state.intake(&self.poller, &self.busy);
-        let opened =
-            opened.and_then(|intake| RtpReceiver::open(port, ipv6, group.interface, &self.poller, intake));
+        let opened = opened.and_then(|intake| {
+            RtpReceiver::open(port, ipv6, group.interface, &self.poller, intake, self.counts.of(port))
+        });
         let receiver = opened.map_err(|error| OpenError::Socket { port, error })?;
         if let Err(error) = receiver.join(&group, route.clone()) {
             receiver.shut();

@@ -50,7 +50,7 @@ fn free_port() -> u16 {
 }
 
 fn sockets_on(rig: &Rig, port: u16) -> usize {
-    rig.receivers.stats().iter().filter(|receiver| receiver.port == port).count()
+    rig.receivers.ports().into_iter().filter(|open| *open == port).count()
 }
 
 fn interface_of(rig: &Rig, channel: &Channel) -> Option<u32> {
@@ -127,13 +127,13 @@ fn what_is_missing_is_looked_for_again_and_what_is_there_is_joined_once() {
     let [missing, there] = [201, 207].map(|last| channel(last, free_port(), None));
     rig.receivers.receive(&missing, Some("nowhere7"));
     assert!(!is_joined(&missing));
-    assert_eq!(rig.receivers.stats().len(), 0, "no socket waits for it");
+    assert_eq!(rig.receivers.ports().len(), 0, "no socket waits for it");
     rig.receivers.receive(&there, Some("lo"));
     assert_eq!(rig.timers.len(), 1, "one look for all");
     follow(&rig);
     follow(&rig);
     assert!(is_joined(&there) && !is_joined(&missing));
-    assert_eq!(rig.receivers.stats().len(), 2);
+    assert_eq!(rig.receivers.ports().len(), 2);
     assert!(rig.timers.len() > 1, "it does not give up");
     rig.stop();
 }
@@ -217,4 +217,14 @@ fn a_route_with_a_source_goes_before_one_for_any() {
     assert_eq!(found(stranger), Some(any.tracks[0].description.group));
     routes.remove(group, None);
     assert!(routes.find(group, stranger).is_none());
+}
+
+#[test]
+fn what_a_port_has_counted_outlives_its_sockets() {
+    let counts = AllCounts::default();
+    let of_socket = counts.of(5004);
+    of_socket.stray.fetch_add(3, Relaxed);
+    drop(of_socket);
+    counts.of(5004).stray.fetch_add(1, Relaxed);
+    assert_eq!(counts.read(), [PortStats { port: 5004, overflow: 0, stray: 4 }]);
 }

@@ -1,7 +1,7 @@
 //! The RtpReceiver: one shared receive socket of a port, and the consumer behind it.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use crate::event::{Event, Interest, PollEventConsumer, PollKey, Poller, Task, cl
 use crate::net::{Group, MembershipError, ReceiveSocket};
 
 use super::intake::Intake;
+use super::port_counts::PortCounts;
 use super::routes::{Route, Routes};
 
 /// Asked for on every receive socket.
@@ -36,9 +37,10 @@ pub struct RtpReceiver {
     intake: Arc<Intake>,
     /// Packets are left in the socket no longer; `None`: the buffer is too small for any wait.
     pub(super) longest_wait: Option<Duration>,
+    /// The kernel's count for this socket; wraps.
     overflow: AtomicU32,
+    counts: Arc<PortCounts>,
     warned: Mutex<Warned>,
-    stray: AtomicU64,
 }
 
 /// What the log was last told of the queue's overflow.
@@ -46,17 +48,6 @@ pub struct RtpReceiver {
 struct Warned {
     at: Option<Instant>,
     overflow: u32,
-}
-
-/// A receiver as metrics see it.
-#[derive(Debug, Clone, Copy)]
-pub struct ReceiverStats {
-    /// The UDP port.
-    pub port: u16,
-    /// Datagrams the kernel dropped because the socket's queue was full (SO_RXQ_OVFL); wraps at 2^32.
-    pub overflow: u32,
-    /// Datagrams that belong to no joined group: stray unicast, or a source not asked for.
-    pub stray: u64,
 }
 
 impl RtpReceiver {
@@ -67,6 +58,7 @@ impl RtpReceiver {
         interface: u32,
         poller: &Poller,
         intake: Arc<Intake>,
+        counts: Arc<PortCounts>,
     ) -> io::Result<Arc<Self>> {
         let socket = Arc::new(ReceiveSocket::bind(port, ipv6)?);
         let granted = socket.set_receive_buffer(RECEIVE_BUFFER_BYTES)?;
@@ -83,8 +75,8 @@ impl RtpReceiver {
             intake,
             longest_wait: longest_wait(granted),
             overflow: AtomicU32::new(0),
+            counts,
             warned: Mutex::default(),
-            stray: AtomicU64::new(0),
         });
         let key = receiver.intake.register(poller, socket, receiver.clone())?;
         receiver.key.get_or_init(|| key).enable(Interest::Read)?;
@@ -151,15 +143,6 @@ impl RtpReceiver {
         }
     }
 
-    /// Its figures.
-    pub fn stats(&self) -> ReceiverStats {
-        ReceiverStats {
-            port: self.port,
-            overflow: self.overflow.load(Relaxed),
-            stray: self.stray.load(Relaxed),
-        }
-    }
-
     /// Whether datagrams that arrive on an interface are meant. IPv6 delivers a group from all interfaces that
     /// any socket has joined it on; IPv4 from those alone that this one has.
     pub(super) fn hears(&self, interface: u32) -> bool {
@@ -172,9 +155,11 @@ impl RtpReceiver {
 
     /// Takes the kernel's count. The log hears of it now and then: a flood of lines would make it worse.
     pub(super) fn count_overflow(&self, total: u32) {
-        if self.overflow.swap(total, Relaxed) == total {
+        let more = total.wrapping_sub(self.overflow.swap(total, Relaxed));
+        if more == 0 {
             return;
         }
+        self.counts.overflow.fetch_add(u64::from(more), Relaxed);
         let now = clock::now();
         let mut warned = lock(&self.warned);
         if warned.at.is_some_and(|at| now.saturating_duration_since(at) < WARN_EVERY) {
@@ -192,7 +177,7 @@ impl RtpReceiver {
     }
 
     pub(super) fn count_stray(&self) {
-        self.stray.fetch_add(1, Relaxed);
+        self.counts.stray.fetch_add(1, Relaxed);
     }
 
     fn change_routes<T>(&self, change: impl FnOnce(&mut Routes) -> T) -> T {

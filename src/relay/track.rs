@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::event::lock;
+use crate::event::{Episode, lock};
 use crate::wire::random_access::PayloadFormat;
 use crate::wire::reception::Reception;
 use crate::wire::rtcp::{self, NotRtcp};
-use crate::wire::rtp::{NotRtp, RtpHeader};
+use crate::wire::rtp::{self, NotRtp, RtpHeader};
 use crate::wire::sdp::TrackDescription;
 
 use super::beat::Coalesce;
@@ -30,6 +30,8 @@ const START_MAX_AGE: Duration = Duration::from_secs(1);
 
 /// One RTP stream of a channel.
 pub struct Track {
+    /// Its channel's name.
+    channel: Arc<str>,
     /// Its place in the channel, from 1: `trackID=N`.
     pub number: usize,
     /// Where it comes from and what it is.
@@ -45,7 +47,9 @@ pub struct Track {
     joined: AtomicBool,
     bytes: AtomicU64,
     empty: AtomicU64,
+    other_types: AtomicU64,
     not_rtp: [AtomicU64; NotRtp::ALL.len()],
+    strange: Episode,
     not_rtcp: [AtomicU64; NotRtcp::ALL.len()],
 }
 
@@ -72,6 +76,8 @@ pub struct TrackStats {
     pub silent: bool,
     /// Whether its groups are joined.
     pub joined: bool,
+    /// Packets of payload types that the description does not offer.
+    pub other_types: u64,
     /// Datagrams to its group that were not RTP, by reason.
     pub not_rtp: [(&'static str, u64); NotRtp::ALL.len()],
     /// Datagrams to its RTCP port that were not RTCP, by reason.
@@ -97,6 +103,7 @@ impl Track {
         };
         let rtcp_limits = RingLimits { bytes: RTCP_RING_BYTES, ..limits };
         Arc::new(Self {
+            channel: channel.into(),
             number,
             description,
             rtp: Flow::new(channel, limits, coalesce, dispatch.clone()),
@@ -107,13 +114,21 @@ impl Track {
             joined: AtomicBool::new(false),
             bytes: AtomicU64::new(0),
             empty: AtomicU64::new(0),
+            other_types: AtomicU64::new(0),
             not_rtp: Default::default(),
+            strange: Episode::default(),
             not_rtcp: Default::default(),
         })
     }
 
-    /// Takes in one RTP packet; the lanes hear of it with [`tell`](Flow::tell).
-    pub fn receive(&self, header: &RtpHeader, datagram: &[u8], at: Instant) {
+    /// Takes in one RTP packet; the lanes hear of it with [`tell`](Flow::tell). `false`: it is of a payload type that the
+    /// description does not offer, and nobody gets it.
+    pub fn receive(&self, header: &RtpHeader, datagram: &[u8], at: Instant) -> bool {
+        if !self.description.payload_types.contains(&header.payload_type) {
+            self.other_types.fetch_add(1, Relaxed);
+            self.tell_of_strangers(datagram, at);
+            return false;
+        }
         let arrival = self.signs.since_epoch(at);
         let payload = header.payload(datagram);
         let (data, random_access) = {
@@ -129,6 +144,7 @@ impl Track {
         }
         let RtpHeader { sequence, timestamp, .. } = *header;
         self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at, random_access }]);
+        true
     }
 
     /// Takes in one datagram of the source's RTCP and passes on what subscribers may see of it. Returns
@@ -150,8 +166,18 @@ impl Track {
     }
 
     /// Counts a datagram that is not RTP.
-    pub fn refuse(&self, reason: NotRtp) {
+    pub fn refuse(&self, reason: NotRtp, datagram: &[u8], at: Instant) {
         count(&self.not_rtp, NotRtp::ALL.iter().position(|each| *each == reason));
+        self.tell_of_strangers(datagram, at);
+    }
+
+    /// One line an episode: what comes there comes at the rate of a stream.
+    #[cold]
+    fn tell_of_strangers(&self, datagram: &[u8], at: Instant) {
+        if self.strange.begins(at) {
+            let (channel, track, group) = (&*self.channel, self.number, self.description.group);
+            tracing::warn!(channel, track, %group, "not taken: {}", rtp::looks_like(datagram));
+        }
     }
 
     /// Where a subscriber of now starts. `None`: the source is silent, and the next packet is the first.
@@ -193,6 +219,7 @@ impl Track {
             last_packet_age: self.signs.last().map(|at| now.saturating_duration_since(at)),
             silent: self.is_silent(),
             joined: self.is_joined(),
+            other_types: self.other_types.load(Relaxed),
             not_rtp: std::array::from_fn(|i| (NotRtp::ALL[i].reason(), self.not_rtp[i].load(Relaxed))),
             not_rtcp: std::array::from_fn(|i| (NotRtcp::ALL[i].reason(), self.not_rtcp[i].load(Relaxed))),
         }
@@ -206,7 +233,8 @@ impl Track {
 impl Writer {
     /// Whether this is the first packet of an access unit that a decoder can start with.
     fn is_random_access(&mut self, header: &RtpHeader, payload: &[u8]) -> bool {
-        if self.last_start == Some(header.timestamp) || !self.format.starts_at(payload) {
+        let is_begun = self.format.starts_in_several() && self.last_start == Some(header.timestamp);
+        if is_begun || !self.format.starts_at(payload) {
             return false;
         }
         self.last_start = Some(header.timestamp);
@@ -225,5 +253,55 @@ impl Writer {
 fn count(counters: &[AtomicU64], place: Option<usize>) {
     if let Some(counter) = place.and_then(|place| counters.get(place)) {
         counter.fetch_add(1, Relaxed);
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+    use crate::event::clock;
+    use crate::relay::rig::{ROOMY, by_hand};
+    use crate::wire::{rtp, sdp};
+    use std::net::Ipv4Addr;
+
+    /// A packet of a picture that a decoder can start with.
+    fn start(sequence: u8) -> Vec<u8> {
+        let mut packet = vec![0x80, 33, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 7];
+        packet.extend([0x47, 0x41, 0, 0x30, 7, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xe0]);
+        packet.resize(12 + 188, 0xff);
+        packet
+    }
+
+    #[test]
+    fn a_transport_stream_whose_timestamp_stands_still_keeps_its_starts() {
+        let description =
+            sdp::mpegts("news", Ipv4Addr::new(239, 77, 60, 2).into(), 5004, None).tracks.remove(0);
+        let now = clock::now();
+        let track = Track::new("news", 1, description, ROOMY, Coalesce::Auto, &by_hand(), now);
+        let mut between = start(3);
+        between[17] = 0x10;
+        for packet in [start(1), start(2), between] {
+            track.receive(&rtp::check(&packet).expect("RTP"), &packet, now);
+        }
+        assert_eq!(track.rtp.ring().resume_point(), 1, "the second packet");
+    }
+
+    #[test]
+    fn other_payload_types_reach_nobody_and_leave_the_statistics_alone() {
+        let description =
+            sdp::mpegts("news", Ipv4Addr::new(239, 77, 60, 2).into(), 5004, None).tracks.remove(0);
+        let now = clock::now();
+        let track = Track::new("news", 1, description, ROOMY, Coalesce::Auto, &by_hand(), now);
+        let mut repair = start(9);
+        (repair[1], repair[11]) = (96, 0);
+        for packet in [start(1), repair, start(2)] {
+            track.receive(&rtp::check(&packet).expect("RTP"), &packet, now);
+        }
+        let stats = track.stats(now);
+        assert_eq!((track.rtp.ring().head(), stats.other_types), (2, 1));
+        assert_eq!(
+            (stats.reception.packets(), stats.reception.ssrc_changes(), stats.reception.missing()),
+            (2, 0, 0)
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::event::clock;
 use crate::relay::{Channel, Track};
 use crate::wire::rtsp::transport;
 use crate::wire::rtsp::{METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, range};
@@ -44,14 +45,21 @@ pub(super) fn answer(
     now: Instant,
 ) -> Answer {
     let mut asked = Asked { connection, state, request, now };
-    asked.answer().unwrap_or_else(|refusal| {
+    let answer = asked.answer().unwrap_or_else(|refusal| {
         let reply = Reply::new(refusal.status, Some(request.cseq));
         let reply = match refusal.header {
             Some((name, value)) => reply.header(name, &value),
             None => reply,
         };
         Answer { reply, status: refusal.status, then: Then::Nothing }
-    })
+    });
+    let reply = answer.reply.date(clock::unix_now());
+    // The client reckons the way there and back by it (RFC 2326 section 12.38).
+    let reply = match request.header("Timestamp") {
+        Some(timestamp) => reply.header("Timestamp", timestamp),
+        None => reply,
+    };
+    Answer { reply, ..answer }
 }
 
 /// A request, and who asks.
@@ -75,7 +83,7 @@ impl Asked<'_> {
             Method::Play => self.play(),
             Method::Pause => self.pause(),
             Method::Teardown => self.tear_down(),
-            Method::GetParameter => self.parameter(),
+            Method::GetParameter | Method::SetParameter => self.parameter(),
             Method::Extension(_) => Err(StatusCode::NotImplemented.into()),
             _ => {
                 self.channel()?;
@@ -130,6 +138,7 @@ impl Asked<'_> {
             self.end(&session, "not granted");
         }
         let (costs, (granted, header)) = granted?;
+        let header = track.ssrc().map_or(header.clone(), |ssrc| format!("{header};ssrc={ssrc:08X}"));
         session.set_up(track, self.request.uri.clone(), granted, costs);
         Ok(done(self.ok(Some(&session)).transport(&header)))
     }
@@ -137,7 +146,12 @@ impl Asked<'_> {
     fn play(&self) -> Result<Answer, Refusal> {
         let session = self.aggregate()?;
         range::check(self.request.header("Range")).map_err(|not_live| not_live.status())?;
-        let reply = self.ok(Some(&session)).live_range();
+        let mut reply = self.ok(Some(&session)).live_range();
+        for pace in ["Scale", "Speed"] {
+            if self.request.header(pace).is_some() {
+                reply = reply.header(pace, "1"); // live is as fast as it is
+            }
+        }
         if session.is_playing() {
             return Ok(done(reply));
         }
@@ -163,18 +177,24 @@ impl Asked<'_> {
     /// Nothing of what was torn down follows the reply.
     fn tear_down(&mut self) -> Result<Answer, Refusal> {
         let session = self.session()?;
-        let (channel, track) = self.channel()?;
-        if !Arc::ptr_eq(&session.channel, &channel) {
-            return Err(StatusCode::SessionNotFound.into());
-        }
-        let left = track.map_or(0, |track| session.tear_down(track.number));
+        let left = match &self.request.target {
+            // The session says what is meant.
+            Target::Server => 0,
+            Target::Channel { .. } => {
+                let (channel, track) = self.channel()?;
+                if !Arc::ptr_eq(&session.channel, &channel) {
+                    return Err(StatusCode::SessionNotFound.into());
+                }
+                track.map_or(0, |track| session.tear_down(track.number))
+            }
+        };
         if left == 0 {
             self.end(&session, "teardown");
         }
         Ok(done(self.ok(None)))
     }
 
-    /// GET_PARAMETER without a body is how clients say that they are alive (RFC 2326 section 10.8).
+    /// GET_PARAMETER or SET_PARAMETER without a body is how clients say that they are alive (RFC 2326 section 10.8).
     fn parameter(&self) -> Result<Answer, Refusal> {
         if self.request.target != Target::Server {
             self.channel()?;

@@ -169,6 +169,7 @@ fn each_wrong_request_has_its_status() {
         ("PAUSE rtsp://edge/news", "Session: none\r\n", 454),
         ("TEARDOWN rtsp://edge/news", "Session: none\r\n", 454),
         ("GET_PARAMETER *", "", 200),
+        ("SET_PARAMETER rtsp://edge/news", "", 200),
         ("RECORD rtsp://edge/news", "", 405),
         ("ANNOUNCE rtsp://edge/nothing", "", 404),
         ("DANCE rtsp://edge/news", "", 501),
@@ -180,6 +181,33 @@ fn each_wrong_request_has_its_status() {
 }
 
 #[test]
+fn what_clients_ask_beside_the_matter_is_answered() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let asked = client.ask("OPTIONS rtsp://user:word@edge/news", "Timestamp: 3.25\r\n");
+    assert!(
+        asked.head.contains("\r\nTimestamp: 3.25\r\n") && asked.head.contains("\r\nDate: "),
+        "{}",
+        asked.head
+    );
+    let described = client.ask("DESCRIBE rtsp://user:word@edge/duo/trackID=2", "");
+    assert!(described.head.contains("Content-Base: rtsp://edge/duo/\r\n"), "{}", described.head);
+    let id = client.set_up(NEWS, None);
+    let session = format!("Session: {id}\r\n");
+    let played = client.ask(&format!("PLAY {NEWS}"), &format!("{session}Scale: 2.0\r\nSpeed: 3\r\n"));
+    assert!(
+        played.head.contains("\r\nScale: 1\r\n") && played.head.contains("\r\nSpeed: 1\r\n"),
+        "{}",
+        played.head
+    );
+    assert_eq!(client.status(&format!("SET_PARAMETER {NEWS}"), &session), 200, "a sign of life");
+    assert_eq!(client.status("TEARDOWN *", "Session: none\r\n"), 454);
+    assert_eq!(client.status("TEARDOWN *", &session), 200);
+    assert_eq!(rig.server.stats().sessions, 0);
+    rig.stop();
+}
+
+#[test]
 fn a_session_goes_through_its_states() {
     let rig = Rig::new();
     let mut client = rig.client();
@@ -187,8 +215,8 @@ fn a_session_goes_through_its_states() {
     let session = format!("Session: {id}\r\n");
     let news = |method: &str| format!("{method} {NEWS}");
     assert_eq!(client.status(&news("PAUSE"), &session), 455, "it does not play");
-    assert_eq!(client.status(&news("PLAY"), &format!("{session}Range: npt=10-20\r\n")), 457);
-    assert_eq!(client.status(&news("PLAY"), &format!("{session}Range: npt=0-\r\n")), 200);
+    assert_eq!(client.status(&news("PLAY"), &format!("{session}Range: npt=soon-\r\n")), 400);
+    assert_eq!(client.status(&news("PLAY"), &format!("{session}Range: npt=10-20\r\n")), 200, "live is now");
     assert_eq!(client.status(&news("SETUP"), &format!("{session}{TCP}")), 455, "it plays");
     assert_eq!(client.status(&news("PLAY"), &session), 200);
     assert_eq!(client.status(&news("GET_PARAMETER"), &session), 200);

@@ -19,6 +19,7 @@ pub mod reception;
 pub mod rtcp;
 pub mod rtp;
 pub mod rtsp;
+mod run;
 pub mod sdp;
 pub mod seq;
 pub mod source_url;

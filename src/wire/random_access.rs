@@ -1,12 +1,12 @@
 //! Where a decoder can start: told from the first bytes of an RTP payload.
 //!
 //! Knows one packet at a time. That only the first packet of an access unit is a place to start is the
-//! caller's to see, by the timestamps.
+//! caller's to see, by the timestamps, where a format [starts in several](PayloadFormat::starts_in_several).
 
 use std::iter;
 
-/// The size of a transport stream packet (ISO/IEC 13818-1).
-const TS_PACKET_LEN: usize = 188;
+/// The sizes of a transport stream packet: ISO/IEC 13818-1, and with the parity of DVB's outer code behind it.
+const TS_PACKET_LENS: [usize; 2] = [188, 204];
 
 /// A payload format, as far as random access goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +40,19 @@ impl PayloadFormat {
         }
     }
 
+    /// Whether several packets of one access unit look like a start, of which the first is meant: they share a timestamp.
+    /// Elsewhere timestamps mean nothing: many transport streams have one and the same all the time.
+    #[must_use]
+    pub fn starts_in_several(self) -> bool {
+        matches!(self, Self::H264 | Self::H265)
+    }
+
     /// Whether a decoder can start with this payload, or with its parameter sets in it.
     #[inline]
     #[must_use]
     pub fn starts_at(self, payload: &[u8]) -> bool {
         match self {
-            Self::Mp2t => payload.chunks_exact(TS_PACKET_LEN).any(is_ts_start),
+            Self::Mp2t => ts_packets(payload).any(is_ts_start),
             Self::H264 => h264_units(payload).any(|kind| matches!(kind, 5 | 7)),
             Self::H265 => h265_units(payload).any(|kind| matches!(kind, 16..=21 | 32 | 33)),
             Self::Jpeg => matches!(payload, [_, 0, 0, 0, ..]),
@@ -53,6 +60,12 @@ impl PayloadFormat {
             Self::Other => false,
         }
     }
+}
+
+/// The packets of a payload, which carries whole ones (RFC 2250 section 2).
+fn ts_packets(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let length = TS_PACKET_LENS.into_iter().find(|length| payload.len().is_multiple_of(*length));
+    payload.chunks_exact(length.unwrap_or(TS_PACKET_LENS[0]))
 }
 
 /// A packet that starts a picture with the random access indicator set (ISO/IEC 13818-1 section 2.4.3.5).
@@ -108,7 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn ts_packet(unit_start: bool, indicator: bool, stream_id: u8) -> Vec<u8> {
-        let mut packet = vec![0xff; TS_PACKET_LEN];
+        let mut packet = vec![0xff; 188];
         packet[..6].copy_from_slice(&[
             0x47,
             if unit_start { 0x41 } else { 0x01 },
@@ -129,6 +142,12 @@ mod tests {
         assert!(format.starts_at(&[plain.clone(), ts_packet(true, true, 0xe0)].concat()));
         assert!(!format.starts_at(&ts_packet(true, true, 0xc0)), "sound is flagged all the time");
         assert!(!format.starts_at(&ts_packet(false, true, 0xe0)));
+        let with_parity = |mut packet: Vec<u8>| {
+            packet.extend([0xff; 16]);
+            packet
+        };
+        let second = [with_parity(plain.clone()), with_parity(ts_packet(true, true, 0xe0))].concat();
+        assert!(format.starts_at(&second), "packets of 204 bytes");
     }
 
     #[test]

@@ -13,7 +13,7 @@ fn feed(reception: &mut Reception, sequences: impl IntoIterator<Item = u16>) -> 
 }
 
 fn counts(reception: &Reception) -> [u64; 4] {
-    [reception.packets(), reception.lost(), reception.reordered(), reception.duplicates()]
+    [reception.packets(), reception.missing(), reception.reordered(), reception.duplicates()]
 }
 
 #[test]
@@ -48,6 +48,35 @@ fn a_late_packet_that_comes_twice_takes_one_loss_back() {
     let whats = feed(&mut reception, [10, 13, 11, 11, 13]);
     assert_eq!(whats[2..], [Arrival::Reordered, Arrival::Duplicate, Arrival::Duplicate]);
     assert_eq!(counts(&reception), [5, 1, 1, 2]);
+}
+
+#[test]
+fn a_number_is_lost_once_a_hundred_have_followed_it_and_then_for_good() {
+    let mut reception = Reception::new(None);
+    feed(&mut reception, [0, 1, 3]);
+    assert_eq!((reception.lost(), reception.missing()), (0, 1));
+    feed(&mut reception, 4..102);
+    assert_eq!((reception.lost(), reception.missing()), (0, 1));
+    feed(&mut reception, [102]);
+    assert_eq!((reception.lost(), reception.late(), reception.missing()), (1, 0, 1));
+    assert_eq!(feed(&mut reception, [2, 2]), [Arrival::Reordered, Arrival::Duplicate]);
+    assert_eq!((reception.lost(), reception.late(), reception.missing()), (1, 1, 0));
+}
+
+#[test]
+fn what_is_missing_as_a_source_starts_over_is_lost() {
+    let mut reception = Reception::new(None);
+    feed(&mut reception, [0, 2, 4, 40_000, 40_001, 40_003]);
+    assert_eq!((reception.lost(), reception.missing(), reception.restarts()), (2, 3, 1));
+    reception.receive(&RtpHeader { ssrc: 2, ..header(7) }, Duration::ZERO);
+    assert_eq!((reception.lost(), reception.missing()), (3, 3));
+}
+
+#[test]
+fn a_gap_of_more_than_a_hundred_is_given_up_but_for_the_newest() {
+    let mut reception = Reception::new(None);
+    feed(&mut reception, [0, 1, 3, 1003]);
+    assert_eq!((reception.lost(), reception.missing()), (1 + 900, 1 + 999));
 }
 
 #[test]
@@ -112,7 +141,7 @@ fn an_outage_of_seconds_is_loss_and_no_restart() {
             assert_eq!(reception.receive(&header, at), gap, "{outage} packets, {clock_rate:?}");
             let (header, at) = paced(2001 + outage);
             assert_eq!(reception.receive(&header, at), Arrival::InOrder);
-            assert_eq!((reception.lost(), reception.restarts()), (u64::from(outage), 0));
+            assert_eq!((reception.missing(), reception.restarts()), (u64::from(outage), 0));
         }
     }
 }
@@ -146,7 +175,7 @@ fn a_jump_that_time_does_not_explain_is_a_restart() {
             let timestamp = last.timestamp.wrapping_add(ticks);
             reception.receive(&RtpHeader { sequence, timestamp, ..last }, at + after);
         }
-        (reception.lost(), reception.restarts())
+        (reception.missing(), reception.restarts())
     };
     assert_eq!(jump(20_000, 90, MS, Some(CLOCK)), (0, 1), "at once");
     assert_eq!(jump(20_000, 90, MS, None), (0, 1), "at once");
@@ -225,13 +254,28 @@ fn without_a_clock_rate_there_is_no_jitter() {
 }
 
 proptest! {
+    /// Whatever comes, in whatever order: what was counted stays counted, and nothing is lost that came in time.
+    #[test]
+    fn no_count_ever_goes_down(sequences in prop::collection::vec(prop_oneof![0..700u16, any::<u16>()], 1..400)) {
+        let mut reception = Reception::new(None);
+        let mut before = [0; 5];
+        for sequence in sequences {
+            feed(&mut reception, [sequence]);
+            let [packets, _, reordered, duplicates] = counts(&reception);
+            let now = [packets, reception.lost(), reception.late(), reordered, duplicates];
+            prop_assert!(now.iter().zip(before).all(|(now, before)| *now >= before), "{before:?} {now:?}");
+            prop_assert!(reception.late() <= reception.lost());
+            before = now;
+        }
+    }
+
     /// Any order of distinct numbers within the window, after a first one, ends with nothing lost.
     #[test]
     fn shuffling_loses_nothing(start: u16, order in Just((1..200u16).collect::<Vec<_>>()).prop_shuffle()) {
         let mut reception = Reception::new(None);
         feed(&mut reception, [start]);
         feed(&mut reception, order.iter().map(|n| start.wrapping_add(*n)));
-        prop_assert_eq!(reception.lost(), 0);
+        prop_assert_eq!(reception.missing(), 0);
         prop_assert_eq!(reception.duplicates(), 0);
     }
 

@@ -99,7 +99,7 @@ fn an_outage_of_seconds_is_counted_as_loss() {
     let mut source = beam.stop();
     thread::sleep(Duration::from_secs(4));
     source.next += 3200;
-    source.send(10);
+    source.send(110); // a number is given up once a hundred have followed it
     mirrorball.expect_metric("mirrorball_channel_lost_total", &NEWS, 3200.0);
     mirrorball.expect_metric("mirrorball_channel_restarts_total", &NEWS, 0.0);
 }

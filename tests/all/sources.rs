@@ -92,6 +92,7 @@ fn what_a_source_loses_is_counted_and_what_it_sends_is_passed_on() {
     viewer.expect_packets(&source, 0..10);
     viewer.expect_packets(&source, 13..23);
     viewer.expect_packets(&source, 22..23);
+    source.send(100); // a number is given up once a hundred have followed it
     mirrorball.expect_metric("mirrorball_channel_lost_total", &[("channel", "news")], 3.0);
     mirrorball.expect_metric("mirrorball_channel_duplicates_total", &[("channel", "news")], 1.0);
 }
@@ -100,17 +101,23 @@ fn what_a_source_loses_is_counted_and_what_it_sends_is_passed_on() {
 fn payload_extensions_and_padding_pass_untouched_and_what_is_no_rtp_does_not_pass() {
     let (source, mirrorball) = one_channel();
     let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
-    let mut extended = vec![0x92, 0x80 | 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5];
+    let mut extended = vec![0x92, 0x80 | 33, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5];
     extended.extend([0xbe, 0xde, 0, 1, 0x10, 0xff, 0, 0]);
     extended.extend(b"payload of any length");
-    let mut padded = vec![0xa0, 96, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3];
+    let mut padded = vec![0xa0, 33, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3];
     padded.extend([1, 2, 3, 4, 0, 0, 0, 4]);
     source.send_bytes(b"no RTP");
     source.send_bytes(&extended);
     source.send_bytes(&[0x40; 100]);
+    let mut repair = extended.clone();
+    (repair[1], repair[11]) = (127, 9); // a type that the channel does not have, of another sender
+    source.send_bytes(&repair);
     source.send_bytes(&padded);
     assert_eq!(viewer.packet(), extended);
     assert_eq!(viewer.packet(), padded);
     assert_eq!(viewer.packet_within(0, Duration::from_millis(100)), None);
-    mirrorball.expect_metric("mirrorball_drops_total", &[("leg", "in")], 2.0);
+    mirrorball.expect_metric("mirrorball_drops_total", &[("leg", "in")], 3.0);
+    let refused = |reason| [("channel", "news"), ("reason", reason)];
+    mirrorball.expect_metric("mirrorball_channel_refused_total", &refused("payload_type"), 1.0);
+    mirrorball.expect_metric("mirrorball_channel_ssrc_changes_total", &[("channel", "news")], 0.0);
 }

@@ -103,7 +103,7 @@ impl Demonstration {
             for track in &channel.tracks {
                 let reception = track.stats(now).reception;
                 reading.packets_in += reception.packets();
-                snapshot.lost += reception.lost();
+                snapshot.lost += reception.missing();
                 for sent in [track.rtp.datagram_totals(), track.rtp.stream_totals()] {
                     reading.packets_out += sent.packets;
                     snapshot.lost += sent.refused.iter().sum::<u64>() + sent.overrun;

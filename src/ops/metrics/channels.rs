@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::ingest::PortStats;
 use crate::net::Refusal;
 use crate::ops::appliance::Engine;
 use crate::relay::TrackStats;
@@ -22,14 +23,10 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
     }
     let help = "Times that a silent group was joined again.";
     out.counter("mirrorball_group_renewals_total", help, &[], engine.receivers.renewals());
-    let mut overflow = BTreeMap::<u16, u64>::new();
-    for receiver in engine.receivers.stats() {
-        *overflow.entry(receiver.port).or_default() += u64::from(receiver.overflow);
-    }
-    for (port, dropped) in overflow {
+    for PortStats { port, overflow, .. } in engine.receivers.stats() {
         let help = "Datagrams that the kernel dropped as the receive buffer was full.";
         let port = port.to_string();
-        out.counter("mirrorball_receive_queue_overflow_total", help, &[("port", port.as_str())], dropped);
+        out.counter("mirrorball_receive_queue_overflow_total", help, &[("port", port.as_str())], overflow);
     }
     drops(engine, now, out);
 }
@@ -39,7 +36,16 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
     let counters = [
         ("mirrorball_channel_packets_total", "RTP packets received.", reception.packets()),
         ("mirrorball_channel_bytes_total", "RTP bytes received, without IP and UDP.", stats.bytes),
-        ("mirrorball_channel_lost_total", "Sequence numbers that never came.", reception.lost()),
+        (
+            "mirrorball_channel_lost_total",
+            "Sequence numbers that a hundred others followed.",
+            reception.lost(),
+        ),
+        (
+            "mirrorball_channel_late_total",
+            "Packets that came after they were counted as lost.",
+            reception.late(),
+        ),
         ("mirrorball_channel_reordered_total", "Packets that came after a later one.", reception.reordered()),
         ("mirrorball_channel_duplicates_total", "Packets that had come before.", reception.duplicates()),
         ("mirrorball_channel_ssrc_changes_total", "How often the SSRC changed.", reception.ssrc_changes()),
@@ -48,6 +54,12 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
     ];
     for (name, help, value) in counters {
         out.counter(name, help, labels, value);
+    }
+    let not_rtp = stats.not_rtp.iter().map(|(reason, count)| (*reason, *count));
+    for (reason, count) in not_rtp.chain([("payload_type", stats.other_types)]) {
+        let labels = [labels[0], labels[1], ("reason", reason)];
+        let help = "Datagrams to the track's group and port that are none of its packets.";
+        out.counter("mirrorball_channel_refused_total", help, &labels, count);
     }
     if let Some(jitter) = reception.jitter_seconds() {
         out.gauge(
@@ -83,10 +95,11 @@ fn drops(engine: &Engine, now: Instant, out: &mut Families) {
     for (reason, count) in reasons(|stats| &stats.not_rtp) {
         drop("in", &format!("rtp_{reason}"), count);
     }
+    drop("in", "payload_type", stats.iter().map(|stats| stats.other_types).sum());
     for (reason, count) in reasons(|stats| &stats.not_rtcp) {
         drop("in", &format!("rtcp_{reason}"), count);
     }
-    drop("in", "stray", engine.receivers.stats().iter().map(|receiver| receiver.stray).sum());
+    drop("in", "stray", engine.receivers.stats().iter().map(|port| port.stray).sum());
     let flows = tracks.iter().flat_map(|track| [&track.rtp, &track.rtcp]);
     let sent: Vec<_> = flows.flat_map(|flow| [flow.datagram_totals(), flow.stream_totals()]).collect();
     let waits = sent.iter().map(|totals| totals.waits).sum();

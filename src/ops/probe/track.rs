@@ -63,14 +63,14 @@ impl Track {
             tally.not_rtp += 1;
             return;
         };
-        let lost = self.reception.lost();
+        let lost = self.reception.missing();
         match self.reception.receive(&header, now) {
             Arrival::NewSource { .. } | Arrival::Restart => self.restarts += 1,
             _ => {}
         }
         tally.packets += 1;
         tally.bytes += packet.len() as u64;
-        tally.lost += self.reception.lost() as i64 - lost as i64;
+        tally.lost += self.reception.missing() as i64 - lost as i64;
         let payload = packet.get(header.header_len..).unwrap_or_default();
         if let Some(mark) = Mark::read(payload, header.sequence) {
             let delay = now.checked_sub(Duration::from_nanos(mark.sent_ns));
@@ -91,7 +91,7 @@ impl Track {
     pub fn report(&mut self, ssrc: u32, now: Duration) -> Option<Vec<u8>> {
         let source = self.reception.ssrc()?;
         let highest = self.reception.extended_highest_sequence()?;
-        let lost = self.reception.lost();
+        let lost = self.reception.missing();
         let expected = highest.wrapping_sub(self.reported.highest);
         let fraction = match lost.saturating_sub(self.reported.lost) {
             newly_lost if expected > 0 => {
@@ -124,7 +124,7 @@ impl Track {
     /// What came in all.
     pub fn totals(&self) -> TrackTotals {
         TrackTotals {
-            lost: self.reception.lost(),
+            lost: self.reception.missing(),
             reordered: self.reception.reordered(),
             duplicates: self.reception.duplicates(),
             restarts: self.restarts,

@@ -3,12 +3,13 @@
 //! Values from a request may be put in: what could break a line is taken out of them here.
 
 use std::fmt::Write;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rtsp_types::headers::{self, HeaderName};
 use rtsp_types::{Response, ResponseBuilder, StatusCode, Version};
 
 /// The methods that are answered, for Public and Allow.
-pub const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER";
+pub const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER";
 
 const SERVER: &str = concat!("Mirrorball/", env!("CARGO_PKG_VERSION"));
 
@@ -43,6 +44,11 @@ impl Reply {
             Some(cseq) => reply.with(headers::CSEQ, &cseq.to_string()),
             None => reply,
         }
+    }
+
+    /// Date: when this is sent, as the time since 1970 (RFC 2326 section 12.18).
+    pub fn date(self, since_1970: Duration) -> Self {
+        self.with(headers::DATE, &httpdate::fmt_http_date(UNIX_EPOCH + since_1970))
     }
 
     /// Session: the id and how long it lives without a sign of life, in seconds.
@@ -178,6 +184,12 @@ mod tests {
         for line in ["Session: c0ffee;timeout=60\r\n", "Range: npt=now-\r\n", info] {
             assert!(text.contains(line), "{line} in {text}");
         }
+    }
+
+    #[test]
+    fn a_date_is_as_http_has_it() {
+        let text = text(Reply::new(StatusCode::Ok, Some(1)).date(Duration::from_secs(784_111_777)));
+        assert!(text.contains("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"), "{text}");
     }
 
     #[test]

@@ -8,12 +8,15 @@ use rtsp_types::{Method, StatusCode};
 /// Headers of a request at most; players send about ten.
 const MAX_HEADERS: usize = 64;
 
+/// Headers of which several are one list (RFC 2326 section 4.2 by way of HTTP's).
+const LISTS: [&str; 4] = ["Transport", "Require", "Proxy-Require", "Accept"];
+
 /// A request whose head was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The method; one that RFC 2326 does not name is `Method::Extension`.
     pub method: Method,
-    /// The URI as the client wrote it.
+    /// The URI as the client wrote it, without credentials: they come back in no reply, and in no log.
     pub uri: String,
     /// What the URI names.
     pub target: Target,
@@ -51,6 +54,7 @@ impl Request {
             return Err((StatusCode::RequestURITooLong, format!("the URI is longer than {max_uri} bytes")));
         }
         let headers = headers(lines)?;
+        let uri = without_credentials(&uri);
         let target = Target::parse(&uri).map_err(bad_request)?;
         let mut request = Self { method, uri, target, cseq: 0, body: body.to_vec(), headers };
         let cseq = request.header("CSeq").ok_or_else(|| bad_request("there is no CSeq"))?;
@@ -58,7 +62,7 @@ impl Request {
         Ok(request)
     }
 
-    /// The first header of this name, whose case does not matter.
+    /// The header of this name, whose case does not matter: the first one, or all of them where several are one list.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -70,11 +74,12 @@ impl Request {
         self.header("Session").map(|value| value.split(';').next().unwrap_or_default().trim())
     }
 
-    /// The URI that controls in a description are relative to: without query, and ending in `/`, so that
+    /// The URI that controls in a description are relative to: that of the channel, without query, and ending in `/`, so that
     /// `trackID=1` becomes a part of its own (RFC 2326 appendix C.1.1).
     #[must_use]
     pub fn content_base(&self) -> String {
         let path = self.uri.split(['?', '#']).next().unwrap_or_default();
+        let (path, _) = split_track(path.trim_end_matches('/'));
         format!("{}/", path.trim_end_matches('/'))
     }
 }
@@ -155,9 +160,24 @@ fn headers<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Vec<(String, Str
         if headers.len() == MAX_HEADERS {
             return Err(bad_request("there are more than 64 headers"));
         }
-        headers.push((name.trim().to_owned(), value.trim().to_owned()));
+        let (name, value) = (name.trim(), value.trim());
+        let is_list = LISTS.iter().any(|list| list.eq_ignore_ascii_case(name));
+        match headers.iter_mut().find(|(own, _)| is_list && own.eq_ignore_ascii_case(name)) {
+            Some((_, list)) => list.extend([", ", value]),
+            None => headers.push((name.to_owned(), value.to_owned())),
+        }
     }
     Ok(headers)
+}
+
+/// `rtsp://user:word@host/` is `rtsp://host/`.
+fn without_credentials(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once("://").filter(|_| !uri.starts_with('/')) else {
+        return uri.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 /// What follows scheme and host, with the slash. `*` names nothing; a path alone is taken as it is.
@@ -260,6 +280,39 @@ mod tests {
         for name in ["news/trackID=", "news/trackID=two", "news/trackID=99999999999"] {
             assert_eq!(target(name), channel(name, None, None));
         }
+    }
+
+    fn request(text: &str) -> Request {
+        Request::parse(text.as_bytes(), b"", 1024).unwrap_or_else(|error| panic!("{text}: {error:?}"))
+    }
+
+    #[test]
+    fn credentials_in_a_uri_are_forgotten() {
+        for (written, kept) in [
+            ("rtsp://user:word@edge/news", "rtsp://edge/news"),
+            ("rtsp://a@b:c@[2001:db8::1]:8554/news?x=y@z", "rtsp://[2001:db8::1]:8554/news?x=y@z"),
+            ("rtsp://edge/news@9", "rtsp://edge/news@9"),
+            ("rtsp://user@edge", "rtsp://edge"),
+            ("*", "*"),
+        ] {
+            assert_eq!(request(&format!("OPTIONS {written} RTSP/1.0\r\nCSeq: 1\r\n\r\n")).uri, kept);
+        }
+    }
+
+    #[test]
+    fn the_base_of_a_track_is_its_channels() {
+        for uri in ["rtsp://edge/news", "rtsp://edge/news/trackID=2", "rtsp://edge/news/trackID=2/?key=1"] {
+            let request = request(&format!("DESCRIBE {uri} RTSP/1.0\r\nCSeq: 1\r\n\r\n"));
+            assert_eq!(request.content_base(), "rtsp://edge/news/", "{uri}");
+        }
+    }
+
+    #[test]
+    fn several_headers_of_a_name_are_one_list() {
+        let twice = "SETUP /news RTSP/1.0\r\nCSeq: 1\r\nTransport: RTP/AVP/FOO\r\nCSeq: 2\r\ntransport: RTP/AVP/TCP\r\n\r\n";
+        let request = request(twice);
+        assert_eq!(request.header("Transport"), Some("RTP/AVP/FOO, RTP/AVP/TCP"));
+        assert_eq!(request.cseq, 1, "no list: the first counts");
     }
 
     #[test]

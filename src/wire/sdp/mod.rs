@@ -9,9 +9,13 @@
 //!  a server's answer to DESCRIBE ─▶ offers: what a client can set up
 //! ```
 
+mod filter;
+mod lines;
+mod mend;
 mod offer;
 mod parse;
 mod presentation;
+mod track;
 mod unicast;
 
 pub use offer::{Offer, Offers, offers};

@@ -5,6 +5,8 @@
 
 use sdp_types::{Attribute, Media, RtpMap, Session};
 
+use super::lines::Lines;
+use super::mend::mend;
 use super::parse::MAX_TRACKS;
 use super::presentation::static_clock_rate;
 
@@ -33,7 +35,8 @@ pub struct Offer {
 /// # Errors
 /// When it cannot be read, or offers no RTP.
 pub fn offers(description: &[u8], base: &str) -> Result<Offers, String> {
-    let session = Session::parse(description).map_err(|error| error.to_string())?;
+    let lines = mend(Lines::of(description)).ok_or("it is no session description")?;
+    let session = Session::parse(lines.to_text().as_bytes()).map_err(|error| error.to_string())?;
     let aggregate = resolve(base, control(&session.attributes).unwrap_or("*"));
     let rtp = session.medias.iter().filter(|medium| medium.proto.to_ascii_uppercase().starts_with("RTP/"));
     let tracks: Vec<_> = rtp

@@ -68,12 +68,12 @@ pub const CAMERA: &str = "\
 v=0
 o=cam lobby 7 IN IP4 camera.local
 s=
-c=IN IP4 232.4.4.4/5
+c=IN IP4 239.4.4.4/5
 a=x-qt-text-nam:lobby camera
 b=AS:3000
 t=0 0
 a=range:npt=0-
-m=video 40000/2 RTP/AVP 26 \t
+m=video 40000 RTP/AVP 26 \t
 a=control:rtsp://192.168.1.60/stream/video
 a=x-dimensions:1280,720
 m=audio 0 RTP/AVP 8

@@ -5,23 +5,26 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use sdp_types::{Attribute, Connection, Media, Origin, Session};
+use sdp_types::{Attribute, Bandwidth, Connection, Media, Origin, Session};
 
 use super::Presentation;
 
 /// Attributes that say how to reach the source, how it may be controlled or which way it sends: none of it is
 /// true of us. RTCP has its own port or channel here, so nothing is multiplexed either.
-const SOURCES_OWN: [&str; 10] = [
+const SOURCES_OWN: [&str; 13] = [
     "control",
     "inactive",
     "range",
     "recvonly",
     "rtcp",
+    "rtcp-fb",
     "rtcp-mux",
     "rtcp-mux-only",
+    "rtcp-unicast",
     "sendonly",
     "sendrecv",
     "source-filter",
+    "ssrc-group",
 ];
 
 /// Writes the description for a viewer of this server: no address and no port, a control for the whole
@@ -42,6 +45,7 @@ pub fn unicast(presentation: &Presentation, server: IpAddr) -> String {
             .into_iter()
             .chain(kept(&source.attributes))
             .collect(),
+        bandwidths: media_bandwidths(&source.bandwidths),
         medias: source.medias.iter().zip(1..).map(|(source, track)| medium(source, track)).collect(),
         ..source.clone()
     };
@@ -54,6 +58,7 @@ fn medium(source: &Media, track: usize) -> Media {
         num_ports: None,
         fmt: source.fmt.split_ascii_whitespace().collect::<Vec<_>>().join(" "),
         connections: vec![],
+        bandwidths: media_bandwidths(&source.bandwidths),
         attributes: kept(&source.attributes)
             .chain([Attribute::with_value("control", format!("trackID={track}"))])
             .collect(),
@@ -64,8 +69,24 @@ fn medium(source: &Media, track: usize) -> Media {
 fn kept(attributes: &[Attribute]) -> impl Iterator<Item = Attribute> {
     let is_kept = |attribute: &&Attribute| {
         !SOURCES_OWN.iter().any(|name| attribute.attribute.eq_ignore_ascii_case(name))
+            && !is_of_two_legs(attribute)
     };
     attributes.iter().filter(is_kept).cloned()
+}
+
+/// A stream that comes on two networks (RFC 7104) leaves on one.
+fn is_of_two_legs(attribute: &Attribute) -> bool {
+    let is_group = attribute.attribute.eq_ignore_ascii_case("group");
+    is_group && attribute.value.as_deref().is_some_and(|value| value.trim_start().starts_with("DUP"))
+}
+
+fn media_bandwidths(bandwidths: &[Bandwidth]) -> Vec<Bandwidth> {
+    bandwidths.iter().filter(|bandwidth| !is_of_rtcp(bandwidth)).cloned().collect()
+}
+
+/// Bandwidth of RTCP (RFC 3556) is the source's: `b=RR:0` forbids the reports that a viewer lives by.
+fn is_of_rtcp(bandwidth: &Bandwidth) -> bool {
+    ["RR", "RS"].iter().any(|kind| bandwidth.bwtype.eq_ignore_ascii_case(kind))
 }
 
 /// The source's session id and version tell a viewer whether the description changed, so they stay where they

@@ -1,0 +1,80 @@
+//! Source filters (RFC 4570): which source a group is to be joined with.
+
+use std::net::IpAddr;
+
+use sdp_types::{Attribute, Session};
+
+use super::parse::values;
+use super::presentation::TrackDescription;
+
+/// How one is written.
+pub(super) const SHAPE: &str = "write a=source-filter: incl IN IP4 group source";
+
+/// What a description's filters say of a group.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Filter {
+    /// It is sent by these, at least one.
+    Sources(Vec<IpAddr>),
+    /// Nothing: they are about another group.
+    Of(String),
+}
+
+/// Reads the filters among attributes. `None`: there is none.
+pub(super) fn read(attributes: &[Attribute], group: IpAddr) -> Result<Option<Filter>, String> {
+    let (mut sources, mut of_another) = (Vec::new(), None);
+    for filter in values(attributes, "source-filter") {
+        match one(filter, group)? {
+            Filter::Sources(more) => sources.extend(more),
+            Filter::Of(other) => of_another = Some(other),
+        }
+    }
+    sources.sort_unstable();
+    sources.dedup();
+    let found = if sources.is_empty() { of_another.map(Filter::Of) } else { Some(Filter::Sources(sources)) };
+    Ok(found)
+}
+
+/// A filter of the session that is about none of its groups was meant for one of them.
+pub(super) fn check_session(session: &Session, tracks: &[TrackDescription]) -> Result<(), String> {
+    let destinations = values(&session.attributes, "source-filter").filter_map(destination);
+    for destination in destinations {
+        let is_known =
+            destination == "*" || tracks.iter().any(|track| destination.parse() == Ok(track.group));
+        if !is_known {
+            return Err(format!(
+                "a=source-filter: it is about {destination}, to which no medium is sent; {SHAPE}, or remove the line"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The group that a filter is about, without the TTL that some senders leave on it.
+fn destination(filter: &str) -> Option<&str> {
+    filter.split_ascii_whitespace().nth(3)?.split('/').next()
+}
+
+/// Read here and not as `sdp_types::SourceFilter`, which refuses that TTL.
+fn one(filter: &str, group: IpAddr) -> Result<Filter, String> {
+    let mut words = filter.split_ascii_whitespace();
+    let (Some(mode), Some(destination)) = (words.next(), destination(filter)) else {
+        return Err(format!("a=source-filter: \"{filter}\" is incomplete; {SHAPE}"));
+    };
+    if destination != "*" && destination.parse() != Ok(group) {
+        return Ok(Filter::Of(destination.to_owned()));
+    }
+    if !mode.eq_ignore_ascii_case("incl") {
+        return Err(format!("a=source-filter: mode {mode} cannot be joined; {SHAPE}, or remove the line"));
+    }
+    let sources = words.skip(3).map(|word| match word.parse::<IpAddr>() {
+        Ok(source) if source.is_ipv4() == group.is_ipv4() && !source.is_multicast() => Ok(source),
+        _ => Err(format!(
+            "a=source-filter: \"{word}\" is no address of a sender to {group} (names are not resolved); {SHAPE}"
+        )),
+    });
+    let sources: Vec<IpAddr> = sources.collect::<Result<_, _>>()?;
+    if sources.is_empty() {
+        return Err(format!("a=source-filter: no source follows the group; {SHAPE}"));
+    }
+    Ok(Filter::Sources(sources))
+}

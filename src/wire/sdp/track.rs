@@ -1,0 +1,219 @@
+//! One medium of a source's description: where its stream is sent, and what it is.
+
+use std::net::IpAddr;
+
+use sdp_types::{Attribute, Connection, Media, Rtcp, RtpMap, Session};
+
+use super::filter::{self, Filter};
+use super::lines::Section;
+use super::parse::{InvalidSdp, values};
+use super::presentation::{TrackDescription, static_clock_rate, static_encoding};
+
+/// What is RTP without encryption, however it is called.
+const RTP_PROFILES: [&str; 3] = ["RTP/AVP", "RTP/AVPF", "MP2T/AVP"];
+
+/// One medium in its session, with the lines it was read from.
+pub(super) struct Reader<'a> {
+    pub session: &'a Session,
+    pub medium: &'a Media,
+    pub lines: Section<'a>,
+}
+
+impl Reader<'_> {
+    pub fn track(&self) -> Result<TrackDescription, InvalidSdp> {
+        self.check_proto()?;
+        self.check_ports()?;
+        let payload_types = self.payload_types()?;
+        let group = self.group()?;
+        Ok(TrackDescription {
+            group,
+            port: self.medium.port,
+            rtcp_port: self.rtcp_port()?,
+            source: self.source(group)?,
+            encoding: payload_types.first().and_then(|first| self.encoding(*first)),
+            clock_rate: payload_types.first().and_then(|first| self.clock_rate(*first)),
+            payload_types,
+            media: self.medium.media.clone(),
+        })
+    }
+
+    fn check_proto(&self) -> Result<(), InvalidSdp> {
+        let proto = self.medium.proto.as_str();
+        if RTP_PROFILES.iter().any(|known| proto.eq_ignore_ascii_case(known)) {
+            return Ok(());
+        }
+        let is_mapped = values(&self.medium.attributes, "rtpmap").next().is_some();
+        let remedy = match proto.to_ascii_uppercase().as_str() {
+            "RTP/SAVP" | "RTP/SAVPF" => "encrypted RTP is not reflected; let the source send RTP/AVP".into(),
+            "UDP" if is_mapped => {
+                format!("its a=rtpmap says that it is RTP: write RTP/AVP {}", self.medium.fmt)
+            }
+            "UDP" | "MP2T/H2221/UDP" | "RAW/RAW/UDP" => {
+                "it is bare MPEG-TS, which is not read yet; let the source send RTP/AVP 33".into()
+            }
+            _ => "write RTP/AVP or RTP/AVPF, or port 0 to leave the medium out".to_owned(),
+        };
+        Err(self.problem("m=", format!("m=: transport {proto} is not understood; {remedy}")))
+    }
+
+    /// `port/2` is two streams on two ports (RFC 8866 section 5.14).
+    fn check_ports(&self) -> Result<(), InvalidSdp> {
+        let Media { port, num_ports, .. } = self.medium;
+        match num_ports {
+            None | Some(0 | 1) => Ok(()),
+            Some(count) => {
+                let problem =
+                    format!("m=: {port}/{count} is {count} streams; write an m= line for each port");
+                Err(self.problem("m=", problem))
+            }
+        }
+    }
+
+    fn payload_types(&self) -> Result<Vec<u8>, InvalidSdp> {
+        let mut types = Vec::new();
+        for word in self.medium.fmt.split_ascii_whitespace() {
+            match word.parse() {
+                Ok(payload_type @ 0..=127) => types.push(payload_type),
+                _ => {
+                    let problem =
+                        format!("m=: \"{word}\" is no RTP payload type; write numbers from 0 to 127");
+                    return Err(self.problem("m=", problem));
+                }
+            }
+        }
+        if types.is_empty() {
+            let problem = "m=: no payload type follows the transport; write for example RTP/AVP 96";
+            return Err(self.problem("m=", problem.into()));
+        }
+        Ok(types)
+    }
+
+    /// The medium's own connection, else the session's (RFC 8866 section 5.7), with the TTL dropped.
+    fn group(&self) -> Result<IpAddr, InvalidSdp> {
+        let connection = match self.medium.connections.as_slice() {
+            [] => self.session.connection.as_ref().ok_or_else(|| {
+                let problem =
+                    "m=: no c= line with an address says where this medium is sent; write c=IN IP4 group/ttl below it";
+                self.problem("m=", problem.into())
+            })?,
+            [one] => one,
+            _ => {
+                let problem = "c=: several groups for one medium; write an m= line for each of them";
+                return Err(self.problem("c=", problem.into()));
+            }
+        };
+        group_of(connection).map_err(|problem| self.problem("c=", problem))
+    }
+
+    fn rtcp_port(&self) -> Result<u16, InvalidSdp> {
+        if self.medium.has_attribute("rtcp-mux") {
+            return Ok(self.medium.port);
+        }
+        match self.medium.get_first_attribute_typed::<Rtcp>() {
+            None => self.medium.port.checked_add(1).ok_or_else(|| {
+                let problem = "m=: port 65535 leaves none for RTCP; use a lower port or write a=rtcp:port";
+                self.problem("m=", problem.into())
+            }),
+            Some(Ok(rtcp)) if rtcp.port > 0 => Ok(rtcp.port),
+            Some(_) => Err(self.problem("a=rtcp:", "a=rtcp: has no usable port; write a=rtcp:port".into())),
+        }
+    }
+
+    /// The source filter of the medium, else of the session (RFC 4570 section 3.2.1).
+    fn source(&self, group: IpAddr) -> Result<Option<IpAddr>, InvalidSdp> {
+        let here = self.filters(&self.medium.attributes, group)?;
+        if let Some(Filter::Of(other)) = here {
+            let problem = format!(
+                "a=source-filter: it is about {other}, and the medium is sent to {group}; {}, or remove the line",
+                filter::SHAPE
+            );
+            return Err(self.problem("a=source-filter:", problem));
+        }
+        let of_session = || self.filters(&self.session.attributes, group);
+        match here.map_or_else(of_session, |here| Ok(Some(here)))? {
+            Some(Filter::Sources(sources)) => match sources.as_slice() {
+                [source] => Ok(Some(*source)),
+                _ => {
+                    let problem =
+                        "a=source-filter: several sources for one group; write the one to play from";
+                    Err(self.problem("a=source-filter:", problem.into()))
+                }
+            },
+            _ if is_source_specific(group) => {
+                let problem = format!(
+                    "c=: {group} is for a source that is named (RFC 4607), and routers join it with one alone; {}",
+                    filter::SHAPE
+                );
+                Err(self.problem("c=", problem))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn filters(&self, attributes: &[Attribute], group: IpAddr) -> Result<Option<Filter>, InvalidSdp> {
+        filter::read(attributes, group).map_err(|problem| self.problem("a=source-filter:", problem))
+    }
+
+    fn encoding(&self, payload_type: u8) -> Option<String> {
+        let mut maps = self.medium.attributes_typed::<RtpMap>().flatten();
+        let named = maps.find(|map| map.payload_type == payload_type).map(|map| map.encoding_name.clone());
+        named.or_else(|| static_encoding(payload_type).map(str::to_owned))
+    }
+
+    /// An unreadable rtpmap costs the jitter's unit and nothing else, so it is no error.
+    fn clock_rate(&self, payload_type: u8) -> Option<u32> {
+        self.medium
+            .attributes_typed::<RtpMap>()
+            .flatten()
+            .find(|map| map.payload_type == payload_type)
+            .map(|map| map.clock_rate)
+            .or_else(|| static_clock_rate(payload_type))
+            .filter(|rate| *rate > 0)
+    }
+
+    fn problem(&self, key: &str, problem: String) -> InvalidSdp {
+        InvalidSdp { line: self.lines.first(key).or_else(|| self.lines.first("m=")), problem }
+    }
+}
+
+fn group_of(connection: &Connection) -> Result<IpAddr, String> {
+    let text = &connection.connection_address;
+    let address = connection.try_address().map_err(|_| {
+        format!("c=: \"{text}\" is no group; write its address, as in c=IN IP4 239.9.9.1/16 (names are not resolved)")
+    })?;
+    if address.count.is_some_and(|count| count > 1) {
+        return Err(format!(
+            "c=: \"{text}\" is a range of groups; write an m= line with its own c= for each"
+        ));
+    }
+    if !address.ip.is_multicast() {
+        return Err(format!(
+            "c=: {} is not a multicast address; write the group the source sends to",
+            address.ip
+        ));
+    }
+    Ok(address.ip)
+}
+
+/// Whether a group is one of those that are joined with a source only (RFC 4607 section 1).
+fn is_source_specific(group: IpAddr) -> bool {
+    match group {
+        IpAddr::V4(group) => group.octets()[0] == 232,
+        // ff3x::/32
+        IpAddr::V6(group) => group.segments()[0] & 0xfff0 == 0xff30 && group.segments()[1] == 0,
+    }
+}
+
+/// Whether packets of two tracks can not be told apart: a track is where its packets are sent.
+pub(super) fn arrive_alike(one: &TrackDescription, other: &TrackDescription) -> bool {
+    let sources = (one.source, other.source);
+    let same_source = matches!(sources, (None, _) | (_, None)) || sources.0 == sources.1;
+    (one.group, one.port) == (other.group, other.port) && same_source
+}
+
+/// `MP2T/AVP`, as IPTV systems write it, is RTP/AVP.
+pub(super) fn name_profile(medium: &mut Media) {
+    if medium.proto.eq_ignore_ascii_case("MP2T/AVP") {
+        "RTP/AVP".clone_into(&mut medium.proto);
+    }
+}
