@@ -208,6 +208,23 @@ fn what_clients_ask_beside_the_matter_is_answered() {
 }
 
 #[test]
+fn sessions_that_another_connection_ends_leave_nothing_behind() {
+    let rig = Rig::new();
+    let (mut sets_up, mut tears_down) = (rig.client(), rig.client());
+    for _ in 0..50 {
+        let id = sets_up.set_up(NEWS, None);
+        let session = rig.server.sessions().pop().expect("just set up");
+        let dead = Arc::downgrade(&session);
+        drop(session);
+        assert_eq!(tears_down.status(&format!("TEARDOWN {NEWS}"), &format!("Session: {id}\r\n")), 200);
+        let next = sets_up.set_up(NEWS, None);
+        assert!(dead.upgrade().is_none(), "the connection that set it up has let it go");
+        assert_eq!(sets_up.status(&format!("TEARDOWN {NEWS}"), &format!("Session: {next}\r\n")), 200);
+    }
+    rig.stop();
+}
+
+#[test]
 fn a_session_goes_through_its_states() {
     let rig = Rig::new();
     let mut client = rig.client();
@@ -339,6 +356,27 @@ fn limits_are_answered_and_give_way_when_others_leave() {
     assert!(rig.server.stats().connections_refused.contains(&("limit", 1)));
     assert!(rig.server.stats().sessions_refused.contains(&("address", 1)));
     drop(others);
+    rig.stop();
+}
+
+#[test]
+fn what_was_silent_at_its_setup_is_weighed_when_it_sends() {
+    let rig = Rig::patient_for(Duration::from_secs(1));
+    let mut early = rig.client();
+    let id = early.set_up(NEWS, None);
+    assert_eq!(
+        early.status(&format!("PLAY {NEWS}"), &format!("Session: {id}\r\n")),
+        200,
+        "nothing comes yet"
+    );
+    let stream = rig.server.catalogue.find("news").expect("a channel").tracks[0].clone();
+    stream.rtp.push((0..80).map(|number| packet(number, 1000)));
+    let deadline = clock::now() + Duration::from_secs(20);
+    while rig.server.stats().sessions > 0 {
+        assert!(clock::now() < deadline, "it is ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(rig.server.stats().sessions_ended["egress"], 1);
     rig.stop();
 }
 

@@ -116,6 +116,20 @@ impl Session {
             .all(|setup| setup.costs.egress.change(setup.track.rtp.ring().bits_per_second()))
     }
 
+    /// Reckons tracks that nothing had come of when they were set up. `false`: its address would have too much.
+    pub(super) fn weigh_what_has_come(&self) -> bool {
+        let mut state = self.state();
+        let unknown = state.setups.iter_mut().filter(|setup| setup.costs.egress.amount() == 0);
+        unknown.fold(true, |fits, setup| {
+            fits & setup.costs.egress.change(setup.track.rtp.ring().bits_per_second())
+        })
+    }
+
+    /// Whether it has been ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state().ended
+    }
+
     /// Whether an interleaved channel of the connection is this session's.
     pub(super) fn uses_channel(&self, channel: u8) -> bool {
         self.state().setups.iter().any(|setup| setup.uses_channel(channel))
@@ -148,9 +162,7 @@ impl Session {
 
     /// Stops the packets and keeps what was set up.
     pub(super) fn pause(&self) {
-        let mut state = self.state();
-        state.viewer = None;
-        state.setups.iter_mut().for_each(|setup| setup.stop(&self.output));
+        self.state().stop(&self.output);
     }
 
     /// Takes one track out; returns how many are left.
@@ -179,9 +191,9 @@ impl Session {
 
     /// Gives everything back; returns the timer that watched.
     pub(super) fn end(&self) -> Option<TimerId> {
-        self.pause();
         let mut state = self.state();
-        state.ended = true;
+        state.ended = true; // in one step with the rest: a PLAY that comes now finds it ended
+        state.stop(&self.output);
         let setups = mem::take(&mut state.setups);
         let (watch, place) = (state.watch.take(), state.place.take());
         drop(state);
@@ -280,6 +292,11 @@ impl Session {
 }
 
 impl State {
+    fn stop(&mut self, output: &Output) {
+        self.viewer = None;
+        self.setups.iter_mut().for_each(|setup| setup.stop(output));
+    }
+
     fn of_track(&mut self, number: usize) -> Option<&mut Setup> {
         self.setups.iter_mut().find(|setup| setup.track.number == number)
     }

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use sdp_types::{Attribute, Session};
 
-use super::parse::values;
 use super::presentation::TrackDescription;
 
 /// How one is written.
@@ -47,6 +46,12 @@ pub(super) fn check_session(session: &Session, tracks: &[TrackDescription]) -> R
         }
     }
     Ok(())
+}
+
+/// The values of all attributes of a name.
+pub(super) fn values<'a>(attributes: &'a [Attribute], name: &'a str) -> impl Iterator<Item = &'a str> {
+    let named = attributes.iter().filter(move |attribute| attribute.attribute.eq_ignore_ascii_case(name));
+    named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
 }
 
 /// The group that a filter is about, without the TTL that some senders leave on it.

@@ -10,6 +10,7 @@
 //! ```
 
 mod filter;
+mod invalid;
 mod lines;
 mod mend;
 mod offer;
@@ -18,8 +19,9 @@ mod presentation;
 mod track;
 mod unicast;
 
+pub use invalid::InvalidSdp;
 pub use offer::{Offer, Offers, offers};
-pub use parse::{InvalidSdp, MAX_SDP_LEN, MAX_TRACKS, parse};
+pub use parse::{MAX_SDP_LEN, MAX_TRACKS, parse};
 pub use presentation::{Presentation, TrackDescription, mpegts};
 pub use unicast::unicast;
 

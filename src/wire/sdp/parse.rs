@@ -2,11 +2,10 @@
 //!
 //! It reads no file and joins no group.
 
-use std::fmt;
+use sdp_types::{Media, ParserError, Session};
 
-use sdp_types::{Attribute, Media, ParserError, Session};
-
-use super::filter;
+use super::filter::{self, values};
+use super::invalid::InvalidSdp;
 use super::lines::Lines;
 use super::mend::{mend, without_disabled};
 use super::presentation::{Presentation, TrackDescription};
@@ -17,26 +16,6 @@ pub const MAX_SDP_LEN: usize = 64 * 1024;
 
 /// The most tracks a program may have; interleaved in one connection they take two channels each of 256.
 pub const MAX_TRACKS: usize = 32;
-
-/// What is wrong in a description, on which line, and what to write there instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidSdp {
-    /// The line in the file, from 1; none if it is about the whole.
-    pub line: Option<usize>,
-    /// What is wrong, naming the line's key, and the remedy.
-    pub problem: String,
-}
-
-impl std::error::Error for InvalidSdp {}
-
-impl fmt::Display for InvalidSdp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "line {line}: {}", self.problem),
-            None => f.write_str(&self.problem),
-        }
-    }
-}
 
 /// Reads a source's description: every medium that is not disabled (port 0) becomes a track, and must be RTP
 /// (`RTP/AVP` or `RTP/AVPF`) sent to a multicast group.
@@ -115,12 +94,6 @@ fn mid(medium: &Media) -> Option<&str> {
 
 fn names(group: &str, mid: &str) -> bool {
     group.split_ascii_whitespace().any(|name| name == mid)
-}
-
-/// The values of all attributes of a name.
-pub(super) fn values<'a>(attributes: &'a [Attribute], name: &'a str) -> impl Iterator<Item = &'a str> {
-    let named = attributes.iter().filter(move |attribute| attribute.attribute.eq_ignore_ascii_case(name));
-    named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
 }
 
 fn syntax(error: &ParserError, lines: &Lines) -> InvalidSdp {

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use sdp_types::{Attribute, Connection, Media, Rtcp, RtpMap, Session};
 
-use super::filter::{self, Filter};
+use super::filter::{self, Filter, values};
+use super::invalid::InvalidSdp;
 use super::lines::Section;
-use super::parse::{InvalidSdp, values};
 use super::presentation::{TrackDescription, static_clock_rate, static_encoding};
 
 /// What is RTP without encryption, however it is called.
