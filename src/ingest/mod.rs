@@ -11,6 +11,7 @@ mod arrivals;
 mod intake;
 mod joining;
 mod memberships;
+mod port_news;
 mod pulse;
 mod receive_data;
 mod receivers;

@@ -22,6 +22,8 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
     }
     let help = "Times that a silent group was joined again.";
     out.counter("mirrorball_group_renewals_total", help, &[], engine.receivers.renewals());
+    let help = "Times that receiving failed.";
+    out.counter("mirrorball_receive_errors_total", help, &[], engine.receivers.receive_errors());
     let mut overflow = BTreeMap::<u16, u64>::new();
     for receiver in engine.receivers.stats() {
         *overflow.entry(receiver.port).or_default() += u64::from(receiver.overflow);
