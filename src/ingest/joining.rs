@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::net::{interface_index, interface_is_there, interface_towards};
+use crate::net::{RouteAsker, interface_index, interface_is_there};
 use crate::relay::Track;
 
 use super::receivers::Receivers;
@@ -24,10 +24,11 @@ pub(super) struct Joining {
 #[derive(Default)]
 pub(super) struct Pass {
     /// Where each track is joined as the pass begins, and whether there is such an interface.
-    joined_on: HashMap<*const Track, u32>,
+    joined_on: HashMap<usize, u32>,
     there: HashMap<u32, bool>,
     by_name: HashMap<String, Result<u32, String>>,
     by_route: HashMap<IpAddr, Result<u32, String>>,
+    routes: RouteAsker,
     found: BTreeMap<(String, What), (usize, String)>,
 }
 
@@ -35,14 +36,15 @@ pub(super) struct Pass {
 enum What {
     Lost,
     Moved,
+    Mended,
     Joined,
 }
 
 impl Joining {
     /// Joins for the first time.
-    pub fn begin(&self, receivers: &Receivers) {
+    pub fn begin(&self, receivers: &Receivers, pass: &mut Pass) {
         let (channel, track) = (&self.channel, self.track.number);
-        let place = Pass::default().interface(self);
+        let place = pass.interface(self);
         match place.and_then(|index| self.join(receivers, index)) {
             Ok(()) => {
                 self.told_joined.store(true, Relaxed);
@@ -55,12 +57,14 @@ impl Joining {
     /// Joins where it is to be joined by now, and leaves where it was.
     pub fn follow(&self, receivers: &Receivers, pass: &mut Pass) {
         let place = pass.interface(self);
-        if self.track.is_joined() && pass.stays(&self.track, place.as_ref().ok()) {
+        let was_joined = self.track.is_joined();
+        if was_joined && pass.stays(&self.track, place.as_ref().ok()) {
             return;
         }
         let joined = place.and_then(|index| self.join(receivers, index));
         match (self.told_joined.swap(joined.is_ok(), Relaxed), joined) {
-            (true, Ok(())) => pass.note(self, What::Moved, String::new()),
+            (true, Ok(())) if was_joined => pass.note(self, What::Moved, String::new()),
+            (true, Ok(())) => pass.note(self, What::Mended, String::new()),
             (false, Ok(())) => pass.note(self, What::Joined, String::new()),
             (true, Err(error)) => {
                 receivers.leave(&self.track, None);
@@ -78,14 +82,14 @@ impl Joining {
 
 impl Pass {
     /// A pass over tracks that are joined so.
-    pub fn over(joined_on: HashMap<*const Track, u32>) -> Self {
+    pub fn over(joined_on: HashMap<usize, u32>) -> Self {
         Self { joined_on, ..Self::default() }
     }
 
     /// Whether a joined track is where it is to be. Where nothing leads for the moment, as between two routes or
     /// while an interface has no address, it stays as long as there is that interface.
     fn stays(&mut self, track: &Arc<Track>, place: Option<&u32>) -> bool {
-        let Some(on) = self.joined_on.get(&Arc::as_ptr(track)) else { return false };
+        let Some(on) = self.joined_on.get(&Arc::as_ptr(track).addr()) else { return false };
         match place {
             Some(index) => index == on,
             None => *self.there.entry(*on).or_insert_with(|| interface_is_there(*on)),
@@ -102,7 +106,7 @@ impl Pass {
             None => self
                 .by_route
                 .entry(group)
-                .or_insert_with(|| interface_towards(group).map_err(|error| error.to_string())),
+                .or_insert_with(|| self.routes.interface_towards(group).map_err(|error| error.to_string())),
         };
         found.clone()
     }
@@ -110,6 +114,12 @@ impl Pass {
     fn note(&mut self, joining: &Joining, what: What, error: String) {
         let interface = joining.interface.clone().unwrap_or_else(|| "by route".to_owned());
         self.found.entry((interface, what)).or_insert((0, error)).0 += 1;
+    }
+
+    /// What it would tell.
+    #[cfg(test)]
+    pub fn noted(&self) -> Vec<String> {
+        self.found.keys().map(|(_, what)| format!("{what:?}")).collect()
     }
 
     /// Tells the log of what has changed, in one line for each interface.
@@ -126,6 +136,9 @@ impl Pass {
                     tracks,
                     "the interface was replaced, or the route leads elsewhere: joined there"
                 ),
+                What::Mended => {
+                    tracing::warn!(interface, tracks, "a renewal had failed, or the socket: joined again")
+                }
                 What::Joined => tracing::info!(interface, tracks, "joined"),
             }
         }

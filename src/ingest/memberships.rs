@@ -21,6 +21,12 @@ pub(super) struct Membership {
     renewed_at: Option<Instant>,
 }
 
+impl Membership {
+    fn is(&self, other: &Self) -> bool {
+        self.group == other.group && Arc::ptr_eq(&self.receiver, &other.receiver)
+    }
+}
+
 /// All of them.
 #[derive(Default)]
 pub(super) struct Memberships(Vec<Membership>);
@@ -39,8 +45,8 @@ impl Memberships {
     }
 
     /// The interface that each track is joined on.
-    pub fn interfaces(&self) -> HashMap<*const Track, u32> {
-        self.0.iter().map(|joined| (Arc::as_ptr(&joined.track), joined.group.interface)).collect()
+    pub fn interfaces(&self) -> HashMap<usize, u32> {
+        self.0.iter().map(|joined| (Arc::as_ptr(&joined.track).addr(), joined.group.interface)).collect()
     }
 
     /// Takes out those of a track on other interfaces than the one to keep.
@@ -55,31 +61,33 @@ impl Memberships {
         std::mem::take(&mut self.0)
     }
 
-    /// Joins a track's group again where nothing of it comes; returns whether it did, and takes out what could not be.
+    /// Takes out those on sockets that only fail.
+    pub fn take_failed(&mut self) -> Vec<Membership> {
+        self.0.extract_if(.., |joined| joined.receiver.has_failed()).collect()
+    }
+
+    /// Takes out those that could not be joined again.
+    pub fn take_out(&mut self, gone: &[Membership]) {
+        self.0.retain(|joined| !gone.iter().any(|gone| gone.is(joined)));
+    }
+
+    /// What is to be left and joined again with a silent track's group, and counts as renewed from now on; nothing where
+    /// something of it comes, or it was renewed lately.
     ///
     /// The network hears of it only when the last socket of this machine leaves the group on that link, and the first
     /// one joins: so all of them do, whatever their track. And while any of them gets something, none does.
-    pub fn renew(&mut self, track: &Arc<Track>, now: Instant) -> (bool, Vec<Membership>) {
-        let Some(group) = self.of(track).next().map(|joined| joined.group) else {
-            return (false, Vec::new());
-        };
-        let Some(together) = self.told_as_one(&group) else { return (false, Vec::new()) };
+    pub fn due_together(&mut self, track: &Arc<Track>, now: Instant) -> Vec<Membership> {
+        let Some(group) = self.of(track).next().map(|joined| joined.group) else { return Vec::new() };
+        let together = self.told_as_one(&group).unwrap_or_default();
         let lately = |at: &usize| self.0[*at].renewed_at.is_some_and(|at| now < at + RENEW_EVERY);
         if together.iter().any(lately) {
-            return (false, Vec::new());
+            return Vec::new();
         }
-        for joined in together.iter().map(|at| &self.0[*at]) {
-            joined.receiver.leave_for_a_moment(&joined.group);
-        }
-        let mut failed = Vec::new();
-        for &at in &together {
-            let joined = &mut self.0[at];
-            joined.renewed_at = Some(now);
-            if joined.receiver.join_again(&joined.group).is_err() {
-                failed.push(at);
-            }
-        }
-        (true, failed.into_iter().rev().map(|at| self.0.remove(at)).collect())
+        let renewed = together.into_iter().map(|at| {
+            self.0[at].renewed_at = Some(now);
+            self.0[at].clone()
+        });
+        renewed.collect()
     }
 
     /// The silent memberships that stand or fall with a group's; `None`: something comes to one of them.

@@ -1,10 +1,11 @@
-//! What the sockets of a port did not take, for as long as the program runs: sockets come and go, and no count with them.
+//! What the sockets of a port did not take, and what the log has heard of it, for as long as the program runs: sockets
+//! come and go, and no count with them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use crate::event::lock;
+use crate::event::{Episode, lock};
 
 /// The counts of one port.
 #[derive(Debug, Default)]
@@ -13,6 +14,12 @@ pub(super) struct PortCounts {
     pub overflow: AtomicU64,
     /// Datagrams that belong to no joined group: stray unicast, or a source not asked for.
     pub stray: AtomicU64,
+    /// Times that the kernel failed to give what had arrived.
+    pub errors: AtomicU64,
+    /// Its buffers are smaller than was asked for.
+    pub capped: Episode,
+    /// Receiving fails.
+    pub failing: Episode,
 }
 
 /// Those of all ports that were ever received on.
@@ -28,6 +35,8 @@ pub struct PortStats {
     pub overflow: u64,
     /// Datagrams that belong to no joined group.
     pub stray: u64,
+    /// Times that receiving failed.
+    pub errors: u64,
 }
 
 impl AllCounts {
@@ -43,6 +52,7 @@ impl AllCounts {
             port: *port,
             overflow: counts.overflow.load(Relaxed),
             stray: counts.stray.load(Relaxed),
+            errors: counts.errors.load(Relaxed),
         });
         stats.collect()
     }

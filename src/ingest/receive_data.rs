@@ -61,6 +61,7 @@ impl Intaken {
                 match batch.receive(&*receiver.socket) {
                     Ok(count) => {
                         self.messages += count;
+                        receiver.forget_errors();
                         vitals.may_fault("receiver", || receiver.port.to_string());
                         self.route(receiver, batch, arrivals);
                         gave = Gave::All;
@@ -70,7 +71,7 @@ impl Intaken {
                     }
                     Err(error) => {
                         if error.kind() != io::ErrorKind::WouldBlock {
-                            tracing::debug!(port = receiver.port, %error, "receiving failed");
+                            receiver.count_error(&error);
                         }
                         return gave;
                     }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
-use crate::event::{Class, Poller, Task, TaskQueue, Timers, Work, clock, lock};
-use crate::net::{Group, MembershipError};
+use crate::event::{Class, Episode, Poller, Task, TaskQueue, Timers, Work, clock, lock};
+use crate::net::{Group, MembershipError, ReceiveSocket};
 use crate::relay::{Busy, Channel, Track};
 
 use super::intake::Intake;
@@ -22,14 +22,24 @@ use super::rtp_receiver::RtpReceiver;
 const GROUPS_PER_SOCKET: usize = 64;
 /// Between two looks for interfaces and routes that come, go and move.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+/// A look goes on in another task after so long: joins wait for the kernel's lock, and thousands of them would look like
+/// a worker that stands still.
+const LONGEST_TURN: Duration = Duration::from_millis(100);
 
 /// The receive sockets of the program.
 pub struct Receivers {
     poller: Arc<Poller>,
     timers: Arc<Timers>,
     busy: Arc<Busy>,
+    /// Held by who joins and leaves, over the system calls. Taken before `state`, which is never held over one: metrics
+    /// and who only looks wait for no kernel.
+    operations: Mutex<()>,
     state: Mutex<State>,
+    /// The look that is under way between two of its tasks.
+    pass: Mutex<Option<Pass>>,
+    longest_turn: Duration,
     counts: AllCounts,
+    renewal_fails: Episode,
     renewals: AtomicU64,
     this: Weak<Receivers>,
 }
@@ -40,6 +50,8 @@ struct State {
     /// One for each media table that receives.
     intakes: Vec<Arc<Intake>>,
     joinings: Vec<Arc<Joining>>,
+    /// The next of them that is looked at.
+    next: usize,
     memberships: Memberships,
     follows: bool,
     stopped: bool,
@@ -64,17 +76,38 @@ pub enum OpenError {
 impl Receivers {
     /// No receiver yet. `busy` is told of the time that receiving takes.
     pub fn new(poller: Arc<Poller>, timers: Arc<Timers>, busy: Arc<Busy>) -> Arc<Self> {
-        let (state, counts, renewals) = (Mutex::default(), AllCounts::default(), AtomicU64::new(0));
-        Arc::new_cyclic(|this| Self { poller, timers, busy, state, counts, renewals, this: this.clone() })
+        Self::with_turns(poller, timers, busy, LONGEST_TURN)
+    }
+
+    fn with_turns(
+        poller: Arc<Poller>,
+        timers: Arc<Timers>,
+        busy: Arc<Busy>,
+        longest_turn: Duration,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            poller,
+            timers,
+            busy,
+            operations: Mutex::default(),
+            state: Mutex::default(),
+            pass: Mutex::default(),
+            longest_turn,
+            counts: AllCounts::default(),
+            renewal_fails: Episode::default(),
+            renewals: AtomicU64::new(0),
+            this: this.clone(),
+        })
     }
 
     /// Receives all tracks of a channel. What can not be joined now is tried again every second.
     pub fn receive(&self, channel: &Arc<Channel>, interface: Option<&str>) {
+        let mut pass = Pass::default();
         for track in &channel.tracks {
             let (channel, interface) = (channel.name.clone(), interface.map(str::to_owned));
             let told_joined = AtomicBool::new(false);
             let joining = Arc::new(Joining { channel, track: track.clone(), interface, told_joined });
-            joining.begin(self);
+            joining.begin(self, &mut pass);
             self.state().joinings.push(joining);
         }
         if !mem::replace(&mut self.state().follows, true) {
@@ -85,17 +118,27 @@ impl Receivers {
     /// Joins the group of a silent track again, unless something of it comes, to whatever track. A switch may have
     /// forgotten who listens.
     pub fn renew(&self, track: &Arc<Track>, now: Instant) {
-        let mut state = self.state();
-        let (renewed, failed) = state.memberships.renew(track, now);
-        let unused = state.take_unused(&failed);
-        drop(state);
-        self.renewals.fetch_add(u64::from(renewed), Relaxed);
-        // The next look joins them, where they then belong.
-        for lost in &failed {
-            lost.receiver.leave(&lost.group);
-            lost.track.set_joined(false);
+        let _operations = lock(&self.operations);
+        let together = self.state().memberships.due_together(track, now);
+        if together.is_empty() {
+            return;
         }
-        unused.iter().for_each(|receiver| receiver.shut());
+        for joined in &together {
+            joined.receiver.leave_for_a_moment(&joined.group);
+        }
+        let mut failed = Vec::new();
+        for joined in together {
+            if let Err(error) = joined.receiver.join_again(&joined.group) {
+                failed.push(joined);
+                if self.renewal_fails.begins(now) {
+                    tracing::warn!("a silent group was left to be joined again, and is not yet: {error}");
+                }
+            }
+        }
+        self.renewals.fetch_add(1, Relaxed);
+        // The next look joins them, where they then belong.
+        self.state().memberships.take_out(&failed);
+        self.let_go(&failed);
     }
 
     /// Times that a silent group was joined again.
@@ -118,9 +161,13 @@ impl Receivers {
     pub fn stop(&self) {
         let mut state = self.state();
         state.stopped = true;
+        state.joinings.clear();
+        drop(state);
+        // What is being joined is joined, and left with the others.
+        let _operations = lock(&self.operations);
+        let mut state = self.state();
         let memberships = state.memberships.take_all();
         let receivers = mem::take(&mut state.receivers);
-        state.joinings.clear();
         let intakes = mem::take(&mut state.intakes);
         drop(state);
         for joined in &memberships {
@@ -133,6 +180,7 @@ impl Receivers {
 
     /// Joins a track's groups on an interface, as far as they are not.
     pub(super) fn open(&self, track: &Arc<Track>, interface: u32) -> Result<(), OpenError> {
+        let _operations = lock(&self.operations);
         let description = &track.description;
         let group = Group { address: description.group, source: description.source, interface };
         self.join(description.port, group, Route { track: track.clone(), kind: Kind::Rtp })?;
@@ -146,16 +194,34 @@ impl Receivers {
     /// Leaves the track's groups on other interfaces than the one to keep, and closes the sockets that no group is
     /// left on.
     pub(super) fn leave(&self, track: &Arc<Track>, keep: Option<u32>) {
-        let mut state = self.state();
-        let left = state.memberships.take(track, keep);
-        let unused = state.take_unused(&left);
-        drop(state);
-        if left.is_empty() {
-            return;
+        let _operations = lock(&self.operations);
+        let left = self.state().memberships.take(track, keep);
+        self.let_go(&left);
+    }
+
+    /// Leaves the groups of sockets that only fail, and closes these: the look joins the groups on others.
+    fn leave_failed(&self) {
+        let _operations = lock(&self.operations);
+        let left = self.state().memberships.take_failed();
+        self.let_go(&left);
+    }
+
+    /// Leaves what was taken out, and closes the sockets that nothing is left on.
+    fn let_go(&self, left: &[Membership]) {
+        let unused = self.state().take_unused(left);
+        for joined in left {
+            joined.receiver.leave(&joined.group);
+            joined.track.set_joined(false);
         }
-        left.iter().for_each(|joined| joined.receiver.leave(&joined.group));
         unused.iter().for_each(|receiver| receiver.shut());
-        track.set_joined(false);
+    }
+
+    /// The next track of the look that is under way. It is passed even if looking at it fails.
+    fn next_joining(&self) -> Option<Arc<Joining>> {
+        let mut state = self.state();
+        let joining = state.joinings.get(state.next).cloned();
+        state.next = if joining.is_some() { state.next + 1 } else { 0 };
+        joining
     }
 
     /// The queue of control tasks.
@@ -170,9 +236,9 @@ impl Receivers {
     }
 
     /// Joins on the first socket of the port that takes the group, or on a further one: the kernel limits
-    /// the memberships of a socket (net.ipv4.igmp_max_memberships).
+    /// the memberships of a socket (net.ipv4.igmp_max_memberships). The caller holds `operations`.
     fn join(&self, port: u16, group: Group, route: Route) -> Result<(), OpenError> {
-        let mut state = self.state();
+        let state = self.state();
         if state.stopped || state.memberships.has(port, &group, &route.track) {
             return Ok(());
         }
@@ -181,28 +247,42 @@ impl Receivers {
             (receiver.port, receiver.ipv6, receiver.interface) == (port, ipv6, group.interface)
                 && receiver.groups() < GROUPS_PER_SOCKET
         });
-        for receiver in shared.cloned().collect::<Vec<_>>() {
+        let shared: Vec<_> = shared.cloned().collect();
+        drop(state);
+        for receiver in shared {
             match receiver.join(&group, route.clone()) {
                 Ok(()) => {
-                    state.memberships.add(group, receiver, route.track);
+                    self.state().memberships.add(group, receiver, route.track);
                     return Ok(());
                 }
                 Err(MembershipError::SocketFull { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        let opened = state.intake(&self.poller, &self.busy);
-        let opened = opened.and_then(|intake| {
-            RtpReceiver::open(port, ipv6, group.interface, &self.poller, intake, self.counts.of(port))
-        });
-        let receiver = opened.map_err(|error| OpenError::Socket { port, error })?;
-        if let Err(error) = receiver.join(&group, route.clone()) {
-            receiver.shut();
-            return Err(error.into());
-        }
+        let receiver = self.open_joined(port, group, route.clone())?;
+        let mut state = self.state();
         state.receivers.push(receiver.clone());
         state.memberships.add(group, receiver, route.track);
         Ok(())
+    }
+
+    /// A further socket. It is joined before anything else: what can not be joined now opens one each second.
+    fn open_joined(&self, port: u16, group: Group, route: Route) -> Result<Arc<RtpReceiver>, OpenError> {
+        let failed = |error| OpenError::Socket { port, error };
+        let socket = ReceiveSocket::bind(port, group.address.is_ipv6()).map_err(failed)?;
+        socket.join(&group)?;
+        let intake = self.intake().map_err(failed)?;
+        let news = self.counts.of(port);
+        RtpReceiver::open(port, socket, &group, route, &self.poller, intake, news).map_err(failed)
+    }
+
+    /// The intake of one more socket: another one, while there are fewer than media workers, or that with the least.
+    fn intake(&self) -> io::Result<Arc<Intake>> {
+        if self.state().intakes.len() < self.busy.workers() {
+            let intake = Intake::open(&self.poller, self.busy.clone())?;
+            self.state().intakes.push(intake);
+        }
+        self.state().roomiest().ok_or_else(|| io::Error::other("no media table receives"))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -211,17 +291,14 @@ impl Receivers {
 }
 
 impl State {
-    /// The intake of one more socket: another one, while there are fewer than media workers, or that with the least.
-    fn intake(&mut self, poller: &Poller, busy: &Arc<Busy>) -> io::Result<Arc<Intake>> {
-        if self.intakes.len() < busy.workers() {
-            self.intakes.push(Intake::open(poller, busy.clone())?);
-        }
+    /// The intake with the least to do.
+    fn roomiest(&self) -> Option<Arc<Intake>> {
         // Streams are the work: sockets of reports are as many, and do little.
         let roomiest = self.intakes.iter().min_by_key(|intake| {
             let own = self.receivers.iter().filter(|receiver| receiver.is_of(intake));
             own.fold((0, 0), |(streams, sockets), receiver| (streams + receiver.streams(), sockets + 1))
         });
-        roomiest.cloned().ok_or_else(|| io::Error::other("no media table receives"))
+        roomiest.cloned()
     }
 
     /// Takes out the receivers that nothing is left on, of those that this was left on.
@@ -240,17 +317,26 @@ impl State {
 
 impl Work for Receivers {
     fn run(self: Arc<Self>) {
-        let state = self.state();
-        let joinings = state.joinings.clone();
-        let mut pass = Pass::over(state.memberships.interfaces());
-        drop(state);
-        joinings.iter().for_each(|joining| joining.follow(&self, &mut pass));
+        let turn_ends = clock::now() + self.longest_turn;
+        self.leave_failed();
+        let under_way = lock(&self.pass).take();
+        let mut pass = under_way.unwrap_or_else(|| Pass::over(self.state().memberships.interfaces()));
+        while let Some(joining) = self.next_joining() {
+            self.poller.vitals().may_fault("follow", String::new);
+            joining.follow(&self, &mut pass);
+            if clock::now() >= turn_ends {
+                *lock(&self.pass) = Some(pass);
+                let queue = self.queue().clone();
+                return queue.push(Task::new("FollowInterfaces", self));
+            }
+        }
         pass.tell();
         self.follow_later();
     }
 
     /// Joining goes on whatever happened to one group.
     fn close(self: Arc<Self>) {
+        self.poller.vitals().fault("watch");
         self.follow_later();
     }
 }

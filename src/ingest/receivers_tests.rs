@@ -7,7 +7,8 @@ use crate::relay::rig::{ROOMY, by_hand};
 use crate::relay::{Busy, Coalesce};
 use crate::wire::sdp;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::thread;
 
 struct Rig {
     queue: Arc<TaskQueue>,
@@ -22,10 +23,15 @@ impl Rig {
     }
 
     fn with_workers(workers: usize) -> Self {
+        Self::with_turns(workers, LONGEST_TURN)
+    }
+
+    fn with_turns(workers: usize, longest_turn: Duration) -> Self {
         let queue = TaskQueue::start("t-ingest", 1).expect("a thread");
         let poller = Poller::new(64, workers, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
-        let receivers = Receivers::new(poller.clone(), timers.clone(), Busy::new(workers, 0.5, || false));
+        let busy = Busy::new(workers, 0.5, || false);
+        let receivers = Receivers::with_turns(poller.clone(), timers.clone(), busy, longest_turn);
         Self { queue, poller, timers, receivers }
     }
 
@@ -54,7 +60,7 @@ fn sockets_on(rig: &Rig, port: u16) -> usize {
 }
 
 fn interface_of(rig: &Rig, channel: &Channel) -> Option<u32> {
-    rig.receivers.state().memberships.interfaces().get(&Arc::as_ptr(&channel.tracks[0])).copied()
+    rig.receivers.state().memberships.interfaces().get(&Arc::as_ptr(&channel.tracks[0]).addr()).copied()
 }
 
 fn is_joined(channel: &Channel) -> bool {
@@ -179,7 +185,10 @@ fn a_group_is_renewed_by_all_who_have_it_and_only_while_nothing_of_it_comes() {
     misplace(&rig, &twins[0]);
     assert_eq!(renew(22), 1);
     assert!(!is_joined(&twins[0]), "its interface is none");
-    follow(&rig);
+    let mut pass = Pass::over(rig.receivers.state().memberships.interfaces());
+    let joinings = rig.receivers.state().joinings.clone();
+    joinings.iter().for_each(|joining| joining.follow(&rig.receivers, &mut pass));
+    assert_eq!(pass.noted(), ["Mended"], "no interface was replaced");
     assert!(is_joined(&twins[0]), "so it is looked for anew");
     rig.stop();
 }
@@ -226,5 +235,108 @@ fn what_a_port_has_counted_outlives_its_sockets() {
     of_socket.stray.fetch_add(3, Relaxed);
     drop(of_socket);
     counts.of(5004).stray.fetch_add(1, Relaxed);
-    assert_eq!(counts.read(), [PortStats { port: 5004, overflow: 0, stray: 4 }]);
+    assert_eq!(counts.read(), [PortStats { port: 5004, overflow: 0, stray: 4, errors: 0 }]);
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let until = clock::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(clock::now() < until, "in vain: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_look_that_takes_long_goes_on_in_further_tasks() {
+    let rig = Rig::with_turns(1, Duration::ZERO);
+    let port = free_port();
+    let channels = [210, 211, 212].map(|last| channel(last, port, None));
+    channels.iter().for_each(|channel| rig.receivers.receive(channel, Some("lo")));
+    let lo = interface_of(&rig, &channels[0]);
+    channels.iter().for_each(|channel| misplace(&rig, channel));
+    follow(&rig);
+    let tasks = || rig.queue.stats().tasks.get("FollowInterfaces").copied().unwrap_or_default();
+    wait_until("three tasks after the first", || tasks() >= 3);
+    assert!(channels.iter().all(|channel| interface_of(&rig, channel) == lo));
+    rig.stop();
+}
+
+#[test]
+fn a_fault_at_one_group_is_counted_and_the_look_goes_on_behind_it() {
+    let rig = Rig::new();
+    let port = free_port();
+    let [first, second] = [213, 214].map(|last| channel(last, port, None));
+    [&first, &second].into_iter().for_each(|channel| rig.receivers.receive(channel, Some("lo")));
+    let lo = interface_of(&rig, &second);
+    misplace(&rig, &second);
+    rig.poller.vitals().provoke("follow", "");
+    rig.queue.push(Task::new("FollowInterfaces", rig.receivers.clone()));
+    let faults = || rig.poller.vitals().faults().any(|counted| counted == ("watch", 1));
+    wait_until("a fault", faults);
+    wait_until("the second is followed", || interface_of(&rig, &second) == lo);
+    rig.stop();
+}
+
+#[test]
+fn a_fault_of_a_silence_watch_is_counted() {
+    let rig = Rig::new();
+    let channel = channel(215, free_port(), None);
+    rig.poller.vitals().provoke("silence", "");
+    crate::ingest::SilenceWatch::start(&channel, &rig.receivers, &rig.timers);
+    wait_until("a fault", || rig.poller.vitals().faults().any(|counted| counted == ("watch", 1)));
+    rig.stop();
+}
+
+#[test]
+fn who_only_looks_does_not_wait_for_the_kernel() {
+    let rig = Rig::new();
+    let channel = channel(216, free_port(), None);
+    rig.receivers.receive(&channel, Some("lo"));
+    let in_the_kernel = lock(&rig.receivers.operations);
+    let (receivers, track) = (rig.receivers.clone(), channel.tracks[0].clone());
+    let renewal = thread::spawn(move || receivers.renew(&track, clock::now()));
+    let (receivers, track) = (rig.receivers.clone(), channel.tracks[0].clone());
+    let leaving = thread::spawn(move || receivers.leave(&track, None));
+    for _ in 0..20 {
+        thread::sleep(Duration::from_millis(1));
+        assert_eq!(rig.receivers.stats().len(), 2);
+    }
+    drop(in_the_kernel);
+    [renewal, leaving].into_iter().for_each(|thread| thread.join().expect("no panic"));
+    rig.stop();
+}
+
+#[test]
+fn what_can_not_be_joined_starts_no_table() {
+    let rig = Rig::new();
+    let channel = channel(217, free_port(), None);
+    let before = rig.poller.stats().len();
+    assert!(rig.receivers.open(&channel.tracks[0], u32::MAX >> 1).is_err());
+    assert_eq!(rig.poller.stats().len(), before);
+    assert!(rig.receivers.state().intakes.is_empty());
+    rig.stop();
+}
+
+#[test]
+fn a_socket_that_only_fails_is_given_up_for_another_one() {
+    let rig = Rig::new();
+    let port = free_port();
+    let channel = channel(218, port, None);
+    rig.receivers.receive(&channel, Some("lo"));
+    let on_port = || rig.receivers.state().receivers.iter().find(|one| one.port == port).cloned();
+    let fails = on_port().expect("a socket");
+    // A connected socket is told of closed ports, each time it sends to one.
+    let socket = socket2::SockRef::from(&*fails.socket);
+    let closed = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+    socket.connect(&closed.into()).expect("no packet is sent");
+    wait_until("ten errors", || {
+        let _ = socket.send(b"x");
+        fails.has_failed()
+    });
+    assert!(rig.receivers.stats().iter().any(|stats| stats.port == port && stats.errors >= 10));
+    follow(&rig);
+    assert!(is_joined(&channel));
+    assert_eq!(sockets_on(&rig, port), 1);
+    assert!(!Arc::ptr_eq(&fails, &on_port().expect("a socket")), "another one");
+    rig.stop();
 }

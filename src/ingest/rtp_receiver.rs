@@ -22,6 +22,9 @@ const MIN_WAIT: Duration = Duration::from_micros(200);
 /// Between two warnings about one socket's queue.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
+/// A socket that fails so often in a row, without a packet, is not polled any more, and another one is opened.
+const MOST_ERRORS: u32 = 10;
+
 /// A receive socket that many groups share.
 pub struct RtpReceiver {
     /// The UDP port.
@@ -41,6 +44,8 @@ pub struct RtpReceiver {
     overflow: AtomicU32,
     counts: Arc<PortCounts>,
     warned: Mutex<Warned>,
+    /// Errors since the last packet.
+    errors_in_row: AtomicU32,
 }
 
 /// What the log was last told of the queue's overflow.
@@ -51,24 +56,25 @@ struct Warned {
 }
 
 impl RtpReceiver {
-    /// Binds the socket and registers it.
+    /// Registers a socket that is bound to the port and joined to a first group.
     pub(super) fn open(
         port: u16,
-        ipv6: bool,
-        interface: u32,
+        socket: ReceiveSocket,
+        group: &Group,
+        route: Route,
         poller: &Poller,
         intake: Arc<Intake>,
         counts: Arc<PortCounts>,
     ) -> io::Result<Arc<Self>> {
-        let socket = Arc::new(ReceiveSocket::bind(port, ipv6)?);
+        let socket = Arc::new(socket);
         let granted = socket.set_receive_buffer(RECEIVE_BUFFER_BYTES)?;
-        if granted < RECEIVE_BUFFER_BYTES {
+        if granted < RECEIVE_BUFFER_BYTES && counts.capped.begins(clock::now()) {
             warn_of_capped_buffer(port, granted);
         }
         let receiver = Arc::new(Self {
             port,
-            ipv6,
-            interface,
+            ipv6: group.address.is_ipv6(),
+            interface: group.interface,
             socket: socket.clone(),
             routes: Mutex::default(),
             key: OnceLock::new(),
@@ -77,7 +83,9 @@ impl RtpReceiver {
             overflow: AtomicU32::new(0),
             counts,
             warned: Mutex::default(),
+            errors_in_row: AtomicU32::new(0),
         });
+        receiver.change_routes(|routes| routes.insert(group.address, group.source, route));
         let key = receiver.intake.register(poller, socket, receiver.clone())?;
         receiver.key.get_or_init(|| key).enable(Interest::Read)?;
         Ok(receiver)
@@ -114,9 +122,9 @@ impl RtpReceiver {
         self.change_routes(|routes| routes.remove(group.address, group.source));
     }
 
-    /// Polls the socket for what comes next.
+    /// Polls the socket for what comes next, unless it only fails.
     pub(super) fn poll(&self) {
-        if let Some(key) = self.key.get() {
+        if let Some(key) = self.key.get().filter(|_| !self.has_failed()) {
             key.resume(Interest::Read);
         }
     }
@@ -174,6 +182,30 @@ impl RtpReceiver {
             "the receive queue overflowed: packets came faster than they were taken; see engine.media_workers \
              and sysctl net.core.rmem_max"
         );
+    }
+
+    /// Receiving failed, for another reason than that nothing is there.
+    pub(super) fn count_error(&self, error: &io::Error) {
+        self.counts.errors.fetch_add(1, Relaxed);
+        self.errors_in_row.fetch_add(1, Relaxed);
+        if self.counts.failing.begins(clock::now()) {
+            tracing::warn!(
+                port = self.port,
+                "receiving failed; after {MOST_ERRORS} times without a packet the socket is opened anew: {error}"
+            );
+        }
+    }
+
+    /// Packets came.
+    pub(super) fn forget_errors(&self) {
+        if self.errors_in_row.load(Relaxed) > 0 {
+            self.errors_in_row.store(0, Relaxed);
+        }
+    }
+
+    /// Whether it only fails: it is not polled any more.
+    pub(super) fn has_failed(&self) -> bool {
+        self.errors_in_row.load(Relaxed) >= MOST_ERRORS
     }
 
     pub(super) fn count_stray(&self) {

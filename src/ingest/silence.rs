@@ -143,17 +143,24 @@ impl Said {
 impl Work for SilenceWatch {
     fn run(self: Arc<Self>) {
         let now = clock::now();
+        if let Some(timers) = self.timers.upgrade() {
+            timers.vitals().may_fault("silence", String::new);
+        }
         let mut state = lock(&self.state);
         let next = self.look(&mut state, now);
         self.tell(&mut state, now);
+        self.look_at(&mut state, next);
+        drop(state); // who renews may wait for the kernel
         if let Some(receivers) = self.receivers.upgrade() {
             self.silent_tracks(now).for_each(|track| receivers.renew(track, now));
         }
-        self.look_at(&mut state, next);
     }
 
     /// Watching goes on whatever happened once.
     fn close(self: Arc<Self>) {
+        if let Some(timers) = self.timers.upgrade() {
+            timers.vitals().fault("watch");
+        }
         self.look_at(&mut lock(&self.state), clock::now() + LOOK_EVERY);
     }
 }

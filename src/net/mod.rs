@@ -22,6 +22,6 @@ pub use peer::{Progress, VANISHED_AFTER, allow_pauses, notice_vanishing, progres
 pub use priority::lower_priority;
 pub use receive::{Datagram, ReceiveBatch};
 pub use refusals::take_refusals;
-pub use route::{RouteError, interface_towards};
+pub use route::{RouteAsker, RouteError};
 pub use send::{Destination, Position, Refusal, SendReport, Sender, segments, split_run};
 pub use server::{ServerPair, bind_pair, listen, open_beside, send_buffer, send_only, with_port, with_room};

@@ -28,18 +28,45 @@ pub enum RouteError {
     NotAsked(IpAddr, #[source] io::Error),
 }
 
-/// The index of the interface that the route to a group leads to; 0, the kernel's choice, where the program may never
-/// ask (a sandbox without netlink).
-pub fn interface_towards(group: IpAddr) -> Result<u32, RouteError> {
-    match ask(group) {
-        Ok(Answer::Interface(index)) => Ok(index),
-        Ok(Answer::NoRoute(error)) => Err(RouteError::NoRoute { group, error }),
-        Err(error) if is_for_good(&error) => {
-            tracing::debug!(%group, %error, "the kernel tells no route");
-            Ok(0)
+/// Who asks for routes: by one socket, for as long as it answers.
+#[derive(Default)]
+pub struct RouteAsker {
+    socket: Option<Socket>,
+}
+
+impl RouteAsker {
+    /// The index of the interface that the route to a group leads to; 0, the kernel's choice, where the program may
+    /// never ask (a sandbox without netlink).
+    pub fn interface_towards(&mut self, group: IpAddr) -> Result<u32, RouteError> {
+        match self.ask(group) {
+            Ok(Answer::Interface(index)) => Ok(index),
+            Ok(Answer::NoRoute(error)) => Err(RouteError::NoRoute { group, error }),
+            Err(error) if is_for_good(&error) => {
+                tracing::debug!(%group, %error, "the kernel tells no route");
+                Ok(0)
+            }
+            Err(error) => Err(RouteError::NotAsked(group, error)),
         }
-        Err(error) => Err(RouteError::NotAsked(group, error)),
     }
+
+    fn ask(&mut self, group: IpAddr) -> io::Result<Answer> {
+        let socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => connected()?,
+        };
+        let answer = ask(&socket, group)?;
+        // Kept only after a whole answer: what came late would answer the next question.
+        self.socket = Some(socket);
+        Ok(answer)
+    }
+}
+
+fn connected() -> io::Result<Socket> {
+    let socket = Socket::new(NETLINK_ROUTE)?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    // The kernel answers within the call that asks.
+    socket.set_non_blocking(true)?;
+    Ok(socket)
 }
 
 fn is_for_good(error: &io::Error) -> bool {
@@ -55,11 +82,7 @@ enum Answer {
     NoRoute(io::Error),
 }
 
-fn ask(group: IpAddr) -> io::Result<Answer> {
-    let socket = Socket::new(NETLINK_ROUTE)?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    // The kernel answers within the call that asks.
-    socket.set_non_blocking(true)?;
+fn ask(socket: &Socket, group: IpAddr) -> io::Result<Answer> {
     let mut message = RouteMessage::default();
     (message.header.address_family, message.header.destination_prefix_length) = match group {
         IpAddr::V4(_) => (AddressFamily::Inet, 32),
@@ -94,8 +117,20 @@ mod tests {
     use std::net::Ipv4Addr;
 
     #[test]
-    fn what_is_of_this_machine_leads_to_loopback() {
+    fn one_socket_asks_for_all_routes() {
         let lo = interface_index("lo").expect("loopback");
-        assert_eq!(interface_towards(Ipv4Addr::LOCALHOST.into()).expect("a route"), lo);
+        let mut asker = RouteAsker::default();
+        let own = |asker: &mut RouteAsker| {
+            let port = |socket: &Socket| {
+                let mut address = SocketAddr::new(0, 0);
+                socket.get_address(&mut address).expect("a bound socket");
+                address.port_number()
+            };
+            asker.interface_towards(Ipv4Addr::LOCALHOST.into()).map(|_| asker.socket.as_ref().map(port))
+        };
+        assert_eq!(asker.interface_towards(Ipv4Addr::LOCALHOST.into()).expect("a route"), lo);
+        let first = own(&mut asker).expect("a route");
+        assert!(first.is_some());
+        assert_eq!(own(&mut asker).expect("a route"), first);
     }
 }

@@ -23,7 +23,10 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
     }
     let help = "Times that a silent group was joined again.";
     out.counter("mirrorball_group_renewals_total", help, &[], engine.receivers.renewals());
-    for PortStats { port, overflow, .. } in engine.receivers.stats() {
+    let ports = engine.receivers.stats();
+    let help = "Times that receiving failed.";
+    out.counter("mirrorball_receive_errors_total", help, &[], ports.iter().map(|port| port.errors).sum());
+    for PortStats { port, overflow, .. } in ports {
         let help = "Datagrams that the kernel dropped as the receive buffer was full.";
         let port = port.to_string();
         out.counter("mirrorball_receive_queue_overflow_total", help, &[("port", port.as_str())], overflow);
