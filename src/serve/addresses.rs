@@ -123,11 +123,6 @@ impl Drop for Account {
 }
 
 impl Share {
-    /// What is held.
-    pub fn amount(&self) -> u64 {
-        self.amount
-    }
-
     /// Holds so much from now on. `false`: that would be more than the address may hold, and nothing has changed. To
     /// hold less is always right.
     #[must_use]

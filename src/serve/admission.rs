@@ -34,8 +34,6 @@ impl Asked<'_> {
         if connection.server.is_stopping() || !connection.server.sessions.add(&session) {
             return Err(self.unavailable(RefusedFor::Limit));
         }
-        // Others may have ended what this connection set up: by another connection, RTCP BYE or a closed port.
-        self.state.sessions.retain(|session| !session.has_ended());
         self.state.sessions.push(session.clone());
         SessionWatch::start(&connection.server, &session, self.now);
         Ok(session)

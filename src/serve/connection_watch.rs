@@ -30,10 +30,6 @@ impl RtspConnection {
             }
             self.server.timers.cancel(alarm.timer);
         }
-        self.watch_at(state, at);
-    }
-
-    fn watch_at(self: &Arc<Self>, state: &mut State, at: Instant) {
         let watch = Arc::new(ConnectionWatch(Arc::downgrade(self)));
         let timer = self.server.timers.at(at, Task::new("ConnectionWatch", watch));
         state.alarm = Some(Alarm { timer, at });
@@ -72,11 +68,8 @@ impl Work for ConnectionWatch {
             state.last_sign = now;
         }
         let (at, reason) = connection.time_is_up(&state);
-        let waited = connection.waited(now);
-        if at + waited <= now {
+        if at <= now {
             connection.cut(&mut state, reason);
-        } else if waited > Duration::ZERO {
-            connection.watch_at(&mut state, now + MESSAGE_TIMEOUT); // its turn looks anew
         } else {
             connection.watch(&mut state);
         }

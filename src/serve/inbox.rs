@@ -78,11 +78,6 @@ impl Inbox {
         self.began = None;
     }
 
-    /// The client had to wait for so long, and could do nothing about it.
-    pub fn excuse_for(&mut self, waited: Duration) {
-        self.began = self.began.map(|began| began + waited);
-    }
-
     /// When a message that is not whole was begun, or the bytes were that can be none.
     pub fn began(&self) -> Option<Instant> {
         self.began

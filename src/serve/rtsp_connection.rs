@@ -6,7 +6,7 @@ use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use socket2::SockRef;
@@ -50,8 +50,6 @@ pub(super) struct RtspConnection {
     /// Locked only by the task, of which there is one at a time, and the watch.
     state: Mutex<State>,
     pub closed: AtomicBool,
-    /// Since when it has something to say, and others of its address have their turn.
-    waits_since: Mutex<Option<Instant>>,
 }
 
 /// What the running task knows of the client.
@@ -102,7 +100,6 @@ impl RtspConnection {
             key: OnceLock::new(),
             state: Mutex::new(State::new(shares, clock::now())),
             closed: AtomicBool::new(false),
-            waits_since: Mutex::default(),
         });
         let server = &connection.server;
         let key = server.poller.register(Class::Control, socket, connection.clone())?;
@@ -222,11 +219,6 @@ impl RtspConnection {
         }
     }
 
-    /// How long the client has waited for its turn so far. That time is not its own.
-    pub fn waited(&self, now: Instant) -> Duration {
-        lock(&self.waits_since).map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
-    }
-
     fn refuse(&self, invalid: &Invalid) {
         tracing::debug!(peer = %self.peer, status = u16::from(invalid.status), "refused: {invalid}");
         self.server.counters.request(None, invalid.status);
@@ -247,12 +239,6 @@ impl RtspConnection {
 }
 
 impl State {
-    /// The client had to wait for so long.
-    fn excuse(&mut self, waited: Duration) {
-        self.last_sign += waited;
-        self.inbox.excuse_for(waited);
-    }
-
     fn new(shares: Option<Shares>, now: Instant) -> Self {
         Self {
             inbox: Inbox::default(),
@@ -286,7 +272,6 @@ impl Drop for Turn<'_> {
 impl PollEventConsumer for RtspConnection {
     fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
         let account = self.account.clone();
-        *lock(&self.waits_since) = Some(clock::now());
         account.turns.ask(self).map(|connection| Task::new("RtspTask", connection))
     }
 
@@ -302,11 +287,7 @@ impl Work for RtspConnection {
         if self.closed.load(Relaxed) {
             return; // by the watch, after this task was queued: what the client still sent is nobody's
         }
-        let now = clock::now();
-        let waited = self.waited(now);
-        *lock(&self.waits_since) = None;
-        state.excuse(waited);
-        if !self.serve(&mut state, now) {
+        if !self.serve(&mut state, clock::now()) {
             return self.close_now(&mut state);
         }
         let unread = state.inbox.len() + self.output.unread_bytes();

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -39,12 +39,7 @@ pub struct RtspListener {
     /// Descriptors from here on are not for connections.
     reserve_from: i64,
     troubles: Troubles,
-    /// Times in a row that accepting failed for no reason that passes.
-    failures: AtomicU32,
 }
-
-/// More failures in a row, over some ten seconds, and the socket is given up.
-const MOST_FAILURES: u32 = 20;
 
 /// What goes on for a while and is said once.
 #[derive(Default)]
@@ -68,7 +63,6 @@ impl RtspListener {
             spare: SpareDescriptor::new(),
             reserve_from: i64::try_from(limit - RESERVE.min(limit / 4)).unwrap_or(i64::MAX),
             troubles: Troubles::default(),
-            failures: AtomicU32::new(0),
         });
         let key = listener.server.poller.register(Class::Control, socket, listener.clone())?;
         listener.key.get_or_init(|| key).enable(Interest::Read)?;
@@ -91,14 +85,8 @@ impl RtspListener {
         self.server.poller.vitals().may_fault("listener", String::new);
         for _ in 0..ACCEPTS_PER_TASK {
             match self.socket.accept() {
-                Ok((socket, peer)) => {
-                    self.failures.store(0, Relaxed);
-                    self.welcome(socket, peer);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.failures.store(0, Relaxed);
-                    return Ok(());
-                }
+                Ok((socket, peer)) => self.welcome(socket, peer),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => self.handle(error)?,
             }
         }
@@ -123,10 +111,6 @@ impl RtspListener {
             AcceptError::Memory | AcceptError::Other => {
                 if self.troubles.accepting.begins(clock::now()) {
                     tracing::warn!(%error, "connections can not be accepted; it is tried again all along");
-                }
-                if reason == AcceptError::Other && self.failures.fetch_add(1, Relaxed) >= MOST_FAILURES {
-                    let what = format!("the listener at {}: {error}", self.address);
-                    self.server.poller.vitals().give_up(what);
                 }
                 Err(error)
             }

@@ -116,20 +116,6 @@ impl Session {
             .all(|setup| setup.costs.egress.change(setup.track.rtp.ring().bits_per_second()))
     }
 
-    /// Reckons tracks that nothing had come of when they were set up. `false`: its address would have too much.
-    pub(super) fn weigh_what_has_come(&self) -> bool {
-        let mut state = self.state();
-        let unknown = state.setups.iter_mut().filter(|setup| setup.costs.egress.amount() == 0);
-        unknown.fold(true, |fits, setup| {
-            fits & setup.costs.egress.change(setup.track.rtp.ring().bits_per_second())
-        })
-    }
-
-    /// Whether it has been ended.
-    pub(super) fn has_ended(&self) -> bool {
-        self.state().ended
-    }
-
     /// Whether an interleaved channel of the connection is this session's.
     pub(super) fn uses_channel(&self, channel: u8) -> bool {
         self.state().setups.iter().any(|setup| setup.uses_channel(channel))
@@ -162,7 +148,9 @@ impl Session {
 
     /// Stops the packets and keeps what was set up.
     pub(super) fn pause(&self) {
-        self.state().stop(&self.output);
+        let mut state = self.state();
+        state.viewer = None;
+        state.setups.iter_mut().for_each(|setup| setup.stop(&self.output));
     }
 
     /// Takes one track out; returns how many are left.
@@ -191,9 +179,9 @@ impl Session {
 
     /// Gives everything back; returns the timer that watched.
     pub(super) fn end(&self) -> Option<TimerId> {
+        self.pause();
         let mut state = self.state();
-        state.ended = true; // in one step with the rest: a PLAY that comes now finds it ended
-        state.stop(&self.output);
+        state.ended = true;
         let setups = mem::take(&mut state.setups);
         let (watch, place) = (state.watch.take(), state.place.take());
         drop(state);
@@ -292,11 +280,6 @@ impl Session {
 }
 
 impl State {
-    fn stop(&mut self, output: &Output) {
-        self.viewer = None;
-        self.setups.iter_mut().for_each(|setup| setup.stop(output));
-    }
-
     fn of_track(&mut self, number: usize) -> Option<&mut Setup> {
         self.setups.iter_mut().find(|setup| setup.track.number == number)
     }

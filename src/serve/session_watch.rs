@@ -36,9 +36,6 @@ impl SessionWatch {
             server.end_session(session, "timeout");
             return session.output.cut_off(); // nobody would hear a goodbye
         }
-        if session.is_playing() && !session.weigh_what_has_come() {
-            return server.cut(session, "egress", "more than its address may have");
-        }
         match server.patience().judge(session.last_sign(), session.media(now), is_asked, now) {
             Verdict::Over => server.cut(session, "timeout", "no sign of life"),
             Verdict::LookAgain(at) => self.wake(server, session, at),

@@ -35,19 +35,17 @@ pub(super) fn resolve(typed: TypedConfig, directory: &Path, report: &mut Report)
 
 fn rtsp(typed: TypedRtsp, report: &mut Report) -> RtspConfig {
     let udp_ports = parsed(&typed.udp_ports, "[rtsp] udp_ports", scalar::udp_ports, report);
-    let session_timeout = session_timeout(&typed.session_timeout, report);
-    let silence = &typed.longest_silence;
-    let longest_silence = duration_within(silence, "[rtsp] longest_silence", "24h", ["60s", "720h"], report);
-    if let Some(written) = silence.as_ref().filter(|_| longest_silence < session_timeout) {
-        let wrong = "[rtsp] longest_silence: shorter than session_timeout; a silent source would end sessions sooner \
-                     than one that sends, write a longer time";
-        report.add(written.span().start, wrong.to_owned());
-    }
     RtspConfig {
         listen: listeners(typed.listen, report),
         udp_ports: udp_ports.unwrap_or(UdpPorts::Range { first: 6970, last: 6999 }),
-        session_timeout,
-        longest_silence,
+        session_timeout: session_timeout(&typed.session_timeout, report),
+        longest_silence: duration_within(
+            &typed.longest_silence,
+            "[rtsp] longest_silence",
+            "24h",
+            ["60s", "720h"],
+            report,
+        ),
     }
 }
 

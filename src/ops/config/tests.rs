@@ -295,9 +295,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-fn a_silent_source_ends_no_session_sooner_than_one_that_sends() {
-    let errors = refused("[rtsp]\nsession_timeout = \"10min\"\nlongest_silence = \"5min\"\n");
-    assert_says(&errors[0], &["toml:3: [rtsp] longest_silence", "session_timeout", "write a longer time"]);
-}
