@@ -57,7 +57,8 @@ struct Faults {
 
 impl Vitals {
     /// The parts that count their faults here; each has a series from the start.
-    pub const PARTS: [&str; 7] = ["create_task", "timer", "receiver", "lane", "write", "listener", "reports"];
+    pub const PARTS: [&str; 8] =
+        ["create_task", "timer", "receiver", "lane", "write", "listener", "reports", "watch"];
 
     /// Has a part looked at for as long as it lives.
     pub fn look_at(&self, part: Weak<dyn Part>) {
