@@ -123,6 +123,11 @@ impl Drop for Account {
 }
 
 impl Share {
+    /// What is held.
+    pub fn amount(&self) -> u64 {
+        self.amount
+    }
+
     /// Holds so much from now on. `false`: that would be more than the address may hold, and nothing has changed. To
     /// hold less is always right.
     #[must_use]
@@ -148,7 +153,7 @@ impl Drop for Share {
 }
 
 /// A host has a whole /64 of IPv6 to itself (RFC 6177), so the network is what is counted; but on a link all share one.
-fn counted_as(client: IpAddr) -> IpAddr {
+pub(super) fn counted_as(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(v6) if !v6.is_unicast_link_local() => {
             IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)))

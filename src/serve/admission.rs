@@ -34,6 +34,7 @@ impl Asked<'_> {
         if connection.server.is_stopping() || !connection.server.sessions.add(&session) {
             return Err(self.unavailable(RefusedFor::Limit));
         }
+        self.state.forget_ended(); // others may have ended them, and would have us keep as many as they like
         self.state.sessions.push(session.clone());
         SessionWatch::start(&connection.server, &session, self.now);
         Ok(session)

@@ -30,6 +30,10 @@ impl RtspConnection {
             }
             self.server.timers.cancel(alarm.timer);
         }
+        self.watch_at(state, at);
+    }
+
+    fn watch_at(self: &Arc<Self>, state: &mut State, at: Instant) {
         let watch = Arc::new(ConnectionWatch(Arc::downgrade(self)));
         let timer = self.server.timers.at(at, Task::new("ConnectionWatch", watch));
         state.alarm = Some(Alarm { timer, at });
@@ -42,10 +46,13 @@ impl RtspConnection {
         }
     }
 
+    fn message_timeout(&self) -> Duration {
+        MESSAGE_TIMEOUT.min(self.server.config.session_timeout)
+    }
+
     /// When the connection is to be closed if nothing changes, and why.
     fn time_is_up(&self, state: &State) -> (Instant, CutFor) {
-        let session_timeout = self.server.config.session_timeout;
-        let message_timeout: Duration = MESSAGE_TIMEOUT.min(session_timeout);
+        let (session_timeout, message_timeout) = (self.server.config.session_timeout, self.message_timeout());
         match (state.inbox.began(), state.has_asked) {
             (Some(began), _) => (began + message_timeout, CutFor::Unfinished),
             (None, false) => (state.last_sign + message_timeout, CutFor::Silent),
@@ -63,15 +70,17 @@ impl Work for ConnectionWatch {
             return;
         }
         state.alarm = None;
-        state.sessions.retain(|session| connection.server.sessions.find(&session.id).is_some());
+        state.forget_ended();
         if !state.sessions.is_empty() {
             state.last_sign = now;
         }
         let (at, reason) = connection.time_is_up(&state);
-        if at <= now {
-            connection.cut(&mut state, reason);
+        if at > now {
+            connection.watch_at(&mut state, at);
+        } else if connection.waits.load(Relaxed) {
+            connection.watch_at(&mut state, now + connection.message_timeout()); // the delay is ours
         } else {
-            connection.watch(&mut state);
+            connection.cut(&mut state, reason);
         }
     }
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use crate::event::{Poller, lock};
+use crate::event::{Poller, Timers, lock};
 use crate::net::{bind_pair, with_port};
 use crate::relay::ServerSocket;
 
@@ -28,6 +28,7 @@ const MAX_PAIRS: usize = 64;
 /// All the pairs of the server.
 pub(super) struct PortPairs {
     poller: Arc<Poller>,
+    timers: Arc<Timers>,
     ports: Option<RangeInclusive<u16>>,
     counters: Arc<Counters>,
     pairs: Mutex<Vec<Arc<PortPair>>>,
@@ -76,8 +77,13 @@ pub(super) struct Reservation {
 
 impl PortPairs {
     /// No pair yet: the first of an address opens with its first subscriber.
-    pub fn new(poller: Arc<Poller>, ports: Option<RangeInclusive<u16>>, counters: Arc<Counters>) -> Self {
-        Self { poller, ports, counters, pairs: Mutex::default(), watched: AtomicBool::new(false) }
+    pub fn new(
+        poller: Arc<Poller>,
+        timers: Arc<Timers>,
+        ports: Option<RangeInclusive<u16>>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { poller, timers, ports, counters, pairs: Mutex::default(), watched: AtomicBool::new(false) }
     }
 
     /// Reserves a client's ports at the first pair of the address it connected to, `local`, where both are free;
@@ -149,10 +155,14 @@ impl PortPairs {
         let sockets = bind_pair(local, self.ports.clone(), &taken)?;
         let (rtp, rtcp) = (ServerSocket::growing(sockets.rtp)?, ServerSocket::alone(sockets.rtcp));
         let clients = Arc::new(Clients::default());
-        let receiver =
-            RtcpReceiver::open(rtcp.current(), clients.clone(), self.counters.clone(), &self.poller)?;
+        let receiver = RtcpReceiver::open(
+            rtcp.current(),
+            clients.clone(),
+            self.counters.clone(),
+            (&self.poller, &self.timers),
+        )?;
         let port = sockets.port;
-        tracing::info!(address = %local.ip(), rtp = port, rtcp = port + 1, "serving UDP from a new port pair");
+        tracing::debug!(address = %local.ip(), rtp = port, rtcp = port + 1, "serving UDP from a new port pair");
         Ok(Arc::new(PortPair { rtp, rtcp, port, local, clients, receiver }))
     }
 
@@ -204,13 +214,14 @@ impl Drop for Reservation {
 #[cfg(all(test, not(model)))]
 mod tests {
     use super::*;
-    use crate::event::TaskQueue;
+    use crate::event::{Class, TaskQueue};
 
     #[test]
     fn a_reservation_ends_while_the_map_is_taken_and_its_place_is_free_for_the_next() {
         let queue = TaskQueue::start("t-places", 1).expect("a thread");
         let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
-        let pairs = PortPairs::new(poller.clone(), None, Arc::default());
+        let timers = Timers::start(&poller, Class::Control).expect("a timer");
+        let pairs = PortPairs::new(poller.clone(), timers.clone(), None, Arc::default());
         let places = [40_000, 40_001].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let reserve = || {
             let client = Client { session: Weak::new(), track: 1 };
@@ -228,6 +239,7 @@ mod tests {
         drop(second);
         pairs.stop();
         poller.stop();
+        timers.stop();
         queue.stop();
     }
 
@@ -235,7 +247,8 @@ mod tests {
     fn a_pair_that_nobody_uses_goes_when_viewers_come_to_another_address() {
         let queue = TaskQueue::start("t-pairs", 1).expect("a thread");
         let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
-        let pairs = PortPairs::new(poller.clone(), None, Arc::default());
+        let timers = Timers::start(&poller, Class::Control).expect("a timer");
+        let pairs = PortPairs::new(poller.clone(), timers.clone(), None, Arc::default());
         let viewer = |port| ([127, 0, 0, 1], port).into();
         let reserve = |host, port| {
             let client = Client { session: Weak::new(), track: 1 };
@@ -253,6 +266,7 @@ mod tests {
         drop((second, again, third));
         pairs.stop();
         poller.stop();
+        timers.stop();
         queue.stop();
     }
 }

@@ -55,6 +55,7 @@ impl Work for RefusalWatch {
 
     fn close(self: Arc<Self>) {
         if let Some(server) = self.0.upgrade() {
+            server.poller.vitals().fault("watch");
             self.wait(&server, clock::now());
         }
     }

@@ -6,9 +6,11 @@ use std::cell::RefCell;
 use std::io;
 use std::net::UdpSocket;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Vitals, Work, clock};
+use crate::event::{
+    Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Timers, Vitals, Work, clock,
+};
 use crate::net::{Datagram, ReceiveBatch};
 
 use super::port_pairs::Clients;
@@ -18,6 +20,8 @@ use super::stats::Counters;
 const BATCH: usize = 16;
 /// Batches per task: a flood goes to the queue's tail after this many.
 const BATCHES_PER_TASK: usize = 8;
+/// Where nothing but errors comes, it is looked again after this long.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 thread_local! {
     static BUFFERS: RefCell<ReceiveBatch> = RefCell::new(ReceiveBatch::new(BATCH));
@@ -29,6 +33,7 @@ pub(super) struct RtcpReceiver {
     clients: Arc<Clients>,
     counters: Arc<Counters>,
     vitals: Arc<Vitals>,
+    timers: Arc<Timers>,
     key: OnceLock<PollKey>,
 }
 
@@ -38,10 +43,11 @@ impl RtcpReceiver {
         socket: Arc<UdpSocket>,
         clients: Arc<Clients>,
         counters: Arc<Counters>,
-        poller: &Poller,
+        (poller, timers): (&Poller, &Arc<Timers>),
     ) -> io::Result<Arc<Self>> {
         let (vitals, key) = (poller.vitals().clone(), OnceLock::new());
-        let receiver = Arc::new(Self { socket: socket.clone(), clients, counters, vitals, key });
+        let receiver =
+            Arc::new(Self { socket: socket.clone(), clients, counters, vitals, timers: timers.clone(), key });
         let key = poller.register(Class::Control, socket, receiver.clone())?;
         receiver.key.get_or_init(|| key).enable(Interest::Read)?;
         Ok(receiver)
@@ -50,6 +56,33 @@ impl RtcpReceiver {
     /// Reads no more.
     pub fn shut(&self) {
         self.key.get().into_iter().for_each(PollKey::unregister);
+    }
+
+    fn resume(&self) {
+        if let Some(key) = self.key.get() {
+            key.resume(Interest::Read);
+        }
+    }
+
+    /// Empties the socket. `false`: there is nothing but errors.
+    fn receive(&self, batch: &mut ReceiveBatch) -> bool {
+        for _ in 0..BATCHES_PER_TASK {
+            let received = match batch.receive(&self.socket) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                // The next call tells what is behind it: an error of the kernel's is told once.
+                Err(_) => {
+                    self.counters.rtcp_refused("receive_error");
+                    continue;
+                }
+            };
+            let now = clock::now();
+            batch.datagrams().for_each(|datagram| self.hear(&datagram, now));
+            if received < batch.capacity() {
+                return true;
+            }
+        }
+        batch.datagrams().next().is_some()
     }
 
     fn hear(&self, datagram: &Datagram<'_>, now: Instant) {
@@ -65,40 +98,61 @@ impl RtcpReceiver {
 }
 
 impl PollEventConsumer for RtcpReceiver {
-    fn create_task(self: Arc<Self>, event: Event) -> Option<Task> {
-        Some(Task::new("ReceiveReports", Arc::new(ReceiveReports { receiver: self, key: event.key })))
+    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+        Some(Task::new("ReceiveReports", self))
+    }
+
+    fn close(self: Arc<Self>) {
+        self.resume();
+    }
+}
+
+impl Work for RtcpReceiver {
+    fn run(self: Arc<Self>) {
+        if BUFFERS.with_borrow_mut(|batch| self.receive(batch)) {
+            return self.resume();
+        }
+        let again = Task::new("ReceiveReports", self.clone());
+        self.timers.at(clock::now() + RETRY_AFTER, again);
     }
 
     fn close(self: Arc<Self>) {
         self.vitals.fault("reports");
-        if let Some(key) = self.key.get() {
-            key.resume(Interest::Read);
+        self.resume();
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+    use crate::event::TaskQueue;
+    use nix::sys::eventfd::EventFd;
+    use std::os::fd::OwnedFd;
+
+    /// What is always readable and is no socket.
+    fn broken() -> Arc<UdpSocket> {
+        Arc::new(UdpSocket::from(OwnedFd::from(EventFd::from_value(1).expect("a descriptor"))))
+    }
+
+    #[test]
+    fn a_socket_that_only_fails_is_counted_and_left_alone_for_a_while() {
+        let queue = TaskQueue::start("t-reports", 1).expect("a thread");
+        let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
+        let timers = Timers::start(&poller, Class::Control).expect("a timer");
+        let (clients, counters) = (Arc::<Clients>::default(), Arc::<Counters>::default());
+        let began = clock::now();
+        let receiver =
+            RtcpReceiver::open(broken(), clients, counters.clone(), (&poller, &timers)).expect("registered");
+        let errors = || counters.read(0).rtcp_refused.get("receive_error").copied().unwrap_or(0);
+        let of_three_tasks = 3 * BATCHES_PER_TASK as u64;
+        while errors() < of_three_tasks && began.elapsed() < Duration::from_secs(20) {
+            std::thread::yield_now();
         }
-    }
-}
-
-struct ReceiveReports {
-    receiver: Arc<RtcpReceiver>,
-    key: PollKey,
-}
-
-impl Work for ReceiveReports {
-    fn run(self: Arc<Self>) {
-        let receiver = &self.receiver;
-        BUFFERS.with_borrow_mut(|batch| {
-            for _ in 0..BATCHES_PER_TASK {
-                let received = batch.receive(&receiver.socket).unwrap_or(0);
-                let now = clock::now();
-                batch.datagrams().for_each(|datagram| receiver.hear(&datagram, now));
-                if received < batch.capacity() {
-                    break;
-                }
-            }
-        });
-        self.key.resume(Interest::Read);
-    }
-
-    fn close(self: Arc<Self>) {
-        PollEventConsumer::close(self.receiver.clone());
+        assert!(errors() >= of_three_tasks, "it is tried again");
+        assert!(began.elapsed() >= 2 * RETRY_AFTER, "after a while");
+        receiver.shut();
+        poller.stop();
+        timers.stop();
+        queue.stop();
     }
 }

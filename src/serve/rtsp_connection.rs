@@ -50,6 +50,8 @@ pub(super) struct RtspConnection {
     /// Locked only by the task, of which there is one at a time, and the watch.
     state: Mutex<State>,
     pub closed: AtomicBool,
+    /// Something has come and waits for a turn, or for a worker: until it is read the client is not to blame.
+    pub waits: AtomicBool,
 }
 
 /// What the running task knows of the client.
@@ -100,6 +102,7 @@ impl RtspConnection {
             key: OnceLock::new(),
             state: Mutex::new(State::new(shares, clock::now())),
             closed: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
         });
         let server = &connection.server;
         let key = server.poller.register(Class::Control, socket, connection.clone())?;
@@ -251,6 +254,11 @@ impl State {
         }
     }
 
+    /// Lets go of sessions that have ended, by whomever.
+    pub fn forget_ended(&mut self) {
+        self.sessions.retain(|session| !session.has_ended());
+    }
+
     /// Whether the client's address may have us hold so much that is not read.
     fn may_hold(&mut self, unread: usize) -> bool {
         self.shares.as_mut().is_some_and(|shares| shares.unread.change(unread as u64))
@@ -271,6 +279,7 @@ impl Drop for Turn<'_> {
 
 impl PollEventConsumer for RtspConnection {
     fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+        self.waits.store(true, Relaxed);
         let account = self.account.clone();
         account.turns.ask(self).map(|connection| Task::new("RtspTask", connection))
     }
@@ -284,6 +293,7 @@ impl Work for RtspConnection {
     fn run(self: Arc<Self>) {
         let _turn = Turn(&self);
         let mut state = self.state();
+        self.waits.store(false, Relaxed); // with the state in hand, as the watch has it
         if self.closed.load(Relaxed) {
             return; // by the watch, after this task was queued: what the client still sent is nobody's
         }

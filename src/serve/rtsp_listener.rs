@@ -7,12 +7,12 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use crate::event::{Class, Episode, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock};
+use crate::event::{Class, Episode, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock, lock};
 use crate::net::{SpareDescriptor, descriptor_limit, listen};
 use crate::wire::rtsp::{Reply, StatusCode};
 
@@ -26,19 +26,32 @@ use super::stats::{AcceptError, NotTaken};
 const ACCEPTS_PER_TASK: usize = 64;
 /// Where not even a client can be turned away, accepting is tried again after this long.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// A socket that has failed as often in a row, for no reason that passes, is opened again.
+const FAILURES: u32 = 4;
+/// An address that can not be opened again for so long ends the program: whoever starts it anew is told why it fails.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(10);
 /// Descriptors kept from connections, or a quarter of all: for port pairs, poll tables, groups and operators.
 const RESERVE: u64 = 64;
 
 /// One listening address.
 pub struct RtspListener {
     server: Arc<RtspServer>,
-    socket: Arc<TcpListener>,
     address: SocketAddr,
-    key: OnceLock<PollKey>,
+    state: Mutex<State>,
     spare: SpareDescriptor,
     /// Descriptors from here on are not for connections.
     reserve_from: i64,
     troubles: Troubles,
+}
+
+#[derive(Default)]
+struct State {
+    /// Absent where it is to be opened again.
+    open: Option<(Arc<TcpListener>, PollKey)>,
+    /// How often in a row it has failed.
+    failures: u32,
+    closed_since: Option<Instant>,
+    stopped: bool,
 }
 
 /// What goes on for a while and is said once.
@@ -52,21 +65,71 @@ struct Troubles {
 
 impl RtspListener {
     pub(super) fn open(server: Arc<RtspServer>, address: SocketAddr) -> io::Result<Arc<Self>> {
-        let socket = Arc::new(listen(address)?);
+        let socket = listen(address)?;
         let address = socket.local_addr()?;
         let limit = descriptor_limit();
         let listener = Arc::new(Self {
             server,
-            socket: socket.clone(),
             address,
-            key: OnceLock::new(),
+            state: Mutex::default(),
             spare: SpareDescriptor::new(),
             reserve_from: i64::try_from(limit - RESERVE.min(limit / 4)).unwrap_or(i64::MAX),
             troubles: Troubles::default(),
         });
-        let key = listener.server.poller.register(Class::Control, socket, listener.clone())?;
-        listener.key.get_or_init(|| key).enable(Interest::Read)?;
+        listener.begin(socket)?;
         Ok(listener)
+    }
+
+    /// Accepts from a socket, unless it was stopped meanwhile.
+    fn begin(self: &Arc<Self>, socket: TcpListener) -> io::Result<()> {
+        let socket = Arc::new(socket);
+        let mut state = self.state();
+        if state.stopped {
+            return Ok(());
+        }
+        let key = self.server.poller.register(Class::Control, socket.clone(), self.clone())?;
+        let enabled = key.enable(Interest::Read);
+        if enabled.is_err() {
+            key.unregister();
+            return enabled;
+        }
+        *state = State { open: Some((socket, key)), ..State::default() };
+        Ok(())
+    }
+
+    /// Opens the address again, once what was open is closed. `false`: it can not be, yet.
+    fn open_again(self: &Arc<Self>) -> bool {
+        let now = clock::now();
+        let mut state = self.state();
+        if state.stopped {
+            return true;
+        }
+        state.close();
+        let since = *state.closed_since.get_or_insert(now);
+        drop(state);
+        match listen(self.address).and_then(|socket| self.begin(socket)) {
+            Ok(()) => {
+                tracing::warn!(address = %self.address, "a listening socket that failed was opened again");
+                true
+            }
+            Err(error) => {
+                if now.saturating_duration_since(since) >= GIVEN_UP_AFTER {
+                    let address = self.address;
+                    self.server
+                        .poller
+                        .vitals()
+                        .give_up(format!("listener: {address} can not be opened again: {error}"));
+                }
+                false
+            }
+        }
+    }
+
+    /// Whether accepting will not get better by itself.
+    fn is_lost(&self, error: &io::Error) -> bool {
+        let mut state = self.state();
+        state.failures = if reason_of(error) == AcceptError::Other { state.failures + 1 } else { 0 };
+        state.open.is_none() || state.failures >= FAILURES
     }
 
     /// Where it listens, with the port that was chosen if any was asked for.
@@ -76,25 +139,38 @@ impl RtspListener {
 
     /// Accepts no more.
     pub fn stop(&self) {
-        if let Some(key) = self.key.get() {
-            key.unregister();
-        }
+        let mut state = self.state();
+        state.stopped = true;
+        state.close();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(super) fn socket(&self) -> io::Result<Arc<TcpListener>> {
+        let state = self.state();
+        state.open.as_ref().map(|(socket, _)| socket.clone()).ok_or(io::ErrorKind::NotConnected.into())
     }
 
     fn accept(&self) -> io::Result<()> {
         self.server.poller.vitals().may_fault("listener", String::new);
+        let listening = self.socket()?;
         for _ in 0..ACCEPTS_PER_TASK {
-            match self.socket.accept() {
-                Ok((socket, peer)) => self.welcome(socket, peer),
+            match listening.accept() {
+                Ok((socket, peer)) => {
+                    self.state().failures = 0;
+                    self.welcome(socket, peer);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => self.handle(error)?,
+                Err(error) => self.handle(&listening, error)?,
             }
         }
         Ok(())
     }
 
     /// What does not keep the next connection from being accepted is handled.
-    fn handle(&self, error: io::Error) -> io::Result<()> {
+    fn handle(&self, listening: &TcpListener, error: io::Error) -> io::Result<()> {
         let reason = reason_of(&error);
         self.server.counters.accept_failed(reason);
         match reason {
@@ -102,7 +178,7 @@ impl RtspListener {
             AcceptError::Descriptors => {
                 self.say_that_descriptors_run_out();
                 let turned_away = self.spare.lend(|| {
-                    let (socket, peer) = self.socket.accept()?;
+                    let (socket, peer) = listening.accept()?;
                     self.turn_away(&socket, peer, NotTaken::Descriptors);
                     io::Result::Ok(())
                 });
@@ -164,7 +240,7 @@ impl RtspListener {
     }
 
     fn resume(&self) {
-        if let Some(key) = self.key.get() {
+        if let Some((_, key)) = &self.state().open {
             key.resume(Interest::Read);
         }
     }
@@ -176,7 +252,6 @@ impl PollEventConsumer for RtspListener {
     }
 
     fn close(self: Arc<Self>) {
-        self.server.poller.vitals().fault("listener");
         self.resume();
     }
 }
@@ -185,6 +260,7 @@ impl Work for RtspListener {
     fn run(self: Arc<Self>) {
         match self.accept() {
             Ok(()) => self.resume(),
+            Err(error) if self.is_lost(&error) && self.open_again() => {}
             Err(_) => {
                 let again = Task::new("Accept", self.clone()); // a stop of the timers lets go of it
                 self.server.timers.at(clock::now() + RETRY_AFTER, again);
@@ -193,7 +269,16 @@ impl Work for RtspListener {
     }
 
     fn close(self: Arc<Self>) {
-        PollEventConsumer::close(self);
+        self.server.poller.vitals().fault("listener");
+        self.resume();
+    }
+}
+
+impl State {
+    fn close(&mut self) {
+        if let Some((_, key)) = self.open.take() {
+            key.unregister();
+        }
     }
 }
 

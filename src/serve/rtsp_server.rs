@@ -1,7 +1,7 @@
 //! What all listeners and connections of the RTSP server share.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Episode, Poller, Timers};
 use crate::relay::{Catalogue, Lateness};
 
-use super::addresses::{Addresses, PerAddress};
+use super::addresses::{Addresses, PerAddress, counted_as};
 use super::patience::Patience;
 use super::port_pairs::PortPairs;
 use super::rtsp_listener::RtspListener;
@@ -89,7 +89,7 @@ impl RtspServer {
             catalogue,
             sessions: Sessions::new(config.limits.sessions),
             addresses: Addresses::new(config.limits.per_address()),
-            pairs: PortPairs::new(poller.clone(), config.udp_ports.clone(), counters.clone()),
+            pairs: PortPairs::new(poller.clone(), timers.clone(), config.udp_ports.clone(), counters.clone()),
             poller,
             timers,
             lateness,
@@ -162,6 +162,24 @@ impl RtspServer {
             }
             self.counters.session_ended(reason);
             tracing::debug!(peer = %session.peer, channel = session.channel.name, reason, "a session ended");
+        }
+    }
+
+    /// Ends what an address is sent beyond its limit: tracks weigh nothing at SETUP and PLAY while their source is
+    /// silent. Who came first keeps what fits.
+    pub(super) fn shed_egress(&self, client: IpAddr) {
+        let address = counted_as(client);
+        let mut sessions = self.sessions.all();
+        sessions.retain(|session| counted_as(session.peer) == address);
+        sessions.sort_by_key(|session| session.epoch);
+        let mut taken = 0;
+        for session in sessions {
+            let with_it = session.bits_per_second() + taken;
+            if with_it > self.config.limits.egress_per_address {
+                self.cut(&session, "egress", "more than your address may have");
+            } else {
+                taken = with_it;
+            }
         }
     }
 

@@ -8,7 +8,8 @@ use crate::serve::addresses::Good;
 use crate::wire::sdp;
 use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
+use std::sync::Barrier;
 
 const TWO_TRACKS: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=duo\r\nc=IN IP4 239.77.60.1/8\r\nt=0 0\r\n\
     m=video 5004 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\nm=audio 5006 RTP/AVP 0\r\n";
@@ -98,7 +99,7 @@ impl Answer {
 
     fn session(&self) -> String {
         let session = self.header("Session").expect("a session");
-        assert!(session.ends_with(";timeout=60") || session.ends_with(";timeout=1"), "{session}");
+        assert!([60, 4, 1].iter().any(|s| session.ends_with(&format!(";timeout={s}"))), "{session}");
         session.split(';').next().unwrap_or_default().to_owned()
     }
 }
@@ -544,5 +545,117 @@ fn pipelined_requests_are_answered_in_order_and_noise_ends_the_connection() {
     }
     assert_eq!(client.read().status, 400);
     assert_eq!(client.stream.read(&mut [0]).expect("an end"), 0);
+    rig.stop();
+}
+
+#[test]
+fn sessions_that_others_end_are_kept_by_no_connection() {
+    let rig = Rig::new();
+    let (mut own, mut other) = (rig.client(), rig.client());
+    let mut known = Vec::new();
+    for _ in 0..50 {
+        let session = format!("Session: {}\r\n", own.set_up(NEWS, None));
+        known.push(Arc::downgrade(&rig.server.sessions()[0]));
+        assert_eq!(other.status(&format!("TEARDOWN {NEWS}"), &session), 200);
+    }
+    assert_eq!(own.status("OPTIONS *", ""), 200, "and the one before is done");
+    let kept = known.iter().filter(|session| session.strong_count() > 0).count();
+    assert!(kept <= 1, "{kept} sessions that have ended are kept");
+    rig.stop();
+}
+
+#[test]
+fn who_asks_and_waits_for_its_turn_is_not_taken_for_silent() {
+    let rig = Rig::patient_for(Duration::from_secs(1));
+    let (mut asks, mut silent) = (rig.client(), rig.client());
+    let began = clock::now();
+    while rig.server.stats().connections < 2 && began.elapsed() < Duration::from_secs(20) {
+        std::thread::yield_now();
+    }
+    let account = rig.server.addresses.account(Ipv4Addr::LOCALHOST.into());
+    account.turns.take_all();
+    asks.stream.write_all(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n").expect("sent");
+    assert_eq!(silent.stream.read(&mut [0]).expect("an end"), 0, "after its time");
+    let next = account.turns.over().expect("one that waits, and is there");
+    rig.queue.push(crate::event::Task::new("RtspTask", next));
+    assert_eq!(asks.read().status, 200);
+    assert!(rig.server.stats().connections_cut.contains(&("silent", 1)));
+    drop(account);
+    rig.stop();
+}
+
+#[test]
+fn a_session_that_ends_as_it_is_played_leaves_no_viewer() {
+    let rig = Rig::new();
+    let channel = rig.server.catalogue.find("news").expect("a channel").clone();
+    let mut client = rig.client();
+    for _ in 0..500 {
+        client.set_up(NEWS, None);
+        let session = rig.server.sessions().pop().expect("a session");
+        let plan = session.plan(clock::now());
+        let together = Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                together.wait();
+                (0..20).for_each(|_| session.play(&plan, clock::now()));
+            });
+            together.wait();
+            rig.server.end_session(&session, "teardown");
+        });
+        assert!(!session.is_playing(), "it has ended");
+        assert_eq!(channel.audience.over_tcp(), 0);
+    }
+    rig.stop();
+}
+
+#[test]
+fn a_source_that_comes_back_sends_an_address_no_more_than_it_may_have() {
+    let rig = Rig::patient_for(Duration::from_secs(4));
+    let (mut first, mut newest) = (rig.client(), rig.client());
+    let ids = [&mut first, &mut newest].map(|client| {
+        let id = client.set_up(NEWS, None);
+        let played = client.status(&format!("PLAY {NEWS}"), &format!("Session: {id}\r\n"));
+        assert_eq!(played, 200, "the source is silent");
+        id
+    });
+    let stream = &rig.server.catalogue.find("news").expect("a channel").tracks[0];
+    // 640 kbit/s each, and one Mbit/s is what an address may have.
+    stream.rtp.push((0..8).map(|number| packet(number, 1000)));
+    newest.stream.read_to_end(&mut Vec::new()).expect("an end");
+    assert_eq!(rig.server.stats().sessions_ended, [("egress", 1)].into());
+    let left: Vec<_> = rig.server.sessions().iter().map(|session| session.id.clone()).collect();
+    assert_eq!(left, ids[..1], "who was there first stays");
+    rig.stop();
+}
+
+#[test]
+fn a_listening_socket_that_fails_for_good_is_opened_again() {
+    let rig = Rig::new();
+    let fail = || {
+        let socket = rig.listener.socket().expect("open");
+        socket2::SockRef::from(&*socket).shutdown(Shutdown::Both).expect("a listening socket");
+    };
+    fail();
+    let began = clock::now();
+    let mut client = loop {
+        match TcpStream::connect(rig.listener.address()) {
+            Ok(stream) => break Client { stream, cseq: 0 },
+            Err(error) => assert!(began.elapsed() < Duration::from_secs(20), "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    client.stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+    assert_eq!(client.status("OPTIONS *", ""), 200);
+    assert_eq!(rig.poller.vitals().given_up(), None);
+
+    fail();
+    let taken = crate::net::listen(rig.listener.address()).expect("its port is free");
+    let began = clock::now();
+    while rig.poller.vitals().given_up().is_none() && began.elapsed() < Duration::from_secs(40) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let reason = rig.poller.vitals().given_up().expect("a program that nobody can reach ends");
+    assert!(reason.starts_with("listener: "), "{reason}");
+    drop(taken);
     rig.stop();
 }

@@ -30,7 +30,8 @@ pub struct Session {
     pub peer: IpAddr,
     pub(super) output: Arc<Output>,
     server: Weak<RtspServer>,
-    epoch: Instant,
+    /// When it began.
+    pub(super) epoch: Instant,
     last_sign_ms: AtomicU64,
     /// Bytes of the connection that were known to be acknowledged.
     acknowledged: AtomicU64,
@@ -99,6 +100,10 @@ impl Session {
         state.setups.sort_by_key(|setup| setup.track.number);
     }
 
+    pub(super) fn has_ended(&self) -> bool {
+        self.state().ended
+    }
+
     pub(super) fn is_playing(&self) -> bool {
         self.state().viewer.is_some()
     }
@@ -114,6 +119,23 @@ impl Session {
             .setups
             .iter_mut()
             .all(|setup| setup.costs.egress.change(setup.track.rtp.ring().bits_per_second()))
+    }
+
+    /// Reckons tracks of which nothing had come when they were weighed. `false`: its address would have too much. Others
+    /// stay as they were: who was let in is not sent away for a moment in which its stream is faster.
+    pub(super) fn weigh_what_has_come(&self) -> bool {
+        let mut state = self.state();
+        let unknown = state.setups.iter_mut().filter(|setup| setup.costs.egress.amount() == 0);
+        unknown.fold(true, |fits, setup| {
+            fits & setup.costs.egress.change(setup.track.rtp.ring().bits_per_second())
+        })
+    }
+
+    /// Bits a second that are sent to it now.
+    pub(super) fn bits_per_second(&self) -> u64 {
+        let state = self.state();
+        let playing = state.setups.iter().filter(|setup| setup.plays());
+        playing.map(|setup| setup.track.rtp.ring().bits_per_second()).sum()
     }
 
     /// Whether an interleaved channel of the connection is this session's.
@@ -148,9 +170,7 @@ impl Session {
 
     /// Stops the packets and keeps what was set up.
     pub(super) fn pause(&self) {
-        let mut state = self.state();
-        state.viewer = None;
-        state.setups.iter_mut().for_each(|setup| setup.stop(&self.output));
+        self.state().stop(&self.output);
     }
 
     /// Takes one track out; returns how many are left.
@@ -179,9 +199,9 @@ impl Session {
 
     /// Gives everything back; returns the timer that watched.
     pub(super) fn end(&self) -> Option<TimerId> {
-        self.pause();
         let mut state = self.state();
-        state.ended = true;
+        state.ended = true; // under the same lock as the stop: a PLAY comes before both or after both
+        state.stop(&self.output);
         let setups = mem::take(&mut state.setups);
         let (watch, place) = (state.watch.take(), state.place.take());
         drop(state);
@@ -280,6 +300,11 @@ impl Session {
 }
 
 impl State {
+    fn stop(&mut self, output: &Output) {
+        self.viewer = None;
+        self.setups.iter_mut().for_each(|setup| setup.stop(output));
+    }
+
     fn of_track(&mut self, number: usize) -> Option<&mut Setup> {
         self.setups.iter_mut().find(|setup| setup.track.number == number)
     }

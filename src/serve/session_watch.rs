@@ -38,7 +38,12 @@ impl SessionWatch {
         }
         match server.patience().judge(session.last_sign(), session.media(now), is_asked, now) {
             Verdict::Over => server.cut(session, "timeout", "no sign of life"),
-            Verdict::LookAgain(at) => self.wake(server, session, at),
+            Verdict::LookAgain(at) => {
+                if session.is_playing() && !session.weigh_what_has_come() {
+                    server.shed_egress(session.peer);
+                }
+                self.wake(server, session, at);
+            }
         }
     }
 }

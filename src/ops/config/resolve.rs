@@ -35,18 +35,24 @@ pub(super) fn resolve(typed: TypedConfig, directory: &Path, report: &mut Report)
 
 fn rtsp(typed: TypedRtsp, report: &mut Report) -> RtspConfig {
     let udp_ports = parsed(&typed.udp_ports, "[rtsp] udp_ports", scalar::udp_ports, report);
+    let session_timeout = session_timeout(&typed.session_timeout, report);
     RtspConfig {
         listen: listeners(typed.listen, report),
         udp_ports: udp_ports.unwrap_or(UdpPorts::Range { first: 6970, last: 6999 }),
-        session_timeout: session_timeout(&typed.session_timeout, report),
-        longest_silence: duration_within(
-            &typed.longest_silence,
-            "[rtsp] longest_silence",
-            "24h",
-            ["60s", "720h"],
-            report,
-        ),
+        session_timeout,
+        longest_silence: longest_silence(&typed.longest_silence, session_timeout, report),
     }
+}
+
+fn longest_silence(typed: &Typed<String>, session_timeout: Duration, report: &mut Report) -> Duration {
+    const PLACE: &str = "[rtsp] longest_silence";
+    let silence = duration_within(typed, PLACE, "24h", ["60s", "720h"], report);
+    if silence < session_timeout {
+        let offset = typed.as_ref().map_or(0, |text| text.span().start);
+        let least = session_timeout.as_secs();
+        report.add(offset, format!("{PLACE} is below session_timeout; write \"{least}s\" or more"));
+    }
+    silence
 }
 
 fn listeners(typed: Typed<Vec<Spanned<String>>>, report: &mut Report) -> Vec<SocketAddr> {

@@ -179,6 +179,9 @@ fn a_value_of_a_wrong_type_is_told_without_jargon() {
 #[test]
 fn a_timeout_is_whole_seconds_as_rtsp_has_it() {
     assert_says(&refused("[rtsp]\nsession_timeout = \"5500ms\"")[0], &["whole seconds", "write \"5s\""]);
+    let silence = refused("[rtsp]\nsession_timeout = \"120s\"\nlongest_silence = \"119s\"");
+    assert_says(&silence[0], &["toml:3: [rtsp] longest_silence", "below session_timeout", "write \"120s\""]);
+    accepted("[rtsp]\nsession_timeout = \"120s\"\nlongest_silence = \"120s\"");
     assert_says(&refused("[rtsp]\nsession_timeout = \"1s\"")[0], &["out of bounds", "from 2s to 60min"]);
 }
 
