@@ -128,7 +128,7 @@ impl Timers {
         if let Err(error) =
             self.timer.set(Expiration::OneShot(TimeSpec::from(delay)), TimerSetTimeFlags::empty())
         {
-            tracing::error!(%error, "the timer can not be set");
+            self.vitals.give_up(format!("the timers of {} can not be set: {error}", self.class.name()));
         }
     }
 

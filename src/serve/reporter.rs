@@ -33,6 +33,9 @@ pub(super) enum NotTheirs {
 }
 
 impl NotTheirs {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Ssrc, Self::Goodbye];
+
     /// A stable word, for metric labels.
     pub const fn reason(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ const BATCH: usize = 16;
 const BATCHES_PER_TASK: usize = 8;
 /// Where nothing but errors comes, it is looked again after this long.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// After so many looks in a row, over some ten seconds, the socket is given up.
+const MOST_FAILURES: u32 = 20;
 
 thread_local! {
     static BUFFERS: RefCell<ReceiveBatch> = RefCell::new(ReceiveBatch::new(BATCH));
@@ -34,6 +37,8 @@ pub(super) struct RtcpReceiver {
     counters: Arc<Counters>,
     vitals: Arc<Vitals>,
     timers: Arc<Timers>,
+    /// Looks in a row that found nothing but errors.
+    failures: AtomicU32,
     key: OnceLock<PollKey>,
 }
 
@@ -45,9 +50,15 @@ impl RtcpReceiver {
         counters: Arc<Counters>,
         (poller, timers): (&Poller, &Arc<Timers>),
     ) -> io::Result<Arc<Self>> {
-        let (vitals, key) = (poller.vitals().clone(), OnceLock::new());
-        let receiver =
-            Arc::new(Self { socket: socket.clone(), clients, counters, vitals, timers: timers.clone(), key });
+        let receiver = Arc::new(Self {
+            socket: socket.clone(),
+            clients,
+            counters,
+            vitals: poller.vitals().clone(),
+            timers: timers.clone(),
+            failures: AtomicU32::new(0),
+            key: OnceLock::new(),
+        });
         let key = poller.register(Class::Control, socket, receiver.clone())?;
         receiver.key.get_or_init(|| key).enable(Interest::Read)?;
         Ok(receiver)
@@ -110,7 +121,12 @@ impl PollEventConsumer for RtcpReceiver {
 impl Work for RtcpReceiver {
     fn run(self: Arc<Self>) {
         if BUFFERS.with_borrow_mut(|batch| self.receive(batch)) {
+            self.failures.store(0, Relaxed);
             return self.resume();
+        }
+        if self.failures.fetch_add(1, Relaxed) >= MOST_FAILURES {
+            // Viewers' signs of life would be heard no more, and their sessions end one after the other.
+            self.vitals.give_up("a socket of viewers' reports only fails".to_owned());
         }
         let again = Task::new("ReceiveReports", self.clone());
         self.timers.at(clock::now() + RETRY_AFTER, again);

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
 use crate::event::lock;
+use crate::wire::rtcp::NotRtcp;
 use crate::wire::rtsp::{Method, StatusCode};
+
+use super::reporter::NotTheirs;
 
 /// The figures of an RTSP server.
 #[derive(Debug, Clone, Default)]
@@ -146,11 +149,36 @@ pub(super) struct Counters {
     rtcp_strangers: AtomicU64,
 }
 
-#[derive(Default)]
+/// Why sessions end. Each has a series from the start, so that the first is seen as one.
+const ENDED_FOR: [&str; 9] = [
+    "teardown",
+    "connection closed",
+    "timeout",
+    "goodbye",
+    "refused",
+    "egress",
+    "not granted",
+    "shutdown",
+    "fault",
+];
+
 struct Tables {
     requests: BTreeMap<(&'static str, u16), u64>,
     sessions_ended: BTreeMap<&'static str, u64>,
     rtcp_refused: BTreeMap<&'static str, u64>,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        let not_rtcp = NotRtcp::ALL.iter().map(NotRtcp::reason);
+        let not_theirs = NotTheirs::ALL.iter().map(|reason| reason.reason());
+        let refused = not_rtcp.chain(not_theirs).chain(["frame_too_long", "receive_error"]);
+        Self {
+            requests: BTreeMap::new(),
+            sessions_ended: ENDED_FOR.map(|reason| (reason, 0)).into(),
+            rtcp_refused: refused.map(|reason| (reason, 0)).collect(),
+        }
+    }
 }
 
 impl Counters {

@@ -81,7 +81,7 @@ fn a_program_that_stands_still_says_so_and_ends_with_1() {
     };
     eventually("the program ends by itself", || watch.is_dead().then_some(()));
     assert_eq!(mirrorball.ended().and_then(|status| status.code()), Some(1));
-    let line = "whoever is asked whether it moves stands still and does not come back";
+    let line = "standing still: whoever is asked: the program ends";
     eventually("the log says so", || mirrorball.has_logged(line).then_some(()));
 }
 
