@@ -29,7 +29,9 @@ fn two_hundred_viewers_over_udp_and_fifty_over_tcp_lose_nothing() {
     let quiet = Quiet::alone();
     let source = Source::new();
     let programme = source.programme;
-    let mirrorball = Setup::new().channel("news", source.group).start_in(quiet);
+    let one_address = "egress_mbit_per_address = 10000"; // all of them come from it
+    let mirrorball =
+        Setup::new().channel("news", source.group).section("limits", one_address).start_in(quiet);
     let viewers: Vec<_> = (0..over_udp + over_tcp)
         .map(|place| {
             let over = if place < over_udp { Over::Udp } else { Over::Tcp };
