@@ -272,12 +272,16 @@ mod tests {
         packet
     }
 
+    fn track(now: Instant) -> Arc<Track> {
+        let group = Ipv4Addr::new(239, 77, 60, 2).into();
+        let description = sdp::mpegts("news", group, 5004, None).tracks.remove(0);
+        Track::new("news", 1, description, ROOMY, Coalesce::Auto, &by_hand(), now)
+    }
+
     #[test]
     fn a_transport_stream_whose_timestamp_stands_still_keeps_its_starts() {
-        let description =
-            sdp::mpegts("news", Ipv4Addr::new(239, 77, 60, 2).into(), 5004, None).tracks.remove(0);
         let now = clock::now();
-        let track = Track::new("news", 1, description, ROOMY, Coalesce::Auto, &by_hand(), now);
+        let track = track(now);
         let mut between = start(3);
         between[17] = 0x10;
         for packet in [start(1), start(2), between] {
@@ -288,10 +292,8 @@ mod tests {
 
     #[test]
     fn other_payload_types_reach_nobody_and_leave_the_statistics_alone() {
-        let description =
-            sdp::mpegts("news", Ipv4Addr::new(239, 77, 60, 2).into(), 5004, None).tracks.remove(0);
         let now = clock::now();
-        let track = Track::new("news", 1, description, ROOMY, Coalesce::Auto, &by_hand(), now);
+        let track = track(now);
         let mut repair = start(9);
         (repair[1], repair[11]) = (96, 0);
         for packet in [start(1), repair, start(2)] {

@@ -138,7 +138,10 @@ impl Asked<'_> {
             self.end(&session, "not granted");
         }
         let (costs, (granted, header)) = granted?;
-        let header = track.ssrc().map_or(header.clone(), |ssrc| format!("{header};ssrc={ssrc:08X}"));
+        let header = match track.ssrc() {
+            Some(ssrc) => format!("{header};ssrc={ssrc:08X}"),
+            None => header,
+        };
         session.set_up(track, self.request.uri.clone(), granted, costs);
         Ok(done(self.ok(Some(&session)).transport(&header)))
     }

@@ -203,7 +203,7 @@ impl RtspConnection {
                 }
             }
             Incoming::Interleaved { channel, payload } => self.hear(state, channel, &bytes[payload], now),
-            Incoming::LongFrame => self.server.counters.frame_too_long(),
+            Incoming::LongFrame => self.server.counters.rtcp_refused("frame_too_long"),
             Incoming::Response | Incoming::Blank => {}
         }
         state.sessions.iter().for_each(|session| session.touch(now));

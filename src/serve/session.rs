@@ -114,11 +114,7 @@ impl Session {
 
     /// Reckons what its tracks take by how fast they are now. `false`: its address would have too much.
     pub(super) fn weigh(&self) -> bool {
-        let mut state = self.state();
-        state
-            .setups
-            .iter_mut()
-            .all(|setup| setup.costs.egress.change(setup.track.rtp.ring().bits_per_second()))
+        self.state().setups.iter_mut().all(Setup::weigh)
     }
 
     /// Reckons tracks of which nothing had come when they were weighed. `false`: its address would have too much. Others
@@ -126,9 +122,7 @@ impl Session {
     pub(super) fn weigh_what_has_come(&self) -> bool {
         let mut state = self.state();
         let unknown = state.setups.iter_mut().filter(|setup| setup.costs.egress.amount() == 0);
-        unknown.fold(true, |fits, setup| {
-            fits & setup.costs.egress.change(setup.track.rtp.ring().bits_per_second())
-        })
+        unknown.fold(true, |fits, setup| fits & setup.weigh())
     }
 
     /// Bits a second that are sent to it now.

@@ -116,6 +116,11 @@ impl Setup {
         }
     }
 
+    /// Reckons what the track takes by how fast it is now. `false`: the address would have too much.
+    pub fn weigh(&mut self) -> bool {
+        self.costs.egress.change(self.track.rtp.ring().bits_per_second())
+    }
+
     /// Whether packets are sent.
     pub fn plays(&self) -> bool {
         self.feed.is_some()

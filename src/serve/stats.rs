@@ -220,11 +220,6 @@ impl Counters {
         *self.tables().rtcp_refused.entry(reason).or_default() += 1;
     }
 
-    /// A frame in a connection that is longer than a report.
-    pub fn frame_too_long(&self) {
-        *self.tables().rtcp_refused.entry("frame_too_long").or_default() += 1;
-    }
-
     pub fn read(&self, sessions: usize) -> ServerStats {
         let tables = self.tables();
         ServerStats {

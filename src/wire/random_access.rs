@@ -62,10 +62,14 @@ impl PayloadFormat {
     }
 }
 
+/// The size of the transport stream packets that a payload would be whole ones of.
+pub(super) fn ts_packet_len(payload: &[u8]) -> Option<usize> {
+    TS_PACKET_LENS.into_iter().find(|length| payload.len().is_multiple_of(*length))
+}
+
 /// The packets of a payload, which carries whole ones (RFC 2250 section 2).
 fn ts_packets(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let length = TS_PACKET_LENS.into_iter().find(|length| payload.len().is_multiple_of(*length));
-    payload.chunks_exact(length.unwrap_or(TS_PACKET_LENS[0]))
+    payload.chunks_exact(ts_packet_len(payload).unwrap_or(TS_PACKET_LENS[0]))
 }
 
 /// A packet that starts a picture with the random access indicator set (ISO/IEC 13818-1 section 2.4.3.5).

@@ -4,6 +4,8 @@
 
 use rtp_rs::{RtpReader, RtpReaderError};
 
+use super::random_access::ts_packet_len;
+
 /// The fields of one packet's header, and where its payload starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RtpHeader {
@@ -99,15 +101,13 @@ pub fn check(datagram: &[u8]) -> Result<RtpHeader, NotRtp> {
 /// What a datagram that is no packet of the stream looks like, for the log: what to look for, and where.
 #[must_use]
 pub fn looks_like(datagram: &[u8]) -> String {
-    const TS_LENS: [usize; 2] = [188, 204];
-    let is_whole_ts = TS_LENS.iter().any(|length| datagram.len().is_multiple_of(*length));
     match check(datagram) {
         Ok(header) => format!(
             "RTP of payload type {}, which the channel does not have (forward error correction, or a second sender)",
             header.payload_type
         ),
         Err(NotRtp::Rtcp) => "RTCP, on the port of RTP without a=rtcp-mux".to_owned(),
-        Err(_) if datagram.first() == Some(&0x47) && is_whole_ts => {
+        Err(_) if datagram.first() == Some(&0x47) && ts_packet_len(datagram).is_some() => {
             "bare MPEG-TS, without RTP in front of it; have the sender send RTP".to_owned()
         }
         Err(reason) => format!("no RTP: {reason}"),
