@@ -25,15 +25,16 @@ const CONTROL_BYTES: usize = 128;
 
 /// Buffers for one batch of datagrams, used again and again.
 pub struct ReceiveBatch {
-    payload: Box<[u8]>,
-    sources: Box<[RawAddress]>,
-    controls: Box<[Control]>,
-    slices: Box<[libc::iovec]>,
-    headers: Box<[libc::mmsghdr]>,
+    // Vectors that never grow: a box may not move while somebody points into it.
+    payload: Vec<u8>,
+    sources: Vec<RawAddress>,
+    controls: Vec<Control>,
+    slices: Vec<libc::iovec>,
+    headers: Vec<libc::mmsghdr>,
     received: usize,
 }
 
-// SAFETY: the raw pointers in `slices` and `headers` point into the boxes beside them, whose contents
+// SAFETY: the raw pointers in `slices` and `headers` point into the vectors beside them, whose contents
 // never move; they are used only through `&mut self`.
 unsafe impl Send for ReceiveBatch {}
 
@@ -63,23 +64,25 @@ pub struct Datagram<'a> {
 impl ReceiveBatch {
     /// Room for `slots` datagrams.
     pub fn new(slots: usize) -> Self {
-        let mut payload = vec![0; slots * SLOT_STRIDE].into_boxed_slice();
-        let mut sources = vec![RawAddress::EMPTY; slots].into_boxed_slice();
-        let mut controls = vec![Control([0; CONTROL_BYTES]); slots].into_boxed_slice();
+        let mut payload = vec![0; slots * SLOT_STRIDE];
+        let mut sources = vec![RawAddress::EMPTY; slots];
+        let mut controls = vec![Control([0; CONTROL_BYTES]); slots];
         let base = payload.as_mut_ptr();
-        let mut slices: Box<[_]> = (0..slots)
+        let mut slices: Vec<_> = (0..slots)
             .map(|slot| libc::iovec {
                 iov_base: base.wrapping_add(slot * SLOT_STRIDE).cast(),
                 iov_len: SLOT_BYTES,
             })
             .collect();
+        let (names, parts) = (sources.as_mut_ptr(), slices.as_mut_ptr());
+        let details = controls.as_mut_ptr();
         let headers = (0..slots).map(|slot| {
             // SAFETY: mmsghdr is plain integers and pointers, for which zeros are valid.
             let mut header: libc::mmsghdr = unsafe { mem::zeroed() };
-            header.msg_hdr.msg_name = (&raw mut sources[slot]).cast();
-            header.msg_hdr.msg_iov = &raw mut slices[slot];
+            header.msg_hdr.msg_name = names.wrapping_add(slot).cast();
+            header.msg_hdr.msg_iov = parts.wrapping_add(slot);
             header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = (&raw mut controls[slot]).cast();
+            header.msg_hdr.msg_control = details.wrapping_add(slot).cast();
             header
         });
         let headers = headers.collect();
@@ -91,7 +94,7 @@ impl ReceiveBatch {
         self.received = 0;
         for header in &mut self.headers {
             header.msg_hdr.msg_namelen = mem::size_of::<RawAddress>() as libc::socklen_t;
-            header.msg_hdr.msg_controllen = CONTROL_BYTES;
+            header.msg_hdr.msg_controllen = CONTROL_BYTES as _; // C libraries differ in the type
         }
         // SAFETY: every header points at live buffers of the stated sizes which `&mut self` keeps to us.
         let result = unsafe {
@@ -99,7 +102,7 @@ impl ReceiveBatch {
                 socket.as_fd().as_raw_fd(),
                 self.headers.as_mut_ptr(),
                 self.headers.len() as libc::c_uint,
-                libc::MSG_DONTWAIT,
+                libc::MSG_DONTWAIT as _,
                 ptr::null_mut(),
             )
         };
@@ -131,7 +134,8 @@ impl ReceiveBatch {
         let source = self.sources[slot].to_socket_addr()?;
         let (mut destination, mut overflow, mut received_at) = (None, None, None);
         let (mut size, mut interface) = (SLOT_BYTES, 0);
-        debug_assert!(header.msg_hdr.msg_controllen <= self.controls[slot].0.len());
+        let controls: usize = header.msg_hdr.msg_controllen as _;
+        debug_assert!(controls <= self.controls[slot].0.len());
         // SAFETY: the kernel wrote `msg_controllen` bytes of well-formed control messages into the slot's
         // own aligned buffer; CMSG_FIRSTHDR and CMSG_NXTHDR stay within them, and each payload is read
         // unaligned as the type that its level and kind stand for.
@@ -172,3 +176,7 @@ impl ReceiveBatch {
 fn since_1970(time: libc::timespec) -> Option<Duration> {
     Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
 }
+
+#[cfg(test)]
+#[path = "receive_tests.rs"]
+mod tests;

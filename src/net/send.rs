@@ -130,7 +130,8 @@ pub struct Sender {
     packets: Vec<libc::iovec>,
     /// The same bytes with neighbours in memory merged.
     merged: Vec<libc::iovec>,
-    segment_control: SegmentControl,
+    /// Apart from the rest, as messages point at it while the rest is written.
+    segment_control: Box<SegmentControl>,
 }
 
 // SAFETY: the raw pointers kept in the vectors are only read during `send`, which sets them anew from
@@ -160,7 +161,7 @@ impl Default for Sender {
         head.cmsg_len = unsafe { libc::CMSG_LEN(mem::size_of::<u16>() as libc::c_uint) } as _;
         head.cmsg_level = libc::SOL_UDP;
         head.cmsg_type = libc::UDP_SEGMENT;
-        let segment_control = SegmentControl { head, segment: 0, _padding: [0; 6] };
+        let segment_control = Box::new(SegmentControl { head, segment: 0, _padding: [0; 6] });
         let (messages, parts) = (Vec::new(), Vec::new());
         Self { messages, parts, packets: Vec::new(), merged: Vec::new(), segment_control }
     }
@@ -246,11 +247,11 @@ impl Sender {
         header.msg_namelen = destination.address.len();
         if part.count == packets && packets > 1 {
             header.msg_iov = self.merged.as_mut_ptr();
-            header.msg_iovlen = self.merged.len();
-            header.msg_control = (&raw mut self.segment_control).cast();
-            header.msg_controllen = mem::size_of::<SegmentControl>();
+            header.msg_iovlen = self.merged.len() as _; // C libraries differ in the types
+            header.msg_control = (&raw mut *self.segment_control).cast();
+            header.msg_controllen = mem::size_of::<SegmentControl>() as _;
         } else {
-            header.msg_iov = &raw mut self.packets[part.at.packet];
+            header.msg_iov = self.packets.as_mut_ptr().wrapping_add(part.at.packet);
             header.msg_iovlen = 1;
         }
         self.messages.push(message);
@@ -264,7 +265,7 @@ impl Sender {
             // SAFETY: each header names a live destination, live slices and control data: they were set
             // from borrows that last for all of `send`, and none of the vectors has changed since.
             let sent = unsafe {
-                libc::sendmmsg(socket, rest.as_mut_ptr(), rest.len() as libc::c_uint, libc::MSG_DONTWAIT)
+                libc::sendmmsg(socket, rest.as_mut_ptr(), rest.len() as libc::c_uint, libc::MSG_DONTWAIT as _)
             };
             if let Ok(sent) = usize::try_from(sent) {
                 for part in &self.parts[done..done + sent] {

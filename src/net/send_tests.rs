@@ -42,6 +42,58 @@ fn send(destinations: &mut [Destination], run: &[Bytes], from: Position) -> Send
     Sender::default().send(socket(), destinations, run, from)
 }
 
+/// What the kernel would read of the messages composed for `destinations`: to whom, which bytes, in what segments. No
+/// system call is made, so Miri runs it (`cargo +nightly miri test --lib composition`).
+fn composed(destinations: &mut [Destination], run: &[Bytes], from: Position) -> Vec<(String, Vec<u8>, u16)> {
+    let mut sender = Sender::default();
+    sender.load(run);
+    sender.compose(destinations, from, run.len());
+    let read = |message: &libc::mmsghdr| {
+        let header = &message.msg_hdr;
+        // SAFETY: what the header points at lives in `sender`, `destinations` and `run`.
+        unsafe {
+            let name = &*header.msg_name.cast::<RawAddress>();
+            assert_eq!(header.msg_namelen, name.len());
+            let slices = std::slice::from_raw_parts(header.msg_iov, header.msg_iovlen as _);
+            let bytes = slices
+                .iter()
+                .map(|part| std::slice::from_raw_parts(part.iov_base.cast::<u8>(), part.iov_len));
+            let control = libc::CMSG_FIRSTHDR(header);
+            let segment =
+                if control.is_null() { 0 } else { libc::CMSG_DATA(control).cast::<u16>().read_unaligned() };
+            (
+                name.to_socket_addr().expect("an address").to_string(),
+                bytes.collect::<Vec<_>>().concat(),
+                segment,
+            )
+        }
+    };
+    sender.messages.iter().map(read).collect()
+}
+
+#[test]
+fn composition_is_a_message_a_destination_or_one_a_packet() {
+    let at = |host: &str, segments| Destination::new(host.parse().expect("an address"), segments);
+    let (first, second) = ("192.0.2.1:5000", "[2001:db8::2]:5002");
+    let whole = Bytes::from_static(b"aaaabbbbcc");
+    let apart = [whole.slice(..4), whole.slice(4..8), Bytes::from_static(b"dd")];
+    let mut destinations = [at(first, true), at(second, false)];
+    let composition = composed(&mut destinations, &apart, Position { destination: 0, packet: 1 });
+    let plainly = |bytes: &[u8], to: &str| (to.to_owned(), bytes.to_vec(), 0);
+    assert_eq!(
+        composition,
+        [
+            (first.to_owned(), b"aaaabbbbdd".to_vec(), 4),
+            plainly(b"aaaa", second),
+            plainly(b"bbbb", second),
+            plainly(b"dd", second),
+        ],
+        "segments go as one, from their first on"
+    );
+    let rest = composed(&mut destinations, &apart, Position { destination: 1, packet: 2 });
+    assert_eq!(rest, [plainly(b"dd", second)]);
+}
+
 #[test]
 fn every_destination_gets_the_run_whole_and_in_order() {
     let sockets = [socket(), socket(), socket()];

@@ -87,6 +87,7 @@ fn packets_from_before_the_first_were_never_lost() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "200,000 packets")]
 fn a_number_comes_round_again_without_being_a_duplicate() {
     let mut reception = Reception::new(None);
     let whats = feed(&mut reception, (0..200_000u32).map(|n| n as u16));
