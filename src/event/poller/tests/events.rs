@@ -83,6 +83,22 @@ fn a_panic_closes_its_own_consumer_and_no_other() {
 }
 
 #[test]
+fn a_table_whose_thread_has_ended_ends_the_program() {
+    let rig = Rig::new(8);
+    let vitals = rig.poller.vitals();
+    let key = rig.ready("lost", Does::Wait);
+    vitals.provoke("table", &rig.poller.stats()[0].id.to_string());
+    key.enable(Interest::Read).expect("polled");
+    let deadline = clock::now() + Duration::from_secs(20);
+    while vitals.given_up().is_none() {
+        assert!(clock::now() < deadline, "it is told");
+        std::thread::yield_now();
+    }
+    assert!(vitals.given_up().is_some_and(|why| why.starts_with("poll table ")), "{:?}", vitals.given_up());
+    rig.stop();
+}
+
+#[test]
 fn a_table_that_hangs_is_seen_and_one_that_goes_on_is_forgiven() {
     let rig = Rig::new(8);
     let vitals = rig.poller.vitals();

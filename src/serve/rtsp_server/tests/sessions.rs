@@ -43,6 +43,20 @@ fn a_session_that_plays_outlives_silence_of_its_source_and_one_that_does_not_doe
 }
 
 #[test]
+fn who_pauses_has_the_time_of_who_only_set_up() {
+    let rig = Rig::patient_for(Duration::from_secs(1));
+    let mut pauses = rig.client();
+    let session = format!("Session: {}\r\n", pauses.set_up(NEWS, None));
+    assert_eq!(pauses.status(&format!("PLAY {NEWS}"), &session), 200);
+    assert_eq!(pauses.status(&format!("PAUSE {NEWS}"), &session), 200);
+    let paused = clock::now();
+    assert_eq!(pauses.stream.read(&mut [0]).expect("an end"), 0);
+    assert!(paused.elapsed() < Duration::from_secs(3), "that its source is silent is nothing to it");
+    assert_eq!(rig.server.stats().sessions_ended["timeout"], 1);
+    rig.stop();
+}
+
+#[test]
 fn a_session_that_times_out_leaves_the_connection_to_another() {
     let rig = Rig::patient_for(Duration::from_secs(1));
     let mut client = rig.client();
@@ -147,6 +161,36 @@ fn a_session_that_ends_as_it_is_played_leaves_no_viewer() {
         assert!(!session.is_playing(), "it has ended");
         assert_eq!(channel.audience.over_tcp(), 0);
     }
+    rig.stop();
+}
+
+/// Nobody would watch over it any more, and it would be there for ever.
+#[test]
+fn a_fault_of_a_watch_ends_the_session_or_connection_that_it_watched_and_no_other() {
+    let rig = Rig::patient_for(Duration::from_secs(4));
+    let (mut first, mut second, mut stays) = (rig.client(), rig.client(), rig.client());
+    let id = first.set_up(NEWS, None);
+    second.status("OPTIONS *", "");
+    let kept = format!("Session: {}\r\n", stays.set_up(NEWS, None));
+    let vitals = rig.poller.vitals();
+    vitals.provoke("session", &id);
+    vitals.provoke("connection watch", &second.stream.local_addr().expect("bound").to_string());
+    first.stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a socket");
+    let began = clock::now();
+    while !matches!(first.stream.read(&mut [0]), Ok(0)) {
+        assert!(began.elapsed() < Duration::from_secs(3), "it ends, and long before its time");
+        assert_eq!(stays.status("GET_PARAMETER *", &kept), 200);
+    }
+    assert_eq!(rig.server.stats().sessions_ended["fault"], 1);
+    drop(first);
+    second.stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a socket");
+    while !matches!(second.stream.read(&mut [0]), Ok(0)) {
+        assert!(began.elapsed() < Duration::from_secs(20), "it is closed");
+        assert_eq!(stays.status("GET_PARAMETER *", &kept), 200);
+    }
+    assert_eq!((rig.queue.stats().panics, vitals.is_provoked()), (2, false));
+    assert!(rig.server.stats().connections_cut.iter().all(|(_, cut)| *cut == 0), "for nothing it did");
+    assert_eq!(stays.status("GET_PARAMETER *", &kept), 200);
     rig.stop();
 }
 
