@@ -195,6 +195,7 @@ impl PollTable {
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(error),
             };
+            self.vitals.may_fault("table", || self.id.to_string());
             for event in &events[..count] {
                 if event.data() == WAKE {
                     self.answer(); // before it is asked: a stop that comes meanwhile has written, or is seen

@@ -270,5 +270,4 @@ impl fmt::Debug for PollKey {
 }
 
 #[cfg(all(test, not(model)))]
-#[path = "poller_tests.rs"]
 mod tests;

@@ -310,6 +310,20 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_has_ended_is_seen() {
+        let queue = TaskQueue::start("t-ended", 1).unwrap();
+        assert_eq!(queue.stands_still(clock::now()), None);
+        let ended = thread::spawn(|| ());
+        while !ended.is_finished() {
+            thread::yield_now();
+        }
+        lock(&queue.workers).push(ended);
+        assert!(queue.stands_still(clock::now()).is_some_and(|what| what.contains("t-ended")));
+        queue.stop();
+        assert_eq!(queue.stands_still(clock::now()), None, "who was asked to is meant to end");
+    }
+
+    #[test]
     fn stop_drains_what_waits_and_refuses_what_comes_after() {
         let queue = TaskQueue::start("t-drain", 3).unwrap();
         let (sender, said) = mpsc::channel();

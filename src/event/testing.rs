@@ -1,6 +1,6 @@
 //! What tests need to hold the program to giving everything back. Linux tells it in `/proc`.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 use std::{env, fs};
@@ -12,11 +12,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs `story`, the whole of the test called `name`, in a process that runs no other test beside it.
 pub fn in_a_process_of_its_own(name: &str, story: impl FnOnce()) {
+    in_a_process_with_stderr(name, Stdio::piped(), story);
+}
+
+/// The same, with its stderr going there.
+pub fn in_a_process_with_stderr(name: &str, stderr: impl Into<Stdio>, story: impl FnOnce()) {
     if env::var_os(ALONE).is_some() {
         return story();
     }
     let mut child = Command::new(env::current_exe().expect("a running test has a file"));
-    let child = child.args(["--exact", name, "--test-threads=1", "--nocapture"]).env(ALONE, "1");
+    let child =
+        child.args(["--exact", name, "--test-threads=1", "--nocapture"]).env(ALONE, "1").stderr(stderr);
     let output = child.output().expect("the test's own file can be run");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));

@@ -266,8 +266,24 @@ mod tests {
         timers.run_here_at(at - Duration::from_millis(1), move || sender.send(1).expect("the test listens"));
         timers.fire();
         assert_eq!(said.try_iter().next(), Some(1), "it has run before anything else is queued");
+        assert!(timers.vitals.faults().any(|counted| counted == ("timer", 1)), "and the fault is counted");
         queue.stop();
         assert_eq!(said.try_iter().collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn timers_that_fire_no_more_are_seen() {
+        let (queue, poller, timers) = rig();
+        poller.stop();
+        let (sender, _said) = channel();
+        let due = clock::now();
+        timers.at(due, Task::new("say", Arc::new(Say(sender, 1))));
+        assert_eq!(timers.stands_still(due + STANDS_STILL_AFTER), None, "it may be on its way");
+        let later = due + 2 * STANDS_STILL_AFTER;
+        assert_eq!(timers.stands_still(later).as_deref(), Some("the timers of control"));
+        timers.fire();
+        assert_eq!(timers.stands_still(later), None);
+        queue.stop();
     }
 
     #[test]

@@ -105,6 +105,7 @@ mod tests {
             let sight = pulse.look(last, at(now));
             (due, expects) = ((sight.next - began).as_secs(), sight.expects);
             assert!(due > now, "a look is never due at once");
+            assert!(due <= now + LOOK_EVERY.as_secs(), "nor is it put off, whatever is usual");
             if std::mem::replace(&mut silent, sight.silent) != sight.silent {
                 turns.push((now, sight.silent));
             }
@@ -134,6 +135,13 @@ mod tests {
             (0..20).flat_map(|minute| [0, 1, 3].map(|second| minute * 60 + second)).collect();
         let turns = watch(&mut Pulse::new(SILENT_AFTER), &packets, 20 * 60);
         assert_eq!(turns, [(0, false), (13, true), (60, false)]);
+    }
+
+    #[test]
+    fn however_long_a_lull_may_be_it_is_looked_at_every_ten_seconds() {
+        let packets: Vec<_> = (5..200).collect();
+        let turns = watch(&mut Pulse::new(SECOND * 60), &packets, 400);
+        assert_eq!(turns, [(5, false), (259, true)]);
     }
 
     #[test]

@@ -270,7 +270,6 @@ fn a_fault_at_one_group_is_counted_and_the_look_goes_on_behind_it() {
     let lo = interface_of(&rig, &second);
     misplace(&rig, &second);
     rig.poller.vitals().provoke("follow", "");
-    rig.queue.push(Task::new("FollowInterfaces", rig.receivers.clone()));
     let faults = || rig.poller.vitals().faults().any(|counted| counted == ("watch", 1));
     wait_until("a fault", faults);
     wait_until("the second is followed", || interface_of(&rig, &second) == lo);
@@ -278,12 +277,13 @@ fn a_fault_at_one_group_is_counted_and_the_look_goes_on_behind_it() {
 }
 
 #[test]
-fn a_fault_of_a_silence_watch_is_counted() {
+fn a_fault_of_a_silence_watch_is_counted_and_it_watches_on() {
     let rig = Rig::new();
     let channel = channel(215, free_port(), None);
     rig.poller.vitals().provoke("silence", "");
     crate::ingest::SilenceWatch::start(&channel, &rig.receivers, &rig.timers);
     wait_until("a fault", || rig.poller.vitals().faults().any(|counted| counted == ("watch", 1)));
+    wait_until("another look is due", || rig.timers.len() == 1);
     rig.stop();
 }
 

@@ -84,7 +84,8 @@ impl Appliance {
             })?);
         }
         let address = config.admin.listen;
-        let scrape = Arc::new(Scrape { engine: engine.clone(), stage: Stage::default() });
+        let scrape = Scrape { engine: engine.clone(), listeners: listeners.clone(), stage: Stage::default() };
+        let scrape = Arc::new(scrape);
         let admin = AdminServer::start(address, scrape.clone()).map_err(|error| StartError::Listen {
             address,
             purpose: "metrics",
@@ -218,6 +219,7 @@ fn server_config(config: &Config) -> ServerConfig {
 /// What the admin endpoint asks.
 struct Scrape {
     engine: Arc<Engine>,
+    listeners: Vec<Arc<RtspListener>>,
     stage: Stage,
 }
 
@@ -228,8 +230,12 @@ impl AdminSource for Scrape {
 
     fn ready(&self) -> Result<String, String> {
         let is_joined = |channel: &Channel| channel.tracks.iter().all(|track| track.is_joined());
+        let deaf = self.listeners.iter().find(|listener| !listener.is_open());
         let channels = self.engine.catalogue.channels();
-        self.stage.ready(channels.map(|channel| (channel.name.as_str(), is_joined(channel))))
+        self.stage.ready(
+            deaf.map(|listener| listener.address()),
+            channels.map(|channel| (channel.name.as_str(), is_joined(channel))),
+        )
     }
 
     fn live(&self) -> Result<(), Standstill> {

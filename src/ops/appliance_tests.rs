@@ -124,6 +124,17 @@ fn serve_two_viewers(port: u16) {
 }
 
 #[test]
+fn who_can_not_be_reached_is_not_ready() {
+    let appliance = Appliance::start(&config(free_port())).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(appliance.source().ready().as_deref(), Ok("ready\n"));
+    let listener = &appliance.listeners[0];
+    listener.stop(); // as closed as one that fails
+    let why = appliance.source().ready().expect_err("nobody can come");
+    assert!(why.contains(&listener.address().to_string()), "{why}");
+    appliance.stop();
+}
+
+#[test]
 fn what_does_not_start_leaves_nothing_behind() {
     in_a_process_of_its_own("ops::appliance::tests::what_does_not_start_leaves_nothing_behind", || {
         let before = Holdings::now();

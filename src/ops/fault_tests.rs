@@ -177,8 +177,24 @@ fn a_fault_in_any_part_costs_what_was_under_way_and_all_goes_on() {
     stage.expect_to_survive(("intake", ""), "receiver", Stage::send);
     stage.expect_to_survive(("lane", "news"), "lane", Stage::send);
     stage.expect_to_survive(("timers", "control"), "create_task", Stage::send);
+    let (sender, fired) = bounded(1);
+    let timers = &stage.appliance.engine().timers;
+    timers.run_here_at(clock::now(), move || {
+        let _ = sender.send(());
+    });
+    fired.recv_timeout(BACK_WITHIN).expect("timers fire again");
     stage.expect_to_survive(("listener", ""), "listener", connect);
     stage.expect_to_survive(("reports", ""), "reports", report);
+    let strangers = |stage: &Stage| stage.appliance.engine().server.stats().rtcp_strangers;
+    let (before, deadline) = (strangers(&stage), clock::now() + BACK_WITHIN);
+    while strangers(&stage) == before {
+        assert!(clock::now() < deadline, "reports are heard again");
+        report(&mut stage);
+        thread::sleep(Duration::from_millis(5));
+    }
+    for _ in 0..2 {
+        stage.expect_to_survive(("refusals", ""), "watch", Stage::send); // the second time it has looked on
+    }
     bystander.expect_to_have_missed_nothing();
     stage.appliance.stop();
 }

@@ -108,7 +108,8 @@ impl Write for Line<'_> {
 #[cfg(all(test, not(model)))]
 mod tests {
     use super::*;
-    use crate::event::testing::in_a_process_of_its_own;
+    use crate::event::testing::{in_a_process_of_its_own, in_a_process_with_stderr};
+    use std::fs::File;
     use std::io::{BufRead, BufReader};
 
     #[test]
@@ -133,6 +134,25 @@ mod tests {
                     assert!(line.contains(part), "{part} is not in {line}");
                 }
                 assert_eq!(panics(), 1);
+            },
+        );
+    }
+
+    #[test]
+    fn a_panic_is_no_second_one_where_stderr_takes_nothing() {
+        let full = File::options().write(true).open("/dev/full").expect("a device that is always full");
+        in_a_process_with_stderr(
+            "ops::log::tests::a_panic_is_no_second_one_where_stderr_takes_nothing",
+            full,
+            || {
+                start("info").expect("a thread");
+                for _ in 0..3 {
+                    thread::spawn(|| panic!("unheard")).join().expect_err("it fails");
+                }
+                flush();
+                assert_eq!(panics(), 3);
+                let [backlog, no_space, closed, error] = lost().map(|(_, lines)| lines);
+                assert!(no_space >= 3 && backlog + closed + error == 0, "a line each, and its backtrace");
             },
         );
     }

@@ -1,5 +1,6 @@
 //! Whether what is configured is served, as `/ready` tells it.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Channels that are named; of more, the number is told.
@@ -23,17 +24,25 @@ impl Stage {
         self.stopping.store(true, Relaxed);
     }
 
-    /// What to answer, with all channels' names and whether all of a channel's groups are joined.
+    /// What to answer, with an address that is not listened on, if there is one, and with all channels' names and whether
+    /// all of a channel's groups are joined.
     ///
     /// # Errors
     /// Why nobody is to be sent here. One channel that can not be joined is no reason to take the others' viewers
     /// elsewhere: it is named, and no more.
-    pub fn ready<'c>(&self, channels: impl Iterator<Item = (&'c str, bool)>) -> Result<String, String> {
+    pub fn ready<'c>(
+        &self,
+        deaf: Option<SocketAddr>,
+        channels: impl Iterator<Item = (&'c str, bool)>,
+    ) -> Result<String, String> {
         if self.stopping.load(Relaxed) {
             return Err("stopping".to_owned());
         }
         if !self.open.load(Relaxed) {
             return Err("starting".to_owned());
+        }
+        if let Some(address) = deaf {
+            return Err(format!("nobody can come to {address}, the log says why"));
         }
         let (mut joined, mut missing) = (0, Vec::new());
         for (name, is_joined) in channels {
@@ -69,28 +78,39 @@ mod tests {
 
     #[test]
     fn a_channel_that_is_not_joined_is_named_and_the_others_are_served() {
-        let told = serving().ready(MIXED.into_iter()).expect("one is joined");
+        let told = serving().ready(None, MIXED.into_iter()).expect("one is joined");
         assert_eq!(told, "ready\nnot joined, the log says why: uk/sport, radio\n");
-        assert_eq!(serving().ready(MIXED.into_iter().take(1)).as_deref(), Ok("ready\n"));
-        assert_eq!(serving().ready([].into_iter()).as_deref(), Ok("ready\n"), "there is nothing to join");
+        assert_eq!(serving().ready(None, MIXED.into_iter().take(1)).as_deref(), Ok("ready\n"));
+        assert_eq!(
+            serving().ready(None, [].into_iter()).as_deref(),
+            Ok("ready\n"),
+            "there is nothing to join"
+        );
     }
 
     #[test]
     fn nobody_is_sent_here_while_no_channel_is_joined() {
-        let refused = serving().ready(MIXED.into_iter().skip(1)).expect_err("none is joined");
+        let refused = serving().ready(None, MIXED.into_iter().skip(1)).expect_err("none is joined");
         assert_eq!(refused, "no channel is joined, the log says why: uk/sport, radio");
         let names: Vec<_> = (0..25).map(|number| number.to_string()).collect();
-        let refused = serving().ready(names.iter().map(|name| (name.as_str(), false)));
+        let refused = serving().ready(None, names.iter().map(|name| (name.as_str(), false)));
         assert!(refused.expect_err("none is joined").ends_with("18, 19 and 5 more"));
+    }
+
+    #[test]
+    fn nobody_is_sent_here_while_an_address_is_not_listened_on() {
+        let deaf = Some(([192, 0, 2, 1], 554).into());
+        let refused = serving().ready(deaf, MIXED.into_iter()).expect_err("nobody would be heard");
+        assert_eq!(refused, "nobody can come to 192.0.2.1:554, the log says why");
     }
 
     #[test]
     fn nobody_is_sent_here_before_the_start_is_over_nor_once_it_stops() {
         let stage = Stage::default();
-        assert_eq!(stage.ready(MIXED.into_iter()), Err("starting".to_owned()));
+        assert_eq!(stage.ready(None, MIXED.into_iter()), Err("starting".to_owned()));
         stage.open();
-        stage.ready(MIXED.into_iter()).expect("it serves");
+        stage.ready(None, MIXED.into_iter()).expect("it serves");
         stage.stop();
-        assert_eq!(stage.ready(MIXED.into_iter()), Err("stopping".to_owned()));
+        assert_eq!(stage.ready(None, MIXED.into_iter()), Err("stopping".to_owned()));
     }
 }

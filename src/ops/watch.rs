@@ -225,6 +225,17 @@ mod tests {
     }
 
     #[test]
+    fn the_unit_waits_for_what_is_said_and_for_longer_than_main_does() {
+        let unit = include_str!("../../deploy/mirrorball.service");
+        let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        assert_eq!(value("Type"), Some("notify"));
+        assert_eq!(value("Restart"), Some("on-failure"), "which an exit with 1 is");
+        let watchdog = value("WatchdogSec").and_then(|value| value.strip_suffix('s')?.parse().ok());
+        let watchdog = Duration::from_secs(watchdog.expect("whole seconds"));
+        assert!(watchdog > PATIENCE + 2 * ASK_EVERY, "a program that can, ends by itself, and says why");
+    }
+
+    #[test]
     fn systemd_hears_more_than_twice_in_the_time_that_its_watchdog_waits() {
         assert_eq!(interval(None), ASK_EVERY);
         assert_eq!(interval(Some(Duration::from_secs(30))), ASK_EVERY);

@@ -138,12 +138,12 @@ impl Lane {
             }
         }));
         served.unwrap_or_else(|_| {
-            vitals.fault("lane");
             let head = self.ring.head();
             match group {
                 Group::Datagrams(group) => group.abandon(head, &self.totals),
                 Group::Streams(group) => group.abandon(head),
             }
+            vitals.fault("lane"); // once it is over: whoever has seen it counted loses nothing more
             Progress::Done(Served { head, oldest: None })
         })
     }

@@ -254,6 +254,11 @@ mod tests {
     }
 
     impl ServerSocket {
+        /// As if its sockets had stayed full.
+        pub(crate) fn have_one_more(&self) {
+            self.grow(&self.all()).expect("a socket on the same port");
+        }
+
         fn all(&self) -> Vec<Arc<UdpSocket>> {
             self.sockets().all.clone()
         }

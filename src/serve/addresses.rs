@@ -213,6 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn hosts_of_one_network_of_ipv6_share_an_account() {
+        let addresses = Addresses::new(LIMITS);
+        let held = addresses.account(ip("2001:db8:0:1::1")).take(Good::Sessions, 1);
+        assert!(addresses.account(ip("2001:db8:0:1:ffff::9")).take(Good::Sessions, 1).is_none());
+        assert!(addresses.account(ip("2001:db8:0:2::1")).take(Good::Sessions, 1).is_some());
+        drop(held);
+        assert!(addresses.account(ip("2001:db8:0:1:ffff::9")).take(Good::Sessions, 1).is_some());
+    }
+
+    #[test]
     fn an_address_that_holds_nothing_is_forgotten() {
         let addresses = Addresses::new(LIMITS);
         let shares: Vec<_> =

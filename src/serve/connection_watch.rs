@@ -64,6 +64,7 @@ impl RtspConnection {
 impl Work for ConnectionWatch {
     fn run(self: Arc<Self>) {
         let Some(connection) = self.0.upgrade() else { return };
+        connection.server.poller.vitals().may_fault("connection watch", || connection.peer.to_string());
         let now = clock::now();
         let mut state = connection.state();
         if connection.closed.load(Relaxed) {

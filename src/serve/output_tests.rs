@@ -149,6 +149,19 @@ fn a_hangup_ends_the_connection_after_the_last_reply() {
     assert_eq!(rig.let_go().strong_count(), 0);
 }
 
+#[test]
+fn a_client_that_takes_nothing_is_not_waited_for_at_the_end() {
+    let rig = Rig::new();
+    let rtp = flow(ROOMY);
+    rtp.push((0..200).map(|number| packet(number, 1000)));
+    rig.output().post(Post::Open { channel: 0, cursor: rtp.cursor(0) });
+    rig.pump();
+    assert!(rig.output().full.load(Relaxed), "200 kB do not fit");
+    rig.output().close_soon();
+    assert!(rig.output().is_dead());
+    assert_eq!(rig.let_go().strong_count(), 0);
+}
+
 /// The connection is closed while another thread has found the socket full but is not yet registered for
 /// room: whoever writes tidies up, so neither descriptor nor output stays behind.
 #[test]

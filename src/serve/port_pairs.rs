@@ -214,7 +214,7 @@ impl Drop for Reservation {
 #[cfg(all(test, not(model)))]
 mod tests {
     use super::*;
-    use crate::event::{Class, TaskQueue};
+    use crate::event::{Class, TaskQueue, clock};
 
     #[test]
     fn a_reservation_ends_while_the_map_is_taken_and_its_place_is_free_for_the_next() {
@@ -237,6 +237,26 @@ mod tests {
         assert!(Arc::ptr_eq(&second.pair.clients, &clients), "the same pair serves the same places again");
         assert!(places.iter().all(|place| clients.find(*place).is_some()));
         drop(second);
+        pairs.stop();
+        poller.stop();
+        timers.stop();
+        queue.stop();
+    }
+
+    #[test]
+    fn sockets_beside_a_full_one_go_though_all_viewers_have_left() {
+        let queue = TaskQueue::start("t-beside", 1).expect("a thread");
+        let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
+        let timers = Timers::start(&poller, Class::Control).expect("a timer");
+        let pairs = PortPairs::new(poller.clone(), timers.clone(), None, Arc::default());
+        let places = [40_000, 40_001].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let client = Client { session: Weak::new(), track: 1 };
+        let viewer = pairs.reserve(([127, 0, 0, 1], 8554).into(), places.into(), client).expect("a pair");
+        viewer.pair.rtp.have_one_more();
+        drop(viewer);
+        assert_eq!((pairs.sockets_beside(), pairs.is_in_use()), (1, true), "somebody looks after it");
+        assert!(pairs.take_refusals(clock::now()).is_empty());
+        assert_eq!((pairs.sockets_beside(), pairs.is_in_use()), (0, false));
         pairs.stop();
         poller.stop();
         timers.stop();

@@ -29,6 +29,7 @@ impl RefusalWatch {
     }
 
     fn look(server: &RtspServer, now: Instant) {
+        server.poller.vitals().may_fault("refusals", String::new);
         for client in server.pairs.take_refusals(now) {
             let Some(session) = client.session.upgrade() else { continue };
             if session.refuse(client.track, now) {

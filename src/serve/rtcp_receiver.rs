@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_only_fails_is_counted_and_left_alone_for_a_while() {
+    fn a_socket_that_only_fails_is_left_alone_for_a_while_and_given_up_in_the_end() {
         let queue = TaskQueue::start("t-reports", 1).expect("a thread");
         let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
@@ -166,6 +166,11 @@ mod tests {
         }
         assert!(errors() >= of_three_tasks, "it is tried again");
         assert!(began.elapsed() >= 2 * RETRY_AFTER, "after a while");
+        assert_eq!(poller.vitals().given_up(), None);
+        while poller.vitals().given_up().is_none() && began.elapsed() < Duration::from_secs(40) {
+            std::thread::sleep(RETRY_AFTER / 10);
+        }
+        assert!(poller.vitals().given_up().is_some(), "nobody would be heard any more: the program ends");
         receiver.shut();
         poller.stop();
         timers.stop();

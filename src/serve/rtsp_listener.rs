@@ -137,6 +137,11 @@ impl RtspListener {
         self.address
     }
 
+    /// Whether it is listened on: what failed is opened again, as soon as it can be.
+    pub fn is_open(&self) -> bool {
+        self.state().open.is_some()
+    }
+
     /// Accepts no more.
     pub fn stop(&self) {
         let mut state = self.state();
@@ -282,7 +287,7 @@ impl State {
     }
 }
 
-fn reason_of(error: &io::Error) -> AcceptError {
+pub(super) fn reason_of(error: &io::Error) -> AcceptError {
     match error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw) {
         Errno::EMFILE | Errno::ENFILE => AcceptError::Descriptors,
         Errno::ENOBUFS | Errno::ENOMEM => AcceptError::Memory,

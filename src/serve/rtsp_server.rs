@@ -195,5 +195,4 @@ impl RtspServer {
 }
 
 #[cfg(all(test, not(model)))]
-#[path = "server_tests.rs"]
 mod tests;

@@ -51,6 +51,7 @@ impl SessionWatch {
 impl Work for SessionWatch {
     fn run(self: Arc<Self>) {
         if let (Some(server), Some(session)) = (self.server.upgrade(), self.session.upgrade()) {
+            server.poller.vitals().may_fault("session", || session.id.clone());
             self.look(&server, &session, clock::now());
         }
     }

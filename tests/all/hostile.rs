@@ -27,7 +27,7 @@ const CUT: &str = "mirrorball_rtsp_connections_cut_total";
 #[test]
 fn a_byte_now_and_then_keeps_no_connection() {
     let mut source = Source::new();
-    let mirrorball = Setup::new().channel("news", source.group).rtsp("session_timeout = \"5s\"").start();
+    let mirrorball = Setup::new().channel("news", source.group).start();
     let mut viewer = Viewer::playing(&mirrorball, "news", Over::Tcp);
     let began: [&[u8]; 6] = [b"", b"\r\n", b"O", b"$\x00\x0f\xff", b"$\x00\xff\xff", b"\x16\x03\x01"];
     let mut strangers = began.map(|first| {
@@ -74,18 +74,14 @@ fn descriptors_run_out_and_who_plays_goes_on() {
     assert_eq!(mirrorball.metric("mirrorball_descriptor_limit", &[]), 64.0);
     let open = mirrorball.metric("mirrorball_open_descriptors", &[]);
     assert!(open < 64.0, "{open} descriptors are open: some are kept for who serves");
-    let last = flood.last_mut().expect("a flood");
-    last.set_nonblocking(false).expect("a flag");
-    last.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-    let mut answer = String::new();
-    last.read_to_string(&mut answer).expect("an answer and a close");
-    assert!(answer.starts_with("RTSP/1.0 503 ") && answer.contains("Retry-After: "), "{answer}");
+    expect_to_be_turned_away(flood.last_mut().expect("a flood"));
 
     // Now there are none at all: those that are kept, a quarter, are taken away.
     mirrorball.allow_descriptors(48);
     flood.extend((0..20).map(|_| hostile_stream(mirrorball.rtsp).expect("a connection")));
     let errors = || mirrorball.metric("mirrorball_accept_errors_total", &[("reason", "descriptors")]);
     assert!(passes(Duration::from_secs(20), || errors() > 0.0), "they are counted");
+    expect_to_be_turned_away(flood.last_mut().expect("a flood"));
 
     // By now the slow one has read nothing for a while; what it missed is skipped, and it goes on.
     let at = beam.sent() + 400;
@@ -106,14 +102,29 @@ fn descriptors_run_out_and_who_plays_goes_on() {
     }
 }
 
+#[track_caller]
+fn expect_to_be_turned_away(stream: &mut TcpStream) {
+    stream.set_nonblocking(false).expect("a flag");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer and a close");
+    assert!(answer.starts_with("RTSP/1.0 503 ") && answer.contains("Retry-After: "), "{answer}");
+}
+
 #[test]
 fn what_hostile_connections_hold_is_within_the_sum() {
     const CONNECTIONS: usize = 150;
     allow_many_descriptors();
     let quiet = Quiet::alone();
     let source = Source::new();
-    let mirrorball =
-        Setup::new().channel("news", source.group).section("ring", "max_bytes = 300000").start_in(quiet);
+    // Of an address they may hold as much as they like: what bounds each is its own.
+    let limits = "unread_bytes_per_address = 1073741824\nsessions_per_address = 100000\nsessions = 100000\n\
+        egress_mbit_per_address = 1000000";
+    let mirrorball = Setup::new()
+        .channel("news", source.group)
+        .section("ring", "max_bytes = 300000")
+        .section("limits", limits)
+        .start_in(quiet);
     let beam = source.beam(800);
     Viewer::playing(&mirrorball, "news", Over::Tcp).teardown();
     let before = mirrorball.resident_bytes();

@@ -39,6 +39,8 @@ fn a_closed_port_costs_little(listening_on: &str) {
     let at = beam.sent();
     leaves.move_port(true);
     mirrorball.expect_metric(ENDED, &[("reason", "refused")], 1.0);
+    let cost = beam.sent() - at;
+    assert!(cost < 2 * 400, "{cost} packets went to a closed port");
     assert!(leaves.connection.is_closed_within(Duration::from_secs(5)), "it may come back by itself");
     stay.expect_all_past(programme, at + 400);
     mirrorball.expect_metric("mirrorball_sessions", &[], 8.0);

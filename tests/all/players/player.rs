@@ -175,11 +175,13 @@ impl Heard {
                 "{name}: {wanted}: {count} times of {of} frames; seldom or out of order: {missing:?}\n{log}"
             );
         }
-        let has =
-            |wanted: &[u8]| !wanted.is_empty() && sound.windows(wanted.len()).any(|part| part == wanted);
+        let heard = |wanted: &[u8]| {
+            let is_it = |part: &&[u8]| *part == wanted;
+            if wanted.is_empty() { 0 } else { sound.windows(wanted.len()).filter(is_it).count() }
+        };
         assert!(
-            has(&part.sound.framed) || has(&part.sound.bare),
-            "{name}: {} bytes of sound lack the part's {}\n{log}",
+            heard(&part.sound.framed).max(heard(&part.sound.bare)) >= times,
+            "{name}: {} bytes of sound lack the part's {}, {times} times\n{log}",
             sound.len(),
             part.sound.framed.len()
         );
