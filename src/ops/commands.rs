@@ -21,6 +21,8 @@ use crate::event::clock;
 
 /// Where to look when a thread can not be started.
 const THREADS: &str = "(see the limits on threads and open files: ulimit -u, ulimit -n)";
+/// What is said at a time where there is much to say.
+const PIECE_BYTES: usize = 8 * 1024;
 /// Notes on the config that the log has; there may be one for each of thousands of channels.
 const TOLD: usize = 20;
 /// What a terminal has to show the demo's first and last words.
@@ -173,8 +175,19 @@ fn print(text: &str) -> Result<(), u8> {
     }
 }
 
+/// Says all errors, however many: by pieces that are not cut off, and no faster than they are taken.
 fn wrong(error: &ConfigError) -> u8 {
-    log::say(&format!("{error}\n"));
+    let text = format!("{error}\n");
+    let mut piece = String::new();
+    for line in text.split_inclusive('\n') {
+        if piece.len() + line.len() > PIECE_BYTES {
+            log::say(&piece);
+            log::flush();
+            piece.clear();
+        }
+        piece.push_str(line);
+    }
+    log::say(&piece);
     EXIT_CONFIG
 }
 

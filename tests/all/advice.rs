@@ -44,6 +44,21 @@ fn a_file_that_may_not_be_read_is_named_with_the_user_and_the_remedy() {
 }
 
 #[test]
+fn thousands_of_errors_are_told_each() {
+    let setup = Setup::new();
+    let config = setup.write();
+    let channels =
+        (0..2000).map(|n| format!("[[channel]]\nname = news{n}\nsource = \"rtp://10.0.0.1:5004\"\n"));
+    fs::write(&config, channels.collect::<String>()).expect("a file");
+    let output = ended(binary().args(["check", "--config"]).arg(&config));
+    assert_eq!(output.status.code(), Some(78), "{:?}", output.status);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let told = |what: &str| said.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(told(": a text stands in quotes; write name = \"news"), 2000);
+    assert_eq!(told(": 10.0.0.1 is not a multicast address"), 2000);
+}
+
+#[test]
 fn a_filter_that_means_nothing_silences_nobody() {
     for typed in ["", "verbose", "mirrorball=loud"] {
         let output = ended(binary().args(["check", "--config", "/nowhere", "--log", typed]));

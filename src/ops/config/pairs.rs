@@ -1,7 +1,7 @@
 //! What keys make of each other: each is right by itself, and one would make the other useless. An error where it
 //! can not work, a note where it works but worse.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -34,11 +34,10 @@ pub(super) fn check(typed: &TypedConfig, config: &Config, report: &mut Report<'_
         let of_ring = typed.ring.max_bytes.as_ref().map_or(0, |number| number.span().start);
         check_bytes("coalesce = \"auto\"", of_ring, LONGEST_AUTO, &config.ring, report);
     }
+    let by_name: HashMap<_, _> = config.channels.iter().map(|channel| (&channel.name, channel)).collect();
     for typed_channel in &typed.channels {
         let name = typed_channel.name.as_ref().map(Spanned::get_ref);
-        let Some(channel) = config.channels.iter().find(|channel| Some(&channel.name) == name) else {
-            continue;
-        };
+        let Some(channel) = name.and_then(|name| by_name.get(name)) else { continue };
         if !typed.ring.spoiled {
             check_rest(typed_channel, channel.coalesce, &config.ring, report);
         }
@@ -129,13 +128,15 @@ fn check_udp_ports(typed: &TypedConfig, config: &Config, report: &mut Report<'_>
     let key = typed.rtsp.udp_ports.as_ref().map(|text| text.span().start);
     let place = key.map_or("by default".to_owned(), |at| format!("in line {}", report.line(at)));
     let serves = |group: IpAddr| config.rtsp.listen.iter().any(|listen| listen.is_ipv4() == group.is_ipv4());
+    let by_name: HashMap<_, _> =
+        typed.channels.iter().filter_map(|of| Some((of.name.as_ref()?.get_ref(), of))).collect();
     let mut taken = BTreeSet::new();
     for channel in &config.channels {
         let tracks = channel.presentation.tracks.iter().filter(|track| serves(track.group));
         let ports: BTreeSet<u16> = tracks.flat_map(|track| [track.port, track.rtcp_port]).collect();
         let Some(port) = ports.range(first..=last).next() else { continue };
         taken.extend(ports.range(first..=last).map(|port| port & !1));
-        let of = typed.channels.iter().find(|typed| typed.is_named(&channel.name));
+        let of = by_name.get(&channel.name);
         let (place_of, offset) = of.map_or(("", 0), |of| (of.place.as_str(), of.input_offset()));
         report.warn(
             offset,

@@ -2,7 +2,7 @@
 //! writes a config.
 
 use super::keys::{KEYS, Section, nearest};
-use super::statements::{Kind, Statement, bare_key, before_comment, has_open_text};
+use super::statements::{Kind, Statement, bare_key, before_comment};
 
 /// Quotes of typography, which word processors and web pages put in place of straight ones.
 const TYPOGRAPHIC: &[char] = &['“', '”', '„', '‟', '«', '»', '‘', '’', '‚', '`', '´', '′', '″'];
@@ -107,7 +107,7 @@ fn assignment(piece: &Piece<'_>) -> String {
     if typed.starts_with(['(', '{']) {
         return format!("this is no value; {}", write(example));
     }
-    if has_open_text(piece.statement.text) {
+    if piece.statement.has_open_text {
         return format!("a text of several lines is not closed; {}", write(example));
     }
     if piece.statement.open {

@@ -3,6 +3,9 @@
 
 use super::keys::KEYS;
 
+/// What begins and ends a text over several lines.
+const LONG_QUOTES: [&str; 2] = ["\"\"\"", "'''"];
+
 /// What a piece is meant as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -28,6 +31,8 @@ pub(super) struct Statement<'t> {
     pub(super) under: Option<usize>,
     /// Brackets, or a text over several lines, that are not closed where the next piece begins.
     pub(super) open: bool,
+    /// Such a text.
+    pub(super) has_open_text: bool,
 }
 
 impl Statement<'_> {
@@ -45,7 +50,7 @@ impl Statement<'_> {
 /// All pieces of `text`, in its order and without gaps.
 pub(super) fn statements(text: &str) -> Vec<Statement<'_>> {
     let mut all = Vec::<Statement<'_>>::new();
-    let (mut start, mut under, mut depth) = (0, None, 0);
+    let (mut start, mut under, mut depth, mut texts) = (0, None, 0, [0; 2]);
     for line in text.split_inclusive('\n') {
         let content = line.trim_start_matches('\u{feff}').trim();
         let goes_on = all.last().is_some_and(|last: &Statement<'_>| {
@@ -58,12 +63,15 @@ pub(super) fn statements(text: &str) -> Vec<Statement<'_>> {
             if kind == Kind::Header {
                 under = Some(all.len());
             }
-            depth = 0;
-            all.push(Statement { kind, start, text: line, name, under, open: false });
+            (depth, texts) = (0, [0; 2]);
+            all.push(Statement { kind, start, text: line, name, under, open: false, has_open_text: false });
         }
         if let Some(last) = all.last_mut().filter(|last| last.kind == Kind::Assignment) {
             depth += opened(line);
-            last.open = depth > 0 || has_open_text(last.text);
+            let ends = LONG_QUOTES.map(|quotes| line.matches(quotes).count());
+            texts = [texts[0] + ends[0], texts[1] + ends[1]];
+            last.has_open_text = texts.iter().any(|ends| ends % 2 == 1);
+            last.open = depth > 0 || last.has_open_text;
         }
         start += line.len();
     }
@@ -116,11 +124,6 @@ fn opened(line: &str) -> i32 {
         }
     }
     depth
-}
-
-/// Whether a text of several lines is begun and not ended.
-pub(super) fn has_open_text(text: &str) -> bool {
-    ["\"\"\"", "'''"].iter().any(|quotes| text.matches(quotes).count() % 2 == 1)
 }
 
 /// A line without its comment.

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::keys::KEYS;
 use super::remedy::{Piece, remedy};
 use super::report::Report;
-use super::statements::{Kind, Statement, has_open_text, statements};
+use super::statements::{Kind, Statement, statements};
 
 /// How often what is left is parsed anew. A piece may hide those behind it, so each time some more come to light.
 const ROUNDS: usize = 32;
@@ -94,7 +94,7 @@ impl Rest<'_> {
             (0..=here).rev().find(|place| !self.set_aside[*place] && is(&self.statements[*place]))
         };
         let open = match message {
-            _ if message.contains("multi-line") => before(&|statement| has_open_text(statement.text)),
+            _ if message.contains("multi-line") => before(&|statement| statement.has_open_text),
             _ if spreads(message) => before(&|statement| statement.open),
             _ => None,
         };

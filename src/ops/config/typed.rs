@@ -74,11 +74,6 @@ pub(super) struct TypedChannel {
 }
 
 impl TypedChannel {
-    /// Whether this is its name.
-    pub(super) fn is_named(&self, name: &str) -> bool {
-        self.name.as_ref().is_some_and(|own| own.get_ref() == name)
-    }
-
     /// Where its `source` or `sdp` stands, or its header where there is neither.
     pub(super) fn input_offset(&self) -> usize {
         self.source.as_ref().or(self.sdp.as_ref()).map_or(self.offset, |text| text.span().start)
