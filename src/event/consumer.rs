@@ -4,21 +4,10 @@ use std::sync::Arc;
 
 use super::{PollKey, Task};
 
-/// What a descriptor is ready for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Readiness {
-    /// There is something to read: data, a new connection, an end of stream or an error.
-    pub readable: bool,
-    /// There is room to write, or the write side failed and a write will say how.
-    pub writable: bool,
-}
-
-/// One event at one descriptor.
+/// One event at one descriptor: what was waited for is there, or it failed, which a call of it will tell.
 pub struct Event {
     /// The descriptor's entry. Whoever handles the event resumes it.
     pub key: PollKey,
-    /// What it is ready for.
-    pub readiness: Readiness,
 }
 
 /// Stands behind one or several polled descriptors: a Listener, a Connection or a Receiver.

@@ -19,8 +19,6 @@ pub enum Interest {
     Read,
     /// Room to write.
     Write,
-    /// Either of the two.
-    ReadWrite,
 }
 
 /// How the kernel is told.

@@ -27,7 +27,7 @@ mod timers;
 mod vitals;
 
 pub use class::Class;
-pub use consumer::{Event, PollEventConsumer, Readiness};
+pub use consumer::{Event, PollEventConsumer};
 pub use entry::Interest;
 pub use episode::Episode;
 pub use histogram::{BOUNDS_SECONDS, Histogram};

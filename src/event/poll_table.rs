@@ -18,9 +18,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::entry::{Arm, EntryState, Interest};
 use super::threads::Spawner;
 use super::vitals::STANDS_STILL_AFTER;
-use super::{
-    Class, Event, Part, PollEventConsumer, PollKey, Poller, Readiness, Task, TaskQueue, Vitals, Work, lock,
-};
+use super::{Class, Event, Part, PollEventConsumer, PollKey, Poller, Task, TaskQueue, Vitals, Work, lock};
 
 /// Events taken per wait. A longer list is served in turns, oldest first, so no descriptor starves.
 const EVENTS_PER_WAIT: usize = 64;
@@ -206,7 +204,7 @@ impl PollTable {
                 }
                 self.events.fetch_add(1, Relaxed);
                 if let Some(entry) = self.entry(event.data()) {
-                    entry.dispatch(event.events(), &self.queue);
+                    entry.dispatch(&self.queue);
                 }
             }
         }
@@ -274,14 +272,11 @@ impl Entry {
         })
     }
 
-    fn dispatch(self: Arc<Self>, flags: EpollFlags, queue: &TaskQueue) {
+    fn dispatch(self: Arc<Self>, queue: &TaskQueue) {
         if !self.state.suspend() {
             return;
         }
-        let failed = flags.intersects(EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP);
-        let readable = failed || flags.intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP);
-        let readiness = Readiness { readable, writable: failed || flags.contains(EpollFlags::EPOLLOUT) };
-        let event = Event { key: PollKey(self.clone()), readiness };
+        let event = Event { key: PollKey(self.clone()) };
         let Some(Parts { consumer, .. }) = self.parts() else { return };
         match catch_unwind(AssertUnwindSafe(|| consumer.clone().create_task(event))) {
             Ok(Some(task)) => queue.push(task),
@@ -298,7 +293,6 @@ impl Entry {
         let flags = match interest {
             Interest::Read => EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP,
             Interest::Write => EpollFlags::EPOLLOUT,
-            Interest::ReadWrite => EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLOUT,
         };
         let mut event = EpollEvent::new(flags | EpollFlags::EPOLLONESHOT, self.datum);
         let parts = self.parts().ok_or(Errno::EBADF)?;

@@ -16,8 +16,6 @@ pub(super) struct PortCounts {
     pub stray: AtomicU64,
     /// Times that the kernel failed to give what had arrived.
     pub errors: AtomicU64,
-    /// Its buffers are smaller than was asked for.
-    pub capped: Episode,
     /// Receiving fails.
     pub failing: Episode,
 }

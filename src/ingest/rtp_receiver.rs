@@ -6,14 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Interest, PollEventConsumer, PollKey, Poller, Task, clock, lock};
-use crate::net::{Group, MembershipError, ReceiveSocket};
+use crate::net::{Group, MembershipError, RECEIVE_BUFFER_BYTES, ReceiveSocket};
 
 use super::intake::Intake;
 use super::port_counts::PortCounts;
 use super::routes::{Route, Routes};
 
-/// Asked for on every receive socket.
-const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
 /// The longest time that packets are left in a socket with all of this buffer, and so much less with less:
 /// it takes some 6 Gb/s to fill it.
 const MAX_WAIT: Duration = Duration::from_millis(10);
@@ -68,9 +66,6 @@ impl RtpReceiver {
     ) -> io::Result<Arc<Self>> {
         let socket = Arc::new(socket);
         let granted = socket.set_receive_buffer(RECEIVE_BUFFER_BYTES)?;
-        if granted < RECEIVE_BUFFER_BYTES && counts.capped.begins(clock::now()) {
-            warn_of_capped_buffer(port, granted);
-        }
         let receiver = Arc::new(Self {
             port,
             ipv6: group.address.is_ipv6(),
@@ -238,15 +233,6 @@ impl PollEventConsumer for RtpReceiver {
 fn longest_wait(granted_bytes: usize) -> Option<Duration> {
     let wait = MAX_WAIT.mul_f64((granted_bytes as f64 / RECEIVE_BUFFER_BYTES as f64).min(1.0));
     (wait >= MIN_WAIT).then_some(wait)
-}
-
-fn warn_of_capped_buffer(port: u16, granted: usize) {
-    tracing::warn!(
-        port,
-        asked_bytes = RECEIVE_BUFFER_BYTES,
-        granted_bytes = granted,
-        "the receive buffer is capped: bursts may be lost; set sysctl net.core.rmem_max={RECEIVE_BUFFER_BYTES}"
-    );
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::address::RawAddress;
+use super::buffers::ask_to_receive;
 
 /// A multicast group as it is joined: where, and from whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,11 +77,7 @@ impl ReceiveSocket {
 
     /// Asks for a receive buffer of `bytes` and returns what the kernel granted, in the same measure.
     pub fn set_receive_buffer(&self, bytes: usize) -> io::Result<usize> {
-        if setsockopt(&self.socket, sockopt::RcvBufForce, &bytes).is_err() {
-            self.socket.set_recv_buffer_size(bytes)?;
-        }
-        // The kernel doubles the figure for its own bookkeeping (socket(7)).
-        Ok(self.socket.recv_buffer_size()? / 2)
+        ask_to_receive(&self.socket, bytes)
     }
 
     /// Joins a group (RFC 3678 section 5, the protocol-independent calls).

@@ -4,6 +4,7 @@
 //! made here by hand: theirs allocate per call, and take one set of control messages for a whole batch.
 
 mod address;
+mod buffers;
 mod descriptors;
 mod interface;
 mod membership;
@@ -15,6 +16,7 @@ mod route;
 mod send;
 mod server;
 
+pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
 pub use descriptors::{SpareDescriptor, descriptor_limit, open_descriptors};
 pub use interface::{InterfaceError, interface_index, interface_is_there};
 pub use membership::{Group, MembershipError, ReceiveSocket};

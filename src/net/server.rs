@@ -10,10 +10,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
+use super::buffers::{SEND_BUFFER_BYTES, ask_to_send};
 use super::refusals::keep_refusals;
 
-/// Asked for on the sockets that send, so that a burst to thousands of subscribers fits.
-const SEND_BUFFER_BYTES: usize = 8 << 20;
 /// Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`. One more is tried again by its
 /// client's kernel, a second later and then later still.
 const BACKLOG: i32 = 16_384;
@@ -149,9 +148,7 @@ fn sending_socket(address: SocketAddr) -> io::Result<Socket> {
         // A route of type local makes addresses this machine's that no interface has; IPv4 needs no asking.
         socket.set_freebind_v6(true)?;
     }
-    if setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER_BYTES).is_err() {
-        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
-    }
+    ask_to_send(&socket, SEND_BUFFER_BYTES)?;
     Ok(socket)
 }
 

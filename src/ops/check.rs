@@ -1,14 +1,15 @@
-//! `mirrorball check`: says what a config would do. Opens no socket, so that a config may be checked
+//! `mirrorball check`: says what a config would do. Opens no socket and looks at no interface, so that a config may be checked
 //! beside the program that runs, or on another machine.
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::relay::Coalesce;
 
 use super::config::{ChannelConfig, Config, ConfigError, UdpPorts};
 use super::open_files::{self, Shortage};
+use super::socket_buffers::{self, Capped};
 
 /// What the config in `file` would do, for printing.
 ///
@@ -19,19 +20,21 @@ pub fn check(file: &Path) -> Result<Plan, ConfigError> {
     let config = Config::load(file)?;
     // Where the limit can not be read there is nothing to say about it.
     let shortage = open_files::would_fit(&config).ok().flatten();
-    Ok(Plan { config, shortage })
+    Ok(Plan { file: file.to_owned(), config, shortage, capped: socket_buffers::capped_by_limits() })
 }
 
 /// A config, told as what it would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
+    file: PathBuf,
     config: Config,
     shortage: Option<Shortage>,
+    capped: Vec<Capped>,
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { rtsp, admin, engine, ring, limits, channels } = &self.config;
+        let Config { rtsp, admin, engine, ring, limits, channels, warnings } = &self.config;
         writeln!(f, "RTSP      {}", listeners(&rtsp.listen))?;
         writeln!(
             f,
@@ -55,6 +58,12 @@ impl fmt::Display for Plan {
         writeln!(f, "          {egress} Mbit/s and {unread} unread bytes an address")?;
         if let Some(shortage) = self.shortage {
             writeln!(f, "note      {shortage}")?;
+        }
+        for capped in &self.capped {
+            writeln!(f, "note      {capped}")?;
+        }
+        for warning in warnings {
+            writeln!(f, "note      {}:{warning}", self.file.display())?;
         }
         writeln!(f, "channels  {}", channels.len())?;
         channels.iter().try_for_each(|channel| write_channel(f, channel))
@@ -94,12 +103,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_plan_notes_what_works_but_worse() {
+        let text = "[[channel]]\nname = \"news\"\nsource = \"rtp://224.0.0.9:5004\"\n";
+        let config = Config::parse(text, Path::new("a.toml")).expect("it works");
+        let plan =
+            Plan { file: PathBuf::from("a.toml"), config, shortage: None, capped: Vec::new() }.to_string();
+        assert!(plan.contains("\nnote      a.toml:3: channel \"news\": 224.0.0.9 is of the block"), "{plan}");
+    }
+
+    #[test]
     fn a_plan_names_listeners_channels_and_groups() {
         let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\n[[channel]]\nname = \"uk/news\"\n\
                     source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n\
                     coalesce = \"2ms\"\n[engine]\nbusy_percent = 30\n";
         let config = Config::parse(text, Path::new("mirrorball.toml")).expect("a right config");
-        let plan = Plan { config, shortage: None }.to_string();
+        let file = PathBuf::from("mirrorball.toml");
+        let plan = Plan { file, config, shortage: None, capped: Vec::new() }.to_string();
         for part in [
             "RTSP      0.0.0.0:8554, [::]:8554\n",
             "ports 6970-6999, 15 pairs\n",

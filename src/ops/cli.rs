@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::filter::{EnvFilter, ParseError};
-
+use super::log_filter::LogFilter;
 use super::probe::{Delivery, Plan, ProbeUrl, Tracks};
+use clap::{Args, Parser, Subcommand};
 
 /// The program ended as it was asked to.
 pub const EXIT_OK: u8 = 0;
@@ -35,9 +34,10 @@ const EXIT_CODES: &str = "Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "mirrorball", version, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
-    /// What to log to stderr, as `LEVEL` or `MODULE=LEVEL,…`; levels are error, warn, info, debug and trace.
-    #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
-    pub log: String,
+    /// What to log to stderr, as `LEVEL` or `MODULE=LEVEL,…`; levels are error, warn, info, debug and trace. Without
+    /// it RUST_LOG says so, or it is info.
+    #[arg(long, global = true, value_name = "FILTER", value_parser = LogFilter::parse)]
+    pub log: Option<LogFilter>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -123,11 +123,6 @@ impl ProbeArgs {
     }
 }
 
-/// Passes a filter that the log will understand, so that a slip is a usage error and not a silent log.
-fn log_filter(typed: &str) -> Result<String, ParseError> {
-    EnvFilter::builder().parse(typed).map(|_| typed.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,7 +148,20 @@ mod tests {
         let cli = Cli::try_parse_from(["mirrorball", "demo", "--log", "debug"]).expect("a full command");
         let Command::Demo(demo) = cli.command else { panic!("not the demo") };
         assert_eq!((demo.listen.port(), demo.admin.port()), (8554, 9469));
-        assert_eq!(cli.log, "debug");
+        assert_eq!(cli.log.as_ref().map(LogFilter::as_str), Some("debug"));
+    }
+
+    #[test]
+    fn a_filter_that_means_nothing_is_a_wrong_command_line() {
+        for typed in ["", "verbose", "mirrorball=loud"] {
+            let error = Cli::try_parse_from(["mirrorball", "demo", "--log", typed]).expect_err(typed);
+            assert_eq!(error.exit_code(), i32::from(EXIT_USAGE));
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("'{typed}' for '--log <FILTER>'")) && text.contains("error, warn"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

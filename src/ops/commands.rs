@@ -12,14 +12,19 @@ use super::check::check;
 use super::cli::{Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, ProbeArgs};
 use super::config::{Config, ConfigError};
 use super::demo::{DemoError, Demonstration, Refresh};
+use super::log_filter::LogFilter;
 use super::outlet::{Outlet, Unlocked};
 use super::signals::{HangUp, stop_requests};
 use super::watch::{Judge, LOOK, Watch};
-use super::{log, open_files, probe};
+use super::{log, open_files, probe, socket_buffers};
 use crate::event::clock;
 
 /// Where to look when a thread can not be started.
 const THREADS: &str = "(see the limits on threads and open files: ulimit -u, ulimit -n)";
+/// What is said at a time where there is much to say.
+const PIECE_BYTES: usize = 8 * 1024;
+/// Notes on the config that the log has; there may be one for each of thousands of channels.
+const TOLD: usize = 20;
 /// What a terminal has to show the demo's first and last words.
 const SCREEN_PATIENCE: Duration = Duration::from_millis(200);
 
@@ -29,12 +34,16 @@ pub fn run(typed: Result<Cli, clap::Error>) -> u8 {
         Ok(cli) => cli,
         Err(other) => return explain(&other),
     };
-    if let Err(error) = log::start(&cli.log) {
+    let (filter, wrong) = LogFilter::choose(cli.log.clone());
+    if let Err(error) = log::start(filter.as_str()) {
         // Where even this can not be written, the code alone tells.
         let _ = writeln!(io::stderr(), "the log can not start: {error} {THREADS}");
         return EXIT_FAILURE;
     }
     let _last_words = log::LastWords;
+    if let Some(wrong) = wrong {
+        tracing::warn!("{wrong}");
+    }
     let result = match &cli.command {
         Command::Serve(args) => serve(&args.config),
         Command::Check(args) => print_plan(&args.config),
@@ -56,6 +65,7 @@ fn explain(other: &clap::Error) -> u8 {
 fn serve(file: &Path) -> Result<(), u8> {
     let stop = signals(HangUp::Ignored)?;
     let config = Config::load(file).map_err(|error| wrong(&error))?;
+    tell_of_what_is_worse(&config, file);
     match open_files::make_room(&config) {
         Ok(None) => {}
         Ok(Some(shortage)) => tracing::warn!("{shortage}"),
@@ -73,7 +83,7 @@ fn serve(file: &Path) -> Result<(), u8> {
     // An error other than a timeout would mean that no signal can come any more; there is nothing to wait for then.
     while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(LOOK) {
         if let Some(why) = watch.verdict(&mut judge, clock::now()) {
-            tracing::error!("{why}: the program ends, to be started again");
+            failed(&format!("{why}: the program ends, to be started again"));
             log::flush();
             // Nobody can wait for what stands still.
             process::exit(i32::from(EXIT_FAILURE));
@@ -84,6 +94,20 @@ fn serve(file: &Path) -> Result<(), u8> {
     appliance.stop();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What works, but worse than it could: of the config, and of the machine.
+fn tell_of_what_is_worse(config: &Config, file: &Path) {
+    for warning in config.warnings.iter().take(TOLD) {
+        tracing::warn!("{}:{warning}", file.display());
+    }
+    if let Some(more) = config.warnings.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        tracing::warn!("{more} notes more on the config: `mirrorball check` tells all");
+    }
+    match socket_buffers::capped() {
+        Ok(capped) => capped.iter().for_each(|capped| tracing::warn!("{capped}")),
+        Err(error) => tracing::warn!(%error, "what buffers sockets get can not be found out"),
+    }
 }
 
 fn print_plan(file: &Path) -> Result<(), u8> {
@@ -151,12 +175,28 @@ fn print(text: &str) -> Result<(), u8> {
     }
 }
 
+/// Says all errors, however many: by pieces that are not cut off, and no faster than they are taken.
 fn wrong(error: &ConfigError) -> u8 {
-    log::say(&format!("{error}\n"));
+    let text = format!("{error}\n");
+    let mut piece = String::new();
+    for line in text.split_inclusive('\n') {
+        if piece.len() + line.len() > PIECE_BYTES {
+            log::say(&piece);
+            log::flush();
+            piece.clear();
+        }
+        piece.push_str(line);
+    }
+    log::say(&piece);
     EXIT_CONFIG
 }
 
+/// What the program ends with is told also where the log is to hold nothing.
 fn failed(error: &str) -> u8 {
-    tracing::error!("{error}");
+    if tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!("{error}");
+    } else {
+        log::say(&format!("{error}\n"));
+    }
     EXIT_FAILURE
 }

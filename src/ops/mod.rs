@@ -12,9 +12,13 @@ pub mod watch; // whether the parts move: systemd is told, and who stands still 
 
 pub mod open_files; // the limit on open files, and what a config takes of it
 
+pub mod socket_buffers; // the buffers of sockets, where they are smaller than was asked for
+
 pub mod outlet; // text that leaves the program, and whoever reads it holds up nobody
 
 pub mod log; // the log, and panics in it
+
+pub mod log_filter; // what is to be logged, by option and environment
 
 pub mod check; // `mirrorball check`: what a config would do, or all its errors
 

@@ -7,9 +7,11 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::config::Config;
 
-/// What is open besides connections, groups and poll tables: server ports, listeners, the admin endpoint and its
-/// clients, timers, the log.
-const REST: u64 = 1000;
+/// What is open besides connections, groups, server ports and poll tables: sockets beside these ports, listeners, the
+/// admin endpoint and its clients, timers, the log.
+const REST: u64 = 970;
+/// For each pair of server ports.
+const PER_PAIR: u64 = 2;
 /// For each track: its groups' RTP and RTCP, where none shares a socket.
 const PER_TRACK: u64 = 2;
 /// For each poll table: its epoll and its eventfd.
@@ -69,7 +71,8 @@ pub(super) fn raise(needed: u64) -> io::Result<u64> {
 fn shortage(config: &Config, allowed: u64) -> Option<Shortage> {
     let connections = config.limits.connections as u64;
     let tracks: u64 = config.channels.iter().map(|channel| channel.presentation.tracks.len() as u64).sum();
-    let registered = connections + PER_TRACK * tracks + REST;
+    let pairs = config.rtsp.udp_ports.rtp_ports().count() as u64;
+    let registered = connections + PER_TRACK * tracks + PER_PAIR * pairs + REST;
     let tables = registered.div_ceil(config.engine.poll_table_entries as u64);
     let needed = registered + PER_TABLE * tables;
     (needed > allowed).then_some(Shortage { needed, connections, allowed })
@@ -92,5 +95,11 @@ mod tests {
         }
         assert!(shortage(&config, 6049).is_some());
         assert_eq!(shortage(&config, 6050), None);
+        let wide =
+            Config::parse(&format!("[rtsp]\nudp_ports = \"20000-29999\"\n{text}"), Path::new("wide.toml"));
+        let told =
+            shortage(&wide.expect("a right config"), 6050).expect("nor do 5000 pairs of ports").to_string();
+        // 4985 pairs more, in 39 tables more.
+        assert!(told.contains("LimitNOFILE=16098"), "{told}");
     }
 }

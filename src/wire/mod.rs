@@ -21,5 +21,4 @@ pub mod rtp;
 pub mod rtsp;
 mod run;
 pub mod sdp;
-pub mod seq;
 pub mod source_url;

@@ -3,8 +3,6 @@
 
 use std::ops::Range;
 
-use super::seq::steps;
-
 /// A step forward of this many packets is a source that started anew, unless as many would have come in the time that
 /// has passed.
 const MAX_DROPOUT: u16 = 3000;
@@ -83,8 +81,8 @@ impl Run {
     /// numbers is, wraps included, if the time that has passed explains it.
     pub fn take(&mut self, sequence: u16, explain: impl FnOnce(u16) -> Option<u64>) -> Taken {
         let confirming = self.confirming.take();
-        let ahead = steps(self.highest, sequence);
-        let behind = steps(sequence, self.highest);
+        let ahead = sequence.wrapping_sub(self.highest);
+        let behind = self.highest.wrapping_sub(sequence);
         if (1..MAX_DROPOUT).contains(&ahead) {
             return self.advance(sequence, u64::from(ahead));
         }

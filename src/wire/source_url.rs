@@ -18,7 +18,7 @@ pub struct SourceUrl {
     pub port: u16,
     /// The one source to take packets from: a source-specific join (RFC 4607). Same family as the group.
     pub source: Option<IpAddr>,
-    /// The interface to join on, by name.
+    /// The interface to join on, by name: before the `@`, or as the zone of an IPv6 address (RFC 4007).
     pub interface: Option<String>,
 }
 
@@ -75,6 +75,14 @@ pub enum InvalidSourceUrl {
         /// The group after it.
         group: IpAddr,
     },
+    /// A zone (RFC 4007) that is no interface's name, or of an address that has none.
+    #[error(
+        "zone \"{0}\" is not an interface's name; write for example [ff02::1%eth0], or nothing behind an IPv4 address"
+    )]
+    Zone(String),
+    /// Two interfaces are named.
+    #[error("it names interface {0} and interface {1}; write one of them")]
+    TwoInterfaces(String, String),
     /// What stands before the `@` is neither an address nor an interface's name.
     #[error(
         "\"{0}\" before the @ is neither an IP address nor an interface; write the sender's address or, for example, eth0"
@@ -91,8 +99,14 @@ impl FromStr for SourceUrl {
             Some((before, at)) => (before, at),
             None => ("", rest),
         };
-        let (group, port) = group_and_port(at)?;
+        let (group, zone, port) = group_and_port(at)?;
         let (source, interface) = source_or_interface(before)?;
+        let interface = match (zone, interface) {
+            (Some(zone), Some(other)) if zone != other => {
+                return Err(InvalidSourceUrl::TwoInterfaces(other, zone));
+            }
+            (zone, interface) => interface.or(zone),
+        };
         if let Some(source_address) = source.filter(|source| source.is_ipv4() != group.is_ipv4()) {
             return Err(InvalidSourceUrl::Family { source_address, group });
         }
@@ -104,7 +118,8 @@ impl fmt::Display for SourceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("rtp://")?;
         match (&self.source, &self.interface) {
-            (Some(IpAddr::V6(source)), _) => write!(f, "[{source}]@")?,
+            (Some(IpAddr::V6(source)), Some(zone)) => write!(f, "[{source}%{zone}]@")?,
+            (Some(IpAddr::V6(source)), None) => write!(f, "[{source}]@")?,
             (Some(source), _) => write!(f, "{source}@")?,
             (None, Some(interface)) => write!(f, "{interface}@")?,
             (None, None) => {}
@@ -122,7 +137,8 @@ fn after_scheme(text: &str) -> Result<&str, InvalidSourceUrl> {
     }
 }
 
-fn group_and_port(at: &str) -> Result<(IpAddr, u16), InvalidSourceUrl> {
+/// The group, its zone, and the port.
+fn group_and_port(at: &str) -> Result<(IpAddr, Option<String>, u16), InvalidSourceUrl> {
     let at = at.strip_suffix('/').unwrap_or(at);
     if let Some(start) = at.find(['/', '?', '#']) {
         return Err(InvalidSourceUrl::Trailing(at[start..].to_owned()));
@@ -131,7 +147,9 @@ fn group_and_port(at: &str) -> Result<(IpAddr, u16), InvalidSourceUrl> {
     if host.is_empty() {
         return Err(InvalidSourceUrl::NoGroup);
     }
+    let (host, zone) = host_and_zone(host)?;
     let group: IpAddr = host.parse().map_err(|_| InvalidSourceUrl::GroupNotAddress(host.to_owned()))?;
+    zone_of(group, zone.as_deref())?;
     if !group.is_multicast() {
         return Err(InvalidSourceUrl::NotMulticast(group));
     }
@@ -139,7 +157,7 @@ fn group_and_port(at: &str) -> Result<(IpAddr, u16), InvalidSourceUrl> {
         InvalidSourceUrl::NoPort(if group.is_ipv6() { format!("[{group}]") } else { host.to_owned() })
     })?;
     match port.parse() {
-        Ok(number @ 1..=65534) => Ok((group, number)),
+        Ok(number @ 1..=65534) => Ok((group, zone, number)),
         _ => Err(InvalidSourceUrl::Port(port.to_owned())),
     }
 }
@@ -161,21 +179,46 @@ fn host_and_port(at: &str) -> Result<(&str, Option<&str>), InvalidSourceUrl> {
     }
 }
 
+/// An address and its zone, as `ff02::1%eth0`, or `%25` in place of `%` where it was written as a URI (RFC 6874).
+fn host_and_zone(host: &str) -> Result<(&str, Option<String>), InvalidSourceUrl> {
+    let Some((host, zone)) = host.split_once('%') else { return Ok((host, None)) };
+    let zone = zone.strip_prefix("25").filter(|zone| !zone.is_empty()).unwrap_or(zone);
+    // A number would be the interface's index, which is another one after the next start.
+    let is_index = zone.bytes().all(|byte| byte.is_ascii_digit());
+    if is_index || !is_interface_name(zone) {
+        return Err(InvalidSourceUrl::Zone(zone.to_owned()));
+    }
+    Ok((host, Some(zone.to_owned())))
+}
+
+/// Only addresses of IPv6 have zones.
+fn zone_of(address: IpAddr, zone: Option<&str>) -> Result<(), InvalidSourceUrl> {
+    match zone {
+        Some(zone) if address.is_ipv4() => Err(InvalidSourceUrl::Zone(zone.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+fn is_interface_name(name: &str) -> bool {
+    let is_name_char = |c: char| c.is_ascii_graphic() && !"/:@[]%".contains(c);
+    (1..=MAX_INTERFACE_LEN).contains(&name.len()) && name.chars().all(is_name_char)
+}
+
 fn source_or_interface(before: &str) -> Result<(Option<IpAddr>, Option<String>), InvalidSourceUrl> {
     if before.is_empty() {
         return Ok((None, None));
     }
     let bare = before.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')).unwrap_or(before);
-    if let Ok(source) = bare.parse::<IpAddr>() {
+    let (host, zone) = if bare.contains(':') { host_and_zone(bare)? } else { (bare, None) };
+    if let Ok(source) = host.parse::<IpAddr>() {
         if source.is_multicast() || source.is_unspecified() {
             return Err(InvalidSourceUrl::SourceNotUnicast(source));
         }
-        return Ok((Some(source), None));
+        return Ok((Some(source), zone));
     }
-    let is_name_char = |c: char| c.is_ascii_graphic() && !"/:@[]%".contains(c);
     // Digits and dots alone are a mistyped address, and joining on an interface so called would mislead.
     let is_mistyped_address = before.chars().all(|c| c.is_ascii_digit() || c == '.');
-    if before.len() > MAX_INTERFACE_LEN || !before.chars().all(is_name_char) || is_mistyped_address {
+    if !is_interface_name(before) || is_mistyped_address {
         return Err(InvalidSourceUrl::Interface(before.to_owned()));
     }
     Ok((None, Some(before.to_owned())))
@@ -223,6 +266,22 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_is_the_interface() {
+        for text in
+            ["rtp://[ff02::1%eth0]:5004", "rtp://[ff02::1%25eth0]:5004", "rtp://eth0@[ff02::1%eth0]:5004"]
+        {
+            let url = parse(text);
+            assert_eq!((url.group, url.interface.as_deref()), (ip("ff02::1"), Some("eth0")), "{text}");
+            assert_eq!(url.to_string(), "rtp://eth0@[ff02::1]:5004");
+        }
+        for text in ["rtp://[fe80::7%eth0]@[ff32::1]:5004", "rtp://[fe80::7]@[ff32::1%eth0]:5004"] {
+            let url = parse(text);
+            assert_eq!((url.source, url.interface.as_deref()), (Some(ip("fe80::7")), Some("eth0")), "{text}");
+            assert_eq!(parse(&url.to_string()), url);
+        }
+    }
+
+    #[test]
     fn errors_say_what_to_write_instead() {
         for (text, remedy) in [
             ("239.9.9.1:5004", "write rtp://group:port"),
@@ -246,6 +305,10 @@ mod tests {
             ("rtp://192.0.2.300@239.9.9.1:5004", "write the sender's address"),
             ("rtp://a name@239.9.9.1:5004", "write the sender's address"),
             ("rtp://an-interface-too-long@239.9.9.1:5004", "write the sender's address"),
+            ("rtp://[ff02::1%2]:5004", "write for example [ff02::1%eth0]"),
+            ("rtp://[ff02::1%]:5004", "write for example [ff02::1%eth0]"),
+            ("rtp://239.9.9.1%eth0:5004", "nothing behind an IPv4 address"),
+            ("rtp://eth1@[ff02::1%eth0]:5004", "interface eth1 and interface eth0; write one"),
             ("rtp://239.9.9.1:5004?ttl=4", "write rtp://group:port alone"),
         ] {
             let error = text.parse::<SourceUrl>().expect_err(text).to_string();

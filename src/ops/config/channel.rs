@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+use super::encoding::is_utf16;
+use super::groups::{Remark, remark};
 use super::load::read_bytes;
 use super::report::Report;
 use super::resolve::{duration_within, parsed};
 use super::scalar;
 use super::truth::{ChannelConfig, Interface};
 use super::typed::TypedChannel;
-use crate::wire::sdp::{self, MAX_SDP_LEN, Presentation};
+use super::unreadable::why;
+use crate::wire::sdp::{self, MAX_SDP_LEN, Presentation, TrackDescription};
 use crate::wire::source_url::SourceUrl;
 
 /// The most channels in one config. Each has sockets, rings and metrics of its own.
@@ -19,26 +22,27 @@ const CHANNELS: usize = 4096;
 
 /// The channels that were meant. A channel with an error is noted and left out.
 pub(super) fn resolve_channels(
-    typed: Vec<TypedChannel>,
+    typed: &[TypedChannel],
     directory: &Path,
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) -> Vec<ChannelConfig> {
     if let Some(beyond) = typed.get(CHANNELS) {
         report.add(beyond.offset, format!("{} channels; write at most {CHANNELS}", typed.len()));
     }
     let mut first_uses = FirstUses::default();
     let mut channels = Vec::new();
-    for typed in &typed {
+    for typed in typed {
         first_uses.check_name(typed, report);
         if let Some(channel) = resolve_channel(typed, directory, report) {
             first_uses.check_tracks(typed, &channel, report);
+            remark_groups(typed, &channel, report);
             channels.push(channel);
         }
     }
     channels
 }
 
-fn resolve_channel(typed: &TypedChannel, directory: &Path, report: &mut Report) -> Option<ChannelConfig> {
+fn resolve_channel(typed: &TypedChannel, directory: &Path, report: &mut Report<'_>) -> Option<ChannelConfig> {
     let named = |key: &str| format!("{} {key}", typed.place);
     if typed.name.is_none() && !typed.spoiled {
         report.add(typed.offset, format!("{}: no name; write one such as name = \"news\"", typed.place));
@@ -61,7 +65,7 @@ struct Input {
 }
 
 /// Exactly one of source and sdp.
-fn input(typed: &TypedChannel, directory: &Path, report: &mut Report) -> Option<Input> {
+fn input(typed: &TypedChannel, directory: &Path, report: &mut Report<'_>) -> Option<Input> {
     let place = &typed.place;
     let name = typed.name.as_ref().map_or("", |name| name.get_ref());
     match (&typed.source, &typed.sdp) {
@@ -96,9 +100,26 @@ fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
 fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {
     let path = directory.join(text).display().to_string();
     let content = read_bytes(Path::new(&path), MAX_SDP_LEN as u64)
-        .map_err(|error| format!("sdp {path:?} cannot be read: {error}; name a session description"))?;
+        .map_err(|error| format!("sdp {path:?} can not be read: {}", why(Path::new(&path), &error)))?;
+    if is_utf16(&content) {
+        return Err(format!("sdp {path:?}: it is UTF-16 text; save it as UTF-8"));
+    }
     let presentation = sdp::parse(&content).map_err(|wrong| format!("sdp {path:?}: {wrong}"))?;
     Ok(Input { text: path, interface: None, presentation })
+}
+
+/// What is to be said of the groups that it is sent to; of many tracks alike it is said once.
+fn remark_groups(typed: &TypedChannel, channel: &ChannelConfig, report: &mut Report<'_>) {
+    let remarks = channel.presentation.tracks.iter();
+    let mut remarks: Vec<_> =
+        remarks.filter_map(|track| remark(track.group, track.source, channel.interface.as_ref())).collect();
+    remarks.dedup();
+    for remark in remarks {
+        match remark {
+            Remark::Wrong(wrong) => report.add(typed.input_offset(), format!("{}: {wrong}", typed.place)),
+            Remark::Worse(worse) => report.warn(typed.input_offset(), format!("{}: {worse}", typed.place)),
+        }
+    }
 }
 
 /// The interface may be named by the input or by the key of its own, if they agree.
@@ -106,7 +127,7 @@ fn one_interface(
     typed: &TypedChannel,
     by_input: Option<Interface>,
     by_key: Option<Interface>,
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) -> Option<Interface> {
     if let (Some(input), Some(key)) = (&by_input, &by_key)
         && input != key
@@ -125,10 +146,12 @@ type Route = (SocketAddr, Option<IpAddr>, Option<Interface>);
 struct FirstUses {
     names: HashMap<String, usize>,
     routes: HashMap<Route, (String, usize)>,
+    /// Where RTCP comes.
+    reports: HashMap<Route, (String, usize)>,
 }
 
 impl FirstUses {
-    fn check_name(&mut self, typed: &TypedChannel, report: &mut Report) {
+    fn check_name(&mut self, typed: &TypedChannel, report: &mut Report<'_>) {
         let Some(name) = &typed.name else { return };
         let line = report.line(name.span().start);
         if let Some(first) = self.names.insert(name.get_ref().clone(), line) {
@@ -138,7 +161,7 @@ impl FirstUses {
     }
 
     /// A group is joined once, and its packets have one way to go.
-    fn check_tracks(&mut self, typed: &TypedChannel, channel: &ChannelConfig, report: &mut Report) {
+    fn check_tracks(&mut self, typed: &TypedChannel, channel: &ChannelConfig, report: &mut Report<'_>) {
         let offset = typed.input_offset();
         for track in &channel.presentation.tracks {
             let group = SocketAddr::new(track.group, track.port);
@@ -147,8 +170,36 @@ impl FirstUses {
                 let wrong = format!("{group} is taken by {first} in line {line}; leave one out");
                 report.add(offset, format!("{}: {wrong}", typed.place));
             } else {
-                self.routes.insert(route, (typed.place.clone(), report.line(offset)));
+                self.routes.insert(route.clone(), (typed.place.clone(), report.line(offset)));
             }
+            self.check_reports(typed, track, route, report);
         }
+    }
+
+    /// RTP that comes where another track has its RTCP is noise to that one, and the other way round.
+    fn check_reports(
+        &mut self,
+        typed: &TypedChannel,
+        track: &TrackDescription,
+        route: Route,
+        report: &mut Report<'_>,
+    ) {
+        if track.rtcp_port == track.port {
+            return;
+        }
+        let offset = typed.input_offset();
+        let to = |port| SocketAddr::new(track.group, port);
+        let of_reports = (to(track.rtcp_port), track.source, route.2.clone());
+        let clash = self.reports.get(&route).map(|first| (to(track.port), "RTP", first));
+        let clash =
+            clash.or_else(|| self.routes.get(&of_reports).map(|first| (to(track.rtcp_port), "RTCP", first)));
+        if let Some((port, kind, (first, line))) = clash {
+            let wrong = format!(
+                "its {kind} comes to {port}, as does other traffic of {first} in line {line}; let each source have an \
+                 even port and the next one to itself"
+            );
+            report.warn(offset, format!("{}: {wrong}", typed.place));
+        }
+        self.reports.insert(of_reports, (typed.place.clone(), report.line(offset)));
     }
 }

@@ -21,6 +21,13 @@ pub struct Section {
     pub keys: &'static [Key],
 }
 
+impl Section {
+    /// How its header is written.
+    pub(super) fn header(&self) -> String {
+        if self.repeated { format!("[[{}]]", self.name) } else { format!("[{}]", self.name) }
+    }
+}
+
 const fn key(name: &'static str, example: &'static str) -> Key {
     Key { name, example }
 }

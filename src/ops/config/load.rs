@@ -7,10 +7,13 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use super::encoding::{Decoded, decode};
 use super::report::{ConfigError, Report};
 use super::resolve::resolve;
+use super::syntax::mend;
 use super::truth::Config;
 use super::typed::TypedConfig;
+use super::unreadable::why;
 
 /// More than ten thousand channels fit; what is larger was not meant as a config.
 const CONFIG_BYTES: u64 = 4 << 20;
@@ -19,17 +22,15 @@ impl Config {
     /// Reads and checks the config in `file`. Paths in it are relative to the directory it is in.
     ///
     /// # Errors
-    /// That the file cannot be read, or every error in it. Errors of syntax are reported alone, as what
-    /// is behind them is a guess.
+    /// That the file cannot be read, or every error in it. What is not TOML is left out, and the rest looked at.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |error: io::Error| ConfigError::Unreadable {
-            file: file.to_owned(),
-            reason: format!("cannot be read: {error}; name a config with --config FILE"),
-        };
-        let content = read_bytes(file, CONFIG_BYTES).map_err(unreadable)?;
-        let not_text = |_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"));
-        let text = String::from_utf8(content).map_err(not_text)?;
-        Self::parse(&text, file)
+        let content = read_bytes(file, CONFIG_BYTES).map_err(|error| {
+            let is_absent = error.kind() == io::ErrorKind::NotFound;
+            let remedy = if is_absent { "; name a config with --config FILE" } else { "" };
+            let reason = format!("can not be read: {}{remedy}", why(file, &error));
+            ConfigError::Unreadable { file: file.to_owned(), reason }
+        })?;
+        Self::read(&decode(content), file)
     }
 
     /// Checks `text` as the content of `file`, which names it in errors and says where paths begin.
@@ -37,19 +38,24 @@ impl Config {
     /// # Errors
     /// Every error in the text, as [`Config::load`].
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        Self::read(&Decoded { text: text.to_owned(), problems: Vec::new() }, file)
+    }
+
+    fn read(Decoded { text, problems }: &Decoded, file: &Path) -> Result<Self, ConfigError> {
         let mut report = Report::new(text);
-        let (document, syntax_errors) = DeTable::parse_recoverable(text);
-        for error in syntax_errors {
-            let offset = error.span().map_or(0, |span| span.start);
-            report.add(offset, format!("not TOML: {}", error.message()));
+        for (offset, problem) in problems {
+            report.add_syntax(*offset, problem.as_str());
         }
-        if !report.is_empty() {
-            return Err(report.into_error(file));
-        }
+        let rest = mend(text, &mut report);
+        let (document, _) = DeTable::parse_recoverable(&rest);
         let typed = TypedConfig::read(document.into_inner(), &mut report);
         let directory = file.parent().unwrap_or(Path::new(""));
         let config = resolve(typed, directory, &mut report);
-        if report.is_empty() { Ok(config) } else { Err(report.into_error(file)) }
+        if report.is_empty() {
+            Ok(Self { warnings: report.into_warnings(), ..config })
+        } else {
+            Err(report.into_error(file))
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! Collects every error of a config, each with its line, so that an operator mends a file in one go.
 //! Knows no key and no value.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+/// The most of a line that is shown, in characters.
+const SHOWN: usize = 100;
 
 /// One error of a config file: where it stands, what is wrong, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +15,19 @@ pub struct Problem {
     pub line: usize,
     /// The key, what is wrong with it, and the remedy, in one line.
     pub text: String,
+    /// The place itself, where it is of the syntax.
+    pub excerpt: Option<Excerpt>,
+}
+
+/// A line of the file, and the place in it that is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The column, in characters from 1.
+    column: usize,
+    /// What is shown of the line.
+    shown: String,
+    /// Characters of it before the place.
+    before: usize,
 }
 
 /// Why a config cannot be used.
@@ -27,20 +44,20 @@ pub enum ConfigError {
     Invalid {
         /// The file as it was named.
         file: PathBuf,
-        /// All the errors, in the order of their lines; never empty.
+        /// All the errors, and what works but worse, in the order of their lines; never empty.
         problems: Vec<Problem>,
     },
 }
 
 impl fmt::Display for ConfigError {
-    /// One line an error, each beginning with `file:line:`, as editors and terminals expect.
+    /// Each error begins with `file:line:`, as editors and terminals expect.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable { file, reason } => write!(f, "{}: {reason}", file.display()),
             Self::Invalid { file, problems } => {
                 for (index, problem) in problems.iter().enumerate() {
                     let break_before = if index == 0 { "" } else { "\n" };
-                    write!(f, "{break_before}{}:{}: {}", file.display(), problem.line, problem.text)?;
+                    write!(f, "{break_before}{}:{problem}", file.display())?;
                 }
                 Ok(())
             }
@@ -50,22 +67,84 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// The errors found so far in one text.
-pub(super) struct Report {
-    line_starts: Vec<usize>,
-    problems: Vec<Problem>,
+impl fmt::Display for Problem {
+    /// From the line's number on; the line itself is shown below, set in.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, text, excerpt } = self;
+        match excerpt {
+            None => write!(f, "{line}: {text}"),
+            Some(Excerpt { column, shown, before }) => {
+                write!(f, "{line}:{column}: {text}\n    {shown}\n    {:before$}^", "")
+            }
+        }
+    }
 }
 
-impl Report {
-    pub(super) fn new(text: &str) -> Self {
+/// The errors found so far in one text.
+pub(super) struct Report<'t> {
+    text: &'t str,
+    line_starts: Vec<usize>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    /// All that was noted, also where it was not worth telling.
+    noted: usize,
+    /// Lines that are not TOML; what they would mean is a guess, and not told of.
+    spoilt: BTreeSet<usize>,
+}
+
+impl<'t> Report<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
         let after_breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Self { line_starts: std::iter::once(0).chain(after_breaks).collect(), problems: Vec::new() }
+        Self {
+            text,
+            line_starts: std::iter::once(0).chain(after_breaks).collect(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            noted: 0,
+            spoilt: BTreeSet::new(),
+        }
     }
 
     /// Notes an error at byte `offset` of the text.
     pub(super) fn add(&mut self, offset: usize, text: impl Into<String>) {
-        let problem = Problem { line: self.line(offset), text: text.into() };
+        if self.is_spoilt(offset) {
+            self.noted += 1;
+        } else {
+            self.add_anyway(offset, text);
+        }
+    }
+
+    /// The same, of something that is certain though the line is not TOML: the key itself.
+    pub(super) fn add_anyway(&mut self, offset: usize, text: impl Into<String>) {
+        self.noted += 1;
+        let problem = Problem { line: self.line(offset), text: text.into(), excerpt: None };
         self.problems.push(problem);
+    }
+
+    /// Notes what is not TOML, and shows it.
+    pub(super) fn add_syntax(&mut self, offset: usize, text: impl Into<String>) {
+        self.noted += 1;
+        let excerpt = Some(self.excerpt(offset));
+        self.problems.push(Problem { line: self.line(offset), text: text.into(), excerpt });
+        self.spoil(offset..offset);
+    }
+
+    /// Has nothing told of these lines any more.
+    pub(super) fn spoil(&mut self, bytes: std::ops::Range<usize>) {
+        self.spoilt.extend(self.line(bytes.start)..=self.line(bytes.end.max(bytes.start)));
+    }
+
+    /// Whether the line at `offset` is not TOML, or was set aside with one that is not.
+    pub(super) fn is_spoilt(&self, offset: usize) -> bool {
+        self.spoilt.contains(&self.line(offset))
+    }
+
+    /// Notes what works, but worse than it could.
+    pub(super) fn warn(&mut self, offset: usize, text: impl Into<String>) {
+        if !self.is_spoilt(offset) {
+            let problem = Problem { line: self.line(offset), text: text.into(), excerpt: None };
+            self.warnings.push(problem);
+        }
     }
 
     /// The line, from 1, that holds the byte at `offset`.
@@ -73,18 +152,51 @@ impl Report {
         self.line_starts.partition_point(|start| *start <= offset)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.problems.len()
+    /// How many errors were noted, told or not.
+    pub(super) fn noted(&self) -> usize {
+        self.noted
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// The errors in the order of the file.
-    pub(super) fn into_error(mut self, file: &Path) -> ConfigError {
-        self.problems.sort_by_key(|problem| problem.line);
-        self.problems.dedup();
-        ConfigError::Invalid { file: file.to_owned(), problems: self.problems }
+    /// What works, but worse, in the order of the file.
+    pub(super) fn into_warnings(mut self) -> Vec<Problem> {
+        self.warnings.sort_by_key(|problem| problem.line);
+        self.warnings
+    }
+
+    /// The errors in the order of the file, and with them what would work, but worse.
+    pub(super) fn into_error(self, file: &Path) -> ConfigError {
+        let mut problems = self.problems;
+        problems.extend(
+            self.warnings
+                .into_iter()
+                .map(|problem| Problem { text: format!("note: {}", problem.text), ..problem }),
+        );
+        problems.sort_by_key(|problem| problem.line);
+        problems.dedup();
+        ConfigError::Invalid { file: file.to_owned(), problems }
+    }
+
+    /// The line at `offset`, as far as it can be shown; a control character of it would be the terminal's.
+    fn excerpt(&self, offset: usize) -> Excerpt {
+        let start = self.line_starts[self.line(offset) - 1];
+        let line = self.text[start..].lines().next().unwrap_or_default();
+        let before = line.char_indices().take_while(|(at, _)| start + at < offset).count();
+        let hidden = before.saturating_sub(SHOWN / 2);
+        let shown = line.chars().skip(hidden).take(SHOWN);
+        let shown = shown.map(|c| {
+            if c == '\t' {
+                ' '
+            } else if c.is_control() {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        });
+        let shown: String = shown.collect();
+        Excerpt { column: before + 1, shown: shown.trim_end().to_owned(), before: before - hidden }
     }
 }

@@ -9,8 +9,10 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::channel::resolve_channels;
+use super::pairs;
 use super::report::Report;
 use super::scalar;
+use super::section::Number;
 use super::truth::{AdminConfig, Config, EngineConfig, LimitsConfig, RingConfig, RtspConfig, UdpPorts};
 use super::typed::{Typed, TypedAdmin, TypedConfig, TypedEngine, TypedLimits, TypedRing, TypedRtsp};
 
@@ -22,29 +24,37 @@ const WORKERS: usize = 256;
 /// The config that was meant. Where a value is wrong it is noted, and the default stands in, so that
 /// the rest of the file is still looked at; a caller uses the result only when nothing was noted.
 /// `directory` is where relative paths begin.
-pub(super) fn resolve(typed: TypedConfig, directory: &Path, report: &mut Report) -> Config {
-    Config {
-        rtsp: rtsp(typed.rtsp, report),
-        admin: admin(typed.admin, report),
-        engine: engine(typed.engine, report),
-        ring: ring(typed.ring, report),
-        limits: limits(typed.limits, report),
-        channels: resolve_channels(typed.channels, directory, report),
-    }
+pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Report<'_>) -> Config {
+    let noted = report.noted();
+    let rtsp = rtsp(&typed.rtsp, report);
+    let after_rtsp = report.noted();
+    let admin = admin(&typed.admin, report);
+    let after_admin = report.noted();
+    let (engine, ring) = (engine(&typed.engine, report), ring(&typed.ring, report));
+    let after_ring = report.noted();
+    let limits = limits(&typed.limits, report);
+    typed.rtsp.spoiled |= after_rtsp > noted;
+    typed.admin.spoiled |= after_admin > after_rtsp;
+    typed.ring.spoiled |= after_ring > after_admin;
+    typed.limits.spoiled |= report.noted() > after_ring;
+    let channels = resolve_channels(&typed.channels, directory, report);
+    let config = Config { rtsp, admin, engine, ring, limits, channels, warnings: Vec::new() };
+    pairs::check(&typed, &config, report);
+    config
 }
 
-fn rtsp(typed: TypedRtsp, report: &mut Report) -> RtspConfig {
+fn rtsp(typed: &TypedRtsp, report: &mut Report<'_>) -> RtspConfig {
     let udp_ports = parsed(&typed.udp_ports, "[rtsp] udp_ports", scalar::udp_ports, report);
     let session_timeout = session_timeout(&typed.session_timeout, report);
     RtspConfig {
-        listen: listeners(typed.listen, report),
+        listen: listeners(&typed.listen, report),
         udp_ports: udp_ports.unwrap_or(UdpPorts::Range { first: 6970, last: 6999 }),
         session_timeout,
         longest_silence: longest_silence(&typed.longest_silence, session_timeout, report),
     }
 }
 
-fn longest_silence(typed: &Typed<String>, session_timeout: Duration, report: &mut Report) -> Duration {
+fn longest_silence(typed: &Typed<String>, session_timeout: Duration, report: &mut Report<'_>) -> Duration {
     const PLACE: &str = "[rtsp] longest_silence";
     let silence = duration_within(typed, PLACE, "24h", ["60s", "720h"], report);
     if silence < session_timeout {
@@ -55,7 +65,7 @@ fn longest_silence(typed: &Typed<String>, session_timeout: Duration, report: &mu
     silence
 }
 
-fn listeners(typed: Typed<Vec<Spanned<String>>>, report: &mut Report) -> Vec<SocketAddr> {
+fn listeners(typed: &Typed<Vec<Spanned<String>>>, report: &mut Report<'_>) -> Vec<SocketAddr> {
     const PLACE: &str = "[rtsp] listen";
     let Some(typed) = typed else { return vec![(Ipv4Addr::UNSPECIFIED, RTSP_PORT).into()] };
     let (offset, count) = (typed.span().start, typed.get_ref().len());
@@ -66,7 +76,7 @@ fn listeners(typed: Typed<Vec<Spanned<String>>>, report: &mut Report) -> Vec<Soc
         );
     }
     let mut listeners = Vec::new();
-    for text in typed.into_inner() {
+    for text in typed.get_ref() {
         match scalar::listen_address(text.get_ref()) {
             Ok(address) if listeners.contains(&address) => {
                 report.add(text.span().start, format!("{PLACE}: {address} is there twice; leave one out"));
@@ -78,7 +88,7 @@ fn listeners(typed: Typed<Vec<Spanned<String>>>, report: &mut Report) -> Vec<Soc
     listeners
 }
 
-fn session_timeout(typed: &Typed<String>, report: &mut Report) -> Duration {
+fn session_timeout(typed: &Typed<String>, report: &mut Report<'_>) -> Duration {
     const PLACE: &str = "[rtsp] session_timeout";
     let timeout = duration_within(typed, PLACE, "60s", ["2s", "60min"], report);
     if timeout.subsec_nanos() != 0 {
@@ -91,12 +101,12 @@ fn session_timeout(typed: &Typed<String>, report: &mut Report) -> Duration {
     timeout
 }
 
-fn admin(typed: TypedAdmin, report: &mut Report) -> AdminConfig {
+fn admin(typed: &TypedAdmin, report: &mut Report<'_>) -> AdminConfig {
     let listen = parsed(&typed.listen, "[admin] listen", scalar::listen_address, report);
     AdminConfig { listen: listen.unwrap_or((Ipv4Addr::LOCALHOST, ADMIN_PORT).into()) }
 }
 
-fn engine(typed: TypedEngine, report: &mut Report) -> EngineConfig {
+fn engine(typed: &TypedEngine, report: &mut Report<'_>) -> EngineConfig {
     let media_workers = number_within(&typed.media_workers, "[engine] media_workers", 0, 0..=WORKERS, report);
     EngineConfig {
         poll_table_entries: number_within(
@@ -122,14 +132,14 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS)
 }
 
-fn ring(typed: TypedRing, report: &mut Report) -> RingConfig {
+fn ring(typed: &TypedRing, report: &mut Report<'_>) -> RingConfig {
     RingConfig {
         max_age: duration_within(&typed.max_age, "[ring] max_age", "2s", ["100ms", "60s"], report),
         max_bytes: number_within(&typed.max_bytes, "[ring] max_bytes", 8 << 20, 64 << 10..=1 << 30, report),
     }
 }
 
-fn limits(typed: TypedLimits, report: &mut Report) -> LimitsConfig {
+fn limits(typed: &TypedLimits, report: &mut Report<'_>) -> LimitsConfig {
     let bytes = number_within(
         &typed.unread_bytes_per_address,
         "[limits] unread_bytes_per_address",
@@ -138,7 +148,7 @@ fn limits(typed: TypedLimits, report: &mut Report) -> LimitsConfig {
         report,
     );
     let mut limit =
-        |value: &Typed<i64>, place, default| number_within(value, place, default, 1..=1_000_000, report);
+        |value: &Typed<Number>, place, default| number_within(value, place, default, 1..=1_000_000, report);
     LimitsConfig {
         connections: limit(&typed.connections, "[limits] connections", 20_000),
         connections_per_address: limit(
@@ -162,7 +172,7 @@ pub(super) fn parsed<T>(
     typed: &Typed<String>,
     place: &str,
     parse: impl FnOnce(&str) -> Result<T, String>,
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) -> Option<T> {
     let text = typed.as_ref()?;
     parse(text.get_ref()).map_err(|wrong| report.add(text.span().start, format!("{place}: {wrong}"))).ok()
@@ -174,7 +184,7 @@ pub(super) fn duration_within(
     place: &str,
     default: &str,
     bounds: [&str; 2],
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) -> Duration {
     let ours =
         |text: &str| scalar::duration(text).expect("defaults and bounds are written right in the code");
@@ -189,18 +199,19 @@ pub(super) fn duration_within(
 }
 
 fn number_within(
-    typed: &Typed<i64>,
+    typed: &Typed<Number>,
     place: &str,
     default: usize,
     bounds: RangeInclusive<usize>,
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) -> usize {
     let Some(number) = typed else { return default };
-    match usize::try_from(*number.get_ref()) {
-        Ok(value) if bounds.contains(&value) => value,
+    match number.get_ref().value.and_then(|value| usize::try_from(value).ok()) {
+        Some(value) if bounds.contains(&value) => value,
         _ => {
             let (low, high) = (bounds.start(), bounds.end());
-            let wrong = format!("{place}: {} is out of bounds; write {low} to {high}", number.get_ref());
+            let wrong =
+                format!("{place}: {} is out of bounds; write {low} to {high}", number.get_ref().typed);
             report.add(number.span().start, wrong);
             default
         }

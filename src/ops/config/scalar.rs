@@ -54,12 +54,31 @@ pub(super) fn udp_ports(typed: &str) -> Result<UdpPorts, String> {
 
 /// An address and port to listen on. A host name is none: what it stands for may change.
 pub(super) fn listen_address(typed: &str) -> Result<SocketAddr, String> {
-    typed.parse().map_err(|_| {
-        format!(
-            "{typed:?} is not an address and port; write an IP address and a port such as \"0.0.0.0:8554\" or \
-             \"[::]:8554\""
-        )
-    })
+    let address: SocketAddr = typed.parse().map_err(|_| {
+        let is_of_one_link = typed.starts_with('[') && typed.contains('%');
+        match is_of_one_link {
+            true => format!("{typed:?} names an interface; write all addresses, such as \"[::]:8554\""),
+            false => format!(
+                "{typed:?} is not an address and port; write an IP address and a port such as \"0.0.0.0:8554\" or \
+                 \"[::]:8554\""
+            ),
+        }
+    })?;
+    let ip = address.ip();
+    let wrong = |what: &str, remedy: &str| Err(format!("{typed:?}: {ip} {what}; write {remedy}"));
+    match address {
+        _ if ip.is_multicast() => {
+            wrong("is a group, and nobody listens at one", "an address of this machine")
+        }
+        SocketAddr::V4(v4) if v4.ip().is_broadcast() => wrong("is everybody's", "an address of this machine"),
+        SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some() => {
+            wrong("is an IPv4 address", "it as one, such as \"10.0.0.1:8554\"")
+        }
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0 => {
+            wrong("is one of each link", "\"[::]\" with the port, for all addresses")
+        }
+        _ => Ok(address),
+    }
 }
 
 /// The longest hold that can be asked for.
@@ -108,6 +127,9 @@ pub(super) fn channel_name(typed: &str) -> Result<String, String> {
 
 /// An interface by its name or one of its addresses.
 pub(super) fn interface(typed: &str) -> Result<Interface, String> {
+    if let Some((_, zone)) = typed.split_once('%').filter(|(address, _)| address.parse::<IpAddr>().is_ok()) {
+        return Err(format!("{typed:?} has a zone; write the interface's name alone: \"{zone}\""));
+    }
     if let Ok(address) = typed.parse::<IpAddr>() {
         return match address.is_multicast() || address.is_unspecified() {
             true => {
@@ -167,8 +189,22 @@ mod tests {
     #[test]
     fn a_listener_is_an_address_and_a_port() {
         assert_eq!(listen_address("[::]:8554"), Ok("[::]:8554".parse().expect("an address")));
-        for wrong in ["8554", ":8554", "localhost:8554", "0.0.0.0", "::8554"] {
-            assert!(listen_address(wrong).is_err(), "{wrong}");
+        assert!(listen_address("[fe80::1%2]:8554").is_ok(), "the zone's number is what the kernel takes");
+        for (wrong, says) in [
+            ("8554", "write an IP address and a port"),
+            (":8554", "write an IP address and a port"),
+            ("localhost:8554", "write an IP address and a port"),
+            ("0.0.0.0", "write an IP address and a port"),
+            ("::8554", "write an IP address and a port"),
+            ("239.1.1.1:8554", "is a group"),
+            ("[ff02::1]:8554", "is a group"),
+            ("255.255.255.255:8554", "is everybody's"),
+            ("[::ffff:10.0.0.1]:8554", "is an IPv4 address"),
+            ("[fe80::1]:8554", "is one of each link"),
+            ("[fe80::1%eth0]:8554", "names an interface"),
+        ] {
+            let error = listen_address(wrong).expect_err(wrong);
+            assert!(error.contains(says), "{error}");
         }
     }
 
@@ -192,6 +228,8 @@ mod tests {
         for wrong in ["", "a-name-of-16-byte", "eth 0", "a/b", "..", "239.0.0.1", "0.0.0.0", "[::1]"] {
             assert!(interface(wrong).is_err(), "{wrong}");
         }
+        let zone = interface("fe80::1%eth0").expect_err("a zone");
+        assert!(zone.contains("alone: \"eth0\""), "{zone}");
     }
 
     proptest! {

@@ -1,12 +1,97 @@
 //! Reads one table of the file key by key, and notes what is of the wrong type or nobody's key. Knows
 //! the keys' names, not their meaning.
 
-use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeTable, DeValue};
 
 use super::keys::{Section, nearest};
 use super::report::Report;
+
+/// A whole number as it was typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Number {
+    /// For messages; without the `_` between its digits.
+    pub(super) typed: String,
+    /// What it is, if 64 bits hold it.
+    pub(super) value: Option<i64>,
+}
+
+/// What a key may hold.
+pub(super) trait Value: Sized {
+    /// What it is called.
+    const KIND: &'static str;
+
+    /// Takes the value, or says where it is of another kind, and of which.
+    fn take(value: Spanned<DeValue<'_>>) -> Result<Self, OfAnotherKind>;
+}
+
+/// A value that is not of the kind that its key holds.
+pub(super) struct OfAnotherKind {
+    offset: usize,
+    /// What there is.
+    found: String,
+    /// The same value, as it would be right.
+    meant: Option<String>,
+}
+
+impl Value for String {
+    const KIND: &'static str = "a text in quotes";
+
+    fn take(value: Spanned<DeValue<'_>>) -> Result<Self, OfAnotherKind> {
+        let offset = value.span().start;
+        match value.into_inner() {
+            DeValue::String(text) => Ok(text.into_owned()),
+            other => Err(OfAnotherKind { offset, found: described(&other), meant: None }),
+        }
+    }
+}
+
+impl Value for Number {
+    const KIND: &'static str = "a whole number without quotes";
+
+    fn take(value: Spanned<DeValue<'_>>) -> Result<Self, OfAnotherKind> {
+        let offset = value.span().start;
+        match value.into_inner() {
+            DeValue::Integer(number) => Ok(Self {
+                value: i64::from_str_radix(number.as_str(), number.radix()).ok(),
+                typed: number.to_string(),
+            }),
+            other => {
+                let digits = |text: &&str| text.parse::<u64>().is_ok();
+                let meant = other.as_str().map(str::trim).filter(digits).map(str::to_owned);
+                Err(OfAnotherKind { offset, found: described(&other), meant })
+            }
+        }
+    }
+}
+
+impl Value for Vec<Spanned<String>> {
+    const KIND: &'static str = "a list of texts in quotes";
+
+    fn take(value: Spanned<DeValue<'_>>) -> Result<Self, OfAnotherKind> {
+        let offset = value.span().start;
+        let each = |value: Spanned<DeValue<'_>>| Ok(Spanned::new(value.span(), String::take(value)?));
+        match value.into_inner() {
+            DeValue::Array(values) => values.into_iter().map(each).collect(),
+            other => {
+                let meant = other.as_str().map(|text| format!("[{text:?}]"));
+                Err(OfAnotherKind { offset, found: described(&other), meant })
+            }
+        }
+    }
+}
+
+fn described(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{text:?} is a text"),
+        DeValue::Integer(number) => format!("{number} is a number"),
+        DeValue::Float(number) => format!("{number} is a number with a fraction"),
+        DeValue::Boolean(value) => format!("{value} is a truth value"),
+        DeValue::Datetime(date) => format!("{date} is a date"),
+        DeValue::Array(_) => "this is a list".to_owned(),
+        DeValue::Table(_) => "this is a table".to_owned(),
+    }
+}
 
 /// A table of the file, while it is being read.
 pub(super) struct SectionReader<'i> {
@@ -15,16 +100,23 @@ pub(super) struct SectionReader<'i> {
     pub(super) offset: usize,
     /// How errors name this table: `[rtsp]`, or `channel "news"` for a named one.
     pub(super) place: String,
+    /// Errors before its first.
+    noted_before: usize,
     values: DeTable<'i>,
 }
 
 impl<'i> SectionReader<'i> {
     /// A reader of `value`, or a note in the report when it is no table.
-    pub(super) fn new(section: Section, value: Spanned<DeValue<'i>>, report: &mut Report) -> Option<Self> {
+    pub(super) fn new(
+        section: Section,
+        value: Spanned<DeValue<'i>>,
+        report: &mut Report<'_>,
+    ) -> Option<Self> {
         let offset = value.span().start;
-        let place = header(section);
+        let place = section.header();
+        let noted_before = report.noted();
         match value.into_inner() {
-            DeValue::Table(values) => Some(Self { section, offset, place, values }),
+            DeValue::Table(values) => Some(Self { section, offset, place, noted_before, values }),
             _ => {
                 report.add(offset, format!("`{}` is not a table; write it as {place}", section.name));
                 None
@@ -33,29 +125,30 @@ impl<'i> SectionReader<'i> {
     }
 
     /// A section that is not in the file: all its keys are absent.
-    pub(super) fn absent(section: Section) -> Self {
-        Self { section, offset: 0, place: header(section), values: DeTable::new() }
+    pub(super) fn absent(section: Section, report: &Report<'_>) -> Self {
+        let (place, noted_before) = (section.header(), report.noted());
+        Self { section, offset: 0, place, noted_before, values: DeTable::new() }
     }
 
     /// The value of `key` with its place in the file. `None` if it is absent, or of a wrong type and noted.
-    pub(super) fn read<T: DeserializeOwned>(&mut self, key: &str, report: &mut Report) -> Option<Spanned<T>> {
+    pub(super) fn read<T: Value>(&mut self, key: &str, report: &mut Report<'_>) -> Option<Spanned<T>> {
         let example = self.section.keys.iter().find(|known| known.name == key).map(|known| known.example);
         debug_assert!(example.is_some(), "{key} is missing from the table of keys");
         let value = self.values.remove(key)?;
         let span = value.span();
-        match T::deserialize(ValueDeserializer::from(value)) {
+        match T::take(value) {
             Ok(value) => Some(Spanned::new(span, value)),
-            Err(error) => {
-                let offset = error.span().map_or(span.start, |inner| inner.start);
-                let remedy = example.map_or(String::new(), |example| format!("; write {key} = {example}"));
-                report.add(offset, format!("{} {key}: {}{remedy}", self.place, plain(error.message())));
+            Err(OfAnotherKind { offset, found, meant }) => {
+                let write = meant.as_deref().or(example).unwrap_or_default();
+                let wrong = format!("{found}, and {} is meant; write {key} = {write}", T::KIND);
+                report.add(offset, format!("{} {key}: {wrong}", self.place));
                 None
             }
         }
     }
 
-    /// Notes every key that nobody has read.
-    pub(super) fn finish(self, report: &mut Report) {
+    /// Notes every key that nobody has read. Returns whether something was wrong with the section, or set aside.
+    pub(super) fn finish(self, report: &mut Report<'_>) -> bool {
         for (key, _) in self.values.iter() {
             let typed = key.get_ref().as_ref();
             let known = self.section.keys.iter().map(|known| known.name);
@@ -63,18 +156,8 @@ impl<'i> SectionReader<'i> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("the keys here are {}", known.collect::<Vec<_>>().join(", ")),
             };
-            report.add(key.span().start, format!("{}: unknown key `{typed}`; {remedy}", self.place));
+            report.add_anyway(key.span().start, format!("{}: unknown key `{typed}`; {remedy}", self.place));
         }
+        report.noted() > self.noted_before || report.is_spoilt(self.offset)
     }
-}
-
-/// The deserialiser's message in words that need no knowledge of Rust.
-fn plain(message: &str) -> String {
-    message
-        .replace("expected i64", "expected a whole number")
-        .replace("expected a sequence", "expected a list")
-}
-
-fn header(section: Section) -> String {
-    if section.repeated { format!("[[{}]]", section.name) } else { format!("[{}]", section.name) }
 }

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::report::Problem;
 use crate::relay::Coalesce;
 use crate::wire::sdp::Presentation;
 
@@ -22,6 +23,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// The channels in the order of the file; names are unique, and so are their tracks' sources.
     pub channels: Vec<ChannelConfig>,
+    /// What works, but worse than was meant, in the order of the file.
+    pub warnings: Vec<Problem>,
 }
 
 /// `[rtsp]`.

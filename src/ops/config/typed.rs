@@ -6,7 +6,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::keys::{ADMIN, CHANNEL, ENGINE, KEYS, LIMITS, RING, RTSP, Section, nearest};
 use super::report::Report;
-use super::section::SectionReader;
+use super::section::{Number, SectionReader};
 
 /// A value and the bytes of the file it was typed in; `None` where the key is absent.
 pub(super) type Typed<T> = Option<Spanned<T>>;
@@ -22,6 +22,8 @@ pub(super) struct TypedConfig {
 }
 
 pub(super) struct TypedRtsp {
+    /// Whether something was noted here, so that defaults may stand in for what was meant; so it is below.
+    pub(super) spoiled: bool,
     pub(super) listen: Typed<Vec<Spanned<String>>>,
     pub(super) udp_ports: Typed<String>,
     pub(super) session_timeout: Typed<String>,
@@ -29,28 +31,31 @@ pub(super) struct TypedRtsp {
 }
 
 pub(super) struct TypedAdmin {
+    pub(super) spoiled: bool,
     pub(super) listen: Typed<String>,
 }
 
 pub(super) struct TypedEngine {
-    pub(super) poll_table_entries: Typed<i64>,
-    pub(super) media_workers: Typed<i64>,
-    pub(super) busy_percent: Typed<i64>,
-    pub(super) control_workers: Typed<i64>,
+    pub(super) poll_table_entries: Typed<Number>,
+    pub(super) media_workers: Typed<Number>,
+    pub(super) busy_percent: Typed<Number>,
+    pub(super) control_workers: Typed<Number>,
 }
 
 pub(super) struct TypedRing {
+    pub(super) spoiled: bool,
     pub(super) max_age: Typed<String>,
-    pub(super) max_bytes: Typed<i64>,
+    pub(super) max_bytes: Typed<Number>,
 }
 
 pub(super) struct TypedLimits {
-    pub(super) connections: Typed<i64>,
-    pub(super) connections_per_address: Typed<i64>,
-    pub(super) sessions: Typed<i64>,
-    pub(super) sessions_per_address: Typed<i64>,
-    pub(super) unread_bytes_per_address: Typed<i64>,
-    pub(super) egress_mbit_per_address: Typed<i64>,
+    pub(super) spoiled: bool,
+    pub(super) connections: Typed<Number>,
+    pub(super) connections_per_address: Typed<Number>,
+    pub(super) sessions: Typed<Number>,
+    pub(super) sessions_per_address: Typed<Number>,
+    pub(super) unread_bytes_per_address: Typed<Number>,
+    pub(super) egress_mbit_per_address: Typed<Number>,
 }
 
 pub(super) struct TypedChannel {
@@ -77,7 +82,7 @@ impl TypedChannel {
 
 impl TypedConfig {
     /// Takes the parsed document apart; unknown sections and keys are noted.
-    pub(super) fn read(mut document: DeTable<'_>, report: &mut Report) -> Self {
+    pub(super) fn read(mut document: DeTable<'_>, report: &mut Report<'_>) -> Self {
         let config = Self {
             rtsp: read_rtsp(section(&mut document, RTSP, report), report),
             admin: read_admin(section(&mut document, ADMIN, report), report),
@@ -91,31 +96,31 @@ impl TypedConfig {
     }
 }
 
-fn section<'i>(document: &mut DeTable<'i>, section: Section, report: &mut Report) -> SectionReader<'i> {
+fn section<'i>(document: &mut DeTable<'i>, section: Section, report: &mut Report<'_>) -> SectionReader<'i> {
     document
         .remove(section.name)
         .and_then(|value| SectionReader::new(section, value, report))
-        .unwrap_or_else(|| SectionReader::absent(section))
+        .unwrap_or_else(|| SectionReader::absent(section, report))
 }
 
-fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report) -> TypedRtsp {
-    let typed = TypedRtsp {
+fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedRtsp {
+    let mut typed = TypedRtsp {
+        spoiled: false,
         listen: from.read("listen", report),
         udp_ports: from.read("udp_ports", report),
         session_timeout: from.read("session_timeout", report),
         longest_silence: from.read("longest_silence", report),
     };
-    from.finish(report);
+    typed.spoiled = from.finish(report);
     typed
 }
 
-fn read_admin(mut from: SectionReader<'_>, report: &mut Report) -> TypedAdmin {
-    let typed = TypedAdmin { listen: from.read("listen", report) };
-    from.finish(report);
-    typed
+fn read_admin(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedAdmin {
+    let listen = from.read("listen", report);
+    TypedAdmin { listen, spoiled: from.finish(report) }
 }
 
-fn read_engine(mut from: SectionReader<'_>, report: &mut Report) -> TypedEngine {
+fn read_engine(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedEngine {
     let typed = TypedEngine {
         poll_table_entries: from.read("poll_table_entries", report),
         media_workers: from.read("media_workers", report),
@@ -126,15 +131,14 @@ fn read_engine(mut from: SectionReader<'_>, report: &mut Report) -> TypedEngine 
     typed
 }
 
-fn read_ring(mut from: SectionReader<'_>, report: &mut Report) -> TypedRing {
-    let typed =
-        TypedRing { max_age: from.read("max_age", report), max_bytes: from.read("max_bytes", report) };
-    from.finish(report);
-    typed
+fn read_ring(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedRing {
+    let (max_age, max_bytes) = (from.read("max_age", report), from.read("max_bytes", report));
+    TypedRing { max_age, max_bytes, spoiled: from.finish(report) }
 }
 
-fn read_limits(mut from: SectionReader<'_>, report: &mut Report) -> TypedLimits {
-    let typed = TypedLimits {
+fn read_limits(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedLimits {
+    let mut typed = TypedLimits {
+        spoiled: false,
         connections: from.read("connections", report),
         connections_per_address: from.read("connections_per_address", report),
         sessions: from.read("sessions", report),
@@ -142,11 +146,11 @@ fn read_limits(mut from: SectionReader<'_>, report: &mut Report) -> TypedLimits 
         unread_bytes_per_address: from.read("unread_bytes_per_address", report),
         egress_mbit_per_address: from.read("egress_mbit_per_address", report),
     };
-    from.finish(report);
+    typed.spoiled = from.finish(report);
     typed
 }
 
-fn read_channels(document: &mut DeTable<'_>, report: &mut Report) -> Vec<TypedChannel> {
+fn read_channels(document: &mut DeTable<'_>, report: &mut Report<'_>) -> Vec<TypedChannel> {
     let Some(value) = document.remove(CHANNEL.name) else { return Vec::new() };
     let offset = value.span().start;
     match value.into_inner() {
@@ -158,7 +162,7 @@ fn read_channels(document: &mut DeTable<'_>, report: &mut Report) -> Vec<TypedCh
     }
 }
 
-fn read_channel_tables(tables: DeArray<'_>, report: &mut Report) -> Vec<TypedChannel> {
+fn read_channel_tables(tables: DeArray<'_>, report: &mut Report<'_>) -> Vec<TypedChannel> {
     tables
         .into_iter()
         .filter_map(|table| SectionReader::new(CHANNEL, table, report))
@@ -168,8 +172,7 @@ fn read_channel_tables(tables: DeArray<'_>, report: &mut Report) -> Vec<TypedCha
         .collect()
 }
 
-fn read_channel(mut from: SectionReader<'_>, report: &mut Report) -> TypedChannel {
-    let problems_before = report.len();
+fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedChannel {
     let name: Typed<String> = from.read("name", report);
     if let Some(name) = &name {
         from.place = format!("channel {:?}", name.get_ref());
@@ -178,12 +181,11 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report) -> TypedChanne
     let (source, sdp) = (from.read("source", report), from.read("sdp", report));
     let (interface, silent_after) = (from.read("interface", report), from.read("silent_after", report));
     let coalesce = from.read("coalesce", report);
-    from.finish(report);
-    let spoiled = report.len() > problems_before;
+    let spoiled = from.finish(report);
     TypedChannel { place, offset, spoiled, name, source, sdp, interface, silent_after, coalesce }
 }
 
-fn note_unknown_sections(document: &DeTable<'_>, report: &mut Report) {
+fn note_unknown_sections(document: &DeTable<'_>, report: &mut Report<'_>) {
     for (key, _) in document.iter() {
         let typed = key.get_ref().as_ref();
         let remedy = match nearest(typed, KEYS.iter().map(|section| section.name)) {
@@ -193,6 +195,6 @@ fn note_unknown_sections(document: &DeTable<'_>, report: &mut Report) {
                 format!("the sections are {}", names.join(", "))
             }
         };
-        report.add(key.span().start, format!("unknown section or key `{typed}`; {remedy}"));
+        report.add_anyway(key.span().start, format!("unknown section or key `{typed}`; {remedy}"));
     }
 }

@@ -80,11 +80,6 @@ impl Reply {
         self.with(headers::PUBLIC, METHODS)
     }
 
-    /// Allow: the methods of this resource, for 405.
-    pub fn allow(self, methods: &str) -> Self {
-        self.with(headers::ALLOW, methods)
-    }
-
     /// A body of SDP, and the URI its controls are relative to.
     pub fn description(self, content_base: &str, sdp: &str) -> Self {
         let reply = self.with(headers::CONTENT_BASE, content_base);

@@ -23,6 +23,7 @@ pub use invalid::InvalidSdp;
 pub use offer::{Offer, Offers, offers};
 pub use parse::{MAX_SDP_LEN, MAX_TRACKS, parse};
 pub use presentation::{Presentation, TrackDescription, mpegts};
+pub use track::is_source_specific;
 pub use unicast::unicast;
 
 #[cfg(test)]

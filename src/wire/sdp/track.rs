@@ -196,7 +196,7 @@ fn group_of(connection: &Connection) -> Result<IpAddr, String> {
 }
 
 /// Whether a group is one of those that are joined with a source only (RFC 4607 section 1).
-fn is_source_specific(group: IpAddr) -> bool {
+pub fn is_source_specific(group: IpAddr) -> bool {
     match group {
         IpAddr::V4(group) => group.octets()[0] == 232,
         // ff3x::/32

@@ -1,0 +1,205 @@
+//! What keys make of each other: each is right by itself, and one would make the other useless. An error where it
+//! can not work, a note where it works but worse.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::report::Report;
+use super::scalar;
+use super::section::Number;
+use super::truth::{Config, RingConfig, UdpPorts};
+use super::typed::{Typed, TypedChannel, TypedConfig, TypedLimits};
+use crate::relay::Coalesce;
+
+/// The longest rest of `coalesce = "auto"`: that of connections.
+const LONGEST_AUTO: Duration = Duration::from_millis(20);
+/// A track that a ring should hold for as long as its packets wait: ultra-high definition takes as much.
+const FAST_BITS_PER_SECOND: f64 = 40e6;
+
+/// Looks at all pairs of keys of which neither was wrong.
+pub(super) fn check(typed: &TypedConfig, config: &Config, report: &mut Report<'_>) {
+    if !typed.rtsp.spoiled && !typed.admin.spoiled {
+        check_listeners(typed, config, report);
+    }
+    if !typed.rtsp.spoiled {
+        check_udp_ports(typed, config, report);
+    }
+    if !typed.limits.spoiled {
+        check_limits(&typed.limits, config, report);
+    }
+    if !typed.ring.spoiled && config.channels.iter().any(|channel| channel.coalesce == Coalesce::Auto) {
+        let of_ring = typed.ring.max_bytes.as_ref().map_or(0, |number| number.span().start);
+        check_bytes("coalesce = \"auto\"", of_ring, LONGEST_AUTO, &config.ring, report);
+    }
+    let by_name: HashMap<_, _> = config.channels.iter().map(|channel| (&channel.name, channel)).collect();
+    for typed_channel in &typed.channels {
+        let name = typed_channel.name.as_ref().map(Spanned::get_ref);
+        let Some(channel) = name.and_then(|name| by_name.get(name)) else { continue };
+        if !typed.ring.spoiled {
+            check_rest(typed_channel, channel.coalesce, &config.ring, report);
+        }
+        let longest = config.rtsp.longest_silence;
+        if let Some(silent_after) =
+            typed_channel.silent_after.as_ref().filter(|_| channel.silent_after > longest)
+        {
+            let wrong = format!(
+                "{}: silent_after is above [rtsp] longest_silence ({longest:?}): viewers have gone before the channel \
+                 counts as silent; write less",
+                typed_channel.place
+            );
+            report.warn(silent_after.span().start, wrong);
+        }
+    }
+}
+
+/// Somebody who listens, and where that is written.
+struct Listener {
+    address: SocketAddr,
+    key: &'static str,
+    /// `None`: nowhere, it is the default.
+    offset: Option<usize>,
+    /// Whether an IPv6 listener takes IPv4 too.
+    both_families: bool,
+}
+
+fn check_listeners(typed: &TypedConfig, config: &Config, report: &mut Report<'_>) {
+    let (key, both_families) = ("[rtsp] listen", false);
+    let mut all: Vec<Listener> = match &typed.rtsp.listen {
+        None => {
+            let listen = config.rtsp.listen.iter();
+            listen.map(|address| Listener { address: *address, key, offset: None, both_families }).collect()
+        }
+        Some(list) => {
+            let right = |text: &Spanned<String>| {
+                let address = scalar::listen_address(text.get_ref()).ok()?;
+                Some(Listener { address, key, offset: Some(text.span().start), both_families })
+            };
+            list.get_ref().iter().filter_map(right).collect()
+        }
+    };
+    let offset = typed.admin.listen.as_ref().map(|text| text.span().start);
+    all.push(Listener { address: config.admin.listen, key: "[admin] listen", offset, both_families: true });
+    for (index, later) in all.iter().enumerate() {
+        let first = all[..index].iter().find(|first| collide(first, later));
+        // One that is there twice was told already.
+        let Some(first) = first.filter(|first| first.key != later.key || first.address != later.address)
+        else {
+            continue;
+        };
+        let (told, other) = if later.offset.is_some() { (later, first) } else { (first, later) };
+        let place = |of: &Listener| {
+            of.offset.map_or("by default".into(), |at| format!("in line {}", report.line(at)))
+        };
+        let all_addresses = |of: &Listener| of.address.ip().is_unspecified().then_some(of.address.ip());
+        let meaning = all_addresses(told).or_else(|| all_addresses(other));
+        let meaning = meaning.map_or(String::new(), |ip| format!(" ({ip} is every address)"));
+        let wrong = format!(
+            "{}: the port of {} is taken by {} of {} {}{meaning}; write another port",
+            told.key,
+            told.address,
+            other.address,
+            other.key,
+            place(other)
+        );
+        report.add(told.offset.unwrap_or(0), wrong);
+    }
+}
+
+/// Whether the kernel refuses the second of two listeners.
+fn collide(first: &Listener, second: &Listener) -> bool {
+    if first.address.port() != second.address.port() || first.address.port() == 0 {
+        return false;
+    }
+    let is_all = |listener: &Listener| listener.address.ip().is_unspecified();
+    let takes_both =
+        |listener: &Listener| listener.both_families && listener.address.is_ipv6() && is_all(listener);
+    match first.address.is_ipv4() == second.address.is_ipv4() {
+        true => first.address.ip() == second.address.ip() || is_all(first) || is_all(second),
+        false => takes_both(first) || takes_both(second),
+    }
+}
+
+/// A pair of ports of which one is a channel's is whoever's opens it first: no viewer's, or the channel is deaf.
+fn check_udp_ports(typed: &TypedConfig, config: &Config, report: &mut Report<'_>) {
+    let UdpPorts::Range { first, last } = config.rtsp.udp_ports else { return };
+    let key = typed.rtsp.udp_ports.as_ref().map(|text| text.span().start);
+    let place = key.map_or("by default".to_owned(), |at| format!("in line {}", report.line(at)));
+    let serves = |group: IpAddr| config.rtsp.listen.iter().any(|listen| listen.is_ipv4() == group.is_ipv4());
+    let by_name: HashMap<_, _> =
+        typed.channels.iter().filter_map(|of| Some((of.name.as_ref()?.get_ref(), of))).collect();
+    let mut taken = BTreeSet::new();
+    for channel in &config.channels {
+        let tracks = channel.presentation.tracks.iter().filter(|track| serves(track.group));
+        let ports: BTreeSet<u16> = tracks.flat_map(|track| [track.port, track.rtcp_port]).collect();
+        let Some(port) = ports.range(first..=last).next() else { continue };
+        taken.extend(ports.range(first..=last).map(|port| port & !1));
+        let of = by_name.get(&channel.name);
+        let (place_of, offset) = of.map_or(("", 0), |of| (of.place.as_str(), of.input_offset()));
+        report.warn(
+            offset,
+            format!(
+                "{place_of}: UDP port {port} is one of [rtsp] udp_ports ({first}-{last}, {place}) too: media leaves \
+                 from another pair, or the channel is not received; write udp_ports without it"
+            ),
+        );
+    }
+    if taken.len() == config.rtsp.udp_ports.rtp_ports().count() {
+        let wrong =
+            format!("[rtsp] udp_ports: all of {first}-{last} are ports of channels; write a range of others");
+        let first_channel = || typed.channels.first().map_or(0, TypedChannel::input_offset);
+        report.add(key.unwrap_or_else(first_channel), wrong);
+    }
+}
+
+/// A limit of an address that is above that of all does nothing.
+fn check_limits(typed: &TypedLimits, config: &Config, report: &mut Report<'_>) {
+    let limits = &config.limits;
+    let mut compare = |of_address: &Typed<Number>, name: &str, value: usize, all: usize| {
+        if let Some(of_address) = of_address.as_ref().filter(|_| value > all) {
+            let wrong = format!(
+                "[limits] {name}_per_address: {value} is above {name} ({all}), so it limits nothing; write less"
+            );
+            report.warn(of_address.span().start, wrong);
+        }
+    };
+    let of_address = (limits.connections_per_address, limits.sessions_per_address);
+    compare(&typed.connections_per_address, "connections", of_address.0, limits.connections);
+    compare(&typed.sessions_per_address, "sessions", of_address.1, limits.sessions);
+}
+
+/// Packets that wait to be sent together wait in the ring, which lets them go by age and bytes.
+fn check_rest(channel: &TypedChannel, coalesce: Coalesce, ring: &RingConfig, report: &mut Report<'_>) {
+    let (Coalesce::Fixed(rest), Some(typed)) = (coalesce, &channel.coalesce) else { return };
+    let (place, offset, age) = (&channel.place, typed.span().start, ring.max_age);
+    if rest >= age {
+        let wrong = format!(
+            "{place}: packets that wait {rest:?} are lost, as [ring] max_age lets them go after {age:?}; write a \
+             shorter coalesce, or a longer max_age"
+        );
+        return report.add(offset, wrong);
+    }
+    if rest * 2 > age {
+        let wrong = format!(
+            "{place}: coalesce is more than half of [ring] max_age ({age:?}), so that any delay loses packets; write a \
+             shorter coalesce, or a longer max_age"
+        );
+        report.warn(offset, wrong);
+    }
+    check_bytes(place, offset, rest, ring, report);
+}
+
+fn check_bytes(place: &str, offset: usize, rest: Duration, ring: &RingConfig, report: &mut Report<'_>) {
+    let held = ring.max_bytes as f64 * 8.0 / rest.as_secs_f64();
+    if held < FAST_BITS_PER_SECOND {
+        let wrong = format!(
+            "{place}: packets wait up to {rest:?}, for which [ring] max_bytes = {} has room at {:.0} Mbit/s and less: a \
+             faster track loses some; write more bytes, or a shorter coalesce",
+            ring.max_bytes,
+            held / 1e6
+        );
+        report.warn(offset, wrong);
+    }
+}

@@ -1,0 +1,100 @@
+//! Channels: their names, inputs, groups and interfaces.
+
+use super::{Interface, accepted, assert_says, refused, warned};
+
+#[test]
+fn channels_are_told_apart_by_name_and_by_source() {
+    let channel =
+        |name: &str, source: &str| format!("[[channel]]\nname = \"{name}\"\nsource = \"{source}\"\n");
+    let same_port = channel("a", "rtp://239.9.9.1:5004") + &channel("b", "rtp://239.9.9.2:5004");
+    assert_eq!(accepted(&same_port).channels.len(), 2);
+    let same_name = channel("a", "rtp://239.9.9.1:5004") + &channel("a", "rtp://239.9.9.2:5004");
+    assert_says(&refused(&same_name)[0], &["toml:5: channel \"a\": the name is line 2's already"]);
+    let same_source = channel("a", "rtp://239.9.9.1:5004") + &channel("b", "rtp://239.9.9.1:5004");
+    assert_says(
+        &refused(&same_source)[0],
+        &["toml:6: channel \"b\": 239.9.9.1:5004 is taken by channel \"a\" in line 3"],
+    );
+}
+
+#[test]
+fn a_channel_has_one_input() {
+    let both = "[[channel]]\nname = \"a\"\nsource = \"rtp://239.9.9.1:5004\"\nsdp = \"a.sdp\"\n";
+    assert_says(&refused(both)[0], &["toml:4: channel \"a\": both source and sdp; leave one out"]);
+    let nameless = "[[channel]]\nsource = \"rtp://239.9.9.1:5004\"\n";
+    assert_says(&refused(nameless)[0], &["toml:1: [[channel]]: no name; write one such as"]);
+    let slip = refused("[[channel]]\nname = \"a\"\nsorce = \"rtp://239.9.9.1:5004\"\n");
+    assert_eq!(slip.len(), 1, "one slip is one error: {slip:#?}");
+    assert_says(&slip[0], &["toml:3: channel \"a\": unknown key `sorce`; did you mean `source`?"]);
+}
+
+#[test]
+fn an_interface_is_named_once() {
+    let channel = |source: &str, interface: &str| {
+        format!("[[channel]]\nname = \"a\"\nsource = \"{source}\"\ninterface = \"{interface}\"\n")
+    };
+    let in_url = "[[channel]]\nname = \"a\"\nsource = \"rtp://eth1@239.9.9.1:5004\"\n";
+    assert_eq!(accepted(in_url).channels[0].interface, Some(Interface::Name("eth1".into())));
+    let agreeing = accepted(&channel("rtp://eth1@239.9.9.1:5004", "eth1"));
+    assert_eq!(agreeing.channels[0].interface, Some(Interface::Name("eth1".into())));
+    let errors = refused(&channel("rtp://eth1@239.9.9.1:5004", "eth0"));
+    assert_says(&errors[0], &["the source names interface eth1, the key eth0; leave one out"]);
+    assert_says(
+        &refused(&channel("rtp://239.9.9.1:5004", "eth 0"))[0],
+        &["channel \"a\" interface", "ip -brief"],
+    );
+}
+
+fn from(source: &str) -> String {
+    format!("[[channel]]\nname = \"a\"\nsource = \"{source}\"\n")
+}
+
+#[test]
+fn a_zone_is_the_interface() {
+    let config = accepted(&from("rtp://[ff02::1%eth0]:5004"));
+    assert_eq!(config.channels[0].interface, Some(Interface::Name("eth0".into())));
+    let errors = refused(&(from("rtp://[ff02::1%eth0]:5004") + "interface = \"eth1\""));
+    assert_says(
+        &errors[0],
+        &["toml:3: channel \"a\": the source names interface eth0, the key eth1; leave one out"],
+    );
+}
+
+#[test]
+fn a_group_of_each_link_needs_its_interface() {
+    let errors = refused(&from("rtp://[ff02::1]:5004"));
+    assert_says(&errors[0], &["toml:3: channel \"a\": ff02::1 is one of each link", "interface = \"eth0\""]);
+    accepted(&(from("rtp://[ff02::1]:5004") + "interface = \"eth0\""));
+    assert_says(&refused(&from("rtp://eth0@[ff01::1]:5004"))[0], &["ff01::1 never leaves a machine"]);
+    assert_says(&refused(&from("rtp://[ff10::1]:5004"))[0], &["scope 0"]);
+}
+
+#[test]
+fn a_group_for_something_else_is_told_of() {
+    assert_says(
+        &warned(&from("rtp://224.0.0.5:5004"))[0],
+        &["toml:3: channel \"a\": 224.0.0.5 is of the block", "RFC 5771"],
+    );
+    assert_says(&warned(&from("rtp://232.1.1.1:5004"))[0], &["232.1.1.1 is for a source that is named"]);
+    assert!(warned(&from("rtp://239.1.1.1:5004")).is_empty());
+    assert!(warned(&from("rtp://10.0.0.1@232.1.1.1:5004")).is_empty());
+}
+
+#[test]
+fn a_port_is_of_media_or_of_reports() {
+    let second = |port: u16| {
+        from("rtp://239.9.9.1:5004")
+            + &format!("[[channel]]\nname = \"b\"\nsource = \"rtp://239.9.9.1:{port}\"\n")
+    };
+    let behind = warned(&second(5005));
+    assert_says(
+        &behind[0],
+        &["toml:6: channel \"b\": its RTP comes to 239.9.9.1:5005", "channel \"a\" in line 3"],
+    );
+    let before = warned(&second(5003));
+    assert_says(
+        &before[0],
+        &["toml:6: channel \"b\": its RTCP comes to 239.9.9.1:5004", "channel \"a\" in line 3"],
+    );
+    assert!(warned(&second(5006)).is_empty());
+}

@@ -1,0 +1,129 @@
+//! Keys of which one would make another useless.
+
+use super::{assert_says, refused, warned};
+
+#[test]
+fn listeners_that_take_each_others_port_are_told_with_both_keys_and_lines() {
+    for (listen, admin, says) in [
+        (
+            "\"0.0.0.0:8554\", \"10.0.0.1:8554\"",
+            "127.0.0.1:9469",
+            "toml:2: [rtsp] listen: the port of 10.0.0.1:8554 is taken by 0.0.0.0:8554 of [rtsp] listen in line 2",
+        ),
+        (
+            "\"10.0.0.1:8554\", \"0.0.0.0:8554\"",
+            "127.0.0.1:9469",
+            "the port of 0.0.0.0:8554 is taken by 10.0.0.1:8554",
+        ),
+        ("\"[::]:8554\", \"[::1]:8554\"", "127.0.0.1:9469", "(:: is every address)"),
+        (
+            "\"127.0.0.1:9469\"",
+            "127.0.0.1:9469",
+            "toml:4: [admin] listen: the port of 127.0.0.1:9469 is taken by 127.0.0.1:9469 of [rtsp] listen in line 2",
+        ),
+        (
+            "\"0.0.0.0:9469\"",
+            "127.0.0.1:9469",
+            "toml:4: [admin] listen: the port of 127.0.0.1:9469 is taken by 0.0.0.0:9469 of [rtsp] listen in line 2 (0.0.0.0 is every address)",
+        ),
+        ("\"0.0.0.0:9469\"", "[::]:9469", "toml:4: [admin] listen: the port of [::]:9469 is taken"),
+    ] {
+        let errors = refused(&format!("[rtsp]\nlisten = [{listen}]\n[admin]\nlisten = \"{admin}\"\n"));
+        assert_eq!(errors.len(), 1, "{errors:#?}");
+        assert_says(&errors[0], &[says, "write another port"]);
+    }
+    let by_default = refused("[rtsp]\nlisten = [\"0.0.0.0:9469\"]\n");
+    assert_says(
+        &by_default[0],
+        &["toml:2: [rtsp] listen", "is taken by 127.0.0.1:9469 of [admin] listen by default"],
+    );
+    let by_default = refused("[admin]\nlisten = \"127.0.0.1:8554\"\n");
+    assert_says(
+        &by_default[0],
+        &["toml:2: [admin] listen", "is taken by 0.0.0.0:8554 of [rtsp] listen by default"],
+    );
+}
+
+#[test]
+fn listeners_that_leave_each_other_alone_are_right() {
+    for (listen, admin) in [
+        ("\"0.0.0.0:8554\", \"[::]:8554\"", "[::1]:8555"),
+        ("\"10.0.0.1:8554\", \"10.0.0.2:8554\"", "10.0.0.3:8554"),
+        ("\"127.0.0.1:0\", \"0.0.0.0:0\"", "127.0.0.1:0"),
+        ("\"0.0.0.0:9469\"", "[::1]:9469"),
+    ] {
+        assert!(warned(&format!("[rtsp]\nlisten = [{listen}]\n[admin]\nlisten = \"{admin}\"\n")).is_empty());
+    }
+}
+
+fn channel(port: u16) -> String {
+    format!("[[channel]]\nname = \"a\"\nsource = \"rtp://239.9.9.1:{port}\"\n")
+}
+
+#[test]
+fn a_channels_ports_are_not_those_that_media_leaves_from() {
+    let default = warned(&channel(6980));
+    assert_says(&default[0], &["toml:3: channel \"a\": UDP port 6980", "udp_ports (6970-6999, by default)"]);
+    let reports = warned(&("[rtsp]\nudp_ports = \"7000-7003\"\n".to_owned() + &channel(6999)));
+    assert_says(&reports[0], &["toml:5: channel \"a\": UDP port 7000", "udp_ports (7000-7003, in line 2)"]);
+    let all = refused(&("[rtsp]\nudp_ports = \"7000-7001\"\n".to_owned() + &channel(7000)));
+    assert_says(&all[0], &["toml:2: [rtsp] udp_ports: all of 7000-7001 are ports of channels"]);
+    assert!(warned(&("[rtsp]\nudp_ports = \"0\"\n".to_owned() + &channel(6980))).is_empty());
+    let of_another_family = "[[channel]]\nname = \"a\"\nsource = \"rtp://[ff15::1]:6980\"\n";
+    assert!(warned(of_another_family).is_empty());
+}
+
+#[test]
+fn a_limit_of_an_address_above_that_of_all_limits_nothing() {
+    for key in ["connections", "sessions"] {
+        let notes = warned(&format!("[limits]\n{key} = 100\n{key}_per_address = 101\n"));
+        assert_says(&notes[0], &[&format!("toml:3: [limits] {key}_per_address: 101 is above {key} (100)")]);
+        assert!(warned(&format!("[limits]\n{key} = 100\n{key}_per_address = 100\n")).is_empty());
+        assert!(warned(&format!("[limits]\n{key} = 100\n")).is_empty(), "the default is nobody's slip");
+    }
+}
+
+#[test]
+fn a_ring_holds_what_waits() {
+    let resting =
+        |ring: &str, coalesce: &str| format!("[ring]\n{ring}\n{}coalesce = \"{coalesce}\"\n", channel(5004));
+    let lost = refused(&resting("max_age = \"100ms\"", "100ms"));
+    assert_says(&lost[0], &["toml:6: channel \"a\": packets that wait 100ms are lost", "[ring] max_age"]);
+    let close = warned(&resting("max_age = \"100ms\"", "51ms"));
+    assert_says(&close[0], &["toml:6: channel \"a\": coalesce is more than half of [ring] max_age (100ms)"]);
+    assert!(warned(&resting("max_age = \"100ms\"", "50ms")).is_empty());
+    let bytes = warned(&resting("max_bytes = 65536", "100ms"));
+    assert_says(
+        &bytes[0],
+        &["toml:6: channel \"a\": packets wait up to 100ms", "max_bytes = 65536 has room at 5 Mbit/s"],
+    );
+    let auto = warned(&resting("max_bytes = 65536", "auto"));
+    assert_says(&auto[0], &["toml:2: coalesce = \"auto\": packets wait up to 20ms", "at 26 Mbit/s and less"]);
+    assert!(warned(&resting("max_bytes = 1048576", "auto")).is_empty());
+    assert!(warned(&resting("max_bytes = 65536", "0ms")).is_empty());
+}
+
+#[test]
+fn a_channel_counts_as_silent_before_its_viewers_have_gone() {
+    let silent = |after: &str| {
+        warned(&format!("[rtsp]\nlongest_silence = \"60s\"\n{}silent_after = \"{after}\"\n", channel(5004)))
+    };
+    assert_says(
+        &silent("61s")[0],
+        &["toml:6: channel \"a\": silent_after is above [rtsp] longest_silence (60s)"],
+    );
+    assert!(silent("60s").is_empty());
+}
+
+#[test]
+fn a_key_that_is_wrong_makes_no_pair() {
+    for (wrong, of_another) in [
+        ("[limits]\nsessions = 20k\nsessions_per_address = 30000\n", "30000"),
+        ("[limits]\nsessions = 0\nsessions_per_address = 30000\n", "30000"),
+        ("[rtsp]\nlisten = [\"0.0.0.0:9469\"]\n[admin]\nlisten = 5\n", "is taken"),
+        ("[rtsp]\nudp_ports = 6970\n[[channel]]\nname = \"a\"\nsource = \"rtp://239.9.9.1:6980\"\n", "6980"),
+    ] {
+        let errors = refused(wrong);
+        assert!(errors.len() == 1 && !errors[0].contains(of_another), "{errors:#?}");
+    }
+}

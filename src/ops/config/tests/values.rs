@@ -1,0 +1,87 @@
+//! Values that are right TOML, and not what their keys hold.
+
+use super::{accepted, assert_says, refused};
+
+#[test]
+fn a_list_says_which_of_its_values_is_wrong() {
+    let errors =
+        refused("[rtsp]\nlisten = [\n  \"0.0.0.0:8554\",\n  \"localhost:8554\",\n  \"0.0.0.0:8554\",\n]\n");
+    assert_says(&errors[0], &["toml:4: [rtsp] listen: \"localhost:8554\" is not an address and port"]);
+    assert_says(&errors[1], &["toml:5: [rtsp] listen: 0.0.0.0:8554 is there twice"]);
+    assert_says(&refused("[rtsp]\nlisten = []")[0], &["toml:2:", "0 addresses; write 1 to 64"]);
+}
+
+#[test]
+fn a_value_of_a_wrong_type_is_told_without_jargon() {
+    let workers = refused("[engine]\nmedia_workers = \"two\"");
+    assert_says(
+        &workers[0],
+        &[
+            "[engine] media_workers",
+            "\"two\" is a text, and a whole number without quotes is meant; write media_workers = 0",
+        ],
+    );
+    let listen = refused("[rtsp]\nlisten = \"0.0.0.0:8554\"");
+    assert_says(
+        &listen[0],
+        &[
+            "[rtsp] listen",
+            "is a text, and a list of texts in quotes is meant; write listen = [\"0.0.0.0:8554\"]",
+        ],
+    );
+}
+
+#[test]
+fn a_timeout_is_whole_seconds_as_rtsp_has_it() {
+    assert_says(&refused("[rtsp]\nsession_timeout = \"5500ms\"")[0], &["whole seconds", "write \"5s\""]);
+    let silence = refused("[rtsp]\nsession_timeout = \"120s\"\nlongest_silence = \"119s\"");
+    assert_says(&silence[0], &["toml:3: [rtsp] longest_silence", "below session_timeout", "write \"120s\""]);
+    accepted("[rtsp]\nsession_timeout = \"120s\"\nlongest_silence = \"120s\"");
+    assert_says(&refused("[rtsp]\nsession_timeout = \"1s\"")[0], &["out of bounds", "from 2s to 60min"]);
+}
+
+#[test]
+fn a_limit_of_an_address_is_within_bounds() {
+    for (key, bounds) in [
+        ("connections_per_address", "1 to 1000000"),
+        ("unread_bytes_per_address", "65536 to 1073741824"),
+        ("egress_mbit_per_address", "1 to 1000000"),
+    ] {
+        let wrong = format!("toml:2: [limits] {key}: 0 is out of bounds; write {bounds}");
+        assert_says(&refused(&format!("[limits]\n{key} = 0"))[0], &[&wrong]);
+    }
+}
+
+#[test]
+fn a_value_of_another_kind_is_told_with_the_kind_that_is_meant() {
+    for (typed, says) in [
+        (
+            "[rtsp]\nsession_timeout = 60",
+            "toml:2: [rtsp] session_timeout: 60 is a number, and a text in quotes is meant",
+        ),
+        ("[rtsp]\nsession_timeout = 60", "write session_timeout = \"60s\""),
+        ("[rtsp]\nlisten = true", "true is a truth value, and a list of texts in quotes is meant"),
+        ("[rtsp]\nlisten = [8554]", "8554 is a number, and a list of texts in quotes is meant"),
+        ("[rtsp]\nlisten = \"[::]:8554\"", "write listen = [\"[::]:8554\"]"),
+        (
+            "[limits]\nsessions = \"500\"",
+            "\"500\" is a text, and a whole number without quotes is meant; write sessions = 500",
+        ),
+        ("[limits]\nsessions = 1.5", "1.5 is a number with a fraction, and a whole number"),
+        ("[limits]\nsessions = 2e4", "2e4 is a number with a fraction, and a whole number"),
+        ("[limits]\nsessions = 1979-05-27", "1979-05-27 is a date, and a whole number"),
+        ("[limits]\nsessions = [5]", "this is a list, and a whole number"),
+        ("[limits]\nsessions = { most = 5 }", "this is a table, and a whole number"),
+    ] {
+        assert_says(&refused(typed)[0], &[says]);
+    }
+}
+
+#[test]
+fn a_number_beyond_all_bounds_is_told_as_it_was_typed() {
+    for typed in ["99999999999999999999", "-99999999999999999999", "-1", "0", "0xffffffffffffffffff"] {
+        let wrong = format!("toml:2: [limits] sessions: {typed} is out of bounds; write 1 to 1000000");
+        assert_says(&refused(&format!("[limits]\nsessions = {typed}"))[0], &[&wrong]);
+    }
+    assert_eq!(accepted("[limits]\nsessions = 0x1_00").limits.sessions, 256);
+}
