@@ -77,8 +77,8 @@ impl Setup {
         let rtcp_from = newest_report.map_or_else(|| rtcp.ring().head(), |report| report.number);
         match &self.transport {
             Granted::Udp(at) => Feed {
-                _rtp: rtp.subscribe_datagrams(&at.pair.rtp, at.rtp, from, at.clone()),
-                _rtcp: rtcp.subscribe_datagrams(&at.pair.rtcp, at.rtcp, rtcp_from, at.clone()),
+                _rtp: rtp.subscribe_datagrams(&at.pair.rtp, at.rtp, from, at.clone(), None),
+                _rtcp: rtcp.subscribe_datagrams(&at.pair.rtcp, at.rtcp, rtcp_from, at.clone(), None),
             },
             Granted::Interleaved { rtp: rtp_channel, rtcp: rtcp_channel } => {
                 output.post(Post::Open { channel: *rtp_channel, cursor: rtp.cursor(from) });
