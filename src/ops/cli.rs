@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 
+use super::log_format::LogFormat;
 use super::probe::{Delivery, Plan, ProbeUrl, Tracks};
 
 /// The program ended as it was asked to.
@@ -38,6 +39,9 @@ pub struct Cli {
     /// What to log to stderr, as `LEVEL` or `MODULE=LEVEL,…`; levels are error, warn, info, debug and trace.
     #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
     pub log: String,
+    /// How lines of the log look; without it, as the config's [log] says, or auto.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

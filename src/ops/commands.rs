@@ -12,6 +12,7 @@ use super::check::check;
 use super::cli::{Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, ProbeArgs};
 use super::config::{Config, ConfigError};
 use super::demo::{DemoError, Demonstration, Refresh};
+use super::log_format::LogFormat;
 use super::outlet::{Outlet, Unlocked};
 use super::signals::{HangUp, stop_requests};
 use super::watch::{Judge, LOOK, Watch};
@@ -29,14 +30,14 @@ pub fn run(typed: Result<Cli, clap::Error>) -> u8 {
         Ok(cli) => cli,
         Err(other) => return explain(&other),
     };
-    if let Err(error) = log::start(&cli.log) {
+    if let Err(error) = log::start(&cli.log, cli.log_format.unwrap_or_default()) {
         // Where even this can not be written, the code alone tells.
         let _ = writeln!(io::stderr(), "the log can not start: {error} {THREADS}");
         return EXIT_FAILURE;
     }
     let _last_words = log::LastWords;
     let result = match &cli.command {
-        Command::Serve(args) => serve(&args.config),
+        Command::Serve(args) => serve(&args.config, cli.log_format),
         Command::Check(args) => print_plan(&args.config),
         Command::Demo(args) => demo(args),
         Command::Probe(args) => run_probe(args),
@@ -53,9 +54,10 @@ fn explain(other: &clap::Error) -> u8 {
     }
 }
 
-fn serve(file: &Path) -> Result<(), u8> {
+fn serve(file: &Path, log_format: Option<LogFormat>) -> Result<(), u8> {
     let stop = signals(HangUp::Ignored)?;
     let config = Config::load(file).map_err(|error| wrong(&error))?;
+    log::write_as(log_format.unwrap_or(config.log.format));
     match open_files::make_room(&config) {
         Ok(None) => {}
         Ok(Some(shortage)) => tracing::warn!("{shortage}"),
@@ -152,7 +154,7 @@ fn print(text: &str) -> Result<(), u8> {
 }
 
 fn wrong(error: &ConfigError) -> u8 {
-    log::say(&format!("{error}\n"));
+    log::say_errors(&error.to_string());
     EXIT_CONFIG
 }
 

@@ -11,8 +11,12 @@ use toml::Spanned;
 use super::channel::resolve_channels;
 use super::report::Report;
 use super::scalar;
-use super::truth::{AdminConfig, Config, EngineConfig, LimitsConfig, RingConfig, RtspConfig, UdpPorts};
-use super::typed::{Typed, TypedAdmin, TypedConfig, TypedEngine, TypedLimits, TypedRing, TypedRtsp};
+use super::truth::{
+    AdminConfig, Config, EngineConfig, LimitsConfig, LogConfig, RingConfig, RtspConfig, UdpPorts,
+};
+use super::typed::{
+    Typed, TypedAdmin, TypedConfig, TypedEngine, TypedLimits, TypedLog, TypedRing, TypedRtsp,
+};
 
 const RTSP_PORT: u16 = 8554;
 const ADMIN_PORT: u16 = 9469;
@@ -26,6 +30,7 @@ pub(super) fn resolve(typed: TypedConfig, directory: &Path, report: &mut Report)
     Config {
         rtsp: rtsp(typed.rtsp, report),
         admin: admin(typed.admin, report),
+        log: log(typed.log, report),
         engine: engine(typed.engine, report),
         ring: ring(typed.ring, report),
         limits: limits(typed.limits, report),
@@ -94,6 +99,11 @@ fn session_timeout(typed: &Typed<String>, report: &mut Report) -> Duration {
 fn admin(typed: TypedAdmin, report: &mut Report) -> AdminConfig {
     let listen = parsed(&typed.listen, "[admin] listen", scalar::listen_address, report);
     AdminConfig { listen: listen.unwrap_or((Ipv4Addr::LOCALHOST, ADMIN_PORT).into()) }
+}
+
+fn log(typed: TypedLog, report: &mut Report) -> LogConfig {
+    let format = parsed(&typed.format, "[log] format", scalar::log_format, report);
+    LogConfig { format: format.unwrap_or_default() }
 }
 
 fn engine(typed: TypedEngine, report: &mut Report) -> EngineConfig {

@@ -4,7 +4,7 @@
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::keys::{ADMIN, CHANNEL, ENGINE, KEYS, LIMITS, RING, RTSP, Section, nearest};
+use super::keys::{ADMIN, CHANNEL, ENGINE, KEYS, LIMITS, LOG, RING, RTSP, Section, nearest};
 use super::report::Report;
 use super::section::SectionReader;
 
@@ -15,6 +15,7 @@ pub(super) type Typed<T> = Option<Spanned<T>>;
 pub(super) struct TypedConfig {
     pub(super) rtsp: TypedRtsp,
     pub(super) admin: TypedAdmin,
+    pub(super) log: TypedLog,
     pub(super) engine: TypedEngine,
     pub(super) ring: TypedRing,
     pub(super) limits: TypedLimits,
@@ -30,6 +31,10 @@ pub(super) struct TypedRtsp {
 
 pub(super) struct TypedAdmin {
     pub(super) listen: Typed<String>,
+}
+
+pub(super) struct TypedLog {
+    pub(super) format: Typed<String>,
 }
 
 pub(super) struct TypedEngine {
@@ -81,6 +86,7 @@ impl TypedConfig {
         let config = Self {
             rtsp: read_rtsp(section(&mut document, RTSP, report), report),
             admin: read_admin(section(&mut document, ADMIN, report), report),
+            log: read_log(section(&mut document, LOG, report), report),
             engine: read_engine(section(&mut document, ENGINE, report), report),
             ring: read_ring(section(&mut document, RING, report), report),
             limits: read_limits(section(&mut document, LIMITS, report), report),
@@ -111,6 +117,12 @@ fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report) -> TypedRtsp {
 
 fn read_admin(mut from: SectionReader<'_>, report: &mut Report) -> TypedAdmin {
     let typed = TypedAdmin { listen: from.read("listen", report) };
+    from.finish(report);
+    typed
+}
+
+fn read_log(mut from: SectionReader<'_>, report: &mut Report) -> TypedLog {
+    let typed = TypedLog { format: from.read("format", report) };
     from.finish(report);
     typed
 }
