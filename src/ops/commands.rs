@@ -124,14 +124,13 @@ fn run_probe(args: &ProbeArgs) -> Result<(), u8> {
     let result = probe::run(args.plan(), &stop, |line, is_news| {
         since_line = if is_news { 0 } else { since_line + 1 };
         if since_line % lines_between == 0 {
-            log::say(&refresh.frame(line));
-            end = refresh.end();
+            end = log::say_progress(line, refresh);
         }
     });
     log::say(end);
     log::flush();
     let report = result.map_err(|error| {
-        log::say(&format!("{error}\n"));
+        log::say_errors(&error.to_string());
         EXIT_FAILURE
     })?;
     print(&if args.json { format!("{:#}\n", report.to_json()) } else { report.to_string() })?;

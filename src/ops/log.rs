@@ -14,6 +14,7 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::demo::Refresh;
 use super::log_format::{self, Lines, LogFormat, Shape};
 use super::outlet::{Outlet, REASONS, Unlocked};
 
@@ -71,6 +72,16 @@ pub fn say(text: &str) {
     if let Some(log) = LOG.get() {
         log.say(text.as_bytes());
     }
+}
+
+/// Says how far something is; returns what follows the last of it.
+pub fn say_progress(line: &str, refresh: Refresh) -> &'static str {
+    if log_format::shape() == Shape::Json {
+        tracing::info!("{line}");
+        return "";
+    }
+    say(&refresh.frame(line));
+    refresh.end()
 }
 
 /// Says what is wrong with what the program was given, a line each: as it is for a person, else like any other line.

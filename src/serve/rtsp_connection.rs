@@ -117,9 +117,13 @@ impl RtspConnection {
     /// Ends the connection for what its client did or left undone.
     pub fn cut(&self, state: &mut State, reason: CutFor) {
         self.server.counters.connection_cut(reason);
+        self.tell_of_cut(reason);
+        self.close_now(state);
+    }
+
+    fn tell_of_cut(&self, reason: CutFor) {
         let why = Why { what: "connection closed", status: 0, reason: reason.label() };
         self.server.teller.refuse(&Refused::unheard(self.peer, why), clock::now());
-        self.close_now(state);
     }
 
     /// Ends the connection and its sessions, once.
@@ -131,6 +135,9 @@ impl RtspConnection {
             key.unregister();
         }
         self.end_watch(state);
+        if self.output.reads_nothing.load(Relaxed) {
+            self.tell_of_cut(CutFor::UnreadReplies);
+        }
         for session in state.sessions.drain(..) {
             self.server.end_session(&session, "connection closed");
         }

@@ -13,7 +13,7 @@ use crate::relay::{Channel, Ledger, Sent};
 
 use super::legible::legible;
 use super::setup::Way;
-use super::teller::Teller;
+use super::teller::{Teller, VIEWERS};
 
 /// Tracks of which a line tells the ports.
 const MOST_TRACKS: usize = 4;
@@ -201,6 +201,7 @@ impl Begun<'_> {
         let agent = self.agent.map(legible);
         let (client, port) = (client.ip(), client.port());
         tracing::info!(
+            target: VIEWERS,
             %client, port, session, channel, transport, client_ports, server_ports, channels, agent,
             "a session plays"
         );
@@ -214,6 +215,7 @@ impl Ended {
         let seconds = thousandths(self.lasted.as_secs_f64());
         if !self.has_played {
             return tracing::info!(
+                target: VIEWERS,
                 %client, port, session, channel, reason, seconds,
                 "a session has ended before it played"
             );
@@ -221,6 +223,7 @@ impl Ended {
         let jitter_ms = self.jitter_seconds.map(|jitter| thousandths(jitter * 1e3));
         let round_trip_ms = self.round_trip.map(|time| thousandths(time.as_secs_f64() * 1e3));
         tracing::info!(
+            target: VIEWERS,
             %client, port, session, channel, reason, seconds, packets, bytes, missed, lost, jitter_ms, round_trip_ms,
             "a session has ended"
         );
@@ -249,7 +252,7 @@ mod tests {
         let report = |ssrc, lost| Report { ssrc, lost, jitter_seconds: None, round_trip: None };
         let known = Report { round_trip: Some(Duration::from_millis(3)), ..report(1, 5) };
         let mut heard = Heard { latest: known, lost_before: 0 };
-        [report(1, 7), report(2, 0), report(2, -2)].map(|report| heard.add(report));
+        [report(1, 7), report(2, 0), report(2, -2)].into_iter().for_each(|report| heard.add(report));
         assert_eq!(heard.lost(), 7 - 2);
         assert_eq!(heard.latest.round_trip, Some(Duration::from_millis(3)), "as it was last known");
     }

@@ -19,6 +19,9 @@ use super::legible::{legible, legible_path};
 use super::restraint::{Again, Refusals, Restrained, Why};
 use super::story::{Begun, Ended};
 
+/// What lines about viewers are said to come from, so that they can be filtered and found.
+pub(super) const VIEWERS: &str = "mirrorball::viewers";
+
 /// A request is refused, in the words of the log.
 pub(super) const REFUSED: &str = "refused";
 
@@ -159,7 +162,7 @@ impl Teller {
         begun.iter().for_each(BegunSum::tell);
         again.iter().for_each(Again::tell);
         if let Some(times) = refused {
-            tracing::info!(times, "and more are refused");
+            tracing::info!(target: VIEWERS, times, "and more are refused");
         }
         ended.iter().for_each(EndedSum::tell);
     }
@@ -213,7 +216,7 @@ impl Refused<'_> {
         let (method, asked, agent) = (method.as_deref(), asked.as_deref(), agent.as_deref());
         let (client, port) = (client.ip(), client.port());
         let status = Some(status).filter(|status| *status > 0);
-        tracing::info!(%client, port, status, reason, method, asked, agent, "{what}");
+        tracing::info!(target: VIEWERS, %client, port, status, reason, method, asked, agent, "{what}");
     }
 }
 
@@ -244,14 +247,14 @@ impl Again {
     fn tell(&self) {
         let Self { client, why: Why { what, status, reason }, times, seconds } = *self;
         let status = Some(status).filter(|status| *status > 0);
-        tracing::info!(%client, status, reason, times, seconds, "{what} again");
+        tracing::info!(target: VIEWERS, %client, status, reason, times, seconds, "{what} again");
     }
 }
 
 impl BegunSum {
     fn tell(&self) {
         let Self { sessions, over_tcp } = *self;
-        tracing::info!(sessions, over_tcp, "and more sessions play");
+        tracing::info!(target: VIEWERS, sessions, over_tcp, "and more sessions play");
     }
 }
 
@@ -270,6 +273,6 @@ impl EndedSum {
         let reasons: Vec<_> =
             self.reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
         let reasons = reasons.join(", ");
-        tracing::info!(sessions, packets, bytes, missed, lost, reasons, "and more sessions have ended");
+        tracing::info!(target: VIEWERS, sessions, packets, bytes, missed, lost, reasons, "and more sessions have ended");
     }
 }

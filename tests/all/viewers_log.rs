@@ -87,7 +87,8 @@ fn a_viewer_that_was_stuck_has_missed_what_it_did_not_get() {
     };
     source.send(1);
     let (mut reads_again, mut never_reads) = (connect(), connect());
-    let mut got = [&mut reads_again, &mut never_reads].map(|viewer| vec![viewer.stamp().number])[0].clone();
+    never_reads.stamp();
+    let mut got = vec![reads_again.stamp().number];
     for _ in 0..300 {
         source.send(10);
         thread::sleep(Duration::from_millis(1));
@@ -263,17 +264,34 @@ fn nobody_outside_writes_lines_of_his_own_or_long_ones() {
     connection.reply().expect(400);
     let lines = mirrorball.expect_logged(": refused client=", 3);
     for (line, client) in lines.iter().zip(["127.0.2.1", "127.0.2.2", "127.0.0.1"]) {
-        assert!(
-            line.contains(&format!("viewers::teller: refused client={client} "))
-                || line.contains(&format!("teller: refused client={client} ")),
-            "{line}"
-        );
+        assert!(line.contains(&format!("mirrorball::viewers: refused client={client} port=")), "{line}");
         assert!(
             line.chars().count() < 700 && !line.contains(char::is_control) && !line.contains('\u{202e}'),
             "{line}"
         );
     }
     assert_eq!(mirrorball.lines_logged("refused client="), 3, "the forged ones are within quotes of another");
+}
+
+#[test]
+fn a_connection_that_is_closed_from_here_has_its_reason() {
+    let source = Source::new();
+    let mirrorball = Setup::new().rtsp("session_timeout = \"2s\"").channel("news", source.group).start();
+    let mut idle = Connection::open(mirrorball.rtsp);
+    idle.request("OPTIONS", "*", &[]).expect(200);
+    let _silent = Connection::open(mirrorball.rtsp);
+    let mut unfinished = Connection::open(mirrorball.rtsp);
+    unfinished.send("DESC");
+    for reason in ["idle", "silent", "unfinished"] {
+        let line = &mirrorball.expect_logged(&format!("reason=\"{reason}\""), 1)[0];
+        assert!(line.contains("mirrorball::viewers: connection closed client=127.0.0.1 port="), "{line}");
+    }
+    let limits = Setup::new().section("limits", "connections_per_address = 1").channel("news", source.group);
+    let mirrorball = limits.start();
+    let _first = Connection::open(mirrorball.rtsp);
+    let _second = Connection::open(mirrorball.rtsp);
+    let line = &mirrorball.expect_logged("connection refused client=", 1)[0];
+    assert_eq!((field(line, "status"), field(line, "reason")), ("503", "address"));
 }
 
 #[test]
