@@ -66,6 +66,11 @@ impl Cursor {
         self.totals.sent(packets, bytes);
         self.sent.send(packets, bytes);
     }
+
+    /// One of those counted, of so many bytes, was begun and will never be finished: its reader has not got it.
+    pub fn leave_unfinished(&mut self, bytes: u64) {
+        self.sent.unsend(bytes);
+    }
 }
 
 impl Drop for Cursor {

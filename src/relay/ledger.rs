@@ -39,6 +39,12 @@ impl Sent {
         self.bytes = self.bytes.wrapping_add(bytes);
     }
 
+    /// One that was said to be sent is missed.
+    pub(super) fn unsend(&mut self, bytes: u64) {
+        *self = self.minus(Self { packets: 1, bytes, missed: 0 });
+        self.miss(1);
+    }
+
     fn plus(self, other: Self) -> Self {
         Self {
             packets: self.packets.wrapping_add(other.packets),
