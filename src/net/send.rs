@@ -122,6 +122,17 @@ pub struct SendReport {
     pub blocked: Option<Position>,
 }
 
+/// What a destination was not sent because the kernel refused it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// Its index.
+    pub destination: usize,
+    /// How many packets.
+    pub packets: u64,
+    /// Their payload bytes.
+    pub bytes: u64,
+}
+
 /// Scratch space for sending, used again and again.
 pub struct Sender {
     messages: Vec<libc::mmsghdr>,
@@ -132,6 +143,7 @@ pub struct Sender {
     merged: Vec<libc::iovec>,
     /// Apart from the rest, as messages point at it while the rest is written.
     segment_control: Box<SegmentControl>,
+    refused: Vec<Refused>,
 }
 
 // SAFETY: the raw pointers kept in the vectors are only read during `send`, which sets them anew from
@@ -163,7 +175,8 @@ impl Default for Sender {
         head.cmsg_type = libc::UDP_SEGMENT;
         let segment_control = Box::new(SegmentControl { head, segment: 0, _padding: [0; 6] });
         let (messages, parts) = (Vec::new(), Vec::new());
-        Self { messages, parts, packets: Vec::new(), merged: Vec::new(), segment_control }
+        let (packets, merged, refused) = (Vec::new(), Vec::new(), Vec::new());
+        Self { messages, parts, packets, merged, segment_control, refused }
     }
 }
 
@@ -181,6 +194,7 @@ impl Sender {
         let socket = socket.as_fd().as_raw_fd();
         let mut report = SendReport::default();
         let mut at = from;
+        self.refused.clear();
         self.load(run);
         while at.destination < destinations.len() {
             self.compose(destinations, at, run.len());
@@ -198,6 +212,11 @@ impl Sender {
             }
         }
         report
+    }
+
+    /// Whom the last [`send`](Self::send) was refused for.
+    pub fn refused(&self) -> impl Iterator<Item = Refused> {
+        self.refused.iter().copied()
     }
 
     fn load(&mut self, run: &[Bytes]) {
@@ -285,7 +304,9 @@ impl Sender {
                     return Flushed::Unsegmentable(part.at);
                 }
                 error => {
-                    report.refused[Refusal::of(error) as usize] += part.count as u64;
+                    let (destination, packets) = (part.at.destination, part.count as u64);
+                    report.refused[Refusal::of(error) as usize] += packets;
+                    self.refused.push(Refused { destination, packets, bytes: bytes_of(run, &part) });
                     done += 1;
                     tries = 0;
                 }

@@ -193,6 +193,7 @@ impl Engine {
         self.control.stop();
         self.media.stop();
         self.dispatch.stop();
+        self.server.tell_the_rest();
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { rtsp, admin, engine, ring, limits, channels, warnings } = &self.config;
+        let Config { rtsp, admin, log, engine, ring, limits, channels, warnings } = &self.config;
         writeln!(f, "RTSP      {}", listeners(&rtsp.listen))?;
         writeln!(
             f,
@@ -43,6 +43,7 @@ impl fmt::Display for Plan {
         )?;
         writeln!(f, "UDP       {}", ports(rtsp.udp_ports))?;
         writeln!(f, "admin     http://{}/", admin.listen)?;
+        writeln!(f, "log       {}", log.format)?;
         writeln!(
             f,
             "engine    {} media workers, {} control workers",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::log_filter::LogFilter;
+use super::log_format::LogFormat;
 use super::probe::{Delivery, Plan, ProbeUrl, Tracks};
 use clap::{Args, Parser, Subcommand};
 
@@ -38,6 +39,9 @@ pub struct Cli {
     /// it RUST_LOG says so, or it is info.
     #[arg(long, global = true, value_name = "FILTER", value_parser = LogFilter::parse)]
     pub log: Option<LogFilter>,
+    /// How lines of the log look; without it, as the config's [log] says, or auto.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

@@ -13,6 +13,7 @@ use super::cli::{Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, Pro
 use super::config::{Config, ConfigError};
 use super::demo::{DemoError, Demonstration, Refresh};
 use super::log_filter::LogFilter;
+use super::log_format::LogFormat;
 use super::outlet::{Outlet, Unlocked};
 use super::signals::{HangUp, stop_requests};
 use super::watch::{Judge, LOOK, Watch};
@@ -21,8 +22,6 @@ use crate::event::clock;
 
 /// Where to look when a thread can not be started.
 const THREADS: &str = "(see the limits on threads and open files: ulimit -u, ulimit -n)";
-/// What is said at a time where there is much to say.
-const PIECE_BYTES: usize = 8 * 1024;
 /// Notes on the config that the log has; there may be one for each of thousands of channels.
 const TOLD: usize = 20;
 /// What a terminal has to show the demo's first and last words.
@@ -35,7 +34,7 @@ pub fn run(typed: Result<Cli, clap::Error>) -> u8 {
         Err(other) => return explain(&other),
     };
     let (filter, wrong) = LogFilter::choose(cli.log.clone());
-    if let Err(error) = log::start(filter.as_str()) {
+    if let Err(error) = log::start(filter.as_str(), cli.log_format.unwrap_or_default()) {
         // Where even this can not be written, the code alone tells.
         let _ = writeln!(io::stderr(), "the log can not start: {error} {THREADS}");
         return EXIT_FAILURE;
@@ -45,7 +44,7 @@ pub fn run(typed: Result<Cli, clap::Error>) -> u8 {
         tracing::warn!("{wrong}");
     }
     let result = match &cli.command {
-        Command::Serve(args) => serve(&args.config),
+        Command::Serve(args) => serve(&args.config, cli.log_format),
         Command::Check(args) => print_plan(&args.config),
         Command::Demo(args) => demo(args),
         Command::Probe(args) => run_probe(args),
@@ -62,9 +61,10 @@ fn explain(other: &clap::Error) -> u8 {
     }
 }
 
-fn serve(file: &Path) -> Result<(), u8> {
+fn serve(file: &Path, log_format: Option<LogFormat>) -> Result<(), u8> {
     let stop = signals(HangUp::Ignored)?;
     let config = Config::load(file).map_err(|error| wrong(&error))?;
+    log::write_as(log_format.unwrap_or(config.log.format));
     tell_of_what_is_worse(&config, file);
     match open_files::make_room(&config) {
         Ok(None) => {}
@@ -146,14 +146,13 @@ fn run_probe(args: &ProbeArgs) -> Result<(), u8> {
     let result = probe::run(args.plan(), &stop, |line, is_news| {
         since_line = if is_news { 0 } else { since_line + 1 };
         if since_line % lines_between == 0 {
-            log::say(&refresh.frame(line));
-            end = refresh.end();
+            end = log::say_progress(line, refresh);
         }
     });
     log::say(end);
     log::flush();
     let report = result.map_err(|error| {
-        log::say(&format!("{error}\n"));
+        log::say_errors(&error.to_string());
         EXIT_FAILURE
     })?;
     print(&if args.json { format!("{:#}\n", report.to_json()) } else { report.to_string() })?;
@@ -175,19 +174,8 @@ fn print(text: &str) -> Result<(), u8> {
     }
 }
 
-/// Says all errors, however many: by pieces that are not cut off, and no faster than they are taken.
 fn wrong(error: &ConfigError) -> u8 {
-    let text = format!("{error}\n");
-    let mut piece = String::new();
-    for line in text.split_inclusive('\n') {
-        if piece.len() + line.len() > PIECE_BYTES {
-            log::say(&piece);
-            log::flush();
-            piece.clear();
-        }
-        piece.push_str(line);
-    }
-    log::say(&piece);
+    log::say_errors(&error.to_string());
     EXIT_CONFIG
 }
 

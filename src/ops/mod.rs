@@ -19,6 +19,7 @@ pub mod outlet; // text that leaves the program, and whoever reads it holds up n
 pub mod log; // the log, and panics in it
 
 pub mod log_filter; // what is to be logged, by option and environment
+pub mod log_format; // how its lines look: for a person, for journald, for a machine
 
 pub mod check; // `mirrorball check`: what a config would do, or all its errors
 

@@ -68,7 +68,7 @@ impl Member {
         socket.set_nonblocking(true).expect("a socket");
         let (reservation, from) = (Arc::new(()), flow.ring().head());
         let address = socket.local_addr().expect("bound");
-        let subscription = flow.subscribe_datagrams(server, address, from, reservation.clone());
+        let subscription = flow.subscribe_datagrams(server, address, from, reservation.clone(), None);
         Self { _subscription: subscription, reservation, from, place: Place::Udp(socket) }
     }
 
@@ -236,7 +236,7 @@ fn a_lane_that_panics_goes_on_and_so_does_the_beat() {
     let flows = [0, 1].map(|_| rig.flow(Coalesce::Auto));
     let server = Rig::server();
     let mut beside = Member::udp(&flows[0], &server);
-    let gone = flows[0].subscribe_datagrams(&server, ([127, 0, 0, 1], 9).into(), 0, Arc::new(Stuck));
+    let gone = flows[0].subscribe_datagrams(&server, ([127, 0, 0, 1], 9).into(), 0, Arc::new(Stuck), None);
     let mut stays = Member::udp(&flows[1], &server);
     drop(gone);
     let faults = || rig.dispatch.timers.vitals().faults().find(|(part, _)| *part == "lane");

@@ -4,20 +4,29 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::ledger::{Ledger, Sent};
 use super::ring::Ring;
 use super::totals::Totals;
 
 /// One stream subscriber's place in a ring.
-#[derive(Debug)]
 pub struct Cursor {
     ring: Arc<Ring>,
     next: u64,
     totals: Arc<Totals>,
+    sent: Sent,
+    ledger: Option<Arc<dyn Ledger>>,
 }
 
 impl Cursor {
     pub(super) fn new(ring: Arc<Ring>, next: u64, totals: Arc<Totals>) -> Self {
-        Self { ring, next, totals }
+        Self { ring, next, totals, sent: Sent::default(), ledger: None }
+    }
+
+    /// The same, and `ledger` hears what it was sent once it is let go.
+    #[must_use]
+    pub fn told_to(mut self, ledger: Arc<dyn Ledger>) -> Self {
+        self.ledger = Some(ledger);
+        self
     }
 
     pub(super) fn ring(&self) -> &Ring {
@@ -37,6 +46,7 @@ impl Cursor {
             out.truncate(before);
             first = self.ring.read(self.ring.resume_point(), to, max, out);
             self.totals.overrun(first - from);
+            self.sent.miss(first - from);
         }
         self.next = first + (out.len() - before) as u64;
     }
@@ -52,7 +62,23 @@ impl Cursor {
     }
 
     /// Counts packets that the connection has taken.
-    pub fn count_sent(&self, packets: u64, bytes: u64) {
+    pub fn count_sent(&mut self, packets: u64, bytes: u64) {
         self.totals.sent(packets, bytes);
+        self.sent.send(packets, bytes);
+    }
+
+    /// One of those counted, of so many bytes, was begun and will never be finished: its reader has not got it.
+    pub fn leave_unfinished(&mut self, bytes: u64) {
+        self.sent.unsend(bytes);
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        if let Some(ledger) = &self.ledger {
+            // A reader that was stuck to the end has missed what has gone meanwhile.
+            self.sent.miss(self.ring.tail().saturating_sub(self.next));
+            ledger.settle(self.sent);
+        }
     }
 }

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use crate::event::clock;
 use crate::net::{Destination, Position, Sender, split_run};
 
+use super::ledger::{Entry, Sent};
 use super::mailbox::{Change, DatagramMember, Mailbox};
 use super::ring::Ring;
 use super::round::{Progress, Served};
@@ -51,10 +52,13 @@ struct Party {
     destinations: Vec<Destination>,
     /// Beside `destinations`: who stands at each place.
     members: Vec<Place>,
+    /// What each of them was sent, or would have been had it been here from the first.
+    passed: Sent,
 }
 
 struct Place {
     number: u64,
+    entry: Entry,
     _reservation: Arc<dyn Any + Send + Sync>,
 }
 
@@ -106,12 +110,28 @@ impl DatagramGroup {
         (left.len() * waiting + (left.len() - run.len()) * served) as u64
     }
 
+    /// Its destinations were not sent that, though it has passed their party.
+    fn except_what_is_left(&mut self) {
+        let Batch { packets, sent, at, .. } = &self.batch;
+        let (Some(party), left) = (self.parties.get_mut(self.turn), &packets[*sent..]) else { return };
+        let (run, behind) = split_run(left);
+        for (place, member) in party.members.iter_mut().enumerate() {
+            let begun = if place == at.destination { &run[at.packet.min(run.len())..] } else { run };
+            let of_run = if place < at.destination { &[] } else { begun };
+            let packets = (of_run.len() + behind.len()) as u64;
+            member.entry.except(packets, bytes_of(of_run) + bytes_of(behind));
+        }
+    }
+
     /// Lets go of a round that a fault has ended, and of its packets: the next one begins with what comes from here on.
     pub fn abandon(&mut self, head: u64, totals: &Totals) {
         totals.overrun(self.left_of_batch());
+        self.except_what_is_left();
         self.batch = Batch::default();
         for party in &mut self.parties {
-            totals.overrun(head.saturating_sub(party.cursor) * party.members.len() as u64);
+            let missed = head.saturating_sub(party.cursor);
+            totals.overrun(missed * party.members.len() as u64);
+            party.passed.miss(missed);
             party.cursor = head;
         }
         (self.head, self.oldest) = (head, None);
@@ -143,7 +163,8 @@ impl DatagramGroup {
 
     fn party_at(&mut self, cursor: u64) -> &mut Party {
         let place = self.parties.iter().position(|party| party.cursor == cursor).unwrap_or_else(|| {
-            self.parties.push(Party { cursor, destinations: Vec::new(), members: Vec::new() });
+            let (destinations, members) = (Vec::new(), Vec::new());
+            self.parties.push(Party { cursor, destinations, members, passed: Sent::default() });
             self.parties.len() - 1
         });
         &mut self.parties[place]
@@ -156,15 +177,18 @@ impl DatagramGroup {
         while party.cursor < self.head && self.batch.packets.is_empty() {
             let first = ring.read(party.cursor, self.head, ROUND_PACKETS, &mut self.batch.packets);
             totals.overrun((first - party.cursor) * party.members.len() as u64);
+            party.passed.miss(first - party.cursor);
             party.cursor = first + self.batch.packets.len() as u64;
         }
-        !self.batch.packets.is_empty()
+        let packets = &self.batch.packets;
+        party.passed.send(packets.len() as u64, bytes_of(packets));
+        !packets.is_empty()
     }
 
     /// Sends one run of packets to the next destinations; returns to how many. `None`: the sockets are full.
     fn send(&mut self, totals: &Totals) -> Option<usize> {
         let Batch { packets, sent, at, waits } = &mut self.batch;
-        let destinations = &mut self.parties[self.turn].destinations;
+        let Party { destinations, members, .. } = &mut self.parties[self.turn];
         let (run, _) = split_run(&packets[*sent..]);
         let (start, all) = (at.destination, destinations.len());
         let end = (start + DESTINATIONS_PER_STEP).min(all);
@@ -172,8 +196,13 @@ impl DatagramGroup {
         let mut has_waited = mem::take(waits);
         loop {
             let before = *at;
-            let report =
-                SENDER.with_borrow_mut(|sender| sender.send(&*socket, &mut destinations[..end], run, *at));
+            let report = SENDER.with_borrow_mut(|sender| {
+                let report = sender.send(&*socket, &mut destinations[..end], run, *at);
+                sender.refused().for_each(|refused| {
+                    members[refused.destination].entry.except(refused.packets, refused.bytes);
+                });
+                report
+            });
             totals.sent(report.packets, report.bytes);
             totals.refused(report.refused);
             totals.demoted(report.demoted);
@@ -217,21 +246,37 @@ impl DatagramGroup {
 
 impl Party {
     fn add(&mut self, member: DatagramMember) {
-        let DatagramMember { number, destination, reservation } = member;
+        let DatagramMember { number, destination, reservation, ledger } = member;
+        let entry = Entry::new(ledger, self.passed);
         self.destinations.push(destination);
-        self.members.push(Place { number, _reservation: reservation });
+        self.members.push(Place { number, entry, _reservation: reservation });
     }
 
-    fn join(&mut self, other: Self) {
-        self.destinations.extend(other.destinations);
-        self.members.extend(other.members);
+    fn join(&mut self, mut other: Self) {
+        other.members.iter_mut().for_each(|member| member.entry.move_on(other.passed, self.passed));
+        self.destinations.append(&mut other.destinations);
+        self.members.append(&mut other.members);
     }
 
     fn dismiss(&mut self, gone: &HashSet<u64>) {
         let mut stays = self.members.iter().map(|member| !gone.contains(&member.number));
         self.destinations.retain(|_| stays.next().unwrap_or(true));
-        self.members.retain(|member| !gone.contains(&member.number));
+        let passed = self.passed;
+        self.members.extract_if(.., |member| gone.contains(&member.number)).for_each(|member| {
+            member.entry.settle(passed);
+        });
     }
+}
+
+/// Those who are still there when their lane goes.
+impl Drop for Party {
+    fn drop(&mut self) {
+        self.members.iter().for_each(|member| member.entry.settle(self.passed));
+    }
+}
+
+fn bytes_of(packets: &[Bytes]) -> u64 {
+    packets.iter().map(|packet| packet.len() as u64).sum()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::beat::Coalesce;
 use super::cursor::Cursor;
 use super::dispatch::{Dispatch, Rhythm};
 use super::lane::{Lane, Outlet};
+use super::ledger::Ledger;
 use super::mailbox::{Change, DatagramMember};
 use super::ring::{Packet, Ring, RingLimits};
 use super::server_socket::ServerSocket;
@@ -97,18 +98,19 @@ impl Flow {
     }
 
     /// Subscribes an address from ring number `from` on. `reservation` is kept for as long as packets may
-    /// still go to the address.
+    /// still go to the address, and `ledger` hears what went there.
     pub fn subscribe_datagrams(
         self: &Arc<Self>,
         socket: &Arc<ServerSocket>,
         address: SocketAddr,
         from: u64,
         reservation: Arc<dyn Any + Send + Sync>,
+        ledger: Option<Arc<dyn Ledger>>,
     ) -> Subscription {
         let destination = Destination::new(address, socket.segments());
         let outlet = Outlet::Datagrams(socket.clone());
         self.subscribe(outlet, |number| {
-            let member = DatagramMember { number, destination, reservation };
+            let member = DatagramMember { number, destination, reservation, ledger };
             Change::JoinDatagrams { from, member }
         })
     }

@@ -8,6 +8,7 @@ use crate::event::lock;
 use crate::net::Destination;
 
 use super::batch::StreamSink;
+use super::ledger::Ledger;
 
 /// A subscriber's coming or going. Numbers are unique within a flow.
 pub(super) enum Change {
@@ -22,6 +23,8 @@ pub(super) struct DatagramMember {
     pub destination: Destination,
     /// Keeps the address taken for as long as packets may still be sent to it.
     pub reservation: Arc<dyn Any + Send + Sync>,
+    /// Who hears what it was sent.
+    pub ledger: Option<Arc<dyn Ledger>>,
 }
 
 /// Changes that wait for the gap between two rounds.

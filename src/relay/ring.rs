@@ -86,6 +86,11 @@ impl Ring {
         self.state().head
     }
 
+    /// The number of the oldest packet that is there.
+    pub(super) fn tail(&self) -> u64 {
+        self.state().tail()
+    }
+
     /// The newest packet, unless it is older than `max_age`: where a new subscriber starts.
     pub fn newest(&self, now: Instant, max_age: Duration) -> Option<RingStart> {
         let state = self.state();

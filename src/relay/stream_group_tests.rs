@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::event::Work;
-use crate::relay::RingLimits;
 use crate::relay::rig::{self, ROOMY, flow, packet};
+use crate::relay::{Ledger, RingLimits, Sent};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -108,6 +108,33 @@ fn a_slow_reader_goes_on_with_the_newest_random_access_point() {
     cursor.take(u64::MAX, 64, &mut taken);
     assert_eq!(taken.iter().map(|packet| packet[0]).collect::<Vec<_>>(), [7, 8, 9]);
     assert_eq!(flow.stream_totals().overrun, 7);
+}
+
+/// What a reader was told to have been sent.
+#[derive(Default)]
+struct Books(std::sync::Mutex<Option<Sent>>);
+
+impl Ledger for Books {
+    fn settle(&self, sent: Sent) {
+        assert_eq!(self.0.lock().expect("no panic").replace(sent), None, "told once");
+    }
+}
+
+#[test]
+fn a_reader_that_was_stuck_to_the_end_has_missed_what_has_gone() {
+    let (flow, books) = (flow(RingLimits { bytes: 50, ..ROOMY }), Arc::<Books>::default());
+    let mut cursor = flow.cursor(0).told_to(books.clone());
+    flow.push((0..3).map(|number| packet(number, 10)));
+    cursor.take(u64::MAX, 2, &mut Vec::new());
+    cursor.count_sent(2, 20);
+    flow.push((3..10).map(|number| packet(number, 10)));
+    drop(cursor);
+    let sent = Sent { packets: 2, bytes: 20, missed: 3 };
+    assert_eq!(
+        *books.0.lock().expect("no panic"),
+        Some(sent),
+        "five are left in the ring, and 2 to 4 are gone"
+    );
 }
 
 /// What a reader does, or what happens to it.

@@ -17,6 +17,7 @@ use crate::wire::sdp::TrackDescription;
 use super::beat::Coalesce;
 use super::dispatch::Dispatch;
 use super::flow::Flow;
+use super::reports::Reports;
 use super::ring::{Packet, RingLimits, RingStart};
 use super::signs::Signs;
 
@@ -42,6 +43,7 @@ pub struct Track {
     pub rtcp: Arc<Flow>,
     /// Whether media comes, for those who watch.
     pub signs: Signs,
+    reports: Reports,
     writer: Mutex<Writer>,
 
     joined: AtomicBool,
@@ -109,6 +111,7 @@ impl Track {
             rtp: Flow::new(channel, limits, coalesce, dispatch.clone()),
             rtcp: Flow::new(channel, rtcp_limits, coalesce, dispatch.clone()),
             signs: Signs::new(now),
+            reports: Reports::default(),
             writer: Mutex::new(writer),
 
             joined: AtomicBool::new(false),
@@ -152,6 +155,9 @@ impl Track {
     pub fn receive_rtcp(&self, datagram: &[u8], at: Instant) -> bool {
         match rtcp::reflectable(datagram) {
             Ok(Some(reflectable)) => {
+                if let Some(sender) = reflectable.sender {
+                    self.reports.note(sender.ntp_timestamp, at);
+                }
                 let data = Bytes::copy_from_slice(reflectable.packet);
                 let packet = Packet { data, sequence: 0, timestamp: 0, arrived_at: at, random_access: true };
                 self.rtcp.push([packet]);
@@ -178,6 +184,11 @@ impl Track {
             let (channel, track, group) = (&*self.channel, self.number, self.description.group);
             tracing::warn!(channel, track, %group, "not taken: {}", rtp::looks_like(datagram));
         }
+    }
+
+    /// When the source's sender report came that receivers call by this name (LSR), if it is known.
+    pub fn report_came_at(&self, name: u32) -> Option<Instant> {
+        self.reports.came_at(name)
     }
 
     /// Where a subscriber of now starts. `None`: the source is silent, and the next packet is the first.

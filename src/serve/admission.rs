@@ -53,7 +53,7 @@ impl Asked<'_> {
     fn unavailable(&self, reason: RefusedFor) -> Refusal {
         self.connection.server.counters.session_refused(reason);
         let header = Some(("Retry-After", retry_after_s(self.connection.peer.port()).to_string()));
-        Refusal { status: StatusCode::ServiceUnavailable, header }
+        Refusal { status: StatusCode::ServiceUnavailable, header, reason: reason.label() }
     }
 
     /// What a track takes of what the client's address and the session's connection may have.
@@ -67,7 +67,7 @@ impl Asked<'_> {
     /// A refusal of more than the address may have a second (RFC 2326 section 11.3.3).
     pub fn too_much_egress(&self) -> Refusal {
         self.connection.server.counters.session_refused(RefusedFor::Egress);
-        StatusCode::NotEnoughBandwidth.into()
+        Refusal { reason: RefusedFor::Egress.label(), ..StatusCode::NotEnoughBandwidth.into() }
     }
 
     /// Ports of well-known services are no viewer's: a stream is not to be aimed at one. Another transport may be.
@@ -77,7 +77,8 @@ impl Asked<'_> {
                 if client_rtp_port.min(client_rtcp_port) < FIRST_CLIENT_PORT =>
             {
                 self.connection.server.counters.session_refused(RefusedFor::Port);
-                Err(StatusCode::UnsupportedTransport.into())
+                let reason = RefusedFor::Port.label();
+                Err(Refusal { reason, ..StatusCode::UnsupportedTransport.into() })
             }
             _ => Ok(()),
         }

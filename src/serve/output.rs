@@ -29,6 +29,8 @@ pub(super) struct Output {
     /// The socket is full; only the Poller's word changes that.
     full: AtomicBool,
     dead: AtomicBool,
+    /// The client has left too much of our replies unread.
+    pub reads_nothing: AtomicBool,
     /// Sessions that the connection has set up.
     pub sessions: AtomicUsize,
     writable: OnceLock<PollKey>,
@@ -59,6 +61,7 @@ impl Output {
             posted: Posted::default(),
             full: AtomicBool::new(false),
             dead: AtomicBool::new(false),
+            reads_nothing: AtomicBool::new(false),
             sessions: AtomicUsize::new(0),
             writable: OnceLock::new(),
             set_up: Arc::default(),
@@ -70,7 +73,7 @@ impl Output {
         let limit = if matches!(post, Post::Hangup) { usize::MAX } else { CUT_OFF_BYTES };
         if !self.is_dead() && !self.posted.add(post, limit) {
             self.counters.connection_cut(CutFor::UnreadReplies);
-            tracing::debug!("a client that reads no replies is cut off");
+            self.reads_nothing.store(true, Relaxed);
             self.die();
         }
     }

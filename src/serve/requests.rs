@@ -9,8 +9,10 @@ use crate::wire::rtsp::transport;
 use crate::wire::rtsp::{METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, range};
 use crate::wire::sdp;
 
+use super::restraint::Why;
 use super::rtsp_connection::{RtspConnection, State};
 use super::session::{Planned, Session};
+use super::teller::{REFUSED, Refused, reason_of};
 
 /// A reply, and what is to be done once it is on its way.
 pub(super) struct Answer {
@@ -29,11 +31,13 @@ pub(super) enum Then {
 pub(super) struct Refusal {
     pub status: StatusCode,
     pub header: Option<(&'static str, String)>,
+    /// Why, for the log.
+    pub reason: &'static str,
 }
 
 impl From<StatusCode> for Refusal {
     fn from(status: StatusCode) -> Self {
-        Self { status, header: None }
+        Self { status, header: None, reason: reason_of(status) }
     }
 }
 
@@ -46,6 +50,7 @@ pub(super) fn answer(
 ) -> Answer {
     let mut asked = Asked { connection, state, request, now };
     let answer = asked.answer().unwrap_or_else(|refusal| {
+        tell(connection, request, &refusal, now);
         let reply = Reply::new(refusal.status, Some(request.cseq));
         let reply = match refusal.header {
             Some((name, value)) => reply.header(name, &value),
@@ -74,7 +79,7 @@ impl Asked<'_> {
     fn answer(&mut self) -> Result<Answer, Refusal> {
         if let Some(features) = self.request.header("Require").or(self.request.header("Proxy-Require")) {
             let header = Some(("Unsupported", features.to_owned()));
-            return Err(Refusal { status: StatusCode::OptionNotSupported, header });
+            return Err(Refusal { header, ..StatusCode::OptionNotSupported.into() });
         }
         match self.request.method {
             Method::Options => self.options(),
@@ -87,10 +92,8 @@ impl Asked<'_> {
             Method::Extension(_) => Err(StatusCode::NotImplemented.into()),
             _ => {
                 self.channel()?;
-                Err(Refusal {
-                    status: StatusCode::MethodNotAllowed,
-                    header: Some(("Allow", METHODS.to_owned())),
-                })
+                let header = Some(("Allow", METHODS.to_owned()));
+                Err(Refusal { header, ..StatusCode::MethodNotAllowed.into() })
             }
         }
     }
@@ -255,6 +258,23 @@ impl Asked<'_> {
             None => reply,
         }
     }
+}
+
+/// Tells the log of a request that is refused.
+fn tell(connection: &RtspConnection, request: &Request, refusal: &Refusal, now: Instant) {
+    let asked = match &request.target {
+        Target::Server => "*",
+        Target::Channel { name, .. } => name,
+    };
+    let method: &str = (&request.method).into();
+    let refused = Refused {
+        client: connection.peer,
+        why: Why { what: REFUSED, status: refusal.status.into(), reason: refusal.reason },
+        method: Some(method),
+        asked: Some(asked),
+        agent: request.header("User-Agent"),
+    };
+    connection.server.teller.refuse(&refused, now);
 }
 
 fn done(reply: Reply) -> Answer {

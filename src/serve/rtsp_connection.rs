@@ -21,9 +21,11 @@ use super::connection_watch::Alarm;
 use super::inbox::{Inbox, READ_BYTES};
 use super::output::{Output, Sink};
 use super::requests::{self, Then};
+use super::restraint::Why;
 use super::rtsp_server::RtspServer;
 use super::session::Session;
 use super::stats::CutFor;
+use super::teller::{REFUSED, Refused, reason_of};
 use super::writer::Post;
 
 /// Messages answered per task, and reads: a client that floods goes to the queue's tail after these many.
@@ -115,8 +117,13 @@ impl RtspConnection {
     /// Ends the connection for what its client did or left undone.
     pub fn cut(&self, state: &mut State, reason: CutFor) {
         self.server.counters.connection_cut(reason);
-        tracing::debug!(peer = %self.peer, ?reason, "a connection is closed from here");
+        self.tell_of_cut(reason);
         self.close_now(state);
+    }
+
+    fn tell_of_cut(&self, reason: CutFor) {
+        let why = Why { what: "connection closed", status: 0, reason: reason.label() };
+        self.server.teller.refuse(&Refused::unheard(self.peer, why), clock::now());
     }
 
     /// Ends the connection and its sessions, once.
@@ -128,6 +135,9 @@ impl RtspConnection {
             key.unregister();
         }
         self.end_watch(state);
+        if self.output.reads_nothing.load(Relaxed) {
+            self.tell_of_cut(CutFor::UnreadReplies);
+        }
         for session in state.sessions.drain(..) {
             self.server.end_session(&session, "connection closed");
         }
@@ -179,7 +189,7 @@ impl RtspConnection {
             match inbox.next() {
                 Ok(None) => break,
                 Ok(Some((incoming, bytes))) => self.take(state, incoming, bytes, now),
-                Err(invalid) => self.refuse(&invalid),
+                Err(invalid) => self.refuse(&invalid, now),
             }
             *left -= 1;
         }
@@ -199,7 +209,7 @@ impl RtspConnection {
                 self.reply(answer.reply);
                 match answer.then {
                     Then::Nothing => {}
-                    Then::Play(session, plan) => session.play(&plan, now),
+                    Then::Play(session, plan) => session.play(&plan, request.header("User-Agent"), now),
                 }
             }
             Incoming::Interleaved { channel, payload } => self.hear(state, channel, &bytes[payload], now),
@@ -222,8 +232,10 @@ impl RtspConnection {
         }
     }
 
-    fn refuse(&self, invalid: &Invalid) {
-        tracing::debug!(peer = %self.peer, status = u16::from(invalid.status), "refused: {invalid}");
+    fn refuse(&self, invalid: &Invalid, now: Instant) {
+        let why = Why { what: REFUSED, status: invalid.status.into(), reason: reason_of(invalid.status) };
+        let asked = Some(invalid.context.as_str());
+        self.server.teller.refuse(&Refused { asked, ..Refused::unheard(self.peer, why) }, now);
         self.server.counters.request(None, invalid.status);
         self.reply(Reply::new(invalid.status, invalid.cseq));
         if invalid.consumed.is_none() {

@@ -18,9 +18,11 @@ use crate::wire::rtsp::{Reply, StatusCode};
 
 use super::addresses::Good;
 use super::admission::retry_after_s;
+use super::restraint::Why;
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::RtspServer;
 use super::stats::{AcceptError, NotTaken};
+use super::teller::Refused;
 
 /// Connections taken per task; a storm goes to the queue's tail after this many.
 const ACCEPTS_PER_TASK: usize = 64;
@@ -233,6 +235,8 @@ impl RtspListener {
     /// Says that it is not taken on, if that can be said without waiting; it is closed as it goes.
     fn turn_away(&self, mut socket: &TcpStream, peer: SocketAddr, reason: NotTaken) {
         self.server.counters.connection_refused(reason);
+        let why = Why { what: "connection refused", status: 503, reason: reason.label() };
+        self.server.teller.refuse(&Refused::unheard(peer, why), clock::now());
         let reply = Reply::new(StatusCode::ServiceUnavailable, None);
         let reply = reply.header("Retry-After", &retry_after_s(peer.port()).to_string());
         let _ = socket.set_nonblocking(true).and_then(|()| socket.write_all(&reply.to_bytes()));

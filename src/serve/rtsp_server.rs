@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::event::{Episode, Poller, Timers};
+use crate::event::{Class, Episode, Poller, Timers, clock};
 use crate::relay::{Catalogue, Lateness};
 
 use super::addresses::{Addresses, PerAddress, counted_as};
@@ -17,6 +17,7 @@ use super::rtsp_listener::RtspListener;
 use super::session::Session;
 use super::sessions::Sessions;
 use super::stats::{Counters, ServerStats};
+use super::teller::Teller;
 
 /// What the RTSP server needs to know.
 #[derive(Debug, Clone)]
@@ -70,6 +71,7 @@ pub struct RtspServer {
     pub(super) addresses: Arc<Addresses>,
     pub(super) pairs: PortPairs,
     pub(super) counters: Arc<Counters>,
+    pub(super) teller: Arc<Teller>,
     stopping: AtomicBool,
     refuses_newcomers: Episode,
     pub(super) lacks_pairs: Episode,
@@ -85,6 +87,7 @@ impl RtspServer {
         config: ServerConfig,
     ) -> Arc<Self> {
         let counters = Arc::<Counters>::default();
+        let teller = Teller::new(poller.queue(Class::Control).clone(), timers.clone());
         Arc::new(Self {
             catalogue,
             sessions: Sessions::new(config.limits.sessions),
@@ -95,6 +98,7 @@ impl RtspServer {
             lateness,
             config,
             counters,
+            teller,
             stopping: AtomicBool::new(false),
             refuses_newcomers: Episode::default(),
             lacks_pairs: Episode::default(),
@@ -132,6 +136,11 @@ impl RtspServer {
         self.pairs.stop();
     }
 
+    /// Tells the log what is left to tell of viewers. The queues have ended.
+    pub fn tell_the_rest(&self) {
+        self.teller.close();
+    }
+
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
     }
@@ -157,11 +166,10 @@ impl RtspServer {
     /// Ends a session, once; `reason` is what metrics count it under.
     pub(super) fn end_session(&self, session: &Session, reason: &'static str) {
         if self.sessions.remove(session) {
-            if let Some(watch) = session.end() {
+            if let Some(watch) = session.end(reason, clock::now()) {
                 self.timers.cancel(watch);
             }
             self.counters.session_ended(reason);
-            tracing::debug!(peer = %session.peer, channel = session.channel.name, reason, "a session ended");
         }
     }
 

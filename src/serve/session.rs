@@ -19,6 +19,7 @@ use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::RtspServer;
 use super::setup::{Costs, Granted, Quality, Setup};
 use super::stats::Counters;
+use super::story::Story;
 
 /// One viewer of one channel.
 pub struct Session {
@@ -48,6 +49,8 @@ struct State {
     ended: bool,
     /// Its place among the sessions of its address.
     place: Option<Share>,
+    /// What the log tells of it, until it has ended.
+    story: Option<Arc<Story>>,
 }
 
 /// What one track's first packet will be.
@@ -66,6 +69,7 @@ impl Session {
         place: Share,
         now: Instant,
     ) -> Self {
+        let story = Some(Story::new(&client.server.teller, client.peer, channel.clone()));
         Self {
             id,
             channel,
@@ -75,7 +79,7 @@ impl Session {
             epoch: now,
             last_sign_ms: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
-            state: Mutex::new(State { place: Some(place), ..State::default() }),
+            state: Mutex::new(State { place: Some(place), story, ..State::default() }),
         }
     }
 
@@ -149,17 +153,23 @@ impl Session {
         plan.collect()
     }
 
-    /// Starts what was planned.
-    pub(super) fn play(&self, plan: &[Planned], now: Instant) {
+    /// Starts what was planned. `agent` is what the viewer says that it is.
+    pub(super) fn play(&self, plan: &[Planned], agent: Option<&str>, now: Instant) {
         let mut state = self.state();
         if state.ended {
             return;
         }
+        let story = state.story.clone();
         for (setup, planned) in state.setups.iter_mut().zip(plan) {
-            setup.start(planned.from, &self.output, now);
+            setup.start(planned.from, &self.output, story.as_ref(), now);
         }
         let over_tcp = state.setups.iter().any(Setup::is_interleaved);
         state.viewer = Some(self.channel.watch(over_tcp));
+        let ways = state.setups.iter().map(Setup::way).collect();
+        drop(state);
+        if let Some(story) = story {
+            story.play(ways, agent, now);
+        }
     }
 
     /// Stops the packets and keeps what was set up.
@@ -192,14 +202,16 @@ impl Session {
     }
 
     /// Gives everything back; returns the timer that watched.
-    pub(super) fn end(&self) -> Option<TimerId> {
+    pub(super) fn end(&self, reason: &'static str, now: Instant) -> Option<TimerId> {
         let mut state = self.state();
         state.ended = true; // under the same lock as the stop: a PLAY comes before both or after both
+        let story = state.story.take();
+        story.iter().for_each(|story| story.end(reason, self.epoch, now));
         state.stop(&self.output);
         let setups = mem::take(&mut state.setups);
         let (watch, place) = (state.watch.take(), state.place.take());
         drop(state);
-        drop((setups, place)); // outside the lock: reservations are given back
+        drop((setups, place, story)); // outside the lock: reservations are given back
         watch
     }
 
@@ -213,19 +225,21 @@ impl Session {
             }
         };
         let mut state = self.state();
+        let story = state.story.clone();
         let Some(setup) = state.of_track(track) else { return false };
         match setup.reporter.hear(&feedback, setup.track.ssrc()) {
             Ok(said) => {
                 counters.rtcp_report();
                 self.touch(now);
-                match said {
-                    Said::Alive(None) => false,
-                    Said::Alive(Some(report)) => {
-                        setup.quality = Some(Quality::of(&report, &setup.track));
-                        false
-                    }
-                    Said::Goodbye => setup.plays() && state.lose(track, &self.output),
+                let report = match said {
+                    Said::Alive(report) => report,
+                    Said::Goodbye => feedback.report_on(setup.track.ssrc()),
+                };
+                if let Some(report) = report {
+                    setup.quality = Some(Quality::of(&report, &setup.track));
+                    story.iter().for_each(|story| story.hear(track, setup.judge(&report, now)));
                 }
+                said == Said::Goodbye && setup.plays() && state.lose(track, &self.output)
             }
             Err(not_theirs) => {
                 counters.rtcp_refused(not_theirs.reason());

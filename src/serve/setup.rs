@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::relay::{Subscription, Track};
+use crate::relay::{Ledger, Subscription, Track};
 use crate::wire::rtcp::{self, Report};
 use crate::wire::rtsp::interleaved_header;
 
@@ -13,6 +13,7 @@ use super::addresses::Share;
 use super::output::{Output, SetupBytes, Sink};
 use super::port_pairs::Reservation;
 use super::reporter::Reporter;
+use super::story::{self, Story};
 use super::writer::Post;
 
 /// A sender report this young is handed to a new viewer at once, for lip sync from the first picture.
@@ -49,6 +50,13 @@ pub(super) enum Granted {
 struct Feed {
     _rtp: Subscription,
     _rtcp: Subscription,
+    since: Instant,
+}
+
+/// How a track reaches the viewer, for the log.
+pub(super) enum Way {
+    Udp { client: (u16, u16), server: (u16, u16) },
+    Tcp { channels: (u8, u8) },
 }
 
 /// What a subscriber's latest report says of a track (RFC 3550 section 6.4.1).
@@ -66,25 +74,33 @@ impl Setup {
         Self { track, url, costs, transport, feed, reporter, quality, refused_at }
     }
 
-    /// Has packets sent from ring number `from` on.
-    pub fn start(&mut self, from: u64, output: &Arc<Output>, now: Instant) {
-        self.feed = Some(self.subscribe(from, output, now));
+    /// Has packets sent from ring number `from` on, which are a part of the viewer's `story`.
+    pub fn start(&mut self, from: u64, output: &Arc<Output>, story: Option<&Arc<Story>>, now: Instant) {
+        self.feed = Some(self.subscribe(from, output, story, now));
     }
 
-    fn subscribe(&self, from: u64, output: &Arc<Output>, now: Instant) -> Feed {
+    fn subscribe(&self, from: u64, output: &Arc<Output>, story: Option<&Arc<Story>>, now: Instant) -> Feed {
         let (rtp, rtcp) = (&self.track.rtp, &self.track.rtcp);
         let newest_report = rtcp.ring().newest(now, REPORT_MAX_AGE);
         let rtcp_from = newest_report.map_or_else(|| rtcp.ring().head(), |report| report.number);
+        let since = now;
+        let ledger = story.map(|story| story.clone() as Arc<dyn Ledger>);
         match &self.transport {
             Granted::Udp(at) => Feed {
-                _rtp: rtp.subscribe_datagrams(&at.pair.rtp, at.rtp, from, at.clone()),
-                _rtcp: rtcp.subscribe_datagrams(&at.pair.rtcp, at.rtcp, rtcp_from, at.clone()),
+                since,
+                _rtp: rtp.subscribe_datagrams(&at.pair.rtp, at.rtp, from, at.clone(), ledger),
+                _rtcp: rtcp.subscribe_datagrams(&at.pair.rtcp, at.rtcp, rtcp_from, at.clone(), None),
             },
             Granted::Interleaved { rtp: rtp_channel, rtcp: rtcp_channel } => {
-                output.post(Post::Open { channel: *rtp_channel, cursor: rtp.cursor(from) });
+                let cursor = rtp.cursor(from);
+                let cursor = match ledger {
+                    Some(ledger) => cursor.told_to(ledger),
+                    None => cursor,
+                };
+                output.post(Post::Open { channel: *rtp_channel, cursor });
                 output.post(Post::Open { channel: *rtcp_channel, cursor: rtcp.cursor(rtcp_from) });
                 let sink = || Arc::new(Sink(output.clone()));
-                Feed { _rtp: rtp.subscribe_stream(sink()), _rtcp: rtcp.subscribe_stream(sink()) }
+                Feed { since, _rtp: rtp.subscribe_stream(sink()), _rtcp: rtcp.subscribe_stream(sink()) }
             }
         }
     }
@@ -119,6 +135,31 @@ impl Setup {
     /// Reckons what the track takes by how fast it is now. `false`: the address would have too much.
     pub fn weigh(&mut self) -> bool {
         self.costs.egress.change(self.track.rtp.ring().bits_per_second())
+    }
+
+    /// How it reaches the viewer, for the log.
+    pub fn way(&self) -> Way {
+        match &self.transport {
+            Granted::Udp(at) => {
+                Way::Udp { client: (at.rtp.port(), at.rtcp.port()), server: (at.pair.port, at.pair.port + 1) }
+            }
+            Granted::Interleaved { rtp, rtcp } => Way::Tcp { channels: (*rtp, *rtcp) },
+        }
+    }
+
+    /// What a report says, for the log.
+    pub fn judge(&self, report: &Report, now: Instant) -> story::Report {
+        let Quality { jitter_seconds, .. } = Quality::of(report, &self.track);
+        let (ssrc, lost, round_trip) = (report.ssrc, report.cumulative_lost, self.round_trip(report, now));
+        story::Report { ssrc, lost, jitter_seconds, round_trip }
+    }
+
+    /// The way there and back: since the sender report that this one names was passed on, less how long the viewer has had
+    /// it. A newcomer was given one that had come before.
+    fn round_trip(&self, report: &Report, now: Instant) -> Option<Duration> {
+        let passed_at = self.track.report_came_at(report.last_sender_report)?.max(self.feed.as_ref()?.since);
+        let held = Duration::from_secs_f64(f64::from(report.delay_since_last_sender_report) / 65_536.0);
+        now.checked_duration_since(passed_at)?.checked_sub(held)
     }
 
     /// Whether packets are sent.

@@ -63,6 +63,11 @@ impl RefusedFor {
         (Self::Egress, "egress"),
         (Self::Connection, "connection"),
     ];
+
+    /// Its word, in metrics and the log.
+    pub fn label(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
 }
 
 /// Why a connection is not taken on.
@@ -88,6 +93,11 @@ impl NotTaken {
         (Self::Stopping, "stopping"),
         (Self::Fault, "fault"),
     ];
+
+    /// Its word, in metrics and the log.
+    pub fn label(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
 }
 
 /// Why a connection is ended from here.
@@ -113,6 +123,11 @@ impl CutFor {
         (Self::UnreadReplies, "unread replies"),
         (Self::UnreadBytes, "unread bytes"),
     ];
+
+    /// Its word, in metrics and the log.
+    pub fn label(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
 }
 
 /// What accept(2) fails for.

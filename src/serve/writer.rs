@@ -66,6 +66,17 @@ pub(super) enum Written {
 struct Stream {
     channel: u8,
     cursor: Cursor,
+    /// Bytes of the packet whose rest is what was begun.
+    unfinished: usize,
+}
+
+/// A stream that is closed has finished; one whose connection is cut may not have.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.unfinished > 0 {
+            self.cursor.leave_unfinished(self.unfinished as u64);
+        }
+    }
 }
 
 enum Taken {
@@ -134,12 +145,18 @@ impl Writer {
     }
 
     fn finish_begun(&mut self, socket: &mut impl Write) -> io::Result<()> {
+        if self.begun.is_empty() {
+            return Ok(());
+        }
         while let Some(front) = self.begun.front_mut() {
             let written = retry(|| socket.write(front))?;
             front.advance(written);
             if front.is_empty() {
                 self.begun.pop_front();
             }
+        }
+        if let Some(stream) = self.streams.get_mut(self.turn) {
+            stream.unfinished = 0;
         }
         Ok(())
     }
@@ -157,7 +174,9 @@ impl Writer {
             queue.bytes -= size;
             match post {
                 Post::Bytes(_) => {}
-                Post::Open { channel, cursor } => self.streams.push(Stream { channel, cursor }),
+                Post::Open { channel, cursor } => {
+                    self.streams.push(Stream { channel, cursor, unfinished: 0 });
+                }
                 Post::Close { channel } => self.streams.retain(|stream| stream.channel != channel),
                 Post::Hangup => {
                     self.streams.clear();
@@ -243,6 +262,7 @@ impl Stream {
         if let Some(end) = image.ends.get(whole).filter(|_| start < written) {
             // A copy: a reader that is stuck must not keep the batch of all the others.
             begun.push_back(Bytes::copy_from_slice(&image.bytes[written..*end]));
+            self.unfinished = end - start - INTERLEAVED_HEADER_LEN;
             count += 1;
         }
         self.cursor.skip(count);
@@ -271,6 +291,7 @@ impl Stream {
                 // Copied too: a slice of a packet keeps its whole chunk of the ring.
                 let rest = [&header[written.min(4)..], &packet[written.saturating_sub(4)..]].concat();
                 begun.push_back(Bytes::from(rest));
+                self.unfinished = packet.len();
             }
             written = written.saturating_sub(framed);
         }

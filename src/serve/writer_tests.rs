@@ -1,9 +1,19 @@
 //! Frames stay whole and in order however the socket takes them.
 
 use super::*;
-use crate::relay::Flow;
 use crate::relay::rig::{ROOMY, flow, packet};
+use crate::relay::{Flow, Ledger, Sent};
 use std::sync::Arc;
+
+/// What was told to have been sent.
+#[derive(Default)]
+struct Books(Mutex<Vec<Sent>>);
+
+impl Ledger for Books {
+    fn settle(&self, sent: Sent) {
+        lock(&self.0).push(sent);
+    }
+}
 
 /// Takes at most `per_write` bytes a write; after `room` bytes it is full.
 struct Socket {
@@ -111,6 +121,24 @@ fn a_socket_that_is_full_after_any_byte_splits_nothing() {
         assert_eq!(writer.write(&mut socket, &posted, None).expect("room"), Written::AllDue);
         assert_eq!(socket.taken.len(), whole);
         assert_eq!(by_channel(read(&socket.taken)), as_a_client_sees_it(), "room for {room}");
+    }
+}
+
+/// The connection is cut off in the midst of a packet, or between two: what came whole was sent, wherever it was.
+#[test]
+fn of_a_connection_that_is_cut_only_whole_packets_count_as_sent() {
+    for (room, framed_for_all) in (0..3 * 14).flat_map(|room| [(room, false), (room, true)]) {
+        let (posted, rtp, books) = (Posted::default(), flow(ROOMY), Arc::<Books>::default());
+        rtp.push((0..3).map(|number| packet(number, 10)));
+        let cursor = rtp.cursor(0).told_to(books.clone());
+        posted.add(Post::Open { channel: 0, cursor }, usize::MAX);
+        let batch = Batch::new(rtp.ring(), 0, 3);
+        let (mut writer, mut socket) = (Writer::default(), Socket::new(9, room));
+        writer.write(&mut socket, &posted, framed_for_all.then_some(&batch)).expect_err("it is full");
+        drop(writer);
+        let (whole, is_begun) = (room as u64 / 14, room % 14 > 0);
+        let sent = Sent { packets: whole, bytes: 10 * whole, missed: u64::from(is_begun) };
+        assert_eq!(*lock(&books.0), [sent], "room for {room}");
     }
 }
 

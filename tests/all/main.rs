@@ -20,4 +20,5 @@ mod silence; // streams that stop, and how it is told
 mod sources; // sources that stop, return and report
 mod supervision; // whoever starts the program and watches over it
 mod vanishing; // viewers whose port, host or attention is gone
+mod viewers_log; // what the log tells of each viewer, and never tells
 mod vocabulary;

@@ -86,6 +86,7 @@ fn input(typed: &TypedChannel, directory: &Path, report: &mut Report<'_>) -> Opt
 }
 
 fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
+    let text = &without_password(text);
     let wrong = |wrong: &dyn std::fmt::Display| format!("source {text:?}: {wrong}");
     let url: SourceUrl = text.parse().map_err(|error| wrong(&error))?;
     let interface =
@@ -95,6 +96,19 @@ fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
         interface,
         presentation: sdp::mpegts(channel_name, url.group, url.port, url.source),
     })
+}
+
+/// `user:word@` is of no use before a group, so that is an error; it is told without the word.
+fn without_password(text: &str) -> String {
+    let told = || {
+        let start = text.find("://").map_or(0, |at| at + 3);
+        let (before, at) = text[start..].rsplit_once('@')?;
+        let (user, _) = before
+            .split_once(':')
+            .filter(|_| !before.starts_with('[') && before.parse::<IpAddr>().is_err())?;
+        Some(format!("{}{user}:…@{at}", &text[..start]))
+    };
+    told().unwrap_or_else(|| text.to_owned())
 }
 
 fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {

@@ -33,7 +33,7 @@ const fn key(name: &'static str, example: &'static str) -> Key {
 }
 
 /// The whole config, in the order of the documentation.
-pub const KEYS: &[Section] = &[RTSP, ADMIN, ENGINE, RING, LIMITS, CHANNEL];
+pub const KEYS: &[Section] = &[RTSP, ADMIN, LOG, ENGINE, RING, LIMITS, CHANNEL];
 
 pub(super) const RTSP: Section = Section {
     name: "rtsp",
@@ -48,6 +48,8 @@ pub(super) const RTSP: Section = Section {
 
 pub(super) const ADMIN: Section =
     Section { name: "admin", repeated: false, keys: &[key("listen", r#""127.0.0.1:9469""#)] };
+
+pub(super) const LOG: Section = Section { name: "log", repeated: false, keys: &[key("format", r#""auto""#)] };
 
 pub(super) const ENGINE: Section = Section {
     name: "engine",

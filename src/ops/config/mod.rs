@@ -32,6 +32,6 @@ mod tests;
 pub use keys::{KEYS, Key, Section};
 pub use report::{ConfigError, Excerpt, Problem};
 pub use truth::{
-    AdminConfig, ChannelConfig, Config, EngineConfig, Interface, LimitsConfig, RingConfig, RtspConfig,
-    UdpPorts,
+    AdminConfig, ChannelConfig, Config, EngineConfig, Interface, LimitsConfig, LogConfig, RingConfig,
+    RtspConfig, UdpPorts,
 };

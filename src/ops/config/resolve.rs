@@ -13,8 +13,12 @@ use super::pairs;
 use super::report::Report;
 use super::scalar;
 use super::section::Number;
-use super::truth::{AdminConfig, Config, EngineConfig, LimitsConfig, RingConfig, RtspConfig, UdpPorts};
-use super::typed::{Typed, TypedAdmin, TypedConfig, TypedEngine, TypedLimits, TypedRing, TypedRtsp};
+use super::truth::{
+    AdminConfig, Config, EngineConfig, LimitsConfig, LogConfig, RingConfig, RtspConfig, UdpPorts,
+};
+use super::typed::{
+    Typed, TypedAdmin, TypedConfig, TypedEngine, TypedLimits, TypedLog, TypedRing, TypedRtsp,
+};
 
 const RTSP_PORT: u16 = 8554;
 const ADMIN_PORT: u16 = 9469;
@@ -25,6 +29,7 @@ const WORKERS: usize = 256;
 /// the rest of the file is still looked at; a caller uses the result only when nothing was noted.
 /// `directory` is where relative paths begin.
 pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Report<'_>) -> Config {
+    let log = log(&typed.log, report);
     let noted = report.noted();
     let rtsp = rtsp(&typed.rtsp, report);
     let after_rtsp = report.noted();
@@ -38,7 +43,7 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
     typed.ring.spoiled |= after_ring > after_admin;
     typed.limits.spoiled |= report.noted() > after_ring;
     let channels = resolve_channels(&typed.channels, directory, report);
-    let config = Config { rtsp, admin, engine, ring, limits, channels, warnings: Vec::new() };
+    let config = Config { rtsp, admin, log, engine, ring, limits, channels, warnings: Vec::new() };
     pairs::check(&typed, &config, report);
     config
 }
@@ -104,6 +109,11 @@ fn session_timeout(typed: &Typed<String>, report: &mut Report<'_>) -> Duration {
 fn admin(typed: &TypedAdmin, report: &mut Report<'_>) -> AdminConfig {
     let listen = parsed(&typed.listen, "[admin] listen", scalar::listen_address, report);
     AdminConfig { listen: listen.unwrap_or((Ipv4Addr::LOCALHOST, ADMIN_PORT).into()) }
+}
+
+fn log(typed: &TypedLog, report: &mut Report<'_>) -> LogConfig {
+    let format = parsed(&typed.format, "[log] format", scalar::log_format, report);
+    LogConfig { format: format.unwrap_or_default() }
 }
 
 fn engine(typed: &TypedEngine, report: &mut Report<'_>) -> EngineConfig {

@@ -4,8 +4,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::relay::Coalesce;
 
+use super::super::log_format::LogFormat;
 use super::truth::{Interface, UdpPorts};
 
 /// The longest name of a channel, in bytes.
@@ -95,6 +98,12 @@ pub(super) fn coalesce(typed: &str) -> Result<Coalesce, String> {
         return Err(format!("{typed:?} is out of bounds; {remedy}"));
     }
     Ok(Coalesce::Fixed(hold))
+}
+
+/// How lines of the log look: `auto`, `text` or `json`.
+pub(super) fn log_format(typed: &str) -> Result<LogFormat, String> {
+    LogFormat::from_str(typed, false)
+        .map_err(|_| format!("{typed:?} is no format; write \"auto\", \"text\" or \"json\""))
 }
 
 /// A channel's name: segments of letters, digits, `-`, `_` and `.`, parted by `/`.

@@ -8,6 +8,8 @@ use super::report::Problem;
 use crate::relay::Coalesce;
 use crate::wire::sdp::Presentation;
 
+use super::super::log_format::LogFormat;
+
 /// A checked config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -15,6 +17,8 @@ pub struct Config {
     pub rtsp: RtspConfig,
     /// How operators reach it.
     pub admin: AdminConfig,
+    /// How its log is written.
+    pub log: LogConfig,
     /// How it spreads its work.
     pub engine: EngineConfig,
     /// How much of a track it remembers.
@@ -71,6 +75,13 @@ impl UdpPorts {
 pub struct AdminConfig {
     /// The address of `/metrics`, `/live` and `/ready`.
     pub listen: SocketAddr,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// How lines look, unless the command line says it.
+    pub format: LogFormat,
 }
 
 /// `[engine]`.

@@ -4,7 +4,7 @@
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::keys::{ADMIN, CHANNEL, ENGINE, KEYS, LIMITS, RING, RTSP, Section, nearest};
+use super::keys::{ADMIN, CHANNEL, ENGINE, KEYS, LIMITS, LOG, RING, RTSP, Section, nearest};
 use super::report::Report;
 use super::section::{Number, SectionReader};
 
@@ -15,6 +15,7 @@ pub(super) type Typed<T> = Option<Spanned<T>>;
 pub(super) struct TypedConfig {
     pub(super) rtsp: TypedRtsp,
     pub(super) admin: TypedAdmin,
+    pub(super) log: TypedLog,
     pub(super) engine: TypedEngine,
     pub(super) ring: TypedRing,
     pub(super) limits: TypedLimits,
@@ -33,6 +34,10 @@ pub(super) struct TypedRtsp {
 pub(super) struct TypedAdmin {
     pub(super) spoiled: bool,
     pub(super) listen: Typed<String>,
+}
+
+pub(super) struct TypedLog {
+    pub(super) format: Typed<String>,
 }
 
 pub(super) struct TypedEngine {
@@ -86,6 +91,7 @@ impl TypedConfig {
         let config = Self {
             rtsp: read_rtsp(section(&mut document, RTSP, report), report),
             admin: read_admin(section(&mut document, ADMIN, report), report),
+            log: read_log(section(&mut document, LOG, report), report),
             engine: read_engine(section(&mut document, ENGINE, report), report),
             ring: read_ring(section(&mut document, RING, report), report),
             limits: read_limits(section(&mut document, LIMITS, report), report),
@@ -118,6 +124,12 @@ fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedRtsp 
 fn read_admin(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedAdmin {
     let listen = from.read("listen", report);
     TypedAdmin { listen, spoiled: from.finish(report) }
+}
+
+fn read_log(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedLog {
+    let typed = TypedLog { format: from.read("format", report) };
+    from.finish(report);
+    typed
 }
 
 fn read_engine(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedEngine {

@@ -76,6 +76,12 @@ pub fn feedback(datagram: &[u8]) -> Result<Feedback, NotRtcp> {
 }
 
 impl Feedback {
+    /// Its report on a source.
+    #[must_use]
+    pub fn report_on(&self, source: Option<u32>) -> Option<Report> {
+        self.reports.iter().find(|report| Some(report.ssrc) == source).copied()
+    }
+
     fn add<'a>(&mut self, sender_ssrc: u32, blocks: impl Iterator<Item = ReportBlock<'a>>) {
         self.sender_ssrc.get_or_insert(sender_ssrc);
         let room = MAX_REPORTS.saturating_sub(self.reports.len());

@@ -38,6 +38,7 @@ pub struct Setup {
     sections: String,
     channels: String,
     known: Option<(SocketAddr, SocketAddr)>,
+    filter: &'static str,
 }
 
 /// The program, serving.
@@ -58,7 +59,13 @@ impl Setup {
         let directory = TempDir::new().expect("a directory for the config");
         let rtsp = "[rtsp]\nlisten = [\"127.0.0.1:0\"]\nudp_ports = \"0\"\n".to_owned();
         let sections = "[admin]\nlisten = \"127.0.0.1:0\"\n".to_owned();
-        Self { directory, rtsp, sections, channels: String::new(), known: None }
+        Self { directory, rtsp, sections, channels: String::new(), known: None, filter: "info" }
+    }
+
+    /// Logs this, in place of `info`.
+    pub fn logging(mut self, filter: &'static str) -> Self {
+        self.filter = filter;
+        self
     }
 
     /// Serves RTSP here, in place of loopback.
@@ -191,7 +198,7 @@ impl Setup {
     }
 
     fn serving(&self, mut command: Command) -> Command {
-        command.args(["serve", "--config"]).arg(self.write()).args(["--log", "info"]);
+        command.args(["serve", "--config"]).arg(self.write()).args(["--log", self.filter]);
         command
     }
 }
@@ -236,7 +243,8 @@ impl Mirrorball {
         thread::spawn(move || keep(stderr, &keeper));
         let address = |text: &str| {
             let line = log.lock().expect("no panic").iter().find(|line| line.contains(text))?.clone();
-            line.split("address=").nth(1)?.split(' ').next()?.parse::<SocketAddr>().ok()
+            let address = line.split_once("address=").or_else(|| line.split_once("\"address\":\""))?.1;
+            address.split([' ', '"']).next()?.parse::<SocketAddr>().ok()
         };
         let addresses = eventually("the program says where it serves", || {
             if let Ok(Some(status)) = child.try_wait() {
@@ -289,6 +297,20 @@ impl Mirrorball {
     /// Whether the log has a line with this text.
     pub fn has_logged(&self, text: &str) -> bool {
         self.lines_logged(text) > 0
+    }
+
+    /// The lines of the log that have this text.
+    pub fn logged(&self, text: &str) -> Vec<String> {
+        let log = self.log.lock().expect("no panic");
+        log.iter().filter(|line| line.contains(text)).cloned().collect()
+    }
+
+    /// Waits until so many lines of the log have this text, and hands them out.
+    #[track_caller]
+    pub fn expect_logged(&self, text: &str, count: usize) -> Vec<String> {
+        eventually(&format!("{count} lines say \"{text}\""), || {
+            Some(self.logged(text)).filter(|lines| lines.len() >= count)
+        })
     }
 
     /// How many lines of the log have this text.

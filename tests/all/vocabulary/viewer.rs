@@ -302,6 +302,16 @@ impl Viewer {
     }
 }
 
+/// A receiver report under the viewers' SSRC that so many packets of a source were lost, and how long ago the sender
+/// report came that it has heard last, in 1/65536 s.
+pub fn report_of_loss(source: u32, lost: u32, last_sender_report: u32, since: u32) -> Vec<u8> {
+    let mut report = report(OWN_SSRC, &[source]);
+    report[12..16].copy_from_slice(&lost.to_be_bytes());
+    report[24..28].copy_from_slice(&last_sender_report.to_be_bytes());
+    report[28..32].copy_from_slice(&since.to_be_bytes());
+    report
+}
+
 /// An empty receiver report (RFC 3550, 6.4.2).
 pub fn receiver_report() -> Vec<u8> {
     report(OWN_SSRC, &[])

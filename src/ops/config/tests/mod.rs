@@ -164,7 +164,7 @@ name = "news"
 fn sections_are_tables_and_known() {
     assert_says(&refused("rtsp = 5")[0], &["toml:1: `rtsp` is not a table; write it as [rtsp]"]);
     assert_says(&refused("[rstp]")[0], &["unknown section or key `rstp`", "did you mean `rtsp`?"]);
-    assert_says(&refused("verbose = true")[0], &["the sections are rtsp, admin, engine"]);
+    assert_says(&refused("verbose = true")[0], &["the sections are rtsp, admin, log, engine"]);
     assert_says(&refused("[channel]\nname = \"a\"")[0], &["toml:1:", "write [[channel]] in double brackets"]);
     assert_says(&refused("channel = [1]")[0], &["is not a table; write it as [[channel]]"]);
 }

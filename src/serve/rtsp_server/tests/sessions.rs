@@ -153,7 +153,7 @@ fn a_session_that_ends_as_it_is_played_leaves_no_viewer() {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 together.wait();
-                (0..20).for_each(|_| session.play(&plan, clock::now()));
+                (0..20).for_each(|_| session.play(&plan, None, clock::now()));
             });
             together.wait();
             rig.server.end_session(&session, "teardown");
