@@ -4,20 +4,26 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::handover::{Handover, Place};
 use super::ring::Ring;
 use super::totals::Totals;
 
 /// One stream subscriber's place in a ring.
-#[derive(Debug)]
 pub struct Cursor {
     ring: Arc<Ring>,
     next: u64,
+    /// Who knows where to begin, until that is known here.
+    awaits: Option<Arc<Handover>>,
     totals: Arc<Totals>,
 }
 
 impl Cursor {
-    pub(super) fn new(ring: Arc<Ring>, next: u64, totals: Arc<Totals>) -> Self {
-        Self { ring, next, totals }
+    pub(super) fn new(ring: Arc<Ring>, from: Place, totals: Arc<Totals>) -> Self {
+        let (next, awaits) = match from {
+            Place::At(next) => (next, None),
+            Place::After(before) => (u64::MAX, Some(before)),
+        };
+        Self { ring, next, awaits, totals }
     }
 
     pub(super) fn ring(&self) -> &Ring {
@@ -31,6 +37,9 @@ impl Cursor {
     /// Appends what is due up to number `to` to `out`, at most `max` packets, and moves past it. A reader too slow for the
     /// ring goes on with the newest random access point; what it skips is counted.
     pub fn take(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) {
+        if !self.has_begun() {
+            return;
+        }
         let (from, before) = (self.next, out.len());
         let mut first = self.ring.read(from, to, max, out);
         if first > from {
@@ -49,6 +58,22 @@ impl Cursor {
     /// Takes back the last `packets` of those taken: they are due again.
     pub fn give_back(&mut self, packets: usize) {
         self.next -= packets as u64;
+    }
+
+    /// Goes no further, and tells `heir` how far that was.
+    pub fn hand_over(self, heir: &Arc<Handover>) {
+        match self.awaits {
+            Some(before) => before.pass_on(heir),
+            None => heir.tell(self.next),
+        }
+    }
+
+    fn has_begun(&mut self) -> bool {
+        if let Some(before) = &self.awaits {
+            let Some(place) = before.place() else { return false };
+            (self.next, self.awaits) = (place, None);
+        }
+        true
     }
 
     /// Counts packets that the connection has taken.

@@ -200,6 +200,7 @@ impl RtspConnection {
                 match answer.then {
                     Then::Nothing => {}
                     Then::Play(session, plan) => session.play(&plan, now),
+                    Then::ChangeOver(session) => session.change_over(),
                 }
             }
             Incoming::Interleaved { channel, payload } => self.hear(state, channel, &bytes[payload], now),

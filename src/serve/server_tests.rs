@@ -202,7 +202,11 @@ fn what_clients_ask_beside_the_matter_is_answered() {
         played.head
     );
     assert_eq!(client.status(&format!("SET_PARAMETER {NEWS}"), &session), 200, "a sign of life");
-    assert_eq!(client.status("TEARDOWN *", "Session: none\r\n"), 454);
+    for server in ["*", "rtsp://edge", "rtsp://edge:8554/"] {
+        assert_eq!(client.status(&format!("TEARDOWN {server}"), "Session: none\r\n"), 454);
+        let id = client.set_up(NEWS, None);
+        assert_eq!(client.status(&format!("TEARDOWN {server}"), &format!("Session: {id}\r\n")), 200);
+    }
     assert_eq!(client.status("TEARDOWN *", &session), 200);
     assert_eq!(rig.server.stats().sessions, 0);
     rig.stop();
@@ -235,7 +239,7 @@ fn a_session_goes_through_its_states() {
     assert_eq!(client.status(&news("PAUSE"), &session), 455, "it does not play");
     assert_eq!(client.status(&news("PLAY"), &format!("{session}Range: npt=soon-\r\n")), 400);
     assert_eq!(client.status(&news("PLAY"), &format!("{session}Range: npt=10-20\r\n")), 200, "live is now");
-    assert_eq!(client.status(&news("SETUP"), &format!("{session}{TCP}")), 455, "it plays");
+    assert_eq!(client.status(&news("SETUP"), &format!("{session}{TCP}")), 200, "it plays on");
     assert_eq!(client.status(&news("PLAY"), &session), 200);
     assert_eq!(client.status(&news("GET_PARAMETER"), &session), 200);
     assert_eq!(client.status(&news("PAUSE"), &session), 200);
@@ -660,3 +664,6 @@ fn a_listening_socket_that_fails_for_good_is_opened_again() {
     drop(taken);
     rig.stop();
 }
+
+#[path = "setup_tests.rs"]
+mod setup;

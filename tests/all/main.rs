@@ -3,6 +3,7 @@
 //! Each story starts a program of its own on free ports of loopback, so all run beside each other. With
 //! `CI=true` they are told at full length, and one that can not be told fails.
 
+mod changes; // SETUP again: other ports, other channels, another way
 mod conversation; // requests and replies, from OPTIONS to TEARDOWN
 mod crowds; // many viewers: who stays loses nothing, who leaves frees everything
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
