@@ -226,7 +226,7 @@ impl RtspConnection {
     fn refuse(&self, invalid: &Invalid) {
         tracing::debug!(peer = %self.peer, status = u16::from(invalid.status), "refused: {invalid}");
         self.server.counters.request(None, invalid.status);
-        self.reply(Reply::new(invalid.status, invalid.cseq));
+        self.reply(Reply::new(invalid.status, invalid.cseq).date(clock::unix_now()));
         if invalid.consumed.is_none() {
             self.output.close_when_written();
         }

@@ -228,7 +228,7 @@ impl RtspListener {
     /// Says that it is not taken on, if that can be said without waiting; it is closed as it goes.
     fn turn_away(&self, mut socket: &TcpStream, peer: SocketAddr, reason: NotTaken) {
         self.server.counters.connection_refused(reason);
-        let reply = Reply::new(StatusCode::ServiceUnavailable, None);
+        let reply = Reply::new(StatusCode::ServiceUnavailable, None).date(clock::unix_now());
         let reply = reply.header("Retry-After", &retry_after_s(peer.port()).to_string());
         let _ = socket.set_nonblocking(true).and_then(|()| socket.write_all(&reply.to_bytes()));
     }

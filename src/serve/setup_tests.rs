@@ -264,6 +264,15 @@ fn what_comes_from_ports_that_a_viewer_has_left_is_not_the_viewers() {
     rig.stop();
 }
 
+#[test]
+fn what_can_not_be_read_is_answered_with_the_date_too() {
+    let rig = Rig::new();
+    let mut client = rig.client();
+    let refused = client.ask("OPTIONS *", "X: a\u{1}b\r\n");
+    assert!(refused.status == 400 && refused.header("Date").is_some(), "{}", refused.head);
+    rig.stop();
+}
+
 /// A session is controlled from wherever its id is known: whatever comes at the same time, what it holds is given back.
 #[test]
 fn setups_from_two_connections_while_it_plays_pauses_and_ends_leave_nothing_behind() {
