@@ -217,10 +217,13 @@ impl Asked<'_> {
         if !Arc::ptr_eq(&session.channel, &channel) {
             return Err(StatusCode::SessionNotFound.into());
         }
-        if track.is_some() && session.tracks() > 1 {
-            return Err(StatusCode::OnlyAggregateOperationAllowed.into());
+        match track {
+            Some(_) if session.tracks() > 1 => Err(StatusCode::OnlyAggregateOperationAllowed.into()),
+            Some(track) if session.granted(track.number).is_none() => {
+                Err(StatusCode::MethodNotValidInThisState.into())
+            }
+            _ => Ok(session),
         }
-        Ok(session)
     }
 
     /// The channel that the URI names, and the track if it names one.

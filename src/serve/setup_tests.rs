@@ -207,6 +207,8 @@ fn a_track_that_is_added_waits_for_the_next_play_and_the_others_go_on() {
     assert!(again.status == 200 && !again.head.contains("RTP-Info"), "{}", again.head);
     assert_eq!(client.status(&format!("TEARDOWN {PICTURE}"), &session), 200);
     assert!(rig.session().is_playing(), "the sound goes on");
+    assert_eq!(client.status(&format!("PLAY {PICTURE}"), &session), 455, "it is not set up");
+    assert_eq!(client.status(&format!("PLAY {SOUND}"), &session), 200);
     rig.stop();
 }
 

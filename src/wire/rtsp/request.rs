@@ -208,10 +208,10 @@ fn split_track(text: &str) -> (&str, Option<u32>) {
 
 /// What comes before `…/trackID=N`, however that is escaped.
 fn before_track(path: &str) -> Option<&str> {
-    let slashes = path.char_indices().filter(|(at, c)| {
+    let mut slashes = path.char_indices().filter(|(at, c)| {
         *c == '/' || path.get(*at..at + 3).is_some_and(|three| three.eq_ignore_ascii_case("%2F"))
     });
-    let (at, _) = slashes.last()?;
+    let (at, _) = slashes.next_back()?;
     let last = percent_decoded(&path[at..]).ok()?;
     split_track(&last).1.map(|_| &path[..at])
 }
