@@ -88,7 +88,7 @@ fn lane(c: &mut Criterion) {
         let _subscriptions: Vec<_> = (0..subscribers)
             .map(|_| {
                 let cursor = std::sync::Mutex::new((flow.cursor(0), Vec::with_capacity(64)));
-                flow.subscribe_stream(Arc::new(Counter { cursor, served: served.clone() }))
+                flow.subscribe_stream(Arc::new(Counter { cursor, served: served.clone() }), 0)
             })
             .collect();
         group.throughput(Throughput::Elements(subscribers));

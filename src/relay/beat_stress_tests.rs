@@ -75,7 +75,7 @@ impl Member {
     fn tcp(flow: &Arc<Flow>) -> Self {
         let from = flow.ring().head();
         let sink = Arc::new(Sink { cursor: Mutex::new(flow.cursor(from)), full: AtomicBool::new(false) });
-        let subscription = flow.subscribe_stream(sink.clone());
+        let subscription = flow.subscribe_stream(sink.clone(), from);
         Self { _subscription: subscription, reservation: Arc::new(()), from, place: Place::Tcp(sink) }
     }
 

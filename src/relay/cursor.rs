@@ -1,9 +1,11 @@
 //! A Cursor: one stream subscriber's place in a ring. It reads at its own pace, and skips what the ring has let go.
 
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::handover::{Handover, Place};
 use super::ledger::{Ledger, Sent};
 use super::ring::Ring;
 use super::totals::Totals;
@@ -12,14 +14,20 @@ use super::totals::Totals;
 pub struct Cursor {
     ring: Arc<Ring>,
     next: u64,
+    /// Who knows where to begin, until that is known here.
+    awaits: Option<Arc<Handover>>,
     totals: Arc<Totals>,
     sent: Sent,
     ledger: Option<Arc<dyn Ledger>>,
 }
 
 impl Cursor {
-    pub(super) fn new(ring: Arc<Ring>, next: u64, totals: Arc<Totals>) -> Self {
-        Self { ring, next, totals, sent: Sent::default(), ledger: None }
+    pub(super) fn new(ring: Arc<Ring>, from: Place, totals: Arc<Totals>) -> Self {
+        let (next, awaits) = match from {
+            Place::At(next) => (next, None),
+            Place::After(before) => (u64::MAX, Some(before)),
+        };
+        Self { ring, next, awaits, totals, sent: Sent::default(), ledger: None }
     }
 
     /// The same, and `ledger` hears what it was sent once it is let go.
@@ -40,6 +48,9 @@ impl Cursor {
     /// Appends what is due up to number `to` to `out`, at most `max` packets, and moves past it. A reader too slow for the
     /// ring goes on with the newest random access point; what it skips is counted.
     pub fn take(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) {
+        if !self.has_begun() {
+            return;
+        }
         let (from, before) = (self.next, out.len());
         let mut first = self.ring.read(from, to, max, out);
         if first > from {
@@ -59,6 +70,23 @@ impl Cursor {
     /// Takes back the last `packets` of those taken: they are due again.
     pub fn give_back(&mut self, packets: usize) {
         self.next -= packets as u64;
+    }
+
+    /// Goes no further, and tells `heir` how far that was.
+    pub fn hand_over(&mut self, heir: &Arc<Handover>) {
+        match self.awaits.take() {
+            Some(before) => before.pass_on(heir),
+            // What it may have missed is the heir's to count.
+            None => heir.tell(mem::replace(&mut self.next, u64::MAX)),
+        }
+    }
+
+    fn has_begun(&mut self) -> bool {
+        if let Some(before) = &self.awaits {
+            let Some(place) = before.place() else { return false };
+            (self.next, self.awaits) = (place, None);
+        }
+        true
     }
 
     /// Counts packets that the connection has taken.

@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,6 +16,7 @@ use bytes::Bytes;
 use crate::event::clock;
 use crate::net::{Destination, Position, Sender, split_run};
 
+use super::handover::{Handover, Place};
 use super::ledger::{Entry, Sent};
 use super::mailbox::{Change, DatagramMember, Mailbox};
 use super::ring::Ring;
@@ -37,6 +38,8 @@ thread_local! {
 pub(super) struct DatagramGroup {
     socket: Arc<ServerSocket>,
     parties: Vec<Party>,
+    /// Who begins where another lets them go, and is not told yet.
+    waiting: Vec<(Arc<Handover>, DatagramMember)>,
     /// The party that is being served; all of them between two rounds.
     turn: usize,
     batch: Batch,
@@ -51,12 +54,15 @@ struct Party {
     cursor: u64,
     destinations: Vec<Destination>,
     /// Beside `destinations`: who stands at each place.
-    members: Vec<Place>,
+    members: Vec<Member>,
     /// What each of them was sent, or would have been had it been here from the first.
     passed: Sent,
 }
 
-struct Place {
+/// Who leaves, by number, and who serves them next.
+type Gone = HashMap<u64, Option<Arc<Handover>>>;
+
+struct Member {
     number: u64,
     entry: Entry,
     _reservation: Arc<dyn Any + Send + Sync>,
@@ -75,7 +81,7 @@ struct Batch {
 impl DatagramGroup {
     pub fn new(socket: Arc<ServerSocket>, head: u64) -> Self {
         let (parties, batch) = (Vec::new(), Batch::default());
-        Self { socket, parties, turn: 0, batch, head, oldest: None }
+        Self { socket, parties, waiting: Vec::new(), turn: 0, batch, head, oldest: None }
     }
 
     /// One run: a part of the round that is under way, or of a new one. What arrives meanwhile is for the next.
@@ -147,17 +153,27 @@ impl DatagramGroup {
     }
 
     fn admit(&mut self, changes: Vec<Change>) {
-        let mut gone = HashSet::new();
+        let mut gone = Gone::new();
         for change in changes {
             match change {
-                Change::JoinDatagrams { from, member } => self.party_at(from).add(member),
-                Change::Leave { number } => drop(gone.insert(number)),
+                Change::JoinDatagrams { from: Place::At(from), member } => self.party_at(from).add(member),
+                Change::JoinDatagrams { from: Place::After(before), member } => {
+                    self.waiting.push((before, member))
+                }
+                Change::Leave { number, heir } => drop(gone.insert(number, heir)),
                 Change::JoinStream { .. } => debug_assert!(false, "a stream joins a lane of streams"),
             }
         }
         if !gone.is_empty() {
             self.parties.iter_mut().for_each(|party| party.dismiss(&gone));
             self.parties.retain(|party| !party.members.is_empty());
+            self.waiting.retain(|(before, member)| stays(&gone, member.number, |heir| before.pass_on(heir)));
+        }
+        for (before, member) in mem::take(&mut self.waiting) {
+            match before.place() {
+                Some(from) => self.party_at(from).add(member),
+                None => self.waiting.push((before, member)),
+            }
         }
     }
 
@@ -249,7 +265,7 @@ impl Party {
         let DatagramMember { number, destination, reservation, ledger } = member;
         let entry = Entry::new(ledger, self.passed);
         self.destinations.push(destination);
-        self.members.push(Place { number, entry, _reservation: reservation });
+        self.members.push(Member { number, entry, _reservation: reservation });
     }
 
     fn join(&mut self, mut other: Self) {
@@ -258,12 +274,16 @@ impl Party {
         self.members.append(&mut other.members);
     }
 
-    fn dismiss(&mut self, gone: &HashSet<u64>) {
-        let mut stays = self.members.iter().map(|member| !gone.contains(&member.number));
-        self.destinations.retain(|_| stays.next().unwrap_or(true));
-        let passed = self.passed;
-        self.members.extract_if(.., |member| gone.contains(&member.number)).for_each(|member| {
-            member.entry.settle(passed);
+    fn dismiss(&mut self, gone: &Gone) {
+        let mut stay = self.members.iter().map(|member| !gone.contains_key(&member.number));
+        self.destinations.retain(|_| stay.next().unwrap_or(true));
+        let (passed, cursor) = (self.passed, self.cursor);
+        self.members.retain(|member| {
+            let stays = stays(gone, member.number, |heir| heir.tell(cursor));
+            if !stays {
+                member.entry.settle(passed);
+            }
+            stays
         });
     }
 }
@@ -273,6 +293,15 @@ impl Drop for Party {
     fn drop(&mut self) {
         self.members.iter().for_each(|member| member.entry.settle(self.passed));
     }
+}
+
+/// Whether somebody stays; who does not has whoever serves them next told.
+fn stays(gone: &Gone, number: u64, tell: impl FnOnce(&Arc<Handover>)) -> bool {
+    let Some(heir) = gone.get(&number) else { return true };
+    if let Some(heir) = heir {
+        tell(heir);
+    }
+    false
 }
 
 fn bytes_of(packets: &[Bytes]) -> u64 {

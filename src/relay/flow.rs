@@ -13,6 +13,7 @@ use super::batch::StreamSink;
 use super::beat::Coalesce;
 use super::cursor::Cursor;
 use super::dispatch::{Dispatch, Rhythm};
+use super::handover::{Handover, Place};
 use super::lane::{Lane, Outlet};
 use super::ledger::Ledger;
 use super::mailbox::{Change, DatagramMember};
@@ -50,6 +51,8 @@ pub struct Subscription {
     flow: Arc<Flow>,
     lane: Arc<Lane>,
     number: u64,
+    /// Who serves the subscriber next.
+    heir: Option<Arc<Handover>>,
 }
 
 impl Flow {
@@ -97,32 +100,36 @@ impl Flow {
         lanes.iter().for_each(|lane| lane.wait_for_beat());
     }
 
-    /// Subscribes an address from ring number `from` on. `reservation` is kept for as long as packets may
+    /// Subscribes an address from there on. `reservation` is kept for as long as packets may
     /// still go to the address, and `ledger` hears what went there.
     pub fn subscribe_datagrams(
         self: &Arc<Self>,
         socket: &Arc<ServerSocket>,
         address: SocketAddr,
-        from: u64,
+        from: impl Into<Place>,
         reservation: Arc<dyn Any + Send + Sync>,
         ledger: Option<Arc<dyn Ledger>>,
     ) -> Subscription {
         let destination = Destination::new(address, socket.segments());
-        let outlet = Outlet::Datagrams(socket.clone());
-        self.subscribe(outlet, |number| {
+        let (outlet, from) = (Outlet::Datagrams(socket.clone()), from.into());
+        self.subscribe(outlet, from.clone(), |number| {
             let member = DatagramMember { number, destination, reservation, ledger };
             Change::JoinDatagrams { from, member }
         })
     }
 
-    /// Subscribes a stream connection; it holds the [`cursor`](Self::cursor) itself.
-    pub fn subscribe_stream(self: &Arc<Self>, sink: Arc<dyn StreamSink>) -> Subscription {
-        self.subscribe(Outlet::Streams, |number| Change::JoinStream { number, sink })
+    /// Subscribes a stream connection. It holds the [`cursor`](Self::cursor) itself, which begins there.
+    pub fn subscribe_stream(
+        self: &Arc<Self>,
+        sink: Arc<dyn StreamSink>,
+        from: impl Into<Place>,
+    ) -> Subscription {
+        self.subscribe(Outlet::Streams, from.into(), |number| Change::JoinStream { number, sink })
     }
 
-    /// A cursor at ring number `from`.
-    pub fn cursor(&self, from: u64) -> Cursor {
-        Cursor::new(self.ring.clone(), from, self.streams.clone())
+    /// A cursor that begins there.
+    pub fn cursor(&self, from: impl Into<Place>) -> Cursor {
+        Cursor::new(self.ring.clone(), from.into(), self.streams.clone())
     }
 
     /// What was sent as datagrams so far.
@@ -135,11 +142,20 @@ impl Flow {
         self.streams.read()
     }
 
-    fn subscribe(self: &Arc<Self>, outlet: Outlet, join: impl FnOnce(u64) -> Change) -> Subscription {
+    fn subscribe(
+        self: &Arc<Self>,
+        outlet: Outlet,
+        from: Place,
+        join: impl FnOnce(u64) -> Change,
+    ) -> Subscription {
         let number = self.next_number.fetch_add(1, Relaxed);
         let lane = self.lane_for(outlet);
         lane.change(join(number));
-        Subscription { flow: self.clone(), lane, number }
+        if let Place::After(before) = from {
+            let lane = Arc::downgrade(&lane);
+            before.when_told(move || lane.upgrade().iter().for_each(Lane::wake));
+        }
+        Subscription { flow: self.clone(), lane, number, heir: None }
     }
 
     /// The lane of one more subscriber: the one with the fewest, or another one beside it.
@@ -167,7 +183,7 @@ impl Flow {
         lane
     }
 
-    fn leave(&self, lane: &Arc<Lane>, number: u64) {
+    fn leave(&self, lane: &Arc<Lane>, number: u64, heir: Option<Arc<Handover>>) {
         let mut lanes = self.lanes();
         if let Some(place) = lanes.iter().position(|open| Arc::ptr_eq(&open.lane, lane)) {
             lanes[place].members -= 1;
@@ -177,7 +193,7 @@ impl Flow {
             }
         }
         drop(lanes);
-        lane.change(Change::Leave { number });
+        lane.change(Change::Leave { number, heir });
     }
 
     fn publish(&self, lanes: &[Open]) {
@@ -191,8 +207,16 @@ impl Flow {
     }
 }
 
+impl Subscription {
+    /// Ends an address's membership, and has `heir` told up to where it was served. A connection tells by its
+    /// [`Cursor`].
+    pub fn hand_over(mut self, heir: &Arc<Handover>) {
+        self.heir = Some(heir.clone());
+    }
+}
+
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.flow.leave(&self.lane, self.number);
+        self.flow.leave(&self.lane, self.number, self.heir.take());
     }
 }

@@ -8,13 +8,24 @@ use crate::event::lock;
 use crate::net::Destination;
 
 use super::batch::StreamSink;
+use super::handover::{Handover, Place};
 use super::ledger::Ledger;
 
 /// A subscriber's coming or going. Numbers are unique within a flow.
 pub(super) enum Change {
-    JoinDatagrams { from: u64, member: DatagramMember },
-    JoinStream { number: u64, sink: Arc<dyn StreamSink> },
-    Leave { number: u64 },
+    JoinDatagrams {
+        from: Place,
+        member: DatagramMember,
+    },
+    JoinStream {
+        number: u64,
+        sink: Arc<dyn StreamSink>,
+    },
+    /// An `heir` is told where an address stood; a connection knows that itself.
+    Leave {
+        number: u64,
+        heir: Option<Arc<Handover>>,
+    },
 }
 
 /// One UDP subscriber.

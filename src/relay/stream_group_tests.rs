@@ -55,7 +55,7 @@ fn a_sink_is_asked_in_each_run_while_it_is_a_member() {
     lane.clone().run();
     lane.change(Change::JoinStream { number: 2, sink: second.clone() });
     lane.clone().run();
-    lane.change(Change::Leave { number: 1 });
+    lane.change(Change::Leave { number: 1, heir: None });
     lane.clone().run();
     assert_eq!((first.0.load(Relaxed), second.0.load(Relaxed)), (2, 2));
     assert_eq!(Arc::strong_count(&first), 1, "a sink that has left is let go");

@@ -1,5 +1,6 @@
 //! Whether a request may have what it asks for: a session, a transport, a share of what its address may hold.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::net::with_port;
@@ -8,9 +9,10 @@ use crate::wire::rtsp::StatusCode;
 use crate::wire::rtsp::transport::{Delivery, Transport};
 
 use super::addresses::Good;
-use super::port_pairs::Client;
+use super::port_pairs::{Client, Reservation};
 use super::refusal_watch::RefusalWatch;
 use super::requests::{Asked, Refusal};
+use super::rtsp_connection::RtspConnection;
 use super::session::Session;
 use super::session_watch::SessionWatch;
 use super::setup::{Costs, Granted};
@@ -60,8 +62,11 @@ impl Asked<'_> {
     pub fn costs(&self, session: &Session, track: &Track) -> Result<Costs, Refusal> {
         let memory = session.output.room_for_setup(self.request.uri.len());
         let memory = memory.ok_or_else(|| self.unavailable(RefusedFor::Connection))?;
-        let egress = self.connection.account.take(Good::Egress, track.rtp.ring().bits_per_second());
-        Ok(Costs { egress: egress.ok_or_else(|| self.too_much_egress())?, _memory: memory })
+        // One that is set up already weighs no more for being so again.
+        let is_new = session.granted(track.number).is_none();
+        let weight = if is_new { track.rtp.ring().bits_per_second() } else { 0 };
+        let egress = self.connection.account.take(Good::Egress, weight);
+        Ok(Costs { egress: egress.ok_or_else(|| self.too_much_egress())?, memory })
     }
 
     /// A refusal of more than the address may have a second (RFC 2326 section 11.3.3).
@@ -84,27 +89,24 @@ impl Asked<'_> {
         }
     }
 
-    /// Reserves what a transport needs; returns it with the reply's Transport header.
+    /// Reserves what a transport needs, where the track does not have it already; returns it with the reply's Transport
+    /// header.
     pub fn grant(
         &self,
         session: &Arc<Session>,
         track: &Track,
         transport: &Transport,
     ) -> Result<(Granted, String), Refusal> {
+        let present = session.granted(track.number);
         match transport.delivery {
             Delivery::Udp { client_rtp_port, client_rtcp_port } => {
                 let peer = self.connection.peer;
                 let places = (with_port(peer, client_rtp_port), with_port(peer, client_rtcp_port));
-                let client = Client { session: Arc::downgrade(session), track: track.number };
-                let pairs = &self.connection.server.pairs;
-                let reserved = pairs.reserve(self.connection.local, places, client);
-                let reserved = reserved.map_err(|error| {
-                    if self.connection.server.lacks_pairs.begins(self.now) {
-                        tracing::warn!(%peer, %error, "no server port pair for a subscriber");
-                    }
-                    self.unavailable(RefusedFor::Limit)
-                })?;
-                RefusalWatch::start(&self.connection.server, self.now);
+                let reserved = match present {
+                    Some(Granted::Udp(own)) if own.is_of(self.connection.local, places) => own,
+                    _ => self
+                        .reserve(places, Client { session: Arc::downgrade(session), track: track.number })?,
+                };
                 let server_ports = (reserved.pair.port, reserved.pair.port + 1);
                 let client_ports = (client_rtp_port, client_rtcp_port);
                 let header = Transport::udp_reply(transport.profile, client_ports, server_ports);
@@ -115,7 +117,9 @@ impl Asked<'_> {
                 Err(StatusCode::UnsupportedTransport.into())
             }
             Delivery::Interleaved { channels } => {
-                let (rtp, rtcp) = self.free_channels(channels).ok_or(StatusCode::UnsupportedTransport)?;
+                let own = present.and_then(|granted| granted.channels());
+                let free = self.free_channels(channels, own);
+                let (rtp, rtcp) = free.ok_or(StatusCode::UnsupportedTransport)?;
                 self.connection.output.carry_media();
                 let header = Transport::interleaved_reply(transport.profile, (rtp, rtcp));
                 Ok((Granted::Interleaved { rtp, rtcp }, header))
@@ -123,11 +127,26 @@ impl Asked<'_> {
         }
     }
 
-    /// The channels asked for, or the first free ones of the connection.
-    fn free_channels(&self, asked: Option<(u8, u8)>) -> Option<(u8, u8)> {
-        let taken = |channel| self.state.sessions.iter().any(|session| session.uses_channel(channel));
-        let free = |pair: &(u8, u8)| pair.0 != pair.1 && !taken(pair.0) && !taken(pair.1);
-        asked.filter(free).or_else(|| (0..=254).step_by(2).map(|even| (even, even + 1)).find(free))
+    fn reserve(&self, places: (SocketAddr, SocketAddr), client: Client) -> Result<Arc<Reservation>, Refusal> {
+        let RtspConnection { server, peer, local, .. } = self.connection;
+        let reserved = server.pairs.reserve(*local, places, client).map_err(|error| {
+            if server.lacks_pairs.begins(self.now) {
+                tracing::warn!(%peer, %error, "no server port pair for a subscriber");
+            }
+            self.unavailable(RefusedFor::Limit)
+        })?;
+        RefusalWatch::start(server, self.now);
+        Ok(reserved)
+    }
+
+    /// The channels asked for where they are free, or those that the track has, or the first free ones of the connection.
+    fn free_channels(&self, asked: Option<(u8, u8)>, own: Option<(u8, u8)>) -> Option<(u8, u8)> {
+        let is_own = |channel| own.is_some_and(|(rtp, rtcp)| [rtp, rtcp].contains(&channel));
+        let others = |channel| self.state.sessions.iter().any(|session| session.uses_channel(channel));
+        let is_free = |channel| is_own(channel) || !others(channel);
+        let free = |pair: &(u8, u8)| pair.0 != pair.1 && is_free(pair.0) && is_free(pair.1);
+        let first = || (0..=254).step_by(2).map(|even| (even, even + 1)).find(free);
+        asked.filter(free).or(own).or_else(first)
     }
 }
 

@@ -112,13 +112,16 @@ impl PortPairs {
         Ok(Arc::new(Reservation { pair, rtp, rtcp }))
     }
 
-    /// Who is said not to listen any more. Sockets that are not needed any more are closed on the way.
-    pub fn take_refusals(&self, now: Instant) -> Vec<Client> {
+    /// Who is said not to listen any more, and where. Sockets that are not needed any more are closed on the way.
+    pub fn take_refusals(&self, now: Instant) -> Vec<(SocketAddr, Client)> {
         let pairs = self.pairs().clone();
         pairs.iter().for_each(|pair| pair.rtp.close_unneeded(now));
         let refusing = |pair: &Arc<PortPair>| {
             let places = pair.rtp.take_refusals();
-            places.into_iter().filter_map(|place| pair.clients.find(place)).collect::<Vec<_>>()
+            places
+                .into_iter()
+                .filter_map(|place| Some((place, pair.clients.find(place)?)))
+                .collect::<Vec<_>>()
         };
         pairs.iter().flat_map(refusing).collect()
     }
@@ -202,6 +205,13 @@ impl Default for Clients {
     fn default() -> Self {
         let (ended, to_free) = unbounded();
         Self { map: Mutex::default(), ended, to_free }
+    }
+}
+
+impl Reservation {
+    /// Whether it is of these ports, at a pair of the address that the client connected to.
+    pub fn is_of(&self, local: SocketAddr, (rtp, rtcp): (SocketAddr, SocketAddr)) -> bool {
+        self.pair.local == with_port(local, 0) && (self.rtp, self.rtcp) == (rtp, rtcp)
     }
 }
 

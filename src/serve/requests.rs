@@ -12,6 +12,7 @@ use crate::wire::sdp;
 use super::restraint::Why;
 use super::rtsp_connection::{RtspConnection, State};
 use super::session::{Planned, Session};
+use super::setup::Setup;
 use super::teller::{REFUSED, Refused, reason_of};
 
 /// A reply, and what is to be done once it is on its way.
@@ -25,6 +26,8 @@ pub(super) struct Answer {
 pub(super) enum Then {
     Nothing,
     Play(Arc<Session>, Vec<Planned>),
+    /// Tracks that play go on by what they were granted last.
+    ChangeOver(Arc<Session>),
 }
 
 /// A request refused.
@@ -132,9 +135,6 @@ impl Asked<'_> {
         if !Arc::ptr_eq(&session.channel, &channel) {
             return Err(StatusCode::AggregateOperationNotAllowed.into());
         }
-        if session.is_playing() {
-            return Err(StatusCode::MethodNotValidInThisState.into());
-        }
         let costs = self.costs(&session, &track);
         let granted = costs.and_then(|costs| Ok((costs, self.grant(&session, &track, &transport)?)));
         if granted.is_err() && session.tracks() == 0 {
@@ -145,8 +145,9 @@ impl Asked<'_> {
             Some(ssrc) => format!("{header};ssrc={ssrc:08X}"),
             None => header,
         };
-        session.set_up(track, self.request.uri.clone(), granted, costs);
-        Ok(done(self.ok(Some(&session)).transport(&header)))
+        session.set_up(Setup::new(track, self.request.uri.clone(), granted, costs));
+        let reply = self.ok(Some(&session)).transport(&header);
+        Ok(Answer { reply, status: StatusCode::Ok, then: Then::ChangeOver(session) })
     }
 
     fn play(&self) -> Result<Answer, Refusal> {
@@ -158,13 +159,13 @@ impl Asked<'_> {
                 reply = reply.header(pace, "1"); // live is as fast as it is
             }
         }
-        if session.is_playing() {
+        let plan = session.plan(self.now);
+        if plan.is_empty() {
             return Ok(done(reply));
         }
         if !session.weigh() {
             return Err(self.too_much_egress());
         }
-        let plan = session.plan(self.now);
         let info: Vec<_> = plan.iter().map(rtp_info).collect();
         let reply =
             if plan.iter().any(|track| track.start.is_some()) { reply.rtp_info(&info) } else { reply };
@@ -219,10 +220,13 @@ impl Asked<'_> {
         if !Arc::ptr_eq(&session.channel, &channel) {
             return Err(StatusCode::SessionNotFound.into());
         }
-        if track.is_some() && session.tracks() > 1 {
-            return Err(StatusCode::OnlyAggregateOperationAllowed.into());
+        match track {
+            Some(_) if session.tracks() > 1 => Err(StatusCode::OnlyAggregateOperationAllowed.into()),
+            Some(track) if session.granted(track.number).is_none() => {
+                Err(StatusCode::MethodNotValidInThisState.into())
+            }
+            _ => Ok(session),
         }
-        Ok(session)
     }
 
     /// The channel that the URI names, and the track if it names one.

@@ -102,6 +102,9 @@ impl RtcpReceiver {
             return self.counters.rtcp_stranger();
         };
         let Some(session) = client.session.upgrade() else { return };
+        if !session.is_at(client.track, datagram.source) {
+            return self.counters.rtcp_stranger();
+        }
         if session.hear(client.track, datagram.payload, &self.counters, now) {
             session.finish("goodbye");
         }

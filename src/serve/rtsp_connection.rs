@@ -210,6 +210,7 @@ impl RtspConnection {
                 match answer.then {
                     Then::Nothing => {}
                     Then::Play(session, plan) => session.play(&plan, request.header("User-Agent"), now),
+                    Then::ChangeOver(session) => session.change_over(),
                 }
             }
             Incoming::Interleaved { channel, payload } => self.hear(state, channel, &bytes[payload], now),
@@ -237,7 +238,7 @@ impl RtspConnection {
         let asked = Some(invalid.context.as_str());
         self.server.teller.refuse(&Refused { asked, ..Refused::unheard(self.peer, why) }, now);
         self.server.counters.request(None, invalid.status);
-        self.reply(Reply::new(invalid.status, invalid.cseq));
+        self.reply(Reply::new(invalid.status, invalid.cseq).date(clock::unix_now()));
         if invalid.consumed.is_none() {
             self.output.close_when_written();
         }

@@ -237,7 +237,7 @@ impl RtspListener {
         self.server.counters.connection_refused(reason);
         let why = Why { what: "connection refused", status: 503, reason: reason.label() };
         self.server.teller.refuse(&Refused::unheard(peer, why), clock::now());
-        let reply = Reply::new(StatusCode::ServiceUnavailable, None);
+        let reply = Reply::new(StatusCode::ServiceUnavailable, None).date(clock::unix_now());
         let reply = reply.header("Retry-After", &retry_after_s(peer.port()).to_string());
         let _ = socket.set_nonblocking(true).and_then(|()| socket.write_all(&reply.to_bytes()));
     }

@@ -1,11 +1,13 @@
 //! One track of a session: how it reaches its viewer, whether it does, and what the viewer says of it.
 
+use std::mem;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::relay::{Ledger, Subscription, Track};
+use crate::relay::{Handover, Place, Subscription, Track};
 use crate::wire::rtcp::{self, Report};
 use crate::wire::rtsp::interleaved_header;
 
@@ -25,6 +27,8 @@ pub(super) struct Setup {
     pub url: String,
     pub costs: Costs,
     transport: Granted,
+    /// What the viewer has been granted since, while packets still go by the one before.
+    coming: Option<Granted>,
     feed: Option<Feed>,
     /// Who reports on it.
     pub reporter: Reporter,
@@ -37,10 +41,11 @@ pub(super) struct Setup {
 /// What a track that is set up takes of what its address and its connection may have.
 pub(super) struct Costs {
     pub egress: Share,
-    pub _memory: SetupBytes,
+    pub memory: SetupBytes,
 }
 
 /// How a track reaches the viewer.
+#[derive(Clone)]
 pub(super) enum Granted {
     Udp(Arc<Reservation>),
     Interleaved { rtp: u8, rtcp: u8 },
@@ -48,8 +53,8 @@ pub(super) enum Granted {
 
 /// Both of a track's flows, subscribed for as long as this lives.
 struct Feed {
-    _rtp: Subscription,
-    _rtcp: Subscription,
+    rtp: Subscription,
+    rtcp: Subscription,
     since: Instant,
 }
 
@@ -70,48 +75,92 @@ pub struct Quality {
 
 impl Setup {
     pub fn new(track: Arc<Track>, url: String, transport: Granted, costs: Costs) -> Self {
-        let (feed, reporter, quality, refused_at) = (None, Reporter::default(), None, None);
-        Self { track, url, costs, transport, feed, reporter, quality, refused_at }
+        let (coming, feed, quality, refused_at) = (None, None, None, None);
+        let reporter = Reporter::default();
+        Self { track, url, costs, transport, coming, feed, reporter, quality, refused_at }
     }
 
-    /// Has packets sent from ring number `from` on, which are a part of the viewer's `story`.
-    pub fn start(&mut self, from: u64, output: &Arc<Output>, story: Option<&Arc<Story>>, now: Instant) {
-        self.feed = Some(self.subscribe(from, output, story, now));
+    /// How the track reaches the viewer, by what was granted last.
+    pub fn granted(&self) -> &Granted {
+        self.coming.as_ref().unwrap_or(&self.transport)
     }
 
-    fn subscribe(&self, from: u64, output: &Arc<Output>, story: Option<&Arc<Story>>, now: Instant) -> Feed {
+    /// Takes what another SETUP of the track was granted. While it plays, packets [`change over`](Self::change_over) only
+    /// once the viewer knows. What the track weighs stays as it is.
+    pub fn renew(&mut self, by: Self) {
+        (self.url, self.costs.memory) = (by.url, by.costs.memory);
+        if self.granted().is(&by.transport) {
+            return;
+        }
+        self.refused_at = None;
+        match self.feed {
+            Some(_) => self.coming = Some(by.transport),
+            None => self.transport = by.transport,
+        }
+    }
+
+    /// Has packets go on by what was granted last: from the very one at which the way before ends.
+    pub fn change_over(&mut self, output: &Arc<Output>, story: &Arc<Story>) {
+        let Some(coming) = self.coming.take() else { return };
+        let before = mem::replace(&mut self.transport, coming);
+        let Some(feed) = self.feed.take() else { return };
+        let (rtp, rtcp) = (Handover::new(), Handover::new());
+        before.close(output, Some((&rtp, &rtcp)));
+        let from = (Place::After(rtp.clone()), Place::After(rtcp.clone()));
+        self.feed = Some(self.subscribe(from, output, story, feed.since));
+        if let Granted::Udp(_) = before {
+            feed.rtp.hand_over(&rtp);
+            feed.rtcp.hand_over(&rtcp);
+        }
+    }
+
+    /// Has packets sent from ring number `from` on, unless they are. They are a part of the viewer's `story`.
+    pub fn start(&mut self, from: u64, output: &Arc<Output>, story: &Arc<Story>, now: Instant) {
+        if !self.plays() {
+            let rtcp = self.track.rtcp.ring();
+            let newest_report = rtcp.newest(now, REPORT_MAX_AGE);
+            let rtcp_from = newest_report.map_or_else(|| rtcp.head(), |report| report.number);
+            self.feed = Some(self.subscribe((from.into(), rtcp_from.into()), output, story, now));
+        }
+    }
+
+    /// `from`: where RTP and RTCP begin.
+    fn subscribe(
+        &self,
+        from: (Place, Place),
+        output: &Arc<Output>,
+        story: &Arc<Story>,
+        since: Instant,
+    ) -> Feed {
         let (rtp, rtcp) = (&self.track.rtp, &self.track.rtcp);
-        let newest_report = rtcp.ring().newest(now, REPORT_MAX_AGE);
-        let rtcp_from = newest_report.map_or_else(|| rtcp.ring().head(), |report| report.number);
-        let since = now;
-        let ledger = story.map(|story| story.clone() as Arc<dyn Ledger>);
+        let (rtp_from, rtcp_from) = from;
         match &self.transport {
             Granted::Udp(at) => Feed {
                 since,
-                _rtp: rtp.subscribe_datagrams(&at.pair.rtp, at.rtp, from, at.clone(), ledger),
-                _rtcp: rtcp.subscribe_datagrams(&at.pair.rtcp, at.rtcp, rtcp_from, at.clone(), None),
+                rtp: rtp.subscribe_datagrams(&at.pair.rtp, at.rtp, rtp_from, at.clone(), Some(story.clone())),
+                rtcp: rtcp.subscribe_datagrams(&at.pair.rtcp, at.rtcp, rtcp_from, at.clone(), None),
             },
             Granted::Interleaved { rtp: rtp_channel, rtcp: rtcp_channel } => {
-                let cursor = rtp.cursor(from);
-                let cursor = match ledger {
-                    Some(ledger) => cursor.told_to(ledger),
-                    None => cursor,
-                };
+                let cursor = rtp.cursor(rtp_from.clone()).told_to(story.clone());
                 output.post(Post::Open { channel: *rtp_channel, cursor });
-                output.post(Post::Open { channel: *rtcp_channel, cursor: rtcp.cursor(rtcp_from) });
+                output.post(Post::Open { channel: *rtcp_channel, cursor: rtcp.cursor(rtcp_from.clone()) });
                 let sink = || Arc::new(Sink(output.clone()));
-                Feed { since, _rtp: rtp.subscribe_stream(sink()), _rtcp: rtcp.subscribe_stream(sink()) }
+                Feed {
+                    since,
+                    rtp: rtp.subscribe_stream(sink(), rtp_from),
+                    rtcp: rtcp.subscribe_stream(sink(), rtcp_from),
+                }
             }
         }
     }
 
     /// Has no more packets sent.
     pub fn stop(&mut self, output: &Output) {
-        if self.feed.take().is_some()
-            && let Granted::Interleaved { rtp, rtcp } = self.transport
-        {
-            output.post(Post::Close { channel: rtp });
-            output.post(Post::Close { channel: rtcp });
+        if self.feed.take().is_some() {
+            self.transport.close(output, None);
+        }
+        if let Some(coming) = self.coming.take() {
+            self.transport = coming;
         }
     }
 
@@ -172,7 +221,38 @@ impl Setup {
     }
 
     pub fn uses_channel(&self, channel: u8) -> bool {
-        matches!(self.transport, Granted::Interleaved { rtp, rtcp } if rtp == channel || rtcp == channel)
+        let mut granted = self.coming.iter().chain([&self.transport]);
+        granted.any(|granted| granted.channels().is_some_and(|(rtp, rtcp)| [rtp, rtcp].contains(&channel)))
+    }
+
+    /// Whether its viewer takes what it was granted last at this address. What comes from an address that it has left
+    /// is about what was.
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        matches!(self.granted(), Granted::Udp(at) if [at.rtp, at.rtcp].contains(&address))
+    }
+}
+
+impl Granted {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Udp(one), Self::Udp(other)) => Arc::ptr_eq(one, other),
+            _ => self.channels().is_some() && self.channels() == other.channels(),
+        }
+    }
+
+    /// Its channels of the connection.
+    pub fn channels(&self) -> Option<(u8, u8)> {
+        match self {
+            Self::Udp(_) => None,
+            Self::Interleaved { rtp, rtcp } => Some((*rtp, *rtcp)),
+        }
+    }
+
+    /// Closes its channels; who goes on instead is told how far they came.
+    fn close(&self, output: &Output, heirs: Option<(&Arc<Handover>, &Arc<Handover>)>) {
+        let Some((rtp, rtcp)) = self.channels() else { return };
+        output.post(Post::Close { channel: rtp, heir: heirs.map(|(rtp, _)| rtp.clone()) });
+        output.post(Post::Close { channel: rtcp, heir: heirs.map(|(_, rtcp)| rtcp.clone()) });
     }
 }
 

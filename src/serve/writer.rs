@@ -6,12 +6,12 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::mem;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::{Buf, Bytes};
 
 use crate::event::lock;
-use crate::relay::{Batch, Cursor, Image};
+use crate::relay::{Batch, Cursor, Handover, Image};
 use crate::wire::rtsp::framing::INTERLEAVED_HEADER_LEN;
 use crate::wire::rtsp::interleaved_header;
 
@@ -24,8 +24,8 @@ pub(super) enum Post {
     Bytes(Bytes),
     /// From here on, packets of this cursor go out on this channel.
     Open { channel: u8, cursor: Cursor },
-    /// No more packets on this channel.
-    Close { channel: u8 },
+    /// No more packets on this channel; an `heir` is told how far they went.
+    Close { channel: u8, heir: Option<Arc<Handover>> },
     /// Nothing follows.
     Hangup,
 }
@@ -177,7 +177,7 @@ impl Writer {
                 Post::Open { channel, cursor } => {
                     self.streams.push(Stream { channel, cursor, unfinished: 0 });
                 }
-                Post::Close { channel } => self.streams.retain(|stream| stream.channel != channel),
+                Post::Close { channel, heir } => self.close(channel, heir),
                 Post::Hangup => {
                     self.streams.clear();
                     return Taken::Hangup;
@@ -185,6 +185,14 @@ impl Writer {
             }
         }
         Taken::Nothing
+    }
+
+    fn close(&mut self, channel: u8, heir: Option<Arc<Handover>>) {
+        for mut closed in self.streams.extract_if(.., |stream| stream.channel == channel) {
+            if let Some(heir) = &heir {
+                closed.cursor.hand_over(heir);
+            }
+        }
     }
 
     /// One batch of each stream in turn, as far as the socket takes them whole. `false`: nothing more is due.

@@ -242,13 +242,52 @@ fn a_closed_channel_ends_with_a_whole_packet() {
     posted.add(open(0, &rtp), usize::MAX);
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 20));
     assert!(writer.write(&mut socket, &posted, None).is_err());
-    posted.add(Post::Close { channel: 0 }, usize::MAX);
+    posted.add(Post::Close { channel: 0, heir: None }, usize::MAX);
     posted.add(reply(b'T'), usize::MAX);
     socket.room = usize::MAX;
     writer.write(&mut socket, &posted, None).expect("room");
     let packet = |number| Packet { channel: 0, number, len: 10 };
     assert_eq!(read(&socket.taken), [packet(1), packet(2), Reply(b'T')]);
     assert_eq!(rtp.stream_totals().packets, 2, "what was given back is not counted as sent");
+}
+
+#[test]
+fn what_changes_over_within_a_connection_goes_on_by_other_channels_with_the_next_packet() {
+    let posted = Posted::default();
+    let rtp = flow(ROOMY);
+    rtp.push((1..=3).map(|number| packet(number, 10)));
+    posted.add(open(0, &rtp), usize::MAX);
+    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 20));
+    assert!(writer.write(&mut socket, &posted, None).is_err());
+    let (first, second, third) = (Handover::new(), Handover::new(), Handover::new());
+    for (closed, heir, opened) in [(0, &first, 2), (2, &second, 4), (4, &third, 6)] {
+        posted.add(Post::Close { channel: closed, heir: Some(heir.clone()) }, usize::MAX);
+        let cursor = rtp.cursor(crate::relay::Place::After(heir.clone()));
+        posted.add(Post::Open { channel: opened, cursor }, usize::MAX);
+    }
+    socket.room = usize::MAX;
+    writer.write(&mut socket, &posted, None).expect("room");
+    let packet = |channel, number| Packet { channel, number, len: 10 };
+    assert_eq!(read(&socket.taken), [packet(0, 1), packet(0, 2), packet(6, 3)]);
+    assert_eq!(third.place(), Some(2));
+}
+
+#[test]
+fn a_channel_that_is_not_told_yet_where_to_begin_holds_up_nothing() {
+    let posted = Posted::default();
+    let (rtp, other) = (flow(ROOMY), flow(ROOMY));
+    rtp.push((1..=3).map(|number| packet(number, 10)));
+    other.push([packet(9, 10)]);
+    let handover = Handover::new();
+    let cursor = rtp.cursor(crate::relay::Place::After(handover.clone()));
+    posted.add(Post::Open { channel: 0, cursor }, usize::MAX);
+    posted.add(open(2, &other), usize::MAX);
+    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, usize::MAX));
+    assert_eq!(writer.write(&mut socket, &posted, None).expect("room"), Written::AllDue);
+    handover.tell(1);
+    assert_eq!(writer.write(&mut socket, &posted, None).expect("room"), Written::AllDue);
+    let packet = |channel, number| Packet { channel, number, len: 10 };
+    assert_eq!(read(&socket.taken), [packet(2, 9), packet(0, 2), packet(0, 3)]);
 }
 
 #[test]

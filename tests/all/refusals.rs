@@ -93,9 +93,7 @@ fn a_request_at_the_wrong_time_is_refused() {
     viewer.set_up(1, Over::Udp);
     viewer.request("PAUSE").expect(455);
     viewer.play();
-    let (track, session) = (format!("{}/trackID=1", viewer.url), viewer.session.clone());
-    viewer.connection.request("SETUP", &track, &[UDP, ("Session", &session)]).expect(455);
-    let url = viewer.url.clone();
+    let (url, session) = (viewer.url.clone(), viewer.session.clone());
     let unreadable = [("Session", session.as_str()), ("Range", "npt=soon-")];
     viewer.connection.request("PLAY", &url, &unreadable).expect(400);
     let other_unit = [("Session", session.as_str()), ("Range", "bytes=0-")];

@@ -4,6 +4,7 @@ mod limits;
 mod listening;
 mod requests;
 mod sessions;
+mod setup;
 
 use super::*;
 use crate::event::{Class, TaskQueue, clock};

@@ -78,9 +78,9 @@ impl Request {
     /// `trackID=1` becomes a part of its own (RFC 2326 appendix C.1.1).
     #[must_use]
     pub fn content_base(&self) -> String {
-        let path = self.uri.split(['?', '#']).next().unwrap_or_default();
-        let (path, _) = split_track(path.trim_end_matches('/'));
-        format!("{}/", path.trim_end_matches('/'))
+        let path = self.uri.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+        let path = before_track(path).unwrap_or(path).trim_end_matches('/');
+        format!("{}/", path.strip_suffix("/*").unwrap_or(path).trim_end_matches('/'))
     }
 }
 
@@ -96,6 +96,7 @@ impl Target {
         // A client that joins a relative control to a URI by hand appends it to the query.
         let (query, query_track) = query.map(split_track).map_or((None, None), |(q, track)| (Some(q), track));
         // Some clients append the description's `control:*` as it stands.
+        let path = path.trim_end_matches('/');
         let name = path.strip_suffix("/*").unwrap_or(path).trim_matches('/');
         let name = match name.len().checked_sub(4).and_then(|at| name.split_at_checked(at)) {
             Some((stem, suffix)) if suffix.eq_ignore_ascii_case(".sdp") && !stem.is_empty() => stem,
@@ -150,8 +151,8 @@ fn headers<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Vec<(String, Str
             let Some((_, value)) = headers.last_mut() else {
                 return Err(bad_request("the first header starts with a space"));
             };
-            value.push(' ');
-            value.push_str(line.trim());
+            let gap = if value.is_empty() { "" } else { " " };
+            value.extend([gap, line.trim()]);
             continue;
         }
         let Some((name, value)) = line.split_once(':').filter(|(name, _)| !name.trim().is_empty()) else {
@@ -203,6 +204,16 @@ fn split_track(text: &str) -> (&str, Option<u32>) {
         (key.eq_ignore_ascii_case("trackID") && is_number).then_some((before, number.parse().ok()?))
     });
     found.map_or((text, None), |(before, track)| (before, Some(track)))
+}
+
+/// What comes before `…/trackID=N`, however that is escaped.
+fn before_track(path: &str) -> Option<&str> {
+    let mut slashes = path.char_indices().filter(|(at, c)| {
+        *c == '/' || path.get(*at..at + 3).is_some_and(|three| three.eq_ignore_ascii_case("%2F"))
+    });
+    let (at, _) = slashes.next_back()?;
+    let last = percent_decoded(&path[at..]).ok()?;
+    split_track(&last).1.map(|_| &path[..at])
 }
 
 fn percent_decoded(text: &str) -> Result<String, &'static str> {
@@ -261,6 +272,7 @@ mod tests {
             "rtsp://edge/n%65ws",
             "rtsp://edge//news",
             "rtsp://edge/news/*",
+            "rtsp://edge/news/*/",
             "/news",
             "news",
             "rtsp://edge/news#now",
@@ -301,10 +313,36 @@ mod tests {
 
     #[test]
     fn the_base_of_a_track_is_its_channels() {
-        for uri in ["rtsp://edge/news", "rtsp://edge/news/trackID=2", "rtsp://edge/news/trackID=2/?key=1"] {
-            let request = request(&format!("DESCRIBE {uri} RTSP/1.0\r\nCSeq: 1\r\n\r\n"));
-            assert_eq!(request.content_base(), "rtsp://edge/news/", "{uri}");
+        for uri in [
+            "rtsp://edge/news",
+            "rtsp://edge/news/*",
+            "rtsp://edge/news/trackID=2",
+            "rtsp://edge/news/trackID=2/?key=1",
+            "rtsp://edge/news/trackID%3D2",
+            "rtsp://edge/news%2ftrackid%3d2//",
+            "rtsp://edge/news/*/trackID=2",
+        ] {
+            let described = request(&format!("DESCRIBE {uri} RTSP/1.0\r\nCSeq: 1\r\n\r\n"));
+            assert_eq!(described.content_base(), "rtsp://edge/news/", "{uri}");
         }
+        // Whatever a client makes of it, the base and what is relative to it name what was described.
+        for uri in
+            ["/", "*", "rtsp://edge", "rtsp://edge/a%2Fb", "rtsp://edge/a/*/b", "rtsp://edge/a/trackID=x"]
+        {
+            let described = request(&format!("DESCRIBE {uri} RTSP/1.0\r\nCSeq: 1\r\n\r\n"));
+            if let Target::Channel { name, .. } = &described.target {
+                assert_eq!(target(&described.content_base()), channel(name, None, None), "{uri}");
+                let track = target(&(described.content_base() + "trackID=1"));
+                assert_eq!(track, channel(name, Some(1), None), "{uri}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_may_begin_on_the_next_line() {
+        let folded = "SETUP /news RTSP/1.0\r\nCSeq:\r\n 4\r\nTransport: RTP/AVP;\n\tunicast\n\n";
+        let request = request(folded);
+        assert_eq!((request.cseq, request.header("Transport")), (4, Some("RTP/AVP; unicast")));
     }
 
     #[test]

@@ -85,8 +85,7 @@ pub fn parse(header: &str) -> Result<Transport, Refused> {
 }
 
 impl Transport {
-    /// The Transport header that grants UDP: the client's ports again, and ours. No SSRC is promised: the
-    /// source may change it at any time, and clients would hold us to it.
+    /// The Transport header that grants UDP: the client's ports again, and ours.
     #[must_use]
     pub fn udp_reply(profile: Profile, client_ports: (u16, u16), server_ports: (u16, u16)) -> String {
         let (client_rtp, client_rtcp) = client_ports;

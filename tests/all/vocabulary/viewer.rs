@@ -79,14 +79,17 @@ impl Viewer {
                     rtp.connect(server_rtp).expect("the address that was connected to");
                 }
             }
-            Over::Tcp => {
-                let transport = "RTP/AVP/TCP;unicast";
-                let granted = self.ask_for(track, transport);
-                let (rtp, rtcp) = pair(&granted, "interleaved");
-                let channel = |value: u16| u8::try_from(value).expect("a channel");
-                self.media.push(Medium::Tcp { rtp: channel(rtp), rtcp: channel(rtcp) });
-            }
+            Over::Tcp => self.set_up_interleaved(track, "RTP/AVP/TCP;unicast"),
         }
+    }
+
+    /// Sets a track up in the connection.
+    #[track_caller]
+    pub fn set_up_interleaved(&mut self, track: usize, transport: &str) {
+        let granted = self.ask_for(track, transport);
+        let (rtp, rtcp) = pair(&granted, "interleaved");
+        let channel = |value: u16| u8::try_from(value).expect("a channel");
+        self.media.push(Medium::Tcp { rtp: channel(rtp), rtcp: channel(rtcp) });
     }
 
     /// Sets a track up to come to these sockets.
@@ -103,6 +106,17 @@ impl Viewer {
         let ip = self.connection.stream.peer_addr().expect("connected").ip();
         let (server_rtp, server_rtcp) = (SocketAddr::new(ip, server.0), SocketAddr::new(ip, server.1));
         self.media.push(Medium::Udp { rtp, rtcp, server_rtp, server_rtcp });
+    }
+
+    /// What is asked for to get the first track as it comes now.
+    pub fn transport(&self) -> String {
+        match &self.media[0] {
+            Medium::Udp { rtp, rtcp, .. } => {
+                let [rtp, rtcp] = [rtp, rtcp].map(|socket| socket.local_addr().expect("bound").port());
+                format!("RTP/AVP;unicast;client_port={rtp}-{rtcp}")
+            }
+            Medium::Tcp { rtp, rtcp } => format!("RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}"),
+        }
     }
 
     #[track_caller]

@@ -58,7 +58,11 @@ fn what_clients_ask_beside_the_matter_is_answered() {
         played.head
     );
     assert_eq!(client.status(&format!("SET_PARAMETER {NEWS}"), &session), 200, "a sign of life");
-    assert_eq!(client.status("TEARDOWN *", "Session: none\r\n"), 454);
+    for server in ["*", "rtsp://edge", "rtsp://edge:8554/"] {
+        assert_eq!(client.status(&format!("TEARDOWN {server}"), "Session: none\r\n"), 454);
+        let id = client.set_up(NEWS, None);
+        assert_eq!(client.status(&format!("TEARDOWN {server}"), &format!("Session: {id}\r\n")), 200);
+    }
     assert_eq!(client.status("TEARDOWN *", &session), 200);
     assert_eq!(rig.server.stats().sessions, 0);
     rig.stop();
