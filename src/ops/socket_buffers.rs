@@ -44,7 +44,7 @@ impl fmt::Display for Capped {
         let (limit, asked) = (direction.limit(), direction.asked());
         let (buffer, so) = match direction {
             Direction::Receive => ("receive", "a burst of a source may be lost"),
-            Direction::Send => ("send", "a burst to many viewers waits, and few who vanish fill it"),
+            Direction::Send => ("send", "a burst to many viewers waits, and a few who vanish fill it"),
         };
         write!(
             f,
