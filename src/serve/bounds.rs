@@ -16,7 +16,7 @@ pub(super) const CUT_OFF_BYTES: usize = 8 << 10;
 pub(super) const SETUP_BYTES: usize = 20 << 10;
 
 /// What a track that is set up takes, besides its URL: its parts in session, lanes and writer.
-pub(super) const TRACK_BYTES: usize = 512;
+pub(super) const TRACK_BYTES: usize = 1 << 10;
 
 /// The longest reply without a description: RTP-Info names all that is set up, or Unsupported what a head may hold.
 const REPLY_BYTES: usize = 14 << 10;
