@@ -219,6 +219,49 @@ fn links_between_pages_lead_somewhere() {
 }
 
 #[test]
+fn what_pages_quote_of_the_log_is_said_there() {
+    let mut found = Findings::default();
+    // A line of the log may be several of code.
+    let code: String = Source::all().iter().map(|file| without_breaks(&file.uncommented)).collect();
+    for path in files_under("docs") {
+        let page = Page::read(path.to_str().expect("our file names are UTF-8"));
+        for (line, quoted) in page.quoted_from_the_log() {
+            let said = quoted.split(['…', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+            let mut said = said.map(without_breaks).filter(|part| part.len() > 1);
+            if !said.all(|part| code.contains(&part)) {
+                found.add_at(&page.path, line, &format!("no line of the log says `{quoted}`; quote one"));
+            }
+        }
+    }
+    found.assert_none();
+}
+
+#[test]
+fn files_and_options_that_pages_name_exist() {
+    let mut found = Findings::default();
+    let scripts = ["benches/fanout.sh", "benches/storm.sh"].map(|script| Page::read(script).text).concat();
+    for path in files_under("docs").into_iter().chain([PathBuf::from("README.md")]) {
+        let page = Page::read(path.to_str().expect("our file names are UTF-8"));
+        for (line, quoted) in page.quotes() {
+            if ["src/", "tests/", "benches/", "deploy/"].iter().any(|folder| quoted.starts_with(folder)) {
+                let file = quoted.split_whitespace().next().unwrap_or_default();
+                if !root().join(file).exists() {
+                    found.add_at(&page.path, line, &format!("`{file}` is no file; name one"));
+                }
+            }
+            if !quoted.contains("fanout.sh ") {
+                continue;
+            }
+            let options = quoted.split_whitespace().filter(|word| word.starts_with("--"));
+            for option in options.filter(|option| !scripts.contains(&format!("{option})"))) {
+                found.add_at(&page.path, line, &format!("fanout.sh has no option `{option}`; name one"));
+            }
+        }
+    }
+    found.assert_none();
+}
+
+#[test]
 fn every_config_key_is_documented_and_every_documented_key_exists() {
     const PAGE: &str = "docs/configuration.md";
     let mut found = Findings::default();
@@ -457,6 +500,27 @@ impl Page {
         lines.flat_map(|(at, line)| of_line(line).map(move |link| (at + 1, link))).collect()
     }
 
+    /// What stands in code quotes, with the line that it begins in. It may go on in the next.
+    fn quotes(&self) -> Vec<(usize, &str)> {
+        let mut line = 1;
+        let parts = self.text.split('`').enumerate().filter_map(|(place, part)| {
+            let at = line;
+            line += part.matches('\n').count();
+            (place % 2 == 1 && !part.is_empty()).then_some((at, part))
+        });
+        parts.collect()
+    }
+
+    /// What is quoted right behind "the log says".
+    fn quoted_from_the_log(&self) -> Vec<(usize, &str)> {
+        let behind = self.text.match_indices("log says").filter_map(|(at, says)| {
+            let rest = self.text[at + says.len()..].trim_start().strip_prefix('`')?;
+            let line = self.text[..at].matches('\n').count() + 1;
+            Some((line, rest.split_once('`')?.0))
+        });
+        behind.collect()
+    }
+
     /// Whether a link to `#anchor` finds a heading: in small letters, hyphens for spaces, without punctuation.
     fn has_heading(&self, anchor: &str) -> bool {
         let headings = self.text.lines().filter(|line| line.starts_with('#'));
@@ -467,6 +531,10 @@ impl Page {
             },
         )
     }
+}
+
+fn without_breaks(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && *c != '\\').collect()
 }
 
 fn root() -> &'static Path {

@@ -5,9 +5,9 @@ use super::Priority;
 /// Which tables a descriptor may share, and which queue runs its tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Packets: receive sockets and the shared server sockets.
+    /// Packets: receive sockets, connections that wait for room, and the timers of both.
     Media,
-    /// Everything else: listeners, connections, timers.
+    /// Everything else: listeners, connections that are read, viewers' reports, all other timers.
     Control,
 }
 

@@ -1,7 +1,7 @@
 //! The PollTable: up to N descriptors, one epoll, one thread.
 //!
 //! The table's thread alone waits and dispatches. Entries come, are armed and go from any thread; the
-//! wake-up descriptor carries what epoll has no call for: stop.
+//! wake-up descriptor carries what epoll has no call for: stop, and calls for a sign of life.
 
 use std::io;
 use std::os::fd::AsFd;

@@ -1,4 +1,4 @@
-//! Timers: a task put on a queue at a given time. One timerfd for all of them, no thread of its own.
+//! Timers: a task put on a queue at a given time. One timerfd for all of an agenda, no thread of its own.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,8 +1,8 @@
 //! A Batch: what one run of a lane serves to its stream subscribers, framed once for all of them; and what such a
 //! subscriber is to the relay, a [`StreamSink`].
 //!
-//! A connection that stands where the batch begins takes it as one slice of bytes, so a run costs one copy,
-//! whatever the number of subscribers. One that stands elsewhere reads the ring itself.
+//! A connection that stands where the batch begins takes it as one slice of bytes, so a run costs one copy for each
+//! interleaved channel in use, whatever the number of subscribers. One that stands elsewhere reads the ring itself.
 
 use std::cell::{OnceCell, RefCell};
 use std::ptr;

@@ -46,7 +46,7 @@ impl Cursor {
     }
 
     /// Appends what is due up to number `to` to `out`, at most `max` packets, and moves past it. A reader too slow for the
-    /// ring goes on with the newest random access point; what it skips is counted.
+    /// ring goes on with the newest random access point, or the newest packet where there is none; what it skips is counted.
     pub fn take(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) {
         if !self.has_begun() {
             return;

@@ -34,7 +34,7 @@ pub struct Packet {
 pub struct RingLimits {
     /// The age of the oldest packet, counted from the newest.
     pub age: Duration,
-    /// Payload bytes in all.
+    /// Bytes of all packets, headers included.
     pub bytes: usize,
 }
 

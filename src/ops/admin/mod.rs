@@ -4,8 +4,8 @@
 //! Prometheus, probes ─▶ server (accept, one request a connection) ─▶ routes ─▶ AdminSource
 //! ```
 //!
-//! It shares nothing with the data path but the counters that its source reads, so that a scrape can
-//! never stall a packet.
+//! It shares nothing with the data path but the counters that its source reads, so that a scrape holds up a packet for no
+//! longer than it takes to copy those of one track.
 
 mod routes;
 mod server;

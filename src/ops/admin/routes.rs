@@ -24,7 +24,7 @@ const ROUTES: &[Route] = &[
     },
 ];
 
-/// What the endpoint shows. Called on the admin thread only.
+/// What the endpoint shows. Called on the admin thread; [`live`](Self::live) on that of the watch as well.
 pub trait AdminSource: Send + Sync + 'static {
     /// All metrics in Prometheus' text format.
     fn metrics(&self) -> Vec<u8>;
