@@ -25,6 +25,7 @@ mod mailbox;
 pub(crate) mod rig;
 mod ring;
 mod round;
+mod senders;
 mod server_socket;
 mod signs;
 mod stream_group;

@@ -1,5 +1,6 @@
 //! A Track: one RTP stream of a channel and the RTCP beside it, from the receiver's hands to the lanes.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::event::{Episode, lock};
 use crate::wire::random_access::PayloadFormat;
-use crate::wire::reception::Reception;
+use crate::wire::reception::{Arrival, Reception};
 use crate::wire::rtcp::{self, NotRtcp};
 use crate::wire::rtp::{self, NotRtp, RtpHeader};
 use crate::wire::sdp::TrackDescription;
@@ -18,6 +19,7 @@ use super::beat::Coalesce;
 use super::dispatch::Dispatch;
 use super::flow::Flow;
 use super::ring::{Packet, RingLimits, RingStart};
+use super::senders::{News, Senders};
 use super::signs::Signs;
 
 /// Packets are copied once, into chunks of this size, so that neighbours in a stream are neighbours in
@@ -50,12 +52,14 @@ pub struct Track {
     other_types: AtomicU64,
     not_rtp: [AtomicU64; NotRtp::ALL.len()],
     strange: Episode,
+    strange_rtcp: Episode,
     not_rtcp: [AtomicU64; NotRtcp::ALL.len()],
 }
 
 struct Writer {
     chunk: BytesMut,
     reception: Reception,
+    senders: Senders,
     format: PayloadFormat,
     /// The timestamp of the newest access unit that a decoder can start with.
     last_start: Option<u32>,
@@ -66,6 +70,8 @@ struct Writer {
 pub struct TrackStats {
     /// What arrived, and what did not.
     pub reception: Reception,
+    /// SSRCs that send its payload types: 0 before the first packet, 3 for more than two.
+    pub senders: u8,
     /// Bytes of RTP packets received, headers included.
     pub bytes: u64,
     /// Packets without payload: no media, and no sign of a living source.
@@ -98,6 +104,7 @@ impl Track {
         let writer = Writer {
             chunk: BytesMut::new(),
             reception: Reception::new(description.clock_rate),
+            senders: Senders::default(),
             format: PayloadFormat::of(&description.media, description.encoding.as_deref()),
             last_start: None,
         };
@@ -117,13 +124,14 @@ impl Track {
             other_types: AtomicU64::new(0),
             not_rtp: Default::default(),
             strange: Episode::default(),
+            strange_rtcp: Episode::default(),
             not_rtcp: Default::default(),
         })
     }
 
     /// Takes in one RTP packet; the lanes hear of it with [`tell`](Flow::tell). `false`: it is of a payload type that the
     /// description does not offer, and nobody gets it.
-    pub fn receive(&self, header: &RtpHeader, datagram: &[u8], at: Instant) -> bool {
+    pub fn receive(&self, header: &RtpHeader, datagram: &[u8], from: SocketAddr, at: Instant) -> bool {
         if !self.description.payload_types.contains(&header.payload_type) {
             self.other_types.fetch_add(1, Relaxed);
             self.tell_of_strangers(datagram, at);
@@ -131,11 +139,14 @@ impl Track {
         }
         let arrival = self.signs.since_epoch(at);
         let payload = header.payload(datagram);
-        let (data, random_access) = {
+        let (data, random_access, news) = {
             let mut writer = self.writer();
-            writer.reception.receive(header, arrival);
-            (writer.keep(datagram), writer.is_random_access(header, payload))
+            let news = writer.measure(header, from, arrival, at);
+            (writer.keep(datagram), writer.is_random_access(header, payload), news)
         };
+        if let Some(news) = news {
+            self.tell(news);
+        }
         self.bytes.fetch_add(datagram.len() as u64, Relaxed);
         if payload.is_empty() {
             self.empty.fetch_add(1, Relaxed);
@@ -160,6 +171,7 @@ impl Track {
             Ok(None) => false,
             Err(reason) => {
                 count(&self.not_rtcp, NotRtcp::ALL.iter().position(|each| *each == reason));
+                self.tell_of_no_rtcp(reason, datagram, at);
                 false
             }
         }
@@ -171,6 +183,15 @@ impl Track {
         self.tell_of_strangers(datagram, at);
     }
 
+    #[cold]
+    fn tell(&self, news: News) {
+        let (channel, track, group) = (&*self.channel, self.number, self.description.group);
+        match news {
+            News::Warning(text) => tracing::warn!(channel, track, %group, "{text}"),
+            News::Notice(text) => tracing::info!(channel, track, %group, "{text}"),
+        }
+    }
+
     /// One line an episode: what comes there comes at the rate of a stream.
     #[cold]
     fn tell_of_strangers(&self, datagram: &[u8], at: Instant) {
@@ -178,6 +199,19 @@ impl Track {
             let (channel, track, group) = (&*self.channel, self.number, self.description.group);
             tracing::warn!(channel, track, %group, "not taken: {}", rtp::looks_like(datagram));
         }
+    }
+
+    #[cold]
+    fn tell_of_no_rtcp(&self, reason: NotRtcp, datagram: &[u8], at: Instant) {
+        if !self.strange_rtcp.begins(at) {
+            return;
+        }
+        let (channel, track, port) = (&*self.channel, self.number, self.description.rtcp_port);
+        let what = match rtp::check(datagram) {
+            Ok(_) => "RTP, of a stream that no channel has, on the port of this one's RTCP".to_owned(),
+            Err(_) => format!("no RTCP: {reason}"),
+        };
+        tracing::warn!(channel, track, port, "not taken: {what}");
     }
 
     /// Where a subscriber of now starts. `None`: the source is silent, and the next packet is the first.
@@ -205,6 +239,12 @@ impl Track {
         self.signs.are_missing()
     }
 
+    /// Whether anything was ever sent to its group and port, whatever it was.
+    pub fn is_heard(&self) -> bool {
+        let refused = self.not_rtp.iter().chain([&self.other_types]).any(|count| count.load(Relaxed) > 0);
+        refused || self.writer().reception.packets() > 0
+    }
+
     /// The SSRC that the track carries now.
     pub fn ssrc(&self) -> Option<u32> {
         self.writer().reception.ssrc()
@@ -212,8 +252,10 @@ impl Track {
 
     /// The track's figures as of `now`.
     pub fn stats(&self, now: Instant) -> TrackStats {
+        let reception = self.writer().reception.clone();
         TrackStats {
-            reception: self.writer().reception.clone(),
+            senders: reception.senders(self.signs.since_epoch(now)),
+            reception,
             bytes: self.bytes.load(Relaxed),
             empty: self.empty.load(Relaxed),
             last_packet_age: self.signs.last().map(|at| now.saturating_duration_since(at)),
@@ -231,6 +273,22 @@ impl Track {
 }
 
 impl Writer {
+    /// Takes a packet into the statistics; returns what the log is to hear of who sends.
+    fn measure(
+        &mut self,
+        header: &RtpHeader,
+        from: SocketAddr,
+        arrival: Duration,
+        at: Instant,
+    ) -> Option<News> {
+        let what = self.reception.receive(header, arrival);
+        if matches!(what, Arrival::First | Arrival::NewSource { .. }) {
+            self.senders.note(header.ssrc, from);
+        }
+        let turn = self.reception.turn(arrival)?;
+        self.senders.news(turn, at)
+    }
+
     /// Whether this is the first packet of an access unit that a decoder can start with.
     fn is_random_access(&mut self, header: &RtpHeader, payload: &[u8]) -> bool {
         let is_begun = self.format.starts_in_several() && self.last_start == Some(header.timestamp);
@@ -264,6 +322,8 @@ mod tests {
     use crate::wire::{rtp, sdp};
     use std::net::Ipv4Addr;
 
+    const SENDER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
+
     /// A packet of a picture that a decoder can start with.
     fn start(sequence: u8) -> Vec<u8> {
         let mut packet = vec![0x80, 33, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 7];
@@ -285,7 +345,7 @@ mod tests {
         let mut between = start(3);
         between[17] = 0x10;
         for packet in [start(1), start(2), between] {
-            track.receive(&rtp::check(&packet).expect("RTP"), &packet, now);
+            track.receive(&rtp::check(&packet).expect("RTP"), &packet, SENDER, now);
         }
         assert_eq!(track.rtp.ring().resume_point(), 1, "the second packet");
     }
@@ -297,7 +357,7 @@ mod tests {
         let mut repair = start(9);
         (repair[1], repair[11]) = (96, 0);
         for packet in [start(1), repair, start(2)] {
-            track.receive(&rtp::check(&packet).expect("RTP"), &packet, now);
+            track.receive(&rtp::check(&packet).expect("RTP"), &packet, SENDER, now);
         }
         let stats = track.stats(now);
         assert_eq!((track.rtp.ring().head(), stats.other_types), (2, 1));

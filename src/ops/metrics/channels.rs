@@ -59,11 +59,15 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
         out.counter(name, help, labels, value);
     }
     let not_rtp = stats.not_rtp.iter().map(|(reason, count)| (*reason, *count));
-    for (reason, count) in not_rtp.chain([("payload_type", stats.other_types)]) {
-        let labels = [labels[0], labels[1], ("reason", reason)];
-        let help = "Datagrams to the track's group and port that are none of its packets.";
+    let not_rtcp = stats.not_rtcp.iter().map(|(reason, count)| (format!("rtcp_{reason}"), *count));
+    let refused = not_rtp.chain([("payload_type", stats.other_types)]);
+    for (reason, count) in refused.map(|(reason, count)| (reason.to_owned(), count)).chain(not_rtcp) {
+        let labels = [labels[0], labels[1], ("reason", reason.as_str())];
+        let help = "Datagrams to the track's group and ports that are none of its packets.";
         out.counter("mirrorball_channel_refused_total", help, &labels, count);
     }
+    let help = "SSRCs that send the track's payload types; 3 for more than two.";
+    out.gauge("mirrorball_channel_senders", help, labels, f64::from(stats.senders));
     if let Some(jitter) = reception.jitter_seconds() {
         out.gauge(
             "mirrorball_channel_jitter_seconds",
