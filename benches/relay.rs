@@ -118,8 +118,10 @@ fn lane(c: &mut Criterion) {
         let served = Arc::new(AtomicU64::new(0));
         let _subscriptions: Vec<_> = (0..subscribers)
             .map(|_| {
-                let cursor = std::sync::Mutex::new((flow.cursor(0), Vec::with_capacity(64)));
-                flow.subscribe_stream(Arc::new(Counter { cursor, served: served.clone() }))
+                let cursor = flow.cursor(0);
+                let place = cursor.place();
+                let cursor = std::sync::Mutex::new((cursor, Vec::with_capacity(64)));
+                flow.subscribe_stream(Arc::new(Counter { cursor, served: served.clone() }), place)
             })
             .collect();
         group.throughput(Throughput::Elements(subscribers));

@@ -20,6 +20,7 @@ use super::mailbox::{Change, DatagramMember, Mailbox};
 use super::ring::Ring;
 use super::round::{Progress, Served};
 use super::server_socket::ServerSocket;
+use super::standing::Missed;
 use super::totals::Totals;
 
 /// Packets of one round: a few runs of the largest size. Who comes, and who goes, waits no longer than it takes.
@@ -55,6 +56,7 @@ struct Party {
 
 struct Place {
     number: u64,
+    missed: Arc<Missed>,
     _reservation: Arc<dyn Any + Send + Sync>,
 }
 
@@ -90,30 +92,39 @@ impl DatagramGroup {
             }
             match self.send(totals) {
                 Some(destinations) => budget = budget.saturating_sub(destinations),
-                None => return Progress::Blocked,
+                None => {
+                    self.count_missed(ring.tail(), totals);
+                    return Progress::Blocked;
+                }
             }
         }
         self.merge();
         Progress::Done(Served { head: self.head, oldest: mem::take(&mut self.oldest) })
     }
 
-    /// Packets of the batch that is under way that its destinations were not sent yet.
-    fn left_of_batch(&self) -> u64 {
-        let Batch { packets, sent, at, .. } = &self.batch;
-        let (Some(party), left) = (self.parties.get(self.turn), &packets[*sent..]) else { return 0 };
+    /// While the round waits for room, the ring goes on: what has left it nobody here is sent any more.
+    fn count_missed(&mut self, tail: u64, totals: &Totals) {
+        for party in self.parties.iter_mut().filter(|party| party.cursor < tail) {
+            party.miss(tail, totals);
+        }
+    }
+
+    /// Counts the packets of the batch that is under way as missed by those that were not sent them yet.
+    fn miss_batch(&mut self, totals: &Totals) {
+        let Batch { packets, sent, at, .. } = mem::take(&mut self.batch);
+        let (Some(party), left) = (self.parties.get(self.turn), &packets[sent..]) else { return };
         let (run, _) = split_run(left);
-        let (served, waiting) = (at.destination, party.destinations.len().saturating_sub(at.destination));
-        (left.len() * waiting + (left.len() - run.len()) * served) as u64
+        for (place, member) in party.members.iter().enumerate() {
+            let has_run = place < at.destination;
+            let missed = left.len() - if has_run { run.len() } else { 0 };
+            totals.overrun(member.missed.add(missed as u64));
+        }
     }
 
     /// Lets go of a round that a fault has ended, and of its packets: the next one begins with what comes from here on.
     pub fn abandon(&mut self, head: u64, totals: &Totals) {
-        totals.overrun(self.left_of_batch());
-        self.batch = Batch::default();
-        for party in &mut self.parties {
-            totals.overrun(head.saturating_sub(party.cursor) * party.members.len() as u64);
-            party.cursor = head;
-        }
+        self.miss_batch(totals);
+        self.parties.iter_mut().for_each(|party| party.miss(head, totals));
         (self.head, self.oldest) = (head, None);
         self.merge();
     }
@@ -155,8 +166,8 @@ impl DatagramGroup {
         // Where the ring has let packets go, a place moves on without any: more may be due behind them.
         while party.cursor < self.head && self.batch.packets.is_empty() {
             let first = ring.read(party.cursor, self.head, ROUND_PACKETS, &mut self.batch.packets);
-            totals.overrun((first - party.cursor) * party.members.len() as u64);
-            party.cursor = first + self.batch.packets.len() as u64;
+            party.miss(first, totals);
+            party.cursor += self.batch.packets.len() as u64;
         }
         !self.batch.packets.is_empty()
     }
@@ -217,9 +228,18 @@ impl DatagramGroup {
 
 impl Party {
     fn add(&mut self, member: DatagramMember) {
-        let DatagramMember { number, destination, reservation } = member;
+        let DatagramMember { number, destination, missed, reservation } = member;
         self.destinations.push(destination);
-        self.members.push(Place { number, _reservation: reservation });
+        self.members.push(Place { number, missed, _reservation: reservation });
+    }
+
+    /// Goes on with packet `next`; what is before it, its members miss.
+    fn miss(&mut self, next: u64, totals: &Totals) {
+        let missed = next.saturating_sub(self.cursor);
+        if missed > 0 {
+            totals.overrun(self.members.iter().map(|member| member.missed.add(missed)).sum());
+        }
+        self.cursor = next;
     }
 
     fn join(&mut self, other: Self) {

@@ -1,6 +1,7 @@
 //! A Flow: the ring of one kind of packet (RTP or RTCP) of a track, and the lanes that read it.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -17,6 +18,7 @@ use super::lane::{Lane, Outlet};
 use super::mailbox::{Change, DatagramMember};
 use super::ring::{Packet, Ring, RingLimits};
 use super::server_socket::ServerSocket;
+use super::standing::{Missed, Standing};
 use super::totals::{SentTotals, Totals};
 
 /// Subscribers of a lane before another one is opened beside it, as long as a worker is without one.
@@ -34,6 +36,8 @@ pub struct Flow {
     /// The same lanes for those who tell them, who never wait for subscribers that come and go.
     published: Mutex<Arc<[Arc<Lane>]>>,
     next_number: AtomicU64,
+    /// Where those who are subscribed over streams stand, by their numbers.
+    places: Mutex<HashMap<u64, Arc<Standing>>>,
     datagrams: Arc<Totals>,
     streams: Arc<Totals>,
 }
@@ -49,6 +53,13 @@ pub struct Subscription {
     flow: Arc<Flow>,
     lane: Arc<Lane>,
     number: u64,
+    counts: Counts,
+}
+
+/// What a subscriber has missed, by how it is served.
+enum Counts {
+    Datagrams(Arc<Missed>),
+    Stream(Arc<Standing>),
 }
 
 impl Flow {
@@ -64,6 +75,7 @@ impl Flow {
             lanes: Mutex::default(),
             published: Mutex::new(Arc::new([])),
             next_number: AtomicU64::new(0),
+            places: Mutex::default(),
             datagrams: Arc::default(),
             streams: Arc::default(),
         })
@@ -107,15 +119,23 @@ impl Flow {
     ) -> Subscription {
         let destination = Destination::new(address, socket.segments());
         let outlet = Outlet::Datagrams(socket.clone());
-        self.subscribe(outlet, |number| {
-            let member = DatagramMember { number, destination, reservation };
-            Change::JoinDatagrams { from, member }
-        })
+        let missed = Arc::<Missed>::default();
+        let number = self.next_number();
+        let member = DatagramMember { number, destination, missed: missed.clone(), reservation };
+        let lane = self.join(outlet, Change::JoinDatagrams { from, member });
+        Subscription { flow: self.clone(), lane, number, counts: Counts::Datagrams(missed) }
     }
 
-    /// Subscribes a stream connection; it holds the [`cursor`](Self::cursor) itself.
-    pub fn subscribe_stream(self: &Arc<Self>, sink: Arc<dyn StreamSink>) -> Subscription {
-        self.subscribe(Outlet::Streams, |number| Change::JoinStream { number, sink })
+    /// Subscribes a stream connection, which reads by the [`cursor`](Self::cursor) that has this place.
+    pub fn subscribe_stream(
+        self: &Arc<Self>,
+        sink: Arc<dyn StreamSink>,
+        place: Arc<Standing>,
+    ) -> Subscription {
+        let number = self.next_number();
+        lock(&self.places).insert(number, place.clone());
+        let lane = self.join(Outlet::Streams, Change::JoinStream { number, sink });
+        Subscription { flow: self.clone(), lane, number, counts: Counts::Stream(place) }
     }
 
     /// A cursor at ring number `from`.
@@ -128,16 +148,23 @@ impl Flow {
         self.datagrams.read()
     }
 
-    /// What was sent over stream connections so far.
+    /// What was sent over stream connections so far, and missed: also by those who stand still.
     pub fn stream_totals(&self) -> SentTotals {
+        let tail = self.ring.tail();
+        for place in lock(&self.places).values().filter(|place| place.next() < tail) {
+            self.streams.overrun(self.ring.settle(place));
+        }
         self.streams.read()
     }
 
-    fn subscribe(self: &Arc<Self>, outlet: Outlet, join: impl FnOnce(u64) -> Change) -> Subscription {
-        let number = self.next_number.fetch_add(1, Relaxed);
+    fn next_number(&self) -> u64 {
+        self.next_number.fetch_add(1, Relaxed)
+    }
+
+    fn join(&self, outlet: Outlet, join: Change) -> Arc<Lane> {
         let lane = self.lane_for(outlet);
-        lane.change(join(number));
-        Subscription { flow: self.clone(), lane, number }
+        lane.change(join);
+        lane
     }
 
     /// The lane of one more subscriber: the one with the fewest, or another one beside it.
@@ -189,8 +216,30 @@ impl Flow {
     }
 }
 
+impl Subscription {
+    /// Packets that it missed by now, as it was too slow for the ring.
+    pub fn missed(&self) -> u64 {
+        match &self.counts {
+            Counts::Datagrams(missed) => missed.packets(),
+            Counts::Stream(place) => {
+                self.flow.streams.overrun(self.flow.ring.settle(place));
+                place.missed.packets()
+            }
+        }
+    }
+}
+
 impl Drop for Subscription {
+    /// What it has missed so far is counted, and nothing that comes after.
     fn drop(&mut self) {
+        self.missed();
+        match &self.counts {
+            Counts::Datagrams(missed) => missed.end(),
+            Counts::Stream(place) => {
+                place.missed.end();
+                lock(&self.flow.places).remove(&self.number);
+            }
+        }
         self.flow.leave(&self.lane, self.number);
     }
 }

@@ -8,6 +8,7 @@ use crate::event::lock;
 use crate::net::Destination;
 
 use super::batch::StreamSink;
+use super::standing::Missed;
 
 /// A subscriber's coming or going. Numbers are unique within a flow.
 pub(super) enum Change {
@@ -20,6 +21,7 @@ pub(super) enum Change {
 pub(super) struct DatagramMember {
     pub number: u64,
     pub destination: Destination,
+    pub missed: Arc<Missed>,
     /// Keeps the address taken for as long as packets may still be sent to it.
     pub reservation: Arc<dyn Any + Send + Sync>,
 }

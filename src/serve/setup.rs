@@ -81,10 +81,15 @@ impl Setup {
                 _rtcp: rtcp.subscribe_datagrams(&at.pair.rtcp, at.rtcp, rtcp_from, at.clone()),
             },
             Granted::Interleaved { rtp: rtp_channel, rtcp: rtcp_channel } => {
-                output.post(Post::Open { channel: *rtp_channel, cursor: rtp.cursor(from) });
-                output.post(Post::Open { channel: *rtcp_channel, cursor: rtcp.cursor(rtcp_from) });
                 let sink = || Arc::new(Sink(output.clone()));
-                Feed { _rtp: rtp.subscribe_stream(sink()), _rtcp: rtcp.subscribe_stream(sink()) }
+                let (rtp_cursor, rtcp_cursor) = (rtp.cursor(from), rtcp.cursor(rtcp_from));
+                let (rtp_place, rtcp_place) = (rtp_cursor.place(), rtcp_cursor.place());
+                output.post(Post::Open { channel: *rtp_channel, cursor: rtp_cursor });
+                output.post(Post::Open { channel: *rtcp_channel, cursor: rtcp_cursor });
+                Feed {
+                    _rtp: rtp.subscribe_stream(sink(), rtp_place),
+                    _rtcp: rtcp.subscribe_stream(sink(), rtcp_place),
+                }
             }
         }
     }
