@@ -157,6 +157,14 @@ impl Receivers {
         self.counts.read()
     }
 
+    /// Receives a channel no longer.
+    #[cfg(all(test, not(model)))]
+    pub fn forget(&self, channel: &Channel) {
+        let is_of = |track: &Arc<Track>| channel.tracks.iter().any(|own| Arc::ptr_eq(own, track));
+        self.state().joinings.retain(|joining| !is_of(&joining.track));
+        channel.tracks.iter().for_each(|track| self.leave(track, None));
+    }
+
     /// The ports of the sockets that there are.
     #[cfg(test)]
     pub(super) fn ports(&self) -> Vec<u16> {

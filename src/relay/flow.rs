@@ -66,6 +66,7 @@ impl Flow {
     /// An empty flow of a channel.
     pub fn new(channel: &str, limits: RingLimits, coalesce: Coalesce, dispatch: Dispatch) -> Arc<Self> {
         let ring = Arc::new(Ring::new(limits));
+        let (datagrams, streams) = (dispatch.ledger.open_totals(), dispatch.ledger.open_totals());
         Arc::new(Self {
             channel: channel.into(),
             ring,
@@ -76,8 +77,8 @@ impl Flow {
             published: Mutex::new(Arc::new([])),
             next_number: AtomicU64::new(0),
             places: Mutex::default(),
-            datagrams: Arc::default(),
-            streams: Arc::default(),
+            datagrams,
+            streams,
         })
     }
 
@@ -150,11 +151,16 @@ impl Flow {
 
     /// What was sent over stream connections so far, and missed: also by those who stand still.
     pub fn stream_totals(&self) -> SentTotals {
+        self.count_missed();
+        self.streams.read()
+    }
+
+    /// Counts what those who stand still have missed by now.
+    pub fn count_missed(&self) {
         let tail = self.ring.tail();
         for place in lock(&self.places).values().filter(|place| place.next() < tail) {
             self.streams.overrun(self.ring.settle(place));
         }
-        self.streams.read()
     }
 
     fn next_number(&self) -> u64 {

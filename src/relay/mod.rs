@@ -20,7 +20,9 @@ mod flow;
 mod fullness;
 mod lane;
 mod lateness;
+mod ledger;
 mod mailbox;
+mod refused;
 #[cfg(test)]
 pub(crate) mod rig;
 mod ring;
@@ -41,6 +43,8 @@ pub use cursor::Cursor;
 pub use dispatch::{Dispatch, Rhythm};
 pub use flow::{Flow, Subscription};
 pub use lateness::{Lateness, Leg};
+pub use ledger::Ledger;
+pub use refused::RefusedTotals;
 pub use ring::{Packet, Ring, RingLimits, RingStart};
 pub use server_socket::ServerSocket;
 pub use signs::Signs;

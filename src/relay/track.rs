@@ -18,6 +18,7 @@ use crate::wire::sdp::TrackDescription;
 use super::beat::Coalesce;
 use super::dispatch::Dispatch;
 use super::flow::Flow;
+use super::refused::{Refused, RefusedTotals};
 use super::ring::{Packet, RingLimits, RingStart};
 use super::senders::{News, Senders};
 use super::signs::Signs;
@@ -49,11 +50,9 @@ pub struct Track {
     joined: AtomicBool,
     bytes: AtomicU64,
     empty: AtomicU64,
-    other_types: AtomicU64,
-    not_rtp: [AtomicU64; NotRtp::ALL.len()],
+    refused: Arc<Refused>,
     strange: Episode,
     strange_rtcp: Episode,
-    not_rtcp: [AtomicU64; NotRtcp::ALL.len()],
 }
 
 struct Writer {
@@ -82,12 +81,8 @@ pub struct TrackStats {
     pub silent: bool,
     /// Whether its groups are joined.
     pub joined: bool,
-    /// Packets of payload types that the description does not offer.
-    pub other_types: u64,
-    /// Datagrams to its group that were not RTP, by reason.
-    pub not_rtp: [(&'static str, u64); NotRtp::ALL.len()],
-    /// Datagrams to its RTCP port that were not RTCP, by reason.
-    pub not_rtcp: [(&'static str, u64); NotRtcp::ALL.len()],
+    /// Datagrams to its group and ports that were not taken.
+    pub refused: RefusedTotals,
 }
 
 impl Track {
@@ -121,11 +116,9 @@ impl Track {
             joined: AtomicBool::new(false),
             bytes: AtomicU64::new(0),
             empty: AtomicU64::new(0),
-            other_types: AtomicU64::new(0),
-            not_rtp: Default::default(),
+            refused: dispatch.ledger.open_refused(),
             strange: Episode::default(),
             strange_rtcp: Episode::default(),
-            not_rtcp: Default::default(),
         })
     }
 
@@ -133,7 +126,7 @@ impl Track {
     /// description does not offer, and nobody gets it.
     pub fn receive(&self, header: &RtpHeader, datagram: &[u8], from: SocketAddr, at: Instant) -> bool {
         if !self.description.payload_types.contains(&header.payload_type) {
-            self.other_types.fetch_add(1, Relaxed);
+            self.refused.other_type();
             self.tell_of_strangers(datagram, at);
             return false;
         }
@@ -170,7 +163,7 @@ impl Track {
             }
             Ok(None) => false,
             Err(reason) => {
-                count(&self.not_rtcp, NotRtcp::ALL.iter().position(|each| *each == reason));
+                self.refused.not_rtcp(reason);
                 self.tell_of_no_rtcp(reason, datagram, at);
                 false
             }
@@ -179,7 +172,7 @@ impl Track {
 
     /// Counts a datagram that is not RTP.
     pub fn refuse(&self, reason: NotRtp, datagram: &[u8], at: Instant) {
-        count(&self.not_rtp, NotRtp::ALL.iter().position(|each| *each == reason));
+        self.refused.not_rtp(reason);
         self.tell_of_strangers(datagram, at);
     }
 
@@ -241,7 +234,8 @@ impl Track {
 
     /// Whether anything was ever sent to its group and port, whatever it was.
     pub fn is_heard(&self) -> bool {
-        let refused = self.not_rtp.iter().chain([&self.other_types]).any(|count| count.load(Relaxed) > 0);
+        let refused = self.refused.read();
+        let refused = refused.other_types > 0 || refused.not_rtp().any(|(_, count)| count > 0);
         refused || self.writer().reception.packets() > 0
     }
 
@@ -261,9 +255,7 @@ impl Track {
             last_packet_age: self.signs.last().map(|at| now.saturating_duration_since(at)),
             silent: self.is_silent(),
             joined: self.is_joined(),
-            other_types: self.other_types.load(Relaxed),
-            not_rtp: std::array::from_fn(|i| (NotRtp::ALL[i].reason(), self.not_rtp[i].load(Relaxed))),
-            not_rtcp: std::array::from_fn(|i| (NotRtcp::ALL[i].reason(), self.not_rtcp[i].load(Relaxed))),
+            refused: self.refused.read(),
         }
     }
 
@@ -305,12 +297,6 @@ impl Writer {
         }
         self.chunk.extend_from_slice(datagram);
         self.chunk.split().freeze()
-    }
-}
-
-fn count(counters: &[AtomicU64], place: Option<usize>) {
-    if let Some(counter) = place.and_then(|place| counters.get(place)) {
-        counter.fetch_add(1, Relaxed);
     }
 }
 
@@ -360,7 +346,7 @@ mod tests {
             track.receive(&rtp::check(&packet).expect("RTP"), &packet, SENDER, now);
         }
         let stats = track.stats(now);
-        assert_eq!((track.rtp.ring().head(), stats.other_types), (2, 1));
+        assert_eq!((track.rtp.ring().head(), stats.refused.other_types), (2, 1));
         assert_eq!(
             (stats.reception.packets(), stats.reception.ssrc_changes(), stats.reception.missing()),
             (2, 0, 0)
