@@ -3,6 +3,7 @@
 //! `cargo bench --bench relay`
 
 use std::hint::black_box;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -11,8 +12,9 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mirrorball::event::{Class, Poller, RunState, TaskQueue, Timers, clock};
 use mirrorball::relay::{
-    Batch, Busy, Coalesce, Cursor, Dispatch, Flow, Lateness, Packet, Ring, RingLimits, StreamSink,
+    Batch, Busy, Coalesce, Cursor, Dispatch, Flow, Lateness, Packet, Ring, RingLimits, StreamSink, Track,
 };
+use mirrorball::wire::{rtp, sdp};
 
 const LIMITS: RingLimits = RingLimits { age: Duration::from_secs(2), bytes: 8 << 20 };
 const PACKET_BYTES: usize = 1328;
@@ -37,6 +39,30 @@ fn ring(c: &mut Criterion) {
             });
         });
     }
+}
+
+/// What a packet costs on its way in: measured, copied, kept.
+fn track(c: &mut Criterion) {
+    let (media, control, poller, dispatch) = parts();
+    let description = sdp::mpegts("news", Ipv4Addr::new(239, 9, 9, 1).into(), 5004, None).tracks.remove(0);
+    let track = Track::new("news", 1, description, LIMITS, Coalesce::Auto, &dispatch, clock::now());
+    let mut datagram = vec![0x80, 33, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
+    datagram.resize(PACKET_BYTES, 0x47);
+    let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 4000));
+    let mut at = clock::now();
+    let mut sequence = 0u16;
+    c.bench_function("track: receive", |b| {
+        b.iter(|| {
+            sequence = sequence.wrapping_add(1);
+            at += Duration::from_micros(100);
+            datagram[2..4].copy_from_slice(&sequence.to_be_bytes());
+            let header = rtp::check(&datagram).expect("RTP");
+            black_box(track.receive(&header, &datagram, from, at))
+        });
+    });
+    poller.stop();
+    control.stop();
+    media.stop();
 }
 
 fn run_state(c: &mut Criterion) {
@@ -68,8 +94,7 @@ impl StreamSink for Counter {
     fn close(&self) {}
 }
 
-/// From a packet in the receiver's hands to the last subscriber served, through the task queue.
-fn lane(c: &mut Criterion) {
+fn parts() -> (Arc<TaskQueue>, Arc<TaskQueue>, Arc<Poller>, Dispatch) {
     let media = TaskQueue::start("media", 1).expect("a thread can be started");
     let control = TaskQueue::start("control", 1).expect("a thread can be started");
     let poller = Poller::new(256, 1, media.clone(), control.clone()).expect("a thread");
@@ -80,6 +105,12 @@ fn lane(c: &mut Criterion) {
         Busy::new(1, 0.5, || false),
         Lateness::new(LIMITS.age, clock::now()),
     );
+    (media, control, poller, dispatch)
+}
+
+/// From a packet in the receiver's hands to the last subscriber served, through the task queue.
+fn lane(c: &mut Criterion) {
+    let (media, control, poller, dispatch) = parts();
     let data = Bytes::from(vec![0; PACKET_BYTES]);
     let mut group = c.benchmark_group("lane: a packet to all");
     for subscribers in [1, 100, 1000] {
@@ -87,8 +118,10 @@ fn lane(c: &mut Criterion) {
         let served = Arc::new(AtomicU64::new(0));
         let _subscriptions: Vec<_> = (0..subscribers)
             .map(|_| {
-                let cursor = std::sync::Mutex::new((flow.cursor(0), Vec::with_capacity(64)));
-                flow.subscribe_stream(Arc::new(Counter { cursor, served: served.clone() }), 0)
+                let cursor = flow.cursor(0);
+                let place = cursor.place();
+                let cursor = std::sync::Mutex::new((cursor, Vec::with_capacity(64)));
+                flow.subscribe_stream(Arc::new(Counter { cursor, served: served.clone() }), 0, place)
             })
             .collect();
         group.throughput(Throughput::Elements(subscribers));
@@ -111,5 +144,5 @@ fn lane(c: &mut Criterion) {
     media.stop();
 }
 
-criterion_group!(benches, ring, run_state, lane);
+criterion_group!(benches, ring, track, run_state, lane);
 criterion_main!(benches);

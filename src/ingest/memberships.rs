@@ -7,21 +7,23 @@ use std::time::{Duration, Instant};
 use crate::net::Group;
 use crate::relay::Track;
 
+use super::routes::Route;
 use super::rtp_receiver::RtpReceiver;
 
 /// Between two times that a silent group is joined again.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 
-/// A socket that is joined to a group for a track.
+/// A socket that is joined to a group for a track. Several of one socket and group are one to the kernel.
 #[derive(Clone)]
 pub(super) struct Membership {
     pub group: Group,
     pub receiver: Arc<RtpReceiver>,
-    pub track: Arc<Track>,
+    pub route: Route,
     renewed_at: Option<Instant>,
 }
 
 impl Membership {
+    /// Whether both are one to the kernel.
     fn is(&self, other: &Self) -> bool {
         self.group == other.group && Arc::ptr_eq(&self.receiver, &other.receiver)
     }
@@ -32,8 +34,8 @@ impl Membership {
 pub(super) struct Memberships(Vec<Membership>);
 
 impl Memberships {
-    pub fn add(&mut self, group: Group, receiver: Arc<RtpReceiver>, track: Arc<Track>) {
-        self.0.push(Membership { group, receiver, track, renewed_at: None });
+    pub fn add(&mut self, group: Group, receiver: Arc<RtpReceiver>, route: Route) {
+        self.0.push(Membership { group, receiver, route, renewed_at: None });
     }
 
     pub fn has(&self, port: u16, group: &Group, track: &Arc<Track>) -> bool {
@@ -46,13 +48,20 @@ impl Memberships {
 
     /// The interface that each track is joined on.
     pub fn interfaces(&self) -> HashMap<usize, u32> {
-        self.0.iter().map(|joined| (Arc::as_ptr(&joined.track).addr(), joined.group.interface)).collect()
+        self.0
+            .iter()
+            .map(|joined| (Arc::as_ptr(&joined.route.track).addr(), joined.group.interface))
+            .collect()
+    }
+
+    pub fn interface_of(&self, track: &Arc<Track>) -> Option<u32> {
+        self.of(track).next().map(|joined| joined.group.interface)
     }
 
     /// Takes out those of a track on other interfaces than the one to keep.
     pub fn take(&mut self, track: &Arc<Track>, keep: Option<u32>) -> Vec<Membership> {
         let goes = |joined: &mut Membership| {
-            Arc::ptr_eq(&joined.track, track) && Some(joined.group.interface) != keep
+            Arc::ptr_eq(&joined.route.track, track) && Some(joined.group.interface) != keep
         };
         self.0.extract_if(.., goes).collect()
     }
@@ -66,12 +75,12 @@ impl Memberships {
         self.0.extract_if(.., |joined| joined.receiver.has_failed()).collect()
     }
 
-    /// Takes out those that could not be joined again.
-    pub fn take_out(&mut self, gone: &[Membership]) {
-        self.0.retain(|joined| !gone.iter().any(|gone| gone.is(joined)));
+    /// Takes out those that could not be joined again, and what is one with them to the kernel.
+    pub fn take_out(&mut self, gone: &[Membership]) -> Vec<Membership> {
+        self.0.extract_if(.., |joined| gone.iter().any(|gone| gone.is(joined))).collect()
     }
 
-    /// What is to be left and joined again with a silent track's group, and counts as renewed from now on; nothing where
+    /// What is to be left and joined again with a silent track's group, each that the kernel knows once, and counts as renewed from now on; nothing where
     /// something of it comes, or it was renewed lately.
     ///
     /// The network hears of it only when the last socket of this machine leaves the group on that link, and the first
@@ -83,11 +92,14 @@ impl Memberships {
         if together.iter().any(lately) {
             return Vec::new();
         }
-        let renewed = together.into_iter().map(|at| {
+        let mut renewed = Vec::<Membership>::new();
+        for at in together {
             self.0[at].renewed_at = Some(now);
-            self.0[at].clone()
-        });
-        renewed.collect()
+            if !renewed.iter().any(|other| other.is(&self.0[at])) {
+                renewed.push(self.0[at].clone());
+            }
+        }
+        renewed
     }
 
     /// The silent memberships that stand or fall with a group's; `None`: something comes to one of them.
@@ -100,7 +112,7 @@ impl Memberships {
             (other.address, other.interface) == (group.address, group.interface)
         };
         let on_link: Vec<_> = (0..self.0.len()).filter(on_link).collect();
-        let all_silent = |places: &[usize]| places.iter().all(|at| self.0[*at].track.is_silent());
+        let all_silent = |places: &[usize]| places.iter().all(|at| self.0[*at].route.track.is_silent());
         if all_silent(&on_link) {
             return Some(on_link);
         }
@@ -112,6 +124,6 @@ impl Memberships {
     }
 
     fn of(&self, track: &Arc<Track>) -> impl Iterator<Item = &Membership> {
-        self.0.iter().filter(move |joined| Arc::ptr_eq(&joined.track, track))
+        self.0.iter().filter(move |joined| Arc::ptr_eq(&joined.route.track, track))
     }
 }

@@ -18,6 +18,7 @@ mod receivers;
 mod routes;
 mod rtp_receiver;
 mod silence;
+mod unheard;
 
 pub use port_counts::PortStats;
 pub use receivers::{OpenError, Receivers};

@@ -10,11 +10,11 @@ use std::time::Instant;
 
 use crate::event::{Vitals, clock};
 use crate::net::{Datagram, ReceiveBatch};
-use crate::relay::{Flow, Track};
-use crate::wire::rtp::{self, NotRtp};
+use crate::relay::Flow;
+use crate::wire::rtp;
 
 use super::arrivals::Arrivals;
-use super::routes::{Kind, Routes};
+use super::routes::{Owner, Routes};
 use super::rtp_receiver::RtpReceiver;
 
 /// Messages per `recvmmsg`.
@@ -88,48 +88,48 @@ impl Intaken {
         for datagram in batch.datagrams() {
             overflow = datagram.overflow.or(overflow);
             let at = arrivals.of(datagram.received_at);
-            match deliver(receiver, &routes, &datagram, at) {
-                Delivery::To(flow) if flow.touch() => self.flows.push(flow.clone()),
-                Delivery::Stray => receiver.count_stray(),
-                Delivery::To(_) | Delivery::Refused => {}
+            if !self.deliver(receiver, &routes, &datagram, at) {
+                receiver.count_stray();
             }
         }
         if let Some(total) = overflow {
             receiver.count_overflow(total);
         }
     }
-}
 
-enum Delivery<'a> {
-    To(&'a Arc<Flow>),
-    Stray,
-    Refused,
-}
-
-fn deliver<'r>(
-    receiver: &RtpReceiver,
-    routes: &'r Routes,
-    datagram: &Datagram<'_>,
-    at: Instant,
-) -> Delivery<'r> {
-    let route = routes.find(datagram.destination, datagram.source.ip());
-    let Some(route) = route.filter(|_| receiver.hears(datagram.interface)) else {
-        return Delivery::Stray;
-    };
-    let track = &route.track;
-    let rtcp = |track: &'r Track| {
-        if track.receive_rtcp(datagram.payload, at) { Delivery::To(&track.rtcp) } else { Delivery::Refused }
-    };
-    match (route.kind, rtp::check(datagram.payload)) {
-        (Kind::Rtcp, _) => rtcp(track),
-        (Kind::Rtp, Ok(header)) => {
-            let taken = track.receive(&header, datagram.payload, at);
-            if taken { Delivery::To(&track.rtp) } else { Delivery::Refused }
+    /// Hands a datagram to whose it is. `false`: nobody asked for it.
+    fn deliver(
+        &mut self,
+        receiver: &RtpReceiver,
+        routes: &Routes,
+        datagram: &Datagram<'_>,
+        at: Instant,
+    ) -> bool {
+        let Datagram { source, payload, .. } = *datagram;
+        if !receiver.hears(datagram.interface) {
+            return false;
         }
-        (Kind::Rtp, Err(NotRtp::Rtcp)) if track.is_muxed() => rtcp(track),
-        (Kind::Rtp, Err(reason)) => {
-            track.refuse(reason, datagram.payload, at);
-            Delivery::Refused
+        match routes.find(datagram.destination, source.ip(), payload) {
+            Some(Owner::Rtp(track)) => match rtp::check(payload) {
+                Ok(header) if track.receive(&header, payload, source, at) => self.touch(&track.rtp),
+                Ok(_) => {}
+                Err(reason) => track.refuse(reason, payload, at),
+            },
+            Some(Owner::Rtcp(tracks)) => {
+                for track in tracks {
+                    if track.receive_rtcp(payload, at) {
+                        self.touch(&track.rtcp);
+                    }
+                }
+            }
+            None => return false,
+        }
+        true
+    }
+
+    fn touch(&mut self, flow: &Arc<Flow>) {
+        if flow.touch() {
+            self.flows.push(flow.clone());
         }
     }
 }

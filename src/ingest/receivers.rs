@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use crate::event::{Class, Episode, Poller, Task, TaskQueue, Timers, Work, clock, lock};
-use crate::net::{Group, MembershipError, ReceiveSocket};
+use crate::net::{Group, MembershipError, ReceiveSocket, interface_name};
 use crate::relay::{Busy, Channel, Track};
 
 use super::intake::Intake;
@@ -137,8 +137,8 @@ impl Receivers {
         }
         self.renewals.fetch_add(1, Relaxed);
         // The next look joins them, where they then belong.
-        self.state().memberships.take_out(&failed);
-        self.let_go(&failed);
+        let left = self.state().memberships.take_out(&failed);
+        self.let_go(&left);
     }
 
     /// Times that a silent group was joined again.
@@ -146,9 +146,23 @@ impl Receivers {
         self.renewals.load(Relaxed)
     }
 
+    /// The name of the interface that a track is joined on.
+    pub(super) fn interface_of(&self, track: &Arc<Track>) -> Option<String> {
+        let index = self.state().memberships.interface_of(track)?;
+        interface_name(index)
+    }
+
     /// What every port did not take.
     pub fn stats(&self) -> Vec<PortStats> {
         self.counts.read()
+    }
+
+    /// Receives a channel no longer.
+    #[cfg(all(test, not(model)))]
+    pub fn forget(&self, channel: &Channel) {
+        let is_of = |track: &Arc<Track>| channel.tracks.iter().any(|own| Arc::ptr_eq(own, track));
+        self.state().joinings.retain(|joining| !is_of(&joining.track));
+        channel.tracks.iter().for_each(|track| self.leave(track, None));
     }
 
     /// The ports of the sockets that there are.
@@ -171,8 +185,8 @@ impl Receivers {
         let intakes = mem::take(&mut state.intakes);
         drop(state);
         for joined in &memberships {
-            joined.receiver.leave(&joined.group);
-            joined.track.set_joined(false);
+            joined.receiver.leave(&joined.group, &joined.route);
+            joined.route.track.set_joined(false);
         }
         receivers.iter().for_each(|receiver| receiver.shut());
         intakes.iter().for_each(|intake| intake.stop());
@@ -210,8 +224,8 @@ impl Receivers {
     fn let_go(&self, left: &[Membership]) {
         let unused = self.state().take_unused(left);
         for joined in left {
-            joined.receiver.leave(&joined.group);
-            joined.track.set_joined(false);
+            joined.receiver.leave(&joined.group, &joined.route);
+            joined.route.track.set_joined(false);
         }
         unused.iter().for_each(|receiver| receiver.shut());
     }
@@ -242,17 +256,14 @@ impl Receivers {
         if state.stopped || state.memberships.has(port, &group, &route.track) {
             return Ok(());
         }
-        let ipv6 = group.address.is_ipv6();
-        let shared = state.receivers.iter().filter(|receiver| {
-            (receiver.port, receiver.ipv6, receiver.interface) == (port, ipv6, group.interface)
-                && receiver.groups() < GROUPS_PER_SOCKET
-        });
-        let shared: Vec<_> = shared.cloned().collect();
+        let mut shared = state.sockets_for(port, &group);
         drop(state);
+        // Where something of the group comes already, all of it has to be told apart; room is no question then.
+        shared.sort_by_key(|receiver| !receiver.has(&group));
         for receiver in shared {
-            match receiver.join(&group, route.clone()) {
+            match receiver.join(&group, &route) {
                 Ok(()) => {
-                    self.state().memberships.add(group, receiver, route.track);
+                    self.state().memberships.add(group, receiver, route);
                     return Ok(());
                 }
                 Err(MembershipError::SocketFull { .. }) => {}
@@ -262,7 +273,7 @@ impl Receivers {
         let receiver = self.open_joined(port, group, route.clone())?;
         let mut state = self.state();
         state.receivers.push(receiver.clone());
-        state.memberships.add(group, receiver, route.track);
+        state.memberships.add(group, receiver, route);
         Ok(())
     }
 
@@ -273,7 +284,7 @@ impl Receivers {
         socket.join(&group)?;
         let intake = self.intake().map_err(failed)?;
         let news = self.counts.of(port);
-        RtpReceiver::open(port, socket, &group, route, &self.poller, intake, news).map_err(failed)
+        RtpReceiver::open(port, socket, &group, &route, &self.poller, intake, news).map_err(failed)
     }
 
     /// The intake of one more socket: another one, while there are fewer than media workers, or that with the least.
@@ -291,6 +302,16 @@ impl Receivers {
 }
 
 impl State {
+    /// The sockets that a group may be joined on.
+    fn sockets_for(&self, port: u16, group: &Group) -> Vec<Arc<RtpReceiver>> {
+        let ipv6 = group.address.is_ipv6();
+        let shared = self.receivers.iter().filter(|receiver| {
+            (receiver.port, receiver.ipv6, receiver.interface) == (port, ipv6, group.interface)
+                && (receiver.groups() < GROUPS_PER_SOCKET || receiver.has(group))
+        });
+        shared.cloned().collect()
+    }
+
     /// The intake with the least to do.
     fn roomiest(&self) -> Option<Arc<Intake>> {
         // Streams are the work: sockets of reports are as many, and do little.

@@ -1,10 +1,11 @@
 //! Groups on shared sockets over loopback: one socket for many, another when it is full, and trying again.
 
+use super::super::routes::{Owner, Routes};
 use super::*;
 use crate::event::{Class, TaskQueue};
 use crate::net::bind_pair;
 use crate::relay::rig::{ROOMY, by_hand};
-use crate::relay::{Busy, Coalesce};
+use crate::relay::{Busy, Coalesce, RefusedTotals};
 use crate::wire::sdp;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -123,7 +124,7 @@ fn misplace(rig: &Rig, channel: &Channel) {
     let mut state = rig.receivers.state();
     for joined in state.memberships.take(&channel.tracks[0], None) {
         let group = Group { interface: joined.group.interface + 1000, ..joined.group };
-        state.memberships.add(group, joined.receiver, joined.track);
+        state.memberships.add(group, joined.receiver, joined.route);
     }
 }
 
@@ -217,15 +218,96 @@ fn a_route_with_a_source_goes_before_one_for_any() {
     let route = |channel: &Arc<Channel>| Route { track: channel.tracks[0].clone(), kind: Kind::Rtp };
     let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
     let [source, stranger] = [7, 8].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
-    let mut routes = super::super::routes::Routes::default();
-    assert!(routes.insert(group, None, route(&any)));
-    assert!(routes.insert(group, Some(source), route(&one)));
-    assert!(!routes.insert(group, None, route(&one)), "the place is taken");
-    let found = |from| routes.find(group, from).map(|route| route.track.description.group);
+    let mut routes = Routes::default();
+    assert!(routes.insert(group, None, &route(&any)));
+    assert!(routes.insert(group, Some(source), &route(&one)));
+    assert!(!routes.insert(group, None, &route(&one)), "the place is taken");
+    let rtp = [0x80, 33];
+    let found = |from| match routes.find(group, from, &rtp) {
+        Some(Owner::Rtp(track)) => Some(track.description.group),
+        _ => None,
+    };
     assert_eq!(found(source), Some(one.tracks[0].description.group));
     assert_eq!(found(stranger), Some(any.tracks[0].description.group));
-    routes.remove(group, None);
-    assert!(routes.find(group, stranger).is_none());
+    assert!(routes.remove(group, None, &route(&any)), "nothing is left");
+    assert!(routes.find(group, stranger, &rtp).is_none());
+}
+
+#[test]
+fn a_port_of_one_tracks_reports_and_anothers_media_tells_them_apart() {
+    let [media, reports, muxed] = [202, 203, 204].map(|last| channel(last, 5004, None));
+    let mut muxed = muxed.tracks[0].description.clone();
+    muxed.rtcp_port = muxed.port;
+    let muxed = Track::new("m", 1, muxed, ROOMY, Coalesce::Auto, &by_hand(), clock::now());
+    let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
+    let rtcp = Route { track: reports.tracks[0].clone(), kind: Kind::Rtcp };
+    for track in [&media.tracks[0], &muxed] {
+        let rtp = Route { track: track.clone(), kind: Kind::Rtp };
+        let mut routes = Routes::default();
+        assert!(routes.insert(group, None, &rtcp) && routes.insert(group, None, &rtp));
+        let heirs = |second: u8| match routes.find(group, Ipv4Addr::LOCALHOST.into(), &[0x80, second]) {
+            Some(Owner::Rtp(owner)) if Arc::ptr_eq(owner, track) => 0,
+            Some(Owner::Rtcp(owners)) if Arc::ptr_eq(&owners[0], &rtcp.track) => owners.len(),
+            _ => panic!("it is somebody's"),
+        };
+        let reported_to = if track.is_muxed() { 2 } else { 1 };
+        assert_eq!([33, 161, 200, 206, 223].map(heirs), [0, 0, reported_to, reported_to, reported_to]);
+        assert_eq!((routes.len(), routes.streams()), (1, 1));
+        assert!(!routes.remove(group, None, &rtp) && routes.remove(group, None, &rtcp));
+    }
+}
+
+/// The first of so many UDP ports in a row that nobody has.
+fn free_ports(count: u16) -> u16 {
+    loop {
+        let first = free_port();
+        let binds = |port| std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok();
+        if (first..=u16::MAX - count).contains(&first) && (first..first + count).all(binds) {
+            return first;
+        }
+    }
+}
+
+/// Where each channel's RTCP would come, the next one's RTP does: in one group, and in a group each.
+#[test]
+fn channels_on_neighbouring_ports_have_a_socket_a_port_and_lose_nothing() {
+    for groups in [[221, 221, 221], [221, 222, 223]] {
+        let rig = Rig::new();
+        let first = free_ports(4);
+        let channels = [0, 1, 2].map(|n| channel(groups[n], first + n as u16, None));
+        channels.iter().for_each(|channel| rig.receivers.receive(channel, Some("lo")));
+        assert_eq!([0, 1, 2, 3].map(|n| sockets_on(&rig, first + n)), [1; 4]);
+        let source = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        socket2::SockRef::from(&source).set_multicast_if_v4(&Ipv4Addr::LOCALHOST).expect("loopback");
+        let report = [0x80, 201, 0, 1, 0, 0, 0, 7];
+        for sequence in 0..20 {
+            for channel in &channels {
+                let track = &channel.tracks[0].description;
+                let rtp = [0x80, 33, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 7, 0x47];
+                source.send_to(&rtp, (track.group, track.port)).expect("sent");
+                source.send_to(&report, (track.group, track.rtcp_port)).expect("sent");
+            }
+        }
+        let heads = |channel: &Arc<Channel>| {
+            [&channel.tracks[0].rtp, &channel.tracks[0].rtcp].map(|flow| flow.ring().head())
+        };
+        wait_until("all of it is there", || channels.iter().all(|channel| heads(channel) == [20, 20]));
+        for channel in &channels {
+            let stats = channel.tracks[0].stats(clock::now());
+            assert_eq!((stats.reception.packets(), stats.refused), (20, RefusedTotals::default()));
+        }
+        assert!(rig.receivers.stats().iter().all(|port| port.stray == 0));
+        // One goes: the others stay, and so they do over a renewal.
+        rig.receivers.leave(&channels[0].tracks[0], None);
+        channels.iter().for_each(|channel| channel.tracks[0].signs.set_missing(true));
+        rig.receivers.renew(&channels[1].tracks[0], clock::now());
+        assert_eq!(rig.receivers.renewals(), 1);
+        assert_eq!(channels.each_ref().map(|channel| is_joined(channel)), [false, true, true]);
+        let to = &channels[1].tracks[0].description;
+        source.send_to(&[0x80, 33, 0, 20, 0, 0, 0, 0, 0, 0, 0, 7, 0x47], (to.group, to.port)).expect("sent");
+        wait_until("it still comes", || heads(&channels[1]) == [21, 20]);
+        rig.stop();
+    }
 }
 
 #[test]

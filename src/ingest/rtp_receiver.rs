@@ -59,7 +59,7 @@ impl RtpReceiver {
         port: u16,
         socket: ReceiveSocket,
         group: &Group,
-        route: Route,
+        route: &Route,
         poller: &Poller,
         intake: Arc<Intake>,
         counts: Arc<PortCounts>,
@@ -88,13 +88,18 @@ impl RtpReceiver {
 
     /// Joins a group and routes what comes to it. Routed first, so that no packet is ever a stray; and not locked while
     /// the kernel joins, which may take its time, and packets would wait.
-    pub(super) fn join(&self, group: &Group, route: Route) -> Result<(), MembershipError> {
-        if !self.change_routes(|routes| routes.insert(group.address, group.source, route)) {
+    pub(super) fn join(&self, group: &Group, route: &Route) -> Result<(), MembershipError> {
+        let Group { address, source, .. } = *group;
+        let is_joined = self.routes().has(address, source);
+        if !self.change_routes(|routes| routes.insert(address, source, route)) {
             let error = io::ErrorKind::AlreadyExists.into();
-            return Err(MembershipError::SocketFull { group: group.address, error });
+            return Err(MembershipError::SocketFull { group: address, error });
+        }
+        if is_joined {
+            return Ok(());
         }
         self.socket.join(group).inspect_err(|_| {
-            self.change_routes(|routes| routes.remove(group.address, group.source));
+            self.change_routes(|routes| routes.remove(address, source, route));
         })
     }
 
@@ -109,12 +114,22 @@ impl RtpReceiver {
         self.socket.join(group)
     }
 
-    /// Leaves a group and forgets its route.
-    pub(super) fn leave(&self, group: &Group) {
-        if let Err(error) = self.socket.leave(group) {
+    /// Forgets a route, and leaves its group if no other route needs it.
+    pub(super) fn leave(&self, group: &Group, route: &Route) {
+        let Group { address, source, .. } = *group;
+        let mut rest = Routes::clone(&self.current_routes());
+        if rest.remove(address, source, route)
+            && let Err(error) = self.socket.leave(group)
+        {
             tracing::debug!(group = %group.address, %error, "leaving a group failed");
         }
-        self.change_routes(|routes| routes.remove(group.address, group.source));
+        // Last, so that no packet is ever a stray.
+        self.change_routes(|routes| routes.remove(address, source, route));
+    }
+
+    /// Whether it receives something of a group already, by the same source.
+    pub(super) fn has(&self, group: &Group) -> bool {
+        self.routes().has(group.address, group.source)
     }
 
     /// Polls the socket for what comes next, unless it only fails.

@@ -9,6 +9,7 @@ use crate::relay::{Channel, Track};
 
 use super::pulse::{LOOK_EVERY, Pulse};
 use super::receivers::Receivers;
+use super::unheard::{self, Unheard, Wait};
 
 /// Between two times that the log is told of one silence: what comes and goes all the time is no news.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -26,6 +27,7 @@ pub struct SilenceWatch {
 
 struct State {
     pulses: Vec<Pulse>,
+    unheard: Vec<Unheard>,
     timer: Option<TimerId>,
     /// Since when not all tracks are silent.
     sends_since: Option<Instant>,
@@ -46,6 +48,7 @@ impl SilenceWatch {
         let silent_after = channel.silent_after;
         let state = State {
             pulses: channel.tracks.iter().map(|_| Pulse::new(silent_after)).collect(),
+            unheard: channel.tracks.iter().map(|_| Unheard::default()).collect(),
             timer: None,
             sends_since: None,
             // A source that has not begun yet is no news.
@@ -68,7 +71,10 @@ impl SilenceWatch {
                 }
             });
         }
-        watch.look_at(&mut lock(&watch.state), started_at + silent_after.min(LOOK_EVERY));
+        let mut state = lock(&watch.state);
+        watch.look_at(&mut state, started_at + silent_after.min(LOOK_EVERY));
+        // From here on it is waited for the first packets.
+        let _ = watch.unheard_tracks(&mut state, started_at);
     }
 
     fn look_at(self: &Arc<Self>, state: &mut State, at: Instant) {
@@ -94,6 +100,28 @@ impl SilenceWatch {
         state.sends_since = if self.channel.is_silent() { None } else { state.sends_since.or(Some(now)) };
         let (part, most) = SLACK;
         next + (self.channel.silent_after / part).min(most)
+    }
+
+    /// Tracks that were waited for in vain, and when to look again at those that are waited for.
+    fn unheard_tracks(&self, state: &mut State, now: Instant) -> (Vec<Arc<Track>>, Option<Instant>) {
+        let (mut in_vain, mut next) = (Vec::new(), None::<Instant>);
+        for (track, unheard) in self.channel.tracks.iter().zip(&mut state.unheard) {
+            match unheard.look(track, self.channel.silent_after, now) {
+                Wait::Over => {}
+                Wait::Until(at) => next = Some(next.map_or(at, |next| next.min(at))),
+                Wait::InVain => in_vain.push(track.clone()),
+            }
+        }
+        (in_vain, next)
+    }
+
+    fn tell_of_unheard(&self, track: &Arc<Track>, receivers: &Receivers) {
+        let description = &track.description;
+        let interface =
+            receivers.interface_of(track).unwrap_or_else(|| "an interface that is gone".to_owned());
+        let (channel, group, port) = (&self.channel.name, description.group, description.port);
+        let advice = unheard::advice(group, description.source, &interface);
+        tracing::warn!(channel, track = track.number, %group, port, "{advice}");
     }
 
     /// Tells the log of a source that stops or returns, and of single tracks that do so while others flow.
@@ -149,9 +177,11 @@ impl Work for SilenceWatch {
         let mut state = lock(&self.state);
         let next = self.look(&mut state, now);
         self.tell(&mut state, now);
-        self.look_at(&mut state, next);
+        let (unheard, wait) = self.unheard_tracks(&mut state, now);
+        self.look_at(&mut state, wait.map_or(next, |wait| next.min(wait)));
         drop(state); // who renews may wait for the kernel
         if let Some(receivers) = self.receivers.upgrade() {
+            unheard.iter().for_each(|track| self.tell_of_unheard(track, &receivers));
             self.silent_tracks(now).for_each(|track| receivers.renew(track, now));
         }
     }

@@ -30,6 +30,13 @@ pub fn interface_is_there(index: u32) -> bool {
     if_nameindex().map_or(true, |all| all.iter().any(|interface| interface.index() == index))
 }
 
+/// The name of the interface with an index, while there is one.
+pub fn interface_name(index: u32) -> Option<String> {
+    let all = if_nameindex().ok()?;
+    let named = all.iter().find(|interface| interface.index() == index)?;
+    Some(named.name().to_string_lossy().into_owned())
+}
+
 fn name_of_address(wanted: IpAddr) -> Option<String> {
     let addresses = getifaddrs().ok()?;
     let mut addresses = addresses.filter_map(|interface| {
@@ -58,6 +65,8 @@ mod tests {
         let by_name = interface_index("lo").unwrap();
         assert_eq!(interface_index("127.0.0.1").unwrap(), by_name);
         assert!(interface_is_there(by_name));
+        assert_eq!(interface_name(by_name).as_deref(), Some("lo"));
+        assert_eq!(interface_name(0x7fff_0000), None);
         assert!(!interface_is_there(0x7fff_0000));
     }
 

@@ -18,7 +18,7 @@ mod server;
 
 pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
 pub use descriptors::{SpareDescriptor, descriptor_limit, open_descriptors};
-pub use interface::{InterfaceError, interface_index, interface_is_there};
+pub use interface::{InterfaceError, interface_index, interface_is_there, interface_name};
 pub use membership::{Group, MembershipError, ReceiveSocket};
 pub use peer::{Progress, VANISHED_AFTER, allow_pauses, notice_vanishing, progress};
 pub use priority::lower_priority;

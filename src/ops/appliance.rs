@@ -263,6 +263,9 @@ fn is_limit(error: &io::Error) -> bool {
 }
 
 #[cfg(all(test, not(model)))]
+#[path = "counters_tests.rs"]
+mod counters_tests;
+#[cfg(all(test, not(model)))]
 #[path = "fault_tests.rs"]
 mod fault_tests;
 #[cfg(all(test, not(model)))]

@@ -74,8 +74,10 @@ impl Member {
 
     fn tcp(flow: &Arc<Flow>) -> Self {
         let from = flow.ring().head();
-        let sink = Arc::new(Sink { cursor: Mutex::new(flow.cursor(from)), full: AtomicBool::new(false) });
-        let subscription = flow.subscribe_stream(sink.clone(), from);
+        let cursor = flow.cursor(from);
+        let place = cursor.place();
+        let sink = Arc::new(Sink { cursor: Mutex::new(cursor), full: AtomicBool::new(false) });
+        let subscription = flow.subscribe_stream(sink.clone(), from, place);
         Self { _subscription: subscription, reservation: Arc::new(()), from, place: Place::Tcp(sink) }
     }
 

@@ -1,24 +1,24 @@
 //! A Cursor: one stream subscriber's place in a ring. It reads at its own pace, and skips what the ring has let go.
 
-use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::books::{Books, Sent};
 use super::handover::{Handover, Place};
-use super::ledger::{Ledger, Sent};
 use super::ring::Ring;
+use super::standing::Standing;
 use super::totals::Totals;
 
 /// One stream subscriber's place in a ring.
 pub struct Cursor {
     ring: Arc<Ring>,
-    next: u64,
+    place: Arc<Standing>,
     /// Who knows where to begin, until that is known here.
     awaits: Option<Arc<Handover>>,
     totals: Arc<Totals>,
     sent: Sent,
-    ledger: Option<Arc<dyn Ledger>>,
+    books: Option<Arc<dyn Books>>,
 }
 
 impl Cursor {
@@ -27,13 +27,13 @@ impl Cursor {
             Place::At(next) => (next, None),
             Place::After(before) => (u64::MAX, Some(before)),
         };
-        Self { ring, next, awaits, totals, sent: Sent::default(), ledger: None }
+        Self { ring, place: Arc::new(Standing::at(next)), awaits, totals, sent: Sent::default(), books: None }
     }
 
-    /// The same, and `ledger` hears what it was sent once it is let go.
+    /// The same, and `books` hears what it was sent once it is let go.
     #[must_use]
-    pub fn told_to(mut self, ledger: Arc<dyn Ledger>) -> Self {
-        self.ledger = Some(ledger);
+    pub fn told_to(mut self, books: Arc<dyn Books>) -> Self {
+        self.books = Some(books);
         self
     }
 
@@ -42,7 +42,12 @@ impl Cursor {
     }
 
     pub(super) fn next(&self) -> u64 {
-        self.next
+        self.place.next()
+    }
+
+    /// Where it stands, for [`subscribe_stream`](super::Flow::subscribe_stream).
+    pub fn place(&self) -> Arc<Standing> {
+        self.place.clone()
     }
 
     /// Appends what is due up to number `to` to `out`, at most `max` packets, and moves past it. A reader too slow for the
@@ -51,40 +56,33 @@ impl Cursor {
         if !self.has_begun() {
             return;
         }
-        let (from, before) = (self.next, out.len());
-        let mut first = self.ring.read(from, to, max, out);
-        if first > from {
-            out.truncate(before);
-            first = self.ring.read(self.ring.resume_point(), to, max, out);
-            self.totals.overrun(first - from);
-            self.sent.miss(first - from);
-        }
-        self.next = first + (out.len() - before) as u64;
+        let missed = self.ring.take(&self.place, to, max, out);
+        self.totals.overrun(missed);
     }
 
     /// Moves past `packets` that the connection took as part of an [`Image`](super::Image).
     pub fn skip(&mut self, packets: usize) {
-        self.next += packets as u64;
+        self.place.move_to(self.next() + packets as u64);
     }
 
     /// Takes back the last `packets` of those taken: they are due again.
     pub fn give_back(&mut self, packets: usize) {
-        self.next -= packets as u64;
+        self.place.move_to(self.next() - packets as u64);
     }
 
     /// Goes no further, and tells `heir` how far that was.
     pub fn hand_over(&mut self, heir: &Arc<Handover>) {
         match self.awaits.take() {
             Some(before) => before.pass_on(heir),
-            // What it may have missed is the heir's to count.
-            None => heir.tell(mem::replace(&mut self.next, u64::MAX)),
+            None => heir.tell(self.ring.give_up(&self.place)),
         }
     }
 
     fn has_begun(&mut self) -> bool {
         if let Some(before) = &self.awaits {
             let Some(place) = before.place() else { return false };
-            (self.next, self.awaits) = (place, None);
+            self.place.move_to(place);
+            self.awaits = None;
         }
         true
     }
@@ -103,10 +101,11 @@ impl Cursor {
 
 impl Drop for Cursor {
     fn drop(&mut self) {
-        if let Some(ledger) = &self.ledger {
+        if let Some(books) = &self.books {
             // A reader that was stuck to the end has missed what has gone meanwhile.
-            self.sent.miss(self.ring.tail().saturating_sub(self.next));
-            ledger.settle(self.sent);
+            self.totals.overrun(self.ring.settle(&self.place));
+            self.sent.miss(self.place.missed());
+            books.settle(self.sent);
         }
     }
 }

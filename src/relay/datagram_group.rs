@@ -16,8 +16,8 @@ use bytes::Bytes;
 use crate::event::clock;
 use crate::net::{Destination, Position, Sender, split_run};
 
+use super::books::{Entry, Sent};
 use super::handover::{Handover, Place};
-use super::ledger::{Entry, Sent};
 use super::mailbox::{Change, DatagramMember, Mailbox};
 use super::ring::Ring;
 use super::round::{Progress, Served};
@@ -100,11 +100,19 @@ impl DatagramGroup {
             }
             match self.send(totals) {
                 Some(destinations) => budget = budget.saturating_sub(destinations),
-                None => return Progress::Blocked,
+                None => {
+                    self.count_missed(ring.tail(), totals);
+                    return Progress::Blocked;
+                }
             }
         }
         self.merge();
         Progress::Done(Served { head: self.head, oldest: mem::take(&mut self.oldest) })
+    }
+
+    /// While the round waits for room, the ring goes on: what has left it nobody here is sent any more.
+    fn count_missed(&mut self, tail: u64, totals: &Totals) {
+        self.parties.iter_mut().for_each(|party| party.miss(tail, totals));
     }
 
     /// Packets of the batch that is under way that its destinations were not sent yet.
@@ -134,12 +142,7 @@ impl DatagramGroup {
         totals.overrun(self.left_of_batch());
         self.except_what_is_left();
         self.batch = Batch::default();
-        for party in &mut self.parties {
-            let missed = head.saturating_sub(party.cursor);
-            totals.overrun(missed * party.members.len() as u64);
-            party.passed.miss(missed);
-            party.cursor = head;
-        }
+        self.parties.iter_mut().for_each(|party| party.miss(head, totals));
         (self.head, self.oldest) = (head, None);
         self.merge();
     }
@@ -192,8 +195,7 @@ impl DatagramGroup {
         // Where the ring has let packets go, a place moves on without any: more may be due behind them.
         while party.cursor < self.head && self.batch.packets.is_empty() {
             let first = ring.read(party.cursor, self.head, ROUND_PACKETS, &mut self.batch.packets);
-            totals.overrun((first - party.cursor) * party.members.len() as u64);
-            party.passed.miss(first - party.cursor);
+            party.miss(first, totals);
             party.cursor = first + self.batch.packets.len() as u64;
         }
         let packets = &self.batch.packets;
@@ -262,10 +264,18 @@ impl DatagramGroup {
 
 impl Party {
     fn add(&mut self, member: DatagramMember) {
-        let DatagramMember { number, destination, reservation, ledger } = member;
-        let entry = Entry::new(ledger, self.passed);
+        let DatagramMember { number, destination, reservation, books } = member;
+        let entry = Entry::new(books, self.passed);
         self.destinations.push(destination);
         self.members.push(Member { number, entry, _reservation: reservation });
+    }
+
+    /// Goes on with packet `next`, if it is not as far; what is before it, its members miss.
+    fn miss(&mut self, next: u64, totals: &Totals) {
+        let missed = next.saturating_sub(self.cursor);
+        totals.overrun(missed * self.members.len() as u64);
+        self.passed.miss(missed);
+        self.cursor += missed;
     }
 
     fn join(&mut self, mut other: Self) {

@@ -8,6 +8,7 @@ use crate::event::{TaskQueue, Timers, clock, lock};
 use super::beat::{Beat, Coalesce, Sleeper, Turn};
 use super::busy::Busy;
 use super::lateness::Lateness;
+use super::ledger::Ledger;
 
 /// The longest rest of `auto` where there are UDP subscribers.
 const MAX_DATAGRAM_REST: Duration = Duration::from_millis(5);
@@ -25,6 +26,8 @@ pub struct Dispatch {
     pub busy: Arc<Busy>,
     /// How late packets leave.
     pub lateness: Arc<Lateness>,
+    /// What all of them have counted.
+    pub ledger: Arc<Ledger>,
     rhythms: Arc<Mutex<Vec<Arc<Rhythm>>>>,
 }
 
@@ -38,7 +41,7 @@ pub struct Rhythm {
 impl Dispatch {
     /// For lanes that run on `queue`, whose workers are `busy`.
     pub fn new(queue: Arc<TaskQueue>, timers: Arc<Timers>, busy: Arc<Busy>, lateness: Arc<Lateness>) -> Self {
-        Self { queue, timers, busy, lateness, rhythms: Arc::default() }
+        Self { queue, timers, busy, lateness, ledger: Arc::default(), rhythms: Arc::default() }
     }
 
     /// The rhythm of a `coalesce`.

@@ -1,6 +1,7 @@
 //! A Flow: the ring of one kind of packet (RTP or RTCP) of a track, and the lanes that read it.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -11,14 +12,15 @@ use crate::net::Destination;
 
 use super::batch::StreamSink;
 use super::beat::Coalesce;
+use super::books::Books;
 use super::cursor::Cursor;
 use super::dispatch::{Dispatch, Rhythm};
 use super::handover::{Handover, Place};
 use super::lane::{Lane, Outlet};
-use super::ledger::Ledger;
 use super::mailbox::{Change, DatagramMember};
 use super::ring::{Packet, Ring, RingLimits};
 use super::server_socket::ServerSocket;
+use super::standing::Standing;
 use super::totals::{SentTotals, Totals};
 
 /// Subscribers of a lane before another one is opened beside it, as long as a worker is without one.
@@ -36,6 +38,8 @@ pub struct Flow {
     /// The same lanes for those who tell them, who never wait for subscribers that come and go.
     published: Mutex<Arc<[Arc<Lane>]>>,
     next_number: AtomicU64,
+    /// Where those who are subscribed over streams stand, by their numbers.
+    places: Mutex<HashMap<u64, Arc<Standing>>>,
     datagrams: Arc<Totals>,
     streams: Arc<Totals>,
 }
@@ -53,12 +57,15 @@ pub struct Subscription {
     number: u64,
     /// Who serves the subscriber next.
     heir: Option<Arc<Handover>>,
+    /// Where it stands, over a stream.
+    place: Option<Arc<Standing>>,
 }
 
 impl Flow {
     /// An empty flow of a channel.
     pub fn new(channel: &str, limits: RingLimits, coalesce: Coalesce, dispatch: Dispatch) -> Arc<Self> {
         let ring = Arc::new(Ring::new(limits));
+        let (datagrams, streams) = (dispatch.ledger.open_totals(), dispatch.ledger.open_totals());
         Arc::new(Self {
             channel: channel.into(),
             ring,
@@ -68,8 +75,9 @@ impl Flow {
             lanes: Mutex::default(),
             published: Mutex::new(Arc::new([])),
             next_number: AtomicU64::new(0),
-            datagrams: Arc::default(),
-            streams: Arc::default(),
+            places: Mutex::default(),
+            datagrams,
+            streams,
         })
     }
 
@@ -101,30 +109,34 @@ impl Flow {
     }
 
     /// Subscribes an address from there on. `reservation` is kept for as long as packets may
-    /// still go to the address, and `ledger` hears what went there.
+    /// still go to the address, and `books` hears what went there.
     pub fn subscribe_datagrams(
         self: &Arc<Self>,
         socket: &Arc<ServerSocket>,
         address: SocketAddr,
         from: impl Into<Place>,
         reservation: Arc<dyn Any + Send + Sync>,
-        ledger: Option<Arc<dyn Ledger>>,
+        books: Option<Arc<dyn Books>>,
     ) -> Subscription {
         let destination = Destination::new(address, socket.segments());
         let (outlet, from) = (Outlet::Datagrams(socket.clone()), from.into());
-        self.subscribe(outlet, from.clone(), |number| {
-            let member = DatagramMember { number, destination, reservation, ledger };
+        self.subscribe(outlet, from.clone(), None, |number| {
+            let member = DatagramMember { number, destination, reservation, books };
             Change::JoinDatagrams { from, member }
         })
     }
 
-    /// Subscribes a stream connection. It holds the [`cursor`](Self::cursor) itself, which begins there.
+    /// Subscribes a stream connection. It reads by the [`cursor`](Self::cursor) that has this `place`, and begins there.
     pub fn subscribe_stream(
         self: &Arc<Self>,
         sink: Arc<dyn StreamSink>,
         from: impl Into<Place>,
+        place: Arc<Standing>,
     ) -> Subscription {
-        self.subscribe(Outlet::Streams, from.into(), |number| Change::JoinStream { number, sink })
+        self.subscribe(Outlet::Streams, from.into(), Some(place), |number| Change::JoinStream {
+            number,
+            sink,
+        })
     }
 
     /// A cursor that begins there.
@@ -137,25 +149,36 @@ impl Flow {
         self.datagrams.read()
     }
 
-    /// What was sent over stream connections so far.
+    /// What was sent over stream connections so far, and missed: also by those who stand still.
     pub fn stream_totals(&self) -> SentTotals {
+        self.count_missed();
         self.streams.read()
+    }
+
+    /// Counts what those who stand still have missed by now.
+    pub fn count_missed(&self) {
+        let tail = self.ring.tail();
+        for place in lock(&self.places).values().filter(|place| place.next() < tail) {
+            self.streams.overrun(self.ring.settle(place));
+        }
     }
 
     fn subscribe(
         self: &Arc<Self>,
         outlet: Outlet,
         from: Place,
+        place: Option<Arc<Standing>>,
         join: impl FnOnce(u64) -> Change,
     ) -> Subscription {
         let number = self.next_number.fetch_add(1, Relaxed);
+        lock(&self.places).extend(place.iter().map(|place| (number, place.clone())));
         let lane = self.lane_for(outlet);
         lane.change(join(number));
         if let Place::After(before) = from {
             let lane = Arc::downgrade(&lane);
             before.when_told(move || lane.upgrade().iter().for_each(Lane::wake));
         }
-        Subscription { flow: self.clone(), lane, number, heir: None }
+        Subscription { flow: self.clone(), lane, number, heir: None, place }
     }
 
     /// The lane of one more subscriber: the one with the fewest, or another one beside it.
@@ -216,7 +239,13 @@ impl Subscription {
 }
 
 impl Drop for Subscription {
+    /// What it has missed so far is counted, and nothing that comes after.
     fn drop(&mut self) {
+        if let Some(place) = &self.place {
+            self.flow.streams.overrun(self.flow.ring.settle(place));
+            place.end();
+            lock(&self.flow.places).remove(&self.number);
+        }
         self.flow.leave(&self.lane, self.number, self.heir.take());
     }
 }

@@ -1,88 +1,100 @@
-//! A Ledger: who wants to know what one subscriber was sent, once it has gone. Nothing is counted for a subscriber while
-//! packets go out: those who stand at one place share what has passed it, and each knows how much had when it came.
+//! The Ledger: what all tracks have counted, those that are gone included, so that no total ever goes down.
 
-use std::sync::Arc;
+use std::ops::AddAssign;
+use std::sync::{Arc, Mutex};
 
-/// What a subscriber was sent of a flow.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Sent {
-    /// Packets that the kernel took.
-    pub packets: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Packets that were due to it and left the ring unsent, or that the kernel refused.
-    pub missed: u64,
+use crate::event::lock;
+
+use super::refused::{Refused, RefusedTotals};
+use super::totals::{SentTotals, Totals};
+
+/// The counters of all flows and tracks that there ever were.
+#[derive(Default)]
+pub struct Ledger {
+    sent: Roll<Totals, SentTotals>,
+    refused: Roll<Refused, RefusedTotals>,
 }
 
-/// Hears what a subscriber was sent. The last reference goes when no packet can be sent any more.
-pub trait Ledger: Send + Sync + 'static {
-    /// A subscription is over: it comes to this.
-    fn settle(&self, sent: Sent);
+/// Counters that somebody may still count with, and the sum of the others.
+struct Roll<C, S>(Mutex<(Vec<Arc<C>>, S)>);
+
+impl Ledger {
+    /// What was sent and what could not be, over all flows.
+    pub fn sent(&self) -> SentTotals {
+        self.sent.sum(Totals::read)
+    }
+
+    /// What was not taken, over all tracks.
+    pub fn refused(&self) -> RefusedTotals {
+        self.refused.sum(Refused::read)
+    }
+
+    pub(super) fn open_totals(&self) -> Arc<Totals> {
+        self.sent.open(Totals::read)
+    }
+
+    pub(super) fn open_refused(&self) -> Arc<Refused> {
+        self.refused.open(Refused::read)
+    }
 }
 
-/// The place of one subscriber who shares what has passed with others.
-pub(super) struct Entry {
-    ledger: Option<Arc<dyn Ledger>>,
-    /// What had passed when it came, and what passed it by since. Only the difference to the whole means something.
-    since: Sent,
+impl<C: Default, S: AddAssign + Copy> Roll<C, S> {
+    fn open(&self, read: fn(&C) -> S) -> Arc<C> {
+        let mut roll = lock(&self.0);
+        let (open, gone) = &mut *roll;
+        close_unused(open, gone, read);
+        let counters = Arc::<C>::default();
+        open.push(counters.clone());
+        counters
+    }
+
+    fn sum(&self, read: fn(&C) -> S) -> S {
+        let mut roll = lock(&self.0);
+        let (open, gone) = &mut *roll;
+        close_unused(open, gone, read);
+        let mut sum = *gone;
+        open.iter().for_each(|counters| sum += read(counters));
+        sum
+    }
 }
 
-impl Sent {
-    /// So many packets have left the ring unsent.
-    pub(super) fn miss(&mut self, packets: u64) {
-        self.missed = self.missed.wrapping_add(packets);
-    }
-
-    /// These are sent, or about to be.
-    pub(super) fn send(&mut self, packets: u64, bytes: u64) {
-        self.packets = self.packets.wrapping_add(packets);
-        self.bytes = self.bytes.wrapping_add(bytes);
-    }
-
-    /// One that was said to be sent is missed.
-    pub(super) fn unsend(&mut self, bytes: u64) {
-        *self = self.minus(Self { packets: 1, bytes, missed: 0 });
-        self.miss(1);
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self {
-            packets: self.packets.wrapping_add(other.packets),
-            bytes: self.bytes.wrapping_add(other.bytes),
-            missed: self.missed.wrapping_add(other.missed),
+/// Only the ledger has these: nobody will count with them any more.
+fn close_unused<C, S: AddAssign>(open: &mut Vec<Arc<C>>, gone: &mut S, read: fn(&C) -> S) {
+    open.retain(|counters| {
+        let is_used = Arc::strong_count(counters) > 1;
+        if !is_used {
+            // What its last holder counted comes before the count that says that it has let go.
+            std::sync::atomic::fence(std::sync::atomic::Ordering::Acquire);
+            *gone += read(counters);
         }
-    }
+        is_used
+    });
+}
 
-    fn minus(self, other: Self) -> Self {
-        Self {
-            packets: self.packets.wrapping_sub(other.packets),
-            bytes: self.bytes.wrapping_sub(other.bytes),
-            missed: self.missed.wrapping_sub(other.missed),
-        }
+impl<C, S: Default> Default for Roll<C, S> {
+    fn default() -> Self {
+        Self(Mutex::new((Vec::new(), S::default())))
     }
 }
 
-impl Entry {
-    /// One who comes to where so much has `passed`.
-    pub fn new(ledger: Option<Arc<dyn Ledger>>, passed: Sent) -> Self {
-        Self { ledger, since: passed }
-    }
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
 
-    /// It goes on where another amount has passed.
-    pub fn move_on(&mut self, from: Sent, to: Sent) {
-        self.since = self.since.minus(from).plus(to);
-    }
-
-    /// Of what has passed it was not sent this.
-    pub fn except(&mut self, packets: u64, bytes: u64) {
-        self.since = self.since.plus(Sent { packets, bytes, missed: 0 });
-        self.since.missed = self.since.missed.wrapping_sub(packets);
-    }
-
-    /// It leaves where so much has `passed`.
-    pub fn settle(&self, passed: Sent) {
-        if let Some(ledger) = &self.ledger {
-            ledger.settle(passed.minus(self.since));
-        }
+    #[test]
+    fn what_was_counted_stays_when_its_counters_go() {
+        let ledger = Ledger::default();
+        let (first, second) = (ledger.open_totals(), ledger.open_totals());
+        first.sent(3, 300);
+        second.overrun(5);
+        drop(first);
+        let third = ledger.open_totals();
+        third.sent(1, 100);
+        second.overrun(1);
+        let sum = ledger.sent();
+        assert_eq!((sum.packets, sum.bytes, sum.overrun), (4, 400, 6));
+        drop((second, third));
+        assert_eq!((ledger.sent(), ledger.sent()), (sum, sum));
+        assert_eq!(lock(&ledger.sent.0).0.len(), 0, "and nothing is kept of them");
     }
 }

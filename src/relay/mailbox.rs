@@ -8,8 +8,8 @@ use crate::event::lock;
 use crate::net::Destination;
 
 use super::batch::StreamSink;
+use super::books::Books;
 use super::handover::{Handover, Place};
-use super::ledger::Ledger;
 
 /// A subscriber's coming or going. Numbers are unique within a flow.
 pub(super) enum Change {
@@ -35,7 +35,7 @@ pub(super) struct DatagramMember {
     /// Keeps the address taken for as long as packets may still be sent to it.
     pub reservation: Arc<dyn Any + Send + Sync>,
     /// Who hears what it was sent.
-    pub ledger: Option<Arc<dyn Ledger>>,
+    pub books: Option<Arc<dyn Books>>,
 }
 
 /// Changes that wait for the gap between two rounds.

@@ -11,6 +11,7 @@
 
 mod batch;
 mod beat;
+mod books;
 mod busy;
 mod catalogue;
 mod cursor;
@@ -23,19 +24,23 @@ mod lane;
 mod lateness;
 mod ledger;
 mod mailbox;
+mod refused;
 mod reports;
 #[cfg(test)]
 pub(crate) mod rig;
 mod ring;
 mod round;
+mod senders;
 mod server_socket;
 mod signs;
+mod standing;
 mod stream_group;
 mod totals;
 mod track;
 
 pub use batch::{Batch, Image, StreamSink};
 pub use beat::{Coalesce, FAN_OUT, Sleeper, Turn};
+pub use books::{Books, Sent};
 pub use busy::Busy;
 pub use catalogue::{Audience, Catalogue, Channel, Viewer};
 pub use cursor::Cursor;
@@ -43,9 +48,11 @@ pub use dispatch::{Dispatch, Rhythm};
 pub use flow::{Flow, Subscription};
 pub use handover::{Handover, Place};
 pub use lateness::{Lateness, Leg};
-pub use ledger::{Ledger, Sent};
+pub use ledger::Ledger;
+pub use refused::RefusedTotals;
 pub use ring::{Packet, Ring, RingLimits, RingStart};
 pub use server_socket::ServerSocket;
 pub use signs::Signs;
+pub use standing::Standing;
 pub use totals::SentTotals;
 pub use track::{Track, TrackStats};

@@ -11,6 +11,8 @@ use bytes::Bytes;
 
 use crate::event::lock;
 
+use super::standing::Standing;
+
 /// A rate is measured over at least so long: a few packets that came together say nothing.
 const RATE_SPAN: Duration = Duration::from_millis(100);
 
@@ -34,7 +36,7 @@ pub struct Packet {
 pub struct RingLimits {
     /// The age of the oldest packet, counted from the newest.
     pub age: Duration,
-    /// Bytes of all packets, headers included.
+    /// Payload bytes in all.
     pub bytes: usize,
 }
 
@@ -86,11 +88,6 @@ impl Ring {
         self.state().head
     }
 
-    /// The number of the oldest packet that is there.
-    pub(super) fn tail(&self) -> u64 {
-        self.state().tail()
-    }
-
     /// The newest packet, unless it is older than `max_age`: where a new subscriber starts.
     pub fn newest(&self, now: Instant, max_age: Duration) -> Option<RingStart> {
         let state = self.state();
@@ -111,6 +108,40 @@ impl Ring {
         first
     }
 
+    /// Appends to `out` what is due at a place up to `to` (exclusive), at most `max`, and moves the place past it. One that
+    /// is no longer within the ring goes on with the newest packet that a decoder can start from, or else the newest of
+    /// all. Returns how many packets it missed that were not counted before.
+    pub(super) fn take(&self, place: &Standing, to: u64, max: usize, out: &mut Vec<Bytes>) -> u64 {
+        let state = self.state();
+        let (mut first, mut missed) = (place.next().min(state.head), 0);
+        if first < state.tail() {
+            first = state.resume_point();
+            missed = place.settle(first);
+        }
+        let start = (first - state.tail()) as usize;
+        let count = (to.min(state.head).saturating_sub(first) as usize).min(max);
+        out.extend(state.packets.range(start..start + count).map(|packet| packet.data.clone()));
+        place.move_to(first + count as u64);
+        missed
+    }
+
+    /// Counts what a place that stands still has missed by now; returns how much of it was not counted before.
+    pub(super) fn settle(&self, place: &Standing) -> u64 {
+        let state = self.state();
+        place.settle(state.tail())
+    }
+
+    /// Gives a place up; returns where whoever has it next goes on.
+    pub(super) fn give_up(&self, place: &Standing) -> u64 {
+        let _state = self.state();
+        place.give_up()
+    }
+
+    /// The number of the oldest packet that is there.
+    pub(super) fn tail(&self) -> u64 {
+        self.state().tail()
+    }
+
     /// How fast the packets came that are there. A stream that has fallen silent is as fast as it was.
     pub fn bits_per_second(&self) -> u64 {
         let state = self.state();
@@ -126,13 +157,10 @@ impl Ring {
         state.packets.get(place).map(|packet| packet.arrived_at)
     }
 
-    /// The number to go on with for a reader that is no longer within the ring: the newest packet that a
-    /// decoder can start from, or else the newest of all.
-    pub fn resume_point(&self) -> u64 {
-        let state = self.state();
-        let newest = state.packets.iter().rposition(|packet| packet.random_access);
-        let place = newest.or(state.packets.len().checked_sub(1)).unwrap_or(0);
-        state.tail() + place as u64
+    /// The number that a reader who has fallen out goes on with.
+    #[cfg(test)]
+    pub(super) fn resume_point(&self) -> u64 {
+        self.state().resume_point()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -143,6 +171,13 @@ impl Ring {
 impl State {
     fn tail(&self) -> u64 {
         self.head - self.packets.len() as u64
+    }
+
+    /// The number to go on with for a reader that is no longer within the ring.
+    fn resume_point(&self) -> u64 {
+        let newest = self.packets.iter().rposition(|packet| packet.random_access);
+        let place = newest.or(self.packets.len().checked_sub(1)).unwrap_or(0);
+        self.tail() + place as u64
     }
 
     fn trim(&mut self, limits: &RingLimits) {

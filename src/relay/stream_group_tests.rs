@@ -3,7 +3,7 @@
 use super::*;
 use crate::event::Work;
 use crate::relay::rig::{self, ROOMY, flow, packet};
-use crate::relay::{Ledger, RingLimits, Sent};
+use crate::relay::{Books, RingLimits, Sent};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -112,9 +112,9 @@ fn a_slow_reader_goes_on_with_the_newest_random_access_point() {
 
 /// What a reader was told to have been sent.
 #[derive(Default)]
-struct Books(std::sync::Mutex<Option<Sent>>);
+struct Record(std::sync::Mutex<Option<Sent>>);
 
-impl Ledger for Books {
+impl Books for Record {
     fn settle(&self, sent: Sent) {
         assert_eq!(self.0.lock().expect("no panic").replace(sent), None, "told once");
     }
@@ -122,7 +122,7 @@ impl Ledger for Books {
 
 #[test]
 fn a_reader_that_was_stuck_to_the_end_has_missed_what_has_gone() {
-    let (flow, books) = (flow(RingLimits { bytes: 50, ..ROOMY }), Arc::<Books>::default());
+    let (flow, books) = (flow(RingLimits { bytes: 50, ..ROOMY }), Arc::<Record>::default());
     let mut cursor = flow.cursor(0).told_to(books.clone());
     flow.push((0..3).map(|number| packet(number, 10)));
     cursor.take(u64::MAX, 2, &mut Vec::new());
@@ -137,9 +137,31 @@ fn a_reader_that_was_stuck_to_the_end_has_missed_what_has_gone() {
     );
 }
 
+#[test]
+fn what_a_reader_that_never_reads_again_misses_is_counted_while_it_misses_it() {
+    let flow = flow(RingLimits { bytes: 50, ..ROOMY });
+    let mut deaf = flow.cursor(0);
+    let subscription = flow.subscribe_stream(Arc::<Sink>::default(), 0, deaf.place());
+    flow.push((0..5).map(|number| packet(number, 10)));
+    assert_eq!(flow.stream_totals().overrun, 0, "all is still there");
+    flow.push((5..12).map(|number| packet(number, 10)));
+    assert_eq!(flow.stream_totals().overrun, 7);
+    assert_eq!(flow.stream_totals().overrun, 7, "once");
+    flow.push((12..15).map(|number| packet(number, 10)));
+    assert_eq!(flow.stream_totals().overrun, 10);
+    flow.push([packet(15, 10)]);
+    drop(subscription);
+    assert_eq!(flow.stream_totals().overrun, 11, "also what it had missed by its end");
+    flow.push((16..30).map(|number| packet(number, 10)));
+    let mut taken = Vec::new();
+    deaf.take(u64::MAX, 64, &mut taken);
+    assert_eq!(flow.stream_totals().overrun, 11, "and nothing after that");
+}
+
 /// What a reader does, or what happens to it.
 #[derive(Debug, Clone)]
 enum Step {
+    Look,
     Publish(u16),
     /// Takes up to so many and gives the last of them back, as many as there are.
     Take(usize, usize),
@@ -148,7 +170,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let publish = (1u16..20).prop_map(Step::Publish);
     let take = (1usize..20, 0usize..20).prop_map(|(max, back)| Step::Take(max, back));
-    prop::collection::vec(prop_oneof![publish, take], 0..60)
+    prop::collection::vec(prop_oneof![publish, take, Just(Step::Look)], 0..60)
 }
 
 proptest! {
@@ -157,9 +179,14 @@ proptest! {
     fn every_packet_is_read_skipped_or_due(steps in steps()) {
         let flow = flow(RingLimits { bytes: 250, ..ROOMY });
         let mut cursor = flow.cursor(0);
+        let subscription = flow.subscribe_stream(Arc::<Sink>::default(), 0, cursor.place());
         let (mut published, mut read) = (0u16, 0u64);
         for step in steps {
             match step {
+                Step::Look => {
+                    let missed = flow.stream_totals().overrun;
+                    prop_assert_eq!(read + missed, cursor.next().max(flow.ring().tail()));
+                }
                 Step::Publish(count) => {
                     flow.push((published..published + count).map(|number| packet(number, 10)));
                     published += count;
@@ -176,6 +203,7 @@ proptest! {
         }
         let mut rest = Vec::new();
         cursor.take(u64::MAX, usize::MAX, &mut rest);
+        drop(subscription);
         let skipped = flow.stream_totals().overrun;
         prop_assert_eq!(read + skipped + rest.len() as u64, u64::from(published));
     }

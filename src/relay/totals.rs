@@ -1,5 +1,6 @@
 //! What a flow has sent and what it could not.
 
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::net::Refusal;
@@ -70,6 +71,18 @@ impl Totals {
             fell_behind: self.fell_behind.load(Relaxed),
             overrun: self.overrun.load(Relaxed),
         }
+    }
+}
+
+impl AddAssign for SentTotals {
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+        self.refused.iter_mut().zip(other.refused).for_each(|(sum, more)| *sum += more);
+        self.demoted += other.demoted;
+        self.waits += other.waits;
+        self.fell_behind += other.fell_behind;
+        self.overrun += other.overrun;
     }
 }
 

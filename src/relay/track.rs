@@ -1,5 +1,6 @@
 //! A Track: one RTP stream of a channel and the RTCP beside it, from the receiver's hands to the lanes.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::event::{Episode, lock};
 use crate::wire::random_access::PayloadFormat;
-use crate::wire::reception::Reception;
+use crate::wire::reception::{Arrival, Reception};
 use crate::wire::rtcp::{self, NotRtcp};
 use crate::wire::rtp::{self, NotRtp, RtpHeader};
 use crate::wire::sdp::TrackDescription;
@@ -17,8 +18,10 @@ use crate::wire::sdp::TrackDescription;
 use super::beat::Coalesce;
 use super::dispatch::Dispatch;
 use super::flow::Flow;
+use super::refused::{Refused, RefusedTotals};
 use super::reports::Reports;
 use super::ring::{Packet, RingLimits, RingStart};
+use super::senders::{News, Senders};
 use super::signs::Signs;
 
 /// Packets are copied once, into chunks of this size, so that neighbours in a stream are neighbours in
@@ -49,15 +52,15 @@ pub struct Track {
     joined: AtomicBool,
     bytes: AtomicU64,
     empty: AtomicU64,
-    other_types: AtomicU64,
-    not_rtp: [AtomicU64; NotRtp::ALL.len()],
+    refused: Arc<Refused>,
     strange: Episode,
-    not_rtcp: [AtomicU64; NotRtcp::ALL.len()],
+    strange_rtcp: Episode,
 }
 
 struct Writer {
     chunk: BytesMut,
     reception: Reception,
+    senders: Senders,
     format: PayloadFormat,
     /// The timestamp of the newest access unit that a decoder can start with.
     last_start: Option<u32>,
@@ -68,6 +71,8 @@ struct Writer {
 pub struct TrackStats {
     /// What arrived, and what did not.
     pub reception: Reception,
+    /// SSRCs that send its payload types: 0 before the first packet, 3 for more than two.
+    pub senders: u8,
     /// Bytes of RTP packets received, headers included.
     pub bytes: u64,
     /// Packets without payload: no media, and no sign of a living source.
@@ -78,12 +83,8 @@ pub struct TrackStats {
     pub silent: bool,
     /// Whether its groups are joined.
     pub joined: bool,
-    /// Packets of payload types that the description does not offer.
-    pub other_types: u64,
-    /// Datagrams to its group that were not RTP, by reason.
-    pub not_rtp: [(&'static str, u64); NotRtp::ALL.len()],
-    /// Datagrams to its RTCP port that were not RTCP, by reason.
-    pub not_rtcp: [(&'static str, u64); NotRtcp::ALL.len()],
+    /// Datagrams to its group and ports that were not taken.
+    pub refused: RefusedTotals,
 }
 
 impl Track {
@@ -100,6 +101,7 @@ impl Track {
         let writer = Writer {
             chunk: BytesMut::new(),
             reception: Reception::new(description.clock_rate),
+            senders: Senders::default(),
             format: PayloadFormat::of(&description.media, description.encoding.as_deref()),
             last_start: None,
         };
@@ -117,28 +119,30 @@ impl Track {
             joined: AtomicBool::new(false),
             bytes: AtomicU64::new(0),
             empty: AtomicU64::new(0),
-            other_types: AtomicU64::new(0),
-            not_rtp: Default::default(),
+            refused: dispatch.ledger.open_refused(),
             strange: Episode::default(),
-            not_rtcp: Default::default(),
+            strange_rtcp: Episode::default(),
         })
     }
 
     /// Takes in one RTP packet; the lanes hear of it with [`tell`](Flow::tell). `false`: it is of a payload type that the
     /// description does not offer, and nobody gets it.
-    pub fn receive(&self, header: &RtpHeader, datagram: &[u8], at: Instant) -> bool {
+    pub fn receive(&self, header: &RtpHeader, datagram: &[u8], from: SocketAddr, at: Instant) -> bool {
         if !self.description.payload_types.contains(&header.payload_type) {
-            self.other_types.fetch_add(1, Relaxed);
+            self.refused.other_type();
             self.tell_of_strangers(datagram, at);
             return false;
         }
         let arrival = self.signs.since_epoch(at);
         let payload = header.payload(datagram);
-        let (data, random_access) = {
+        let (data, random_access, news) = {
             let mut writer = self.writer();
-            writer.reception.receive(header, arrival);
-            (writer.keep(datagram), writer.is_random_access(header, payload))
+            let news = writer.measure(header, from, arrival, at);
+            (writer.keep(datagram), writer.is_random_access(header, payload), news)
         };
+        if let Some(news) = news {
+            self.tell(news);
+        }
         self.bytes.fetch_add(datagram.len() as u64, Relaxed);
         if payload.is_empty() {
             self.empty.fetch_add(1, Relaxed);
@@ -165,7 +169,8 @@ impl Track {
             }
             Ok(None) => false,
             Err(reason) => {
-                count(&self.not_rtcp, NotRtcp::ALL.iter().position(|each| *each == reason));
+                self.refused.not_rtcp(reason);
+                self.tell_of_no_rtcp(reason, datagram, at);
                 false
             }
         }
@@ -173,8 +178,17 @@ impl Track {
 
     /// Counts a datagram that is not RTP.
     pub fn refuse(&self, reason: NotRtp, datagram: &[u8], at: Instant) {
-        count(&self.not_rtp, NotRtp::ALL.iter().position(|each| *each == reason));
+        self.refused.not_rtp(reason);
         self.tell_of_strangers(datagram, at);
+    }
+
+    #[cold]
+    fn tell(&self, news: News) {
+        let (channel, track, group) = (&*self.channel, self.number, self.description.group);
+        match news {
+            News::Warning(text) => tracing::warn!(channel, track, %group, "{text}"),
+            News::Notice(text) => tracing::info!(channel, track, %group, "{text}"),
+        }
     }
 
     /// One line an episode: what comes there comes at the rate of a stream.
@@ -189,6 +203,19 @@ impl Track {
     /// When the source's sender report came that receivers call by this name (LSR), if it is known.
     pub fn report_came_at(&self, name: u32) -> Option<Instant> {
         self.reports.came_at(name)
+    }
+
+    #[cold]
+    fn tell_of_no_rtcp(&self, reason: NotRtcp, datagram: &[u8], at: Instant) {
+        if !self.strange_rtcp.begins(at) {
+            return;
+        }
+        let (channel, track, port) = (&*self.channel, self.number, self.description.rtcp_port);
+        let what = match rtp::check(datagram) {
+            Ok(_) => "RTP, of a stream that no channel has, on the port of this one's RTCP".to_owned(),
+            Err(_) => format!("no RTCP: {reason}"),
+        };
+        tracing::warn!(channel, track, port, "not taken: {what}");
     }
 
     /// Where a subscriber of now starts. `None`: the source is silent, and the next packet is the first.
@@ -216,6 +243,13 @@ impl Track {
         self.signs.are_missing()
     }
 
+    /// Whether anything was ever sent to its group and port, whatever it was.
+    pub fn is_heard(&self) -> bool {
+        let refused = self.refused.read();
+        let refused = refused.other_types > 0 || refused.not_rtp().any(|(_, count)| count > 0);
+        refused || self.writer().reception.packets() > 0
+    }
+
     /// The SSRC that the track carries now.
     pub fn ssrc(&self) -> Option<u32> {
         self.writer().reception.ssrc()
@@ -223,16 +257,16 @@ impl Track {
 
     /// The track's figures as of `now`.
     pub fn stats(&self, now: Instant) -> TrackStats {
+        let reception = self.writer().reception.clone();
         TrackStats {
-            reception: self.writer().reception.clone(),
+            senders: reception.senders(self.signs.since_epoch(now)),
+            reception,
             bytes: self.bytes.load(Relaxed),
             empty: self.empty.load(Relaxed),
             last_packet_age: self.signs.last().map(|at| now.saturating_duration_since(at)),
             silent: self.is_silent(),
             joined: self.is_joined(),
-            other_types: self.other_types.load(Relaxed),
-            not_rtp: std::array::from_fn(|i| (NotRtp::ALL[i].reason(), self.not_rtp[i].load(Relaxed))),
-            not_rtcp: std::array::from_fn(|i| (NotRtcp::ALL[i].reason(), self.not_rtcp[i].load(Relaxed))),
+            refused: self.refused.read(),
         }
     }
 
@@ -242,6 +276,22 @@ impl Track {
 }
 
 impl Writer {
+    /// Takes a packet into the statistics; returns what the log is to hear of who sends.
+    fn measure(
+        &mut self,
+        header: &RtpHeader,
+        from: SocketAddr,
+        arrival: Duration,
+        at: Instant,
+    ) -> Option<News> {
+        let what = self.reception.receive(header, arrival);
+        if matches!(what, Arrival::First | Arrival::NewSource { .. }) {
+            self.senders.note(header.ssrc, from);
+        }
+        let turn = self.reception.turn(arrival)?;
+        self.senders.news(turn, at)
+    }
+
     /// Whether this is the first packet of an access unit that a decoder can start with.
     fn is_random_access(&mut self, header: &RtpHeader, payload: &[u8]) -> bool {
         let is_begun = self.format.starts_in_several() && self.last_start == Some(header.timestamp);
@@ -261,12 +311,6 @@ impl Writer {
     }
 }
 
-fn count(counters: &[AtomicU64], place: Option<usize>) {
-    if let Some(counter) = place.and_then(|place| counters.get(place)) {
-        counter.fetch_add(1, Relaxed);
-    }
-}
-
 #[cfg(all(test, not(model)))]
 mod tests {
     use super::*;
@@ -274,6 +318,8 @@ mod tests {
     use crate::relay::rig::{ROOMY, by_hand};
     use crate::wire::{rtp, sdp};
     use std::net::Ipv4Addr;
+
+    const SENDER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
 
     /// A packet of a picture that a decoder can start with.
     fn start(sequence: u8) -> Vec<u8> {
@@ -296,7 +342,7 @@ mod tests {
         let mut between = start(3);
         between[17] = 0x10;
         for packet in [start(1), start(2), between] {
-            track.receive(&rtp::check(&packet).expect("RTP"), &packet, now);
+            track.receive(&rtp::check(&packet).expect("RTP"), &packet, SENDER, now);
         }
         assert_eq!(track.rtp.ring().resume_point(), 1, "the second packet");
     }
@@ -308,10 +354,10 @@ mod tests {
         let mut repair = start(9);
         (repair[1], repair[11]) = (96, 0);
         for packet in [start(1), repair, start(2)] {
-            track.receive(&rtp::check(&packet).expect("RTP"), &packet, now);
+            track.receive(&rtp::check(&packet).expect("RTP"), &packet, SENDER, now);
         }
         let stats = track.stats(now);
-        assert_eq!((track.rtp.ring().head(), stats.other_types), (2, 1));
+        assert_eq!((track.rtp.ring().head(), stats.refused.other_types), (2, 1));
         assert_eq!(
             (stats.reception.packets(), stats.reception.ssrc_changes(), stats.reception.missing()),
             (2, 0, 0)

@@ -177,6 +177,10 @@ const ENDED_FOR: [&str; 9] = [
     "fault",
 ];
 
+/// Requests that are served, which have a series from the start too.
+const SERVED: [&str; 8] =
+    ["OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER"];
+
 struct Tables {
     requests: BTreeMap<(&'static str, u16), u64>,
     sessions_ended: BTreeMap<&'static str, u64>,
@@ -189,7 +193,7 @@ impl Default for Tables {
         let not_theirs = NotTheirs::ALL.iter().map(|reason| reason.reason());
         let refused = not_rtcp.chain(not_theirs).chain(["frame_too_long", "receive_error"]);
         Self {
-            requests: BTreeMap::new(),
+            requests: SERVED.map(|method| ((method, 200), 0)).into(),
             sessions_ended: ENDED_FOR.map(|reason| (reason, 0)).into(),
             rtcp_refused: refused.map(|reason| (reason, 0)).collect(),
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::event::lock;
-use crate::relay::{Channel, Ledger, Sent};
+use crate::relay::{Books, Channel, Sent};
 
 use super::legible::legible;
 use super::setup::Way;
@@ -133,7 +133,7 @@ impl Story {
     }
 }
 
-impl Ledger for Story {
+impl Books for Story {
     fn settle(&self, sent: Sent) {
         self.packets.fetch_add(sent.packets, Relaxed);
         self.bytes.fetch_add(sent.bytes, Relaxed);

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::relay::rig::{ROOMY, flow, packet};
-use crate::relay::{Flow, Ledger, Sent};
+use crate::relay::{Books, Flow, Sent};
 use std::sync::Arc;
 
 /// What was told to have been sent.
 #[derive(Default)]
-struct Books(Mutex<Vec<Sent>>);
+struct Record(Mutex<Vec<Sent>>);
 
-impl Ledger for Books {
+impl Books for Record {
     fn settle(&self, sent: Sent) {
         lock(&self.0).push(sent);
     }
@@ -128,7 +128,7 @@ fn a_socket_that_is_full_after_any_byte_splits_nothing() {
 #[test]
 fn of_a_connection_that_is_cut_only_whole_packets_count_as_sent() {
     for (room, framed_for_all) in (0..3 * 14).flat_map(|room| [(room, false), (room, true)]) {
-        let (posted, rtp, books) = (Posted::default(), flow(ROOMY), Arc::<Books>::default());
+        let (posted, rtp, books) = (Posted::default(), flow(ROOMY), Arc::<Record>::default());
         rtp.push((0..3).map(|number| packet(number, 10)));
         let cursor = rtp.cursor(0).told_to(books.clone());
         posted.add(Post::Open { channel: 0, cursor }, usize::MAX);

@@ -12,6 +12,7 @@
 
 #[cfg(test)]
 mod fuzz;
+mod jitter;
 pub mod mark;
 mod pace;
 pub mod random_access;

@@ -69,6 +69,8 @@ fn what_is_missing_as_a_source_starts_over_is_lost() {
     feed(&mut reception, [0, 2, 4, 40_000, 40_001, 40_003]);
     assert_eq!((reception.lost(), reception.missing(), reception.restarts()), (2, 3, 1));
     reception.receive(&RtpHeader { ssrc: 2, ..header(7) }, Duration::ZERO);
+    assert_eq!((reception.lost(), reception.missing()), (2, 3), "it may still come");
+    reception.receive(&RtpHeader { ssrc: 2, ..header(8) }, GONE_AFTER);
     assert_eq!((reception.lost(), reception.missing()), (3, 3));
 }
 
@@ -206,6 +208,84 @@ fn a_new_ssrc_is_a_new_source_and_no_loss() {
     assert_eq!((reception.ssrc(), reception.ssrc_changes(), reception.lost()), (Some(2), 1, 0));
 }
 
+/// Packet `sequence` of a sender, at a time.
+fn hear(reception: &mut Reception, ssrc: u32, sequence: u16, at: Duration) -> Arrival {
+    let timestamp = at.as_millis() as u32 * (CLOCK / 1000);
+    reception.receive(&RtpHeader { ssrc, timestamp, ..header(sequence) }, at)
+}
+
+#[test]
+fn of_two_senders_each_loses_against_its_own_numbers() {
+    let mut reception = Reception::new(Some(CLOCK));
+    let (mut turns, mut heard) = (Vec::new(), 0);
+    for n in 0..3000u16 {
+        let at = MS * u32::from(n);
+        // The first loses every tenth, the second every twentieth.
+        for (ssrc, offset, loses) in [(1, 0, 10), (2, 40_000, 20)] {
+            if n % loses != 5 {
+                hear(&mut reception, ssrc, n.wrapping_add(offset), at);
+                turns.extend(reception.turn(at));
+                heard += 1;
+            }
+        }
+    }
+    assert_eq!((reception.packets(), reception.missing()), (heard, 300 + 150));
+    assert_eq!((reception.ssrc_changes(), reception.restarts()), (1, 0), "one began beside the other");
+    assert!(turns.iter().all(|turn| matches!(turn, Turn::Both([1, 2] | [2, 1]))) && turns.len() > 3000);
+    assert_eq!(reception.senders(MS * 3000), 2);
+    assert!(reception.jitter_seconds().expect("many packets") < 1e-6, "each by its own clock");
+
+    hear(&mut reception, 2, 43_000, MS * 4000);
+    assert_eq!(reception.turn(MS * 4000), Some(Turn::Both([1, 2])));
+    hear(&mut reception, 2, 43_001, MS * 5000);
+    assert_eq!(reception.turn(MS * 5000), Some(Turn::Left([1, 2])));
+    assert_eq!((reception.senders(MS * 5000), reception.missing()), (1, 450));
+    assert!((440..450).contains(&reception.lost()), "what the first has not sent is given up");
+    hear(&mut reception, 2, 43_002, MS * 5001);
+    assert_eq!(reception.turn(MS * 5001), None, "told once");
+}
+
+#[test]
+fn a_source_that_begins_anew_is_not_a_second_one() {
+    let mut reception = playing(Some(CLOCK));
+    let at = |n: u16| MS * (2000 + u32::from(n));
+    let mut turns = Vec::new();
+    for n in 0..3000 {
+        hear(&mut reception, 2, 7000 + n, at(n));
+        turns.extend(reception.turn(at(n)));
+        assert_eq!(reception.senders(at(n)), 1);
+    }
+    assert_eq!(turns, [Turn::Replaced([1, 2])]);
+    assert_eq!((reception.ssrc_changes(), reception.missing()), (1, 0));
+}
+
+#[test]
+fn packets_of_a_handover_that_overtake_one_another_are_no_second_sender() {
+    let mut reception = playing(Some(CLOCK));
+    hear(&mut reception, 2, 7000, 2001 * MS);
+    assert_eq!(hear(&mut reception, 1, 2000, 2002 * MS), Arrival::InOrder, "of the first, late");
+    assert_eq!(hear(&mut reception, 2, 7001, 2003 * MS), Arrival::InOrder);
+    assert_eq!((reception.turn(2003 * MS), reception.missing()), (None, 0));
+}
+
+#[test]
+fn a_third_sender_is_counted_and_spoils_no_measure() {
+    let mut reception = Reception::new(Some(CLOCK));
+    for n in 0..2000u16 {
+        for ssrc in [1, 2, 3] {
+            hear(&mut reception, ssrc, n, MS * u32::from(n));
+        }
+    }
+    assert_eq!((reception.packets(), reception.missing(), reception.ssrc_changes()), (6000, 0, 1));
+    assert_eq!(reception.senders(MS * 2000), 3);
+    assert_eq!(hear(&mut reception, 3, 2000, MS * 2000), Arrival::ThirdSource);
+    for n in 2001..5000 {
+        hear(&mut reception, 3, n, MS * u32::from(n));
+    }
+    assert_eq!((reception.ssrc(), reception.senders(MS * 5000)), (Some(3), 1), "it has the place to itself");
+    assert_eq!(reception.missing(), 0);
+}
+
 #[test]
 fn jitter_is_zero_for_a_metronome_and_follows_a_wobble() {
     let at = |n: u32, wobble_us: u64| Duration::from_micros(u64::from(n) * 10_000 + wobble_us);
@@ -257,11 +337,14 @@ fn without_a_clock_rate_there_is_no_jitter() {
 proptest! {
     /// Whatever comes, in whatever order: what was counted stays counted, and nothing is lost that came in time.
     #[test]
-    fn no_count_ever_goes_down(sequences in prop::collection::vec(prop_oneof![0..700u16, any::<u16>()], 1..400)) {
+    fn no_count_ever_goes_down(
+        packets in prop::collection::vec((prop_oneof![0..700u16, any::<u16>()], 1..5u32, 0..600u32), 1..400),
+    ) {
         let mut reception = Reception::new(None);
-        let mut before = [0; 5];
-        for sequence in sequences {
-            feed(&mut reception, [sequence]);
+        let (mut before, mut at) = ([0; 5], Duration::ZERO);
+        for (sequence, ssrc, pause) in packets {
+            at += MS * (pause / 200 * pause);
+            reception.receive(&RtpHeader { ssrc, ..header(sequence) }, at);
             let [packets, _, reordered, duplicates] = counts(&reception);
             let now = [packets, reception.lost(), reception.late(), reordered, duplicates];
             prop_assert!(now.iter().zip(before).all(|(now, before)| *now >= before), "{before:?} {now:?}");

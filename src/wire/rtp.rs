@@ -121,6 +121,19 @@ fn is_rtcp(datagram: &[u8]) -> bool {
     matches!(datagram, [first, 200..=204, ..] if first >> 6 == 2)
 }
 
+/// Whether a datagram is RTCP on a port that carries RTP of these payload types too: packet types 192 to 223 (RFC 5761
+/// section 4), unless the stream uses the type that it would be as RTP.
+#[inline]
+#[must_use]
+pub fn is_rtcp_beside(datagram: &[u8], payload_types: &[u8]) -> bool {
+    match datagram {
+        [first, kind @ 192..=223, ..] if first >> 6 == 2 => {
+            is_rtcp(datagram) || !payload_types.contains(&(kind & 0x7f))
+        }
+        _ => false,
+    }
+}
+
 #[cold]
 fn refusal(error: &RtpReaderError, datagram: &[u8]) -> NotRtp {
     match error {
@@ -224,6 +237,16 @@ mod tests {
         ] {
             assert_eq!(check(datagram).expect_err(reason).reason(), reason);
         }
+    }
+
+    #[test]
+    fn on_a_port_of_both_a_packet_tells_what_it_is() {
+        let is_rtcp = |second: u8| is_rtcp_beside(&[0x80, second, 0, 1, 0, 0, 0, 1], &[33, 72, 79]);
+        assert!([192, 200, 204, 205, 206, 208, 223].into_iter().all(is_rtcp));
+        assert!(!is_rtcp(207), "the stream's type 79, marked");
+        assert!(![33, 33 | 0x80, 191, 224, 79].into_iter().any(is_rtcp));
+        assert!(!is_rtcp_beside(&[0x40, 200, 0, 1], &[33]), "of another version");
+        assert!(!is_rtcp_beside(&[0x80], &[33]));
     }
 
     #[test]

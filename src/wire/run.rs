@@ -30,11 +30,13 @@ pub enum Arrival {
     Reordered,
     /// Seen before.
     Duplicate,
-    /// From another SSRC than the packet before: the source restarted, or was replaced.
+    /// The first of another SSRC: the source restarted or was replaced, or a second one sends beside it.
     NewSource {
-        /// The SSRC that was followed until now.
+        /// The SSRC that was heard until now.
         previous_ssrc: u32,
     },
+    /// From a third SSRC while two others are heard. It is not measured.
+    ThirdSource,
     /// Same SSRC, far from the numbers expected, and alone so far. If the next packet continues it, that
     /// next one is the `Restart`; a lone one changes nothing (RFC 3550 A.1, `bad_seq`).
     Stray,

@@ -201,6 +201,30 @@ fn a_viewer_who_reads_slowly_over_tcp_holds_up_nobody_and_gets_whole_packets() {
 }
 
 #[test]
+fn what_a_viewer_misses_who_never_reads_again_is_counted_while_he_is_there() {
+    let source = Source::new();
+    let ring = "max_bytes = 300000\nmax_age = \"200ms\"";
+    let mirrorball = Setup::new().channel("news", source.group).section("ring", ring).start();
+    let mut deaf = Viewer::by(Connection::with_little_room(mirrorball.rtsp), &mirrorball, "news");
+    deaf.set_up(1, Over::Tcp);
+    deaf.play();
+    let beam = source.beam(1500);
+    let overrun = || mirrorball.metric("mirrorball_drops_total", &[("leg", "out"), ("reason", "overrun")]);
+    assert!(passes(Duration::from_secs(20), || overrun() > 500.0), "it is counted");
+    assert_eq!(mirrorball.metric("mirrorball_sessions", &[]), 1.0, "as he stands there, and reads nothing");
+    let sent = || mirrorball.metric("mirrorball_forwarded_packets_total", &[("transport", "tcp")]);
+    let came = || mirrorball.metric("mirrorball_channel_packets_total", &[]);
+    assert!(overrun() + sent() <= came(), "and nothing twice");
+    drop(deaf);
+    mirrorball.expect_metric("mirrorball_sessions", &[], 0.0);
+    let at_the_end = overrun();
+    let at = came();
+    assert!(passes(Duration::from_secs(20), || came() > at + 1000.0));
+    assert_eq!(overrun(), at_the_end, "who is gone misses nothing");
+    beam.stop();
+}
+
+#[test]
 fn a_viewer_who_reads_nothing_does_not_delay_the_end_of_the_program() {
     let source = Source::new();
     let mirrorball = Setup::new().channel("news", source.group).start();

@@ -17,6 +17,7 @@ mod outages; // what the network forgets, and interfaces and routes that come, g
 mod players; // ffmpeg, GStreamer and retina
 mod program; // exit codes, signals and the demo
 mod refusals; // every code that a request can earn
+mod senders; // who sends to a group: neighbours, two at once, nobody
 mod silence; // streams that stop, and how it is told
 mod sources; // sources that stop, return and report
 mod supervision; // whoever starts the program and watches over it

@@ -1,6 +1,5 @@
 //! What comes in, by channel and track.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::ingest::PortStats;
@@ -31,7 +30,7 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
         let port = port.to_string();
         out.counter("mirrorball_receive_queue_overflow_total", help, &[("port", port.as_str())], overflow);
     }
-    drops(engine, now, out);
+    drops(engine, out);
 }
 
 fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
@@ -58,12 +57,15 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
     for (name, help, value) in counters {
         out.counter(name, help, labels, value);
     }
-    let not_rtp = stats.not_rtp.iter().map(|(reason, count)| (*reason, *count));
-    for (reason, count) in not_rtp.chain([("payload_type", stats.other_types)]) {
-        let labels = [labels[0], labels[1], ("reason", reason)];
-        let help = "Datagrams to the track's group and port that are none of its packets.";
+    let refused = stats.refused.not_rtp().chain([("payload_type", stats.refused.other_types)]);
+    let not_rtcp = stats.refused.not_rtcp().map(|(reason, count)| (format!("rtcp_{reason}"), count));
+    for (reason, count) in refused.map(|(reason, count)| (reason.to_owned(), count)).chain(not_rtcp) {
+        let labels = [labels[0], labels[1], ("reason", reason.as_str())];
+        let help = "Datagrams to the track's group and ports that are none of its packets.";
         out.counter("mirrorball_channel_refused_total", help, &labels, count);
     }
+    let help = "SSRCs that send the track's payload types; 3 for more than two.";
+    out.gauge("mirrorball_channel_senders", help, labels, f64::from(stats.senders));
     if let Some(jitter) = reception.jitter_seconds() {
         out.gauge(
             "mirrorball_channel_jitter_seconds",
@@ -82,43 +84,35 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
     out.gauge("mirrorball_channel_joined", help, labels, f64::from(u8::from(stats.joined)));
 }
 
-/// Everything that was not taken or not delivered, over all channels, so that the labels stay few.
-fn drops(engine: &Engine, now: Instant, out: &mut Families) {
+/// Everything that was not taken or not delivered, over all channels that there ever were, so that the labels stay few.
+fn drops(engine: &Engine, out: &mut Families) {
     let mut drop = |leg: &'static str, reason: &str, count: u64| {
         let help = "Packets not taken (in) or not delivered (out), by reason.";
         out.counter("mirrorball_drops_total", help, &[("leg", leg), ("reason", reason)], count);
     };
-    let tracks: Vec<_> = engine.catalogue.channels().flat_map(|channel| channel.tracks.iter()).collect();
-    let stats: Vec<_> = tracks.iter().map(|track| track.stats(now)).collect();
-    let reasons = |of: fn(&TrackStats) -> &[(&'static str, u64)]| {
-        let mut sums = BTreeMap::<&'static str, u64>::new();
-        stats.iter().flat_map(of).for_each(|(reason, count)| *sums.entry(reason).or_default() += count);
-        sums
-    };
-    for (reason, count) in reasons(|stats| &stats.not_rtp) {
+    let refused = engine.dispatch.ledger.refused();
+    for (reason, count) in refused.not_rtp() {
         drop("in", &format!("rtp_{reason}"), count);
     }
-    drop("in", "payload_type", stats.iter().map(|stats| stats.other_types).sum());
-    for (reason, count) in reasons(|stats| &stats.not_rtcp) {
+    drop("in", "payload_type", refused.other_types);
+    for (reason, count) in refused.not_rtcp() {
         drop("in", &format!("rtcp_{reason}"), count);
     }
     drop("in", "stray", engine.receivers.stats().iter().map(|port| port.stray).sum());
-    let flows = tracks.iter().flat_map(|track| [&track.rtp, &track.rtcp]);
-    let sent: Vec<_> = flows.flat_map(|flow| [flow.datagram_totals(), flow.stream_totals()]).collect();
-    let waits = sent.iter().map(|totals| totals.waits).sum();
-    let fell_behind = sent.iter().map(|totals| totals.fell_behind).sum();
-    let demoted = sent.iter().map(|totals| totals.demoted).sum();
+    let tracks = engine.catalogue.channels().flat_map(|channel| channel.tracks.iter());
+    tracks.flat_map(|track| [&track.rtp, &track.rtcp]).for_each(|flow| flow.count_missed());
+    let sent = engine.dispatch.ledger.sent();
     for (refusal, reason) in Refusal::ALL {
-        drop("out", reason, sent.iter().map(|totals| totals.refused[refusal as usize]).sum());
+        drop("out", reason, sent.refused[refusal as usize]);
     }
-    drop("out", "overrun", sent.iter().map(|totals| totals.overrun).sum());
+    drop("out", "overrun", sent.overrun);
     for (reason, count) in engine.server.stats().rtcp_refused {
         drop("reports", reason, count);
     }
     let help = "Subscribers whose route refused segmentation, and who are served packet by packet.";
-    out.counter("mirrorball_segmentation_refused_total", help, &[], demoted);
+    out.counter("mirrorball_segmentation_refused_total", help, &[], sent.demoted);
     let help = "Times that a lane fell so far behind that packets were about to be lost.";
-    out.counter("mirrorball_fell_behind_total", help, &[], fell_behind);
+    out.counter("mirrorball_fell_behind_total", help, &[], sent.fell_behind);
     let help = "Times that a lane waited because all sockets of its port were full.";
-    out.counter("mirrorball_send_waits_total", help, &[], waits);
+    out.counter("mirrorball_send_waits_total", help, &[], sent.waits);
 }

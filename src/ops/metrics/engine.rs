@@ -1,11 +1,28 @@
 //! How the work goes: poll tables, queues and tasks.
 
+use std::collections::BTreeMap;
+
 use crate::event::{Class, TaskQueue};
 use crate::net::{descriptor_limit, open_descriptors};
 use crate::ops::appliance::Engine;
-use crate::relay::Leg;
+use crate::relay::{FAN_OUT, Leg};
 
 use super::families::Families;
+
+/// The kinds of tasks. Each has a series from the start, so that the first one is seen.
+const MEDIA_TASKS: &[&str] = &[FAN_OUT, "Flush", "Lost"];
+const CONTROL_TASKS: &[&str] = &[
+    "Tell",
+    "Accept",
+    "ConnectionWatch",
+    "FollowInterfaces",
+    "Lost",
+    "ReceiveReports",
+    "RefusalWatch",
+    "RtspTask",
+    "SessionWatch",
+    "SilenceWatch",
+];
 
 pub(super) fn collect(engine: &Engine, out: &mut Families) {
     let version = [("version", env!("CARGO_PKG_VERSION"))];
@@ -72,7 +89,10 @@ fn queue(class: Class, queue: &TaskQueue, out: &mut Families) {
         let help = "Time that workers have paused because media was late.";
         out.seconds("mirrorball_queue_paused_seconds_total", help, &labels, stats.paused);
     }
-    for (task, count) in stats.tasks {
+    let kinds = if class == Class::Media { MEDIA_TASKS } else { CONTROL_TASKS };
+    let mut tasks: BTreeMap<_, _> = kinds.iter().map(|task| (*task, 0)).collect();
+    tasks.extend(stats.tasks);
+    for (task, count) in tasks {
         let labels = [("queue", name), ("task", task)];
         out.counter("mirrorball_tasks_total", "Tasks that ran, by kind.", &labels, count);
     }

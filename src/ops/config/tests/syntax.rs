@@ -90,7 +90,11 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("rtsp:\n  udp_ports: 0", "1:1", "write [rtsp]"),
     ("[[channel]\nname = \"a\"", "1:1", "write [[channel]]"),
     ("[channel]]\nname = \"a\"", "1:1", "write [[channel]]"),
-    ("[]\nname = \"a\"", "1:1", "the sections are [rtsp], [admin], [log], [engine], [ring], [limits], [[channel]]"),
+    (
+        "[]\nname = \"a\"",
+        "1:1",
+        "the sections are [rtsp], [admin], [log], [engine], [ring], [limits], [[channel]]",
+    ),
     ("[rtsp] udp_ports = \"0\"", "1:8", "a section's header stands in a line of its own"),
     // Comments, and other languages.
     ("[rtsp]\n// ours\nudp_ports = \"0\"", "2:1", "a comment begins with #; write # in place of //"),

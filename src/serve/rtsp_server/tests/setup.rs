@@ -75,7 +75,12 @@ fn udp(port: u16) -> String {
 fn the_same_again_is_granted_the_same_whether_it_plays_or_not() {
     for transport in [udp(41_000).as_str(), "RTP/AVP/TCP;unicast;interleaved=6-7", "RTP/AVP/TCP;unicast"] {
         let rig = Rig::new();
-        rig.track(1).receive(&crate::wire::rtp::check(&MEDIA).expect("RTP"), &MEDIA, clock::now());
+        rig.track(1).receive(
+            &crate::wire::rtp::check(&MEDIA).expect("RTP"),
+            &MEDIA,
+            ([127, 0, 0, 1], 4000).into(),
+            clock::now(),
+        );
         let mut client = rig.client();
         let (session, granted) = client.begin(PICTURE, transport);
         assert!(granted.ends_with(";ssrc=0000002A"), "{granted}");
