@@ -113,11 +113,13 @@ impl Timers {
     }
 
     /// Timers that wait.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.agenda().pending.len()
     }
 
     /// Whether no timer waits.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -32,7 +32,7 @@ impl Mark {
     }
 
     /// Writes a payload of a mark alone, as a test source sends it.
-    #[must_use]
+    #[cfg(test)]
     pub fn payload(&self) -> Vec<u8> {
         let words = [MAGIC, self.number, self.sent_ns].map(u64::to_be_bytes);
         [&[0; OFFSET][..], words.as_flattened()].concat()

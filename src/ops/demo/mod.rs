@@ -22,6 +22,6 @@ mod tone;
 mod track;
 
 pub use demonstration::{DemoError, Demonstration};
-pub use programme::{Programme, ProgrammeConfig, Sent};
+pub use programme::{Programme, ProgrammeConfig};
 pub(in crate::ops) use terminal::grouped;
 pub use terminal::{Refresh, Snapshot, banner, status_line};

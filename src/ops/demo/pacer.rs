@@ -37,7 +37,6 @@ pub struct Pacer {
     reports: u64,
     audio: u64,
     frame: u64,
-    skipped: u64,
     ready: Ready,
 }
 
@@ -65,7 +64,6 @@ impl Pacer {
             Due::Audio(_) => self.audio += 1,
             Due::Paint(frame) => {
                 let newest = frame.max(periods(now, FRAME_PERIOD));
-                self.skipped += newest - frame;
                 self.frame = newest + 1;
                 return Some(Due::Paint(newest));
             }
@@ -82,11 +80,6 @@ impl Pacer {
     /// The frame painted last is ready at `now` and has this many packets. A late one starts at once, still spread.
     pub fn frame_ready(&mut self, frame: u64, packets: u32, now: Duration) {
         self.ready = Ready { start: start(frame, FRAME_PERIOD).max(now), packets, sent: 0 };
-    }
-
-    /// Frames that were never painted because their time had passed.
-    pub fn skipped(&self) -> u64 {
-        self.skipped
     }
 
     fn next(&self) -> (Duration, Due) {
@@ -153,7 +146,6 @@ mod tests {
             assert!(count(&done, |due| matches!(due, Due::Audio(_))).abs_diff(5_998) <= 1);
             assert_eq!(count(&done, |due| matches!(due, Due::Paint(_))), 1_500);
             assert!(count(&done, |due| *due == Due::Packet).abs_diff(18_000) <= 12);
-            assert_eq!(pacer.skipped(), 0);
         }
     }
 
@@ -180,7 +172,7 @@ mod tests {
             .filter_map(|(_, due)| if let Due::Paint(frame) = due { Some(*frame) } else { None })
             .collect();
         assert!(frames.is_sorted_by(|one, other| one < other));
-        assert_eq!(pacer.skipped(), frames.last().unwrap() + 1 - frames.len() as u64);
+        assert!(*frames.last().unwrap() >= frames.len() as u64, "some are left out");
         assert!(frames.len() > 90);
         assert!(count(&done, |due| matches!(due, Due::Audio(_))) >= 1_000);
     }

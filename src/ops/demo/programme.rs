@@ -11,11 +11,10 @@ use crate::event::clock;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use jpeg_encoder::{ChromaSubsamplingMethod, Encoder, SamplingFactor};
 use socket2::{Domain, Protocol, Socket, Type};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -49,23 +48,9 @@ impl Default for ProgrammeConfig {
 /// A running programme; dropping it stops it.
 pub struct Programme {
     sdp: String,
-    counters: Arc<Counters>,
     /// Dropped to stop the thread.
     alive: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What the programme has done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sent {
-    /// RTP packets of both tracks.
-    pub packets: u64,
-    /// Packets, RTP or RTCP, that could not be sent.
-    pub errors: u64,
-    /// Frames painted and sent.
-    pub frames: u64,
-    /// Frames left out because the machine was too slow.
-    pub frames_skipped: u64,
 }
 
 impl Programme {
@@ -78,28 +63,16 @@ impl Programme {
         check(&config)?;
         let socket = open(config.interface)?;
         let sdp = describe(&config, random() as u32)?;
-        let counters = Arc::new(Counters::default());
         let (alive, stopped) = bounded(0);
-        let mut studio = Studio::new(&config, socket, Arc::clone(&counters));
+        let mut studio = Studio::new(&config, socket);
         let thread =
             thread::Builder::new().name("demo-programme".into()).spawn(move || studio.run(&stopped))?;
-        Ok(Self { sdp, counters, alive: Some(alive), thread: Some(thread) })
+        Ok(Self { sdp, alive: Some(alive), thread: Some(thread) })
     }
 
     /// The description of the programme as it is multicast (RFC 8866).
     pub fn sdp(&self) -> String {
         self.sdp.clone()
-    }
-
-    /// What was sent until now.
-    pub fn sent(&self) -> Sent {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Sent {
-            packets: read(&self.counters.packets),
-            errors: read(&self.counters.errors),
-            frames: read(&self.counters.frames),
-            frames_skipped: read(&self.counters.frames_skipped),
-        }
     }
 
     /// Says goodbye (RTCP BYE) on both tracks and waits for the thread: at most the painting of one frame.
@@ -140,14 +113,6 @@ fn open(interface: Ipv4Addr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-#[derive(Default)]
-struct Counters {
-    packets: AtomicU64,
-    errors: AtomicU64,
-    frames: AtomicU64,
-    frames_skipped: AtomicU64,
-}
-
 /// The thread's own: painter, tracks and socket.
 struct Studio {
     painter: Painter,
@@ -170,7 +135,7 @@ struct Origin {
 }
 
 impl Studio {
-    fn new(config: &ProgrammeConfig, socket: UdpSocket, counters: Arc<Counters>) -> Self {
+    fn new(config: &ProgrammeConfig, socket: UdpSocket) -> Self {
         Self {
             painter: Painter::prepare(),
             jpeg: Vec::new(),
@@ -178,7 +143,7 @@ impl Studio {
             frame_time: Duration::ZERO,
             video: RtpTrack::new(jpeg_rtp::PAYLOAD_TYPE, 90_000),
             audio: RtpTrack::new(AUDIO_PAYLOAD_TYPE, SAMPLE_RATE as u32),
-            outlet: Outlet { socket, counters },
+            outlet: Outlet { socket, has_failed: Cell::new(false) },
             config: config.clone(),
             cname: format!("{:016x}", random()), // short-term and random, as RFC 7022 advises
             origin: Origin::next_frame(),
@@ -208,9 +173,6 @@ impl Studio {
             Due::Paint(frame) => {
                 self.paint(frame);
                 pacer.frame_ready(frame, self.frame.len() as u32, self.now());
-                let counters = &self.outlet.counters;
-                counters.frames.fetch_add(1, Ordering::Relaxed);
-                counters.frames_skipped.store(pacer.skipped(), Ordering::Relaxed);
             }
         }
     }
@@ -231,7 +193,7 @@ impl Studio {
         self.frame.clear();
         match parsed {
             Ok(frame) => self.frame.extend(frame.payloads(MAX_DATAGRAM_LEN - RTP_HEADER_LEN)),
-            Err(error) => self.outlet.count_error(&error),
+            Err(error) => self.outlet.tell_once(&error),
         }
         self.frame_time = start(frame, FRAME_PERIOD);
     }
@@ -239,7 +201,7 @@ impl Studio {
     fn send_video(&mut self) {
         if let Some(payload) = self.frame.pop_front() {
             let (video, media_time) = (&mut self.video, self.frame_time);
-            self.outlet.send_rtp(self.config.video, |datagram| {
+            self.outlet.send(self.config.video, |datagram| {
                 video.packet(media_time, payload.last, &payload.bytes, datagram)
             });
         }
@@ -249,8 +211,7 @@ impl Studio {
         let first = self.origin.frame_utc * (SAMPLE_RATE / FRAME_RATE) + packet * AUDIO_SAMPLES;
         let payload: Vec<u8> = (first..first + AUDIO_SAMPLES).flat_map(|n| sample(n).to_be_bytes()).collect();
         let (audio, media_time) = (&mut self.audio, start(packet, AUDIO_PERIOD));
-        self.outlet
-            .send_rtp(self.config.audio, |datagram| audio.packet(media_time, false, &payload, datagram));
+        self.outlet.send(self.config.audio, |datagram| audio.packet(media_time, false, &payload, datagram));
     }
 
     fn report(&mut self, ends: bool) {
@@ -278,32 +239,25 @@ impl Origin {
     }
 }
 
-/// The socket, and the counts of what went through it.
+/// The socket, and whether it has failed to send.
 struct Outlet {
     socket: UdpSocket,
-    counters: Arc<Counters>,
+    has_failed: Cell<bool>,
 }
 
 impl Outlet {
-    fn send_rtp(&self, to: SocketAddrV4, build: impl FnOnce(&mut [u8]) -> io::Result<usize>) {
-        if self.send(to, build) {
-            self.counters.packets.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
     /// Sends what `build` writes; an error costs this datagram alone.
-    fn send(&self, to: SocketAddrV4, build: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> bool {
+    fn send(&self, to: SocketAddrV4, build: impl FnOnce(&mut [u8]) -> io::Result<usize>) {
         let mut datagram = [0; MAX_DATAGRAM_LEN];
         let sent = build(&mut datagram).and_then(|len| self.socket.send_to(&datagram[..len], to));
-        if let Err(error) = &sent {
-            self.count_error(error);
+        if let Err(error) = sent {
+            self.tell_once(&error);
         }
-        sent.is_ok()
     }
 
-    fn count_error(&self, error: &dyn std::fmt::Display) {
-        if self.counters.errors.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::warn!("the demo programme could not send, further errors are only counted: {error}");
+    fn tell_once(&self, error: &dyn std::fmt::Display) {
+        if !self.has_failed.replace(true) {
+            tracing::warn!("the demo programme could not send, which is told once: {error}");
         }
     }
 }

@@ -50,8 +50,6 @@ fn whole_frames_and_the_tone_reach_a_listener_and_stop_says_goodbye() {
     };
     let len = reports.recv(&mut buffer).unwrap();
     assert_eq!(packet_types(&buffer[..len]), [200, 202]);
-    let sent = programme.sent();
-    assert!(sent.packets > 0 && sent.frames >= 2 && sent.errors == 0, "{sent:?}");
     programme.stop();
     let len = reports.recv(&mut buffer).unwrap();
     assert_eq!(packet_types(&buffer[..len]), [200, 202, 203]);
