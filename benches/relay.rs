@@ -121,7 +121,7 @@ fn lane(c: &mut Criterion) {
                 let cursor = flow.cursor(0);
                 let place = cursor.place();
                 let cursor = std::sync::Mutex::new((cursor, Vec::with_capacity(64)));
-                flow.subscribe_stream(Arc::new(Counter { cursor, served: served.clone() }), 0, place)
+                flow.subscribe_stream(Arc::new(Counter { cursor, served: served.clone() }), place)
             })
             .collect();
         group.throughput(Throughput::Elements(subscribers));

@@ -80,8 +80,8 @@ impl Memberships {
         self.0.extract_if(.., |joined| gone.iter().any(|gone| gone.is(joined))).collect()
     }
 
-    /// What is to be left and joined again with a silent track's group, each that the kernel knows once, and counts as renewed from now on; nothing where
-    /// something of it comes, or it was renewed lately.
+    /// What is to be left and joined again with a silent track's group, each that the kernel knows once, and counts as
+    /// renewed from now on; nothing where something of it comes, or it was renewed lately.
     ///
     /// The network hears of it only when the last socket of this machine leaves the group on that link, and the first
     /// one joins: so all of them do, whatever their track. And while any of them gets something, none does.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::event::{Vitals, clock};
 use crate::net::{Datagram, ReceiveBatch};
 use crate::relay::Flow;
-use crate::wire::rtp;
+use crate::wire::{rtcp, rtp};
 
 use super::arrivals::Arrivals;
 use super::routes::{Owner, Routes};
@@ -115,13 +115,14 @@ impl Intaken {
                 Ok(_) => {}
                 Err(reason) => track.refuse(reason, payload, at),
             },
-            Some(Owner::Rtcp(tracks)) => {
-                for track in tracks {
-                    if track.receive_rtcp(payload, at) {
-                        self.touch(&track.rtcp);
-                    }
-                }
-            }
+            Some(Owner::Rtcp(tracks)) => match rtcp::reflectable(payload) {
+                Ok(Some(reflectable)) => tracks.iter().for_each(|track| {
+                    track.receive_rtcp(&reflectable, at);
+                    self.touch(&track.rtcp);
+                }),
+                Ok(None) => {}
+                Err(reason) => tracks.iter().take(1).for_each(|first| first.refuse_rtcp(reason, payload, at)),
+            },
             None => return false,
         }
         true

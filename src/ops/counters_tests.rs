@@ -4,8 +4,8 @@
 use super::tests::{config, free_port};
 use super::*;
 use crate::relay::{Batch, Coalesce, Cursor, ServerSocket, StreamSink, Subscription};
-use crate::wire::rtp;
 use crate::wire::sdp;
+use crate::wire::{rtcp, rtp};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
 use std::cell::RefCell;
@@ -244,7 +244,11 @@ impl World {
         let from = ([192, 0, 2, 7], 4000).into();
         let before = track.stats(self.now).refused;
         if to_rtcp {
-            track.receive_rtcp(datagram, self.now);
+            match rtcp::reflectable(datagram) {
+                Ok(Some(reflectable)) => track.receive_rtcp(&reflectable, self.now),
+                Ok(None) => {}
+                Err(reason) => track.refuse_rtcp(reason, datagram, self.now),
+            }
         } else {
             match rtp::check(datagram) {
                 Ok(header) => drop(track.receive(&header, datagram, from, self.now)),
@@ -275,7 +279,7 @@ impl World {
             Watcher { _subscription: subscription, cursor: None }
         } else {
             let cursor = flow.cursor(from);
-            let subscription = flow.subscribe_stream(Arc::new(Deaf), from, cursor.place());
+            let subscription = flow.subscribe_stream(Arc::new(Deaf), cursor.place());
             Watcher { _subscription: subscription, cursor: Some(cursor) }
         };
         self.watchers.push(watcher);

@@ -77,7 +77,7 @@ impl Member {
         let cursor = flow.cursor(from);
         let place = cursor.place();
         let sink = Arc::new(Sink { cursor: Mutex::new(cursor), full: AtomicBool::new(false) });
-        let subscription = flow.subscribe_stream(sink.clone(), from, place);
+        let subscription = flow.subscribe_stream(sink.clone(), place);
         Self { _subscription: subscription, reservation: Arc::new(()), from, place: Place::Tcp(sink) }
     }
 

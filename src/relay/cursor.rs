@@ -14,8 +14,6 @@ use super::totals::Totals;
 pub struct Cursor {
     ring: Arc<Ring>,
     place: Arc<Standing>,
-    /// Who knows where to begin, until that is known here.
-    awaits: Option<Arc<Handover>>,
     totals: Arc<Totals>,
     sent: Sent,
     books: Option<Arc<dyn Books>>,
@@ -23,11 +21,7 @@ pub struct Cursor {
 
 impl Cursor {
     pub(super) fn new(ring: Arc<Ring>, from: Place, totals: Arc<Totals>) -> Self {
-        let (next, awaits) = match from {
-            Place::At(next) => (next, None),
-            Place::After(before) => (u64::MAX, Some(before)),
-        };
-        Self { ring, place: Arc::new(Standing::at(next)), awaits, totals, sent: Sent::default(), books: None }
+        Self { ring, place: Arc::new(Standing::new(from)), totals, sent: Sent::default(), books: None }
     }
 
     /// The same, and `books` hears what it was sent once it is let go.
@@ -53,7 +47,7 @@ impl Cursor {
     /// Appends what is due up to number `to` to `out`, at most `max` packets, and moves past it. A reader too slow for the
     /// ring goes on with the newest random access point, or the newest packet where there is none; what it skips is counted.
     pub fn take(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) {
-        if !self.has_begun() {
+        if !self.place.begin() {
             return;
         }
         let missed = self.ring.take(&self.place, to, max, out);
@@ -72,19 +66,10 @@ impl Cursor {
 
     /// Goes no further, and tells `heir` how far that was.
     pub fn hand_over(&mut self, heir: &Arc<Handover>) {
-        match self.awaits.take() {
+        match self.place.after().filter(|_| !self.place.begin()) {
             Some(before) => before.pass_on(heir),
             None => heir.tell(self.ring.give_up(&self.place)),
         }
-    }
-
-    fn has_begun(&mut self) -> bool {
-        if let Some(before) = &self.awaits {
-            let Some(place) = before.place() else { return false };
-            self.place.move_to(place);
-            self.awaits = None;
-        }
-        true
     }
 
     /// Counts packets that the connection has taken.

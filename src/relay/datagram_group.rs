@@ -115,32 +115,25 @@ impl DatagramGroup {
         self.parties.iter_mut().for_each(|party| party.miss(tail, totals));
     }
 
-    /// Packets of the batch that is under way that its destinations were not sent yet.
-    fn left_of_batch(&self) -> u64 {
+    /// What is left of the batch under way was not sent, though it has passed its party. Returns how many packets that is,
+    /// over all destinations.
+    fn except_what_is_left(&mut self) -> u64 {
         let Batch { packets, sent, at, .. } = &self.batch;
-        let (Some(party), left) = (self.parties.get(self.turn), &packets[*sent..]) else { return 0 };
-        let (run, _) = split_run(left);
-        let (served, waiting) = (at.destination, party.destinations.len().saturating_sub(at.destination));
-        (left.len() * waiting + (left.len() - run.len()) * served) as u64
-    }
-
-    /// Its destinations were not sent that, though it has passed their party.
-    fn except_what_is_left(&mut self) {
-        let Batch { packets, sent, at, .. } = &self.batch;
-        let (Some(party), left) = (self.parties.get_mut(self.turn), &packets[*sent..]) else { return };
+        let (Some(party), left) = (self.parties.get_mut(self.turn), &packets[*sent..]) else { return 0 };
         let (run, behind) = split_run(left);
-        for (place, member) in party.members.iter_mut().enumerate() {
+        let excepted = party.members.iter_mut().enumerate().map(|(place, member)| {
             let begun = if place == at.destination { &run[at.packet.min(run.len())..] } else { run };
             let of_run = if place < at.destination { &[] } else { begun };
             let packets = (of_run.len() + behind.len()) as u64;
             member.entry.except(packets, bytes_of(of_run) + bytes_of(behind));
-        }
+            packets
+        });
+        excepted.sum()
     }
 
     /// Lets go of a round that a fault has ended, and of its packets: the next one begins with what comes from here on.
     pub fn abandon(&mut self, head: u64, totals: &Totals) {
-        totals.overrun(self.left_of_batch());
-        self.except_what_is_left();
+        totals.overrun(self.except_what_is_left());
         self.batch = Batch::default();
         self.parties.iter_mut().for_each(|party| party.miss(head, totals));
         (self.head, self.oldest) = (head, None);
@@ -163,6 +156,7 @@ impl DatagramGroup {
                 Change::JoinDatagrams { from: Place::After(before), member } => {
                     self.waiting.push((before, member))
                 }
+                Change::Told => {}
                 Change::Leave { number, heir } => drop(gone.insert(number, heir)),
                 Change::JoinStream { .. } => debug_assert!(false, "a stream joins a lane of streams"),
             }
@@ -172,11 +166,10 @@ impl DatagramGroup {
             self.parties.retain(|party| !party.members.is_empty());
             self.waiting.retain(|(before, member)| stays(&gone, member.number, |heir| before.pass_on(heir)));
         }
-        for (before, member) in mem::take(&mut self.waiting) {
-            match before.place() {
-                Some(from) => self.party_at(from).add(member),
-                None => self.waiting.push((before, member)),
-            }
+        let is_told = |(before, _): &mut (Arc<Handover>, _)| before.place().is_some();
+        for (before, member) in self.waiting.extract_if(.., is_told).collect::<Vec<_>>() {
+            let from = before.place().expect("told, and told for good");
+            self.party_at(from).add(member);
         }
     }
 
@@ -295,6 +288,13 @@ impl Party {
             }
             stays
         });
+    }
+}
+
+/// Its lane may go in the middle of a round, at a stop.
+impl Drop for DatagramGroup {
+    fn drop(&mut self) {
+        self.except_what_is_left();
     }
 }
 

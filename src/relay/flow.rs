@@ -120,23 +120,31 @@ impl Flow {
     ) -> Subscription {
         let destination = Destination::new(address, socket.segments());
         let (outlet, from) = (Outlet::Datagrams(socket.clone()), from.into());
-        self.subscribe(outlet, from.clone(), None, |number| {
+        let subscription = self.subscribe(outlet, None, |number| {
             let member = DatagramMember { number, destination, reservation, books };
-            Change::JoinDatagrams { from, member }
-        })
+            Change::JoinDatagrams { from: from.clone(), member }
+        });
+        if let Place::After(before) = from {
+            subscription.when_told(&before, || ());
+        }
+        subscription
     }
 
     /// Subscribes a stream connection. It reads by the [`cursor`](Self::cursor) that has this `place`, and begins there.
     pub fn subscribe_stream(
         self: &Arc<Self>,
         sink: Arc<dyn StreamSink>,
-        from: impl Into<Place>,
         place: Arc<Standing>,
     ) -> Subscription {
-        self.subscribe(Outlet::Streams, from.into(), Some(place), |number| Change::JoinStream {
-            number,
-            sink,
-        })
+        let before = place.after().cloned();
+        let subscription = self
+            .subscribe(Outlet::Streams, Some(place.clone()), |number| Change::JoinStream { number, sink });
+        if let Some(before) = before {
+            subscription.when_told(&before, move || {
+                place.begin();
+            });
+        }
+        subscription
     }
 
     /// A cursor that begins there.
@@ -166,7 +174,6 @@ impl Flow {
     fn subscribe(
         self: &Arc<Self>,
         outlet: Outlet,
-        from: Place,
         place: Option<Arc<Standing>>,
         join: impl FnOnce(u64) -> Change,
     ) -> Subscription {
@@ -174,10 +181,6 @@ impl Flow {
         lock(&self.places).extend(place.iter().map(|place| (number, place.clone())));
         let lane = self.lane_for(outlet);
         lane.change(join(number));
-        if let Place::After(before) = from {
-            let lane = Arc::downgrade(&lane);
-            before.when_told(move || lane.upgrade().iter().for_each(Lane::wake));
-        }
         Subscription { flow: self.clone(), lane, number, heir: None, place }
     }
 
@@ -231,6 +234,16 @@ impl Flow {
 }
 
 impl Subscription {
+    /// Has the lane look again once `before` has told where to begin, which is `noted` first.
+    fn when_told(&self, before: &Handover, noted: impl FnOnce() + Send + 'static) {
+        let lane = Arc::downgrade(&self.lane);
+        before.when_told(move || {
+            noted();
+            // A change, not a mere wake-up: one that comes in the middle of a round has a round after it.
+            lane.upgrade().iter().for_each(|lane| lane.change(Change::Told));
+        });
+    }
+
     /// Ends an address's membership, and has `heir` told up to where it was served. A connection tells by its
     /// [`Cursor`].
     pub fn hand_over(mut self, heir: &Arc<Handover>) {
@@ -249,3 +262,7 @@ impl Drop for Subscription {
         self.flow.leave(&self.lane, self.number, self.heir.take());
     }
 }
+
+#[cfg(all(test, not(model)))]
+#[path = "flow_tests.rs"]
+mod tests;

@@ -109,11 +109,6 @@ impl Lane {
     /// Lets a subscriber come or go, with the next beat.
     pub(super) fn change(self: &Arc<Self>, change: Change) {
         self.mailbox.post(change);
-        self.wake();
-    }
-
-    /// What a subscriber has waited for has come: it is served with the next beat.
-    pub(super) fn wake(self: &Arc<Self>) {
         self.wait_for_beat();
         self.beat.go(clock::now());
     }

@@ -21,6 +21,8 @@ pub(super) enum Change {
         number: u64,
         sink: Arc<dyn StreamSink>,
     },
+    /// A place is told that somebody here waits for.
+    Told,
     /// An `heir` is told where an address stood; a connection knows that itself.
     Leave {
         number: u64,

@@ -102,9 +102,7 @@ impl Ring {
     pub fn read(&self, from: u64, to: u64, max: usize, out: &mut Vec<Bytes>) -> u64 {
         let state = self.state();
         let first = from.max(state.tail()).min(state.head);
-        let start = (first - state.tail()) as usize;
-        let count = (to.min(state.head).saturating_sub(first) as usize).min(max);
-        out.extend(state.packets.range(start..start + count).map(|packet| packet.data.clone()));
+        state.copy(first, to, max, out);
         first
     }
 
@@ -118,10 +116,7 @@ impl Ring {
             first = state.resume_point();
             missed = place.settle(first);
         }
-        let start = (first - state.tail()) as usize;
-        let count = (to.min(state.head).saturating_sub(first) as usize).min(max);
-        out.extend(state.packets.range(start..start + count).map(|packet| packet.data.clone()));
-        place.move_to(first + count as u64);
+        place.move_to(first + state.copy(first, to, max, out));
         missed
     }
 
@@ -171,6 +166,14 @@ impl Ring {
 impl State {
     fn tail(&self) -> u64 {
         self.head - self.packets.len() as u64
+    }
+
+    /// Appends what is there from `first` up to `to`, at most `max`; returns how many packets that was.
+    fn copy(&self, first: u64, to: u64, max: usize, out: &mut Vec<Bytes>) -> u64 {
+        let start = (first - self.tail()) as usize;
+        let count = (to.min(self.head).saturating_sub(first) as usize).min(max);
+        out.extend(self.packets.range(start..start + count).map(|packet| packet.data.clone()));
+        count as u64
     }
 
     /// The number to go on with for a reader that is no longer within the ring.

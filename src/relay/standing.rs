@@ -1,13 +1,20 @@
 //! Where a stream subscriber stands in its ring, and what it has missed: so that what it misses is counted while it misses
 //! it, also for one that never reads again. It is counted when somebody asks, by arithmetic: nothing is done for each packet.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use super::handover::{Handover, Place};
+
+/// It stands nowhere yet.
+const NOWHERE: u64 = u64::MAX;
+
 /// The place of a stream subscriber. It is changed under the ring's lock, or by the reader alone as it moves within the
-/// ring; so those who look compare it with a tail that it was read with.
-#[derive(Debug)]
+/// ring.
 pub struct Standing {
     next: AtomicU64,
+    /// Who knows where it begins.
+    after: Option<Arc<Handover>>,
     /// All before it were read, or are counted as missed.
     settled: AtomicU64,
     missed: AtomicU64,
@@ -15,12 +22,28 @@ pub struct Standing {
 }
 
 impl Standing {
-    pub(super) fn at(next: u64) -> Self {
-        let (settled, missed) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { next: AtomicU64::new(next), settled, missed, over: AtomicBool::new(false) }
+    pub(super) fn new(from: Place) -> Self {
+        let (next, after) = match from {
+            Place::At(next) => (next, None),
+            Place::After(before) => (NOWHERE, Some(before)),
+        };
+        let (next, settled, missed) = (AtomicU64::new(next), AtomicU64::new(0), AtomicU64::new(0));
+        Self { next, after, settled, missed, over: AtomicBool::new(false) }
     }
 
-    /// The number of the packet that it wants next.
+    /// Who tells it where to begin.
+    pub(super) fn after(&self) -> Option<&Arc<Handover>> {
+        self.after.as_ref()
+    }
+
+    /// Begins where it is told to, once. `false`: it is not told yet.
+    pub(super) fn begin(&self) -> bool {
+        let told = self.after.as_ref().and_then(|before| before.place());
+        let _ = told.map(|place| self.next.compare_exchange(NOWHERE, place, Relaxed, Relaxed));
+        self.next() != NOWHERE
+    }
+
+    /// The number of the packet that it wants next; beyond all while it is not told where to begin.
     pub(super) fn next(&self) -> u64 {
         self.next.load(Relaxed)
     }

@@ -74,6 +74,7 @@ impl StreamGroup {
         for change in changes {
             match change {
                 Change::JoinStream { number, sink } => self.members.push((number, sink)),
+                Change::Told => {}
                 Change::Leave { number, .. } => drop(gone.insert(number)),
                 Change::JoinDatagrams { .. } => debug_assert!(false, "an address joins a lane of datagrams"),
             }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::event::Work;
 use crate::relay::rig::{self, ROOMY, flow, packet};
-use crate::relay::{Books, RingLimits, Sent};
+use crate::relay::{Books, Handover, Place, RingLimits, Sent};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -141,7 +141,7 @@ fn a_reader_that_was_stuck_to_the_end_has_missed_what_has_gone() {
 fn what_a_reader_that_never_reads_again_misses_is_counted_while_it_misses_it() {
     let flow = flow(RingLimits { bytes: 50, ..ROOMY });
     let mut deaf = flow.cursor(0);
-    let subscription = flow.subscribe_stream(Arc::<Sink>::default(), 0, deaf.place());
+    let subscription = flow.subscribe_stream(Arc::<Sink>::default(), deaf.place());
     flow.push((0..5).map(|number| packet(number, 10)));
     assert_eq!(flow.stream_totals().overrun, 0, "all is still there");
     flow.push((5..12).map(|number| packet(number, 10)));
@@ -156,6 +156,18 @@ fn what_a_reader_that_never_reads_again_misses_is_counted_while_it_misses_it() {
     let mut taken = Vec::new();
     deaf.take(u64::MAX, 64, &mut taken);
     assert_eq!(flow.stream_totals().overrun, 11, "and nothing after that");
+}
+
+#[test]
+fn one_who_changes_over_and_never_reads_misses_what_goes_from_where_it_was_let_go() {
+    let (flow, before) = (flow(RingLimits { bytes: 50, ..ROOMY }), Handover::new());
+    let cursor = flow.cursor(Place::After(before.clone()));
+    let _subscription = flow.subscribe_stream(Arc::<Sink>::default(), cursor.place());
+    flow.push((0..8).map(|number| packet(number, 10)));
+    assert_eq!(flow.stream_totals().overrun, 0, "who served it before may still do so");
+    before.tell(5);
+    flow.push((8..15).map(|number| packet(number, 10)));
+    assert_eq!(flow.stream_totals().overrun, 10 - 5);
 }
 
 /// What a reader does, or what happens to it.
@@ -179,7 +191,7 @@ proptest! {
     fn every_packet_is_read_skipped_or_due(steps in steps()) {
         let flow = flow(RingLimits { bytes: 250, ..ROOMY });
         let mut cursor = flow.cursor(0);
-        let subscription = flow.subscribe_stream(Arc::<Sink>::default(), 0, cursor.place());
+        let subscription = flow.subscribe_stream(Arc::<Sink>::default(), cursor.place());
         let (mut published, mut read) = (0u16, 0u64);
         for step in steps {
             match step {

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use crate::event::{Episode, lock};
 use crate::wire::random_access::PayloadFormat;
 use crate::wire::reception::{Arrival, Reception};
-use crate::wire::rtcp::{self, NotRtcp};
+use crate::wire::rtcp::{NotRtcp, Reflectable};
 use crate::wire::rtp::{self, NotRtp, RtpHeader};
 use crate::wire::sdp::TrackDescription;
 
@@ -154,26 +154,19 @@ impl Track {
         true
     }
 
-    /// Takes in one datagram of the source's RTCP and passes on what subscribers may see of it. Returns
-    /// whether there was something.
-    pub fn receive_rtcp(&self, datagram: &[u8], at: Instant) -> bool {
-        match rtcp::reflectable(datagram) {
-            Ok(Some(reflectable)) => {
-                if let Some(sender) = reflectable.sender {
-                    self.reports.note(sender.ntp_timestamp, at);
-                }
-                let data = Bytes::copy_from_slice(reflectable.packet);
-                let packet = Packet { data, sequence: 0, timestamp: 0, arrived_at: at, random_access: true };
-                self.rtcp.push([packet]);
-                true
-            }
-            Ok(None) => false,
-            Err(reason) => {
-                self.refused.not_rtcp(reason);
-                self.tell_of_no_rtcp(reason, datagram, at);
-                false
-            }
+    /// Takes in what subscribers may see of a datagram of the source's RTCP.
+    pub fn receive_rtcp(&self, reflectable: &Reflectable, at: Instant) {
+        if let Some(sender) = reflectable.sender {
+            self.reports.note(sender.ntp_timestamp, at);
         }
+        let data = Bytes::copy_from_slice(reflectable.packet);
+        self.rtcp.push([Packet { data, sequence: 0, timestamp: 0, arrived_at: at, random_access: true }]);
+    }
+
+    /// Counts a datagram that is not RTCP, of this track's or of those that share its port.
+    pub fn refuse_rtcp(&self, reason: NotRtcp, datagram: &[u8], at: Instant) {
+        self.refused.not_rtcp(reason);
+        self.tell_of_no_rtcp(reason, datagram, at);
     }
 
     /// Counts a datagram that is not RTP.
@@ -212,8 +205,10 @@ impl Track {
         }
         let (channel, track, port) = (&*self.channel, self.number, self.description.rtcp_port);
         let what = match rtp::check(datagram) {
-            Ok(_) => "RTP, of a stream that no channel has, on the port of this one's RTCP".to_owned(),
-            Err(_) => format!("no RTCP: {reason}"),
+            Ok(_) if !rtp::is_rtcp_beside(datagram, &[]) => {
+                "RTP, of a stream that no channel has, on the port of this one's RTCP".to_owned()
+            }
+            _ => format!("no RTCP to pass on: {reason}"),
         };
         tracing::warn!(channel, track, port, "not taken: {what}");
     }
@@ -246,8 +241,10 @@ impl Track {
     /// Whether anything was ever sent to its group and port, whatever it was.
     pub fn is_heard(&self) -> bool {
         let refused = self.refused.read();
+        let refused_rtcp = refused.not_rtcp().any(|(_, count)| count > 0);
         let refused = refused.other_types > 0 || refused.not_rtp().any(|(_, count)| count > 0);
-        refused || self.writer().reception.packets() > 0
+        let reports = || self.rtcp.ring().head() > 0 || refused_rtcp;
+        refused || self.writer().reception.packets() > 0 || self.is_muxed() && reports()
     }
 
     /// The SSRC that the track carries now.

@@ -141,16 +141,15 @@ impl Setup {
                 rtcp: rtcp.subscribe_datagrams(&at.pair.rtcp, at.rtcp, rtcp_from, at.clone(), None),
             },
             Granted::Interleaved { rtp: rtp_channel, rtcp: rtcp_channel } => {
-                let (rtp_cursor, rtcp_cursor) =
-                    (rtp.cursor(rtp_from.clone()), rtcp.cursor(rtcp_from.clone()));
+                let (rtp_cursor, rtcp_cursor) = (rtp.cursor(rtp_from), rtcp.cursor(rtcp_from));
                 let (rtp_place, rtcp_place) = (rtp_cursor.place(), rtcp_cursor.place());
                 output.post(Post::Open { channel: *rtp_channel, cursor: rtp_cursor.told_to(story.clone()) });
                 output.post(Post::Open { channel: *rtcp_channel, cursor: rtcp_cursor });
                 let sink = || Arc::new(Sink(output.clone()));
                 Feed {
                     since,
-                    rtp: rtp.subscribe_stream(sink(), rtp_from, rtp_place),
-                    rtcp: rtcp.subscribe_stream(sink(), rtcp_from, rtcp_place),
+                    rtp: rtp.subscribe_stream(sink(), rtp_place),
+                    rtcp: rtcp.subscribe_stream(sink(), rtcp_place),
                 }
             }
         }

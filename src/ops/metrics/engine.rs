@@ -12,7 +12,6 @@ use super::families::Families;
 /// The kinds of tasks. Each has a series from the start, so that the first one is seen.
 const MEDIA_TASKS: &[&str] = &[FAN_OUT, "Flush", "Lost"];
 const CONTROL_TASKS: &[&str] = &[
-    "Tell",
     "Accept",
     "ConnectionWatch",
     "FollowInterfaces",
@@ -22,6 +21,7 @@ const CONTROL_TASKS: &[&str] = &[
     "RtspTask",
     "SessionWatch",
     "SilenceWatch",
+    "Tell",
 ];
 
 pub(super) fn collect(engine: &Engine, out: &mut Families) {
