@@ -270,12 +270,15 @@ fn tell(connection: &RtspConnection, request: &Request, refusal: &Refusal, now: 
         Target::Server => "*",
         Target::Channel { name, .. } => name,
     };
+    // An `@` behind the path: what was taken for one may be a password that has a `?` or `#` in it.
+    let behind = request.uri.find(['?', '#']).map_or("", |place| &request.uri[place..]);
+    let asked = Some(asked).filter(|_| !behind.contains('@'));
     let method: &str = (&request.method).into();
     let refused = Refused {
         client: connection.peer,
         why: Why { what: REFUSED, status: refusal.status.into(), reason: refusal.reason },
         method: Some(method),
-        asked: Some(asked),
+        asked,
         agent: request.header("User-Agent"),
     };
     connection.server.teller.refuse(&refused, now);

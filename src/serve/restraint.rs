@@ -20,6 +20,8 @@ const REFUSALS: usize = 512;
 const CALM: Duration = Duration::from_secs(5);
 /// What goes on is told so often, and forgotten after as long.
 const MINUTE: Duration = Duration::from_secs(60);
+/// Lines about those who were refused again, of one look a second; the others wait for the next.
+const AGAIN_A_LOOK: usize = 32;
 
 struct Pace {
     at_once: u32,
@@ -147,12 +149,12 @@ impl Refusals {
             let quiet = now.saturating_duration_since(known.last);
             // One who only tries again now and then is told of by the minute.
             let is_due = age >= MINUTE || quiet >= CALM && known.times > 1 || at_once;
-            if known.times > 0 && is_due {
+            if known.times > 0 && is_due && (at_once || all.len() < AGAIN_A_LOOK) {
                 let (client, times, seconds) = (known.client, known.times, age.as_secs());
                 all.push(Again { client, why: *why, times, seconds });
                 (known.told_at, known.times) = (now, 0);
             }
-            quiet < MINUTE
+            known.times > 0 || quiet < MINUTE
         });
         all
     }
@@ -257,5 +259,17 @@ mod tests {
             refusals.take_again(now, false);
         }
         assert_eq!(told + untold, 100_000);
+    }
+
+    #[test]
+    fn of_many_who_are_refused_again_each_is_told_but_not_at_once() {
+        let (mut refusals, now) = (Refusals::default(), clock::now());
+        let known: Vec<_> = (0..100).filter(|number| refusals.tells(client(*number), ABSENT, now)).collect();
+        for _ in 0..2 {
+            known.iter().for_each(|number| assert!(!refusals.tells(client(*number), ABSENT, now)));
+        }
+        let looks =
+            (0..5).map(|second| refusals.take_again(now + MINUTE + Duration::from_secs(second), false));
+        assert_eq!(looks.map(|lines| lines.len()).collect::<Vec<_>>(), [32, 32, 32, 4, 0]);
     }
 }

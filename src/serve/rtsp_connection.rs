@@ -117,8 +117,7 @@ impl RtspConnection {
     /// Ends the connection for what its client did or left undone.
     pub fn cut(&self, state: &mut State, reason: CutFor) {
         self.server.counters.connection_cut(reason);
-        self.tell_of_cut(reason);
-        self.close_now(state);
+        self.close(state, Some(reason));
     }
 
     fn tell_of_cut(&self, reason: CutFor) {
@@ -128,6 +127,11 @@ impl RtspConnection {
 
     /// Ends the connection and its sessions, once.
     pub fn close_now(&self, state: &mut State) {
+        self.close(state, None);
+    }
+
+    /// `reason`: why it is ended from here, if it is.
+    fn close(&self, state: &mut State, reason: Option<CutFor>) {
         if self.closed.swap(true, Relaxed) {
             return;
         }
@@ -135,9 +139,8 @@ impl RtspConnection {
             key.unregister();
         }
         self.end_watch(state);
-        if self.output.reads_nothing.load(Relaxed) {
-            self.tell_of_cut(CutFor::UnreadReplies);
-        }
+        let unread = self.output.reads_nothing.load(Relaxed).then_some(CutFor::UnreadReplies);
+        reason.or(unread).into_iter().for_each(|reason| self.tell_of_cut(reason));
         for session in state.sessions.drain(..) {
             self.server.end_session(&session, "connection closed");
         }

@@ -198,17 +198,25 @@ impl Session {
     /// Stops the packets and keeps what was set up.
     pub(super) fn pause(&self) {
         self.with(|state| state.stop(&self.output));
+        self.let_streams_go();
     }
 
     /// Takes one track out; returns how many are left.
     pub(super) fn tear_down(&self, track: usize) -> usize {
-        self.with(|state| {
+        let left = self.with(|state| {
             for mut setup in state.setups.extract_if(.., |setup| setup.track.number == track) {
                 setup.stop(&self.output);
             }
             state.count(&self.channel);
             state.setups.len()
-        })
+        });
+        self.let_streams_go();
+        left
+    }
+
+    /// What the connection has for streams that were closed goes now: no lane asks for it any more.
+    fn let_streams_go(&self) {
+        Sink(self.output.clone()).pump(None);
     }
 
     /// Ends the session for `reason`.
@@ -232,6 +240,7 @@ impl Session {
         let mut state = lock(&self.state).take()?;
         state.story.end(reason, self.epoch, now);
         state.stop(&self.output);
+        self.let_streams_go();
         state.watch
     }
 

@@ -110,6 +110,7 @@ fn a_goodbye_by_rtcp_is_obeyed() {
         leaves.expect_packets(&source, 0..1);
         leaves.say_bye_to(source.ssrc);
         mirrorball.expect_metric(ENDED, &[("reason", "goodbye")], 1.0);
+        mirrorball.expect_logged("reason=\"goodbye\"", 1); // though the connection stays, and asks for nothing
         source.send(3);
         stays.expect_packets(&source, 0..4);
         leaves.expect_silence();
