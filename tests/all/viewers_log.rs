@@ -414,8 +414,11 @@ fn the_log_carries_no_credentials_at_any_level() {
     assert!(mirrorball.has_logged("refused client="));
     assert_none_tells(&mirrorball, &[SECRET, &id]);
     let setup = Setup::new().channel_from("news", &format!("rtp://user:{SECRET}@239.1.1.1:5004"));
-    for command in ["check", "serve"] {
-        let output = binary().arg(command).arg("--config").arg(setup.write()).stdin(Stdio::null()).output();
+    let (quoted, unquoted) = (setup.write(), setup.write().with_file_name("unquoted.toml"));
+    let text = format!("[[channel]]\nname = \"news\"\nsource = rtp://user:{SECRET}@239.1.1.1:5004\n");
+    fs::write(&unquoted, text).expect("a file");
+    for (command, config) in ["check", "serve"].into_iter().flat_map(|of| [(of, &quoted), (of, &unquoted)]) {
+        let output = binary().arg(command).arg("--config").arg(config).stdin(Stdio::null()).output();
         let output = output.expect("the program runs");
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);

@@ -130,6 +130,40 @@ fn the_line_is_shown_with_the_place() {
 }
 
 #[test]
+fn no_error_tells_a_password() {
+    const URL: &str = "rtp://user:Sesame42@239.9.9.1:5004";
+    for typed in [
+        format!("[[channel]]\nsource = {URL}"),
+        format!("[[channel]]\nsource = \"{URL}"),
+        format!("[[channel]]\nsource = “{URL}”"),
+        format!("[[channel]]\nsource = \"{URL}\" x"),
+        format!("[[channel]]\nsource: {URL}"),
+        format!("[[channel]]\nsource {URL}"),
+        format!("[[channel]]\nsource = user:Sesame42@239.9.9.1:5004"),
+        format!("[[channel]]\nsource = rtp://user:1 x Sesame42@239.9.9.1:5004"),
+        format!("[[channel]]\nname = \"a\"\nsource = \"{URL}\"\nsource = \"{URL}\""),
+        format!("[rtsp]\nlisten = {URL}"),
+        format!("[rtsp]\nlisten = [{URL}]"),
+        format!("[rtsp]\nlisten = \"{URL}\""),
+        format!("[rtsp]\nlisten = [\"{URL}\"]"),
+        format!("[limits]\nsessions = \"{URL}\""),
+        format!("[limits]\nsessions = {URL}"),
+        format!("[[channel]]\nname = \"a\"\ninterface = \"{URL}\""),
+        format!("[[channel]]\n\"{URL}\" = 5"),
+        format!("\"{URL}\" = 5"),
+        URL.to_owned(),
+        format!("[{URL}]"),
+        format!("<source>{URL}</source>"),
+    ] {
+        let errors = refused(&typed).join("\n");
+        assert!(errors.contains("user:…@") && !errors.contains("Sesame42"), "{typed}\n{errors}");
+    }
+    let error = &refused(&format!("[[channel]]\nsource = \"{URL}\" x"))[0];
+    let shown = format!("\n    source = \"rtp://user:…@239.9.9.1:5004\" x\n    {:39}^", "");
+    assert!(error.contains("toml:2:47: ") && error.ends_with(&shown), "{error}");
+}
+
+#[test]
 fn what_is_behind_is_told_too_and_what_is_guessed_is_not() {
     let errors = refused(
         "[rtsp\nlisten = 5\n[admin]\nlisten = oops\n[limits]\nsessions = 0\nsesions = maybe\n[[channel]]\n\
