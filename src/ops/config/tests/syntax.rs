@@ -164,6 +164,21 @@ fn no_error_tells_a_password() {
 }
 
 #[test]
+fn no_error_has_lines_or_colours_of_what_was_typed() {
+    for typed in [
+        "\"a\\u001b[31m\\nINFO forged\" = 1",
+        "[rtsp]\n\"a\\u001b[31m\\nINFO forged\" = 1",
+        "[[channel]]\nname = news\u{1b}[31m",
+        "[[channel]]\nnew\u{1b}[31ms = 5",
+    ] {
+        let errors = refused(typed);
+        let is_plain = |line: &str| !line.contains(char::is_control) && !line.starts_with("INFO");
+        assert!(errors.iter().all(|error| error.lines().all(is_plain)), "{errors:#?}");
+    }
+    assert_says(&refused("\"a\\u001b[31m\\nb\u{202e}\" = 1")[0], &[r"`a\u{1b}[31m\nb\u{202e}`"]);
+}
+
+#[test]
 fn what_is_behind_is_told_too_and_what_is_guessed_is_not() {
     let errors = refused(
         "[rtsp\nlisten = 5\n[admin]\nlisten = oops\n[limits]\nsessions = 0\nsesions = maybe\n[[channel]]\n\
