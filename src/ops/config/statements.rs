@@ -45,6 +45,11 @@ impl Statement<'_> {
     pub(super) fn value_start(&self) -> Option<usize> {
         (self.kind == Kind::Assignment).then(|| self.text.find('=')).flatten().map(|at| self.start + at + 1)
     }
+
+    /// Whether it is a header in double brackets.
+    pub(super) fn is_one_of_several(&self) -> bool {
+        self.kind == Kind::Header && self.text.trim_start_matches('\u{feff}').trim_start().starts_with("[[")
+    }
 }
 
 /// All pieces of `text`, in its order and without gaps.

@@ -216,6 +216,18 @@ fn what_is_there_twice_is_told_with_both_lines() {
             "[[channel]]\nname = \"a\"\nsource = \"rtp://239.9.9.1:5004\"\n[channel]\nname = \"b\"",
             "toml:4:2: `channel` stands for one of several; write [[channel]]",
         ),
+        (
+            "channel = [{ name = \"a\", source = \"rtp://239.9.9.1:5004\" }]\n\n[[channel]]\nname = \"b\"",
+            "toml:3:3: `channel` is there in line 1 in another form; write [[channel]] for each, there too",
+        ),
+        (
+            "channel = [ { name = \"a\", name = \"b\" } ]",
+            "toml:1:27: `name` is there twice between one pair of braces; leave one out",
+        ),
+        (
+            "rtsp = { 'udp_ports' = \"0\", 'udp_ports' = \"0\" }",
+            "toml:1:29: `udp_ports` is there twice between one pair of braces; leave one out",
+        ),
     ] {
         assert_says(&refused(typed)[0], &[says]);
     }
@@ -228,6 +240,9 @@ fn what_is_there_twice_is_told_with_both_lines() {
 fn a_file_of_nothing_else_is_told_in_good_time() {
     let lines = "name = news\nlisten = [\n[[channel\n\"\"\"\n".repeat(500);
     assert!(refused(&lines).len() > 100, "each line by itself");
+    let line = format!("rtsp = {{{}}}", "b = 1, ".repeat(20_000).trim_end_matches(", "));
+    let twice = refused(&line).into_iter().filter(|error| error.contains("`b` is there twice")).count();
+    assert_eq!(twice, 1, "the remedy is the same for all of a line");
 }
 
 proptest! {
