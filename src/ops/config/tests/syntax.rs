@@ -62,6 +62,13 @@ const WRONG: &[(&str, &str, &str)] = &[
         "2:10",
         "the list is not closed; write ]",
     ),
+    (
+        "[rtsp]\nlisten = [\n  \"0.0.0.0:8554\",\n  port = 3,\n]\nudp_ports = \"0\"",
+        "4:3",
+        "`port` is a key, and values alone stand between [ and ]; write it below the ]",
+    ),
+    ("[rtsp]\nlisten = [\n  \"0.0.0.0:8554\"\n  port = 3\n]", "4:3", "`port` is a key, and values alone"),
+    ("[rtsp]\nlisten = [\n  0.0.0.0:8554,\n]", "3:6", "write listen = [\"0.0.0.0:8554\"]"),
     ("[rtsp]\nlisten = [\"0.0.0.0:8554\",, \"[::]:8554\"]", "2:26", "one comma too many"),
     ("[rtsp]\nlisten = \"0.0.0.0:8554\"]", "2:24", "leave ] out"),
     ("[rtsp]\nlisten = (\"0.0.0.0:8554\")", "2:10", "this is no value; write listen = [\"0.0.0.0:8554\"]"),
