@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 
 use crate::vocabulary::{
     Connection, Mirrorball, Over, Setup, Source, Stamp, Viewer, binary, bye, eventually, receiver_report,
-    report_of_loss, sender_report,
+    report_of_loss, sender_report, skip,
 };
 
 const PLAYS: &str = "a session plays";
@@ -373,11 +373,14 @@ fn a_stream_of_another_is_no_journal() {
 
 #[test]
 fn a_terminal_has_colours_unless_they_are_not_wanted() {
+    if let Err(error) = Command::new("script").arg("--version").stdin(Stdio::null()).output() {
+        return skip("a_terminal_has_colours_unless_they_are_not_wanted", &format!("script: {error}"));
+    }
     let typed = format!("{} demo --listen 192.0.2.1:0", env!("CARGO_BIN_EXE_mirrorball"));
     let shown = |no_color: &str| {
         let mut terminal = Command::new("script"); // of util-linux: gives the command a terminal
         terminal.args(["-qec", &typed, "/dev/null"]).env("NO_COLOR", no_color).stdin(Stdio::null());
-        String::from_utf8(terminal.output().expect("script of util-linux").stdout).expect("text")
+        String::from_utf8(terminal.output().expect("it was there").stdout).expect("text")
     };
     let (coloured, plain) = (shown(""), shown("1"));
     assert!(coloured.contains("\x1b[31mERROR"), "an empty NO_COLOR means nothing: {coloured:?}");
