@@ -8,6 +8,7 @@ use std::path::Path;
 use super::encoding::is_utf16;
 use super::groups::{Remark, remark};
 use super::load::read_bytes;
+use super::password::without_password;
 use super::report::Report;
 use super::resolve::{duration_within, parsed};
 use super::scalar;
@@ -96,19 +97,6 @@ fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
         interface,
         presentation: sdp::mpegts(channel_name, url.group, url.port, url.source),
     })
-}
-
-/// `user:word@` is of no use before a group, so that is an error; it is told without the word.
-fn without_password(text: &str) -> String {
-    let told = || {
-        let start = text.find("://").map_or(0, |at| at + 3);
-        let (before, at) = text[start..].rsplit_once('@')?;
-        let (user, _) = before
-            .split_once(':')
-            .filter(|_| !before.starts_with('[') && before.parse::<IpAddr>().is_err())?;
-        Some(format!("{}{user}:…@{at}", &text[..start]))
-    };
-    told().unwrap_or_else(|| text.to_owned())
 }
 
 fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {

@@ -34,12 +34,13 @@ pub(super) fn decode(content: Vec<u8>) -> Decoded {
         return Decoded { text: String::new(), problems: vec![(0, problem.to_owned())] };
     }
     let (mut content, mut problems) = (content, Vec::new());
-    let (mut from, mut last_line_end) = (0, None);
+    // Where the line ends that was told last.
+    let (mut from, mut told_until) = (0, 0);
     while let Err(error) = std::str::from_utf8(&content[from..]) {
         let at = from + error.valid_up_to();
-        let line_end =
-            content[at..].iter().position(|byte| *byte == b'\n').map_or(content.len(), |end| at + end);
-        if last_line_end.replace(line_end) != Some(line_end) && problems.len() < TOLD {
+        if at >= told_until && problems.len() < TOLD {
+            let line_end = content[at..].iter().position(|byte| *byte == b'\n');
+            told_until = line_end.map_or(content.len(), |end| at + end);
             let byte = content[at];
             let latin = char::from(byte);
             let meant =
@@ -74,7 +75,7 @@ mod tests {
             "{:?}",
             decoded.problems
         );
-        assert_eq!(decode(vec![0x80; 100]).problems.len(), 1);
+        assert_eq!(decode(vec![0x80; 400_000]).problems.len(), 1, "in good time, however long the line");
         assert_eq!(decode(b"\x80\n".repeat(100)).problems.len(), TOLD);
         assert!(decode(b"\x7fELF\0".to_vec()).problems[0].1.contains("it is no text"));
     }

@@ -15,6 +15,7 @@ mod groups;
 mod keys;
 mod load;
 mod pairs;
+mod password;
 mod remedy;
 mod report;
 mod resolve;

@@ -117,9 +117,18 @@ fn collide(first: &Listener, second: &Listener) -> bool {
     let takes_both =
         |listener: &Listener| listener.both_families && listener.address.is_ipv6() && is_all(listener);
     match first.address.is_ipv4() == second.address.is_ipv4() {
-        true => first.address.ip() == second.address.ip() || is_all(first) || is_all(second),
+        true => are_one_address(first.address, second.address) || is_all(first) || is_all(second),
         false => takes_both(first) || takes_both(second),
     }
+}
+
+/// A link-local address is one on each link.
+fn are_one_address(first: SocketAddr, second: SocketAddr) -> bool {
+    let link = |address: SocketAddr| match address {
+        SocketAddr::V6(address) if address.ip().is_unicast_link_local() => Some(address.scope_id()),
+        _ => None,
+    };
+    first.ip() == second.ip() && link(first) == link(second)
 }
 
 /// A pair of ports of which one is a channel's is whoever's opens it first: no viewer's, or the channel is deaf.

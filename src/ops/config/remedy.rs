@@ -2,7 +2,7 @@
 //! writes a config.
 
 use super::keys::{KEYS, Section, nearest};
-use super::statements::{Kind, Statement, bare_key, before_comment};
+use super::statements::{Kind, Statement, bare_key, before_comment, begins};
 
 /// Quotes of typography, which word processors and web pages put in place of straight ones.
 const TYPOGRAPHIC: &[char] = &['“', '”', '„', '‟', '«', '»', '‘', '’', '‚', '`', '´', '′', '″'];
@@ -113,6 +113,9 @@ fn assignment(piece: &Piece<'_>) -> String {
     if piece.statement.open {
         return "the list is not closed; write ] behind its last value".to_owned();
     }
+    if let Some(key) = piece.key_in_a_list() {
+        return format!("`{key}` is a key, and values alone stand between [ and ]; write it below the ]");
+    }
     if message.starts_with("extra comma") {
         return "there is one comma too many in the list; leave it out".to_owned();
     }
@@ -187,7 +190,8 @@ fn as_value(typed: &str, example: &str) -> String {
     if example.starts_with('[') {
         let inside = typed.trim_start_matches('[').trim_end_matches(']');
         let values = inside.split(',').map(str::trim).filter(|value| !value.is_empty());
-        return format!("[{}]", values.map(as_text).collect::<Vec<_>>().join(", "));
+        let values: Vec<_> = values.map(as_text).collect();
+        return if values.is_empty() { example.to_owned() } else { format!("[{}]", values.join(", ")) };
     }
     if example.bytes().all(|byte| byte.is_ascii_digit()) { example.to_owned() } else { as_text(typed) }
 }
@@ -224,6 +228,18 @@ impl Piece<'_> {
                 begin(value)
             }
             _ => offset.min(statement.end()),
+        }
+    }
+
+    /// What is meant as a key where a list's value should stand.
+    fn key_in_a_list(&self) -> Option<&str> {
+        let is_in_list = self.value().starts_with('[')
+            && !["unexpected key or value", "inline table", "key-value"]
+                .iter()
+                .any(|of| self.message.contains(of));
+        match begins(self.behind.trim()).filter(|_| is_in_list)? {
+            (Kind::Assignment, key) => Some(key),
+            _ => None,
         }
     }
 

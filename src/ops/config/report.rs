@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::password::{HIDDEN, password_in_line, without_password_of_a_line, without_passwords};
+
 /// The most of a line that is shown, in characters.
 const SHOWN: usize = 100;
 
@@ -117,15 +119,20 @@ impl<'t> Report<'t> {
     /// The same, of something that is certain though the line is not TOML: the key itself.
     pub(super) fn add_anyway(&mut self, offset: usize, text: impl Into<String>) {
         self.noted += 1;
-        let problem = Problem { line: self.line(offset), text: text.into(), excerpt: None };
+        let problem = self.problem(offset, text.into());
         self.problems.push(problem);
+    }
+
+    fn problem(&self, offset: usize, text: String) -> Problem {
+        Problem { line: self.line(offset), text: legible(&without_passwords(&text)), excerpt: None }
     }
 
     /// Notes what is not TOML, and shows it.
     pub(super) fn add_syntax(&mut self, offset: usize, text: impl Into<String>) {
         self.noted += 1;
         let excerpt = Some(self.excerpt(offset));
-        self.problems.push(Problem { line: self.line(offset), text: text.into(), excerpt });
+        let text = legible(&without_password_of_a_line(&text.into()));
+        self.problems.push(Problem { line: self.line(offset), text, excerpt });
         self.spoil(offset..offset);
     }
 
@@ -142,7 +149,7 @@ impl<'t> Report<'t> {
     /// Notes what works, but worse than it could.
     pub(super) fn warn(&mut self, offset: usize, text: impl Into<String>) {
         if !self.is_spoilt(offset) {
-            let problem = Problem { line: self.line(offset), text: text.into(), excerpt: None };
+            let problem = self.problem(offset, text.into());
             self.warnings.push(problem);
         }
     }
@@ -180,23 +187,35 @@ impl<'t> Report<'t> {
         ConfigError::Invalid { file: file.to_owned(), problems }
     }
 
-    /// The line at `offset`, as far as it can be shown; a control character of it would be the terminal's.
+    /// The line at `offset`, as far as it can be shown: a control character of it would be the terminal's, and a
+    /// password is nobody's.
     fn excerpt(&self, offset: usize) -> Excerpt {
         let start = self.line_starts[self.line(offset) - 1];
         let line = self.text[start..].lines().next().unwrap_or_default();
-        let before = line.char_indices().take_while(|(at, _)| start + at < offset).count();
-        let hidden = before.saturating_sub(SHOWN / 2);
-        let shown = line.chars().skip(hidden).take(SHOWN);
-        let shown = shown.map(|c| {
-            if c == '\t' {
-                ' '
-            } else if c.is_control() {
-                '\u{fffd}'
-            } else {
-                c
-            }
+        let column = 1 + line.char_indices().take_while(|(at, _)| start + at < offset).count();
+        let password = password_in_line(line).unwrap_or_default();
+        let seen =
+            |from: usize, to: usize| line.char_indices().filter(move |(at, _)| (from..to).contains(at));
+        let shown = seen(0, password.start);
+        let hidden = (!password.is_empty()).then_some((password.start, HIDDEN));
+        let shown: Vec<_> = shown.chain(hidden).chain(seen(password.end, line.len())).collect();
+        let before = shown.iter().take_while(|(at, _)| start + at < offset).count();
+        let left_out = before.saturating_sub(SHOWN / 2);
+        let shown = shown.iter().skip(left_out).take(SHOWN).map(|(_, c)| match c {
+            '\t' => ' ',
+            c if c.is_control() => '\u{fffd}',
+            c => *c,
         });
         let shown: String = shown.collect();
-        Excerpt { column: before + 1, shown: shown.trim_end().to_owned(), before: before - hidden }
+        Excerpt { column, shown: shown.trim_end().to_owned(), before: before - left_out }
     }
+}
+
+/// A message in one line, with nothing that is the terminal's to act on.
+fn legible(message: &str) -> String {
+    let mut legible = String::with_capacity(message.len());
+    for c in message.chars() {
+        if c.is_control() { legible.extend(c.escape_debug()) } else { legible.push(c) }
+    }
+    legible
 }

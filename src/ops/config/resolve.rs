@@ -81,7 +81,7 @@ fn listeners(typed: &Typed<Vec<Spanned<String>>>, report: &mut Report<'_>) -> Ve
         );
     }
     let mut listeners = Vec::new();
-    for text in typed.get_ref() {
+    for text in typed.get_ref().iter().take(LISTENERS) {
         match scalar::listen_address(text.get_ref()) {
             Ok(address) if listeners.contains(&address) => {
                 report.add(text.span().start, format!("{PLACE}: {address} is there twice; leave one out"));

@@ -156,7 +156,8 @@ impl<'i> SectionReader<'i> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("the keys here are {}", known.collect::<Vec<_>>().join(", ")),
             };
-            report.add_anyway(key.span().start, format!("{}: unknown key `{typed}`; {remedy}", self.place));
+            let wrong = format!("{}: unknown key `{}`; {remedy}", self.place, typed.escape_debug());
+            report.add_anyway(key.span().start, wrong);
         }
         report.noted() > self.noted_before || report.is_spoilt(self.offset)
     }

@@ -45,21 +45,32 @@ impl Statement<'_> {
     pub(super) fn value_start(&self) -> Option<usize> {
         (self.kind == Kind::Assignment).then(|| self.text.find('=')).flatten().map(|at| self.start + at + 1)
     }
+
+    /// Whether it is a header in double brackets.
+    pub(super) fn is_one_of_several(&self) -> bool {
+        self.kind == Kind::Header && self.text.trim_start_matches('\u{feff}').trim_start().starts_with("[[")
+    }
 }
 
 /// All pieces of `text`, in its order and without gaps.
 pub(super) fn statements(text: &str) -> Vec<Statement<'_>> {
+    let lines = lines(text);
     let mut all = Vec::<Statement<'_>>::new();
     let (mut start, mut under, mut depth, mut texts) = (0, None, 0, [0; 2]);
-    for line in text.split_inclusive('\n') {
-        let content = line.trim_start_matches('\u{feff}').trim();
+    for Line { text: line, content, begins, opens, least_depth } in lines {
         let goes_on = all.last().is_some_and(|last: &Statement<'_>| {
-            content.is_empty() || content.starts_with('#') || (last.open && begins(content).is_none())
+            // What looks like a key is none between brackets that are closed further down.
+            let is_inside = match begins {
+                None => true,
+                Some((Kind::Header, _)) => false,
+                Some(_) => !last.has_open_text && depth + least_depth <= 0,
+            };
+            content.is_empty() || content.starts_with('#') || (last.open && is_inside)
         });
         if goes_on && let Some(last) = all.last_mut() {
             last.text = &text[last.start..start + line.len()];
         } else {
-            let (kind, name) = begins(content).unwrap_or((Kind::Other, ""));
+            let (kind, name) = begins.unwrap_or((Kind::Other, ""));
             if kind == Kind::Header {
                 under = Some(all.len());
             }
@@ -67,7 +78,7 @@ pub(super) fn statements(text: &str) -> Vec<Statement<'_>> {
             all.push(Statement { kind, start, text: line, name, under, open: false, has_open_text: false });
         }
         if let Some(last) = all.last_mut().filter(|last| last.kind == Kind::Assignment) {
-            depth += opened(line);
+            depth += opens;
             let ends = LONG_QUOTES.map(|quotes| line.matches(quotes).count());
             texts = [texts[0] + ends[0], texts[1] + ends[1]];
             last.has_open_text = texts.iter().any(|ends| ends % 2 == 1);
@@ -78,8 +89,35 @@ pub(super) fn statements(text: &str) -> Vec<Statement<'_>> {
     all
 }
 
+/// A line, and what it is by its looks.
+struct Line<'t> {
+    /// With its end.
+    text: &'t str,
+    content: &'t str,
+    begins: Option<(Kind, &'t str)>,
+    /// How many more brackets it opens than it closes.
+    opens: i32,
+    /// The same of this line and those below it, up to the one before the next header where that is the fewest.
+    least_depth: i32,
+}
+
+fn lines(text: &str) -> Vec<Line<'_>> {
+    let read = |line| {
+        let content = str::trim(str::trim_start_matches(line, '\u{feff}'));
+        Line { text: line, content, begins: begins(content), opens: opened(line), least_depth: 0 }
+    };
+    let mut lines: Vec<_> = text.split_inclusive('\n').map(read).collect();
+    let mut below = 0;
+    for line in lines.iter_mut().rev() {
+        line.least_depth = line.opens + below;
+        let is_header = matches!(line.begins, Some((Kind::Header, _)));
+        below = if is_header { 0 } else { line.least_depth.min(0) };
+    }
+    lines
+}
+
 /// What a line begins, if it looks like a header or an assignment.
-fn begins(content: &str) -> Option<(Kind, &str)> {
+pub(super) fn begins(content: &str) -> Option<(Kind, &str)> {
     if let Some(name) = header_name(content) {
         return Some((Kind::Header, name));
     }
@@ -185,6 +223,24 @@ mod tests {
             (Kind::Other, "", false),
         ];
         assert_eq!(cut(text), expected);
+    }
+
+    #[test]
+    fn what_looks_like_a_key_is_none_in_a_list_that_is_closed_below() {
+        let list = "listen = [\n  \"a\",\n  port = [3], # }\n\n]\n";
+        assert_eq!(cut(list), [(Kind::Assignment, "listen", false)]);
+        let expected = [
+            (Kind::Assignment, "listen", true),
+            (Kind::Assignment, "port", false),
+            (Kind::Header, "admin", false),
+            (Kind::Assignment, "listen", false),
+        ];
+        assert_eq!(cut("listen = [\n  \"a\",\nport = [3]\n[admin]\nlisten = 5]]"), expected);
+    }
+
+    #[test]
+    fn a_file_of_lists_that_are_not_closed_is_cut_in_good_time() {
+        assert_eq!(statements(&"a = [\n".repeat(200_000)).len(), 200_000);
     }
 
     #[test]

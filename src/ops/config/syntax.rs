@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::keys::KEYS;
 use super::remedy::{Piece, remedy};
 use super::report::Report;
-use super::statements::{Kind, Statement, statements};
+use super::statements::{Kind, Statement, bare_key, statements};
 
 /// How often what is left is parsed anew. A piece may hide those behind it, so each time some more come to light.
 const ROUNDS: usize = 32;
@@ -155,26 +155,39 @@ impl Rest<'_> {
         for (place, statement) in self.statements.iter().enumerate() {
             firsts.entry(self.identity(statement)).or_insert(place);
         }
+        let mut told = None;
         for (offset, _) in self.errors(|message| message == DUPLICATE) {
             let Some(place) = self.cause(offset, DUPLICATE) else { continue };
-            let statement = &self.statements[place];
-            let repeated = KEYS.iter().find(|section| section.repeated && section.name == statement.name);
-            let wrong = match (statement.kind, repeated) {
-                (Kind::Header, Some(section)) => {
-                    format!("`{0}` stands for one of several; write [[{0}]] in double brackets", section.name)
-                }
-                (kind, _) => {
-                    let name = statement.name;
-                    let first = firsts.get(&self.identity(statement)).filter(|first| **first < place);
-                    let line = first.map(|first| report.line(self.statements[*first].start));
-                    let earlier = line.map_or("above".to_owned(), |line| format!("in line {line}"));
-                    match kind {
-                        Kind::Header => format!("[{name}] is there {earlier} already; put its keys there"),
-                        _ => format!("`{name}` is there {earlier} already; leave one out"),
-                    }
-                }
-            };
-            report.add_syntax(offset, wrong);
+            // One of a piece is enough: a line may hold thousands.
+            if told.replace(place) != Some(place) {
+                let first =
+                    firsts.get(&self.identity(&self.statements[place])).filter(|first| **first < place);
+                report.add_syntax(offset, self.duplicate(place, offset, first.copied(), report));
+            }
+        }
+    }
+
+    /// What is said of a piece with what is there already, maybe since its first.
+    fn duplicate(&self, place: usize, offset: usize, first: Option<usize>, report: &Report<'_>) -> String {
+        let statement = &self.statements[place];
+        let name = statement.name;
+        if statement.value_start().is_some_and(|value| value <= offset) {
+            let key = statement.text.get(offset - statement.start..).unwrap_or_default();
+            let key = bare_key(key.split(['=', '\n']).next().unwrap_or_default());
+            return format!("`{key}` is there twice between one pair of braces; leave one out");
+        }
+        let line = first.map(|first| report.line(self.statements[first].start));
+        let earlier = line.map_or("above".to_owned(), |line| format!("in line {line}"));
+        let is_repeated = KEYS.iter().any(|section| section.repeated && section.name == name);
+        match statement.kind {
+            Kind::Header if is_repeated && statement.is_one_of_several() => {
+                format!("`{name}` is there {earlier} in another form; write [[{name}]] for each, there too")
+            }
+            Kind::Header if is_repeated => {
+                format!("`{name}` stands for one of several; write [[{name}]] in double brackets")
+            }
+            Kind::Header => format!("[{name}] is there {earlier} already; put its keys there"),
+            _ => format!("`{name}` is there {earlier} already; leave one out"),
         }
     }
 
@@ -182,9 +195,7 @@ impl Rest<'_> {
     fn identity<'s>(&'s self, statement: &Statement<'s>) -> (Option<usize>, &'s str, &'s str) {
         let header = statement.under.map(|header| &self.statements[header]);
         match header.filter(|_| statement.kind != Kind::Header) {
-            Some(header) if header.text.trim_start().starts_with("[[") => {
-                (statement.under, "", statement.name)
-            }
+            Some(header) if header.is_one_of_several() => (statement.under, "", statement.name),
             Some(header) => (None, header.name, statement.name),
             None => (None, "", statement.name),
         }

@@ -207,6 +207,7 @@ fn note_unknown_sections(document: &DeTable<'_>, report: &mut Report<'_>) {
                 format!("the sections are {}", names.join(", "))
             }
         };
-        report.add_anyway(key.span().start, format!("unknown section or key `{typed}`; {remedy}"));
+        let wrong = format!("unknown section or key `{}`; {remedy}", typed.escape_debug());
+        report.add_anyway(key.span().start, wrong);
     }
 }

@@ -26,6 +26,11 @@ fn listeners_that_take_each_others_port_are_told_with_both_keys_and_lines() {
             "127.0.0.1:9469",
             "toml:4: [admin] listen: the port of 127.0.0.1:9469 is taken by 0.0.0.0:9469 of [rtsp] listen in line 2 (0.0.0.0 is every address)",
         ),
+        (
+            "\"[fe80::1%2]:9469\"",
+            "[fe80::1%2]:9469",
+            "toml:4: [admin] listen: the port of [fe80::1%2]:9469 is taken",
+        ),
         ("\"0.0.0.0:9469\"", "[::]:9469", "toml:4: [admin] listen: the port of [::]:9469 is taken"),
     ] {
         let errors = refused(&format!("[rtsp]\nlisten = [{listen}]\n[admin]\nlisten = \"{admin}\"\n"));
@@ -51,6 +56,7 @@ fn listeners_that_leave_each_other_alone_are_right() {
         ("\"10.0.0.1:8554\", \"10.0.0.2:8554\"", "10.0.0.3:8554"),
         ("\"127.0.0.1:0\", \"0.0.0.0:0\"", "127.0.0.1:0"),
         ("\"0.0.0.0:9469\"", "[::1]:9469"),
+        ("\"[fe80::1%2]:8554\", \"[fe80::1%3]:8554\"", "[fe80::1%4]:8554"),
     ] {
         assert!(warned(&format!("[rtsp]\nlisten = [{listen}]\n[admin]\nlisten = \"{admin}\"\n")).is_empty());
     }

@@ -62,6 +62,13 @@ const WRONG: &[(&str, &str, &str)] = &[
         "2:10",
         "the list is not closed; write ]",
     ),
+    (
+        "[rtsp]\nlisten = [\n  \"0.0.0.0:8554\",\n  port = 3,\n]\nudp_ports = \"0\"",
+        "4:3",
+        "`port` is a key, and values alone stand between [ and ]; write it below the ]",
+    ),
+    ("[rtsp]\nlisten = [\n  \"0.0.0.0:8554\"\n  port = 3\n]", "4:3", "`port` is a key, and values alone"),
+    ("[rtsp]\nlisten = [\n  0.0.0.0:8554,\n]", "3:6", "write listen = [\"0.0.0.0:8554\"]"),
     ("[rtsp]\nlisten = [\"0.0.0.0:8554\",, \"[::]:8554\"]", "2:26", "one comma too many"),
     ("[rtsp]\nlisten = \"0.0.0.0:8554\"]", "2:24", "leave ] out"),
     ("[rtsp]\nlisten = (\"0.0.0.0:8554\")", "2:10", "this is no value; write listen = [\"0.0.0.0:8554\"]"),
@@ -130,6 +137,55 @@ fn the_line_is_shown_with_the_place() {
 }
 
 #[test]
+fn no_error_tells_a_password() {
+    const URL: &str = "rtp://user:Sesame42@239.9.9.1:5004";
+    for typed in [
+        format!("[[channel]]\nsource = {URL}"),
+        format!("[[channel]]\nsource = \"{URL}"),
+        format!("[[channel]]\nsource = “{URL}”"),
+        format!("[[channel]]\nsource = \"{URL}\" x"),
+        format!("[[channel]]\nsource: {URL}"),
+        format!("[[channel]]\nsource {URL}"),
+        format!("[[channel]]\nsource = user:Sesame42@239.9.9.1:5004"),
+        format!("[[channel]]\nsource = rtp://user:1 x Sesame42@239.9.9.1:5004"),
+        format!("[[channel]]\nname = \"a\"\nsource = \"{URL}\"\nsource = \"{URL}\""),
+        format!("[rtsp]\nlisten = {URL}"),
+        format!("[rtsp]\nlisten = [{URL}]"),
+        format!("[rtsp]\nlisten = \"{URL}\""),
+        format!("[rtsp]\nlisten = [\"{URL}\"]"),
+        format!("[limits]\nsessions = \"{URL}\""),
+        format!("[limits]\nsessions = {URL}"),
+        format!("[[channel]]\nname = \"a\"\ninterface = \"{URL}\""),
+        format!("[[channel]]\n\"{URL}\" = 5"),
+        format!("\"{URL}\" = 5"),
+        URL.to_owned(),
+        format!("[{URL}]"),
+        format!("<source>{URL}</source>"),
+    ] {
+        let errors = refused(&typed).join("\n");
+        assert!(errors.contains("user:…@") && !errors.contains("Sesame42"), "{typed}\n{errors}");
+    }
+    let error = &refused(&format!("[[channel]]\nsource = \"{URL}\" x"))[0];
+    let shown = format!("\n    source = \"rtp://user:…@239.9.9.1:5004\" x\n    {:39}^", "");
+    assert!(error.contains("toml:2:47: ") && error.ends_with(&shown), "{error}");
+}
+
+#[test]
+fn no_error_has_lines_or_colours_of_what_was_typed() {
+    for typed in [
+        "\"a\\u001b[31m\\nINFO forged\" = 1",
+        "[rtsp]\n\"a\\u001b[31m\\nINFO forged\" = 1",
+        "[[channel]]\nname = news\u{1b}[31m",
+        "[[channel]]\nnew\u{1b}[31ms = 5",
+    ] {
+        let errors = refused(typed);
+        let is_plain = |line: &str| !line.contains(char::is_control) && !line.starts_with("INFO");
+        assert!(errors.iter().all(|error| error.lines().all(is_plain)), "{errors:#?}");
+    }
+    assert_says(&refused("\"a\\u001b[31m\\nb\u{202e}\" = 1")[0], &[r"`a\u{1b}[31m\nb\u{202e}`"]);
+}
+
+#[test]
 fn what_is_behind_is_told_too_and_what_is_guessed_is_not() {
     let errors = refused(
         "[rtsp\nlisten = 5\n[admin]\nlisten = oops\n[limits]\nsessions = 0\nsesions = maybe\n[[channel]]\n\
@@ -167,6 +223,18 @@ fn what_is_there_twice_is_told_with_both_lines() {
             "[[channel]]\nname = \"a\"\nsource = \"rtp://239.9.9.1:5004\"\n[channel]\nname = \"b\"",
             "toml:4:2: `channel` stands for one of several; write [[channel]]",
         ),
+        (
+            "channel = [{ name = \"a\", source = \"rtp://239.9.9.1:5004\" }]\n\n[[channel]]\nname = \"b\"",
+            "toml:3:3: `channel` is there in line 1 in another form; write [[channel]] for each, there too",
+        ),
+        (
+            "channel = [ { name = \"a\", name = \"b\" } ]",
+            "toml:1:27: `name` is there twice between one pair of braces; leave one out",
+        ),
+        (
+            "rtsp = { 'udp_ports' = \"0\", 'udp_ports' = \"0\" }",
+            "toml:1:29: `udp_ports` is there twice between one pair of braces; leave one out",
+        ),
     ] {
         assert_says(&refused(typed)[0], &[says]);
     }
@@ -179,6 +247,9 @@ fn what_is_there_twice_is_told_with_both_lines() {
 fn a_file_of_nothing_else_is_told_in_good_time() {
     let lines = "name = news\nlisten = [\n[[channel\n\"\"\"\n".repeat(500);
     assert!(refused(&lines).len() > 100, "each line by itself");
+    let line = format!("rtsp = {{{}}}", "b = 1, ".repeat(20_000).trim_end_matches(", "));
+    let twice = refused(&line).into_iter().filter(|error| error.contains("`b` is there twice")).count();
+    assert_eq!(twice, 1, "the remedy is the same for all of a line");
 }
 
 proptest! {
