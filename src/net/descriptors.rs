@@ -1,13 +1,22 @@
 //! The descriptors of this process: how many there are and may be, and one that is held for when there is none.
 
 use std::fs::{self, File};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::resource::{Resource, getrlimit};
 
 /// A descriptor held open for nothing, so that there is one when all others are taken.
 #[derive(Debug)]
 pub struct SpareDescriptor(Mutex<Option<File>>);
+
+/// Whose turn it is to let a spare one go and take it, or to accept: nobody else takes it in between.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Waits until nobody has a spare descriptor lent, and keeps it so while `accept` runs.
+pub fn in_turn<T>(accept: impl FnOnce() -> T) -> T {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    accept()
+}
 
 impl SpareDescriptor {
     /// Takes one, if there is one.
@@ -17,11 +26,43 @@ impl SpareDescriptor {
 
     /// Lets it go while `borrow` runs, and takes one again. What `borrow` opens it has to close.
     pub fn lend<T>(&self, borrow: impl FnOnce() -> T) -> T {
-        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(spare.take());
-        let returned = borrow();
-        *spare = any();
-        returned
+        in_turn(|| {
+            self.let_go();
+            let returned = borrow();
+            self.take();
+            returned
+        })
+    }
+
+    /// Lets it go for what `open` opens.
+    pub fn give<T>(&self, open: impl FnOnce() -> T) -> T {
+        in_turn(|| {
+            self.let_go();
+            open()
+        })
+    }
+
+    /// Takes one again, in place of what `close` closes.
+    pub fn take_back(&self, close: impl FnOnce()) {
+        in_turn(|| {
+            close();
+            self.take();
+        });
+    }
+
+    fn let_go(&self) {
+        drop(self.state().take());
+    }
+
+    fn take(&self) {
+        let mut spare = self.state();
+        if spare.is_none() {
+            *spare = any();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Option<File>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

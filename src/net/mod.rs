@@ -17,7 +17,7 @@ mod send;
 mod server;
 
 pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
-pub use descriptors::{SpareDescriptor, descriptor_limit, open_descriptors};
+pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, open_descriptors};
 pub use interface::{InterfaceError, interface_index, interface_is_there, interface_name};
 pub use membership::{Group, MembershipError, ReceiveSocket};
 pub use peer::{Progress, VANISHED_AFTER, allow_pauses, notice_vanishing, progress};

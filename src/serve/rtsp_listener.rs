@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use crate::event::{Class, Episode, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock, lock};
-use crate::net::{SpareDescriptor, descriptor_limit, listen};
+use crate::net::{SpareDescriptor, descriptor_limit, in_turn, listen};
 use crate::wire::rtsp::{Reply, StatusCode};
 
 use super::addresses::Good;
@@ -164,7 +164,7 @@ impl RtspListener {
         self.server.poller.vitals().may_fault("listener", String::new);
         let listening = self.socket()?;
         for _ in 0..ACCEPTS_PER_TASK {
-            match listening.accept() {
+            match in_turn(|| listening.accept()) {
                 Ok((socket, peer)) => {
                     self.state().failures = 0;
                     self.welcome(socket, peer);

@@ -165,11 +165,10 @@ impl RtspServer {
 
     /// Ends a session, once; `reason` is what metrics count it under.
     pub(super) fn end_session(&self, session: &Session, reason: &'static str) {
-        if self.sessions.remove(session) {
-            if let Some(watch) = session.end(reason, clock::now()) {
-                self.timers.cancel(watch);
-            }
-            self.counters.session_ended(reason);
+        if self.sessions.remove(session, || self.counters.session_ended(reason))
+            && let Some(watch) = session.end(reason, clock::now())
+        {
+            self.timers.cancel(watch);
         }
     }
 

@@ -35,12 +35,15 @@ impl Sessions {
         true
     }
 
-    /// Takes a session out. `false`: it was out already.
-    pub fn remove(&self, session: &Session) -> bool {
-        let removed = self.state().by_id.remove(&session.id);
+    /// Takes a session out, and has it counted before anybody sees that it is out. `false`: it was out already.
+    pub fn remove(&self, session: &Session, count: impl FnOnce()) -> bool {
+        let mut state = self.state();
+        let removed = state.by_id.remove(&session.id);
         if removed.is_some() {
             session.output.sessions.fetch_sub(1, Relaxed);
+            count();
         }
+        drop(state);
         removed.is_some()
     }
 

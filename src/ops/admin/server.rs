@@ -2,24 +2,27 @@
 //! nothing of what is answered.
 
 use std::convert::Infallible;
-use std::fs::File;
+use std::future::{Ready, poll_fn, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::routes::{AdminSource, answer};
+use super::routes::{AdminSource, Answer, answer};
 use crate::event::{Episode, Priority, clock, spawn};
+use crate::net::SpareDescriptor;
 
 /// Connections at a time; further ones wait in the kernel's backlog until one is done.
 const CONNECTIONS: usize = 64;
@@ -106,13 +109,15 @@ async fn accept(
     source: &Arc<dyn AdminSource>,
     stopped: &watch::Receiver<bool>,
 ) {
-    let (mut spare, trouble) = (any_descriptor(), Episode::default());
+    let (spare, trouble) = (SpareDescriptor::new(), Episode::default());
     while let Ok(permit) = Arc::clone(permits).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let exchange = exchange(stream, Arc::clone(source), stopped.clone());
+                let (mut connection, stopped) =
+                    (Box::pin(connection(stream, Arc::clone(source))), stopped.clone());
                 tokio::spawn(async move {
                     let _permit = permit;
+                    let exchange = exchange(connection.as_mut(), stopped);
                     let _ = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await;
                 });
             }
@@ -120,43 +125,56 @@ async fn accept(
                 if trouble.begins(clock::now()) {
                     tracing::warn!(%error, "the admin endpoint serves one client at a time (see LimitNOFILE, ulimit -n)");
                 }
-                drop(spare.take());
-                serve_alone(&listener, source, stopped).await;
-                spare = any_descriptor();
+                serve_alone(&listener, &spare, source, stopped).await;
             }
         }
     }
 }
 
 /// Serves one client, who waits already, with the descriptor that was spared: when none are left, operators have to look.
-async fn serve_alone(listener: &TcpListener, source: &Arc<dyn AdminSource>, stopped: &watch::Receiver<bool>) {
-    match tokio::time::timeout(ACCEPT_RETRY, listener.accept()).await {
-        Ok(Ok((stream, _))) => {
-            let exchange = exchange(stream, Arc::clone(source), stopped.clone());
-            let _ = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await;
-        }
-        Ok(Err(_)) => tokio::time::sleep(ACCEPT_RETRY).await,
-        Err(_) => {} // the client has gone
-    }
+async fn serve_alone(
+    listener: &TcpListener,
+    spare: &SpareDescriptor,
+    source: &Arc<dyn AdminSource>,
+    stopped: &watch::Receiver<bool>,
+) {
+    let accepted = poll_fn(|context| Poll::Ready(spare.give(|| listener.poll_accept(context)))).await;
+    let Poll::Ready(Ok((stream, _))) = accepted else {
+        spare.take_back(|| ());
+        return tokio::time::sleep(ACCEPT_RETRY).await;
+    };
+    let mut connection = Box::pin(connection(stream, Arc::clone(source)));
+    let exchange = exchange(connection.as_mut(), stopped.clone());
+    let _ = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await;
+    spare.take_back(|| drop(connection));
 }
 
-fn any_descriptor() -> Option<File> {
-    File::open("/dev/null").ok()
-}
-
-/// Serves one request. Errors are the client's own affair.
-async fn exchange(stream: TcpStream, source: Arc<dyn AdminSource>, stopped: watch::Receiver<bool>) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(request.method(), request.uri().path(), &*source);
-        async move { Ok::<_, Infallible>(answer) }
-    });
-    let connection = http1::Builder::new()
+/// A connection for one request.
+fn connection(stream: TcpStream, source: Arc<dyn AdminSource>) -> Connection {
+    http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
+        .serve_connection(TokioIo::new(stream), Answers(source))
+}
+
+type Connection = http1::Connection<TokioIo<TcpStream>, Answers>;
+
+struct Answers(Arc<dyn AdminSource>);
+
+impl Service<Request<Incoming>> for Answers {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Ready<Result<Answer, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        ready(Ok(answer(request.method(), request.uri().path(), &*self.0)))
+    }
+}
+
+/// Serves the request. Errors are the client's own affair.
+async fn exchange(mut connection: Pin<&mut Connection>, stopped: watch::Receiver<bool>) {
     tokio::select! {
         _ = connection.as_mut() => return,
         () = until_stopped(stopped) => connection.as_mut().graceful_shutdown(),
@@ -175,6 +193,7 @@ mod tests {
     use crate::event::Standstill;
     use crate::event::clock;
     use socket2::{Domain, Socket, Type};
+    use std::fs::File;
     use std::io::{Read, Write};
     use std::net::{Ipv4Addr, Shutdown, TcpStream};
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -327,7 +346,7 @@ mod tests {
             assert!(get(&server, "/live").starts_with("HTTP/1.1 200 "), "it runs, and has its spare");
             let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
             let clients: Vec<_> = (0..3).map(|_| socket()).collect();
-            let taken: Vec<_> = std::iter::from_fn(any_descriptor).collect();
+            let taken: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
             for client in clients {
                 client.connect(&server.local_addr().into()).expect("a listener");
                 let mut client = TcpStream::from(client);
