@@ -41,7 +41,7 @@ pub(super) fn without_disabled(lines: &Lines) -> Lines {
     let enabled = lines.0.iter().filter(|line| {
         if line.key() == Some('m') {
             let port = line.value().split_ascii_whitespace().nth(1).unwrap_or_default();
-            disabled = port.split('/').next() == Some("0");
+            disabled = port.split('/').next().is_some_and(|port| port.parse() == Ok(0u16));
         }
         !disabled
     });
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn what_is_disabled_is_gone_whatever_it_says() {
         let lines =
-            Lines::of(b"v=0\nm=audio 0 RTP/AVP\na=x\nm=video 5004 RTP/AVP 33\na=y\nm=a/b 0/2 X smart/1\n");
+            Lines::of(b"v=0\nm=audio 0 RTP/AVP\na=x\nm=text 000 RTP/AVP 98\nm=video 5004 RTP/AVP 33\na=y\nm=a/b 0/2 X smart/1\n");
         let texts: Vec<_> = without_disabled(&lines).0.into_iter().map(|line| line.text).collect();
         assert_eq!(texts, ["v=0", "m=video 5004 RTP/AVP 33", "a=y"]);
     }
