@@ -33,7 +33,7 @@ fn a_viewer_over_tcp_got_what_its_last_line_says() {
 /// It leaves in the midst of a stream, with another beside it that came before and stays, and after a pause.
 fn expect_true_line(over: Over) {
     let source = Source::new();
-    let mirrorball = Setup::new().channel("news", source.group).start();
+    let mut mirrorball = Setup::new().channel("news", source.group).start();
     let beam = source.beam(800);
     let mut stays = Viewer::playing(&mirrorball, "news", over);
     stays.stamp();
@@ -73,6 +73,7 @@ fn expect_true_line(over: Over) {
     let stopped = &mirrorball.expect_logged(ENDS, 2)[1];
     let got = 1 + rest(&mut stays).len();
     assert_eq!((field(stopped, "reason"), field(stopped, "packets")), ("shutdown", got.to_string().as_str()));
+    assert!(mirrorball.ended().is_some_and(|status| status.success()));
     beam.stop();
 }
 
