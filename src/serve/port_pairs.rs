@@ -226,12 +226,35 @@ mod tests {
     use super::*;
     use crate::event::{Class, TaskQueue, clock};
 
+    /// Pairs of any ports, and what they stand on.
+    struct Rig {
+        queue: Arc<TaskQueue>,
+        poller: Arc<Poller>,
+        timers: Arc<Timers>,
+        pairs: PortPairs,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let queue = TaskQueue::start("t-pairs", 1).expect("a thread");
+            let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
+            let timers = Timers::start(&poller, Class::Control).expect("a timer");
+            let pairs = PortPairs::new(poller.clone(), timers.clone(), None, Arc::default());
+            Self { queue, poller, timers, pairs }
+        }
+
+        fn stop(self) {
+            self.pairs.stop();
+            self.poller.stop();
+            self.timers.stop();
+            self.queue.stop();
+        }
+    }
+
     #[test]
     fn a_reservation_ends_while_the_map_is_taken_and_its_place_is_free_for_the_next() {
-        let queue = TaskQueue::start("t-places", 1).expect("a thread");
-        let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
-        let timers = Timers::start(&poller, Class::Control).expect("a timer");
-        let pairs = PortPairs::new(poller.clone(), timers.clone(), None, Arc::default());
+        let rig = Rig::new();
+        let pairs = &rig.pairs;
         let places = [40_000, 40_001].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let reserve = || {
             let client = Client { session: Weak::new(), track: 1 };
@@ -247,18 +270,13 @@ mod tests {
         assert!(Arc::ptr_eq(&second.pair.clients, &clients), "the same pair serves the same places again");
         assert!(places.iter().all(|place| clients.find(*place).is_some()));
         drop(second);
-        pairs.stop();
-        poller.stop();
-        timers.stop();
-        queue.stop();
+        rig.stop();
     }
 
     #[test]
     fn sockets_beside_a_full_one_go_though_all_viewers_have_left() {
-        let queue = TaskQueue::start("t-beside", 1).expect("a thread");
-        let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
-        let timers = Timers::start(&poller, Class::Control).expect("a timer");
-        let pairs = PortPairs::new(poller.clone(), timers.clone(), None, Arc::default());
+        let rig = Rig::new();
+        let pairs = &rig.pairs;
         let places = [40_000, 40_001].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let client = Client { session: Weak::new(), track: 1 };
         let viewer = pairs.reserve(([127, 0, 0, 1], 8554).into(), places.into(), client).expect("a pair");
@@ -267,18 +285,13 @@ mod tests {
         assert_eq!((pairs.sockets_beside(), pairs.is_in_use()), (1, true), "somebody looks after it");
         assert!(pairs.take_refusals(clock::now()).is_empty());
         assert_eq!((pairs.sockets_beside(), pairs.is_in_use()), (0, false));
-        pairs.stop();
-        poller.stop();
-        timers.stop();
-        queue.stop();
+        rig.stop();
     }
 
     #[test]
     fn a_pair_that_nobody_uses_goes_when_viewers_come_to_another_address() {
-        let queue = TaskQueue::start("t-pairs", 1).expect("a thread");
-        let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
-        let timers = Timers::start(&poller, Class::Control).expect("a timer");
-        let pairs = PortPairs::new(poller.clone(), timers.clone(), None, Arc::default());
+        let rig = Rig::new();
+        let pairs = &rig.pairs;
         let viewer = |port| ([127, 0, 0, 1], port).into();
         let reserve = |host, port| {
             let client = Client { session: Weak::new(), track: 1 };
@@ -294,9 +307,6 @@ mod tests {
         let third = reserve(3, 40_000).expect("a pair of a third address");
         assert_eq!(pairs.pairs().len(), 2, "and gone when something is");
         drop((second, again, third));
-        pairs.stop();
-        poller.stop();
-        timers.stop();
-        queue.stop();
+        rig.stop();
     }
 }

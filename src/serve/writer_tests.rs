@@ -219,14 +219,19 @@ fn a_socket_that_takes_little_at_a_time_splits_nothing() {
     }
 }
 
-#[test]
-fn a_reply_waits_for_the_packet_that_was_begun_and_for_no_other() {
-    let posted = Posted::default();
-    let rtp = flow(ROOMY);
+/// Three packets of ten bytes on channel 0, written to a socket that had room for so many bytes.
+fn blocked_within(room: usize) -> (Posted, Arc<Flow>, Writer, Socket) {
+    let (posted, rtp) = (Posted::default(), flow(ROOMY));
     rtp.push((1..=3).map(|number| packet(number, 10)));
     posted.add(open(0, &rtp), usize::MAX);
-    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 6));
+    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, room));
     assert!(writer.write(&mut socket, &posted, None).is_err());
+    (posted, rtp, writer, socket)
+}
+
+#[test]
+fn a_reply_waits_for_the_packet_that_was_begun_and_for_no_other() {
+    let (posted, _rtp, mut writer, mut socket) = blocked_within(6);
     posted.add(reply(b'P'), usize::MAX);
     socket.room = usize::MAX;
     writer.write(&mut socket, &posted, None).expect("room");
@@ -236,12 +241,7 @@ fn a_reply_waits_for_the_packet_that_was_begun_and_for_no_other() {
 
 #[test]
 fn a_closed_channel_ends_with_a_whole_packet() {
-    let posted = Posted::default();
-    let rtp = flow(ROOMY);
-    rtp.push((1..=3).map(|number| packet(number, 10)));
-    posted.add(open(0, &rtp), usize::MAX);
-    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 20));
-    assert!(writer.write(&mut socket, &posted, None).is_err());
+    let (posted, rtp, mut writer, mut socket) = blocked_within(20);
     posted.add(Post::Close { channel: 0, heir: None }, usize::MAX);
     posted.add(reply(b'T'), usize::MAX);
     socket.room = usize::MAX;
@@ -253,12 +253,7 @@ fn a_closed_channel_ends_with_a_whole_packet() {
 
 #[test]
 fn what_changes_over_within_a_connection_goes_on_by_other_channels_with_the_next_packet() {
-    let posted = Posted::default();
-    let rtp = flow(ROOMY);
-    rtp.push((1..=3).map(|number| packet(number, 10)));
-    posted.add(open(0, &rtp), usize::MAX);
-    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 20));
-    assert!(writer.write(&mut socket, &posted, None).is_err());
+    let (posted, rtp, mut writer, mut socket) = blocked_within(20);
     let (first, second, third) = (Handover::new(), Handover::new(), Handover::new());
     for (closed, heir, opened) in [(0, &first, 2), (2, &second, 4), (4, &third, 6)] {
         posted.add(Post::Close { channel: closed, heir: Some(heir.clone()) }, usize::MAX);
