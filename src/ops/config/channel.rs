@@ -178,7 +178,7 @@ impl FirstUses {
         }
     }
 
-    /// RTP that comes where another track has its RTCP is noise to that one, and the other way round.
+    /// RTP that comes where another track has its RTCP is told apart here. To other receivers of the group it may be noise.
     fn check_reports(
         &mut self,
         typed: &TypedChannel,
