@@ -39,7 +39,7 @@ pub struct Cli {
     /// it RUST_LOG says so, or it is info.
     #[arg(long, global = true, value_name = "FILTER", value_parser = LogFilter::parse)]
     pub log: Option<LogFilter>,
-    /// How lines of the log look; without it, as the config's [log] says, or auto.
+    /// How lines of the log look; without it, as `log.format` of the config says, or auto.
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
     /// What to do.

@@ -15,7 +15,7 @@ use super::scalar;
 use super::truth::{ChannelConfig, Interface};
 use super::typed::TypedChannel;
 use super::unreadable::why;
-use crate::wire::sdp::{self, MAX_SDP_LEN, Presentation, TrackDescription};
+use crate::wire::sdp::{self, MAX_SDP_LEN, Presentation};
 use crate::wire::source_url::SourceUrl;
 
 /// The most channels in one config. Each has sockets, rings and metrics of its own.
@@ -148,8 +148,6 @@ type Route = (SocketAddr, Option<IpAddr>, Option<Interface>);
 struct FirstUses {
     names: HashMap<String, usize>,
     routes: HashMap<Route, (String, usize)>,
-    /// Where RTCP comes.
-    reports: HashMap<Route, (String, usize)>,
 }
 
 impl FirstUses {
@@ -172,36 +170,8 @@ impl FirstUses {
                 let wrong = format!("{group} is taken by {first} in line {line}; leave one out");
                 report.add(offset, format!("{}: {wrong}", typed.place));
             } else {
-                self.routes.insert(route.clone(), (typed.place.clone(), report.line(offset)));
+                self.routes.insert(route, (typed.place.clone(), report.line(offset)));
             }
-            self.check_reports(typed, track, route, report);
         }
-    }
-
-    /// RTP that comes where another track has its RTCP is told apart here. To other receivers of the group it may be noise.
-    fn check_reports(
-        &mut self,
-        typed: &TypedChannel,
-        track: &TrackDescription,
-        route: Route,
-        report: &mut Report<'_>,
-    ) {
-        if track.rtcp_port == track.port {
-            return;
-        }
-        let offset = typed.input_offset();
-        let to = |port| SocketAddr::new(track.group, port);
-        let of_reports = (to(track.rtcp_port), track.source, route.2.clone());
-        let clash = self.reports.get(&route).map(|first| (to(track.port), "RTP", first));
-        let clash =
-            clash.or_else(|| self.routes.get(&of_reports).map(|first| (to(track.rtcp_port), "RTCP", first)));
-        if let Some((port, kind, (first, line))) = clash {
-            let wrong = format!(
-                "its {kind} comes to {port}, as does other traffic of {first} in line {line}; let each source have an \
-                 even port and the next one to itself"
-            );
-            report.warn(offset, format!("{}: {wrong}", typed.place));
-        }
-        self.reports.insert(of_reports, (typed.place.clone(), report.line(offset)));
     }
 }

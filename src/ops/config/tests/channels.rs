@@ -81,20 +81,12 @@ fn a_group_for_something_else_is_told_of() {
 }
 
 #[test]
-fn a_port_is_of_media_or_of_reports() {
+fn neighbouring_ports_of_a_group_are_as_good_as_any() {
     let second = |port: u16| {
         from("rtp://239.9.9.1:5004")
             + &format!("[[channel]]\nname = \"b\"\nsource = \"rtp://239.9.9.1:{port}\"\n")
     };
-    let behind = warned(&second(5005));
-    assert_says(
-        &behind[0],
-        &["toml:6: channel \"b\": its RTP comes to 239.9.9.1:5005", "channel \"a\" in line 3"],
-    );
-    let before = warned(&second(5003));
-    assert_says(
-        &before[0],
-        &["toml:6: channel \"b\": its RTCP comes to 239.9.9.1:5004", "channel \"a\" in line 3"],
-    );
-    assert!(warned(&second(5006)).is_empty());
+    for port in [5003, 5005, 5006] {
+        assert!(warned(&second(port)).is_empty(), "{port}");
+    }
 }
