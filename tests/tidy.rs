@@ -18,8 +18,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("ops", &["wire", "net", "event", "relay", "ingest", "serve"]),
 ];
 
-/// Floors whose files have an order of their own: none imports one that, by whatever way, imports it.
-const IN_ORDER: &[&str] = &["wire", "net", "relay"];
+/// Floors whose files have an order of their own: none imports one that, by whatever way, imports it. The same holds for
+/// the rooms of a floor.
+const IN_ORDER: &[&str] = &["wire", "net", "relay", "serve"];
 
 /// Lines of code a file may have; its trailing test modules are not counted.
 const FILE_LINES: usize = 400;
@@ -55,17 +56,24 @@ fn a_floor_imports_only_floors_below() {
 fn files_of_a_floor_do_not_go_in_circles() {
     let mut found = Findings::default();
     for floor in IN_ORDER {
-        let files = Source::all().into_iter().filter(|file| file.floor() == Some(floor) && !file.is_tests());
-        let neighbours: BTreeMap<_, _> =
-            files.map(|file| (file.module().join("/"), (file.neighbours(), file))).collect();
-        for (module, (_, file)) in &neighbours {
-            let (mut reached, mut next) = (BTreeSet::new(), vec![module.clone()]);
-            while let Some((nearest, _)) = next.pop().and_then(|module| neighbours.get(&module)) {
-                next.extend(nearest.iter().filter(|module| reached.insert((*module).clone())).cloned());
+        let files: Vec<_> = Source::all()
+            .into_iter()
+            .filter(|file| file.floor() == Some(floor) && !file.is_tests())
+            .collect();
+        let mut neighbours = BTreeMap::<String, (BTreeSet<String>, &Source)>::new();
+        for file in &files {
+            for (place, neighbour) in file.neighbours() {
+                neighbours.entry(place).or_insert_with(|| (BTreeSet::new(), file)).0.insert(neighbour);
             }
-            if reached.contains(module) {
+        }
+        for (place, (_, file)) in &neighbours {
+            let (mut reached, mut next) = (BTreeSet::new(), vec![place.clone()]);
+            while let Some((nearest, _)) = next.pop().and_then(|place| neighbours.get(&place)) {
+                next.extend(nearest.iter().filter(|place| reached.insert((*place).clone())).cloned());
+            }
+            if reached.contains(place) {
                 let remedy = "move what both need to a file below";
-                found.add(file, 1, &format!("imports itself by way of its neighbours; {remedy}"));
+                found.add(file, 1, &format!("`{place}` imports itself by way of its neighbours; {remedy}"));
             }
         }
     }
@@ -418,14 +426,24 @@ impl Source {
         imports
     }
 
-    /// The modules of its own folder that the file names, by `super::…`, as paths under `src/`.
-    fn neighbours(&self) -> BTreeSet<String> {
+    /// What stands beside it, or beside a room that it is in, and that the file names by `super::…`: the place that is
+    /// beside it, and its own, as paths under `src/`.
+    fn neighbours(&self) -> BTreeSet<(String, String)> {
         let (words, module) = (words(&self.code), self.module());
-        let folder = module[..module.len() - 1].join("/");
-        let lone = |at: usize| at == 0 || words[at - 1].1 != "::";
-        let supers = (0..words.len()).filter(|at| words[*at].1 == "super" && lone(*at));
-        let named = supers.filter(|at| words.get(at + 1).is_some_and(|(_, word)| *word == "::"));
-        named.flat_map(|at| heads(&words[at + 2..])).map(|head| format!("{folder}/{head}")).collect()
+        let mut neighbours = BTreeSet::new();
+        for at in
+            (0..words.len()).filter(|at| words[*at].1 == "super" && (*at == 0 || words[*at - 1].1 != "::"))
+        {
+            let supers = words[at..].iter().step_by(2).take_while(|(_, word)| *word == "super").count();
+            if supers >= module.len() || words.get(at + 2 * supers - 1).is_none_or(|(_, word)| *word != "::")
+            {
+                continue;
+            }
+            let (folder, own) = (module[..module.len() - supers].join("/"), module[module.len() - supers]);
+            let named = heads(&words[at + 2 * supers..]).into_iter().filter(|head| *head != own);
+            neighbours.extend(named.map(|head| (format!("{folder}/{own}"), format!("{folder}/{head}"))));
+        }
+        neighbours
     }
 
     fn lines_with_word(&self, wanted: &str) -> Vec<usize> {
@@ -722,7 +740,16 @@ mod itself {
     fn it_sees_neighbours_and_not_what_is_further_off() {
         let text = "use super::ring::Ring;\nuse super::{lane, beat::Beat};\nuse super::super::net;\nuse crate::wire;\n";
         let neighbours = Source::new("src/relay/flow.rs", text.into()).neighbours();
-        assert_eq!(neighbours, ["ring", "lane", "beat", "super"].map(|name| format!("relay/{name}")).into());
+        let of_flow = |name| ("relay/flow".to_owned(), format!("relay/{name}"));
+        assert_eq!(neighbours, ["ring", "lane", "beat"].map(of_flow).into());
+        let text = "use super::session::Session;\nuse super::super::{media::Way, stats};\n";
+        let neighbours = Source::new("src/serve/rtsp/setup.rs", text.into()).neighbours();
+        let expected = [
+            ("serve/rtsp/setup", "serve/rtsp/session"),
+            ("serve/rtsp", "serve/media"),
+            ("serve/rtsp", "serve/stats"),
+        ];
+        assert_eq!(neighbours, expected.map(|(own, other)| (own.to_owned(), other.to_owned())).into());
     }
 
     #[test]

@@ -38,5 +38,5 @@ pub use run_state::RunState;
 pub use task::{Task, Work};
 pub use task_queue::{GivesWay, QueueStats, TaskQueue};
 pub use threads::{Priority, spawn};
-pub use timers::{TimerId, Timers};
+pub use timers::{Alarm, TimerId, Timers};
 pub use vitals::{Part, Standstill, Vitals};

@@ -33,6 +33,12 @@ pub struct TimerId {
     number: u64,
 }
 
+/// A pending timer that is dropped with this.
+pub struct Alarm {
+    timers: Arc<Timers>,
+    timer: TimerId,
+}
+
 /// What is to be done when a timer is due.
 enum Action {
     Push(Task),
@@ -44,6 +50,19 @@ struct Agenda {
     pending: BTreeMap<TimerId, Action>,
     next_number: u64,
     stopped: bool,
+}
+
+impl Alarm {
+    /// When it is due.
+    pub fn due(&self) -> Instant {
+        self.timer.due
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.timers.cancel(self.timer);
+    }
 }
 
 impl Timers {
@@ -64,6 +83,11 @@ impl Timers {
     /// Puts `task` on the queue when it is due. Stopped timers drop it.
     pub fn at(&self, due: Instant, task: Task) -> TimerId {
         self.add(due, Action::Push(task))
+    }
+
+    /// The same for as long as the alarm is kept.
+    pub fn alarm(self: &Arc<Self>, due: Instant, task: Task) -> Alarm {
+        Alarm { timer: self.at(due, task), timers: self.clone() }
     }
 
     /// Runs `work` when it is due on the timers' own PollTable thread, before tasks that are due later: for

@@ -76,7 +76,7 @@ impl Appliance {
     fn open(config: &Config, engine: &Arc<Engine>) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
         for &address in &config.rtsp.listen {
-            let listener = engine.server.listen(address);
+            let listener = RtspListener::open(engine.server.clone(), address);
             listeners.push(listener.map_err(|error| StartError::Listen {
                 address,
                 purpose: "RTSP",

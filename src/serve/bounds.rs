@@ -2,21 +2,9 @@
 
 use std::mem;
 
-use super::inbox::MAX_UNREAD_BYTES;
-use super::output::Output;
+use super::rtsp::MAX_UNREAD_BYTES;
 use super::rtsp_connection::RtspConnection;
-
-/// Replies that wait, beyond which no more is read of the client: it goes on when it has read.
-pub(super) const HELD_BACK_BYTES: usize = 4 << 10;
-
-/// What waits in all, beyond which a post cuts the client off: others may have posted too.
-pub(super) const CUT_OFF_BYTES: usize = 8 << 10;
-
-/// What is set up on one connection: each track with its URL.
-pub(super) const SETUP_BYTES: usize = 20 << 10;
-
-/// What a track that is set up takes, besides its URL: its parts in session, lanes and writer.
-pub(super) const TRACK_BYTES: usize = 1 << 10;
+use super::stream::{CUT_OFF_BYTES, Output, SETUP_BYTES};
 
 /// The longest reply without a description: RTP-Info names all that is set up, or Unsupported what a head may hold.
 const REPLY_BYTES: usize = 14 << 10;
@@ -35,6 +23,7 @@ const _: () = assert!(CONNECTION_BYTES <= 64 << 10, "what docs/operations.md pro
 
 #[cfg(test)]
 mod tests {
+    use super::super::stream::TRACK_BYTES;
     use super::*;
     use crate::wire::rtsp::framing::FROM_CLIENTS;
     use crate::wire::rtsp::{Reply, RtpInfo, StatusCode};

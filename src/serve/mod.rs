@@ -1,41 +1,31 @@
 //! How viewers are served: RTSP/1.0, over shared UDP port pairs or interleaved in the connection.
 //!
 //! ```text
-//!  RtspListener ─▶ RtspConnection ─▶ RtspTask ─▶ requests ─▶ Session ─▶ Subscription in a track's lanes
-//!                        │                                      │
-//!                        └─ Output (a StreamSink): replies and  └─ PortPair: one RTP and one RTCP socket
-//!                           interleaved packets, in order          for all; RtcpReceiver reads reports
+//!  RtspListener ─▶ RtspConnection ─▶ RtspTask ─▶ rtsp/: a conversation, its sessions ─▶ actions
+//!                    │  access/: who asks for what                                       │
+//!                    │  journal/: what the log tells                                     ▼
+//!                    └─ stream/: Output (a StreamSink) ◀── interleaved ──┬── media/: ways of a track
+//!                                                     port pairs ◀───────┘
 //! ```
 
-mod addresses;
+mod access;
 mod admission;
 mod bounds;
-mod connection_watch;
-mod inbox;
-mod legible;
-mod output;
-mod patience;
-mod port_pairs;
+mod journal;
+mod media;
 mod refusal_watch;
 mod reporter;
-mod requests;
-mod restraint;
-mod rtcp_receiver;
+mod rtsp;
 mod rtsp_connection;
 mod rtsp_listener;
 mod rtsp_server;
-mod session;
 mod session_watch;
-mod sessions;
-mod setup;
 mod stats;
-mod story;
-mod teller;
-mod turns;
-mod writer;
+mod stream;
+#[cfg(all(test, not(model)))]
+mod tests;
 
+pub use rtsp::Quality;
 pub use rtsp_listener::RtspListener;
 pub use rtsp_server::{Limits, RtspServer, ServerConfig};
-pub use session::Session;
-pub use setup::Quality;
 pub use stats::ServerStats;

@@ -31,10 +31,7 @@ impl RefusalWatch {
     fn look(server: &RtspServer, now: Instant) {
         server.poller.vitals().may_fault("refusals", String::new);
         for (place, client) in server.pairs.take_refusals(now) {
-            let Some(session) = client.session.upgrade() else { continue };
-            if session.refuse(client.track, place, now) {
-                server.cut(&session, "refused", "nobody listens");
-            }
+            client.taker.refuse(client.track, place, now);
         }
     }
 }

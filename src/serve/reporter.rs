@@ -8,7 +8,7 @@ use crate::wire::rtcp::{Feedback, Report};
 
 /// Who reports on a track.
 #[derive(Debug, Default)]
-pub(super) struct Reporter {
+pub struct Reporter {
     /// The viewer's SSRC, once it is known.
     own: Option<u32>,
     /// The source that its latest report named: after a change of SSRC that is the one before, for a moment.
@@ -17,7 +17,7 @@ pub(super) struct Reporter {
 
 /// What a viewer has said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Said {
+pub enum Said {
     /// That it is there, and maybe how it hears us.
     Alive(Option<Report>),
     Goodbye,
@@ -25,7 +25,7 @@ pub(super) enum Said {
 
 /// Why something is not taken for the viewer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotTheirs {
+pub enum NotTheirs {
     /// It is said under another SSRC than the viewer's, or reports on what we do not send.
     Ssrc,
     /// A goodbye of an SSRC that is not known to be the viewer's.

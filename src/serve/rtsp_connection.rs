@@ -1,32 +1,28 @@
-//! The RtspConnection: one client's TCP connection, and RtspTask, which reads and answers in order.
+//! The RtspConnection: one client's TCP connection. It reads for a conversation, and carries out what comes of it.
 
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use socket2::SockRef;
 
-use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock, lock};
+use crate::event::{Alarm, Class, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock, lock};
 use crate::net::notice_vanishing;
 use crate::relay::StreamSink;
-use crate::wire::rtsp::{Incoming, Invalid, Reply};
+use crate::wire::rtsp::Reply;
 
-use super::addresses::{Account, Good, Share};
-use super::connection_watch::Alarm;
-use super::inbox::{Inbox, READ_BYTES};
-use super::output::{Output, Sink};
-use super::requests::{self, Then};
-use super::restraint::Why;
+use super::access::{Account, Good, Share};
+use super::journal::{REFUSED, Refused, Why};
+use super::rtsp::{Action, Conversation, MESSAGE_TIMEOUT, READ_BYTES};
 use super::rtsp_server::RtspServer;
-use super::session::Session;
+use super::session_watch::SessionWatch;
 use super::stats::CutFor;
-use super::teller::{REFUSED, Refused, reason_of};
-use super::writer::Post;
+use super::stream::{Output, Post, Sink};
 
 /// Messages answered per task, and reads: a client that floods goes to the queue's tail after these many.
 const MESSAGES_PER_TASK: usize = 32;
@@ -51,21 +47,16 @@ pub(super) struct RtspConnection {
     key: OnceLock<PollKey>,
     /// Locked only by the task, of which there is one at a time, and the watch.
     state: Mutex<State>,
-    pub closed: AtomicBool,
+    closed: AtomicBool,
     /// Something has come and waits for a turn, or for a worker: until it is read the client is not to blame.
-    pub waits: AtomicBool,
+    waits: AtomicBool,
 }
 
 /// What the running task knows of the client.
-pub(super) struct State {
-    pub inbox: Inbox,
-    /// Sessions end with the connection that set them up.
-    pub sessions: Vec<Arc<Session>>,
-    /// The latest request, or the beginning.
-    pub last_sign: Instant,
-    pub has_asked: bool,
-    /// When the [`ConnectionWatch`](super::connection_watch) looks.
-    pub alarm: Option<Alarm>,
+struct State {
+    conversation: Conversation,
+    /// When the [`ConnectionWatch`] looks.
+    alarm: Option<Alarm>,
     /// What has come is not all answered: the client has to read first, or others have their turn.
     holds_back: bool,
     /// Given back when the connection is closed.
@@ -102,7 +93,12 @@ impl RtspConnection {
             output,
             socket: socket.clone(),
             key: OnceLock::new(),
-            state: Mutex::new(State::new(shares, clock::now())),
+            state: Mutex::new(State {
+                conversation: Conversation::new(clock::now()),
+                alarm: None,
+                holds_back: false,
+                shares,
+            }),
             closed: AtomicBool::new(false),
             waits: AtomicBool::new(false),
         });
@@ -115,7 +111,7 @@ impl RtspConnection {
     }
 
     /// Ends the connection for what its client did or left undone.
-    pub fn cut(&self, state: &mut State, reason: CutFor) {
+    fn cut(&self, state: &mut State, reason: CutFor) {
         self.server.counters.connection_cut(reason);
         self.close(state, Some(reason));
     }
@@ -126,7 +122,7 @@ impl RtspConnection {
     }
 
     /// Ends the connection and its sessions, once.
-    pub fn close_now(&self, state: &mut State) {
+    fn close_now(&self, state: &mut State) {
         self.close(state, None);
     }
 
@@ -138,20 +134,19 @@ impl RtspConnection {
         if let Some(key) = self.key.get() {
             key.unregister();
         }
-        self.end_watch(state);
+        state.alarm = None;
         let unread = self.output.reads_nothing.load(Relaxed).then_some(CutFor::UnreadReplies);
         reason.or(unread).into_iter().for_each(|reason| self.tell_of_cut(reason));
-        for session in state.sessions.drain(..) {
-            self.server.end_session(&session, "connection closed");
+        for session in state.conversation.end() {
+            self.server.sessions.end(&session, "connection closed", clock::now());
         }
-        state.inbox = Inbox::default();
         state.shares = None;
         self.output.cut_off();
         self.server.counters.connections.fetch_sub(1, Relaxed);
     }
 
     /// Reads what is there and answers it. `false`: the client is gone.
-    fn serve(&self, state: &mut State, now: Instant) -> bool {
+    fn serve(self: &Arc<Self>, state: &mut State, now: Instant) -> bool {
         self.server.poller.vitals().may_fault("connection", String::new);
         if mem::take(&mut state.holds_back) {
             self.output.flush(); // there is room, for this was polled for
@@ -166,7 +161,7 @@ impl RtspConnection {
                 match (&*self.socket).read(scratch) {
                     Ok(0) => return false,
                     Ok(count) => {
-                        state.inbox.add(&scratch[..count]);
+                        state.conversation.add(&scratch[..count]);
                         self.answer_all(state, &mut left, now);
                         if count < scratch.len() {
                             return true;
@@ -182,99 +177,80 @@ impl RtspConnection {
     }
 
     /// Answers what is whole, up to so many messages, and as long as the client reads the replies.
-    fn answer_all(&self, state: &mut State, left: &mut usize, now: Instant) {
-        let mut inbox = mem::take(&mut state.inbox);
+    fn answer_all(self: &Arc<Self>, state: &mut State, left: &mut usize, now: Instant) {
         loop {
             state.holds_back = *left == 0 || self.output.holds_back();
-            if state.holds_back {
+            if state.holds_back || !state.conversation.step(&**self, now) {
                 break;
             }
-            match inbox.next() {
-                Ok(None) => break,
-                Ok(Some((incoming, bytes))) => self.take(state, incoming, bytes, now),
-                Err(invalid) => self.refuse(&invalid, now),
+            while let Some(action) = state.conversation.poll() {
+                self.carry_out(action, now);
             }
             *left -= 1;
         }
-        inbox.settle(now);
+        state.conversation.settle(now);
         if state.holds_back {
-            inbox.excuse();
+            state.conversation.excuse();
         }
-        state.inbox = inbox;
     }
 
-    fn take(&self, state: &mut State, incoming: Incoming, bytes: &[u8], now: Instant) {
-        match incoming {
-            Incoming::Request(request) => {
-                (state.has_asked, state.last_sign) = (true, now);
-                let answer = requests::answer(self, state, &request, now);
-                self.server.counters.request(Some(&request.method), answer.status);
-                self.reply(answer.reply);
-                match answer.then {
-                    Then::Nothing => {}
-                    Then::Play(session, plan) => session.play(&plan, request.header("User-Agent"), now),
-                    Then::ChangeOver(session) => session.change_over(),
-                }
+    fn carry_out(self: &Arc<Self>, action: Action, now: Instant) {
+        let server = &self.server;
+        match action {
+            Action::Reply { reply, method, status } => {
+                server.counters.request(method.as_ref(), status);
+                self.reply(reply);
             }
-            Incoming::Interleaved { channel, payload } => self.hear(state, channel, &bytes[payload], now),
-            Incoming::LongFrame => self.server.counters.rtcp_refused("frame_too_long"),
-            Incoming::Response | Incoming::Blank => {}
-        }
-        state.sessions.iter().for_each(|session| session.touch(now));
-    }
-
-    /// RTCP of a viewer in the connection.
-    fn hear(&self, state: &mut State, channel: u8, datagram: &[u8], now: Instant) {
-        let Some(session) = state.sessions.iter().find(|session| session.uses_channel(channel)).cloned()
-        else {
-            return self.server.counters.rtcp_stranger();
-        };
-        let Some(track) = session.track_of_channel(channel) else { return };
-        if session.hear(track, datagram, &self.server.counters, now) {
-            state.sessions.retain(|own| !Arc::ptr_eq(own, &session));
-            self.server.end_session(&session, "goodbye");
-        }
-    }
-
-    fn refuse(&self, invalid: &Invalid, now: Instant) {
-        let why = Why { what: REFUSED, status: invalid.status.into(), reason: reason_of(invalid.status) };
-        let asked = Some(invalid.context.as_str());
-        self.server.teller.refuse(&Refused { asked, ..Refused::unheard(self.peer, why) }, now);
-        self.server.counters.request(None, invalid.status);
-        self.reply(Reply::new(invalid.status, invalid.cseq).date(clock::unix_now()));
-        if invalid.consumed.is_none() {
-            self.output.close_when_written();
+            Action::Refused(refused) => {
+                let why = Why { what: REFUSED, status: refused.status.into(), reason: refused.reason };
+                let (method, asked) = (refused.method.as_deref(), refused.asked.as_deref());
+                let agent = refused.agent.as_deref();
+                server.teller.refuse(&Refused { client: self.peer, why, method, asked, agent }, now);
+            }
+            Action::Watch(session) => SessionWatch::start(server, &session, now),
+            Action::Start { session, plan, agent } => session.play(&plan, agent.as_deref(), now),
+            Action::ChangeOver(session) => session.change_over(),
+            Action::Pause(session) => session.pause(),
+            Action::TearDown(session, track) => session.tear_down(track),
+            Action::End(session, reason) => server.sessions.end(&session, reason, now),
+            Action::HangUp => self.output.close_when_written(),
         }
     }
 
     fn reply(&self, reply: Reply) {
+        let reply = reply.date(clock::unix_now());
         self.output.post(Post::Bytes(Bytes::from(reply.to_bytes())));
         Sink(self.output.clone()).pump(None);
     }
 
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    /// Has the watch look when the time is up, unless it looks before that already.
+    fn watch(self: &Arc<Self>, state: &mut State) {
+        let (at, _) = self.time_is_up(state);
+        if state.alarm.as_ref().is_none_or(|alarm| alarm.due() > at) {
+            self.watch_at(state, at);
+        }
+    }
+
+    fn watch_at(self: &Arc<Self>, state: &mut State, at: Instant) {
+        let watch = Task::new("ConnectionWatch", Arc::new(ConnectionWatch(Arc::downgrade(self))));
+        state.alarm = Some(self.server.timers.alarm(at, watch));
+    }
+
+    fn message_timeout(&self) -> Duration {
+        MESSAGE_TIMEOUT.min(self.server.config.session_timeout)
+    }
+
+    /// When the connection is to be closed if nothing changes, and why.
+    fn time_is_up(&self, state: &State) -> (Instant, CutFor) {
+        state.conversation.time_is_up(self.message_timeout(), self.server.config.session_timeout)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 }
 
 impl State {
-    fn new(shares: Option<Shares>, now: Instant) -> Self {
-        Self {
-            inbox: Inbox::default(),
-            sessions: Vec::new(),
-            last_sign: now,
-            has_asked: false,
-            alarm: None,
-            holds_back: false,
-            shares,
-        }
-    }
-
-    /// Lets go of sessions that have ended, by whomever.
-    pub fn forget_ended(&mut self) {
-        self.sessions.retain(|session| !session.has_ended());
-    }
-
     /// Whether the client's address may have us hold so much that is not read.
     fn may_hold(&mut self, unread: usize) -> bool {
         self.shares.as_mut().is_some_and(|shares| shares.unread.change(unread as u64))
@@ -316,7 +292,7 @@ impl Work for RtspConnection {
         if !self.serve(&mut state, clock::now()) {
             return self.close_now(&mut state);
         }
-        let unread = state.inbox.len() + self.output.unread_bytes();
+        let unread = state.conversation.unread() + self.output.unread_bytes();
         if !state.may_hold(unread) {
             return self.cut(&mut state, CutFor::UnreadBytes);
         }
@@ -330,5 +306,38 @@ impl Work for RtspConnection {
 
     fn close(self: Arc<Self>) {
         PollEventConsumer::close(self);
+    }
+}
+
+/// The timer of a connection: closes one that never asked for anything, that does not finish what it began to ask, or that
+/// neither asks nor holds a session.
+struct ConnectionWatch(Weak<RtspConnection>);
+
+impl Work for ConnectionWatch {
+    fn run(self: Arc<Self>) {
+        let Some(connection) = self.0.upgrade() else { return };
+        connection.server.poller.vitals().may_fault("connection watch", || connection.peer.to_string());
+        let now = clock::now();
+        let mut state = connection.state();
+        if connection.closed.load(Relaxed) {
+            return;
+        }
+        state.alarm = None;
+        state.conversation.lives_by_sessions(now);
+        let (at, reason) = connection.time_is_up(&state);
+        if at > now {
+            connection.watch_at(&mut state, at);
+        } else if connection.waits.load(Relaxed) {
+            connection.watch_at(&mut state, now + connection.message_timeout()); // the delay is ours
+        } else {
+            connection.cut(&mut state, reason);
+        }
+    }
+
+    /// Nobody would watch over the connection any more.
+    fn close(self: Arc<Self>) {
+        if let Some(connection) = self.0.upgrade() {
+            connection.close_now(&mut connection.state());
+        }
     }
 }

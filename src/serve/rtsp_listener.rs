@@ -16,13 +16,12 @@ use crate::event::{Class, Episode, Event, Interest, PollEventConsumer, PollKey, 
 use crate::net::{SpareDescriptor, descriptor_limit, in_turn, listen};
 use crate::wire::rtsp::{Reply, StatusCode};
 
-use super::addresses::Good;
-use super::admission::retry_after_s;
-use super::restraint::Why;
+use super::access::Good;
+use super::journal::{Refused, Why};
+use super::rtsp::retry_after_s;
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::RtspServer;
 use super::stats::{AcceptError, NotTaken};
-use super::teller::Refused;
 
 /// Connections taken per task; a storm goes to the queue's tail after this many.
 const ACCEPTS_PER_TASK: usize = 64;
@@ -66,7 +65,11 @@ struct Troubles {
 }
 
 impl RtspListener {
-    pub(super) fn open(server: Arc<RtspServer>, address: SocketAddr) -> io::Result<Arc<Self>> {
+    /// Accepts connections of the server on one more address.
+    ///
+    /// # Errors
+    /// When the address can not be listened on.
+    pub fn open(server: Arc<RtspServer>, address: SocketAddr) -> io::Result<Arc<Self>> {
         let socket = listen(address)?;
         let address = socket.local_addr()?;
         let limit = descriptor_limit();

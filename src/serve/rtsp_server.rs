@@ -1,7 +1,6 @@
 //! What all listeners and connections of the RTSP server share.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,14 +9,11 @@ use std::time::{Duration, Instant};
 use crate::event::{Class, Episode, Poller, Timers, clock};
 use crate::relay::{Catalogue, Lateness};
 
-use super::addresses::{Addresses, PerAddress, counted_as};
-use super::patience::Patience;
-use super::port_pairs::PortPairs;
-use super::rtsp_listener::RtspListener;
-use super::session::Session;
-use super::sessions::Sessions;
+use super::access::{Addresses, PerAddress, counted_as};
+use super::journal::Teller;
+use super::media::PortPairs;
+use super::rtsp::{Patience, Quality, Session, Sessions};
 use super::stats::{Counters, ServerStats};
-use super::teller::Teller;
 
 /// What the RTSP server needs to know.
 #[derive(Debug, Clone)]
@@ -90,7 +86,7 @@ impl RtspServer {
         let teller = Teller::new(poller.queue(Class::Control).clone(), timers.clone());
         Arc::new(Self {
             catalogue,
-            sessions: Sessions::new(config.limits.sessions),
+            sessions: Sessions::new(config.limits.sessions, counters.clone()),
             addresses: Addresses::new(config.limits.per_address()),
             pairs: PortPairs::new(poller.clone(), timers.clone(), config.udp_ports.clone(), counters.clone()),
             poller,
@@ -105,11 +101,6 @@ impl RtspServer {
         })
     }
 
-    /// Accepts connections on one more address.
-    pub fn listen(self: &Arc<Self>, address: SocketAddr) -> io::Result<Arc<RtspListener>> {
-        RtspListener::open(self.clone(), address)
-    }
-
     /// Its figures.
     pub fn stats(&self) -> ServerStats {
         self.counters.read(self.sessions.len())
@@ -120,9 +111,13 @@ impl RtspServer {
         self.pairs.sockets_beside()
     }
 
-    /// The sessions as they are now.
-    pub fn sessions(&self) -> Vec<Arc<Session>> {
-        self.sessions.all()
+    /// What viewers report now, each of each track, with the channel's name.
+    pub fn qualities(&self) -> Vec<(String, Quality)> {
+        let of = |session: Arc<Session>| {
+            let name = session.channel.name.clone();
+            session.qualities().into_iter().map(move |quality| (name.clone(), quality))
+        };
+        self.sessions.all().into_iter().flat_map(of).collect()
     }
 
     /// Says goodbye to all viewers, ends their sessions and closes the port pairs. The queues still run.
@@ -130,8 +125,10 @@ impl RtspServer {
         self.stopping.store(true, Relaxed);
         for session in self.sessions.all() {
             session.say_goodbye("the server is shutting down");
-            self.end_session(&session, "shutdown");
-            session.output.close_when_written();
+            self.sessions.end(&session, "shutdown", clock::now());
+            if let Some(output) = &session.output {
+                output.close_when_written();
+            }
         }
         self.pairs.stop();
     }
@@ -163,15 +160,6 @@ impl RtspServer {
         u32::try_from(self.config.session_timeout.as_secs()).unwrap_or(u32::MAX)
     }
 
-    /// Ends a session, once; `reason` is what metrics count it under.
-    pub(super) fn end_session(&self, session: &Session, reason: &'static str) {
-        if self.sessions.remove(session, || self.counters.session_ended(reason))
-            && let Some(watch) = session.end(reason, clock::now())
-        {
-            self.timers.cancel(watch);
-        }
-    }
-
     /// Ends what an address is sent beyond its limit: tracks weigh nothing at SETUP and PLAY while their source is
     /// silent. Who came first keeps what fits.
     pub(super) fn shed_egress(&self, client: IpAddr) {
@@ -194,12 +182,11 @@ impl RtspServer {
     /// session is on it: players then come back by themselves.
     pub(super) fn cut(&self, session: &Session, reason: &'static str, why: &str) {
         session.say_goodbye(why);
-        self.end_session(session, reason);
-        if session.output.sessions.load(Relaxed) == 0 {
-            session.output.close_soon();
+        self.sessions.end(session, reason, clock::now());
+        if let Some(output) = &session.output
+            && output.sessions.load(Relaxed) == 0
+        {
+            output.close_soon();
         }
     }
 }
-
-#[cfg(all(test, not(model)))]
-mod tests;

@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use crate::event::{Task, Work, clock};
 
-use super::patience::Verdict;
+use super::rtsp::{Session, Verdict};
 use super::rtsp_server::RtspServer;
-use super::session::Session;
 
 pub(super) struct SessionWatch {
     server: Weak<RtspServer>,
@@ -23,18 +22,17 @@ impl SessionWatch {
 
     /// A session that has ended keeps no timer waiting: viewers who come and go fast would pile them up.
     fn wake(self: Arc<Self>, server: &RtspServer, session: &Session, at: Instant) {
-        let timer = server.timers.at(at, Task::new("SessionWatch", self));
-        if !session.watched_by(timer) {
-            server.timers.cancel(timer);
-        }
+        session.watched_by(server.timers.alarm(at, Task::new("SessionWatch", self)));
     }
 
     fn look(self: Arc<Self>, server: &RtspServer, session: &Session, now: Instant) {
         let is_asked = session.is_acknowledged();
-        let progress = if is_asked { session.output.progress() } else { None };
-        if progress.is_some_and(|progress| !session.take_progress(progress, now)) {
-            server.end_session(session, "timeout");
-            return session.output.cut_off(); // nobody would hear a goodbye
+        let output = session.output.as_ref().filter(|_| is_asked);
+        if let Some(output) = output
+            && output.progress().is_some_and(|progress| !session.take_progress(progress, now))
+        {
+            server.sessions.end(session, "timeout", now);
+            return output.cut_off(); // nobody would hear a goodbye
         }
         match server.patience().judge(session.last_sign(), session.media(now), is_asked, now) {
             Verdict::Over => server.cut(session, "timeout", "no sign of life"),

@@ -67,11 +67,10 @@ fn forwarded(channel: &Channel, out: &mut Families) {
 /// The mean of the subscribers' latest reports, by channel.
 fn qualities(engine: &Engine, out: &mut Families) {
     let mut by_channel = BTreeMap::<String, Vec<Quality>>::new();
-    for session in engine.server.sessions() {
-        let reports = session.qualities().into_iter().map(|(_, quality)| quality);
-        by_channel.entry(session.channel.name.clone()).or_default().extend(reports);
+    for (channel, quality) in engine.server.qualities() {
+        by_channel.entry(channel).or_default().push(quality);
     }
-    for (channel, reports) in by_channel.iter().filter(|(_, reports)| !reports.is_empty()) {
+    for (channel, reports) in &by_channel {
         let labels = [("channel", channel.as_str())];
         let lost = mean(reports.iter().map(|report| report.fraction_lost));
         let help = "Mean loss in the subscribers' latest reports, 0 to 1.";

@@ -1,0 +1,189 @@
+//! The lines of the log about viewers, as they are written.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::relay::Channel;
+use crate::wire::rtsp::StatusCode;
+
+use super::legible::{legible, legible_path};
+use super::restraint::{Again, Why};
+
+/// What lines about viewers are said to come from, so that they can be filtered and found.
+pub const VIEWERS: &str = "mirrorball::viewers";
+
+/// A request is refused, in the words of the log.
+pub const REFUSED: &str = "refused";
+
+/// Tracks of which a line tells the ports.
+const MOST_TRACKS: usize = 4;
+
+/// How a track reaches its viewer.
+pub enum Way {
+    Udp { client: (u16, u16), server: (u16, u16) },
+    Tcp { channels: (u8, u8) },
+}
+
+/// A session that plays.
+pub struct Begun<'a> {
+    pub client: SocketAddr,
+    pub over_tcp: bool,
+    pub session: u64,
+    pub channel: &'a str,
+    pub ways: Vec<Way>,
+    pub agent: Option<&'a str>,
+}
+
+/// A session that has ended.
+pub struct Ended {
+    pub client: SocketAddr,
+    pub reason: &'static str,
+    pub packets: u64,
+    pub bytes: u64,
+    pub missed: u64,
+    /// As the viewer reported it.
+    pub lost: Option<i64>,
+    pub session: u64,
+    pub channel: Arc<Channel>,
+    pub has_played: bool,
+    pub lasted: Duration,
+    pub jitter_seconds: Option<f64>,
+    pub round_trip: Option<Duration>,
+}
+
+/// Who was refused, and what it had asked for.
+#[derive(Clone, Copy)]
+pub struct Refused<'a> {
+    pub client: SocketAddr,
+    pub why: Why,
+    pub method: Option<&'a str>,
+    /// The channel, or what could not be read.
+    pub asked: Option<&'a str>,
+    pub agent: Option<&'a str>,
+}
+
+impl Begun<'_> {
+    pub fn tell(&self) {
+        let Self { client, session, channel, .. } = *self;
+        let (mut client_ports, mut server_ports, mut channels) = (vec![], vec![], vec![]);
+        for way in &self.ways {
+            match way {
+                Way::Udp { client, server } => {
+                    client_ports.push(*client);
+                    server_ports.push(*server);
+                }
+                Way::Tcp { channels: (rtp, rtcp) } => channels.push((u16::from(*rtp), u16::from(*rtcp))),
+            }
+        }
+        server_ports.dedup();
+        let transport = match (client_ports.is_empty(), channels.is_empty()) {
+            (_, true) => "udp",
+            (true, _) => "tcp",
+            _ => "udp and tcp",
+        };
+        let [client_ports, server_ports, channels] = [client_ports, server_ports, channels].map(pairs);
+        let agent = self.agent.map(legible);
+        let (client, port) = (client.ip(), client.port());
+        tracing::info!(
+            target: VIEWERS,
+            %client, port, session, channel, transport, client_ports, server_ports, channels, agent,
+            "a session plays"
+        );
+    }
+}
+
+impl Ended {
+    pub fn tell(&self) {
+        let Self { client, session, reason, packets, bytes, missed, lost, .. } = *self;
+        let (client, port, channel) = (client.ip(), client.port(), self.channel.name.as_str());
+        let seconds = thousandths(self.lasted.as_secs_f64());
+        if !self.has_played {
+            return tracing::info!(
+                target: VIEWERS,
+                %client, port, session, channel, reason, seconds,
+                "a session has ended before it played"
+            );
+        }
+        let jitter_ms = self.jitter_seconds.map(|jitter| thousandths(jitter * 1e3));
+        let round_trip_ms = self.round_trip.map(|time| thousandths(time.as_secs_f64() * 1e3));
+        tracing::info!(
+            target: VIEWERS,
+            %client, port, session, channel, reason, seconds, packets, bytes, missed, lost, jitter_ms, round_trip_ms,
+            "a session has ended"
+        );
+    }
+}
+
+impl Refused<'_> {
+    /// One that has said nothing yet.
+    pub fn unheard(client: SocketAddr, why: Why) -> Self {
+        Self { client, why, method: None, asked: None, agent: None }
+    }
+
+    pub fn tell(&self) {
+        let Self { client, why: Why { what, status, reason }, method, asked, agent } = *self;
+        let (method, asked, agent) = (method.map(legible), asked.map(legible_path), agent.map(legible));
+        let (method, asked, agent) = (method.as_deref(), asked.as_deref(), agent.as_deref());
+        let (client, port) = (client.ip(), client.port());
+        let status = Some(status).filter(|status| *status > 0);
+        tracing::info!(target: VIEWERS, %client, port, status, reason, method, asked, agent, "{what}");
+    }
+}
+
+impl Again {
+    pub fn tell(&self) {
+        let Self { client, why: Why { what, status, reason }, times, seconds } = *self;
+        let status = Some(status).filter(|status| *status > 0);
+        tracing::info!(target: VIEWERS, %client, status, reason, times, seconds, "{what} again");
+    }
+}
+
+/// Why a request is refused, where the status says all.
+pub fn reason_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BadRequest => "bad request",
+        StatusCode::NotFound => "no such channel or track",
+        StatusCode::MethodNotAllowed => "method not allowed",
+        StatusCode::NotAcceptable => "not acceptable",
+        StatusCode::RequestMessageBodyTooLarge => "body too large",
+        StatusCode::RequestURITooLong => "URI too long",
+        StatusCode::ParameterNotUnderstood => "parameter not understood",
+        StatusCode::NotEnoughBandwidth => "not enough bandwidth",
+        StatusCode::SessionNotFound => "no such session",
+        StatusCode::MethodNotValidInThisState => "not in this state",
+        StatusCode::AggregateOperationNotAllowed => "not of the whole",
+        StatusCode::OnlyAggregateOperationAllowed => "of the whole only",
+        StatusCode::UnsupportedTransport => "transport not supported",
+        StatusCode::NotImplemented => "not implemented",
+        StatusCode::RTSPVersionNotSupported => "version not supported",
+        StatusCode::OptionNotSupported => "option not supported",
+        _ => "unavailable",
+    }
+}
+
+/// `5000-5001,5002-5003`; nothing for none.
+fn pairs(all: Vec<(u16, u16)>) -> Option<String> {
+    let mut told: Vec<_> = all.iter().take(MOST_TRACKS).map(|(rtp, rtcp)| format!("{rtp}-{rtcp}")).collect();
+    if all.len() > MOST_TRACKS {
+        told.push("…".to_owned());
+    }
+    Some(told.join(",")).filter(|told| !told.is_empty())
+}
+
+fn thousandths(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_told_of_a_few_tracks() {
+        assert_eq!(pairs(vec![]), None);
+        let told = |tracks| pairs((0..tracks).map(|track| (2 * track, 2 * track + 1)).collect());
+        assert_eq!(told(2).as_deref(), Some("0-1,2-3"));
+        assert_eq!(told(9).as_deref(), Some("0-1,2-3,4-5,6-7,…"));
+    }
+}

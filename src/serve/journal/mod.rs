@@ -1,0 +1,12 @@
+//! What the log tells of viewers: each session's story, and who was refused, in lines that never storm.
+
+mod legible;
+mod lines;
+mod restraint;
+mod story;
+mod teller;
+
+pub use lines::{REFUSED, Refused, Way, reason_of};
+pub use restraint::Why;
+pub use story::{Report, Story};
+pub use teller::Teller;

@@ -1,0 +1,163 @@
+//! A viewer's Story: what its session was sent and missed, and what it said of that, for the log.
+//!
+//! Whatever may still send it a packet holds the story; once nobody does it is told.
+
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use crate::event::lock;
+use crate::relay::{Books, Channel, Sent};
+
+use super::lines::{Begun, Ended, Way};
+use super::teller::Teller;
+
+/// One session's.
+pub struct Story {
+    number: u64,
+    client: SocketAddr,
+    channel: Arc<Channel>,
+    teller: Arc<Teller>,
+    packets: AtomicU64,
+    bytes: AtomicU64,
+    missed: AtomicU64,
+    course: Mutex<Course>,
+}
+
+#[derive(Default)]
+struct Course {
+    /// When it played first.
+    began: Option<Instant>,
+    /// Why it ended, and after how long.
+    end: Option<(&'static str, Duration)>,
+    /// By track.
+    heard: Vec<(usize, Heard)>,
+}
+
+/// What a viewer reports of a track (RFC 3550 section 6.4.1).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Report {
+    pub ssrc: u32,
+    /// Packets lost in all, of this SSRC.
+    pub lost: i32,
+    pub jitter_seconds: Option<f64>,
+    pub round_trip: Option<Duration>,
+}
+
+struct Heard {
+    latest: Report,
+    /// Lost of SSRCs that the source had before.
+    lost_before: i64,
+}
+
+impl Story {
+    pub fn new(teller: &Arc<Teller>, client: SocketAddr, channel: Arc<Channel>) -> Arc<Self> {
+        Arc::new(Self {
+            number: teller.number(),
+            client,
+            channel,
+            teller: teller.clone(),
+            packets: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            course: Mutex::default(),
+        })
+    }
+
+    /// The session plays, what was set up in these ways. It is told the first time.
+    pub fn play(&self, ways: Vec<Way>, agent: Option<&str>, now: Instant) {
+        let is_first = {
+            let mut course = self.course();
+            let is_first = course.began.is_none();
+            course.began.get_or_insert(now);
+            is_first
+        };
+        if is_first {
+            let over_tcp = ways.iter().any(|way| matches!(way, Way::Tcp { .. }));
+            let (client, session, channel) = (self.client, self.number, self.channel.name.as_str());
+            self.teller.begin(&Begun { client, over_tcp, session, channel, ways, agent }, now);
+        }
+    }
+
+    /// The viewer reports on a track.
+    pub fn hear(&self, track: usize, report: Report) {
+        let mut course = self.course();
+        match course.heard.iter_mut().find(|(number, _)| *number == track) {
+            Some((_, heard)) => heard.add(report),
+            None => course.heard.push((track, Heard { latest: report, lost_before: 0 })),
+        }
+    }
+
+    /// The session ends, which was set up at `epoch`. The last packets may still be under way.
+    pub fn end(&self, reason: &'static str, epoch: Instant, now: Instant) {
+        let mut course = self.course();
+        let since = course.began.unwrap_or(epoch);
+        course.end.get_or_insert((reason, now.saturating_duration_since(since)));
+    }
+
+    fn course(&self) -> MutexGuard<'_, Course> {
+        lock(&self.course)
+    }
+}
+
+impl Books for Story {
+    fn settle(&self, sent: Sent) {
+        self.packets.fetch_add(sent.packets, Relaxed);
+        self.bytes.fetch_add(sent.bytes, Relaxed);
+        self.missed.fetch_add(sent.missed, Relaxed);
+    }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        let course = mem::take(&mut *self.course());
+        // One that was refused has none.
+        let Some((reason, lasted)) = course.end else { return };
+        let latest = || course.heard.iter().map(|(_, heard)| heard.latest);
+        self.teller.end(Ended {
+            client: self.client,
+            reason,
+            packets: self.packets.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            missed: self.missed.load(Relaxed),
+            lost: course.heard.iter().map(|(_, heard)| heard.lost()).reduce(|sum, lost| sum + lost),
+            session: self.number,
+            channel: self.channel.clone(),
+            has_played: course.began.is_some(),
+            lasted,
+            jitter_seconds: latest().filter_map(|report| report.jitter_seconds).reduce(f64::max),
+            round_trip: latest().filter_map(|report| report.round_trip).max(),
+        });
+    }
+}
+
+impl Heard {
+    fn add(&mut self, report: Report) {
+        if report.ssrc != self.latest.ssrc {
+            self.lost_before += i64::from(self.latest.lost);
+        }
+        let round_trip = report.round_trip.or(self.latest.round_trip);
+        self.latest = Report { round_trip, ..report };
+    }
+
+    fn lost(&self) -> i64 {
+        self.lost_before + i64::from(self.latest.lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lost_of_one_ssrc_is_added_to_what_is_lost_of_the_next() {
+        let report = |ssrc, lost| Report { ssrc, lost, jitter_seconds: None, round_trip: None };
+        let known = Report { round_trip: Some(Duration::from_millis(3)), ..report(1, 5) };
+        let mut heard = Heard { latest: known, lost_before: 0 };
+        [report(1, 7), report(2, 0), report(2, -2)].into_iter().for_each(|report| heard.add(report));
+        assert_eq!(heard.lost(), 7 - 2);
+        assert_eq!(heard.latest.round_trip, Some(Duration::from_millis(3)), "as it was last known");
+    }
+}

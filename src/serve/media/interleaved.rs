@@ -1,0 +1,61 @@
+//! The way in the RTSP connection: two of its channels (RFC 2326 section 10.12).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::relay::{Place, StreamSink, Subscription, Track};
+use crate::wire::rtsp::interleaved_header;
+
+use super::super::journal::Story;
+use super::super::stream::{Output, Post, Sink};
+use super::way::{Grant, Heirs, Way};
+
+/// A pair of channels, and what goes out on them.
+pub struct Interleaved {
+    output: Arc<Output>,
+    channels: (u8, u8),
+    feed: Option<(Subscription, Subscription)>,
+}
+
+impl Interleaved {
+    pub fn new(output: Arc<Output>, channels: (u8, u8)) -> Self {
+        output.carry_media();
+        Self { output, channels, feed: None }
+    }
+}
+
+impl Way for Interleaved {
+    fn grant(&self) -> Grant {
+        Grant::Interleaved { channels: self.channels }
+    }
+
+    fn start(&mut self, track: &Track, (rtp_from, rtcp_from): (Place, Place), story: &Arc<Story>) {
+        let (rtp, rtcp) = (track.rtp.cursor(rtp_from), track.rtcp.cursor(rtcp_from));
+        let (rtp_place, rtcp_place) = (rtp.place(), rtcp.place());
+        self.output.post(Post::Open { channel: self.channels.0, cursor: rtp.told_to(story.clone()) });
+        self.output.post(Post::Open { channel: self.channels.1, cursor: rtcp });
+        let sink = || Arc::new(Sink(self.output.clone()));
+        self.feed = Some((
+            track.rtp.subscribe_stream(sink(), rtp_place),
+            track.rtcp.subscribe_stream(sink(), rtcp_place),
+        ));
+    }
+
+    fn stop(&mut self, heirs: Option<&Heirs>) {
+        let Some(feed) = self.feed.take() else { return };
+        let (rtp, rtcp) = self.channels;
+        self.output.post(Post::Close { channel: rtp, heir: heirs.map(|heirs| heirs.rtp.clone()) });
+        self.output.post(Post::Close { channel: rtcp, heir: heirs.map(|heirs| heirs.rtcp.clone()) });
+        drop(feed);
+        // What the connection has for streams that were closed goes now: no lane asks for it any more.
+        Sink(self.output.clone()).pump(None);
+    }
+
+    fn say(&self, rtcp: &[u8]) {
+        let mut framed = interleaved_header(self.channels.1, rtcp.len() as u16).to_vec();
+        framed.extend(rtcp);
+        self.output.post(Post::Bytes(Bytes::from(framed)));
+        Sink(self.output.clone()).pump(None);
+    }
+}

@@ -1,0 +1,176 @@
+//! The RtcpReceiver: reads what subscribers send to a pair's RTCP socket, told apart by address.
+//!
+//! Receiver reports are signs of life and tell loss and jitter; BYE is obeyed; strangers are counted.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use crate::event::{
+    Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Timers, Vitals, Work, clock,
+};
+use crate::net::{Datagram, ReceiveBatch};
+
+use super::super::stats::Counters;
+use super::clients::Clients;
+
+/// Datagrams per `recvmmsg`.
+const BATCH: usize = 16;
+/// Batches per task: a flood goes to the queue's tail after this many.
+const BATCHES_PER_TASK: usize = 8;
+/// Where nothing but errors comes, it is looked again after this long.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// After so many looks in a row, over some ten seconds, the socket is given up.
+const MOST_FAILURES: u32 = 20;
+
+thread_local! {
+    static BUFFERS: RefCell<ReceiveBatch> = RefCell::new(ReceiveBatch::new(BATCH));
+}
+
+/// The consumer behind a pair's RTCP socket.
+pub struct RtcpReceiver {
+    socket: Arc<UdpSocket>,
+    clients: Arc<Clients>,
+    counters: Arc<Counters>,
+    vitals: Arc<Vitals>,
+    timers: Arc<Timers>,
+    /// Looks in a row that found nothing but errors.
+    failures: AtomicU32,
+    key: OnceLock<PollKey>,
+}
+
+impl RtcpReceiver {
+    /// Registers the socket for reading. Control, not media: reports never delay packets.
+    pub fn open(
+        socket: Arc<UdpSocket>,
+        clients: Arc<Clients>,
+        counters: Arc<Counters>,
+        (poller, timers): (&Poller, &Arc<Timers>),
+    ) -> io::Result<Arc<Self>> {
+        let receiver = Arc::new(Self {
+            socket: socket.clone(),
+            clients,
+            counters,
+            vitals: poller.vitals().clone(),
+            timers: timers.clone(),
+            failures: AtomicU32::new(0),
+            key: OnceLock::new(),
+        });
+        let key = poller.register(Class::Control, socket, receiver.clone())?;
+        receiver.key.get_or_init(|| key).enable(Interest::Read)?;
+        Ok(receiver)
+    }
+
+    /// Reads no more.
+    pub fn shut(&self) {
+        self.key.get().into_iter().for_each(PollKey::unregister);
+    }
+
+    fn resume(&self) {
+        if let Some(key) = self.key.get() {
+            key.resume(Interest::Read);
+        }
+    }
+
+    /// Empties the socket. `false`: there is nothing but errors.
+    fn receive(&self, batch: &mut ReceiveBatch) -> bool {
+        for _ in 0..BATCHES_PER_TASK {
+            let received = match batch.receive(&self.socket) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                // The next call tells what is behind it: an error of the kernel's is told once.
+                Err(_) => {
+                    self.counters.rtcp_refused("receive_error");
+                    continue;
+                }
+            };
+            let now = clock::now();
+            batch.datagrams().for_each(|datagram| self.hear(&datagram, now));
+            if received < batch.capacity() {
+                return true;
+            }
+        }
+        batch.datagrams().next().is_some()
+    }
+
+    fn hear(&self, datagram: &Datagram<'_>, now: Instant) {
+        self.vitals.may_fault("reports", String::new);
+        let Some(client) = self.clients.find(datagram.source) else {
+            return self.counters.rtcp_stranger();
+        };
+        client.taker.hear(client.track, datagram.source, datagram.payload, now);
+    }
+}
+
+impl PollEventConsumer for RtcpReceiver {
+    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+        Some(Task::new("ReceiveReports", self))
+    }
+
+    fn close(self: Arc<Self>) {
+        self.resume();
+    }
+}
+
+impl Work for RtcpReceiver {
+    fn run(self: Arc<Self>) {
+        if BUFFERS.with_borrow_mut(|batch| self.receive(batch)) {
+            self.failures.store(0, Relaxed);
+            return self.resume();
+        }
+        if self.failures.fetch_add(1, Relaxed) >= MOST_FAILURES {
+            // Viewers' signs of life would be heard no more, and their sessions end one after the other.
+            self.vitals.give_up("a socket of viewers' reports only fails".to_owned());
+        }
+        let again = Task::new("ReceiveReports", self.clone());
+        self.timers.at(clock::now() + RETRY_AFTER, again);
+    }
+
+    fn close(self: Arc<Self>) {
+        self.vitals.fault("reports");
+        self.resume();
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+    use crate::event::TaskQueue;
+    use nix::sys::eventfd::EventFd;
+    use std::os::fd::OwnedFd;
+
+    /// What is always readable and is no socket.
+    fn broken() -> Arc<UdpSocket> {
+        Arc::new(UdpSocket::from(OwnedFd::from(EventFd::from_value(1).expect("a descriptor"))))
+    }
+
+    #[test]
+    fn a_socket_that_only_fails_is_left_alone_for_a_while_and_given_up_in_the_end() {
+        let queue = TaskQueue::start("t-reports", 1).expect("a thread");
+        let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
+        let timers = Timers::start(&poller, Class::Control).expect("a timer");
+        let (clients, counters) = (Arc::<Clients>::default(), Arc::<Counters>::default());
+        let began = clock::now();
+        let receiver =
+            RtcpReceiver::open(broken(), clients, counters.clone(), (&poller, &timers)).expect("registered");
+        let errors = || counters.read(0).rtcp_refused.get("receive_error").copied().unwrap_or(0);
+        let of_three_tasks = 3 * BATCHES_PER_TASK as u64;
+        while errors() < of_three_tasks && began.elapsed() < Duration::from_secs(20) {
+            std::thread::yield_now();
+        }
+        assert!(errors() >= of_three_tasks, "it is tried again");
+        assert!(began.elapsed() >= 2 * RETRY_AFTER, "after a while");
+        assert_eq!(poller.vitals().given_up(), None);
+        while poller.vitals().given_up().is_none() && began.elapsed() < Duration::from_secs(40) {
+            std::thread::sleep(RETRY_AFTER / 10);
+        }
+        assert!(poller.vitals().given_up().is_some(), "nobody would be heard any more: the program ends");
+        receiver.shut();
+        poller.stop();
+        timers.stop();
+        queue.stop();
+    }
+}

@@ -1,0 +1,48 @@
+//! The way over UDP: from a port pair to a client's two ports.
+
+use std::sync::Arc;
+
+use crate::relay::{Place, Subscription, Track};
+
+use super::super::journal::Story;
+use super::port_pairs::Reservation;
+use super::way::{Grant, Heirs, Way};
+
+/// A client's places at a pair, and what is sent there.
+pub struct OverUdp {
+    at: Arc<Reservation>,
+    feed: Option<(Subscription, Subscription)>,
+}
+
+impl OverUdp {
+    pub fn new(at: Arc<Reservation>) -> Self {
+        Self { at, feed: None }
+    }
+}
+
+impl Way for OverUdp {
+    fn grant(&self) -> Grant {
+        self.at.grant()
+    }
+
+    fn start(&mut self, track: &Track, (rtp_from, rtcp_from): (Place, Place), story: &Arc<Story>) {
+        let Reservation { pair, rtp, rtcp } = &*self.at;
+        let books = Some(story.clone() as _);
+        self.feed = Some((
+            track.rtp.subscribe_datagrams(&pair.rtp, *rtp, rtp_from, self.at.clone(), books),
+            track.rtcp.subscribe_datagrams(&pair.rtcp, *rtcp, rtcp_from, self.at.clone(), None),
+        ));
+    }
+
+    fn stop(&mut self, heirs: Option<&Heirs>) {
+        if let (Some((rtp, rtcp)), Some(heirs)) = (self.feed.take(), heirs) {
+            rtp.hand_over(&heirs.rtp);
+            rtcp.hand_over(&heirs.rtcp);
+        }
+    }
+
+    fn say(&self, rtcp: &[u8]) {
+        // What is lost here is also told by the connection's end.
+        let _ = self.at.pair.rtcp.current().send_to(rtcp, self.at.rtcp);
+    }
+}

@@ -1,0 +1,99 @@
+//! A Way: how a track's packets reach a viewer. Knows not what carries them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::relay::{Handover, Place, Track};
+use crate::wire::rtsp::transport::{Profile, Transport};
+
+use super::super::journal::{self, Story};
+
+/// How a track reaches a viewer, whether packets are on the way or not. Ends as it goes.
+pub trait Way: Send {
+    /// What the viewer was granted.
+    fn grant(&self) -> Grant;
+
+    /// Has packets sent: RTP and RTCP from these places on. They are a part of the viewer's `story`.
+    fn start(&mut self, track: &Track, from: (Place, Place), story: &Arc<Story>);
+
+    /// Has no more packets sent. Where others go on they are told how far these came.
+    fn stop(&mut self, heirs: Option<&Heirs>);
+
+    /// Sends RTCP of our own.
+    fn say(&self, rtcp: &[u8]);
+}
+
+/// What a viewer was granted for a track, in its own terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    Udp {
+        /// Whom it connected to; of no port.
+        local: SocketAddr,
+        /// Where it takes RTP and RTCP.
+        client: (SocketAddr, SocketAddr),
+        /// The ports that these come from.
+        server: (u16, u16),
+    },
+    /// The connection's channels for RTP and RTCP.
+    Interleaved { channels: (u8, u8) },
+}
+
+/// Who goes on with RTP and RTCP.
+pub struct Heirs {
+    pub rtp: Arc<Handover>,
+    pub rtcp: Arc<Handover>,
+}
+
+impl Heirs {
+    pub fn new() -> Self {
+        Self { rtp: Handover::new(), rtcp: Handover::new() }
+    }
+
+    /// Where they begin.
+    pub fn places(&self) -> (Place, Place) {
+        (Place::After(self.rtp.clone()), Place::After(self.rtcp.clone()))
+    }
+}
+
+impl Grant {
+    /// The channels of the connection that it goes by.
+    pub fn channels(&self) -> Option<(u8, u8)> {
+        match self {
+            Self::Udp { .. } => None,
+            Self::Interleaved { channels } => Some(*channels),
+        }
+    }
+
+    pub fn uses_channel(&self, channel: u8) -> bool {
+        self.channels().is_some_and(|(rtp, rtcp)| [rtp, rtcp].contains(&channel))
+    }
+
+    pub fn is_interleaved(&self) -> bool {
+        self.channels().is_some()
+    }
+
+    /// Whether the viewer takes packets at this address.
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        matches!(self, Self::Udp { client: (rtp, rtcp), .. } if [rtp, rtcp].contains(&&address))
+    }
+
+    /// The Transport header that grants it.
+    pub fn header(&self, profile: Profile) -> String {
+        match self {
+            Self::Udp { client: (rtp, rtcp), server, .. } => {
+                Transport::udp_reply(profile, (rtp.port(), rtcp.port()), *server)
+            }
+            Self::Interleaved { channels } => Transport::interleaved_reply(profile, *channels),
+        }
+    }
+
+    /// In the words of the log.
+    pub fn told(&self) -> journal::Way {
+        match self {
+            Self::Udp { client: (rtp, rtcp), server, .. } => {
+                journal::Way::Udp { client: (rtp.port(), rtcp.port()), server: *server }
+            }
+            Self::Interleaved { channels } => journal::Way::Tcp { channels: *channels },
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A conversation with one client: its bytes and the time go in, what is to be done comes out. Knows no socket, no timer and
+//! no clock; what it has to know of the world it asks a [`World`].
+//!
+//! Who leads it carries out all actions of a message before the next one is taken.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::wire::rtsp::{Incoming, Invalid, Method, Reply, StatusCode};
+
+use super::super::journal::reason_of;
+use super::super::stats::CutFor;
+use super::inbox::Inbox;
+use super::requests;
+use super::session::{Planned, Session};
+use super::world::World;
+
+/// One client's.
+pub struct Conversation {
+    inbox: Inbox,
+    talk: Talk,
+}
+
+/// What was said, and what is to be done about it.
+pub struct Talk {
+    /// Those that were begun here.
+    pub sessions: Vec<Arc<Session>>,
+    pub actions: VecDeque<Action>,
+    /// The latest request, or the beginning.
+    last_sign: Instant,
+    has_asked: bool,
+}
+
+/// What is to be done next.
+pub enum Action {
+    /// Is sent. `method` is absent where the request could not be read.
+    Reply {
+        reply: Reply,
+        method: Option<Method>,
+        status: StatusCode,
+    },
+    /// Is told to the log.
+    Refused(Refused),
+    /// A session has begun, and is to be watched over.
+    Watch(Arc<Session>),
+    /// Tracks are to be sent from these packets on.
+    Start {
+        session: Arc<Session>,
+        plan: Vec<Planned>,
+        agent: Option<String>,
+    },
+    /// Tracks that play go on by what they were granted last.
+    ChangeOver(Arc<Session>),
+    /// No more of a session is sent, and all is kept.
+    Pause(Arc<Session>),
+    /// A track is taken out.
+    TearDown(Arc<Session>, usize),
+    End(Arc<Session>, &'static str),
+    /// The connection is closed once all is out.
+    HangUp,
+}
+
+/// A request that is refused, for the log.
+pub struct Refused {
+    pub status: StatusCode,
+    pub reason: &'static str,
+    pub method: Option<String>,
+    /// The channel, or what could not be read.
+    pub asked: Option<String>,
+    pub agent: Option<String>,
+}
+
+impl Conversation {
+    pub fn new(now: Instant) -> Self {
+        let (sessions, actions) = (Vec::new(), VecDeque::new());
+        Self { inbox: Inbox::default(), talk: Talk { sessions, actions, last_sign: now, has_asked: false } }
+    }
+
+    /// Takes in what one read brought.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.inbox.add(bytes);
+    }
+
+    /// Takes the next message that is whole. `false`: there is none.
+    pub fn step(&mut self, world: &dyn World, now: Instant) -> bool {
+        match self.inbox.next() {
+            Ok(None) => return false,
+            Ok(Some((incoming, bytes))) => self.talk.take(world, incoming, bytes, now),
+            Err(invalid) => self.talk.refuse(invalid),
+        }
+        true
+    }
+
+    /// What is to be done next about the message that was taken.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.talk.actions.pop_front()
+    }
+
+    /// To be called when all is taken that is to be now.
+    pub fn settle(&mut self, now: Instant) {
+        self.inbox.settle(now);
+    }
+
+    /// It is not the client who keeps the rest from being read.
+    pub fn excuse(&mut self) {
+        self.inbox.excuse();
+    }
+
+    /// Bytes that nobody has read.
+    pub fn unread(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// When the client is to be hung up on if nothing changes, and why.
+    pub fn time_is_up(&self, message_timeout: Duration, session_timeout: Duration) -> (Instant, CutFor) {
+        let last_sign = self.talk.last_sign;
+        match (self.inbox.began(), self.talk.has_asked) {
+            (Some(began), _) => (began + message_timeout, CutFor::Unfinished),
+            (None, false) => (last_sign + message_timeout, CutFor::Silent),
+            (None, true) => (last_sign + session_timeout, CutFor::Idle),
+        }
+    }
+
+    /// Its time begins anew for as long as a session that was begun here lives.
+    pub fn lives_by_sessions(&mut self, now: Instant) {
+        self.talk.forget_ended();
+        if !self.talk.sessions.is_empty() {
+            self.talk.last_sign = now;
+        }
+    }
+
+    /// The conversation is over; returns the sessions that end with it.
+    pub fn end(&mut self) -> Vec<Arc<Session>> {
+        self.inbox = Inbox::default();
+        std::mem::take(&mut self.talk.sessions)
+    }
+}
+
+impl Talk {
+    fn take(&mut self, world: &dyn World, incoming: Incoming, bytes: &[u8], now: Instant) {
+        match incoming {
+            Incoming::Request(request) => {
+                (self.has_asked, self.last_sign) = (true, now);
+                requests::answer(world, self, &request, now);
+            }
+            Incoming::Interleaved { channel, payload } => self.hear(world, channel, &bytes[payload], now),
+            Incoming::LongFrame => world.counters().rtcp_refused("frame_too_long"),
+            Incoming::Response | Incoming::Blank => {}
+        }
+        self.sessions.iter().for_each(|session| session.touch(now));
+    }
+
+    /// RTCP of a viewer in the connection.
+    fn hear(&mut self, world: &dyn World, channel: u8, datagram: &[u8], now: Instant) {
+        let Some(session) = self.sessions.iter().find(|session| session.uses_channel(channel)).cloned()
+        else {
+            return world.counters().rtcp_stranger();
+        };
+        let Some(track) = session.track_of_channel(channel) else { return };
+        if session.hear(track, datagram, world.counters(), now) {
+            self.end(session, "goodbye");
+        }
+    }
+
+    fn refuse(&mut self, invalid: Invalid) {
+        let Invalid { status, cseq, consumed, context } = invalid;
+        let (method, agent) = (None, None);
+        let refused = Refused { status, reason: reason_of(status), method, asked: Some(context), agent };
+        self.actions.push_back(Action::Refused(refused));
+        self.actions.push_back(Action::Reply { reply: Reply::new(status, cseq), method: None, status });
+        if consumed.is_none() {
+            self.actions.push_back(Action::HangUp);
+        }
+    }
+
+    /// Lets go of sessions that have ended, by whomever.
+    pub fn forget_ended(&mut self) {
+        self.sessions.retain(|session| !session.has_ended());
+    }
+
+    pub fn end(&mut self, session: Arc<Session>, reason: &'static str) {
+        self.sessions.retain(|own| !Arc::ptr_eq(own, &session));
+        self.actions.push_back(Action::End(session, reason));
+    }
+}

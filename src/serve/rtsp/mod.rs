@@ -1,0 +1,27 @@
+//! RTSP/1.0 without a socket: what a client says, what that means for its sessions, and what is to be done.
+//!
+//! ```text
+//!  bytes, now ──▶ Conversation ──▶ requests ──▶ Action: reply, start, stop, end, hang up
+//!                      │  ▲            │
+//!                    Inbox └─ World ◀──┘ (channels, sessions, what is granted)
+//! ```
+
+mod conversation;
+mod inbox;
+mod patience;
+mod refusal;
+mod requests;
+mod session;
+mod sessions;
+mod setup;
+mod state;
+mod world;
+
+pub use conversation::{Action, Conversation};
+pub use inbox::{MAX_UNREAD_BYTES, MESSAGE_TIMEOUT, READ_BYTES};
+pub use patience::{Patience, Verdict};
+pub use refusal::retry_after_s;
+pub use session::Session;
+pub use sessions::Sessions;
+pub use setup::{Costs, Quality};
+pub use world::{Wanted, World};

@@ -1,0 +1,330 @@
+//! One viewer's session, which its connection, its reports and those who watch over it share.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::event::{Alarm, lock};
+use crate::net::{Progress, VANISHED_AFTER};
+use crate::relay::{Channel, RingStart, Track};
+use crate::wire::rtcp;
+
+use super::super::access::Share;
+use super::super::journal::Story;
+use super::super::media::{Grant, Way};
+use super::super::reporter::Said;
+use super::super::stats::Counters;
+use super::super::stream::Output;
+use super::patience::Media;
+use super::setup::{Costs, Quality, Setup};
+use super::state::{Held, State};
+
+/// One viewer of one channel.
+pub struct Session {
+    /// Unguessable: it is what entitles to control the session.
+    pub id: String,
+    /// What is watched.
+    pub channel: Arc<Channel>,
+    /// The viewer's address.
+    pub peer: IpAddr,
+    /// The connection that set it up.
+    pub output: Option<Arc<Output>>,
+    /// When it began.
+    pub epoch: Instant,
+    last_sign_ms: AtomicU64,
+    /// Bytes of the connection that were known to be acknowledged.
+    acknowledged: AtomicU64,
+    state: Mutex<State>,
+}
+
+/// What the first packet will be of a track that is to start.
+pub struct Planned {
+    track: usize,
+    pub url: String,
+    pub start: Option<RingStart>,
+    /// Its number in the ring; what arrives once the PLAY is answered is never before it.
+    pub from: u64,
+}
+
+impl Session {
+    pub fn new(
+        id: String,
+        channel: Arc<Channel>,
+        (peer, output): (IpAddr, Option<Arc<Output>>),
+        (place, story): (Share, Arc<Story>),
+        now: Instant,
+    ) -> Self {
+        let held = Held::new(place, story);
+        Self {
+            id,
+            channel,
+            peer,
+            output,
+            epoch: now,
+            last_sign_ms: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
+            state: Mutex::new(State::Ready(held)),
+        }
+    }
+
+    /// A sign of life.
+    pub fn touch(&self, now: Instant) {
+        let ms = now.saturating_duration_since(self.epoch).as_millis() as u64;
+        self.last_sign_ms.fetch_max(ms, Relaxed);
+    }
+
+    pub fn last_sign(&self) -> Instant {
+        self.epoch + Duration::from_millis(self.last_sign_ms.load(Relaxed))
+    }
+
+    /// Sets a track up, anew if it was before: then without a `way` it keeps its own. What plays goes on as it did until
+    /// it [`changes over`](Self::change_over). `false`: it is not set up, and there is no way either.
+    pub fn set_up(&self, track: &Arc<Track>, url: &str, way: Option<Box<dyn Way>>, costs: Costs) -> bool {
+        self.with(|held| match (held.of_track(track.number), way) {
+            (Some(present), way) => {
+                present.renew(url.to_owned(), costs.memory, way);
+                true
+            }
+            (None, Some(way)) => {
+                held.setups.push(Setup::new(track.clone(), url.to_owned(), way, costs));
+                held.setups.sort_by_key(|setup| setup.track.number);
+                true
+            }
+            (None, None) => false,
+        })
+    }
+
+    /// Has tracks that play go on by what they were granted last, which the viewer knows by now.
+    pub fn change_over(&self) {
+        self.change(|held| {
+            let Held { setups, story, .. } = held;
+            setups.iter_mut().for_each(|setup| setup.change_over(story));
+        });
+    }
+
+    /// How a track reaches the viewer, if it is set up.
+    pub fn granted(&self, track: usize) -> Option<Grant> {
+        self.with(|held| held.of_track(track).map(|setup| setup.grant()))
+    }
+
+    /// Whether the viewer takes a track at this address.
+    pub fn is_at(&self, track: usize, address: SocketAddr) -> bool {
+        self.with(|held| held.of_track(track).is_some_and(|setup| setup.is_at(address)))
+    }
+
+    pub fn has_ended(&self) -> bool {
+        matches!(*lock(&self.state), State::Ended)
+    }
+
+    pub fn is_playing(&self) -> bool {
+        matches!(*lock(&self.state), State::Playing(..))
+    }
+
+    pub fn is_paused(&self) -> bool {
+        matches!(*lock(&self.state), State::Paused(_))
+    }
+
+    pub fn tracks(&self) -> usize {
+        self.with(|held| held.setups.len())
+    }
+
+    /// Reckons what tracks that are to start take by how fast they are now. `false`: its address would have too much.
+    pub fn weigh(&self) -> bool {
+        let has_room =
+            |held: &mut Held| held.setups.iter_mut().filter(|setup| !setup.plays()).all(Setup::weigh);
+        lock(&self.state).held().is_none_or(has_room)
+    }
+
+    /// Reckons tracks of which nothing had come when they were weighed. `false`: its address would have too much. Others
+    /// stay as they were: who was let in is not sent away for a moment in which its stream is faster.
+    pub fn weigh_what_has_come(&self) -> bool {
+        let has_room = |held: &mut Held| {
+            let unknown = held.setups.iter_mut().filter(|setup| setup.costs.egress.amount() == 0);
+            unknown.fold(true, |fits, setup| fits & setup.weigh())
+        };
+        lock(&self.state).held().is_none_or(has_room)
+    }
+
+    /// Bits a second that are sent to it now.
+    pub fn bits_per_second(&self) -> u64 {
+        self.with(|held| held.playing().map(|setup| setup.track.rtp.ring().bits_per_second()).sum())
+    }
+
+    /// Whether an interleaved channel of the connection is this session's.
+    pub fn uses_channel(&self, channel: u8) -> bool {
+        self.with(|held| held.setups.iter().any(|setup| setup.uses_channel(channel)))
+    }
+
+    /// The packets that a PLAY of now starts with: those of tracks that do not play.
+    pub fn plan(&self, now: Instant) -> Vec<Planned> {
+        let plan = |setup: &Setup| {
+            // Asked first: a packet that comes in between is then not missed.
+            let head = setup.track.rtp.ring().head();
+            let start = setup.track.start(now);
+            let (track, from) = (setup.track.number, start.map_or(head, |start| start.number));
+            Planned { track, url: setup.url.clone(), start, from }
+        };
+        self.with(|held| held.setups.iter().filter(|setup| !setup.plays()).map(plan).collect())
+    }
+
+    /// Starts what was planned, as far as it is still set up. `agent` is what the viewer says that it is.
+    pub fn play(&self, plan: &[Planned], agent: Option<&str>, now: Instant) {
+        let told = self.change(|held| {
+            let story = held.story.clone();
+            for planned in plan {
+                if let Some(setup) = held.of_track(planned.track) {
+                    setup.start(planned.from, &story, now);
+                }
+            }
+            (story, held.setups.iter().map(Setup::told).collect())
+        });
+        if let Some((story, ways)) = told {
+            story.play(ways, agent, now);
+        }
+    }
+
+    /// Stops the packets and keeps what was set up.
+    pub fn pause(&self) {
+        lock(&self.state).pause();
+    }
+
+    /// Takes one track out.
+    pub fn tear_down(&self, track: usize) {
+        self.change(|held| {
+            held.setups
+                .extract_if(.., |setup| setup.track.number == track)
+                .for_each(|mut setup| setup.stop());
+        });
+    }
+
+    /// Remembers when it is looked at next; where it has ended it is not.
+    pub fn watched_by(&self, watch: Alarm) {
+        let before = self.with(|held| held.watch.replace(watch));
+        drop(before); // outside the lock
+    }
+
+    /// Gives everything back.
+    pub fn end(&self, reason: &'static str, now: Instant) {
+        // A PLAY comes before, and is stopped, or after, and starts nothing. Outside the lock: reservations are given back.
+        let mut state = lock(&self.state).end();
+        if let Some(held) = state.held() {
+            held.story.end(reason, self.epoch, now);
+            held.stop();
+        }
+    }
+
+    /// A datagram from the viewer's address about a track. `true`: the viewer has said goodbye to all that was playing.
+    pub fn hear(&self, track: usize, datagram: &[u8], counters: &Counters, now: Instant) -> bool {
+        let feedback = match rtcp::feedback(datagram) {
+            Ok(feedback) => feedback,
+            Err(not_rtcp) => {
+                counters.rtcp_refused(not_rtcp.reason());
+                return false;
+            }
+        };
+        let says_goodbye = self.with(|held| {
+            let Held { setups, story, .. } = held;
+            let setup = setups.iter_mut().find(|setup| setup.track.number == track)?;
+            let said = match setup.reporter.hear(&feedback, setup.track.ssrc()) {
+                Ok(said) => said,
+                Err(not_theirs) => {
+                    counters.rtcp_refused(not_theirs.reason());
+                    return None;
+                }
+            };
+            counters.rtcp_report();
+            self.touch(now);
+            let report = match said {
+                Said::Alive(report) => report,
+                Said::Goodbye => feedback.report_on(setup.track.ssrc()),
+            };
+            if let Some(report) = report {
+                setup.quality = Some(Quality::of(&report, &setup.track));
+                story.hear(track, setup.judge(&report, now));
+            }
+            Some(said == Said::Goodbye && setup.plays())
+        });
+        says_goodbye == Some(true) && self.lose(track)
+    }
+
+    /// The viewer's host says that nobody listens at a track's port. `true`: it has said so again, without a sign of
+    /// life in between, of all that was playing. What is said at one time counts once: packets of a moment may all come
+    /// back, though the viewer has opened its port since.
+    pub fn refuse(&self, track: usize, at: SocketAddr, now: Instant) -> bool {
+        let last_sign = self.last_sign();
+        let again = self.with(|held| {
+            let setup = held.of_track(track).filter(|setup| setup.plays() && setup.is_at(at))?;
+            let before = setup.refused_at.replace(now);
+            Some(before.is_some_and(|before| before < now && last_sign < before))
+        });
+        again == Some(true) && self.lose(track)
+    }
+
+    /// A track's viewer is gone. `true`: so it is from all others; else they play on without this one.
+    fn lose(&self, track: usize) -> bool {
+        let others_play = self.change(|held| {
+            let others_play = held.playing().any(|setup| setup.track.number != track);
+            if others_play && let Some(setup) = held.of_track(track) {
+                setup.stop();
+            }
+            others_play
+        });
+        others_play == Some(false)
+    }
+
+    /// What the session is sent.
+    pub fn media(&self, now: Instant) -> Media {
+        match &*lock(&self.state) {
+            State::Playing(held, _) => {
+                let flows = held.playing().filter_map(|setup| setup.track.signs.flows_since(now));
+                flows.min().map_or(Media::Silent, |since| Media::Flows { since })
+            }
+            State::Ready(_) | State::Paused(_) | State::Ended => Media::Stopped,
+        }
+    }
+
+    /// Whether packets go by the connection, where what arrives is acknowledged.
+    pub fn is_acknowledged(&self) -> bool {
+        self.with(|held| held.playing().any(Setup::is_interleaved))
+    }
+
+    /// Takes what was acknowledged for a sign of life. `false`: what is under way is answered by nobody any more.
+    pub fn take_progress(&self, progress: Progress, now: Instant) -> bool {
+        if self.acknowledged.fetch_max(progress.acknowledged, Relaxed) < progress.acknowledged {
+            self.touch(now);
+        }
+        !(progress.in_flight && progress.last_answer_age >= VANISHED_AFTER)
+    }
+
+    /// The track whose RTCP an interleaved channel carries.
+    pub fn track_of_channel(&self, channel: u8) -> Option<usize> {
+        self.with(|held| {
+            let setup = held.setups.iter().find(|setup| setup.uses_channel(channel))?;
+            Some(setup.track.number)
+        })
+    }
+
+    /// Tells the viewer that the tracks end (RFC 3550 section 6.6).
+    pub fn say_goodbye(&self, reason: &str) {
+        self.with(|held| held.setups.iter().for_each(|setup| setup.say_goodbye(reason)));
+    }
+
+    /// The latest report of each track that has one.
+    pub fn qualities(&self) -> Vec<Quality> {
+        self.with(|held| held.setups.iter().filter_map(|setup| setup.quality).collect())
+    }
+
+    /// What there is to say of what it holds, and nothing once it has ended.
+    fn with<T: Default>(&self, say: impl FnOnce(&mut Held) -> T) -> T {
+        lock(&self.state).held().map(say).unwrap_or_default()
+    }
+
+    /// Does what may start or stop tracks. `None`: it has ended, and nothing is done.
+    fn change<T>(&self, change: impl FnOnce(&mut Held) -> T) -> Option<T> {
+        let mut state = lock(&self.state);
+        let done = change(state.held()?);
+        state.settle(&self.channel);
+        Some(done)
+    }
+}

@@ -1,0 +1,169 @@
+//! One track of a session: how it reaches its viewer, whether it does, and what the viewer says of it.
+
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::relay::Track;
+use crate::wire::rtcp::{self, Report};
+
+use super::super::access::Share;
+use super::super::journal::{self, Story};
+use super::super::media::{Grant, Heirs, Way};
+use super::super::reporter::Reporter;
+use super::super::stream::SetupBytes;
+
+/// A sender report this young is handed to a new viewer at once, for lip sync from the first picture.
+const REPORT_MAX_AGE: Duration = Duration::from_secs(10);
+
+/// One track that was set up.
+pub struct Setup {
+    pub track: Arc<Track>,
+    pub url: String,
+    pub costs: Costs,
+    way: Box<dyn Way>,
+    /// What the viewer has been granted since, while packets still go by the one before.
+    coming: Option<Box<dyn Way>>,
+    /// When packets began to be sent, while they are.
+    since: Option<Instant>,
+    /// Who reports on it.
+    pub reporter: Reporter,
+    /// What it has reported last.
+    pub quality: Option<Quality>,
+    /// When its port was last found closed.
+    pub refused_at: Option<Instant>,
+}
+
+/// What a track that is set up takes of what its address and its connection may have.
+pub struct Costs {
+    pub egress: Share,
+    pub memory: SetupBytes,
+}
+
+/// What a subscriber's latest report says of a track (RFC 3550 section 6.4.1).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quality {
+    /// Loss since the report before, 0 to 1.
+    pub fraction_lost: f64,
+    /// Interarrival jitter; absent where the track's clock rate is unknown.
+    pub jitter_seconds: Option<f64>,
+}
+
+impl Setup {
+    pub fn new(track: Arc<Track>, url: String, way: Box<dyn Way>, costs: Costs) -> Self {
+        let (coming, since, quality, refused_at) = (None, None, None, None);
+        Self { track, url, costs, way, coming, since, reporter: Reporter::default(), quality, refused_at }
+    }
+
+    /// How the track reaches the viewer, by what was granted last.
+    pub fn grant(&self) -> Grant {
+        self.coming.as_ref().unwrap_or(&self.way).grant()
+    }
+
+    /// Another SETUP of the track, which was granted `way`, or what it has already. While it plays, packets
+    /// [`change over`](Self::change_over) only once the viewer knows. What the track weighs stays as it is.
+    pub fn renew(&mut self, url: String, memory: SetupBytes, way: Option<Box<dyn Way>>) {
+        (self.url, self.costs.memory) = (url, memory);
+        let Some(way) = way else { return };
+        self.refused_at = None;
+        if self.plays() {
+            self.coming = Some(way);
+        } else {
+            self.way = way;
+        }
+    }
+
+    /// Has packets go on by what was granted last: from the very one at which the way before ends.
+    pub fn change_over(&mut self, story: &Arc<Story>) {
+        let Some(coming) = self.coming.take() else { return };
+        let mut before = mem::replace(&mut self.way, coming);
+        let heirs = Heirs::new();
+        self.way.start(&self.track, heirs.places(), story);
+        before.stop(Some(&heirs));
+    }
+
+    /// Has packets sent from ring number `from` on, unless they are. They are a part of the viewer's `story`.
+    pub fn start(&mut self, from: u64, story: &Arc<Story>, now: Instant) {
+        if !self.plays() {
+            let rtcp = self.track.rtcp.ring();
+            let newest_report = rtcp.newest(now, REPORT_MAX_AGE);
+            let rtcp_from = newest_report.map_or_else(|| rtcp.head(), |report| report.number);
+            self.way.start(&self.track, (from.into(), rtcp_from.into()), story);
+            self.since = Some(now);
+        }
+    }
+
+    /// Has no more packets sent.
+    pub fn stop(&mut self) {
+        if self.since.take().is_some() {
+            self.way.stop(None);
+        }
+        if let Some(coming) = self.coming.take() {
+            self.way = coming;
+        }
+    }
+
+    /// Tells the viewer that the track ends (RFC 3550 section 6.6), if it plays.
+    pub fn say_goodbye(&self, reason: &str) {
+        if let Some(ssrc) = self.track.ssrc().filter(|_| self.plays()) {
+            self.way.say(&rtcp::goodbye(ssrc, reason));
+        }
+    }
+
+    /// Reckons what the track takes by how fast it is now. `false`: the address would have too much.
+    pub fn weigh(&mut self) -> bool {
+        self.costs.egress.change(self.track.rtp.ring().bits_per_second())
+    }
+
+    /// How it reaches the viewer, for the log.
+    pub fn told(&self) -> journal::Way {
+        self.way.grant().told()
+    }
+
+    /// What a report says, for the log.
+    pub fn judge(&self, report: &Report, now: Instant) -> journal::Report {
+        let Quality { jitter_seconds, .. } = Quality::of(report, &self.track);
+        let (ssrc, lost, round_trip) = (report.ssrc, report.cumulative_lost, self.round_trip(report, now));
+        journal::Report { ssrc, lost, jitter_seconds, round_trip }
+    }
+
+    /// The way there and back: since the sender report that this one names was passed on, less how long the viewer has had
+    /// it. A newcomer was given one that had come before.
+    fn round_trip(&self, report: &Report, now: Instant) -> Option<Duration> {
+        let passed_at = self.track.report_came_at(report.last_sender_report)?.max(self.since?);
+        let held = Duration::from_secs_f64(f64::from(report.delay_since_last_sender_report) / 65_536.0);
+        now.checked_duration_since(passed_at)?.checked_sub(held)
+    }
+
+    /// Whether packets are sent.
+    pub fn plays(&self) -> bool {
+        self.since.is_some()
+    }
+
+    pub fn is_interleaved(&self) -> bool {
+        self.way.grant().is_interleaved()
+    }
+
+    /// Whether a channel of the connection is its own, now or soon.
+    pub fn uses_channel(&self, channel: u8) -> bool {
+        let mut ways = self.coming.iter().chain([&self.way]);
+        ways.any(|way| way.grant().uses_channel(channel))
+    }
+
+    /// Whether its viewer takes what it was granted last at this address. What comes from an address that it has left
+    /// is about what was.
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        self.grant().is_at(address)
+    }
+}
+
+impl Quality {
+    pub(super) fn of(report: &Report, track: &Track) -> Self {
+        let rate = track.description.clock_rate.filter(|rate| *rate > 0);
+        Self {
+            fraction_lost: f64::from(report.fraction_lost) / 256.0,
+            jitter_seconds: rate.map(|rate| f64::from(report.jitter) / f64::from(rate)),
+        }
+    }
+}

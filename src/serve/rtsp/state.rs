@@ -1,0 +1,104 @@
+//! The state of a session: what was set up, and whether it plays.
+//!
+//! ```text
+//!                PLAY              PAUSE
+//!  SETUP ─▶ Ready ◀──▶ Playing ────────────▶ Paused     (RFC 2326 appendix A)
+//!             │ TEARDOWN  │ ▲                  │ │
+//!             │ of what   │ └────── PLAY ───────┘ │
+//!             ▼ plays     ▼                      ▼
+//!           Ended       Ended                  Ended
+//! ```
+
+use std::mem;
+use std::sync::Arc;
+
+use crate::event::Alarm;
+use crate::relay::{Channel, Viewer};
+
+use super::super::access::Share;
+use super::super::journal::Story;
+use super::setup::Setup;
+
+/// What another thread may change while a request is being answered.
+pub enum State {
+    /// Nothing plays: not yet, or what did was torn down.
+    Ready(Held),
+    /// A track plays.
+    Playing(Held, Viewer),
+    /// What played waits to be played again.
+    Paused(Held),
+    Ended,
+}
+
+/// What a session that has not ended holds.
+pub struct Held {
+    pub setups: Vec<Setup>,
+    /// When it is looked for signs of life.
+    pub watch: Option<Alarm>,
+    /// Its place among the sessions of its address.
+    _place: Share,
+    /// What the log tells of it once it has ended.
+    pub story: Arc<Story>,
+}
+
+impl State {
+    /// What it holds, if it has not ended.
+    pub fn held(&mut self) -> Option<&mut Held> {
+        match self {
+            Self::Ready(held) | Self::Playing(held, _) | Self::Paused(held) => Some(held),
+            Self::Ended => None,
+        }
+    }
+
+    /// Nothing more is sent, and all is kept.
+    pub fn pause(&mut self) {
+        *self = match mem::replace(self, Self::Ended) {
+            Self::Playing(mut held, _viewer) => {
+                held.stop();
+                Self::Paused(held)
+            }
+            other => other,
+        };
+    }
+
+    /// Ends it; returns what it was.
+    pub fn end(&mut self) -> Self {
+        mem::replace(self, Self::Ended)
+    }
+
+    /// Follows what plays now, and counts its viewer by it.
+    pub fn settle(&mut self, channel: &Arc<Channel>) {
+        let (held, _before, was_paused) = match mem::replace(self, Self::Ended) {
+            Self::Ready(held) => (held, None, false),
+            Self::Playing(held, viewer) => (held, Some(viewer), false),
+            Self::Paused(held) => (held, None, true),
+            Self::Ended => return,
+        };
+        *self = if held.playing().next().is_some() {
+            let over_tcp = held.playing().any(Setup::is_interleaved);
+            Self::Playing(held, channel.watch(over_tcp))
+        } else if was_paused {
+            Self::Paused(held)
+        } else {
+            Self::Ready(held)
+        };
+    }
+}
+
+impl Held {
+    pub fn new(place: Share, story: Arc<Story>) -> Self {
+        Self { setups: Vec::new(), watch: None, _place: place, story }
+    }
+
+    pub fn stop(&mut self) {
+        self.setups.iter_mut().for_each(Setup::stop);
+    }
+
+    pub fn playing(&self) -> impl Iterator<Item = &Setup> {
+        self.setups.iter().filter(|setup| setup.plays())
+    }
+
+    pub fn of_track(&mut self, number: usize) -> Option<&mut Setup> {
+        self.setups.iter_mut().find(|setup| setup.track.number == number)
+    }
+}
