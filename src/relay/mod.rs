@@ -26,7 +26,7 @@ mod ledger;
 mod mailbox;
 mod refused;
 mod reports;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod rig;
 mod ring;
 mod round;

@@ -15,13 +15,19 @@ use super::{Busy, Coalesce, Dispatch, Flow, Lateness, Packet, RingLimits};
 /// A ring that nothing leaves.
 pub const ROOMY: RingLimits = RingLimits { age: Duration::from_secs(3600), bytes: usize::MAX };
 
-/// A dispatch whose queue and timers have stopped: a lane asks for its run, and the test runs it.
-pub fn by_hand() -> Dispatch {
+/// A queue and timers that have stopped, for what asks to be run.
+pub fn stopped() -> (Arc<TaskQueue>, Arc<Timers>) {
     let queue = TaskQueue::start("by-hand", 1).expect("a thread");
     let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
     let timers = Timers::start(&poller, Class::Media).expect("a timer");
     poller.stop();
     queue.stop();
+    (queue, timers)
+}
+
+/// A dispatch of these: a lane asks for its run, and the test runs it.
+pub fn by_hand() -> Dispatch {
+    let (queue, timers) = stopped();
     Dispatch::new(
         queue,
         timers,

@@ -26,6 +26,9 @@ mod stream;
 mod tests;
 
 pub use rtsp::Quality;
+/// What the fuzz target of that name exercises.
+#[cfg(fuzzing)]
+pub use rtsp::exercise as conversation;
 pub use rtsp_listener::RtspListener;
 pub use rtsp_server::{Limits, RtspServer, ServerConfig};
 pub use stats::ServerStats;

@@ -95,7 +95,7 @@ impl Account {
     }
 
     /// How much it holds.
-    #[cfg(all(test, not(model)))]
+    #[cfg(any(all(test, not(model)), fuzzing))]
     pub fn held(&self, good: Good) -> u64 {
         self.held[good as usize].load(Relaxed)
     }

@@ -7,6 +7,8 @@
 //! ```
 
 mod conversation;
+#[cfg(any(all(test, not(model)), fuzzing))]
+mod exercise;
 mod inbox;
 mod patience;
 mod refusal;
@@ -18,6 +20,8 @@ mod state;
 mod world;
 
 pub use conversation::{Action, Conversation};
+#[cfg(fuzzing)]
+pub use exercise::exercise;
 pub use inbox::{MAX_UNREAD_BYTES, MESSAGE_TIMEOUT, READ_BYTES};
 pub use patience::{Patience, Verdict};
 pub use refusal::retry_after_s;

@@ -4,6 +4,8 @@ mod bounds;
 mod output;
 mod writer;
 
+#[cfg(any(test, fuzzing))]
+pub use bounds::Room;
 #[cfg(test)]
 pub use bounds::TRACK_BYTES;
 pub use bounds::{CUT_OFF_BYTES, SETUP_BYTES, SetupBytes};
