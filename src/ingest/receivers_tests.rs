@@ -416,8 +416,10 @@ fn a_socket_that_only_fails_is_given_up_for_another_one() {
         fails.has_failed()
     });
     assert!(rig.receivers.stats().iter().any(|stats| stats.port == port && stats.errors >= 10));
-    follow(&rig);
-    assert!(is_joined(&channel));
+    wait_until("it is joined again", || {
+        follow(&rig); // for a tenth of a second at most
+        is_joined(&channel)
+    });
     assert_eq!(sockets_on(&rig, port), 1);
     assert!(!Arc::ptr_eq(&fails, &on_port().expect("a socket")), "another one");
     rig.stop();

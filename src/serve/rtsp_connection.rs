@@ -236,6 +236,12 @@ impl RtspConnection {
         state.alarm = Some(self.server.timers.alarm(at, watch));
     }
 
+    /// Whether something has come that we have not got round to.
+    fn waits_for_us(&self, state: &State) -> bool {
+        let has_come = || self.socket.peek(&mut [0]).is_ok_and(|bytes| bytes > 0);
+        self.waits.load(Relaxed) || (!state.holds_back && has_come())
+    }
+
     fn message_timeout(&self) -> Duration {
         MESSAGE_TIMEOUT.min(self.server.config.session_timeout)
     }
@@ -327,7 +333,7 @@ impl Work for ConnectionWatch {
         let (at, reason) = connection.time_is_up(&state);
         if at > now {
             connection.watch_at(&mut state, at);
-        } else if connection.waits.load(Relaxed) {
+        } else if connection.waits_for_us(&state) {
             connection.watch_at(&mut state, now + connection.message_timeout()); // the delay is ours
         } else {
             connection.cut(&mut state, reason);

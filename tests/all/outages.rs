@@ -48,14 +48,14 @@ fn a_silent_group_of_two_tracks_and_two_channels_is_told_to_the_network_again() 
                 .channel_on("studio", "news", &format!("rtp://{news}"))
                 .channel_line("silent_after = \"3s\"")
                 .start();
-            wire.expect(group, Told::Wanted, 5 * SECOND);
+            wire.expect(group, Told::Wanted, 20 * SECOND);
             if version == 2 {
                 // It may be told twice within 10 s without being renewed, but is left only to be joined again.
-                wire.expect(group, Told::Left, 8 * SECOND);
+                wire.expect(group, Told::Left, 20 * SECOND);
             } else {
                 wire.settle(group);
             }
-            wire.expect(group, Told::Wanted, 8 * SECOND);
+            wire.expect(group, Told::Wanted, 20 * SECOND);
         });
     }
 }
@@ -75,9 +75,9 @@ fn a_silent_group_of_ipv6_is_told_to_the_network_again() {
             .channel_line("silent_after = \"5s\"")
             .start();
         let group = "ff15::99".parse().expect("an address");
-        wire.expect(group, Told::Wanted, 5 * SECOND);
+        wire.expect(group, Told::Wanted, 20 * SECOND);
         wire.settle(group);
-        wire.expect(group, Told::Wanted, 8 * SECOND);
+        wire.expect(group, Told::Wanted, 20 * SECOND);
     });
 }
 
@@ -121,7 +121,7 @@ fn a_track_that_is_silent_beside_others_is_told_and_its_group_renewed_alone() {
         let [flowing, silent] = [&picture, &sound].map(|source| IpAddr::V4(*source.group.0.ip()));
         let mirrorball = Setup::new()
             .described_on("studio", "film", &two_tracks(&picture, &sound))
-            .channel_line("silent_after = \"1s\"")
+            .channel_line("silent_after = \"3s\"")
             .start();
         let [picture, sound] = [picture, sound].map(|source| source.beam(100));
         let track = |number, value| {
@@ -133,7 +133,7 @@ fn a_track_that_is_silent_beside_others_is_told_and_its_group_renewed_alone() {
         wire.settle(flowing);
         wire.settle(silent);
         let mut sound = sound.stop();
-        wire.expect(silent, Told::Wanted, 5 * SECOND);
+        wire.expect(silent, Told::Wanted, 20 * SECOND);
         track("2", 1.0);
         track("1", 0.0);
         mirrorball.expect_metric("mirrorball_channel_silent", &[("channel", "film")], 0.0);

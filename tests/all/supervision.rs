@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use mirrorball::event::clock;
@@ -83,6 +84,30 @@ fn a_program_that_stands_still_says_so_and_ends_with_1() {
     assert_eq!(mirrorball.ended().and_then(|status| status.code()), Some(1));
     let line = "standing still: whoever is asked: the program ends";
     eventually("the log says so", || mirrorball.has_logged(line).then_some(()));
+}
+
+/// On a machine that has no time for us.
+#[test]
+fn who_asks_while_a_poll_table_stands_still_is_not_taken_for_silent() {
+    let mirrorball =
+        Setup::new().rtsp("session_timeout = \"3s\"").section("engine", "poll_table_entries = 8").start();
+    // More than the table of the timers has room for.
+    let mut clients: Vec<_> = (0..12).map(|_| Connection::open(mirrorball.rtsp)).collect();
+    mirrorball.expect_metric("mirrorball_rtsp_connections", &[], 12.0);
+    let tables: Vec<_> = mirrorball.threads("poll-control-");
+    assert!(tables.len() > 1, "{tables:?}");
+    let still: nix::Result<Vec<_>> = tables[1..].iter().map(|name| mirrorball.hold_still(name)).collect();
+    let still = match still {
+        Ok(still) => still,
+        Err(error) => {
+            let story = "who_asks_while_a_poll_table_stands_still_is_not_taken_for_silent";
+            return skip(story, &format!("ptrace: {error}"));
+        }
+    };
+    clients.iter_mut().for_each(|client| client.send("OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"));
+    thread::sleep(Duration::from_millis(3500)); // the time that a client has
+    drop(still);
+    clients.iter_mut().for_each(|client| drop(client.reply().expect(200)));
 }
 
 #[test]

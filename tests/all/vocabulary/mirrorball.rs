@@ -275,6 +275,16 @@ impl Mirrorball {
         format!("rtsp://{}/{channel}", self.rtsp)
     }
 
+    /// Its threads whose names begin so, in the order of their numbers.
+    pub fn threads(&self, beginning: &str) -> Vec<String> {
+        let tasks = fs::read_dir(self.proc().join("task")).expect("it runs").flatten();
+        let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        let mut names: Vec<_> = names.map(|name| name.trim().to_owned()).collect();
+        names.retain(|name| name.starts_with(beginning));
+        names.sort_by_key(|name| name.trim_start_matches(beginning).parse::<u32>().ok());
+        names
+    }
+
     /// A metric, summed over all that have these labels; 0 where it has never been counted.
     pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let (status, text) = metrics::fetch(self.admin, "/metrics").expect("the metrics are served");
