@@ -173,8 +173,12 @@ fn an_output_cut_off_while_another_writes_leaves_nothing_behind() {
     output.wait_until_writable();
     assert_eq!(rig.entries(), 1, "the other has registered just now");
     assert!(output.state.finish_claim(), "the other writes once more");
-    output.write_all_due(None);
-    assert!(!output.state.finish_claim());
+    loop {
+        output.write_all_due(None);
+        if !output.state.finish_claim() {
+            break; // the queue may have asked for one more, as the Poller has found the socket closed
+        }
+    }
     drop(output);
     assert_eq!(rig.let_go().strong_count(), 0);
 }
