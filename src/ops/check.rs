@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::net::Marks;
 use crate::relay::Coalesce;
 
 use super::config::{ChannelConfig, Config, ConfigError, UdpPorts};
@@ -42,6 +43,9 @@ impl fmt::Display for Plan {
             rtsp.session_timeout, rtsp.longest_silence
         )?;
         writeln!(f, "UDP       {}", ports(rtsp.udp_ports))?;
+        if rtsp.dont_fragment {
+            writeln!(f, "          packets are dropped that are too large for a path")?;
+        }
         writeln!(f, "admin     http://{}/", admin.listen)?;
         writeln!(f, "log       {}", log.format)?;
         writeln!(
@@ -90,6 +94,14 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
     writeln!(f, "    of {}, on {interface}, silent after {:?}", channel.input, channel.silent_after)?;
     if let Coalesce::Fixed(rest) = channel.coalesce {
         writeln!(f, "    packets wait {rest:?} to be sent together")?;
+    }
+    let Marks { dscp, ttl } = channel.marks;
+    let said: Vec<_> = [("DSCP", dscp), ("TTL", ttl)]
+        .iter()
+        .filter_map(|(what, value)| value.map(|value| format!("{what} {value}")))
+        .collect();
+    if !said.is_empty() {
+        writeln!(f, "    packets say {}", said.join(" and "))?;
     }
     for track in &channel.presentation.tracks {
         write!(f, "    {} from group {}", track.media, SocketAddr::new(track.group, track.port))?;

@@ -120,7 +120,7 @@ impl Asked<'_> {
                 let own = present.and_then(|granted| granted.channels());
                 let free = self.free_channels(channels, own);
                 let (rtp, rtcp) = free.ok_or(StatusCode::UnsupportedTransport)?;
-                self.connection.output.carry_media();
+                self.connection.output.carry_media(track.rtp.marks().dscp);
                 let header = Transport::interleaved_reply(transport.profile, (rtp, rtcp));
                 Ok((Granted::Interleaved { rtp, rtcp }, header))
             }

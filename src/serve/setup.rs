@@ -172,7 +172,7 @@ impl Setup {
         match &self.transport {
             Granted::Udp(at) => {
                 // A lost farewell is what the connection's end is for.
-                let _ = at.pair.rtcp.current().send_to(&goodbye, at.rtcp);
+                at.pair.rtcp.say(goodbye.into(), at.rtcp, self.track.rtcp.marks());
             }
             Granted::Interleaved { rtcp, .. } => {
                 let mut framed = interleaved_header(*rtcp, goodbye.len() as u16).to_vec();
