@@ -61,15 +61,17 @@ pub fn path_mtu(mut from: SocketAddr, to: SocketAddr) -> io::Result<usize> {
 mod tests {
     use super::*;
     use std::fs;
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     #[test]
     fn what_goes_whole_to_this_machine_is_what_its_loopback_takes() {
         let lo = fs::read_to_string("/sys/class/net/lo/mtu").expect("Linux");
-        for host in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+        let lo: usize = lo.trim().parse().expect("a number");
+        for host in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
             let Ok(socket) = UdpSocket::bind(SocketAddr::new(host, 0)) else { continue }; // no IPv6
             let place = socket.local_addr().expect("bound");
-            assert_eq!(path_mtu(place, place).ok(), lo.trim().parse().ok());
+            let largest = if host.is_ipv6() { lo } else { lo.min(65_535) }; // of its length field
+            assert_eq!(path_mtu(place, place).ok(), Some(largest));
         }
     }
 

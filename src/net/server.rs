@@ -164,6 +164,16 @@ mod tests {
     use std::time::Duration;
 
     #[test]
+    fn sockets_beside_one_send_as_it_does() {
+        let pair = bind_pair((Ipv4Addr::LOCALHOST, 0).into(), None, &[]).expect("a free pair");
+        let beside = || open_beside(&pair.rtp).expect("a socket on the same port");
+        let forbid = |socket: &UdpSocket| forbids_fragments(socket).expect("a socket");
+        assert_eq!([&pair.rtp, &pair.rtcp, &beside()].map(forbid), [false; 3]);
+        forbid_fragments(&pair.rtp).expect("a socket");
+        assert_eq!([&pair.rtp, &beside()].map(forbid), [true; 2]);
+    }
+
+    #[test]
     fn a_crowd_finds_room_though_nobody_accepts_yet() {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
         let address = listener.local_addr().expect("bound");

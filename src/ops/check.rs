@@ -126,9 +126,9 @@ mod tests {
 
     #[test]
     fn a_plan_names_listeners_channels_and_groups() {
-        let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\n[[channel]]\nname = \"uk/news\"\n\
+        let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\ndont_fragment = true\n[[channel]]\nname = \"uk/news\"\n\
                     source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n\
-                    coalesce = \"2ms\"\n[engine]\nbusy_percent = 30\n";
+                    coalesce = \"2ms\"\ndscp = 46\nttl = 8\n[engine]\nbusy_percent = 30\n";
         let config = Config::parse(text, Path::new("mirrorball.toml")).expect("a right config");
         let file = PathBuf::from("mirrorball.toml");
         let plan = Plan { file, config, shortage: None, capped: Vec::new() }.to_string();
@@ -140,6 +140,8 @@ mod tests {
             "media workers busy for 30 % before packets wait\n",
             "on eth1, silent after 2s\n",
             "packets wait 2ms to be sent together\n",
+            "packets say DSCP 46 and TTL 8\n",
+            "packets are dropped that are too large for a path\n",
             "20000 connections, 2000 an address\n",
             "1000 Mbit/s and 4194304 unread bytes an address\n",
             "from group 232.9.9.1:5004, source 10.0.0.7, RTCP on port 5005\n",
