@@ -1,8 +1,7 @@
 //! One run of packets to many destinations: `sendmmsg`, and UDP_SEGMENT where the route takes it.
 //!
 //! A run is packets of one size, the last possibly smaller. To a destination whose route segments, it is
-//! one message; to any other it is a message a packet: the kernel segments nothing that it would have to cut into fragments
-//! behind that. A destination that fails costs only itself, also where the kernel says so late.
+//! one message; to any other it is a message a packet. A destination that fails costs only itself, also where the kernel says so late.
 #![allow(unsafe_code)]
 
 use std::mem;
@@ -66,6 +65,11 @@ impl Destination {
     /// The largest packet that goes there whole, as far as that is known.
     pub fn largest_whole(&self) -> usize {
         self.whole.into()
+    }
+
+    /// The kernel segments nothing that it would have to cut into fragments then.
+    fn largest_segments(&self) -> u16 {
+        self.segments.min(self.whole)
     }
 
     /// Its route has refused segments of this size. Returns whether it had refused none before.
@@ -268,7 +272,7 @@ impl Sender {
             if self.messages.len() >= MESSAGES_PER_CALL {
                 break;
             }
-            if destination.segments < control.segment() || packets == 1 {
+            if destination.largest_segments() < control.segment() || packets == 1 {
                 for packet in skip..packets {
                     let part = Part { at: Position { destination: index, packet }, count: 1 };
                     self.push(control, destination, part, packets);

@@ -157,6 +157,8 @@ fn composition_is_plain_for_what_is_larger_than_segments_may_be() {
     assert_eq!([1500, 1000].map(|size| messages(destination, size)), [3, 1]);
     assert!(!destination.refuse_segments(1000, Errno::EIO));
     assert_eq!([1000, 1].map(|size| messages(destination, size)), [3, 3], "it is not about sizes");
+    let known = Destination::new(([192, 0, 2, 1], 5000).into(), true).by_path_of(1400);
+    assert_eq!([1372, 1373].map(|size| messages(known, size)), [1, 3], "nothing is tried in vain");
 }
 
 #[test]
