@@ -159,21 +159,33 @@ fn jumbo_packets_leave_whole_or_in_fragments_and_are_told_of_once() {
 fn jumbo_packets_are_refused_with_df_and_cost_nobody_else_anything() {
     let needs = Needs { programs: &["ip"], route: true, ipv6: false };
     in_a_network_of_its_own("jumbo packets, and DF", &needs, || {
-        let home = Network::new();
-        home.connect(("wan", "10.79.1.1/24"), ("uplink", "10.79.1.2/24"), 1500);
-        let source = Source::new();
-        let setup = Setup::new().listening_on("10.79.1.1:0").rtsp("dont_fragment = true");
-        let mirrorball = setup.channel("news", source.group).start();
-        let mut near = Viewer::playing(&mirrorball, "news", Over::Udp);
-        let mut far = home.within(|| Viewer::playing(&mirrorball, "news", Over::Udp));
-        send(&source, 0..8, 8000);
-        expect(&mut near, &source, 0..8, 8000);
-        mirrorball.expect_metric(DROPS, TOO_LARGE, 8.0);
-        assert!(mirrorball.expect_logged(DROPPED, 1)[0].contains("bytes=8000 mtu=1500"));
-        assert!(far.packet_within(0, SILENCE).is_none());
-        send(&source, 8..16, 1440);
-        [near, far].iter_mut().for_each(|viewer| expect(viewer, &source, 8..16, 1440));
+        refuse_jumbo_packets("10.79.1.1/24", "10.79.1.2/24", "10.79.1.1:0");
     });
+}
+
+#[test]
+fn jumbo_packets_are_refused_over_ipv6_too() {
+    let needs = Needs { programs: &["ip"], route: true, ipv6: true };
+    in_a_network_of_its_own("jumbo packets over IPv6, not to be cut up", &needs, || {
+        refuse_jumbo_packets("2001:db8:1::1/64", "2001:db8:1::2/64", "[2001:db8:1::1]:0");
+    });
+}
+
+fn refuse_jumbo_packets(edge: &str, viewer: &str, listening_on: &str) {
+    let home = Network::new();
+    home.connect(("wan", edge), ("uplink", viewer), 1500);
+    let source = Source::new();
+    let setup = Setup::new().listening_on(listening_on).rtsp("dont_fragment = true");
+    let mirrorball = setup.channel("news", source.group).start();
+    let mut near = Viewer::playing(&mirrorball, "news", Over::Udp);
+    let mut far = home.within(|| Viewer::playing(&mirrorball, "news", Over::Udp));
+    send(&source, 0..8, 8000);
+    expect(&mut near, &source, 0..8, 8000);
+    mirrorball.expect_metric(DROPS, TOO_LARGE, 8.0);
+    assert!(mirrorball.expect_logged(DROPPED, 1)[0].contains("bytes=8000 mtu=1500"));
+    assert!(far.packet_within(0, SILENCE).is_none());
+    send(&source, 8..16, 1440);
+    [near, far].iter_mut().for_each(|viewer| expect(viewer, &source, 8..16, 1440));
 }
 
 /// Routers of IPv6 cut nothing up: they tell, and the sender does.
@@ -189,8 +201,8 @@ fn over_ipv6_packets_leave_in_fragments_once_a_router_has_told_how_small() {
         route("2001:db8:2::/64", "2001:db8:1::2");
         home.within(|| route("2001:db8:1::/64", "2001:db8:2::1"));
         let source = Source::new();
-        let setup = Setup::new().listening_on("[2001:db8:1::1]:0");
-        let mirrorball = setup.channel("news", source.group).start();
+        let setup = Setup::new().listening_on("[2001:db8:1::1]:0").channel("news", source.group);
+        let mirrorball = setup.channel_line("coalesce = \"20ms\"").start(); // packets go as runs
         let mut viewer = home.within(|| Viewer::playing(&mirrorball, "news", Over::Udp));
         let mut next = 0;
         eventually("the router is heard", || {
