@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mirrorball::event::{Class, Poller, RunState, TaskQueue, Timers, clock};
+use mirrorball::net::Marks;
 use mirrorball::relay::{
-    Batch, Busy, Coalesce, Cursor, Dispatch, Flow, Lateness, Packet, Ring, RingLimits, StreamSink, Track,
+    Batch, Busy, Coalesce, Cursor, Dispatch, Flow, Lateness, Outward, Packet, Ring, RingLimits, StreamSink,
+    Track,
 };
 use mirrorball::wire::{rtp, sdp};
 
@@ -21,6 +23,10 @@ const PACKET_BYTES: usize = 1328;
 
 fn packet(data: &Bytes, at: Instant) -> Packet {
     Packet { data: data.clone(), sequence: 0, timestamp: 0, arrived_at: at, random_access: false }
+}
+
+fn outward(channel: &str) -> Arc<Outward> {
+    Outward::new(channel, Marks::default())
 }
 
 fn ring(c: &mut Criterion) {
@@ -45,7 +51,7 @@ fn ring(c: &mut Criterion) {
 fn track(c: &mut Criterion) {
     let (media, control, poller, dispatch) = parts();
     let description = sdp::mpegts("news", Ipv4Addr::new(239, 9, 9, 1).into(), 5004, None).tracks.remove(0);
-    let track = Track::new("news", 1, description, LIMITS, Coalesce::Auto, &dispatch, clock::now());
+    let track = Track::new(&outward("news"), 1, description, LIMITS, Coalesce::Auto, &dispatch, clock::now());
     let mut datagram = vec![0x80, 33, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
     datagram.resize(PACKET_BYTES, 0x47);
     let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 4000));
@@ -114,7 +120,7 @@ fn lane(c: &mut Criterion) {
     let data = Bytes::from(vec![0; PACKET_BYTES]);
     let mut group = c.benchmark_group("lane: a packet to all");
     for subscribers in [1, 100, 1000] {
-        let flow = Flow::new("bench", LIMITS, Coalesce::Fixed(Duration::ZERO), dispatch.clone());
+        let flow = Flow::new(&outward("bench"), LIMITS, Coalesce::Fixed(Duration::ZERO), dispatch.clone());
         let served = Arc::new(AtomicU64::new(0));
         let _subscriptions: Vec<_> = (0..subscribers)
             .map(|_| {

@@ -4,7 +4,7 @@ use super::super::routes::{Owner, Routes};
 use super::*;
 use crate::event::{Class, TaskQueue};
 use crate::net::bind_pair;
-use crate::relay::rig::{ROOMY, by_hand};
+use crate::relay::rig::{ROOMY, by_hand, outward};
 use crate::relay::{Busy, Coalesce, RefusedTotals};
 use crate::wire::sdp;
 use std::fs;
@@ -48,7 +48,8 @@ fn channel(last: u8, port: u16, source: Option<IpAddr>) -> Arc<Channel> {
     let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, last));
     let name = format!("channel-{last}");
     let presentation = sdp::mpegts(&name, group, port, source);
-    Channel::new(name, presentation, Duration::from_secs(2), ROOMY, Coalesce::Auto, &by_hand(), clock::now())
+    let (outward, silent_after) = (outward(&name), Duration::from_secs(2));
+    Channel::new(&outward, presentation, silent_after, ROOMY, Coalesce::Auto, &by_hand(), clock::now())
 }
 
 /// An even UDP port that nobody has, nor the next.
@@ -238,7 +239,7 @@ fn a_port_of_one_tracks_reports_and_anothers_media_tells_them_apart() {
     let [media, reports, muxed] = [202, 203, 204].map(|last| channel(last, 5004, None));
     let mut muxed = muxed.tracks[0].description.clone();
     muxed.rtcp_port = muxed.port;
-    let muxed = Track::new("m", 1, muxed, ROOMY, Coalesce::Auto, &by_hand(), clock::now());
+    let muxed = Track::new(&outward("m"), 1, muxed, ROOMY, Coalesce::Auto, &by_hand(), clock::now());
     let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
     let rtcp = Route { track: reports.tracks[0].clone(), kind: Kind::Rtcp };
     for track in [&media.tracks[0], &muxed] {

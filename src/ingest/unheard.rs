@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::event::clock;
     use crate::relay::Coalesce;
-    use crate::relay::rig::{ROOMY, by_hand};
+    use crate::relay::rig::{ROOMY, by_hand, outward};
     use crate::wire::rtp::NotRtp;
     use crate::wire::sdp;
     use std::net::Ipv4Addr;
@@ -73,7 +73,7 @@ mod tests {
 
     fn track(now: Instant) -> Arc<Track> {
         let description = sdp::mpegts("news", GROUP, 5004, None).tracks.remove(0);
-        Track::new("news", 1, description, ROOMY, Coalesce::Auto, &by_hand(), now)
+        Track::new(&outward("news"), 1, description, ROOMY, Coalesce::Auto, &by_hand(), now)
     }
 
     #[test]

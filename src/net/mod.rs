@@ -5,9 +5,11 @@
 
 mod address;
 mod buffers;
+mod control;
 mod descriptors;
 mod interface;
 mod membership;
+mod path_mtu;
 mod peer;
 mod priority;
 mod receive;
@@ -17,13 +19,15 @@ mod send;
 mod server;
 
 pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
+pub use control::{Control, Marks};
 pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, open_descriptors};
 pub use interface::{InterfaceError, interface_index, interface_is_there, interface_name};
 pub use membership::{Group, MembershipError, ReceiveSocket};
-pub use peer::{Progress, VANISHED_AFTER, allow_pauses, notice_vanishing, progress};
+pub use path_mtu::{forbid_fragments, forbids_fragments, path_mtu};
+pub use peer::{Progress, VANISHED_AFTER, allow_pauses, mark_connection, notice_vanishing, progress};
 pub use priority::lower_priority;
 pub use receive::{Datagram, ReceiveBatch};
 pub use refusals::take_refusals;
 pub use route::{RouteAsker, RouteError};
-pub use send::{Destination, Position, Refusal, SendReport, Sender, segments, split_run};
+pub use send::{Destination, Position, Refusal, Refused, SendReport, Sender, segments, split_run};
 pub use server::{ServerPair, bind_pair, listen, open_beside, send_buffer, send_only, with_port, with_room};

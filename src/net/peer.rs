@@ -10,6 +10,8 @@ use std::time::Duration;
 use nix::libc;
 use socket2::{SockRef, TcpKeepalive};
 
+use super::control::Marks;
+
 /// A peer that answers nothing for so long has vanished.
 pub const VANISHED_AFTER: Duration = Duration::from_secs(30);
 /// With these a peer of an idle connection is found to have vanished after just that time.
@@ -43,6 +45,16 @@ pub fn notice_vanishing(socket: &TcpStream) -> io::Result<()> {
 /// that is paused, for one who has vanished. Keep-alive stays.
 pub fn allow_pauses(socket: &TcpStream) -> io::Result<()> {
     SockRef::from(socket).set_tcp_user_timeout(None)
+}
+
+/// Has packets of a connection say that they are of this class (DSCP).
+pub fn mark_connection(socket: &TcpStream, dscp: u8) -> io::Result<()> {
+    let class = Marks::traffic_class(dscp).into();
+    if socket.local_addr()?.is_ipv6() {
+        SockRef::from(socket).set_tclass_v6(class)
+    } else {
+        SockRef::from(socket).set_tos_v4(class)
+    }
 }
 
 /// Asks how far the peer has come.

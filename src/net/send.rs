@@ -14,6 +14,7 @@ use nix::libc;
 use nix::sys::socket::{getsockopt, sockopt};
 
 use super::address::RawAddress;
+use super::control::Control;
 
 /// The kernel's limit of segments in a message (UDP_MAX_SEGMENTS of Linux 4.18 to 6.8).
 const SEGMENTS_PER_RUN: usize = 64;
@@ -26,18 +27,61 @@ const MESSAGES_PER_CALL: usize = 256;
 const MORE_TRIES: usize = 3;
 const MORE_TRIES_PAST_CLOSED_PORTS: usize = 32;
 
+/// Bytes of the headers of IP and UDP before a payload.
+const HEADERS_V4: usize = 20 + 8;
+const HEADERS_V6: usize = 40 + 8;
+
 /// Where packets go.
 #[derive(Clone, Copy)]
 pub struct Destination {
     address: RawAddress,
-    /// Packets go one by one: the kernel knows no segmentation, or the route has refused it.
-    plain: bool,
+    /// The largest segments that the route may take. Larger packets go one by one, and all do at 0: the kernel knows no
+    /// segmentation, or the route has refused it.
+    segments: u16,
+    /// The largest packets that go whole, as far as that is known.
+    whole: u16,
 }
 
 impl Destination {
     /// A destination. Where the socket [`segments`], so is its route assumed to, until it refuses.
     pub fn new(address: SocketAddr, segments: bool) -> Self {
-        Self { address: RawAddress::new(address), plain: !segments }
+        let segments = if segments { u16::MAX } else { 0 };
+        Self { address: RawAddress::new(address), segments, whole: u16::MAX }
+    }
+
+    /// The same, by a path that takes IP packets of this size whole.
+    pub fn by_path_of(mut self, mtu: usize) -> Self {
+        let headers =
+            if self.address().is_some_and(|address| address.is_ipv6()) { HEADERS_V6 } else { HEADERS_V4 };
+        self.whole = u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX);
+        self
+    }
+
+    /// Its address.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address.to_socket_addr()
+    }
+
+    /// The largest packet that goes there whole, as far as that is known.
+    pub fn largest_whole(&self) -> usize {
+        self.whole.into()
+    }
+
+    /// The kernel segments nothing that it would have to cut into fragments then.
+    fn largest_segments(&self) -> u16 {
+        self.segments.min(self.whole)
+    }
+
+    /// Its route has refused segments of this size. Returns whether it had refused none before.
+    fn refuse_segments(&mut self, size: u16, error: Errno) -> bool {
+        let is_first = self.segments == u16::MAX;
+        // Too large for the path. Older kernels say so by EINVAL.
+        let is_size = matches!(error, Errno::EMSGSIZE | Errno::EINVAL);
+        self.segments = if is_size { size.saturating_sub(1) } else { 0 };
+        if is_size {
+            self.whole = self.whole.min(self.segments);
+        }
+        is_first
     }
 }
 
@@ -82,16 +126,19 @@ pub enum Refusal {
     Forbidden,
     /// No route, or the link is down.
     Unreachable,
+    /// Larger than the path takes whole, and not to be cut up.
+    TooLarge,
     /// Anything else.
     Other,
 }
 
 impl Refusal {
     /// All of them, in order, each with a stable word for metric labels.
-    pub const ALL: [(Self, &'static str); 4] = [
+    pub const ALL: [(Self, &'static str); 5] = [
         (Self::Congested, "congested"),
         (Self::Forbidden, "forbidden"),
         (Self::Unreachable, "unreachable"),
+        (Self::TooLarge, "too_large"),
         (Self::Other, "refused"),
     ];
 
@@ -102,6 +149,7 @@ impl Refusal {
             Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::ENETDOWN | Errno::EHOSTDOWN => {
                 Self::Unreachable
             }
+            Errno::EMSGSIZE => Self::TooLarge,
             _ => Self::Other,
         }
     }
@@ -131,9 +179,12 @@ pub struct Refused {
     pub packets: u64,
     /// Their payload bytes.
     pub bytes: u64,
+    /// Why.
+    pub reason: Refusal,
 }
 
 /// Scratch space for sending, used again and again.
+#[derive(Default)]
 pub struct Sender {
     messages: Vec<libc::mmsghdr>,
     parts: Vec<Part>,
@@ -141,8 +192,6 @@ pub struct Sender {
     packets: Vec<libc::iovec>,
     /// The same bytes with neighbours in memory merged.
     merged: Vec<libc::iovec>,
-    /// Apart from the rest, as messages point at it while the rest is written.
-    segment_control: Box<SegmentControl>,
     refused: Vec<Refused>,
 }
 
@@ -157,29 +206,6 @@ struct Part {
     count: usize,
 }
 
-/// A control message that holds the segment size. `repr(C)` of a cmsghdr and its u16, padded.
-#[repr(C)]
-struct SegmentControl {
-    head: libc::cmsghdr,
-    segment: u16,
-    _padding: [u8; 6],
-}
-
-impl Default for Sender {
-    fn default() -> Self {
-        // SAFETY: cmsghdr is plain integers, for which zeros are valid.
-        let mut head: libc::cmsghdr = unsafe { mem::zeroed() };
-        // SAFETY: CMSG_LEN only computes.
-        head.cmsg_len = unsafe { libc::CMSG_LEN(mem::size_of::<u16>() as libc::c_uint) } as _;
-        head.cmsg_level = libc::SOL_UDP;
-        head.cmsg_type = libc::UDP_SEGMENT;
-        let segment_control = Box::new(SegmentControl { head, segment: 0, _padding: [0; 6] });
-        let (messages, parts) = (Vec::new(), Vec::new());
-        let (packets, merged, refused) = (Vec::new(), Vec::new(), Vec::new());
-        Self { messages, parts, packets, merged, segment_control, refused }
-    }
-}
-
 impl Sender {
     /// Sends a run (see [`split_run`]) to all `destinations` from position `from` on, in order.
     ///
@@ -187,6 +213,7 @@ impl Sender {
     pub fn send(
         &mut self,
         socket: impl AsFd,
+        control: &mut Control,
         destinations: &mut [Destination],
         run: &[Bytes],
         from: Position,
@@ -196,17 +223,19 @@ impl Sender {
         let mut at = from;
         self.refused.clear();
         self.load(run);
+        // A run's bytes fit in 16 bits, so its first packet's do.
+        control.set_segment(run.first().map_or(0, Bytes::len) as u16);
         while at.destination < destinations.len() {
-            self.compose(destinations, at, run.len());
+            self.compose(control, destinations, at, run.len());
             match self.flush(socket, run, &mut report) {
                 Flushed::All(next) => at = next,
                 Flushed::Blocked(position) => {
                     report.blocked = Some(position);
                     break;
                 }
-                Flushed::Unsegmentable(position) => {
-                    destinations[position.destination].plain = true;
-                    report.demoted += 1;
+                Flushed::Unsegmentable(position, error) => {
+                    let destination = &mut destinations[position.destination];
+                    report.demoted += u64::from(destination.refuse_segments(control.segment(), error));
                     at = position;
                 }
             }
@@ -232,12 +261,10 @@ impl Sender {
                 _ => self.merged.push(slice),
             }
         }
-        // A run's bytes fit in 16 bits, so its first packet's do.
-        self.segment_control.segment = run.first().map_or(0, Bytes::len) as u16;
     }
 
     /// Composes the messages of the next call, from `at` on.
-    fn compose(&mut self, destinations: &mut [Destination], at: Position, packets: usize) {
+    fn compose(&mut self, control: &Control, destinations: &mut [Destination], at: Position, packets: usize) {
         self.messages.clear();
         self.parts.clear();
         let mut skip = at.packet;
@@ -245,34 +272,35 @@ impl Sender {
             if self.messages.len() >= MESSAGES_PER_CALL {
                 break;
             }
-            if destination.plain || packets == 1 {
+            if destination.largest_segments() < control.segment() || packets == 1 {
                 for packet in skip..packets {
                     let part = Part { at: Position { destination: index, packet }, count: 1 };
-                    self.push(destination, part, packets);
+                    self.push(control, destination, part, packets);
                 }
             } else {
                 let part = Part { at: Position { destination: index, packet: 0 }, count: packets };
-                self.push(destination, part, packets);
+                self.push(control, destination, part, packets);
             }
             skip = 0;
         }
     }
 
-    fn push(&mut self, destination: &mut Destination, part: Part, packets: usize) {
+    fn push(&mut self, control: &Control, destination: &mut Destination, part: Part, packets: usize) {
         // SAFETY: mmsghdr is plain integers and pointers, for which zeros are valid.
         let mut message: libc::mmsghdr = unsafe { mem::zeroed() };
         let header = &mut message.msg_hdr;
         header.msg_name = (&raw mut destination.address).cast();
         header.msg_namelen = destination.address.len();
-        if part.count == packets && packets > 1 {
+        let told = if part.count == packets && packets > 1 {
             header.msg_iov = self.merged.as_mut_ptr();
             header.msg_iovlen = self.merged.len() as _; // C libraries differ in the types
-            header.msg_control = (&raw mut *self.segment_control).cast();
-            header.msg_controllen = mem::size_of::<SegmentControl>() as _;
+            control.of_segments()
         } else {
             header.msg_iov = self.packets.as_mut_ptr().wrapping_add(part.at.packet);
             header.msg_iovlen = 1;
-        }
+            control.of_packet()
+        };
+        (header.msg_control, header.msg_controllen) = (told.0, told.1 as _);
         self.messages.push(message);
         self.parts.push(part);
     }
@@ -300,13 +328,16 @@ impl Sender {
                 Errno::EINTR => {}
                 Errno::EAGAIN => return Flushed::Blocked(part.at),
                 error if tries < more_tries(error) => tries += 1,
-                Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE | Errno::EOPNOTSUPP if part.count > 1 => {
-                    return Flushed::Unsegmentable(part.at);
+                error @ (Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE | Errno::EOPNOTSUPP)
+                    if part.count > 1 =>
+                {
+                    return Flushed::Unsegmentable(part.at, error);
                 }
                 error => {
                     let (destination, packets) = (part.at.destination, part.count as u64);
-                    report.refused[Refusal::of(error) as usize] += packets;
-                    self.refused.push(Refused { destination, packets, bytes: bytes_of(run, &part) });
+                    let reason = Refusal::of(error);
+                    report.refused[reason as usize] += packets;
+                    self.refused.push(Refused { destination, packets, bytes: bytes_of(run, &part), reason });
                     done += 1;
                     tries = 0;
                 }
@@ -322,7 +353,7 @@ impl Sender {
 enum Flushed {
     All(Position),
     Blocked(Position),
-    Unsegmentable(Position),
+    Unsegmentable(Position, Errno),
 }
 
 /// The kernel tells what came back of an earlier message at the next one, which it does not send then. These are the

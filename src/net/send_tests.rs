@@ -1,6 +1,7 @@
 //! Runs over loopback: who gets what, in which order, and what a failing destination costs.
 
 use super::*;
+use crate::net::Marks;
 use proptest::prelude::*;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
@@ -16,7 +17,12 @@ fn to(socket: &UdpSocket) -> Destination {
 }
 
 fn plain(destination: Destination) -> Destination {
-    Destination { plain: true, ..destination }
+    Destination { segments: 0, ..destination }
+}
+
+/// What says nothing of packets over IPv4.
+fn unmarked() -> Control {
+    Control::new(Marks::default(), false)
 }
 
 /// The limited broadcast address, for which a socket needs leave that ours never asks for.
@@ -39,18 +45,27 @@ fn arrived(socket: &UdpSocket) -> Vec<Bytes> {
 }
 
 fn send(destinations: &mut [Destination], run: &[Bytes], from: Position) -> SendReport {
-    Sender::default().send(socket(), destinations, run, from)
+    Sender::default().send(socket(), &mut unmarked(), destinations, run, from)
 }
 
-/// What the kernel would read of the messages composed for `destinations`: to whom, which bytes, in what segments. No
-/// system call is made, so Miri runs it (`cargo +nightly miri test --lib composition`).
-fn composed(destinations: &mut [Destination], run: &[Bytes], from: Position) -> Vec<(String, Vec<u8>, u16)> {
+/// What the kernel would read of a message: to whom, which bytes, and what it is told of them.
+type Composed = (String, Vec<u8>, Vec<(libc::c_int, i32)>);
+
+/// The messages composed for `destinations`. No system call is made, so Miri runs it
+/// (`cargo +nightly miri test --lib composition`).
+fn composed(
+    control: &mut Control,
+    destinations: &mut [Destination],
+    run: &[Bytes],
+    from: Position,
+) -> Vec<Composed> {
     let mut sender = Sender::default();
     sender.load(run);
-    sender.compose(destinations, from, run.len());
+    control.set_segment(run[0].len() as u16);
+    sender.compose(control, destinations, from, run.len());
     let read = |message: &libc::mmsghdr| {
         let header = &message.msg_hdr;
-        // SAFETY: what the header points at lives in `sender`, `destinations` and `run`.
+        // SAFETY: what the header points at lives in `sender`, `control`, `destinations` and `run`.
         unsafe {
             let name = &*header.msg_name.cast::<RawAddress>();
             assert_eq!(header.msg_namelen, name.len());
@@ -58,17 +73,29 @@ fn composed(destinations: &mut [Destination], run: &[Bytes], from: Position) -> 
             let bytes = slices
                 .iter()
                 .map(|part| std::slice::from_raw_parts(part.iov_base.cast::<u8>(), part.iov_len));
-            let control = libc::CMSG_FIRSTHDR(header);
-            let segment =
-                if control.is_null() { 0 } else { libc::CMSG_DATA(control).cast::<u16>().read_unaligned() };
-            (
-                name.to_socket_addr().expect("an address").to_string(),
-                bytes.collect::<Vec<_>>().concat(),
-                segment,
-            )
+            let to = name.to_socket_addr().expect("an address").to_string();
+            (to, bytes.collect::<Vec<_>>().concat(), told(header))
         }
     };
     sender.messages.iter().map(read).collect()
+}
+
+/// The control messages of a message: their kinds and values.
+unsafe fn told(header: &libc::msghdr) -> Vec<(libc::c_int, i32)> {
+    let mut all = Vec::new();
+    // SAFETY: as the caller says.
+    unsafe {
+        let mut control = libc::CMSG_FIRSTHDR(header);
+        while let Some(head) = control.as_ref() {
+            let value = match head.cmsg_level {
+                libc::SOL_UDP => libc::CMSG_DATA(control).cast::<u16>().read_unaligned().into(),
+                _ => libc::CMSG_DATA(control).cast::<i32>().read_unaligned(),
+            };
+            all.push((head.cmsg_type, value));
+            control = libc::CMSG_NXTHDR(header, control);
+        }
+    }
+    all
 }
 
 #[test]
@@ -78,20 +105,72 @@ fn composition_is_a_message_a_destination_or_one_a_packet() {
     let whole = Bytes::from_static(b"aaaabbbbcc");
     let apart = [whole.slice(..4), whole.slice(4..8), Bytes::from_static(b"dd")];
     let mut destinations = [at(first, true), at(second, false)];
-    let composition = composed(&mut destinations, &apart, Position { destination: 0, packet: 1 });
-    let plainly = |bytes: &[u8], to: &str| (to.to_owned(), bytes.to_vec(), 0);
+    let begun = Position { destination: 0, packet: 1 };
+    let composition = composed(&mut unmarked(), &mut destinations, &apart, begun);
+    let plainly = |bytes: &[u8], to: &str| (to.to_owned(), bytes.to_vec(), vec![]);
+    let in_segments = vec![(libc::UDP_SEGMENT, 4)];
     assert_eq!(
         composition,
         [
-            (first.to_owned(), b"aaaabbbbdd".to_vec(), 4),
+            (first.to_owned(), b"aaaabbbbdd".to_vec(), in_segments),
             plainly(b"aaaa", second),
             plainly(b"bbbb", second),
             plainly(b"dd", second),
         ],
         "segments go as one, from their first on"
     );
-    let rest = composed(&mut destinations, &apart, Position { destination: 1, packet: 2 });
+    let rest = composed(&mut unmarked(), &mut destinations, &apart, Position { destination: 1, packet: 2 });
     assert_eq!(rest, [plainly(b"dd", second)]);
+}
+
+#[test]
+fn composition_marks_each_message_with_what_the_channel_says() {
+    let at = |segments| Destination::new(([192, 0, 2, 1], 5000).into(), segments);
+    let run = [Bytes::from_static(b"aaaa"), Bytes::from_static(b"bb")];
+    let told_of = |marks, is_ipv6| {
+        let mut control = Control::new(marks, is_ipv6);
+        let messages = composed(&mut control, &mut [at(true), at(false)], &run, Position::default());
+        let told: Vec<_> = messages.into_iter().map(|(_, _, told)| told).collect();
+        assert_eq!((told.len(), &told[1]), (3, &told[2]));
+        (told[0].clone(), told[1].clone())
+    };
+    let segment = (libc::UDP_SEGMENT, 4);
+    let (class, hops) = ((libc::IP_TOS, 34 << 2), (libc::IP_TTL, 9));
+    let both = Marks { dscp: Some(34), ttl: Some(9) };
+    assert_eq!(told_of(both, false), (vec![segment, class, hops], vec![class, hops]));
+    assert_eq!(told_of(Marks { dscp: None, ..both }, false), (vec![segment, hops], vec![hops]));
+    assert_eq!(told_of(Marks { ttl: None, ..both }, false), (vec![segment, class], vec![class]));
+    let of_ipv6 = [(libc::IPV6_TCLASS, 34 << 2), (libc::IPV6_HOPLIMIT, 9)];
+    assert_eq!(told_of(both, true), ([&[segment][..], &of_ipv6].concat(), of_ipv6.to_vec()));
+}
+
+/// A route that refuses segments of a size takes smaller ones in one message.
+#[test]
+fn composition_is_plain_for_what_is_larger_than_segments_may_be() {
+    let messages = |destination: Destination, size: usize| {
+        let run = packets(&[size, size, 2]);
+        composed(&mut unmarked(), &mut [destination], &run, Position::default()).len()
+    };
+    let mut destination = Destination::new(([192, 0, 2, 1], 5000).into(), true);
+    assert_eq!([1500, 1000].map(|size| messages(destination, size)), [1, 1]);
+    assert!(destination.refuse_segments(1500, Errno::EMSGSIZE), "it is the first time");
+    assert_eq!([1500, 1000].map(|size| messages(destination, size)), [3, 1]);
+    assert!(!destination.refuse_segments(1000, Errno::EIO));
+    assert_eq!([1000, 1].map(|size| messages(destination, size)), [3, 3], "it is not about sizes");
+    let known = Destination::new(([192, 0, 2, 1], 5000).into(), true).by_path_of(1400);
+    assert_eq!([1372, 1373].map(|size| messages(known, size)), [1, 3], "nothing is tried in vain");
+}
+
+#[test]
+fn the_largest_packet_that_goes_whole_is_that_of_the_path_without_its_headers() {
+    let whole = |host: &str, mtu| {
+        Destination::new(host.parse().expect("an address"), true).by_path_of(mtu).largest_whole()
+    };
+    assert_eq!([whole("192.0.2.1:5000", 1500), whole("[2001:db8::2]:5002", 1500)], [1472, 1452]);
+    assert_eq!(whole("192.0.2.1:5000", 65_536), 65_508);
+    let mut destination = Destination::new(([192, 0, 2, 1], 5000).into(), true).by_path_of(9000);
+    destination.refuse_segments(1500, Errno::EINVAL);
+    assert_eq!(destination.largest_whole(), 1499, "the kernel has learnt better");
 }
 
 #[test]
@@ -104,7 +183,7 @@ fn every_destination_gets_the_run_whole_and_in_order() {
         let report = send(&mut destinations, &run, Position::default());
         assert_eq!(
             report,
-            SendReport { packets: 12, bytes: 10_200, refused: [0; 4], demoted: 0, blocked: None }
+            SendReport { packets: 12, bytes: 10_200, refused: [0; 5], demoted: 0, blocked: None }
         );
         for socket in &sockets {
             assert_eq!(arrived(socket), run, "plainly: {plainly}");
@@ -133,7 +212,7 @@ fn a_refused_destination_costs_only_itself() {
         let report = send(&mut [to(&before), middle, to(&after)], &run, Position::default());
         assert_eq!(
             report,
-            SendReport { packets: 6, bytes: 3000, refused: [0, 3, 0, 0], demoted: 0, blocked: None }
+            SendReport { packets: 6, bytes: 3000, refused: [0, 3, 0, 0, 0], demoted: 0, blocked: None }
         );
         assert_eq!((arrived(&before), arrived(&after)), (run.clone(), run.clone()));
     }
@@ -149,8 +228,9 @@ fn a_port_that_is_closed_costs_nobody_else_a_packet() {
     drop(closed);
     let run = packets(&[500, 500, 500]);
     for _ in 0..3 {
-        let report = Sender::default().send(&sender, &mut destinations, &run, Position::default());
-        assert_eq!((report.packets, report.refused, report.demoted), (15, [0; 4], 0));
+        let report =
+            Sender::default().send(&sender, &mut unmarked(), &mut destinations, &run, Position::default());
+        assert_eq!((report.packets, report.refused, report.demoted), (15, [0; 5], 0));
         assert_eq!((arrived(&before), arrived(&after)), (run.clone(), [run.clone(), run.clone()].concat()));
     }
 }
@@ -161,6 +241,7 @@ fn a_refusal_has_a_reason() {
         (Errno::ENOBUFS, "congested"),
         (Errno::EPERM, "forbidden"),
         (Errno::ENETUNREACH, "unreachable"),
+        (Errno::EMSGSIZE, "too_large"),
         (Errno::EINVAL, "refused"),
     ] {
         let (refusal, label) = Refusal::ALL[Refusal::of(error) as usize];
@@ -173,9 +254,9 @@ fn a_run_goes_on_at_the_very_packet_where_it_was_blocked() {
     let sockets = [socket(), socket(), socket()];
     let run = packets(&[500, 500, 500]);
     let mut destinations: Vec<_> = sockets.iter().map(|socket| plain(to(socket))).collect();
-    destinations[2].plain = false;
+    destinations[2].segments = u16::MAX;
     let report = send(&mut destinations, &run, Position { destination: 1, packet: 2 });
-    assert_eq!(report, SendReport { packets: 4, bytes: 2000, refused: [0; 4], demoted: 0, blocked: None });
+    assert_eq!(report, SendReport { packets: 4, bytes: 2000, refused: [0; 5], demoted: 0, blocked: None });
     assert_eq!(arrived(&sockets[0]), packets(&[]), "it had its run before");
     assert_eq!(arrived(&sockets[1]), run[2..]);
     assert_eq!(arrived(&sockets[2]), run);
@@ -194,8 +275,14 @@ fn ipv6_is_served_alike() {
     let Ok(receiver) = UdpSocket::bind("[::1]:0") else { return }; // a machine without IPv6
     let sender = UdpSocket::bind("[::1]:0").expect("as the other");
     let run = packets(&[700, 700, 1]);
-    let report = Sender::default().send(&sender, &mut [to(&receiver)], &run, Position::default());
-    assert_eq!((report.packets, report.refused), (3, [0; 4]));
+    let report = Sender::default().send(
+        &sender,
+        &mut Control::new(Marks::default(), true),
+        &mut [to(&receiver)],
+        &run,
+        Position::default(),
+    );
+    assert_eq!((report.packets, report.refused), (3, [0; 5]));
     assert_eq!(arrived(&receiver), run);
 }
 

@@ -11,6 +11,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
 use super::buffers::{SEND_BUFFER_BYTES, ask_to_send};
+use super::path_mtu::{allow_fragments, forbid_fragments, forbids_fragments};
 use super::refusals::keep_refusals;
 
 /// Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`. One more is tried again by its
@@ -83,7 +84,7 @@ pub fn bind_pair(
     pair.ok_or_else(|| obstacle.unwrap_or_else(none_free))
 }
 
-/// Opens one more socket on the address and port of `first`, to send from.
+/// Opens one more socket on the address and port of `first`, to send from as that does.
 pub fn open_beside(first: &UdpSocket) -> io::Result<UdpSocket> {
     let address = first.local_addr()?;
     let socket = sending_socket(address)?;
@@ -92,6 +93,9 @@ pub fn open_beside(first: &UdpSocket) -> io::Result<UdpSocket> {
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
     let socket = socket.into();
+    if forbids_fragments(first)? {
+        forbid_fragments(&socket)?;
+    }
     send_only(&socket)?;
     Ok(socket)
 }
@@ -148,6 +152,7 @@ fn sending_socket(address: SocketAddr) -> io::Result<Socket> {
         // A route of type local makes addresses this machine's that no interface has; IPv4 needs no asking.
         socket.set_freebind_v6(true)?;
     }
+    allow_fragments(&socket, address.is_ipv6())?;
     ask_to_send(&socket, SEND_BUFFER_BYTES)?;
     Ok(socket)
 }
@@ -157,6 +162,16 @@ mod tests {
     use super::*;
     use std::net::{Ipv4Addr, TcpStream};
     use std::time::Duration;
+
+    #[test]
+    fn sockets_beside_one_send_as_it_does() {
+        let pair = bind_pair((Ipv4Addr::LOCALHOST, 0).into(), None, &[]).expect("a free pair");
+        let beside = || open_beside(&pair.rtp).expect("a socket on the same port");
+        let forbid = |socket: &UdpSocket| forbids_fragments(socket).expect("a socket");
+        assert_eq!([&pair.rtp, &pair.rtcp, &beside()].map(forbid), [false; 3]);
+        forbid_fragments(&pair.rtp).expect("a socket");
+        assert_eq!([&pair.rtp, &beside()].map(forbid), [true; 2]);
+    }
 
     #[test]
     fn a_crowd_finds_room_though_nobody_accepts_yet() {

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use crate::event::{Class, Poller, Standstill, TaskQueue, Timers, clock};
 use crate::ingest::{Receivers, SilenceWatch};
-use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, RingLimits};
+use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Outward, RingLimits};
 use crate::serve::{Limits, RtspListener, RtspServer, ServerConfig};
 
 use super::admin::{AdminServer, AdminSource};
@@ -151,8 +151,16 @@ impl Engine {
         let dispatch = Dispatch::new(media.clone(), media_timers, busy, lateness.clone());
         let channels = config.channels.iter().map(|channel| {
             let presentation = channel.presentation.clone();
-            let (name, silent_after) = (channel.name.clone(), channel.silent_after);
-            Channel::new(name, presentation, silent_after, limits, channel.coalesce, &dispatch, started_at)
+            let (outward, silent_after) = (Outward::new(&channel.name, channel.marks), channel.silent_after);
+            Channel::new(
+                &outward,
+                presentation,
+                silent_after,
+                limits,
+                channel.coalesce,
+                &dispatch,
+                started_at,
+            )
         });
         let catalogue = Arc::new(Catalogue::new(channels));
         let receivers = Receivers::new(poller.clone(), timers.clone(), dispatch.busy.clone());
@@ -198,12 +206,13 @@ impl Engine {
 }
 
 fn server_config(config: &Config) -> ServerConfig {
-    let RtspConfig { udp_ports, session_timeout, longest_silence, .. } = config.rtsp;
+    let RtspConfig { udp_ports, dont_fragment, session_timeout, longest_silence, .. } = config.rtsp;
     ServerConfig {
         udp_ports: match udp_ports {
             UdpPorts::Any => None,
             UdpPorts::Range { first, last } => Some(first..=last),
         },
+        dont_fragment,
         session_timeout,
         longest_silence,
         limits: Limits {

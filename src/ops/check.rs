@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::net::Marks;
 use crate::relay::Coalesce;
 
 use super::config::{ChannelConfig, Config, ConfigError, UdpPorts};
@@ -42,6 +43,9 @@ impl fmt::Display for Plan {
             rtsp.session_timeout, rtsp.longest_silence
         )?;
         writeln!(f, "UDP       {}", ports(rtsp.udp_ports))?;
+        if rtsp.dont_fragment {
+            writeln!(f, "          packets are dropped that are too large for a path")?;
+        }
         writeln!(f, "admin     http://{}/", admin.listen)?;
         writeln!(f, "log       {}", log.format)?;
         writeln!(
@@ -91,6 +95,14 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
     if let Coalesce::Fixed(rest) = channel.coalesce {
         writeln!(f, "    packets wait {rest:?} to be sent together")?;
     }
+    let Marks { dscp, ttl } = channel.marks;
+    let said: Vec<_> = [("DSCP", dscp), ("TTL", ttl)]
+        .iter()
+        .filter_map(|(what, value)| value.map(|value| format!("{what} {value}")))
+        .collect();
+    if !said.is_empty() {
+        writeln!(f, "    packets say {}", said.join(" and "))?;
+    }
     for track in &channel.presentation.tracks {
         write!(f, "    {} from group {}", track.media, SocketAddr::new(track.group, track.port))?;
         track.source.iter().try_for_each(|source| write!(f, ", source {source}"))?;
@@ -114,9 +126,9 @@ mod tests {
 
     #[test]
     fn a_plan_names_listeners_channels_and_groups() {
-        let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\n[[channel]]\nname = \"uk/news\"\n\
+        let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\ndont_fragment = true\n[[channel]]\nname = \"uk/news\"\n\
                     source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n\
-                    coalesce = \"2ms\"\n[engine]\nbusy_percent = 30\n";
+                    coalesce = \"2ms\"\ndscp = 46\nttl = 8\n[engine]\nbusy_percent = 30\n";
         let config = Config::parse(text, Path::new("mirrorball.toml")).expect("a right config");
         let file = PathBuf::from("mirrorball.toml");
         let plan = Plan { file, config, shortage: None, capped: Vec::new() }.to_string();
@@ -128,6 +140,8 @@ mod tests {
             "media workers busy for 30 % before packets wait\n",
             "on eth1, silent after 2s\n",
             "packets wait 2ms to be sent together\n",
+            "packets say DSCP 46 and TTL 8\n",
+            "packets are dropped that are too large for a path\n",
             "20000 connections, 2000 an address\n",
             "1000 Mbit/s and 4194304 unread bytes an address\n",
             "from group 232.9.9.1:5004, source 10.0.0.7, RTCP on port 5005\n",

@@ -3,6 +3,7 @@
 
 use super::tests::{config, free_port};
 use super::*;
+use crate::relay::rig::outward;
 use crate::relay::{Batch, Coalesce, Cursor, ServerSocket, StreamSink, Subscription};
 use crate::wire::sdp;
 use crate::wire::{rtcp, rtp};
@@ -229,7 +230,7 @@ impl World {
         let limits = RingLimits { age: Duration::from_secs(2), bytes: 20_000 };
         let (dispatch, second) = (&self.engine.dispatch, Duration::from_secs(1));
         self.channels.push(Channel::new(
-            name,
+            &outward(&name),
             presentation,
             second,
             limits,

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::event::{Class, Poller};
-use crate::relay::rig::{ROOMY, packet};
+use crate::relay::rig::{ROOMY, outward, packet};
 use crate::relay::{Batch, Cursor, Dispatch, Flow, Lateness, ServerSocket, StreamSink, Subscription};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::atomic::AtomicBool;
@@ -155,7 +155,7 @@ impl Rig {
     }
 
     fn flow(&self, coalesce: Coalesce) -> Arc<Flow> {
-        Flow::new("news", ROOMY, coalesce, self.dispatch.clone())
+        Flow::new(&outward("news"), ROOMY, coalesce, self.dispatch.clone())
     }
 
     fn server() -> Arc<ServerSocket> {

@@ -9,6 +9,7 @@ use crate::wire::sdp::Presentation;
 
 use super::beat::Coalesce;
 use super::dispatch::Dispatch;
+use super::outward::Outward;
 use super::ring::RingLimits;
 use super::track::Track;
 
@@ -48,7 +49,7 @@ pub struct Catalogue {
 impl Channel {
     /// Builds the channel's tracks; nothing is received before the receivers join its groups.
     pub fn new(
-        name: String,
+        outward: &Arc<Outward>,
         presentation: Presentation,
         silent_after: Duration,
         limits: RingLimits,
@@ -58,8 +59,9 @@ impl Channel {
     ) -> Arc<Self> {
         let tracks = presentation.tracks.iter().enumerate();
         let tracks = tracks
-            .map(|(i, track)| Track::new(&name, i + 1, track.clone(), limits, coalesce, dispatch, now))
+            .map(|(i, track)| Track::new(outward, i + 1, track.clone(), limits, coalesce, dispatch, now))
             .collect();
+        let name = outward.channel.to_string();
         Arc::new(Self { name, presentation, tracks, silent_after, audience: Audience::default() })
     }
 

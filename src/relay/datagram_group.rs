@@ -14,11 +14,12 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::event::clock;
-use crate::net::{Destination, Position, Sender, split_run};
+use crate::net::{Control, Destination, Marks, Position, Refusal, Refused, Sender, split_run};
 
 use super::books::{Entry, Sent};
 use super::handover::{Handover, Place};
 use super::mailbox::{Change, DatagramMember, Mailbox};
+use super::outward::Oversize;
 use super::ring::Ring;
 use super::round::{Progress, Served};
 use super::server_socket::ServerSocket;
@@ -37,6 +38,7 @@ thread_local! {
 
 pub(super) struct DatagramGroup {
     socket: Arc<ServerSocket>,
+    control: Control,
     parties: Vec<Party>,
     /// Who begins where another lets them go, and is not told yet.
     waiting: Vec<(Arc<Handover>, DatagramMember)>,
@@ -47,12 +49,16 @@ pub(super) struct DatagramGroup {
     head: u64,
     /// When the oldest packet of this round arrived.
     oldest: Option<Instant>,
+    /// A packet that is larger than a path takes whole, of which the log has not heard.
+    oversize: Option<Oversize>,
 }
 
 /// Subscribers who want the same packet next.
 struct Party {
     cursor: u64,
     destinations: Vec<Destination>,
+    /// The largest packet that goes to all of them whole.
+    whole: usize,
     /// Beside `destinations`: who stands at each place.
     members: Vec<Member>,
     /// What each of them was sent, or would have been had it been here from the first.
@@ -79,9 +85,15 @@ struct Batch {
 }
 
 impl DatagramGroup {
-    pub fn new(socket: Arc<ServerSocket>, head: u64) -> Self {
-        let (parties, batch) = (Vec::new(), Batch::default());
-        Self { socket, parties, waiting: Vec::new(), turn: 0, batch, head, oldest: None }
+    pub fn new(socket: Arc<ServerSocket>, marks: Marks, head: u64) -> Self {
+        let (control, batch) = (socket.control(marks), Batch::default());
+        let (parties, waiting) = (Vec::new(), Vec::new());
+        Self { socket, control, parties, waiting, turn: 0, batch, head, oldest: None, oversize: None }
+    }
+
+    /// A packet that was larger than a path takes whole, since the last look.
+    pub fn take_oversize(&mut self) -> Option<Oversize> {
+        self.oversize.take()
     }
 
     /// One run: a part of the round that is under way, or of a new one. What arrives meanwhile is for the next.
@@ -175,8 +187,7 @@ impl DatagramGroup {
 
     fn party_at(&mut self, cursor: u64) -> &mut Party {
         let place = self.parties.iter().position(|party| party.cursor == cursor).unwrap_or_else(|| {
-            let (destinations, members) = (Vec::new(), Vec::new());
-            self.parties.push(Party { cursor, destinations, members, passed: Sent::default() });
+            self.parties.push(Party::at(cursor));
             self.parties.len() - 1
         });
         &mut self.parties[place]
@@ -193,13 +204,19 @@ impl DatagramGroup {
         }
         let packets = &self.batch.packets;
         party.passed.send(packets.len() as u64, bytes_of(packets));
+        let largest = packets.iter().map(Bytes::len).max().unwrap_or(0);
+        if largest > party.whole && self.socket.fragments() {
+            totals.fragmented(party.fragments_of(packets));
+            self.oversize = party.oversize(largest);
+        }
         !packets.is_empty()
     }
 
     /// Sends one run of packets to the next destinations; returns to how many. `None`: the sockets are full.
     fn send(&mut self, totals: &Totals) -> Option<usize> {
         let Batch { packets, sent, at, waits } = &mut self.batch;
-        let Party { destinations, members, .. } = &mut self.parties[self.turn];
+        let Party { destinations, members, whole, .. } = &mut self.parties[self.turn];
+        let (control, oversize) = (&mut self.control, &mut self.oversize);
         let (run, _) = split_run(&packets[*sent..]);
         let (start, all) = (at.destination, destinations.len());
         let end = (start + DESTINATIONS_PER_STEP).min(all);
@@ -208,15 +225,22 @@ impl DatagramGroup {
         loop {
             let before = *at;
             let report = SENDER.with_borrow_mut(|sender| {
-                let report = sender.send(&*socket, &mut destinations[..end], run, *at);
-                sender.refused().for_each(|refused| {
-                    members[refused.destination].entry.except(refused.packets, refused.bytes);
-                });
+                let report = sender.send(&*socket, control, &mut destinations[..end], run, *at);
+                for Refused { destination, packets, bytes, reason } in sender.refused() {
+                    members[destination].entry.except(packets, bytes);
+                    if reason == Refusal::TooLarge {
+                        let to = destinations[destination].address();
+                        *oversize = to.map(|to| Oversize { bytes: bytes as usize, to, is_dropped: true });
+                    }
+                }
                 report
             });
             totals.sent(report.packets, report.bytes);
             totals.refused(report.refused);
             totals.demoted(report.demoted);
+            if report.demoted > 0 {
+                *whole = smallest_whole(destinations);
+            }
             let Some(position) = report.blocked else { break };
             *at = position;
             let instead = self.socket.instead_of(&socket, clock::now(), mem::take(&mut has_waited));
@@ -256,9 +280,15 @@ impl DatagramGroup {
 }
 
 impl Party {
+    fn at(cursor: u64) -> Self {
+        let (destinations, members) = (Vec::new(), Vec::new());
+        Self { cursor, destinations, whole: usize::MAX, members, passed: Sent::default() }
+    }
+
     fn add(&mut self, member: DatagramMember) {
         let DatagramMember { number, destination, reservation, books } = member;
         let entry = Entry::new(books, self.passed);
+        self.whole = self.whole.min(destination.largest_whole());
         self.destinations.push(destination);
         self.members.push(Member { number, entry, _reservation: reservation });
     }
@@ -273,13 +303,37 @@ impl Party {
 
     fn join(&mut self, mut other: Self) {
         other.members.iter_mut().for_each(|member| member.entry.move_on(other.passed, self.passed));
+        self.whole = self.whole.min(other.whole);
         self.destinations.append(&mut other.destinations);
         self.members.append(&mut other.members);
+    }
+
+    /// How many of `packets` leave in fragments, over all members.
+    #[cold]
+    fn fragments_of(&self, packets: &[Bytes]) -> u64 {
+        let larger_than = |whole| packets.iter().filter(|packet| packet.len() > whole).count() as u64;
+        // Nearly all paths take the same.
+        let (mut known, mut sum) = ((usize::MAX, 0), 0);
+        for whole in self.destinations.iter().map(Destination::largest_whole) {
+            if whole != known.0 {
+                known = (whole, larger_than(whole));
+            }
+            sum += known.1;
+        }
+        sum
+    }
+
+    /// A packet that large, on the narrowest path.
+    #[cold]
+    fn oversize(&self, bytes: usize) -> Option<Oversize> {
+        let narrowest = self.destinations.iter().min_by_key(|destination| destination.largest_whole())?;
+        Some(Oversize { bytes, to: narrowest.address()?, is_dropped: false })
     }
 
     fn dismiss(&mut self, gone: &Gone) {
         let mut stay = self.members.iter().map(|member| !gone.contains_key(&member.number));
         self.destinations.retain(|_| stay.next().unwrap_or(true));
+        self.whole = smallest_whole(&self.destinations);
         let (passed, cursor) = (self.passed, self.cursor);
         self.members.retain(|member| {
             let stays = stays(gone, member.number, |heir| heir.tell(cursor));
@@ -312,6 +366,10 @@ fn stays(gone: &Gone, number: u64, tell: impl FnOnce(&Arc<Handover>)) -> bool {
         tell(heir);
     }
     false
+}
+
+fn smallest_whole(destinations: &[Destination]) -> usize {
+    destinations.iter().map(Destination::largest_whole).min().unwrap_or(usize::MAX)
 }
 
 fn bytes_of(packets: &[Bytes]) -> u64 {

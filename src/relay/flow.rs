@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::event::lock;
-use crate::net::Destination;
+use crate::net::Marks;
 
 use super::batch::StreamSink;
 use super::beat::Coalesce;
@@ -18,6 +18,7 @@ use super::dispatch::{Dispatch, Rhythm};
 use super::handover::{Handover, Place};
 use super::lane::{Lane, Outlet};
 use super::mailbox::{Change, DatagramMember};
+use super::outward::Outward;
 use super::ring::{Packet, Ring, RingLimits};
 use super::server_socket::ServerSocket;
 use super::standing::Standing;
@@ -28,7 +29,7 @@ const MEMBERS_BEFORE_SPREAD: usize = 128;
 
 /// One ring and its lanes.
 pub struct Flow {
-    channel: Arc<str>,
+    outward: Arc<Outward>,
     ring: Arc<Ring>,
     dispatch: Dispatch,
     rhythm: Arc<Rhythm>,
@@ -63,11 +64,16 @@ pub struct Subscription {
 
 impl Flow {
     /// An empty flow of a channel.
-    pub fn new(channel: &str, limits: RingLimits, coalesce: Coalesce, dispatch: Dispatch) -> Arc<Self> {
+    pub fn new(
+        outward: &Arc<Outward>,
+        limits: RingLimits,
+        coalesce: Coalesce,
+        dispatch: Dispatch,
+    ) -> Arc<Self> {
         let ring = Arc::new(Ring::new(limits));
         let (datagrams, streams) = (dispatch.ledger.open_totals(), dispatch.ledger.open_totals());
         Arc::new(Self {
-            channel: channel.into(),
+            outward: outward.clone(),
             ring,
             rhythm: dispatch.rhythm(coalesce),
             dispatch,
@@ -84,6 +90,11 @@ impl Flow {
     /// The newest packets.
     pub fn ring(&self) -> &Ring {
         &self.ring
+    }
+
+    /// What the IP header of its packets says.
+    pub fn marks(&self) -> Marks {
+        self.outward.marks
     }
 
     /// The rhythm that its lanes go by.
@@ -118,7 +129,7 @@ impl Flow {
         reservation: Arc<dyn Any + Send + Sync>,
         books: Option<Arc<dyn Books>>,
     ) -> Subscription {
-        let destination = Destination::new(address, socket.segments());
+        let destination = socket.destination(address);
         let (outlet, from) = (Outlet::Datagrams(socket.clone()), from.into());
         let subscription = self.subscribe(outlet, None, |number| {
             let member = DatagramMember { number, destination, reservation, books };
@@ -197,7 +208,7 @@ impl Flow {
             return open.lane.clone();
         }
         let lane = Lane::new(
-            self.channel.clone(),
+            self.outward.clone(),
             self.ring.clone(),
             self.dispatch.clone(),
             &self.rhythm,

@@ -16,6 +16,7 @@ use super::datagram_group::DatagramGroup;
 use super::dispatch::{Dispatch, Rhythm};
 use super::lateness::Leg;
 use super::mailbox::{Change, Mailbox};
+use super::outward::Outward;
 use super::ring::Ring;
 use super::round::{Progress, Served};
 use super::server_socket::ServerSocket;
@@ -29,8 +30,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(5);
 
 /// One group of subscribers of one ring.
 pub struct Lane {
-    /// Whose packets these are, for the log.
-    channel: Arc<str>,
+    outward: Arc<Outward>,
     ring: Arc<Ring>,
     dispatch: Dispatch,
     beat: Arc<Beat>,
@@ -64,7 +64,7 @@ enum Group {
 
 impl Lane {
     pub(super) fn new(
-        channel: Arc<str>,
+        outward: Arc<Outward>,
         ring: Arc<Ring>,
         dispatch: Dispatch,
         rhythm: &Rhythm,
@@ -74,7 +74,8 @@ impl Lane {
         let head = ring.head();
         let (group, beat) = match &outlet {
             Outlet::Datagrams(socket) => {
-                (Group::Datagrams(DatagramGroup::new(socket.clone(), head)), rhythm.datagrams.clone())
+                let group = DatagramGroup::new(socket.clone(), outward.marks, head);
+                (Group::Datagrams(group), rhythm.datagrams.clone())
             }
             Outlet::Streams => {
                 let vitals = dispatch.timers.vitals().clone();
@@ -83,7 +84,7 @@ impl Lane {
         };
         beat.add_lane();
         Arc::new(Self {
-            channel,
+            outward,
             ring,
             dispatch,
             beat,
@@ -131,7 +132,7 @@ impl Lane {
     fn serve(&self, group: &mut Group) -> Progress {
         let vitals = self.dispatch.timers.vitals();
         let served = catch_unwind(AssertUnwindSafe(|| {
-            vitals.may_fault("lane", || self.channel.to_string());
+            vitals.may_fault("lane", || self.outward.channel.to_string());
             match group {
                 Group::Datagrams(group) => group.serve(&self.mailbox, &self.ring, &self.totals),
                 Group::Streams(group) => group.serve(&self.mailbox, &self.ring),
@@ -173,13 +174,22 @@ impl Lane {
         let behind = lateness.is_behind(age);
         if behind != self.behind.swap(behind, Relaxed) && behind {
             self.totals.fell_behind();
-            let (channel, leg, age_ms) = (&*self.channel, leg.name(), age.as_millis());
+            let (channel, leg, age_ms) = (&*self.outward.channel, leg.name(), age.as_millis());
             tracing::warn!(
                 channel,
                 leg,
                 age_ms,
                 "sending has fallen behind: packets are half as old as ring.max_age lets them get, and soon lost"
             );
+        }
+    }
+
+    /// Tells the log of packets that were larger than a path takes whole.
+    fn tell_of_oversize(&self, group: &mut Group, now: Instant) {
+        if let (Group::Datagrams(group), Outlet::Datagrams(socket)) = (group, &self.outlet)
+            && let Some(oversize) = group.take_oversize()
+        {
+            self.outward.tell(oversize, || socket.mtu_towards(oversize.to), now);
         }
     }
 
@@ -208,8 +218,9 @@ impl Work for Lane {
         self.state.begin();
         let Some(mut group) = lock(&self.group).take() else { return };
         let progress = self.serve(&mut group);
-        *lock(&self.group) = Some(group);
         let ended_at = clock::now();
+        self.tell_of_oversize(&mut group, ended_at);
+        *lock(&self.group) = Some(group);
         self.dispatch.busy.add(ended_at.saturating_duration_since(started_at));
         if let Progress::Done(Served { oldest: Some(arrived_at), .. }) | Progress::More(Some(arrived_at)) =
             progress
@@ -240,7 +251,7 @@ impl Work for Lane {
     }
 
     fn close(self: Arc<Self>) {
-        let reason = format!("a lane of channel {} can not go on after a fault", self.channel);
+        let reason = format!("a lane of channel {} can not go on after a fault", self.outward.channel);
         self.dispatch.timers.vitals().give_up(reason);
     }
 }

@@ -24,6 +24,7 @@ mod lane;
 mod lateness;
 mod ledger;
 mod mailbox;
+mod outward;
 mod refused;
 mod reports;
 #[cfg(any(test, fuzzing))]
@@ -49,6 +50,7 @@ pub use flow::{Flow, Subscription};
 pub use handover::{Handover, Place};
 pub use lateness::{Lateness, Leg};
 pub use ledger::Ledger;
+pub use outward::Outward;
 pub use refused::RefusedTotals;
 pub use ring::{Packet, Ring, RingLimits, RingStart};
 pub use server_socket::ServerSocket;

@@ -6,11 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
+use crate::net::Marks;
 
 use super::lane::{Lane, Outlet};
 use super::ring::Ring;
 use super::totals::Totals;
-use super::{Busy, Coalesce, Dispatch, Flow, Lateness, Packet, RingLimits};
+use super::{Busy, Coalesce, Dispatch, Flow, Lateness, Outward, Packet, RingLimits};
 
 /// A ring that nothing leaves.
 pub const ROOMY: RingLimits = RingLimits { age: Duration::from_secs(3600), bytes: usize::MAX };
@@ -36,16 +37,21 @@ pub fn by_hand() -> Dispatch {
     )
 }
 
+/// How packets of a channel leave that says nothing of it.
+pub fn outward(channel: &str) -> Arc<Outward> {
+    Outward::new(channel, Marks::default())
+}
+
 /// A lane that the test runs.
 pub(super) fn lane(ring: &Arc<Ring>, outlet: Outlet, totals: &Arc<Totals>) -> Arc<Lane> {
     let dispatch = by_hand();
     let rhythm = dispatch.rhythm(Coalesce::Fixed(Duration::ZERO));
-    Lane::new("news".into(), ring.clone(), dispatch, &rhythm, outlet, totals.clone())
+    Lane::new(outward("news"), ring.clone(), dispatch, &rhythm, outlet, totals.clone())
 }
 
 /// A flow whose lanes the test runs.
 pub fn flow(limits: RingLimits) -> Arc<Flow> {
-    Flow::new("news", limits, Coalesce::Fixed(Duration::ZERO), by_hand())
+    Flow::new(&outward("news"), limits, Coalesce::Fixed(Duration::ZERO), by_hand())
 }
 
 /// Packet number `number`, of `len` bytes that all say so.

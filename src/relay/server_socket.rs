@@ -12,8 +12,13 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::event::lock;
-use crate::net::{open_beside, segments, send_buffer, send_only, take_refusals, with_room};
+use crate::net::{
+    Control, Destination, Marks, Position, Sender, forbids_fragments, open_beside, path_mtu, segments,
+    send_buffer, send_only, take_refusals, with_room,
+};
 
 use super::fullness::{Fullness, Verdict};
 
@@ -29,6 +34,8 @@ const REFUSALS_AT_A_LOOK: usize = 256;
 /// A server port, as lanes send from it.
 pub struct ServerSocket {
     segments: bool,
+    /// Packets that are larger than a path takes whole leave it in fragments, and are counted.
+    fragments: bool,
     /// How many sockets there may be.
     most: usize,
     sockets: Mutex<Sockets>,
@@ -48,27 +55,52 @@ struct Sockets {
 impl ServerSocket {
     /// A socket that is read, too: it stays the only one of its port, for another would take from what arrives.
     pub fn alone(socket: UdpSocket) -> Arc<Self> {
-        Self::new(socket, 1)
+        Self::new(socket, 1, false) // reports are small
     }
 
     /// A socket that only sends. What clients send there, to open their firewall, is of no use; and were the socket
     /// polled for it, the kernel would look for someone to wake at each packet that has left.
     pub fn growing(socket: UdpSocket) -> io::Result<Arc<Self>> {
         send_only(&socket)?;
+        let fragments = !forbids_fragments(&socket)?;
         let most = (MOST_BYTES / send_buffer(&socket).max(1)).clamp(1, MOST_SOCKETS);
-        Ok(Self::new(socket, most))
+        Ok(Self::new(socket, most, fragments))
     }
 
-    fn new(socket: UdpSocket, most: usize) -> Arc<Self> {
+    fn new(socket: UdpSocket, most: usize, fragments: bool) -> Arc<Self> {
         let segments = segments(&socket);
         let (all, fullness) = (vec![Arc::new(socket)], Fullness::default());
         let sockets = Mutex::new(Sockets { all, current: 0, fullness, full_at: None, has_warned: false });
-        Arc::new(Self { segments, most, sockets })
+        Arc::new(Self { segments, fragments, most, sockets })
     }
 
-    /// Whether the kernel segments what is sent here.
-    pub(super) fn segments(&self) -> bool {
-        self.segments
+    /// A destination of what is sent here.
+    pub(super) fn destination(&self, address: SocketAddr) -> Destination {
+        let destination = Destination::new(address, self.segments);
+        let mtu = if self.fragments { self.mtu_towards(address) } else { None };
+        mtu.map_or(destination, |mtu| destination.by_path_of(mtu))
+    }
+
+    /// Whether packets leave in fragments where they are larger than a path takes whole.
+    pub(super) fn fragments(&self) -> bool {
+        self.fragments
+    }
+
+    /// The largest IP packet that goes to an address whole, as far as the kernel knows.
+    pub(super) fn mtu_towards(&self, address: SocketAddr) -> Option<usize> {
+        path_mtu(self.current().local_addr().ok()?, address).ok()
+    }
+
+    /// What is told of packets that are sent here.
+    pub(super) fn control(&self, marks: Marks) -> Control {
+        Control::new(marks, self.current().local_addr().is_ok_and(|own| own.is_ipv6()))
+    }
+
+    /// Sends one packet, if it can be sent now.
+    pub fn say(&self, packet: Bytes, to: SocketAddr, marks: Marks) {
+        let (socket, mut control) = (self.current(), self.control(marks));
+        let to = &mut [Destination::new(to, false)];
+        Sender::default().send(&*socket, &mut control, to, &[packet], Position::default());
     }
 
     /// The socket to send from.

@@ -16,6 +16,8 @@ pub struct SentTotals {
     pub refused: [u64; Refusal::ALL.len()],
     /// Destinations whose route was found to refuse segmentation, and are served packet by packet.
     pub demoted: u64,
+    /// Packets that were too large for a destination's path, and left in fragments.
+    pub fragmented: u64,
     /// Times that a lane had to wait because all sockets of its port were full.
     pub waits: u64,
     /// Times that a lane fell so far behind that packets were about to leave the ring unsent.
@@ -30,6 +32,7 @@ pub(super) struct Totals {
     bytes: AtomicU64,
     refused: [AtomicU64; Refusal::ALL.len()],
     demoted: AtomicU64,
+    fragmented: AtomicU64,
     waits: AtomicU64,
     fell_behind: AtomicU64,
     overrun: AtomicU64,
@@ -47,6 +50,10 @@ impl Totals {
 
     pub fn demoted(&self, destinations: u64) {
         add(&self.demoted, destinations);
+    }
+
+    pub fn fragmented(&self, packets: u64) {
+        add(&self.fragmented, packets);
     }
 
     pub fn waited(&self) {
@@ -67,6 +74,7 @@ impl Totals {
             bytes: self.bytes.load(Relaxed),
             refused: self.refused.each_ref().map(|counter| counter.load(Relaxed)),
             demoted: self.demoted.load(Relaxed),
+            fragmented: self.fragmented.load(Relaxed),
             waits: self.waits.load(Relaxed),
             fell_behind: self.fell_behind.load(Relaxed),
             overrun: self.overrun.load(Relaxed),
@@ -80,6 +88,7 @@ impl AddAssign for SentTotals {
         self.bytes += other.bytes;
         self.refused.iter_mut().zip(other.refused).for_each(|(sum, more)| *sum += more);
         self.demoted += other.demoted;
+        self.fragmented += other.fragmented;
         self.waits += other.waits;
         self.fell_behind += other.fell_behind;
         self.overrun += other.overrun;

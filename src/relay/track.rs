@@ -18,6 +18,7 @@ use crate::wire::sdp::TrackDescription;
 use super::beat::Coalesce;
 use super::dispatch::Dispatch;
 use super::flow::Flow;
+use super::outward::Outward;
 use super::refused::{Refused, RefusedTotals};
 use super::reports::Reports;
 use super::ring::{Packet, RingLimits, RingStart};
@@ -90,7 +91,7 @@ pub struct TrackStats {
 impl Track {
     /// A track of a channel. `now` is the epoch that arrival times are counted from.
     pub fn new(
-        channel: &str,
+        outward: &Arc<Outward>,
         number: usize,
         description: TrackDescription,
         limits: RingLimits,
@@ -107,11 +108,11 @@ impl Track {
         };
         let rtcp_limits = RingLimits { bytes: RTCP_RING_BYTES, ..limits };
         Arc::new(Self {
-            channel: channel.into(),
+            channel: outward.channel.clone(),
             number,
             description,
-            rtp: Flow::new(channel, limits, coalesce, dispatch.clone()),
-            rtcp: Flow::new(channel, rtcp_limits, coalesce, dispatch.clone()),
+            rtp: Flow::new(outward, limits, coalesce, dispatch.clone()),
+            rtcp: Flow::new(outward, rtcp_limits, coalesce, dispatch.clone()),
             signs: Signs::new(now),
             reports: Reports::default(),
             writer: Mutex::new(writer),
@@ -312,7 +313,7 @@ impl Writer {
 mod tests {
     use super::*;
     use crate::event::clock;
-    use crate::relay::rig::{ROOMY, by_hand};
+    use crate::relay::rig::{ROOMY, by_hand, outward};
     use crate::wire::{rtp, sdp};
     use std::net::Ipv4Addr;
 
@@ -329,7 +330,7 @@ mod tests {
     fn track(now: Instant) -> Arc<Track> {
         let group = Ipv4Addr::new(239, 77, 60, 2).into();
         let description = sdp::mpegts("news", group, 5004, None).tracks.remove(0);
-        Track::new("news", 1, description, ROOMY, Coalesce::Auto, &by_hand(), now)
+        Track::new(&outward("news"), 1, description, ROOMY, Coalesce::Auto, &by_hand(), now)
     }
 
     #[test]

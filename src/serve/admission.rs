@@ -73,7 +73,7 @@ impl World for RtspConnection {
         let client = match wanted {
             Wanted::Udp { client } => client,
             Wanted::Interleaved { channels } => {
-                return Ok(Box::new(Interleaved::new(self.output.clone(), channels)));
+                return Ok(Box::new(Interleaved::new(self.output.clone(), channels, track.rtp.marks())));
             }
         };
         let Self { server, peer, local, .. } = self;
@@ -86,7 +86,7 @@ impl World for RtspConnection {
             RefusedFor::Limit
         })?;
         RefusalWatch::start(server, now);
-        Ok(Box::new(OverUdp::new(reserved)))
+        Ok(Box::new(OverUdp::new(reserved, track.rtcp.marks())))
     }
 
     fn timeout_seconds(&self) -> u32 {

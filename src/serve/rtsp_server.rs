@@ -20,6 +20,8 @@ use super::stats::{Counters, ServerStats};
 pub struct ServerConfig {
     /// Server ports that media over UDP leaves from; any free ones when absent.
     pub udp_ports: Option<RangeInclusive<u16>>,
+    /// Nobody cuts up what leaves over UDP.
+    pub dont_fragment: bool,
     /// A session without a sign of its viewer for this long is ended; whole seconds.
     pub session_timeout: Duration,
     /// Likewise, one that plays while its source is silent.
@@ -88,7 +90,13 @@ impl RtspServer {
             catalogue,
             sessions: Sessions::new(config.limits.sessions, counters.clone()),
             addresses: Addresses::new(config.limits.per_address()),
-            pairs: PortPairs::new(poller.clone(), timers.clone(), config.udp_ports.clone(), counters.clone()),
+            pairs: PortPairs::new(
+                poller.clone(),
+                timers.clone(),
+                config.udp_ports.clone(),
+                config.dont_fragment,
+                counters.clone(),
+            ),
             poller,
             timers,
             lateness,

@@ -14,6 +14,7 @@ mod logs; // a log, and other output, that nobody takes
 mod networks; // groups, sources and interfaces
 mod noise; // random bytes on every port
 mod outages; // what the network forgets, and interfaces and routes that come, go and move
+mod paths; // what lies between the edge and its viewers: small MTUs, large packets, classes of service
 mod players; // ffmpeg, GStreamer and retina
 mod program; // exit codes, signals and the demo
 mod refusals; // every code that a request can earn

@@ -10,11 +10,12 @@ use super::groups::{Remark, remark};
 use super::load::read_bytes;
 use super::password::without_password;
 use super::report::Report;
-use super::resolve::{duration_within, parsed};
+use super::resolve::{duration_within, octet_within, parsed};
 use super::scalar;
 use super::truth::{ChannelConfig, Interface};
 use super::typed::TypedChannel;
 use super::unreadable::why;
+use crate::net::Marks;
 use crate::wire::sdp::{self, MAX_SDP_LEN, Presentation};
 use crate::wire::source_url::SourceUrl;
 
@@ -53,9 +54,13 @@ fn resolve_channel(typed: &TypedChannel, directory: &Path, report: &mut Report<'
         duration_within(&typed.silent_after, &named("silent_after"), "2s", ["100ms", "60min"], report);
     let coalesce = parsed(&typed.coalesce, &named("coalesce"), scalar::coalesce, report).unwrap_or_default();
     let by_key = parsed(&typed.interface, &named("interface"), scalar::interface, report);
+    let marks = Marks {
+        dscp: octet_within(&typed.dscp, &named("dscp"), 0..=63, report),
+        ttl: octet_within(&typed.ttl, &named("ttl"), 1..=255, report),
+    };
     let Input { text, interface: by_input, presentation } = input(typed, directory, report)?;
     let interface = one_interface(typed, by_input, by_key, report);
-    Some(ChannelConfig { name: name?, input: text, presentation, interface, silent_after, coalesce })
+    Some(ChannelConfig { name: name?, input: text, presentation, interface, silent_after, coalesce, marks })
 }
 
 /// What a channel's `source` or `sdp` says.

@@ -41,6 +41,7 @@ pub(super) const RTSP: Section = Section {
     keys: &[
         key("listen", r#"["0.0.0.0:8554"]"#),
         key("udp_ports", r#""6970-6999""#),
+        key("dont_fragment", "false"),
         key("session_timeout", r#""60s""#),
         key("longest_silence", r#""24h""#),
     ],
@@ -91,6 +92,8 @@ pub(super) const CHANNEL: Section = Section {
         key("interface", r#""eth0""#),
         key("silent_after", r#""2s""#),
         key("coalesce", r#""auto""#),
+        key("dscp", "34"),
+        key("ttl", "16"),
     ],
 };
 

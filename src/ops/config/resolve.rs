@@ -54,6 +54,7 @@ fn rtsp(typed: &TypedRtsp, report: &mut Report<'_>) -> RtspConfig {
     RtspConfig {
         listen: listeners(&typed.listen, report),
         udp_ports: udp_ports.unwrap_or(UdpPorts::Range { first: 6970, last: 6999 }),
+        dont_fragment: typed.dont_fragment.as_ref().is_some_and(|value| *value.get_ref()),
         session_timeout,
         longest_silence: longest_silence(&typed.longest_silence, session_timeout, report),
     }
@@ -206,6 +207,18 @@ pub(super) fn duration_within(
         Err(format!("{text:?} is out of bounds; write a duration from {} to {}", bounds[0], bounds[1]))
     };
     parsed(typed, place, within, report).unwrap_or_else(|| ours(default))
+}
+
+/// A number of one octet, or `None` where it is absent.
+pub(super) fn octet_within(
+    typed: &Typed<Number>,
+    place: &str,
+    bounds: RangeInclusive<u8>,
+    report: &mut Report<'_>,
+) -> Option<u8> {
+    typed.as_ref()?;
+    let (low, high) = (usize::from(*bounds.start()), usize::from(*bounds.end()));
+    u8::try_from(number_within(typed, place, low, low..=high, report)).ok()
 }
 
 fn number_within(

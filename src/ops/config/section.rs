@@ -65,6 +65,22 @@ impl Value for Number {
     }
 }
 
+impl Value for bool {
+    const KIND: &'static str = "true or false";
+
+    fn take(value: Spanned<DeValue<'_>>) -> Result<Self, OfAnotherKind> {
+        let offset = value.span().start;
+        match value.into_inner() {
+            DeValue::Boolean(value) => Ok(value),
+            other => {
+                let meant = other.as_str().map(str::trim).filter(|text| text.parse::<Self>().is_ok());
+                let meant = meant.map(str::to_owned);
+                Err(OfAnotherKind { offset, found: described(&other), meant })
+            }
+        }
+    }
+}
+
 impl Value for Vec<Spanned<String>> {
     const KIND: &'static str = "a list of texts in quotes";
 

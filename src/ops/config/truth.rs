@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::report::Problem;
+use crate::net::Marks;
 use crate::relay::Coalesce;
 use crate::wire::sdp::Presentation;
 
@@ -38,6 +39,8 @@ pub struct RtspConfig {
     pub listen: Vec<SocketAddr>,
     /// The server ports that media over UDP leaves from.
     pub udp_ports: UdpPorts,
+    /// Nobody cuts media over UDP into fragments: what is too large for a path is dropped.
+    pub dont_fragment: bool,
     /// How long a session lives without a sign of its viewer; whole seconds, as the Session header has it
     /// (RFC 2326, 12.37).
     pub session_timeout: Duration,
@@ -139,6 +142,8 @@ pub struct ChannelConfig {
     pub silent_after: Duration,
     /// How long packets may wait to be sent together.
     pub coalesce: Coalesce,
+    /// What the IP header of its packets says.
+    pub marks: Marks,
 }
 
 /// An interface, as its name or an address of it; which one that is, is found when it is used.

@@ -27,6 +27,7 @@ pub(super) struct TypedRtsp {
     pub(super) spoiled: bool,
     pub(super) listen: Typed<Vec<Spanned<String>>>,
     pub(super) udp_ports: Typed<String>,
+    pub(super) dont_fragment: Typed<bool>,
     pub(super) session_timeout: Typed<String>,
     pub(super) longest_silence: Typed<String>,
 }
@@ -76,6 +77,8 @@ pub(super) struct TypedChannel {
     pub(super) interface: Typed<String>,
     pub(super) silent_after: Typed<String>,
     pub(super) coalesce: Typed<String>,
+    pub(super) dscp: Typed<Number>,
+    pub(super) ttl: Typed<Number>,
 }
 
 impl TypedChannel {
@@ -114,6 +117,7 @@ fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedRtsp 
         spoiled: false,
         listen: from.read("listen", report),
         udp_ports: from.read("udp_ports", report),
+        dont_fragment: from.read("dont_fragment", report),
         session_timeout: from.read("session_timeout", report),
         longest_silence: from.read("longest_silence", report),
     };
@@ -193,8 +197,9 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedCh
     let (source, sdp) = (from.read("source", report), from.read("sdp", report));
     let (interface, silent_after) = (from.read("interface", report), from.read("silent_after", report));
     let coalesce = from.read("coalesce", report);
+    let (dscp, ttl) = (from.read("dscp", report), from.read("ttl", report));
     let spoiled = from.finish(report);
-    TypedChannel { place, offset, spoiled, name, source, sdp, interface, silent_after, coalesce }
+    TypedChannel { place, offset, spoiled, name, source, sdp, interface, silent_after, coalesce, dscp, ttl }
 }
 
 fn note_unknown_sections(document: &DeTable<'_>, report: &mut Report<'_>) {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::event::clock;
+use crate::net::Marks;
 use crate::ops::appliance::{Appliance, StartError};
 use crate::ops::config::{ChannelConfig, Config, ConfigError, Interface};
 use crate::relay::Coalesce;
@@ -66,6 +67,7 @@ impl Demonstration {
             interface: Some(interface),
             silent_after: SILENT_AFTER,
             coalesce: Coalesce::Auto,
+            marks: Marks::default(),
         });
         let appliance = Appliance::start(&config)?;
         let previous = Reading { at: clock::now(), packets_in: 0, packets_out: 0 };

@@ -11,6 +11,7 @@ use super::families::Families;
 pub(super) fn collect(engine: &Engine, out: &mut Families) {
     for channel in engine.catalogue.channels() {
         forwarded(channel, out);
+        fragmented(channel, out);
     }
     qualities(engine, out);
     let stats = engine.server.stats();
@@ -62,6 +63,13 @@ fn forwarded(channel: &Channel, out: &mut Families) {
         out.counter("mirrorball_forwarded_packets_total", help, &labels, packets);
         out.counter("mirrorball_forwarded_bytes_total", "Bytes of those packets.", &labels, bytes);
     }
+}
+
+/// What is cut up on its way out; over connections the kernel sends what a path takes.
+fn fragmented(channel: &Channel, out: &mut Families) {
+    let packets = channel.tracks.iter().map(|track| track.rtp.datagram_totals().fragmented).sum();
+    let help = "RTP packets that were larger than a subscriber's path takes whole, and left in fragments.";
+    out.counter("mirrorball_fragmented_packets_total", help, &[("channel", channel.name.as_str())], packets);
 }
 
 /// The mean of the subscribers' latest reports, by channel.

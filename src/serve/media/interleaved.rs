@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::net::Marks;
 use crate::relay::{Place, StreamSink, Subscription, Track};
 use crate::wire::rtsp::interleaved_header;
 
@@ -19,8 +20,8 @@ pub struct Interleaved {
 }
 
 impl Interleaved {
-    pub fn new(output: Arc<Output>, channels: (u8, u8)) -> Self {
-        output.carry_media();
+    pub fn new(output: Arc<Output>, channels: (u8, u8), marks: Marks) -> Self {
+        output.carry_media(marks.dscp);
         Self { output, channels, feed: None }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use crate::event::{Poller, Timers, lock};
-use crate::net::{bind_pair, with_port};
+use crate::net::{bind_pair, forbid_fragments, with_port};
 use crate::relay::ServerSocket;
 
 use super::super::stats::Counters;
@@ -28,6 +28,8 @@ pub struct PortPairs {
     poller: Arc<Poller>,
     timers: Arc<Timers>,
     ports: Option<RangeInclusive<u16>>,
+    /// Nobody cuts up what leaves.
+    dont_fragment: bool,
     counters: Arc<Counters>,
     pairs: Mutex<Vec<Arc<PortPair>>>,
     /// Somebody looks for what comes back.
@@ -59,9 +61,11 @@ impl PortPairs {
         poller: Arc<Poller>,
         timers: Arc<Timers>,
         ports: Option<RangeInclusive<u16>>,
+        dont_fragment: bool,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { poller, timers, ports, counters, pairs: Mutex::default(), watched: AtomicBool::new(false) }
+        let (pairs, watched) = (Mutex::default(), AtomicBool::new(false));
+        Self { poller, timers, ports, dont_fragment, counters, pairs, watched }
     }
 
     /// Reserves a client's ports at the first pair of the address it connected to, `local`, where both are free;
@@ -134,6 +138,9 @@ impl PortPairs {
             return Err(io::Error::other("all server port pairs are taken by this client's ports"));
         }
         let sockets = bind_pair(local, self.ports.clone(), &taken)?;
+        if self.dont_fragment {
+            [&sockets.rtp, &sockets.rtcp].into_iter().try_for_each(forbid_fragments)?;
+        }
         let (rtp, rtcp) = (ServerSocket::growing(sockets.rtp)?, ServerSocket::alone(sockets.rtcp));
         let clients = Arc::new(Clients::default());
         let receiver = RtcpReceiver::open(
@@ -197,7 +204,7 @@ mod tests {
             let queue = TaskQueue::start("t-pairs", 1).expect("a thread");
             let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
             let timers = Timers::start(&poller, Class::Control).expect("a timer");
-            let pairs = PortPairs::new(poller.clone(), timers.clone(), None, Arc::default());
+            let pairs = PortPairs::new(poller.clone(), timers.clone(), None, false, Arc::default());
             Self { queue, poller, timers, pairs }
         }
 

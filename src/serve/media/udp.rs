@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+use crate::net::Marks;
 use crate::relay::{Place, Subscription, Track};
 
 use super::super::journal::Story;
@@ -11,12 +14,14 @@ use super::way::{Grant, Heirs, Way};
 /// A client's places at a pair, and what is sent there.
 pub struct OverUdp {
     at: Arc<Reservation>,
+    /// What the IP header of our own reports says.
+    marks: Marks,
     feed: Option<(Subscription, Subscription)>,
 }
 
 impl OverUdp {
-    pub fn new(at: Arc<Reservation>) -> Self {
-        Self { at, feed: None }
+    pub fn new(at: Arc<Reservation>, marks: Marks) -> Self {
+        Self { at, marks, feed: None }
     }
 }
 
@@ -43,6 +48,6 @@ impl Way for OverUdp {
 
     fn say(&self, rtcp: &[u8]) {
         // What is lost here is also told by the connection's end.
-        let _ = self.at.pair.rtcp.current().send_to(rtcp, self.at.rtcp);
+        self.at.pair.rtcp.say(Bytes::copy_from_slice(rtcp), self.at.rtcp, self.marks);
     }
 }

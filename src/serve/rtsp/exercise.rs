@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::{TaskQueue, Timers, clock, lock};
-use crate::relay::rig::{ROOMY, by_hand, packet, stopped};
+use crate::relay::rig::{ROOMY, by_hand, outward, packet, stopped};
 use crate::relay::{Catalogue, Channel, Coalesce, Dispatch, Place, Track};
 use crate::wire::rtsp::framing::{self, FROM_SERVERS};
 use crate::wire::rtsp::{Incoming, Method, Reply, Response, StatusCode};
@@ -228,7 +228,7 @@ impl Fake {
         });
         let channel = |name: &str, presentation| {
             Channel::new(
-                name.into(),
+                &outward(name),
                 presentation,
                 Duration::from_secs(2),
                 ROOMY,

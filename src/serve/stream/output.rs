@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, RunState, Task, Work, lock};
-use crate::net::{Progress, allow_pauses, progress};
+use crate::net::{Progress, allow_pauses, mark_connection, progress};
 use crate::relay::{Batch, StreamSink};
 
 use super::super::stats::{Counters, CutFor};
@@ -29,6 +29,8 @@ pub struct Output {
     /// The socket is full; only the Poller's word changes that.
     full: AtomicBool,
     dead: AtomicBool,
+    /// Its packets say what class they are of.
+    is_marked: AtomicBool,
     /// The client has left too much of our replies unread.
     pub reads_nothing: AtomicBool,
     /// Sessions that the connection has set up.
@@ -49,6 +51,7 @@ impl Output {
             posted: Posted::default(),
             full: AtomicBool::new(false),
             dead: AtomicBool::new(false),
+            is_marked: AtomicBool::new(false),
             reads_nothing: AtomicBool::new(false),
             sessions: AtomicUsize::new(0),
             writable: OnceLock::new(),
@@ -96,10 +99,16 @@ impl Output {
         }
     }
 
-    /// The connection carries media from now on, of which a player that is paused takes nothing.
-    pub fn carry_media(&self) {
+    /// The connection carries media from now on, of which a player that is paused takes nothing. It is of one class (DSCP):
+    /// that of the first who has one.
+    pub fn carry_media(&self, dscp: Option<u8>) {
         if let Err(error) = allow_pauses(&self.socket) {
             tracing::debug!(%error, "a connection is not set up for media");
+        }
+        if let Some(dscp) = dscp.filter(|_| !self.is_marked.swap(true, Relaxed))
+            && let Err(error) = mark_connection(&self.socket, dscp)
+        {
+            tracing::debug!(%error, "a connection is not given its class");
         }
     }
 

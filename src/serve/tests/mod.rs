@@ -9,7 +9,7 @@ mod setup;
 use super::access::Good;
 use super::{Limits, RtspListener, RtspServer, ServerConfig};
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
-use crate::relay::rig::{ROOMY, by_hand, packet};
+use crate::relay::rig::{ROOMY, by_hand, outward, packet};
 use crate::relay::{Catalogue, Channel, Coalesce, Lateness, Leg};
 use crate::wire::sdp;
 use socket2::{Domain, Socket, Type};
@@ -42,7 +42,7 @@ impl Rig {
         let channel = |name: &str, presentation| {
             let silent_after = Duration::from_secs(2);
             Channel::new(
-                name.into(),
+                &outward(name),
                 presentation,
                 silent_after,
                 ROOMY,
@@ -64,7 +64,8 @@ impl Rig {
             egress_per_address: 1_000_000,
         };
         let longest_silence = 4 * session_timeout;
-        let config = ServerConfig { udp_ports: None, session_timeout, longest_silence, limits };
+        let config =
+            ServerConfig { udp_ports: None, dont_fragment: false, session_timeout, longest_silence, limits };
         let to_come = clock::now() + Duration::from_secs(3600); // no time passes before
         let lateness = Lateness::new(ROOMY.age, to_come);
         let server = RtspServer::new(Arc::new(catalogue), poller.clone(), timers, lateness, config);

@@ -21,8 +21,8 @@ pub use connection::{Connection, Reply};
 pub use crowd::{Crowd, Tally};
 pub use mirrorball::{Mirrorball, Setup, binary};
 pub use network::{
-    Needs, Plug, block_udp_port, in_a_network_of_its_own, raise_firewall, skip, unblock_all,
-    with_a_disk_of_its_own,
+    Needs, Network, Plug, block_udp_port, count, counted, in_a_network_of_its_own, raise_firewall, route,
+    set_mtu, skip, swallow_icmp, unblock_all, with_a_disk_of_its_own,
 };
 pub use patience::{eventually, is_thorough, passes, say};
 pub use quiet::{Quiet, demo_by_demo};

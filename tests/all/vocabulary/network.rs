@@ -3,15 +3,16 @@
 //! Sockets and processes of the story's thread, and of threads it starts, are in it; it is gone when they
 //! are. It takes root; what can not be had is said, and is a failure where stories are told at full length.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::panic;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 use std::thread;
 
 use mirrorball::net::interface_index;
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use socket2::SockRef;
 use tempfile::TempDir;
 
@@ -160,23 +161,104 @@ impl Plug {
     }
 }
 
+/// Another network, beside the story's own. It is gone when this and all that was opened there are.
+pub struct Network(File);
+
+impl Network {
+    /// One with nothing but loopback.
+    pub fn new() -> Self {
+        let made = thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).expect("as the story's own");
+            run("ip", &["link", "set", "lo", "up"]).expect("ip does as it is told");
+            File::open("/proc/thread-self/ns/net").expect("Linux")
+        });
+        Self(made.join().expect("a network"))
+    }
+
+    /// Does something there. Sockets that it opens stay there.
+    pub fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        let there = || {
+            setns(&self.0, CloneFlags::CLONE_NEWNET).expect("a network");
+            act()
+        };
+        thread::scope(|scope| scope.spawn(there).join())
+            .unwrap_or_else(|failure| panic::resume_unwind(failure))
+    }
+
+    /// Lays a cable from this network, where it is called `near`, to that one. Its ends have these addresses, with the
+    /// length of their prefix, and take packets of this size.
+    pub fn connect(&self, near: (&str, &str), far: (&str, &str), mtu: u32) {
+        let there = format!("/proc/{}/fd/{}", process::id(), self.0.as_raw_fd());
+        ip(&["link", "add", near.0, "type", "veth", "peer", "name", far.0]);
+        ip(&["link", "set", far.0, "netns", &there]);
+        bring_up(near, mtu);
+        self.within(|| bring_up(far, mtu));
+    }
+
+    /// Passes packets on from one of its cables to another.
+    pub fn forward(&self) {
+        let settings = ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"];
+        self.within(|| settings.iter().for_each(|setting| drop(fs::write(setting, "1"))));
+    }
+}
+
+/// Leads what goes to these addresses over a router.
+pub fn route(to: &str, via: &str) {
+    ip(&["route", "add", to, "via", via]);
+}
+
+/// Has an interface take packets of this size.
+pub fn set_mtu(interface: &str, mtu: u32) {
+    ip(&["link", "set", interface, "mtu", &mtu.to_string()]);
+}
+
+fn bring_up((name, address): (&str, &str), mtu: u32) {
+    let at_once: &[_] = if address.contains(':') { &["nodad"] } else { &[] };
+    ip(&[&["address", "add", address, "dev", name][..], at_once].concat());
+    set_mtu(name, mtu);
+    ip(&["link", "set", name, "up"]);
+}
+
 /// A firewall on what leaves this network, that lets everything pass.
 #[track_caller]
 pub fn raise_firewall() {
-    nft("add table ip story");
-    nft("add chain ip story out { type filter hook output priority 0 ; }");
+    nft("add table inet story");
+    nft("add chain inet story out { type filter hook output priority 0 ; }");
 }
 
 /// From here on what goes to a UDP port is dropped.
 #[track_caller]
 pub fn block_udp_port(port: u16) {
-    nft(&format!("add rule ip story out udp dport {port} drop"));
+    nft(&format!("add rule inet story out udp dport {port} drop"));
+}
+
+/// From here on nobody hears from this network that packets were too large.
+#[track_caller]
+pub fn swallow_icmp() {
+    nft("add rule inet story out icmp type destination-unreachable drop");
 }
 
 /// Everything passes again.
 #[track_caller]
 pub fn unblock_all() {
-    nft("flush chain ip story out");
+    nft("flush chain inet story out");
+}
+
+/// From here on what leaves, and is as nft's words say, is counted under a name.
+#[track_caller]
+pub fn count(name: &str, matching: &str) {
+    nft(&format!("add rule inet story out {matching} counter comment \"{name}\""));
+}
+
+/// How many packets were counted under a name, runs of segments as one.
+#[track_caller]
+pub fn counted(name: &str) -> u64 {
+    let rules = output("nft", &["list chain inet story out"]).expect("nft tells");
+    let comment = format!("comment \"{name}\"");
+    let rule = rules.lines().find(|rule| rule.contains(&comment)).expect("a rule of that name");
+    let packets =
+        rule.split_once("counter packets ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+    packets.expect("a number")
 }
 
 #[track_caller]
@@ -228,11 +310,15 @@ fn is_there(program: &str) -> bool {
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    output(program, arguments).map(drop)
+}
+
+fn output(program: &str, arguments: &[&str]) -> Result<String, String> {
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let command = Command::new(program).args(arguments).env("PATH", path).stdin(Stdio::null()).output();
     let output = command.map_err(|error| format!("{program}: {error}"))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(format!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }

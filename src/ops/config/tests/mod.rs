@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::net::Marks;
 
 mod channels;
 mod files;
@@ -50,6 +51,7 @@ fn an_empty_config_has_safe_defaults() {
     let config = accepted("");
     assert_eq!(config.rtsp.listen, ["0.0.0.0:8554".parse::<SocketAddr>().expect("an address")]);
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Range { first: 6970, last: 6999 });
+    assert!(!config.rtsp.dont_fragment, "many a firewall swallows what routers say of it");
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(60));
     assert!(config.admin.listen.ip().is_loopback(), "operators' pages are not for the network");
     assert_eq!(config.engine.poll_table_entries, 256);
@@ -75,6 +77,7 @@ fn every_key_is_heeded() {
 [rtsp]
 listen = ["10.0.0.1:554", "[2001:db8::1]:554"]
 udp_ports = "0"
+dont_fragment = true
 session_timeout = "30s"
 [admin]
 listen = "[::1]:9000"
@@ -98,10 +101,13 @@ name = "uk/news"
 source = "rtp://10.1.1.1@232.9.9.1:5004"
 interface = "eth0.100"
 silent_after = "5s"
+dscp = 34
+ttl = 16
 "#,
     );
     assert_eq!(config.rtsp.listen.len(), 2);
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Any);
+    assert!(config.rtsp.dont_fragment);
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(30));
     assert_eq!(config.admin.listen.port(), 9000);
     let engine =
@@ -121,6 +127,7 @@ silent_after = "5s"
     assert_eq!(news.name, "uk/news");
     assert_eq!(news.interface, Some(Interface::Name("eth0.100".into())));
     assert_eq!(news.silent_after, Duration::from_secs(5));
+    assert_eq!(news.marks, Marks { dscp: Some(34), ttl: Some(16) });
     assert_eq!(news.input, "rtp://10.1.1.1@232.9.9.1:5004");
     let [track] = &news.presentation.tracks[..] else { panic!("one track: {:?}", news.presentation) };
     assert_eq!((track.group, track.port), (IpAddr::from([232, 9, 9, 1]), 5004));

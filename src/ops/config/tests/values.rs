@@ -1,6 +1,7 @@
 //! Values that are right TOML, and not what their keys hold.
 
 use super::{accepted, assert_says, refused};
+use crate::net::Marks;
 
 #[test]
 fn a_list_says_which_of_its_values_is_wrong() {
@@ -53,6 +54,38 @@ fn a_limit_of_an_address_is_within_bounds() {
     ] {
         let wrong = format!("toml:2: [limits] {key}: 0 is out of bounds; write {bounds}");
         assert_says(&refused(&format!("[limits]\n{key} = 0"))[0], &[&wrong]);
+    }
+}
+
+#[test]
+fn what_packets_say_fits_in_its_field_and_is_left_to_the_system_where_nothing_is_written() {
+    let channel =
+        |line: &str| format!("[[channel]]\nname = \"a\"\nsource = \"rtp://239.9.9.1:5004\"\n{line}\n");
+    let marks = |line: &str| accepted(&channel(line)).channels[0].marks;
+    assert_eq!(marks(""), Marks::default());
+    assert_eq!(marks("dscp = 0"), Marks { dscp: Some(0), ttl: None });
+    assert_eq!(marks("dscp = 63\nttl = 255"), Marks { dscp: Some(63), ttl: Some(255) });
+    for (line, bounds) in [("dscp = 64", "0 to 63"), ("ttl = 0", "1 to 255"), ("ttl = 256", "1 to 255")] {
+        let (key, value) = line.split_once(" = ").expect("a key and its value");
+        let wrong = format!("toml:4: channel \"a\" {key}: {value} is out of bounds; write {bounds}");
+        assert_says(&refused(&channel(line))[0], &[&wrong]);
+    }
+    assert_says(
+        &refused(&channel("dscp = \"EF\""))[0],
+        &["\"EF\" is a text, and a whole number", "write dscp = 34"],
+    );
+}
+
+#[test]
+fn yes_and_no_are_written_true_and_false() {
+    for (line, write) in [("\"true\"", "true"), ("1", "false"), ("\"no\"", "false")] {
+        assert_says(
+            &refused(&format!("[rtsp]\ndont_fragment = {line}"))[0],
+            &[
+                "toml:2: [rtsp] dont_fragment",
+                &format!("true or false is meant; write dont_fragment = {write}"),
+            ],
+        );
     }
 }
 
