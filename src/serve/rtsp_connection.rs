@@ -209,7 +209,7 @@ impl RtspConnection {
             }
             Action::Watch(session) => SessionWatch::start(server, &session, now),
             Action::Start { session, plan, agent } => session.play(&plan, agent.as_deref(), now),
-            Action::ChangeOver(session) => session.change_over(),
+            Action::ChangeOver(session) => session.change_over(now),
             Action::Pause(session) => session.pause(),
             Action::TearDown(session, track) => session.tear_down(track),
             Action::End(session, reason) => server.sessions.end(&session, reason, now),

@@ -68,6 +68,8 @@ fn change_over(from: Over, change: impl Fn(&mut Viewer, usize)) {
     mirrorball.expect_metric("mirrorball_channel_subscribers", &[("transport", "tcp")], by_tcp);
     let tallies: Vec<_> = others.disband().into_iter().map(|(_, _, tally)| tally).collect();
     assert!(tallies.iter().all(Tally::is_flawless), "{tallies:?}");
+    let told = mirrorball.expect_logged("a session goes on in another way", 6);
+    assert!(told.len() == 6 && told[0].contains("channel=\"news\""), "{told:?}");
     beam.stop();
     viewer.teardown();
 }

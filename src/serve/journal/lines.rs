@@ -33,6 +33,8 @@ pub struct Begun<'a> {
     pub channel: &'a str,
     pub ways: Vec<Way>,
     pub agent: Option<&'a str>,
+    /// It has played before, in other ways.
+    pub again: bool,
 }
 
 /// A session that has ended.
@@ -65,7 +67,7 @@ pub struct Refused<'a> {
 
 impl Begun<'_> {
     pub fn tell(&self) {
-        let Self { client, session, channel, .. } = *self;
+        let Self { client, session, channel, again, .. } = *self;
         let (mut client_ports, mut server_ports, mut channels) = (vec![], vec![], vec![]);
         for way in &self.ways {
             match way {
@@ -88,7 +90,7 @@ impl Begun<'_> {
         tracing::info!(
             target: VIEWERS,
             %client, port, session, channel, transport, client_ports, server_ports, channels, agent,
-            "a session plays"
+            "{}", if again { "a session goes on in another way" } else { "a session plays" }
         );
     }
 }

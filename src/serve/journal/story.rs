@@ -77,8 +77,17 @@ impl Story {
         if is_first {
             let over_tcp = ways.iter().any(|way| matches!(way, Way::Tcp { .. }));
             let (client, session, channel) = (self.client, self.number, self.channel.name.as_str());
-            self.teller.begin(&Begun { client, over_tcp, session, channel, ways, agent }, now);
+            let begun = Begun { client, over_tcp, session, channel, ways, agent, again: false };
+            self.teller.begin(&begun, now);
         }
+    }
+
+    /// It plays on in other ways.
+    pub fn change(&self, ways: Vec<Way>, now: Instant) {
+        let over_tcp = ways.iter().any(|way| matches!(way, Way::Tcp { .. }));
+        let (client, session, channel) = (self.client, self.number, self.channel.name.as_str());
+        let begun = Begun { client, over_tcp, session, channel, ways, agent: None, again: true };
+        self.teller.change(&begun, now);
     }
 
     /// The viewer reports on a track.

@@ -34,6 +34,7 @@ pub struct Teller {
 #[derive(Default)]
 struct State {
     begun: Restrained<BegunSum>,
+    changed: Restrained<u64>,
     ended: Restrained<EndedSum>,
     refusals: Refusals,
     /// When sums are told, and what was refused again.
@@ -91,6 +92,17 @@ impl Teller {
         }
     }
 
+    /// A session plays on in another way.
+    pub fn change(self: &Arc<Self>, begun: &Begun<'_>, now: Instant) {
+        let mut state = self.state();
+        if state.changed.tells(begun.client.ip(), now, |times| *times += 1) {
+            drop(state);
+            begun.tell();
+        } else {
+            self.look_soon(&mut state, now);
+        }
+    }
+
     /// A session is over, down to its last packet.
     pub fn end(self: &Arc<Self>, ended: Ended) {
         let _ = self.ended.send(ended); // heard for as long as this lives
@@ -136,9 +148,13 @@ impl Teller {
     fn tell_sums(&self, now: Instant, at_once: bool) {
         let mut state = self.state();
         let (begun, ended) = (state.begun.take_untold(), state.ended.take_untold());
+        let changed = state.changed.take_untold();
         let (again, refused) = (state.refusals.take_again(now, at_once), state.refusals.take_untold());
         drop(state);
         begun.iter().for_each(BegunSum::tell);
+        if let Some(times) = changed {
+            tracing::info!(target: VIEWERS, times, "and more go on in another way");
+        }
         again.iter().for_each(Again::tell);
         if let Some(times) = refused {
             tracing::info!(target: VIEWERS, times, "and more are refused");

@@ -129,7 +129,7 @@ impl Lead {
                 session.play(&plan, agent.as_deref(), self.now);
                 assert!(session.has_ended() || session.is_playing());
             }
-            Action::ChangeOver(session) => session.change_over(),
+            Action::ChangeOver(session) => session.change_over(self.now),
             Action::Pause(session) => {
                 session.pause();
                 assert!(session.is_paused());

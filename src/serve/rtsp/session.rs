@@ -96,11 +96,16 @@ impl Session {
     }
 
     /// Has tracks that play go on by what they were granted last, which the viewer knows by now.
-    pub fn change_over(&self) {
-        self.change(|held| {
+    pub fn change_over(&self, now: Instant) {
+        let told = self.change(|held| {
             let Held { setups, story, .. } = held;
-            setups.iter_mut().for_each(|setup| setup.change_over(story));
+            let changed =
+                setups.iter_mut().filter_map(|setup| setup.change_over(story).then_some(())).count();
+            (changed > 0).then(|| (story.clone(), setups.iter().map(Setup::told).collect()))
         });
+        if let Some((story, ways)) = told.flatten() {
+            story.change(ways, now);
+        }
     }
 
     /// How a track reaches the viewer, if it is set up.

@@ -74,13 +74,14 @@ impl Setup {
         }
     }
 
-    /// Has packets go on by what was granted last: from the very one at which the way before ends.
-    pub fn change_over(&mut self, story: &Arc<Story>) {
-        let Some(coming) = self.coming.take() else { return };
+    /// Has packets go on by what was granted last: from the very one at which the way before ends. `false`: they do already.
+    pub fn change_over(&mut self, story: &Arc<Story>) -> bool {
+        let Some(coming) = self.coming.take() else { return false };
         let mut before = mem::replace(&mut self.way, coming);
         let heirs = Heirs::new();
         self.way.start(&self.track, heirs.places(), story);
         before.stop(Some(&heirs));
+        true
     }
 
     /// Has packets sent from ring number `from` on, unless they are. They are a part of the viewer's `story`.

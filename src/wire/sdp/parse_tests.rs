@@ -87,6 +87,7 @@ fn errors_name_the_line_and_the_remedy() {
     for (from, to, line, remedy) in [
         ("239.9.9.1/16", "192.0.2.9", 7, "write the group the source sends to"),
         ("239.9.9.1/16", "239.9.9.1/16/3", 7, "an m= line with its own c= for each"),
+        ("c=IN IP4 239.9.9.1/16", "c=IN IP6 ff02::1%eth0/1", 7, "leave %eth0 out, so that ff02::1 stays"),
         ("239.9.9.1/16", "media.example", 7, "names are not resolved"),
         ("c=IN IP4 239.9.9.2/16\n", "", 11, "write c=IN IP4 group/ttl below it"),
         ("RTP/AVP 97", "RTP/SAVP 97", 11, "let the source send RTP/AVP"),

@@ -178,6 +178,12 @@ impl Reader<'_> {
 
 fn group_of(connection: &Connection) -> Result<IpAddr, String> {
     let text = &connection.connection_address;
+    if let Some((group, zone)) = text.split_once('%') {
+        let zone = zone.split('/').next().unwrap_or_default();
+        return Err(format!(
+            "c=: \"{text}\" names an interface of one machine; leave %{zone} out, so that {group} stays, and give the channel interface = \"{zone}\""
+        ));
+    }
     let address = connection.try_address().map_err(|_| {
         format!("c=: \"{text}\" is no group; write its address, as in c=IN IP4 239.9.9.1/16 (names are not resolved)")
     })?;
