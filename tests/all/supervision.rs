@@ -94,8 +94,9 @@ fn who_asks_while_a_poll_table_stands_still_is_not_taken_for_silent() {
     // More than the table of the timers has room for.
     let mut clients: Vec<_> = (0..12).map(|_| Connection::open(mirrorball.rtsp)).collect();
     mirrorball.expect_metric("mirrorball_rtsp_connections", &[], 12.0);
-    let tables: Vec<_> = mirrorball.threads("poll-control-");
-    assert!(tables.len() > 1, "{tables:?}");
+    let tables = eventually("a second table has its thread", || {
+        Some(mirrorball.threads("poll-control-")).filter(|tables| tables.len() > 1)
+    });
     let still: nix::Result<Vec<_>> = tables[1..].iter().map(|name| mirrorball.hold_still(name)).collect();
     let still = match still {
         Ok(still) => still,

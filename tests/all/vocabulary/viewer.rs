@@ -3,6 +3,8 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use mirrorball::event::clock;
+
 use super::connection::{Connection, Reply};
 use super::mirrorball::Mirrorball;
 use super::source::{Source, Stamp, bye};
@@ -175,7 +177,7 @@ impl Viewer {
     /// The next RTP packet of a track, if one comes in time.
     pub fn packet_within(&mut self, track: usize, patience: Duration) -> Option<Vec<u8>> {
         match &self.media[track] {
-            Medium::Udp { rtp, .. } => datagram(rtp, patience),
+            Medium::Udp { rtp, server_rtp, .. } => datagram(rtp, *server_rtp, patience),
             Medium::Tcp { rtp, .. } => self.connection.frame(*rtp, patience),
         }
     }
@@ -183,7 +185,7 @@ impl Viewer {
     /// The next RTCP packet of the first track, if one comes in time.
     pub fn rtcp_within(&mut self, patience: Duration) -> Option<Vec<u8>> {
         match &self.media[0] {
-            Medium::Udp { rtcp, .. } => datagram(rtcp, patience),
+            Medium::Udp { rtcp, server_rtcp, .. } => datagram(rtcp, *server_rtcp, patience),
             Medium::Tcp { rtcp, .. } => self.connection.frame(*rtcp, patience),
         }
     }
@@ -299,9 +301,11 @@ impl Viewer {
     /// Takes all packets of the first track that are there.
     pub(super) fn drain(&mut self, buffer: &mut [u8], mut take: impl FnMut(&[u8])) {
         match &self.media[0] {
-            Medium::Udp { rtp, .. } => {
-                while let Ok(length) = rtp.recv(buffer) {
-                    take(&buffer[..length]);
+            Medium::Udp { rtp, server_rtp, .. } => {
+                while let Ok((length, from)) = rtp.recv_from(buffer) {
+                    if from == *server_rtp {
+                        take(&buffer[..length]);
+                    }
                 }
             }
             Medium::Tcp { rtp, .. } => {
@@ -342,12 +346,18 @@ pub fn report(own: u32, sources: &[u32]) -> Vec<u8> {
     report
 }
 
-fn datagram(socket: &UdpSocket, patience: Duration) -> Option<Vec<u8>> {
-    let mut buffer = vec![0; 1 << 16];
-    socket.set_read_timeout(Some(patience)).expect("a timeout");
-    let length = socket.recv(&mut buffer).ok()?;
-    buffer.truncate(length);
-    Some(buffer)
+/// The next datagram of a server. Another program of this machine may still send to who had the port before.
+fn datagram(socket: &UdpSocket, server: SocketAddr, patience: Duration) -> Option<Vec<u8>> {
+    let (mut buffer, until) = (vec![0; 1 << 16], clock::now() + patience);
+    loop {
+        let left = until.saturating_duration_since(clock::now()).max(Duration::from_millis(1));
+        socket.set_read_timeout(Some(left)).expect("a timeout");
+        let (length, from) = socket.recv_from(&mut buffer).ok()?;
+        if from == server {
+            buffer.truncate(length);
+            return Some(buffer);
+        }
+    }
 }
 
 fn pair(transport: &str, name: &str) -> (u16, u16) {
