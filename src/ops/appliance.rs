@@ -198,7 +198,7 @@ impl Engine {
 }
 
 fn server_config(config: &Config) -> ServerConfig {
-    let RtspConfig { udp_ports, session_timeout, longest_silence, .. } = config.rtsp;
+    let RtspConfig { udp_ports, session_timeout, longest_silence, close_grace, .. } = config.rtsp;
     ServerConfig {
         udp_ports: match udp_ports {
             UdpPorts::Any => None,
@@ -206,6 +206,7 @@ fn server_config(config: &Config) -> ServerConfig {
         },
         session_timeout,
         longest_silence,
+        close_grace,
         limits: Limits {
             connections: config.limits.connections,
             connections_per_address: config.limits.connections_per_address,
@@ -214,6 +215,7 @@ fn server_config(config: &Config) -> ServerConfig {
             unread_bytes_per_address: config.limits.unread_bytes_per_address,
             egress_per_address: config.limits.egress_mbit_per_address as u64 * 1_000_000,
         },
+        redirect: config.limits.redirect.clone(),
     }
 }
 

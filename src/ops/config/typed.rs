@@ -29,6 +29,7 @@ pub(super) struct TypedRtsp {
     pub(super) udp_ports: Typed<String>,
     pub(super) session_timeout: Typed<String>,
     pub(super) longest_silence: Typed<String>,
+    pub(super) close_grace: Typed<String>,
 }
 
 pub(super) struct TypedAdmin {
@@ -61,6 +62,7 @@ pub(super) struct TypedLimits {
     pub(super) sessions_per_address: Typed<Number>,
     pub(super) unread_bytes_per_address: Typed<Number>,
     pub(super) egress_mbit_per_address: Typed<Number>,
+    pub(super) redirect: Typed<String>,
 }
 
 pub(super) struct TypedChannel {
@@ -116,6 +118,7 @@ fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedRtsp 
         udp_ports: from.read("udp_ports", report),
         session_timeout: from.read("session_timeout", report),
         longest_silence: from.read("longest_silence", report),
+        close_grace: from.read("close_grace", report),
     };
     typed.spoiled = from.finish(report);
     typed
@@ -157,6 +160,7 @@ fn read_limits(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedLim
         sessions_per_address: from.read("sessions_per_address", report),
         unread_bytes_per_address: from.read("unread_bytes_per_address", report),
         egress_mbit_per_address: from.read("egress_mbit_per_address", report),
+        redirect: from.read("redirect", report),
     };
     typed.spoiled = from.finish(report);
     typed

@@ -7,6 +7,7 @@
 //! ```
 
 mod conversation;
+mod home;
 mod inbox;
 mod patience;
 mod refusal;
@@ -18,6 +19,7 @@ mod state;
 mod world;
 
 pub use conversation::{Action, Conversation};
+pub use home::Home;
 pub use inbox::{MAX_UNREAD_BYTES, MESSAGE_TIMEOUT, READ_BYTES};
 pub use patience::{Patience, Verdict};
 pub use refusal::retry_after_s;

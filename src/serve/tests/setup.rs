@@ -20,7 +20,7 @@ impl Rig {
 
     /// The next frame, which is written as a lane has it written, once the client's request is done with.
     fn frame(&self, client: &mut Client) -> (u8, Vec<u8>) {
-        let output = self.session().output.clone().expect("a connection");
+        let output = self.session().home().and_then(|home| home.output.clone()).expect("a connection");
         client.stream.set_read_timeout(Some(Duration::from_millis(5))).expect("a socket");
         let began = clock::now();
         let waits = |client: &Client| client.frames.is_empty() && client.stream.peek(&mut [0]).is_err();

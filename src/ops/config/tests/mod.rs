@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::rtsp::Redirect;
 
 mod channels;
 mod files;
@@ -51,6 +52,7 @@ fn an_empty_config_has_safe_defaults() {
     assert_eq!(config.rtsp.listen, ["0.0.0.0:8554".parse::<SocketAddr>().expect("an address")]);
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Range { first: 6970, last: 6999 });
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(60));
+    assert_eq!(config.rtsp.close_grace, Duration::from_secs(10));
     assert!(config.admin.listen.ip().is_loopback(), "operators' pages are not for the network");
     assert_eq!(config.engine.poll_table_entries, 256);
     assert!(config.engine.media_workers >= 1);
@@ -63,6 +65,7 @@ fn an_empty_config_has_safe_defaults() {
         sessions_per_address: 2_000,
         unread_bytes_per_address: 4 << 20,
         egress_mbit_per_address: 1_000,
+        redirect: None,
     };
     assert_eq!(config.limits, limits);
     assert!(config.channels.is_empty());
@@ -76,6 +79,7 @@ fn every_key_is_heeded() {
 listen = ["10.0.0.1:554", "[2001:db8::1]:554"]
 udp_ports = "0"
 session_timeout = "30s"
+close_grace = "1500ms"
 [admin]
 listen = "[::1]:9000"
 [engine]
@@ -93,6 +97,7 @@ sessions_per_address = 5
 connections_per_address = 6
 unread_bytes_per_address = 70000
 egress_mbit_per_address = 80
+redirect = "rtsp://other.example:8554/"
 [[channel]]
 name = "uk/news"
 source = "rtp://10.1.1.1@232.9.9.1:5004"
@@ -103,6 +108,7 @@ silent_after = "5s"
     assert_eq!(config.rtsp.listen.len(), 2);
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Any);
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(30));
+    assert_eq!(config.rtsp.close_grace, Duration::from_millis(1500));
     assert_eq!(config.admin.listen.port(), 9000);
     let engine =
         EngineConfig { poll_table_entries: 64, media_workers: 3, busy_percent: 80, control_workers: 1 };
@@ -115,6 +121,7 @@ silent_after = "5s"
         sessions_per_address: 5,
         unread_bytes_per_address: 70_000,
         egress_mbit_per_address: 80,
+        redirect: Redirect::parse("rtsp://other.example:8554"),
     };
     assert_eq!(config.limits, limits);
     let [news] = &config.channels[..] else { panic!("one channel: {:?}", config.channels) };
