@@ -149,7 +149,9 @@ impl RtspConnection {
         }
         state.alarm = None;
         let closed = match closed {
-            _ if self.output.reads_nothing.load(Relaxed) => Closed::Cut(CutFor::UnreadReplies),
+            Closed::ByClient | Closed::Here if self.output.reads_nothing.load(Relaxed) => {
+                Closed::Cut(CutFor::UnreadReplies)
+            }
             closed => closed,
         };
         if let Closed::Cut(reason) = closed {

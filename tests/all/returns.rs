@@ -26,7 +26,7 @@ fn hang_up(viewer: &Viewer) {
 
 #[test]
 fn a_client_with_a_connection_for_each_request_plays_on_and_one_that_is_gone_ends() {
-    let grace = Duration::from_secs(if is_thorough() { 10 } else { 3 });
+    let grace = Duration::from_secs(if is_thorough() { 10 } else { 4 });
     let source = Source::new();
     let (ssrc, programme) = (source.ssrc, source.programme);
     let mirrorball = Setup::new()

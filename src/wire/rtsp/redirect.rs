@@ -23,8 +23,8 @@ impl Redirect {
         let base = url.strip_suffix('/').unwrap_or(url);
         let (host, port) = authority(base)?;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
-        let is_right =
-            !host.is_empty() && host.bytes().all(is_plain) && base.ends_with(authority_text(base)?);
+        let is_alone = base.split_once("://")?.1 == authority_text(base)?;
+        let is_right = !host.is_empty() && host.bytes().all(is_plain) && is_alone;
         is_right.then(|| Self { base: base.to_owned(), host, port })
     }
 
@@ -130,6 +130,7 @@ mod tests {
             "rtsp://other:x",
             "rtsp://other:70000",
             "rtsp://other/news",
+            "rtsp://other/other",
             "rtsp://other?x",
             "rtsp://user@other",
             "rtsp://a b",
