@@ -206,7 +206,8 @@ impl Engine {
 }
 
 fn server_config(config: &Config) -> ServerConfig {
-    let RtspConfig { udp_ports, dont_fragment, session_timeout, longest_silence, .. } = config.rtsp;
+    let RtspConfig { udp_ports, dont_fragment, session_timeout, longest_silence, close_grace, .. } =
+        config.rtsp;
     ServerConfig {
         udp_ports: match udp_ports {
             UdpPorts::Any => None,
@@ -215,6 +216,7 @@ fn server_config(config: &Config) -> ServerConfig {
         dont_fragment,
         session_timeout,
         longest_silence,
+        close_grace,
         limits: Limits {
             connections: config.limits.connections,
             connections_per_address: config.limits.connections_per_address,
@@ -223,6 +225,7 @@ fn server_config(config: &Config) -> ServerConfig {
             unread_bytes_per_address: config.limits.unread_bytes_per_address,
             egress_per_address: config.limits.egress_mbit_per_address as u64 * 1_000_000,
         },
+        redirect: config.limits.redirect.clone(),
     }
 }
 

@@ -4,17 +4,16 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use crate::event::clock;
 use crate::relay::{Channel, Track};
 
 use super::access::Good;
 use super::journal::Story;
 use super::media::{Client, Interleaved, OverUdp, Taker, Way};
 use super::refusal_watch::RefusalWatch;
-use super::rtsp::{Costs, Session, Wanted, World};
+use super::rtsp::{Costs, Home, Session, Wanted, World};
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::RtspServer;
-use super::stats::{Counters, RefusedFor};
+use super::stats::{Counters, NOT_BACK, RefusedFor};
 
 impl World for RtspConnection {
     fn peer(&self) -> SocketAddr {
@@ -33,20 +32,36 @@ impl World for RtspConnection {
         self.server.sessions.find(id).filter(|session| session.peer == self.peer.ip())
     }
 
+    fn is_guessing(&self, now: Instant) -> bool {
+        self.account.guesses.add(now)
+    }
+
+    fn elsewhere(&self, uri: &str) -> Option<String> {
+        self.server.config.redirect.as_ref()?.location(uri, self.local)
+    }
+
     fn welcome(&self, now: Instant) -> Result<(), RefusedFor> {
         if self.server.lateness.is_too_late(now) {
             self.server.say_that_newcomers_are_refused(now);
             return Err(RefusedFor::Late);
         }
+        // Players follow at DESCRIBE rather than later.
+        if self.server.config.redirect.is_some() && self.server.is_full() {
+            return Err(RefusedFor::Limit);
+        }
         Ok(())
     }
 
-    fn begin(&self, channel: Arc<Channel>, now: Instant) -> Result<Arc<Session>, RefusedFor> {
+    fn begin(
+        &self,
+        home: &Arc<Home>,
+        channel: Arc<Channel>,
+        now: Instant,
+    ) -> Result<Arc<Session>, RefusedFor> {
         let id = session_id().map_err(|_| RefusedFor::Limit)?;
         let place = self.account.take(Good::Sessions, 1).ok_or(RefusedFor::Address)?;
         let story = Story::new(&self.server.teller, self.peer, channel.clone());
-        let client = (self.peer.ip(), Some(self.output.clone()));
-        let session = Arc::new(Session::new(id, channel, client, (place, story), now));
+        let session = Arc::new(Session::new(id, channel, (self.peer.ip(), home), (place, story), now));
         if self.server.is_stopping() || !self.server.sessions.add(&session) {
             return Err(RefusedFor::Limit);
         }
@@ -54,8 +69,10 @@ impl World for RtspConnection {
     }
 
     fn costs(&self, session: &Session, track: &Track, url: &str) -> Result<Costs, RefusedFor> {
-        let output = session.output.as_ref().unwrap_or(&self.output);
-        let memory = output.room.for_setup(url.len()).ok_or(RefusedFor::Connection)?;
+        // Of the connection that it belongs to, which is this one, or where its packets go.
+        let home = session.home().ok_or(RefusedFor::Connection)?;
+        let room = home.output.as_ref().and_then(|output| output.room.for_setup(url.len()));
+        let memory = room.ok_or(RefusedFor::Connection)?;
         // One that is set up already weighs no more for being so again.
         let is_new = session.granted(track.number).is_none();
         let weight = if is_new { track.rtp.ring().bits_per_second() } else { 0 };
@@ -79,6 +96,7 @@ impl World for RtspConnection {
         let Self { server, peer, local, .. } = self;
         let seat = Seat { server: Arc::downgrade(server), session: Arc::downgrade(session) };
         let owner = Client { taker: Arc::new(seat), track: track.number };
+        server.pairs.takers(client).iter().for_each(|taker| taker.give_way(now));
         let reserved = server.pairs.reserve(*local, client, owner).map_err(|error| {
             if server.lacks_pairs.begins(now) {
                 tracing::warn!(%peer, %error, "no server port pair for a subscriber");
@@ -117,14 +135,22 @@ impl Taker for Seat {
             return server.counters.rtcp_stranger();
         }
         if session.hear(track, datagram, &server.counters, now) {
-            server.sessions.end(&session, "goodbye", clock::now());
+            server.sessions.end(&session, "goodbye", now);
         }
     }
 
     fn refuse(&self, track: usize, at: SocketAddr, now: Instant) {
         let Some((server, session)) = self.taken() else { return };
         if session.refuse(track, at, now) {
-            server.cut(&session, "refused", "nobody listens");
+            let reason = if session.signs().is_not_back() { NOT_BACK } else { "refused" };
+            server.cut(&session, reason, "nobody listens");
+        }
+    }
+
+    fn give_way(&self, now: Instant) {
+        let Some((server, session)) = self.taken() else { return };
+        if session.signs().left_at.is_some() {
+            server.sessions.end(&session, NOT_BACK, now);
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::wire::rtsp::Reply;
 
 use super::access::{Account, Good, Share};
 use super::journal::{REFUSED, Refused, Why};
-use super::rtsp::{Action, Conversation, MESSAGE_TIMEOUT, READ_BYTES};
+use super::rtsp::{Action, Conversation, Home, MESSAGE_TIMEOUT, READ_BYTES, Session};
 use super::rtsp_server::RtspServer;
 use super::session_watch::SessionWatch;
 use super::stats::CutFor;
@@ -43,6 +43,8 @@ pub(super) struct RtspConnection {
     /// What the client's address holds.
     pub account: Arc<Account>,
     pub output: Arc<Output>,
+    /// The same, as sessions know it.
+    home: Arc<Home>,
     socket: Arc<TcpStream>,
     key: OnceLock<PollKey>,
     /// Locked only by the task, of which there is one at a time, and the watch.
@@ -61,6 +63,16 @@ struct State {
     holds_back: bool,
     /// Given back when the connection is closed.
     shares: Option<Shares>,
+}
+
+/// How a connection has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closed {
+    ByClient,
+    /// For what its client did or left undone.
+    Cut(CutFor),
+    /// For what is not the client's.
+    Here,
 }
 
 /// What the connection takes of what its address may hold.
@@ -83,6 +95,7 @@ impl RtspConnection {
         notice_vanishing(&socket)?;
         let local = socket.local_addr()?;
         let output = Output::new(socket.clone(), server.poller.clone(), server.counters.clone());
+        let home = Home::of(output.clone());
         let unread = account.take(Good::UnreadBytes, 0);
         let shares = unread.map(|unread| Shares { _connection: place, unread });
         let connection = Arc::new(Self {
@@ -91,10 +104,11 @@ impl RtspConnection {
             local,
             account,
             output,
+            home: home.clone(),
             socket: socket.clone(),
             key: OnceLock::new(),
             state: Mutex::new(State {
-                conversation: Conversation::new(clock::now()),
+                conversation: Conversation::new(home, clock::now()),
                 alarm: None,
                 holds_back: false,
                 shares,
@@ -113,7 +127,7 @@ impl RtspConnection {
     /// Ends the connection for what its client did or left undone.
     fn cut(&self, state: &mut State, reason: CutFor) {
         self.server.counters.connection_cut(reason);
-        self.close(state, Some(reason));
+        self.end(state, Closed::Cut(reason));
     }
 
     fn tell_of_cut(&self, reason: CutFor) {
@@ -123,11 +137,10 @@ impl RtspConnection {
 
     /// Ends the connection and its sessions, once.
     fn close_now(&self, state: &mut State) {
-        self.close(state, None);
+        self.end(state, Closed::Here);
     }
 
-    /// `reason`: why it is ended from here, if it is.
-    fn close(&self, state: &mut State, reason: Option<CutFor>) {
+    fn end(&self, state: &mut State, closed: Closed) {
         if self.closed.swap(true, Relaxed) {
             return;
         }
@@ -135,14 +148,31 @@ impl RtspConnection {
             key.unregister();
         }
         state.alarm = None;
-        let unread = self.output.reads_nothing.load(Relaxed).then_some(CutFor::UnreadReplies);
-        reason.or(unread).into_iter().for_each(|reason| self.tell_of_cut(reason));
-        for session in state.conversation.end() {
-            self.server.sessions.end(&session, "connection closed", clock::now());
+        let closed = match closed {
+            Closed::ByClient | Closed::Here if self.output.reads_nothing.load(Relaxed) => {
+                Closed::Cut(CutFor::UnreadReplies)
+            }
+            closed => closed,
+        };
+        if let Closed::Cut(reason) = closed {
+            self.tell_of_cut(reason);
         }
+        let sessions = state.conversation.end();
+        sessions.iter().for_each(|session| self.part_from(session, closed));
         state.shares = None;
         self.output.cut_off();
         self.server.counters.connections.fetch_sub(1, Relaxed);
+    }
+
+    /// Of what happens to the connection only that its client closes it is no end of a session over UDP, for a while.
+    fn part_from(&self, session: &Arc<Session>, closed: Closed) {
+        let (server, now) = (&self.server, clock::now());
+        let has_grace = closed == Closed::ByClient && !server.config.close_grace.is_zero();
+        if has_grace && session.leave(&self.home, now) {
+            SessionWatch::await_return(server, session, now);
+        } else if session.belongs_to(&self.home) {
+            server.sessions.end(session, "connection closed", now);
+        }
     }
 
     /// Reads what is there and answers it. `false`: the client is gone.
@@ -212,8 +242,14 @@ impl RtspConnection {
             Action::ChangeOver(session) => session.change_over(now),
             Action::Pause(session) => session.pause(),
             Action::TearDown(session, track) => session.tear_down(track),
-            Action::End(session, reason) => server.sessions.end(&session, reason, now),
-            Action::HangUp => self.output.close_when_written(),
+            Action::End(session, reason) => drop(server.sessions.end(&session, reason, now)),
+            Action::HangUp(reason) => {
+                if let Some(reason) = reason {
+                    server.counters.connection_cut(reason);
+                    self.tell_of_cut(reason);
+                }
+                self.output.close_when_written();
+            }
         }
     }
 
@@ -296,7 +332,7 @@ impl Work for RtspConnection {
             return; // by the watch, after this task was queued: what the client still sent is nobody's
         }
         if !self.serve(&mut state, clock::now()) {
-            return self.close_now(&mut state);
+            return self.end(&mut state, Closed::ByClient);
         }
         let unread = state.conversation.unread() + self.output.unread_bytes();
         if !state.may_hold(unread) {

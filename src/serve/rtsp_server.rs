@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Class, Episode, Poller, Timers, clock};
 use crate::relay::{Catalogue, Lateness};
+use crate::wire::rtsp::Redirect;
 
 use super::access::{Addresses, PerAddress, counted_as};
 use super::journal::Teller;
@@ -26,8 +27,12 @@ pub struct ServerConfig {
     pub session_timeout: Duration,
     /// Likewise, one that plays while its source is silent.
     pub longest_silence: Duration,
+    /// Likewise, one over UDP whose client has closed its connection; zero: it ends with that.
+    pub close_grace: Duration,
     /// How much is taken on.
     pub limits: Limits,
+    /// Where newcomers are sent who would be too many.
+    pub redirect: Option<Redirect>,
 }
 
 /// Beyond these, requests are refused and counted.
@@ -133,8 +138,8 @@ impl RtspServer {
         self.stopping.store(true, Relaxed);
         for session in self.sessions.all() {
             session.say_goodbye("the server is shutting down");
-            self.sessions.end(&session, "shutdown", clock::now());
-            if let Some(output) = &session.output {
+            let home = self.sessions.end(&session, "shutdown", clock::now());
+            if let Some(output) = home.as_ref().and_then(|home| home.output.as_ref()) {
                 output.close_when_written();
             }
         }
@@ -150,6 +155,11 @@ impl RtspServer {
         self.stopping.load(Relaxed)
     }
 
+    /// Whether there are as many sessions as there may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.sessions.len() >= self.config.limits.sessions
+    }
+
     /// One line an episode: a flood of them would make it worse.
     pub(super) fn say_that_newcomers_are_refused(&self, now: Instant) {
         if self.refuses_newcomers.begins(now) {
@@ -160,8 +170,8 @@ impl RtspServer {
     }
 
     pub(super) fn patience(&self) -> Patience {
-        let ServerConfig { session_timeout: timeout, longest_silence, .. } = self.config;
-        Patience { timeout, longest_silence }
+        let ServerConfig { session_timeout: timeout, longest_silence, close_grace, .. } = self.config;
+        Patience { timeout, longest_silence, close_grace }
     }
 
     pub(super) fn timeout_seconds(&self) -> u32 {
@@ -190,10 +200,9 @@ impl RtspServer {
     /// session is on it: players then come back by themselves.
     pub(super) fn cut(&self, session: &Session, reason: &'static str, why: &str) {
         session.say_goodbye(why);
-        self.sessions.end(session, reason, clock::now());
-        if let Some(output) = &session.output
-            && output.sessions.load(Relaxed) == 0
-        {
+        let home = self.sessions.end(session, reason, clock::now());
+        let alone = home.filter(|home| home.is_empty());
+        if let Some(output) = alone.as_ref().and_then(|home| home.output.as_ref()) {
             output.close_soon();
         }
     }

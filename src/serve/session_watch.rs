@@ -7,6 +7,7 @@ use crate::event::{Task, Work, clock};
 
 use super::rtsp::{Session, Verdict};
 use super::rtsp_server::RtspServer;
+use super::stats::NOT_BACK;
 
 pub(super) struct SessionWatch {
     server: Weak<RtspServer>,
@@ -16,8 +17,16 @@ pub(super) struct SessionWatch {
 impl SessionWatch {
     /// Watches over a new session.
     pub fn start(server: &Arc<RtspServer>, session: &Arc<Session>, now: Instant) {
-        let watch = Self { server: Arc::downgrade(server), session: Arc::downgrade(session) };
-        Arc::new(watch).wake(server, session, server.patience().first_look(now));
+        Self::of(server, session).wake(server, session, server.patience().first_look(now));
+    }
+
+    /// Watches over one whose client has closed its connection.
+    pub fn await_return(server: &Arc<RtspServer>, session: &Arc<Session>, now: Instant) {
+        Self::of(server, session).wake(server, session, now + server.config.close_grace);
+    }
+
+    fn of(server: &Arc<RtspServer>, session: &Arc<Session>) -> Arc<Self> {
+        Arc::new(Self { server: Arc::downgrade(server), session: Arc::downgrade(session) })
     }
 
     /// A session that has ended keeps no timer waiting: viewers who come and go fast would pile them up.
@@ -26,15 +35,20 @@ impl SessionWatch {
     }
 
     fn look(self: Arc<Self>, server: &RtspServer, session: &Session, now: Instant) {
+        session.looked_at(now);
         let is_asked = session.is_acknowledged();
-        let output = session.output.as_ref().filter(|_| is_asked);
-        if let Some(output) = output
+        let home = session.home().filter(|_| is_asked);
+        if let Some(output) = home.as_ref().and_then(|home| home.output.as_ref())
             && output.progress().is_some_and(|progress| !session.take_progress(progress, now))
         {
             server.sessions.end(session, "timeout", now);
             return output.cut_off(); // nobody would hear a goodbye
         }
-        match server.patience().judge(session.last_sign(), session.media(now), is_asked, now) {
+        let signs = session.signs();
+        match server.patience().judge(signs, session.media(now), is_asked, now) {
+            Verdict::Over if signs.is_not_back() => {
+                server.cut(session, NOT_BACK, "the connection was closed")
+            }
             Verdict::Over => server.cut(session, "timeout", "no sign of life"),
             Verdict::LookAgain(at) => {
                 if session.is_playing() && !session.weigh_what_has_come() {

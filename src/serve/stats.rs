@@ -113,15 +113,18 @@ pub(super) enum CutFor {
     UnreadReplies,
     /// Its address has us hold too much unread.
     UnreadBytes,
+    /// Its address has asked for too many sessions that are none of its own.
+    Guesses,
 }
 
 impl CutFor {
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 6] = [
         (Self::Silent, "silent"),
         (Self::Unfinished, "unfinished"),
         (Self::Idle, "idle"),
         (Self::UnreadReplies, "unread replies"),
         (Self::UnreadBytes, "unread bytes"),
+        (Self::Guesses, "session ids"),
     ];
 
     /// Its word, in metrics and the log.
@@ -164,10 +167,14 @@ pub(super) struct Counters {
     rtcp_strangers: AtomicU64,
 }
 
+/// Its connection was closed, and no sign of its viewer has come since.
+pub(super) const NOT_BACK: &str = "not back";
+
 /// Why sessions end. Each has a series from the start, so that the first is seen as one.
-const ENDED_FOR: [&str; 9] = [
+const ENDED_FOR: [&str; 10] = [
     "teardown",
     "connection closed",
+    NOT_BACK,
     "timeout",
     "goodbye",
     "refused",

@@ -18,7 +18,7 @@ fn two_channels_on_one_port_keep_their_viewers_apart_while_many_leave_in_every_w
     let mirrorball = Setup::new()
         .channel("first", first.group)
         .channel("second", second.group)
-        .rtsp("session_timeout = \"5s\"")
+        .rtsp("session_timeout = \"5s\"\nclose_grace = \"0s\"")
         .section("engine", "poll_table_entries = 16")
         .start();
     let beams = [first.beam(150), second.beam(150)];

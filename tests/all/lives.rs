@@ -90,7 +90,8 @@ fn sessions_outlive_a_silent_source_and_their_time_begins_anew_when_it_returns()
 #[test]
 fn a_session_ends_with_its_connection() {
     for over in [Over::Udp, Over::Tcp] {
-        let (mut source, mirrorball) = one_channel();
+        let mut source = Source::new();
+        let mirrorball = Setup::new().channel("news", source.group).rtsp("close_grace = \"0s\"").start();
         let mut stays = Viewer::playing(&mirrorball, "news", over);
         Viewer::playing(&mirrorball, "news", over).vanish();
         mirrorball.expect_metric("mirrorball_sessions", &[], 1.0);

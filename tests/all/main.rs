@@ -5,6 +5,7 @@
 
 mod advice; // what an operator is told of a config, a machine and a log
 mod changes; // SETUP again: other ports, other channels, another way
+mod clients; // what clients of others send, as data
 mod conversation; // requests and replies, from OPTIONS to TEARDOWN
 mod crowds; // many viewers: who stays loses nothing, who leaves frees everything
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
@@ -18,6 +19,7 @@ mod paths; // what lies between the edge and its viewers: small MTUs, large pack
 mod players; // ffmpeg, GStreamer and retina
 mod program; // exit codes, signals and the demo
 mod refusals; // every code that a request can earn
+mod returns; // connections that come and go, and sessions that stay
 mod senders; // who sends to a group: neighbours, two at once, nobody
 mod silence; // streams that stop, and how it is told
 mod sources; // sources that stop, return and report

@@ -202,13 +202,13 @@ fn a_host_that_is_gone_is_noticed_by_its_connections_long_before_the_timeout() {
         let beam = source.beam(50);
         stays.stamp();
         LAN.lose(&[THERE], 8 << 20);
-        let gone = passes(Duration::from_secs(45), || {
+        let gone = passes(Duration::from_secs(60), || {
             stays.report_on(ssrc);
             mirrorball.metric("mirrorball_sessions", &[]) == 1.0
         });
-        assert!(gone, "both are cut within 45 s");
+        assert!(gone, "both are cut within a minute");
         mirrorball.expect_metric(ENDED, &[("reason", "timeout")], 1.0);
-        mirrorball.expect_metric(ENDED, &[("reason", "connection closed")], 1.0);
+        mirrorball.expect_metric(ENDED, &[("reason", "not back")], 1.0);
         drop(there);
         beam.stop();
         LAN.unplug();

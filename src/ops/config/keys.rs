@@ -44,6 +44,7 @@ pub(super) const RTSP: Section = Section {
         key("dont_fragment", "false"),
         key("session_timeout", r#""60s""#),
         key("longest_silence", r#""24h""#),
+        key("close_grace", r#""10s""#),
     ],
 };
 
@@ -79,6 +80,7 @@ pub(super) const LIMITS: Section = Section {
         key("sessions_per_address", "2000"),
         key("unread_bytes_per_address", "4194304"),
         key("egress_mbit_per_address", "1000"),
+        key("redirect", r#""rtsp://other.example:8554""#),
     ],
 };
 

@@ -37,7 +37,7 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
     let after_admin = report.noted();
     let (engine, ring) = (engine(&typed.engine, report), ring(&typed.ring, report));
     let after_ring = report.noted();
-    let limits = limits(&typed.limits, report);
+    let limits = limits(&typed.limits, &rtsp.listen, report);
     typed.rtsp.spoiled |= after_rtsp > noted;
     typed.admin.spoiled |= after_admin > after_rtsp;
     typed.ring.spoiled |= after_ring > after_admin;
@@ -57,6 +57,7 @@ fn rtsp(typed: &TypedRtsp, report: &mut Report<'_>) -> RtspConfig {
         dont_fragment: typed.dont_fragment.as_ref().is_some_and(|value| *value.get_ref()),
         session_timeout,
         longest_silence: longest_silence(&typed.longest_silence, session_timeout, report),
+        close_grace: close_grace(&typed.close_grace, session_timeout, report),
     }
 }
 
@@ -69,6 +70,18 @@ fn longest_silence(typed: &Typed<String>, session_timeout: Duration, report: &mu
         report.add(offset, format!("{PLACE} is below session_timeout; write \"{least}s\" or more"));
     }
     silence
+}
+
+fn close_grace(typed: &Typed<String>, session_timeout: Duration, report: &mut Report<'_>) -> Duration {
+    const PLACE: &str = "[rtsp] close_grace";
+    let grace = duration_within(typed, PLACE, "10s", ["0s", "60min"], report);
+    if grace > session_timeout
+        && let Some(text) = typed
+    {
+        let most = session_timeout.as_secs();
+        report.add(text.span().start, format!("{PLACE} is above session_timeout; write \"{most}s\" or less"));
+    }
+    grace.min(session_timeout)
 }
 
 fn listeners(typed: &Typed<Vec<Spanned<String>>>, report: &mut Report<'_>) -> Vec<SocketAddr> {
@@ -150,7 +163,9 @@ fn ring(typed: &TypedRing, report: &mut Report<'_>) -> RingConfig {
     }
 }
 
-fn limits(typed: &TypedLimits, report: &mut Report<'_>) -> LimitsConfig {
+fn limits(typed: &TypedLimits, listen: &[SocketAddr], report: &mut Report<'_>) -> LimitsConfig {
+    let other = |text: &str| scalar::redirect(text, listen);
+    let redirect = parsed(&typed.redirect, "[limits] redirect", other, report);
     let bytes = number_within(
         &typed.unread_bytes_per_address,
         "[limits] unread_bytes_per_address",
@@ -175,6 +190,7 @@ fn limits(typed: &TypedLimits, report: &mut Report<'_>) -> LimitsConfig {
             "[limits] egress_mbit_per_address",
             1_000,
         ),
+        redirect,
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::relay::Coalesce;
+use crate::wire::rtsp::Redirect;
 
 use super::super::log_format::LogFormat;
 use super::truth::{Interface, UdpPorts};
@@ -98,6 +99,16 @@ pub(super) fn coalesce(typed: &str) -> Result<Coalesce, String> {
         return Err(format!("{typed:?} is out of bounds; {remedy}"));
     }
     Ok(Coalesce::Fixed(hold))
+}
+
+/// Another server to send clients to, which is none of our own listeners.
+pub(super) fn redirect(typed: &str, listen: &[SocketAddr]) -> Result<Redirect, String> {
+    let remedy = "write the URL of another server without a path, such as \"rtsp://other.example:8554\"";
+    let other = Redirect::parse(typed).ok_or_else(|| format!("{typed:?} is no server; {remedy}"))?;
+    match listen.iter().find(|own| other.is_at(**own)) {
+        Some(own) => Err(format!("{typed:?} is this server, which listens on {own}; {remedy}")),
+        None => Ok(other),
+    }
 }
 
 /// How lines of the log look: `auto`, `text` or `json`.

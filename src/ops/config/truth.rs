@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::report::Problem;
 use crate::net::Marks;
 use crate::relay::Coalesce;
+use crate::wire::rtsp::Redirect;
 use crate::wire::sdp::Presentation;
 
 use super::super::log_format::LogFormat;
@@ -46,6 +47,8 @@ pub struct RtspConfig {
     pub session_timeout: Duration,
     /// How long one that plays does while its source is silent.
     pub longest_silence: Duration,
+    /// How long one over UDP does once its client has closed its connection.
+    pub close_grace: Duration,
 }
 
 /// The pool of server port pairs: RTP on an even port, RTCP on the next (RFC 3550, 11).
@@ -124,6 +127,8 @@ pub struct LimitsConfig {
     pub unread_bytes_per_address: usize,
     /// Media to one client address, in Mbit a second.
     pub egress_mbit_per_address: usize,
+    /// Where newcomers are sent who would be too many.
+    pub redirect: Option<Redirect>,
 }
 
 /// `[[channel]]`.

@@ -30,6 +30,7 @@ pub(super) struct TypedRtsp {
     pub(super) dont_fragment: Typed<bool>,
     pub(super) session_timeout: Typed<String>,
     pub(super) longest_silence: Typed<String>,
+    pub(super) close_grace: Typed<String>,
 }
 
 pub(super) struct TypedAdmin {
@@ -62,6 +63,7 @@ pub(super) struct TypedLimits {
     pub(super) sessions_per_address: Typed<Number>,
     pub(super) unread_bytes_per_address: Typed<Number>,
     pub(super) egress_mbit_per_address: Typed<Number>,
+    pub(super) redirect: Typed<String>,
 }
 
 pub(super) struct TypedChannel {
@@ -120,6 +122,7 @@ fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedRtsp 
         dont_fragment: from.read("dont_fragment", report),
         session_timeout: from.read("session_timeout", report),
         longest_silence: from.read("longest_silence", report),
+        close_grace: from.read("close_grace", report),
     };
     typed.spoiled = from.finish(report);
     typed
@@ -161,6 +164,7 @@ fn read_limits(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedLim
         sessions_per_address: from.read("sessions_per_address", report),
         unread_bytes_per_address: from.read("unread_bytes_per_address", report),
         egress_mbit_per_address: from.read("egress_mbit_per_address", report),
+        redirect: from.read("redirect", report),
     };
     typed.spoiled = from.finish(report);
     typed

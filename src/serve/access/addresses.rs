@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::event::{Work, lock};
 
+use super::guesses::Guesses;
 use super::turns::Turns;
 
 /// What an address may hold.
@@ -48,6 +49,8 @@ pub struct Account {
     held: [AtomicU64; 4],
     /// Whose requests are answered next.
     pub turns: Turns<dyn Work>,
+    /// Sessions of others that it has asked for.
+    pub guesses: Guesses,
     table: Weak<Addresses>,
 }
 
@@ -71,7 +74,8 @@ impl Addresses {
             return account;
         }
         let (limits, held, table) = (self.limits, Default::default(), self.this.clone());
-        let account = Arc::new(Account { address, limits, held, turns: Turns::default(), table });
+        let (turns, guesses) = (Turns::default(), Guesses::default());
+        let account = Arc::new(Account { address, limits, held, turns, guesses, table });
         accounts.insert(address, Arc::downgrade(&account));
         account
     }

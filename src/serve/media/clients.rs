@@ -36,6 +36,9 @@ pub trait Taker: Send + Sync {
 
     /// Nobody listens there, as the host says.
     fn refuse(&self, track: usize, at: SocketAddr, now: Instant);
+
+    /// The client wants something else to come there.
+    fn give_way(&self, now: Instant);
 }
 
 impl Clients {

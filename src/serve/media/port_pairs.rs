@@ -16,7 +16,7 @@ use crate::net::{bind_pair, forbid_fragments, with_port};
 use crate::relay::ServerSocket;
 
 use super::super::stats::Counters;
-use super::clients::{Client, Clients};
+use super::clients::{Client, Clients, Taker};
 use super::rtcp_receiver::RtcpReceiver;
 use super::way::Grant;
 
@@ -92,6 +92,13 @@ impl PortPairs {
             }
         };
         Ok(Arc::new(Reservation { pair, rtp, rtcp }))
+    }
+
+    /// Who takes something at a client's places, at any pair.
+    pub fn takers(&self, (rtp, rtcp): (SocketAddr, SocketAddr)) -> Vec<Arc<dyn Taker>> {
+        let pairs = self.pairs().clone();
+        let at = |pair: &Arc<PortPair>| [rtp, rtcp].map(|place| pair.clients.find(place));
+        pairs.iter().flat_map(at).flatten().map(|client| client.taker).collect()
     }
 
     /// Who is said not to listen any more, and where. Sockets that are not needed any more are closed on the way.
@@ -175,7 +182,6 @@ impl Drop for Reservation {
 
 #[cfg(all(test, not(model)))]
 mod tests {
-    use super::super::clients::Taker;
     use super::*;
     use crate::event::{Class, TaskQueue, clock};
 
@@ -185,6 +191,7 @@ mod tests {
     impl Taker for Nobody {
         fn hear(&self, _: usize, _: SocketAddr, _: &[u8], _: Instant) {}
         fn refuse(&self, _: usize, _: SocketAddr, _: Instant) {}
+        fn give_way(&self, _: Instant) {}
     }
 
     fn client() -> Client {

@@ -7,10 +7,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::relay::Channel;
 use crate::wire::rtsp::{Incoming, Invalid, Method, Reply, StatusCode};
 
 use super::super::journal::reason_of;
-use super::super::stats::CutFor;
+use super::super::stats::{CutFor, RefusedFor};
+use super::home::Home;
 use super::inbox::Inbox;
 use super::requests;
 use super::session::{Planned, Session};
@@ -24,12 +26,16 @@ pub struct Conversation {
 
 /// What was said, and what is to be done about it.
 pub struct Talk {
-    /// Those that were begun here.
+    /// The connection that it is held on.
+    home: Arc<Home>,
+    /// Those that were asked for here last.
     pub sessions: Vec<Arc<Session>>,
     pub actions: VecDeque<Action>,
     /// The latest request, or the beginning.
     last_sign: Instant,
     has_asked: bool,
+    /// No more of it is heard.
+    is_over: bool,
 }
 
 /// What is to be done next.
@@ -57,8 +63,8 @@ pub enum Action {
     /// A track is taken out.
     TearDown(Arc<Session>, usize),
     End(Arc<Session>, &'static str),
-    /// The connection is closed once all is out.
-    HangUp,
+    /// The connection is closed once all is out. It may be cut for what its client did.
+    HangUp(Option<CutFor>),
 }
 
 /// A request that is refused, for the log.
@@ -72,9 +78,10 @@ pub struct Refused {
 }
 
 impl Conversation {
-    pub fn new(now: Instant) -> Self {
+    pub fn new(home: Arc<Home>, now: Instant) -> Self {
         let (sessions, actions) = (Vec::new(), VecDeque::new());
-        Self { inbox: Inbox::default(), talk: Talk { sessions, actions, last_sign: now, has_asked: false } }
+        let talk = Talk { home, sessions, actions, last_sign: now, has_asked: false, is_over: false };
+        Self { inbox: Inbox::default(), talk }
     }
 
     /// Takes in what one read brought.
@@ -88,6 +95,9 @@ impl Conversation {
             Ok(None) => return false,
             Ok(Some((incoming, bytes))) => self.talk.take(world, incoming, bytes, now),
             Err(invalid) => self.talk.refuse(invalid),
+        }
+        if self.talk.is_over {
+            self.inbox.deafen();
         }
         true
     }
@@ -122,15 +132,15 @@ impl Conversation {
         }
     }
 
-    /// Its time begins anew for as long as a session that was begun here lives.
+    /// Its time begins anew for as long as a session lives that belongs here.
     pub fn lives_by_sessions(&mut self, now: Instant) {
-        self.talk.forget_ended();
+        self.talk.forget_others();
         if !self.talk.sessions.is_empty() {
             self.talk.last_sign = now;
         }
     }
 
-    /// The conversation is over; returns the sessions that end with it.
+    /// The conversation is over; returns the sessions that belonged here.
     pub fn end(&mut self) -> Vec<Arc<Session>> {
         self.inbox = Inbox::default();
         std::mem::take(&mut self.talk.sessions)
@@ -139,6 +149,7 @@ impl Conversation {
 
 impl Talk {
     fn take(&mut self, world: &dyn World, incoming: Incoming, bytes: &[u8], now: Instant) {
+        self.forget_others(); // others may have ended or taken them
         match incoming {
             Incoming::Request(request) => {
                 (self.has_asked, self.last_sign) = (true, now);
@@ -170,13 +181,41 @@ impl Talk {
         self.actions.push_back(Action::Refused(refused));
         self.actions.push_back(Action::Reply { reply: Reply::new(status, cseq), method: None, status });
         if consumed.is_none() {
-            self.actions.push_back(Action::HangUp);
+            self.actions.push_back(Action::HangUp(None));
         }
     }
 
-    /// Lets go of sessions that have ended, by whomever.
-    pub fn forget_ended(&mut self) {
-        self.sessions.retain(|session| !session.has_ended());
+    /// A session begins here.
+    pub fn begin(
+        &mut self,
+        world: &dyn World,
+        channel: Arc<Channel>,
+        now: Instant,
+    ) -> Result<Arc<Session>, RefusedFor> {
+        let session = world.begin(&self.home, channel, now)?;
+        self.sessions.push(session.clone());
+        self.actions.push_back(Action::Watch(session.clone()));
+        Ok(session)
+    }
+
+    /// A request for a session has come: it belongs here from now on, if it may.
+    pub fn take_over(&mut self, session: &Arc<Session>) {
+        let is_known = self.sessions.iter().any(|own| Arc::ptr_eq(own, session));
+        if session.move_to(&self.home) && !is_known {
+            self.sessions.push(session.clone());
+        }
+    }
+
+    /// Lets go of sessions that have ended, by whomever, and of those that were asked for elsewhere since.
+    fn forget_others(&mut self) {
+        let Self { sessions, home, .. } = self;
+        sessions.retain(|session| session.belongs_to(home));
+    }
+
+    /// Hangs up once all is answered that came before.
+    pub fn hang_up(&mut self, reason: CutFor) {
+        self.is_over = true;
+        self.actions.push_back(Action::HangUp(Some(reason)));
     }
 
     pub fn end(&mut self, session: Arc<Session>, reason: &'static str) {

@@ -1,6 +1,7 @@
 //! What must hold for any conversation, whatever a client says and whatever happens meanwhile: led without a socket, over
 //! ways that only note whether they are on.
 
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -19,6 +20,7 @@ use super::super::media::{Grant, Heirs, Way};
 use super::super::stats::{Counters, RefusedFor};
 use super::super::stream::Room;
 use super::conversation::{Action, Conversation};
+use super::home::Home;
 use super::session::Session;
 use super::sessions::Sessions;
 use super::setup::Costs;
@@ -54,16 +56,24 @@ const TRANSPORTS: [&str; 8] = [
 ];
 const MOST_SESSIONS: usize = 3;
 
-/// Leads one conversation: the bytes choose what is said, in which parts it arrives, and what happens beside it.
+/// Leads two conversations of one client's: the bytes choose what is said in which of them, in which parts it arrives, and
+/// what happens beside it.
 pub fn exercise(bytes: &[u8]) {
     let mut dice = bytes.iter().copied();
     let now = clock::now();
-    let mut lead =
-        Lead { world: Fake::new(now), conversation: Conversation::new(now), now, cseq: 0, owed: Vec::new() };
+    let mut lead = Lead {
+        world: Fake::new(now),
+        lines: [Line::new(now), Line::new(now)],
+        on: 0,
+        now,
+        cseq: 0,
+        owed: Vec::new(),
+    };
     while let Some(choice) = dice.next() {
         let mut next = || dice.next().unwrap_or(0);
         match choice % 16 {
-            0..=10 => lead.ask(&mut next),
+            0..=9 => lead.ask(&mut next),
+            10 => lead.change_lines(next()),
             11 => lead.end_one(next()),
             12 => lead.world.is_full = !lead.world.is_full,
             13 => lead.pass(Duration::from_millis(u64::from(next()) * 100)),
@@ -75,9 +85,24 @@ pub fn exercise(bytes: &[u8]) {
     lead.end();
 }
 
+/// A connection, but for its socket.
+struct Line {
+    home: Arc<Home>,
+    conversation: Conversation,
+}
+
+impl Line {
+    fn new(now: Instant) -> Self {
+        let home = Arc::<Home>::default();
+        Self { conversation: Conversation::new(home.clone(), now), home }
+    }
+}
+
 struct Lead {
     world: Fake,
-    conversation: Conversation,
+    lines: [Line; 2],
+    /// The one that is spoken on.
+    on: usize,
     now: Instant,
     cseq: u32,
     /// Requests that are not answered.
@@ -113,13 +138,32 @@ impl Lead {
     }
 
     fn hear(&mut self, bytes: &[u8]) {
-        self.conversation.add(bytes);
-        while self.conversation.step(&self.world, self.now) {
-            while let Some(action) = self.conversation.poll() {
+        self.lines[self.on].conversation.add(bytes);
+        while self.lines[self.on].conversation.step(&self.world, self.now) {
+            while let Some(action) = self.lines[self.on].conversation.poll() {
                 self.carry_out(action);
             }
         }
-        self.conversation.settle(self.now);
+        self.lines[self.on].conversation.settle(self.now);
+    }
+
+    /// The client goes on by its other connection, and may close this one for a new one.
+    fn change_lines(&mut self, die: u8) {
+        if die.is_multiple_of(2) {
+            self.close();
+        }
+        self.on = 1 - self.on;
+    }
+
+    /// Closes a connection. What goes by it ends with it.
+    fn close(&mut self) {
+        let mut line = mem::replace(&mut self.lines[self.on], Line::new(self.now));
+        for session in line.conversation.end() {
+            if !session.leave(&line.home, self.now) {
+                self.world.sessions.end(&session, "connection closed", self.now);
+            }
+        }
+        assert!(line.home.is_empty());
     }
 
     fn carry_out(&mut self, action: Action) {
@@ -127,7 +171,7 @@ impl Lead {
             Action::Reply { reply, status, .. } => self.answered(reply, status),
             Action::Start { session, plan, agent } => {
                 session.play(&plan, agent.as_deref(), self.now);
-                assert!(session.has_ended() || session.is_playing());
+                assert!(self.world.has_ended(&session) || session.is_playing());
             }
             Action::ChangeOver(session) => session.change_over(self.now),
             Action::Pause(session) => {
@@ -140,10 +184,10 @@ impl Lead {
             }
             Action::End(session, reason) => {
                 self.world.sessions.end(&session, reason, self.now);
-                assert!(session.has_ended());
+                assert!(self.world.has_ended(&session));
             }
             Action::Watch(session) => assert!(self.world.sessions.find(&session.id).is_some()),
-            Action::Refused(_) | Action::HangUp => {}
+            Action::Refused(_) | Action::HangUp(_) => {}
         }
     }
 
@@ -167,9 +211,11 @@ impl Lead {
 
     fn pass(&mut self, time: Duration) {
         self.now += time;
-        self.conversation.lives_by_sessions(self.now);
         let (minute, ten) = (Duration::from_secs(60), Duration::from_secs(10));
-        assert!(self.conversation.time_is_up(ten, minute).0 <= self.now + minute);
+        for Line { conversation, .. } in &mut self.lines {
+            conversation.lives_by_sessions(self.now);
+            assert!(conversation.time_is_up(ten, minute).0 <= self.now + minute);
+        }
     }
 
     fn say_rtcp(&mut self, channel: u8, ssrc: u8) {
@@ -187,10 +233,14 @@ impl Lead {
     }
 
     fn end(mut self) {
-        for session in self.conversation.end() {
-            self.world.sessions.end(&session, "connection closed", self.now);
+        for on in [0, 1] {
+            self.on = on;
+            self.close();
         }
-        assert_eq!(self.world.sessions.len(), 0, "a session ends with the connection that it was set up by");
+        for session in self.world.sessions.all() {
+            assert!(session.home().is_none() && !session.is_acknowledged(), "it goes by no connection");
+            self.world.sessions.end(&session, "not back", self.now);
+        }
         assert_eq!(self.world.on.load(Relaxed), 0, "nobody is sent anything any more");
         let held = [Good::Sessions, Good::Egress].map(|good| self.world.held(good));
         assert_eq!(held, [0, 0], "what was given is given back");
@@ -267,6 +317,10 @@ impl Fake {
         channel.tracks[0].rtp.push([packet(number.into(), 10)]);
     }
 
+    fn has_ended(&self, session: &Session) -> bool {
+        self.sessions.find(&session.id).is_none()
+    }
+
     fn held(&self, good: Good) -> u64 {
         self.account.held(good)
     }
@@ -293,11 +347,24 @@ impl World for Fake {
         if self.is_full { Err(RefusedFor::Late) } else { Ok(()) }
     }
 
-    fn begin(&self, channel: Arc<Channel>, now: Instant) -> Result<Arc<Session>, RefusedFor> {
+    fn is_guessing(&self, _: Instant) -> bool {
+        false
+    }
+
+    fn elsewhere(&self, uri: &str) -> Option<String> {
+        uri.len().is_multiple_of(2).then(|| "rtsp://elsewhere/news".to_owned())
+    }
+
+    fn begin(
+        &self,
+        home: &Arc<Home>,
+        channel: Arc<Channel>,
+        now: Instant,
+    ) -> Result<Arc<Session>, RefusedFor> {
         let id = format!("session-{}", self.begun.fetch_add(1, Relaxed));
         let place = self.account.take(Good::Sessions, 1).ok_or(RefusedFor::Address)?;
         let story = Story::new(&self.teller, self.peer, channel.clone());
-        let session = Arc::new(Session::new(id, channel, (self.peer.ip(), None), (place, story), now));
+        let session = Arc::new(Session::new(id, channel, (self.peer.ip(), home), (place, story), now));
         if self.sessions.add(&session) { Ok(session) } else { Err(RefusedFor::Limit) }
     }
 

@@ -24,7 +24,7 @@ pub struct Inbox {
     unwanted: usize,
     /// When the first byte of what is not whole came.
     began: Option<Instant>,
-    /// After a message whose end is unknown, nothing more can be read.
+    /// After a message whose end is unknown, or the last one that is answered, nothing more can be read.
     deaf: bool,
 }
 
@@ -76,6 +76,11 @@ impl Inbox {
     /// It is not the client who keeps the rest from being read.
     pub fn excuse(&mut self) {
         self.began = None;
+    }
+
+    /// Nothing more is to be read.
+    pub fn deafen(&mut self) {
+        self.deaf = true;
     }
 
     /// When a message that is not whole was begun, or the bytes were that can be none.

@@ -9,6 +9,7 @@
 mod conversation;
 #[cfg(any(all(test, not(model)), fuzzing))]
 mod exercise;
+mod home;
 mod inbox;
 mod patience;
 mod refusal;
@@ -22,6 +23,7 @@ mod world;
 pub use conversation::{Action, Conversation};
 #[cfg(fuzzing)]
 pub use exercise::exercise;
+pub use home::Home;
 pub use inbox::{MAX_UNREAD_BYTES, MESSAGE_TIMEOUT, READ_BYTES};
 pub use patience::{Patience, Verdict};
 pub use refusal::retry_after_s;

@@ -11,7 +11,7 @@ use crate::wire::rtsp::{METHODS, Method, Reply, Request, RtpInfo, StatusCode, Ta
 use crate::wire::sdp;
 
 use super::super::media::Grant;
-use super::super::stats::RefusedFor;
+use super::super::stats::{CutFor, RefusedFor};
 use super::conversation::{Action, Refused, Talk};
 use super::refusal::Refusal;
 use super::session::{Planned, Session};
@@ -22,7 +22,8 @@ const FIRST_CLIENT_PORT: u16 = 1024;
 
 /// Answers one request.
 pub fn answer(world: &dyn World, talk: &mut Talk, request: &Request, now: Instant) {
-    let mut asked = Asked { world, talk, request, now, then: None };
+    let is_newcomer = talk.sessions.is_empty() && request.session().is_none();
+    let mut asked = Asked { world, talk, request, now, is_newcomer, is_guessing: false, then: None };
     let (reply, status) = match asked.answer() {
         Ok(reply) => (reply, StatusCode::Ok),
         Err(refusal) => (asked.refuse(&refusal), refusal.status),
@@ -32,9 +33,12 @@ pub fn answer(world: &dyn World, talk: &mut Talk, request: &Request, now: Instan
         Some(timestamp) => reply.header("Timestamp", timestamp),
         None => reply,
     };
-    let then = asked.then;
+    let (then, is_guessing) = (asked.then, asked.is_guessing);
     talk.actions.push_back(Action::Reply { reply, method: Some(request.method.clone()), status });
     talk.actions.extend(then);
+    if is_guessing {
+        talk.hang_up(CutFor::Guesses);
+    }
 }
 
 /// A request, and who asks.
@@ -43,6 +47,10 @@ struct Asked<'a> {
     talk: &'a mut Talk,
     request: &'a Request,
     now: Instant,
+    /// It has no session yet.
+    is_newcomer: bool,
+    /// It names sessions of others, or none, far too often.
+    is_guessing: bool,
     /// What follows the reply.
     then: Option<Action>,
 }
@@ -70,14 +78,14 @@ impl Asked<'_> {
         }
     }
 
-    fn options(&self) -> Result<Reply, Refusal> {
+    fn options(&mut self) -> Result<Reply, Refusal> {
         let session = self.request.session().map(|_| self.session()).transpose()?;
         Ok(self.ok(session.as_deref()).public())
     }
 
     fn describe(&self) -> Result<Reply, Refusal> {
         let (channel, _) = self.channel()?;
-        if self.talk.sessions.is_empty() {
+        if self.is_newcomer {
             self.world.welcome(self.now).map_err(|reason| self.too_much(reason))?;
         }
         if !accepts_sdp(self.request.header("Accept")) {
@@ -120,11 +128,8 @@ impl Asked<'_> {
 
     fn begin(&mut self, channel: Arc<Channel>) -> Result<Arc<Session>, Refusal> {
         self.world.welcome(self.now).map_err(|reason| self.too_much(reason))?;
-        let session = self.world.begin(channel, self.now).map_err(|reason| self.too_much(reason))?;
-        self.talk.forget_ended(); // others may have ended them, and would have us keep as many as they like
-        self.talk.sessions.push(session.clone());
-        self.talk.actions.push_back(Action::Watch(session.clone()));
-        Ok(session)
+        let begun = self.talk.begin(self.world, channel, self.now);
+        begun.map_err(|reason| self.too_much(reason))
     }
 
     /// Sets a track up by a transport; where it has what is asked for it keeps that.
@@ -250,7 +255,7 @@ impl Asked<'_> {
     }
 
     /// GET_PARAMETER or SET_PARAMETER without a body is how clients say that they are alive (RFC 2326 section 10.8).
-    fn parameter(&self) -> Result<Reply, Refusal> {
+    fn parameter(&mut self) -> Result<Reply, Refusal> {
         if self.request.target != Target::Server {
             self.channel()?;
         }
@@ -261,8 +266,11 @@ impl Asked<'_> {
         Ok(self.ok(session.as_deref()))
     }
 
-    /// The session whose whole presentation a request is about.
-    fn aggregate(&self) -> Result<Arc<Session>, Refusal> {
+    /// The session whose whole presentation a request is about. Where the URI is the server's the session says what is meant.
+    fn aggregate(&mut self) -> Result<Arc<Session>, Refusal> {
+        if self.request.target == Target::Server && self.request.session().is_some() {
+            return self.session();
+        }
         let (channel, track) = self.channel()?;
         let session = self.session()?;
         if !Arc::ptr_eq(&session.channel, &channel) {
@@ -288,11 +296,15 @@ impl Asked<'_> {
         Ok((channel, track))
     }
 
-    /// The session that the request names, if it is this client's.
-    fn session(&self) -> Result<Arc<Session>, Refusal> {
-        let id = self.request.session().unwrap_or_default();
-        let session = self.world.session(id).ok_or(StatusCode::SessionNotFound)?;
-        session.touch(self.now); // whichever connection it comes by
+    /// The session that the request names, if it is this client's. It belongs to who asked for it last.
+    fn session(&mut self) -> Result<Arc<Session>, Refusal> {
+        let id = self.request.session().ok_or(StatusCode::SessionNotFound)?;
+        let Some(session) = self.world.session(id) else {
+            self.is_guessing = self.world.is_guessing(self.now);
+            return Err(StatusCode::SessionNotFound.into());
+        };
+        session.touch(self.now);
+        self.talk.take_over(&session);
         Ok(session)
     }
 
@@ -307,7 +319,19 @@ impl Asked<'_> {
     /// A refusal for what there is too little of.
     fn too_much(&self, reason: RefusedFor) -> Refusal {
         self.world.counters().session_refused(reason);
-        Refusal::of(reason, self.world.peer().port())
+        let refusal = Refusal::of(reason, self.world.peer().port());
+        match self.elsewhere(reason) {
+            Some(location) => {
+                Refusal { status: StatusCode::Found, header: Some(("Location", location)), ..refusal }
+            }
+            None => refusal,
+        }
+    }
+
+    /// Where a newcomer is sent instead: it is we who are full.
+    fn elsewhere(&self, reason: RefusedFor) -> Option<String> {
+        let is_full = matches!(reason, RefusedFor::Late | RefusedFor::Limit) && self.is_newcomer;
+        is_full.then(|| self.world.elsewhere(&self.request.uri)).flatten()
     }
 
     fn refuse(&mut self, refusal: &Refusal) -> Reply {

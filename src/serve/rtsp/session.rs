@@ -15,8 +15,8 @@ use super::super::journal::Story;
 use super::super::media::{Grant, Way};
 use super::super::reporter::Said;
 use super::super::stats::Counters;
-use super::super::stream::Output;
-use super::patience::Media;
+use super::home::Home;
+use super::patience::{Media, Signs};
 use super::setup::{Costs, Quality, Setup};
 use super::state::{Held, State};
 
@@ -28,8 +28,6 @@ pub struct Session {
     pub channel: Arc<Channel>,
     /// The viewer's address.
     pub peer: IpAddr,
-    /// The connection that set it up.
-    pub output: Option<Arc<Output>>,
     /// When it began.
     pub epoch: Instant,
     last_sign_ms: AtomicU64,
@@ -51,16 +49,15 @@ impl Session {
     pub fn new(
         id: String,
         channel: Arc<Channel>,
-        (peer, output): (IpAddr, Option<Arc<Output>>),
+        (peer, home): (IpAddr, &Arc<Home>),
         (place, story): (Share, Arc<Story>),
         now: Instant,
     ) -> Self {
-        let held = Held::new(place, story);
+        let held = Held::new(home, place, story);
         Self {
             id,
             channel,
             peer,
-            output,
             epoch: now,
             last_sign_ms: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
@@ -74,8 +71,29 @@ impl Session {
         self.last_sign_ms.fetch_max(ms, Relaxed);
     }
 
-    pub fn last_sign(&self) -> Instant {
-        self.epoch + Duration::from_millis(self.last_sign_ms.load(Relaxed))
+    /// What it is judged by.
+    pub fn signs(&self) -> Signs {
+        let last = self.epoch + Duration::from_millis(self.last_sign_ms.load(Relaxed));
+        Signs { last, left_at: self.with(|held| held.whereabouts.left_at()) }
+    }
+
+    /// The connection that it belongs to, if it has one.
+    pub fn home(&self) -> Option<Arc<Home>> {
+        self.with(|held| held.whereabouts.home().cloned())
+    }
+
+    pub fn belongs_to(&self, home: &Arc<Home>) -> bool {
+        self.with(|held| held.whereabouts.is_at(home))
+    }
+
+    /// A request for it has come by a connection. `true`: it belongs to that one now.
+    pub fn move_to(&self, home: &Arc<Home>) -> bool {
+        self.with(|held| held.move_to(home))
+    }
+
+    /// Its client has closed a connection. `false`: it belongs to that one, and ends with it.
+    pub fn leave(&self, home: &Arc<Home>, now: Instant) -> bool {
+        self.with(|held| held.leave(home, now))
     }
 
     /// Sets a track up, anew if it was before: then without a `way` it keeps its own. What plays goes on as it did until
@@ -116,10 +134,6 @@ impl Session {
     /// Whether the viewer takes a track at this address.
     pub fn is_at(&self, track: usize, address: SocketAddr) -> bool {
         self.with(|held| held.of_track(track).is_some_and(|setup| setup.is_at(address)))
-    }
-
-    pub fn has_ended(&self) -> bool {
-        matches!(*lock(&self.state), State::Ended)
     }
 
     pub fn is_playing(&self) -> bool {
@@ -203,20 +217,29 @@ impl Session {
         });
     }
 
-    /// Remembers when it is looked at next; where it has ended it is not.
+    /// Remembers when it is looked at next, unless it is before that; where it has ended it is not.
     pub fn watched_by(&self, watch: Alarm) {
-        let before = self.with(|held| held.watch.replace(watch));
-        drop(before); // outside the lock
+        let needless = self.with(|held| {
+            let is_later = held.watch.as_ref().is_some_and(|own| own.due() <= watch.due());
+            if is_later { Some(watch) } else { held.watch.replace(watch) }
+        });
+        drop(needless); // outside the lock
     }
 
-    /// Gives everything back.
-    pub fn end(&self, reason: &'static str, now: Instant) {
+    /// It is looked at now.
+    pub fn looked_at(&self, now: Instant) {
+        let over = self.with(|held| held.watch.take_if(|watch| watch.due() <= now));
+        drop(over); // outside the lock
+    }
+
+    /// Gives everything back; returns the connection that it belonged to.
+    pub fn end(&self, reason: &'static str, now: Instant) -> Option<Arc<Home>> {
         // A PLAY comes before, and is stopped, or after, and starts nothing. Outside the lock: reservations are given back.
         let mut state = lock(&self.state).end();
-        if let Some(held) = state.held() {
-            held.story.end(reason, self.epoch, now);
-            held.stop();
-        }
+        let held = state.held()?;
+        held.story.end(reason, self.epoch, now);
+        held.stop();
+        held.whereabouts.home().cloned()
     }
 
     /// A datagram from the viewer's address about a track. `true`: the viewer has said goodbye to all that was playing.
@@ -257,7 +280,7 @@ impl Session {
     /// life in between, of all that was playing. What is said at one time counts once: packets of a moment may all come
     /// back, though the viewer has opened its port since.
     pub fn refuse(&self, track: usize, at: SocketAddr, now: Instant) -> bool {
-        let last_sign = self.last_sign();
+        let last_sign = self.signs().last;
         let again = self.with(|held| {
             let setup = held.of_track(track).filter(|setup| setup.plays() && setup.is_at(at))?;
             let before = setup.refused_at.replace(now);

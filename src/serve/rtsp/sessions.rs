@@ -1,13 +1,13 @@
 //! All sessions by id, and how many there may be.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use crate::event::lock;
 
 use super::super::stats::Counters;
+use super::home::Home;
 use super::session::Session;
 
 /// The sessions of the server.
@@ -30,24 +30,17 @@ impl Sessions {
             return false;
         }
         by_id.insert(id, session.clone());
-        if let Some(output) = &session.output {
-            output.sessions.fetch_add(1, Relaxed);
-        }
         true
     }
 
     /// Ends a session, once; `reason` is what metrics count it under. It is counted before anybody sees that it is out.
-    pub fn end(&self, session: &Session, reason: &'static str, now: Instant) {
+    /// Returns the connection that it belonged to.
+    pub fn end(&self, session: &Session, reason: &'static str, now: Instant) -> Option<Arc<Home>> {
         let mut by_id = self.by_id();
-        if by_id.remove(&session.id).is_none() {
-            return;
-        }
-        if let Some(output) = &session.output {
-            output.sessions.fetch_sub(1, Relaxed);
-        }
+        by_id.remove(&session.id)?;
         self.counters.session_ended(reason);
         drop(by_id);
-        session.end(reason, now);
+        session.end(reason, now)
     }
 
     pub fn find(&self, id: &str) -> Option<Arc<Session>> {

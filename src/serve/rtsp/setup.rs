@@ -148,8 +148,16 @@ impl Setup {
 
     /// Whether a channel of the connection is its own, now or soon.
     pub fn uses_channel(&self, channel: u8) -> bool {
-        let mut ways = self.coming.iter().chain([&self.way]);
-        ways.any(|way| way.grant().uses_channel(channel))
+        self.ways().any(|way| way.grant().uses_channel(channel))
+    }
+
+    /// Whether it goes by the connection, now or soon.
+    pub fn uses_connection(&self) -> bool {
+        self.ways().any(|way| way.grant().is_interleaved())
+    }
+
+    fn ways(&self) -> impl Iterator<Item = &Box<dyn Way>> {
+        self.coming.iter().chain([&self.way])
     }
 
     /// Whether its viewer takes what it was granted last at this address. What comes from an address that it has left

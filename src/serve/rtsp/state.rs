@@ -11,12 +11,14 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::event::Alarm;
 use crate::relay::{Channel, Viewer};
 
 use super::super::access::Share;
 use super::super::journal::Story;
+use super::home::{Home, Whereabouts};
 use super::setup::Setup;
 
 /// What another thread may change while a request is being answered.
@@ -35,6 +37,8 @@ pub struct Held {
     pub setups: Vec<Setup>,
     /// When it is looked for signs of life.
     pub watch: Option<Alarm>,
+    /// Which connection it belongs to.
+    pub whereabouts: Whereabouts,
     /// Its place among the sessions of its address.
     _place: Share,
     /// What the log tells of it once it has ended.
@@ -86,8 +90,41 @@ impl State {
 }
 
 impl Held {
-    pub fn new(place: Share, story: Arc<Story>) -> Self {
-        Self { setups: Vec::new(), watch: None, _place: place, story }
+    pub fn new(home: &Arc<Home>, place: Share, story: Arc<Story>) -> Self {
+        Self { setups: Vec::new(), watch: None, whereabouts: Whereabouts::at(home), _place: place, story }
+    }
+
+    /// A connection asks for it, to which it belongs from now on. `false`: it does not. What goes by the connection that it
+    /// has is bound to that; and the other one may have no room for what is set up.
+    pub fn move_to(&mut self, home: &Arc<Home>) -> bool {
+        if self.whereabouts.is_at(home) {
+            return true;
+        }
+        if self.is_bound() {
+            return false;
+        }
+        if let Some(output) = &home.output {
+            let room = self.setups.iter().map(|setup| output.room.for_setup(setup.url.len()));
+            let Some(room) = room.collect::<Option<Vec<_>>>() else { return false };
+            self.setups.iter_mut().zip(room).for_each(|(setup, room)| setup.costs.memory = room);
+        }
+        self.whereabouts = Whereabouts::at(home);
+        true
+    }
+
+    /// Its client has closed a connection. `false`: it is of that one, and bound to it.
+    pub fn leave(&mut self, home: &Arc<Home>, now: Instant) -> bool {
+        let is_of_another = !self.whereabouts.is_at(home);
+        if is_of_another || self.is_bound() {
+            return is_of_another;
+        }
+        self.whereabouts = Whereabouts::Left(now);
+        true
+    }
+
+    /// Whether packets go by its connection, or will.
+    fn is_bound(&self) -> bool {
+        self.setups.iter().any(Setup::uses_connection)
     }
 
     pub fn stop(&mut self) {

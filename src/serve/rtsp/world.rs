@@ -8,6 +8,7 @@ use crate::relay::{Channel, Track};
 
 use super::super::media::{Grant, Way};
 use super::super::stats::{Counters, RefusedFor};
+use super::home::Home;
 use super::session::Session;
 use super::setup::Costs;
 
@@ -25,11 +26,22 @@ pub trait World {
     /// The session of this id, if it is this client's.
     fn session(&self, id: &str) -> Option<Arc<Session>>;
 
+    /// The client has named a session that is not its own. `true`: its address has done so too often.
+    fn is_guessing(&self, now: Instant) -> bool;
+
+    /// Where one who asks for this, and whom there is no room for, is sent instead.
+    fn elsewhere(&self, uri: &str) -> Option<String>;
+
     /// Whether one more can be served. One who comes while media is too late is told so before it costs anything.
     fn welcome(&self, now: Instant) -> Result<(), RefusedFor>;
 
-    /// A new session of this client's, if it may have one more.
-    fn begin(&self, channel: Arc<Channel>, now: Instant) -> Result<Arc<Session>, RefusedFor>;
+    /// A new session of this client's, which belongs to its connection, if it may have one more.
+    fn begin(
+        &self,
+        home: &Arc<Home>,
+        channel: Arc<Channel>,
+        now: Instant,
+    ) -> Result<Arc<Session>, RefusedFor>;
 
     /// What a track takes of what the client's address and its session's connection may have.
     fn costs(&self, session: &Session, track: &Track, url: &str) -> Result<Costs, RefusedFor>;

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::event::{Class, Event, Interest, PollEventConsumer, PollKey, Poller, RunState, Task, Work, lock};
@@ -33,8 +33,6 @@ pub struct Output {
     is_marked: AtomicBool,
     /// The client has left too much of our replies unread.
     pub reads_nothing: AtomicBool,
-    /// Sessions that the connection has set up.
-    pub sessions: AtomicUsize,
     writable: OnceLock<PollKey>,
     /// For what the client sets up.
     pub room: Room,
@@ -53,7 +51,6 @@ impl Output {
             dead: AtomicBool::new(false),
             is_marked: AtomicBool::new(false),
             reads_nothing: AtomicBool::new(false),
-            sessions: AtomicUsize::new(0),
             writable: OnceLock::new(),
             room: Room::default(),
         })

@@ -132,7 +132,8 @@ fn a_connection_sets_up_so_much_and_no_more() {
         200,
         "anew, in its place"
     );
-    let output = rig.server.sessions.all()[0].output.clone().expect("a connection");
+    let home = rig.server.sessions.all()[0].home().expect("a connection");
+    let output = home.output.clone().expect("a socket");
     let taken: Vec<_> = std::iter::from_fn(|| output.room.for_setup(1000)).collect();
     assert_eq!(client.status(&format!("SETUP rtsp://{long}/duo/trackID=2"), &session), 503);
     assert!(rig.server.stats().sessions_refused.contains(&("connection", 1)));

@@ -3,6 +3,7 @@
 mod limits;
 mod listening;
 mod requests;
+mod returns;
 mod sessions;
 mod setup;
 
@@ -35,6 +36,10 @@ impl Rig {
     }
 
     fn patient_for(session_timeout: Duration) -> Self {
+        Self::with(session_timeout, |_| {})
+    }
+
+    fn with(session_timeout: Duration, change: impl FnOnce(&mut ServerConfig)) -> Self {
         let queue = TaskQueue::start("t-serve", 2).expect("threads");
         let poller = Poller::new(64, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
@@ -64,8 +69,18 @@ impl Rig {
             egress_per_address: 1_000_000,
         };
         let longest_silence = 4 * session_timeout;
-        let config =
-            ServerConfig { udp_ports: None, dont_fragment: false, session_timeout, longest_silence, limits };
+        let close_grace = session_timeout / 6;
+        let redirect = None;
+        let mut config = ServerConfig {
+            udp_ports: None,
+            dont_fragment: false,
+            session_timeout,
+            longest_silence,
+            close_grace,
+            limits,
+            redirect,
+        };
+        change(&mut config);
         let to_come = clock::now() + Duration::from_secs(3600); // no time passes before
         let lateness = Lateness::new(ROOMY.age, to_come);
         let server = RtspServer::new(Arc::new(catalogue), poller.clone(), timers, lateness, config);

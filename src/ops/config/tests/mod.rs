@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::net::Marks;
+use crate::wire::rtsp::Redirect;
 
 mod channels;
 mod files;
@@ -53,6 +54,7 @@ fn an_empty_config_has_safe_defaults() {
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Range { first: 6970, last: 6999 });
     assert!(!config.rtsp.dont_fragment, "many a firewall swallows what routers say of it");
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(60));
+    assert_eq!(config.rtsp.close_grace, Duration::from_secs(10));
     assert!(config.admin.listen.ip().is_loopback(), "operators' pages are not for the network");
     assert_eq!(config.engine.poll_table_entries, 256);
     assert!(config.engine.media_workers >= 1);
@@ -65,6 +67,7 @@ fn an_empty_config_has_safe_defaults() {
         sessions_per_address: 2_000,
         unread_bytes_per_address: 4 << 20,
         egress_mbit_per_address: 1_000,
+        redirect: None,
     };
     assert_eq!(config.limits, limits);
     assert!(config.channels.is_empty());
@@ -79,6 +82,7 @@ listen = ["10.0.0.1:554", "[2001:db8::1]:554"]
 udp_ports = "0"
 dont_fragment = true
 session_timeout = "30s"
+close_grace = "1500ms"
 [admin]
 listen = "[::1]:9000"
 [engine]
@@ -96,6 +100,7 @@ sessions_per_address = 5
 connections_per_address = 6
 unread_bytes_per_address = 70000
 egress_mbit_per_address = 80
+redirect = "rtsp://other.example:8554/"
 [[channel]]
 name = "uk/news"
 source = "rtp://10.1.1.1@232.9.9.1:5004"
@@ -109,6 +114,7 @@ ttl = 16
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Any);
     assert!(config.rtsp.dont_fragment);
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(30));
+    assert_eq!(config.rtsp.close_grace, Duration::from_millis(1500));
     assert_eq!(config.admin.listen.port(), 9000);
     let engine =
         EngineConfig { poll_table_entries: 64, media_workers: 3, busy_percent: 80, control_workers: 1 };
@@ -121,6 +127,7 @@ ttl = 16
         sessions_per_address: 5,
         unread_bytes_per_address: 70_000,
         egress_mbit_per_address: 80,
+        redirect: Redirect::parse("rtsp://other.example:8554"),
     };
     assert_eq!(config.limits, limits);
     let [news] = &config.channels[..] else { panic!("one channel: {:?}", config.channels) };

@@ -46,6 +46,29 @@ fn a_timeout_is_whole_seconds_as_rtsp_has_it() {
 }
 
 #[test]
+fn who_may_come_back_has_no_more_time_than_who_is_there() {
+    let grace = refused("[rtsp]\nsession_timeout = \"20s\"\nclose_grace = \"21s\"");
+    assert_says(&grace[0], &["toml:3: [rtsp] close_grace", "above session_timeout", "write \"20s\" or less"]);
+    assert_eq!(accepted("[rtsp]\nclose_grace = \"0s\"").rtsp.close_grace.as_secs(), 0);
+    let default = accepted("[rtsp]\nsession_timeout = \"4s\"");
+    assert_eq!(default.rtsp.close_grace.as_secs(), 4);
+}
+
+#[test]
+fn clients_are_sent_to_another_server_and_not_to_this_one() {
+    for (url, says) in [
+        ("other.example", "is no server; write the URL of another server without a path"),
+        ("rtsp://other.example/news", "is no server"),
+        ("rtsp://192.0.2.1:8554", "is this server, which listens on 192.0.2.1:8554"),
+    ] {
+        let wrong =
+            refused(&format!("[rtsp]\nlisten = [\"192.0.2.1:8554\"]\n[limits]\nredirect = \"{url}\""));
+        assert_says(&wrong[0], &["toml:4: [limits] redirect", says]);
+    }
+    accepted("[limits]\nredirect = \"rtsp://[2001:db8::1]:8554\"");
+}
+
+#[test]
 fn a_limit_of_an_address_is_within_bounds() {
     for (key, bounds) in [
         ("connections_per_address", "1 to 1000000"),
