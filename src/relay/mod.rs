@@ -28,6 +28,7 @@ mod outward;
 mod refused;
 mod reports;
 #[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code))] // that needs but a part of it
 pub(crate) mod rig;
 mod ring;
 mod round;

@@ -9,6 +9,8 @@
 mod conversation;
 #[cfg(any(all(test, not(model)), fuzzing))]
 mod exercise;
+#[cfg(any(all(test, not(model)), fuzzing))]
+mod fake;
 mod home;
 mod inbox;
 mod patience;

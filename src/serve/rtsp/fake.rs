@@ -1,0 +1,220 @@
+//! A world of memory, for conversations that are led without a socket.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use crate::event::{TaskQueue, Timers, lock};
+use crate::relay::rig::{ROOMY, by_hand, outward, packet, stopped};
+use crate::relay::{Catalogue, Channel, Coalesce, Dispatch, Place, Track};
+use crate::wire::sdp;
+
+use super::super::access::{Account, Addresses, Good, PerAddress};
+use super::super::journal::{Story, Teller};
+use super::super::media::{Grant, Heirs, Way};
+use super::super::stats::{Counters, RefusedFor};
+use super::super::stream::Room;
+use super::home::Home;
+use super::session::Session;
+use super::sessions::Sessions;
+use super::setup::Costs;
+use super::world::{Wanted, World};
+
+const DUO: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=duo\r\nc=IN IP4 239.77.60.1/8\r\nt=0 0\r\n\
+    m=video 5004 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\nm=audio 5006 RTP/AVP 0\r\n";
+
+/// Sessions that there may be.
+pub const MOST_SESSIONS: usize = 3;
+
+/// The server, as one client finds it.
+pub struct Fake {
+    peer: SocketAddr,
+    catalogue: Catalogue,
+    pub sessions: Sessions,
+    account: Arc<Account>,
+    _addresses: Arc<Addresses>,
+    counters: Arc<Counters>,
+    teller: Arc<Teller>,
+    room: Room,
+    /// Nobody new is welcome.
+    pub is_full: bool,
+    begun: AtomicUsize,
+    /// Ways that are on.
+    pub on: Arc<AtomicUsize>,
+    /// Clients' places that are in use.
+    pub taken: Arc<Mutex<Vec<SocketAddr>>>,
+}
+
+impl Fake {
+    pub fn new(now: Instant) -> Self {
+        /// Queues that have stopped, for what only ever asks to be run.
+        struct Stopped(Dispatch, Arc<TaskQueue>, Arc<Timers>);
+        static STOPPED: OnceLock<Stopped> = OnceLock::new();
+        let Stopped(dispatch, queue, timers) = STOPPED.get_or_init(|| {
+            let (queue, timers) = stopped();
+            Stopped(by_hand(), queue, timers)
+        });
+        let channel = |name: &str, presentation| {
+            Channel::new(
+                &outward(name),
+                presentation,
+                Duration::from_secs(2),
+                ROOMY,
+                Coalesce::Auto,
+                dispatch,
+                now,
+            )
+        };
+        let peer = SocketAddr::from(([192, 0, 2, 9], 50_000));
+        let per_address = PerAddress { connections: 9, sessions: 9, unread_bytes: 1 << 20, egress: 1 << 20 };
+        let (addresses, counters) = (Addresses::new(per_address), Arc::<Counters>::default());
+        let news = sdp::mpegts("news", [239, 77, 60, 2].into(), 5004, None);
+        Self {
+            peer,
+            catalogue: Catalogue::new([
+                channel("news", news),
+                channel("duo", sdp::parse(DUO.as_bytes()).expect("a description")),
+            ]),
+            sessions: Sessions::new(MOST_SESSIONS, counters.clone()),
+            account: addresses.account(peer.ip()),
+            _addresses: addresses,
+            counters,
+            teller: Teller::new(queue.clone(), timers.clone()),
+            room: Room::default(),
+            is_full: false,
+            begun: AtomicUsize::new(0),
+            on: Arc::default(),
+            taken: Arc::default(),
+        }
+    }
+
+    /// A packet comes for one of the channels.
+    pub fn receive(&self, number: u8) {
+        let name = if number.is_multiple_of(2) { "news" } else { "duo" };
+        let channel = self.catalogue.find(name).expect("it is there");
+        channel.tracks[0].rtp.push([packet(number.into(), 10)]);
+    }
+
+    pub fn has_ended(&self, session: &Session) -> bool {
+        self.sessions.find(&session.id).is_none()
+    }
+
+    pub fn held(&self, good: Good) -> u64 {
+        self.account.held(good)
+    }
+}
+
+impl World for Fake {
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    fn local(&self) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], 554))
+    }
+
+    fn channel(&self, name: &str) -> Option<Arc<Channel>> {
+        self.catalogue.find(name).cloned()
+    }
+
+    fn session(&self, id: &str) -> Option<Arc<Session>> {
+        self.sessions.find(id)
+    }
+
+    fn welcome(&self, _: Instant) -> Result<(), RefusedFor> {
+        if self.is_full { Err(RefusedFor::Late) } else { Ok(()) }
+    }
+
+    fn is_guessing(&self, _: Instant) -> bool {
+        false
+    }
+
+    fn elsewhere(&self, uri: &str) -> Option<String> {
+        uri.len().is_multiple_of(2).then(|| "rtsp://elsewhere/news".to_owned())
+    }
+
+    fn begin(
+        &self,
+        home: &Arc<Home>,
+        channel: Arc<Channel>,
+        now: Instant,
+    ) -> Result<Arc<Session>, RefusedFor> {
+        let id = format!("session-{}", self.begun.fetch_add(1, Relaxed));
+        let place = self.account.take(Good::Sessions, 1).ok_or(RefusedFor::Address)?;
+        let story = Story::new(&self.teller, self.peer, channel.clone());
+        let session = Arc::new(Session::new(id, channel, (self.peer.ip(), home), (place, story), now));
+        if self.sessions.add(&session) { Ok(session) } else { Err(RefusedFor::Limit) }
+    }
+
+    fn costs(&self, _: &Session, _: &Track, url: &str) -> Result<Costs, RefusedFor> {
+        let memory = self.room.for_setup(url.len()).ok_or(RefusedFor::Connection)?;
+        Ok(Costs { egress: self.account.take(Good::Egress, 0).ok_or(RefusedFor::Egress)?, memory })
+    }
+
+    fn way(
+        &self,
+        _: &Arc<Session>,
+        _: &Track,
+        wanted: Wanted,
+        _: Instant,
+    ) -> Result<Box<dyn Way>, RefusedFor> {
+        let grant = match wanted {
+            Wanted::Interleaved { channels } => Grant::Interleaved { channels },
+            Wanted::Udp { client } => {
+                let mut taken = lock(&self.taken);
+                if taken.contains(&client.0) {
+                    return Err(RefusedFor::Limit);
+                }
+                taken.push(client.0);
+                Grant::Udp { local: self.local(), client, server: (6970, 6971) }
+            }
+        };
+        Ok(Box::new(Noted { grant, is_on: false, on: self.on.clone(), taken: self.taken.clone() }))
+    }
+
+    fn timeout_seconds(&self) -> u32 {
+        60
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+/// A way that notes whether it is on.
+struct Noted {
+    grant: Grant,
+    is_on: bool,
+    on: Arc<AtomicUsize>,
+    taken: Arc<Mutex<Vec<SocketAddr>>>,
+}
+
+impl Way for Noted {
+    fn grant(&self) -> Grant {
+        self.grant
+    }
+
+    fn start(&mut self, _: &Track, _: (Place, Place), _: &Arc<Story>) {
+        assert!(!self.is_on, "started twice");
+        self.is_on = true;
+        self.on.fetch_add(1, Relaxed);
+    }
+
+    fn stop(&mut self, _: Option<&Heirs>) {
+        assert!(self.is_on, "stopped and not on");
+        self.is_on = false;
+        self.on.fetch_sub(1, Relaxed);
+    }
+
+    fn say(&self, _: &[u8]) {}
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        assert!(!self.is_on || std::thread::panicking(), "let go while it is on");
+        if let Grant::Udp { client: (rtp, _), .. } = self.grant {
+            lock(&self.taken).retain(|place| *place != rtp);
+        }
+    }
+}
