@@ -141,6 +141,34 @@ fn who_comes_back_without_its_session_gets_its_ports_for_itself() {
     rig.stop();
 }
 
+#[test]
+fn who_has_left_counts_for_its_address_until_it_is_let_go() {
+    let rig = Rig::with_grace(Duration::from_millis(500));
+    for port in [46_070, 46_072] {
+        rig.client().set_up_udp(NEWS, port);
+    }
+    let mut third = rig.client();
+    assert_eq!(third.status(&format!("SETUP {NEWS}"), TCP), 503, "two are what an address may have");
+    wait_until("they are let go", || rig.ended("not back") == 2);
+    assert_eq!(third.status(&format!("SETUP {NEWS}"), TCP), 200);
+    rig.stop();
+}
+
+#[test]
+fn a_connection_whose_session_has_moved_is_closed_as_any_that_is_idle() {
+    let rig = Rig::patient_for(Duration::from_secs(1));
+    let (mut first, mut second) = (rig.client(), rig.client());
+    let session = first.set_up_udp(NEWS, 46_080);
+    first.stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket");
+    wait_until("it is closed", || {
+        assert_eq!(second.status("GET_PARAMETER *", &session), 200);
+        matches!(first.stream.read(&mut [0]), Ok(0))
+    });
+    assert!(rig.server.stats().connections_cut.contains(&("idle", 1)));
+    assert_eq!(rig.server.stats().sessions, 1, "it lives where it is");
+    rig.stop();
+}
+
 /// As if a session were asked for while its connection is being closed.
 #[test]
 fn whatever_comes_first_a_session_is_kept_by_somebody_or_ends() {
