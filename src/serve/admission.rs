@@ -89,6 +89,10 @@ impl World for RtspConnection {
         Ok(Box::new(OverUdp::new(reserved)))
     }
 
+    fn allows_udp(&self) -> bool {
+        !self.stream.is_secret() || self.server.config.clear_media
+    }
+
     fn timeout_seconds(&self) -> u32 {
         self.server.timeout_seconds()
     }

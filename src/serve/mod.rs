@@ -9,9 +9,16 @@
 //! ```
 
 mod access;
+mod actions;
 mod admission;
+mod arrival;
 mod bounds;
+mod certificates;
+mod downstream;
+mod front_door;
+mod http;
 mod journal;
+mod listener;
 mod media;
 mod refusal_watch;
 mod reporter;
@@ -24,8 +31,11 @@ mod stats;
 mod stream;
 #[cfg(all(test, not(model)))]
 mod tests;
+mod tls;
 
+pub use certificates::{BadPair, Certificates, KeyFiles};
+pub use front_door::FrontDoor;
+pub use listener::Listener;
 pub use rtsp::Quality;
-pub use rtsp_listener::RtspListener;
 pub use rtsp_server::{Limits, RtspServer, ServerConfig};
 pub use stats::ServerStats;

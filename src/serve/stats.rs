@@ -1,6 +1,7 @@
 //! What the server has been asked, and what it refused.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
@@ -15,8 +16,16 @@ use super::reporter::NotTheirs;
 pub struct ServerStats {
     /// Requests by method and status. Methods that RFC 2326 does not name count as `other`.
     pub requests: BTreeMap<(&'static str, u16), u64>,
-    /// Connections now.
-    pub connections: usize,
+    /// Connections now, by what carries them.
+    pub connections: [(&'static str, usize); Transport::ALL.len()],
+    /// Handshakes of TLS that came to their end so far.
+    pub handshakes: u64,
+    /// Those that did not, by reason.
+    pub handshakes_failed: [(&'static str, u64); NoHandshake::ALL.len()],
+    /// Until when the certificate is valid, in seconds since 1970; absent without TLS.
+    pub certificate_expires: Option<u64>,
+    /// Requests of HTTP by method and status. Methods other than the tunnel's count as `other`.
+    pub http_requests: BTreeMap<(&'static str, u16), u64>,
     /// Connections that were not taken on so far, by reason.
     pub connections_refused: [(&'static str, u64); NotTaken::ALL.len()],
     /// Connections that were ended for what their clients did or left undone so far, by reason.
@@ -37,6 +46,61 @@ pub struct ServerStats {
     pub rtcp_refused: BTreeMap<&'static str, u64>,
 }
 
+impl ServerStats {
+    /// All connections now.
+    pub fn all_connections(&self) -> usize {
+        self.connections.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// What carries a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// RTSP, or what is not known yet.
+    Tcp,
+    /// The same through TLS.
+    Tls,
+    /// One of the two connections of a tunnel.
+    Http,
+    /// The same through TLS.
+    Https,
+}
+
+impl Transport {
+    pub const ALL: [(Self, &'static str); 4] =
+        [(Self::Tcp, "tcp"), (Self::Tls, "tls"), (Self::Http, "http"), (Self::Https, "https")];
+}
+
+/// Why a handshake of TLS fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoHandshake {
+    /// It did not come to its end in time.
+    Timeout,
+    /// The client hung up.
+    Closed,
+    /// The client refuses: our certificate, most often.
+    Alert,
+    /// It is not TLS, or of no version or cipher that is served.
+    Protocol,
+    /// A fault of ours, or of the kernel's.
+    Fault,
+}
+
+impl NoHandshake {
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Timeout, "timeout"),
+        (Self::Closed, "closed"),
+        (Self::Alert, "alert"),
+        (Self::Protocol, "protocol"),
+        (Self::Fault, "fault"),
+    ];
+
+    /// Its word, in metrics and the log.
+    pub fn label(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
 /// Why a session is not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RefusedFor {
@@ -52,16 +116,19 @@ pub(super) enum RefusedFor {
     Egress,
     /// The connection has set up all that it may.
     Connection,
+    /// Its requests come through TLS, and its packets would go in the clear.
+    Clear,
 }
 
 impl RefusedFor {
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str); 7] = [
         (Self::Late, "late"),
         (Self::Limit, "limit"),
         (Self::Port, "port"),
         (Self::Address, "address"),
         (Self::Egress, "egress"),
         (Self::Connection, "connection"),
+        (Self::Clear, "clear"),
     ];
 
     /// Its word, in metrics and the log.
@@ -113,16 +180,40 @@ pub(super) enum CutFor {
     UnreadReplies,
     /// Its address has us hold too much unread.
     UnreadBytes,
+    /// TLS is spoken where none is served.
+    TlsInTheClear,
+    /// The rules of TLS are broken.
+    BrokenTls,
+    /// Another handshake was to follow the first.
+    Renegotiation,
+    /// One half of a tunnel came, and not the other.
+    HalfTunnel,
+    /// What comes up a tunnel is no base64.
+    BrokenTunnel,
 }
 
 impl CutFor {
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Silent, "silent"),
         (Self::Unfinished, "unfinished"),
         (Self::Idle, "idle"),
         (Self::UnreadReplies, "unread replies"),
         (Self::UnreadBytes, "unread bytes"),
+        (Self::TlsInTheClear, "tls on a plain port"),
+        (Self::BrokenTls, "broken tls"),
+        (Self::Renegotiation, "renegotiation"),
+        (Self::HalfTunnel, "half tunnel"),
+        (Self::BrokenTunnel, "broken tunnel"),
     ];
+
+    /// What reading of a connection failed for, if that is its client's doing.
+    pub fn of_tls(error: &io::Error) -> Option<Self> {
+        match error.kind() {
+            io::ErrorKind::InvalidData => Some(Self::BrokenTls),
+            io::ErrorKind::Unsupported => Some(Self::Renegotiation),
+            _ => None,
+        }
+    }
 
     /// Its word, in metrics and the log.
     pub fn label(self) -> &'static str {
@@ -155,7 +246,9 @@ impl AcceptError {
 #[derive(Default)]
 pub(super) struct Counters {
     tables: Mutex<Tables>,
-    pub connections: AtomicUsize,
+    pub connections: [AtomicUsize; Transport::ALL.len()],
+    handshakes: AtomicU64,
+    handshakes_failed: [AtomicU64; NoHandshake::ALL.len()],
     connections_refused: [AtomicU64; NotTaken::ALL.len()],
     connections_cut: [AtomicU64; CutFor::ALL.len()],
     accept_errors: [AtomicU64; AcceptError::ALL.len()],
@@ -183,6 +276,7 @@ const SERVED: [&str; 8] =
 
 struct Tables {
     requests: BTreeMap<(&'static str, u16), u64>,
+    http_requests: BTreeMap<(&'static str, u16), u64>,
     sessions_ended: BTreeMap<&'static str, u64>,
     rtcp_refused: BTreeMap<&'static str, u64>,
 }
@@ -194,6 +288,7 @@ impl Default for Tables {
         let refused = not_rtcp.chain(not_theirs).chain(["frame_too_long", "receive_error"]);
         Self {
             requests: SERVED.map(|method| ((method, 200), 0)).into(),
+            http_requests: ["GET", "POST"].map(|method| ((method, 200), 0)).into(),
             sessions_ended: ENDED_FOR.map(|reason| (reason, 0)).into(),
             rtcp_refused: refused.map(|reason| (reason, 0)).collect(),
         }
@@ -205,6 +300,22 @@ impl Counters {
     pub fn request(&self, method: Option<&Method>, status: StatusCode) {
         let key = (method.map_or("invalid", method_label), u16::from(status));
         *self.tables().requests.entry(key).or_default() += 1;
+    }
+
+    pub fn http_request(&self, method: &'static str, status: u16) {
+        *self.tables().http_requests.entry((method, status)).or_default() += 1;
+    }
+
+    /// All connections now.
+    pub fn all_connections(&self) -> usize {
+        self.connections.iter().map(|count| count.load(Relaxed)).sum()
+    }
+
+    pub fn handshake(&self, result: Result<(), NoHandshake>) {
+        match result {
+            Ok(()) => self.handshakes.fetch_add(1, Relaxed),
+            Err(reason) => self.handshakes_failed[reason as usize].fetch_add(1, Relaxed),
+        };
     }
 
     pub fn connection_refused(&self, reason: NotTaken) {
@@ -243,7 +354,13 @@ impl Counters {
         let tables = self.tables();
         ServerStats {
             requests: tables.requests.clone(),
-            connections: self.connections.load(Relaxed),
+            http_requests: tables.http_requests.clone(),
+            connections: Transport::ALL
+                .map(|(transport, label)| (label, self.connections[transport as usize].load(Relaxed))),
+            handshakes: self.handshakes.load(Relaxed),
+            handshakes_failed: NoHandshake::ALL
+                .map(|(reason, label)| (label, self.handshakes_failed[reason as usize].load(Relaxed))),
+            certificate_expires: None,
             connections_refused: NotTaken::ALL
                 .map(|(reason, label)| (label, self.connections_refused[reason as usize].load(Relaxed))),
             connections_cut: CutFor::ALL

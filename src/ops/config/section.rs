@@ -65,6 +65,21 @@ impl Value for Number {
     }
 }
 
+impl Value for bool {
+    const KIND: &'static str = "a truth value";
+
+    fn take(value: Spanned<DeValue<'_>>) -> Result<Self, OfAnotherKind> {
+        let offset = value.span().start;
+        match value.into_inner() {
+            DeValue::Boolean(value) => Ok(value),
+            other => {
+                let meant = other.as_str().map(str::trim).filter(|text| ["true", "false"].contains(text));
+                Err(OfAnotherKind { offset, found: described(&other), meant: meant.map(str::to_owned) })
+            }
+        }
+    }
+}
+
 impl Value for Vec<Spanned<String>> {
     const KIND: &'static str = "a list of texts in quotes";
 

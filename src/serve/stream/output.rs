@@ -5,7 +5,6 @@
 //! costs the lanes nothing but a look at a flag.
 
 use std::io;
-use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -15,11 +14,12 @@ use crate::relay::{Batch, StreamSink};
 
 use super::super::stats::{Counters, CutFor};
 use super::bounds::{CUT_OFF_BYTES, HELD_BACK_BYTES, Room};
-use super::writer::{Post, Posted, Writer, Written};
+use super::byte_stream::ByteStream;
+use super::writer::{Post, Posted, Writer};
 
 /// The write side of one connection.
 pub struct Output {
-    socket: Arc<TcpStream>,
+    stream: ByteStream,
     poller: Arc<Poller>,
     counters: Arc<Counters>,
     state: RunState,
@@ -34,14 +34,17 @@ pub struct Output {
     /// Sessions that the connection has set up.
     pub sessions: AtomicUsize,
     writable: OnceLock<PollKey>,
+    /// What is done once the client has read enough, and whether there is something.
+    when_read: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    is_waited_for: AtomicBool,
     /// For what the client sets up.
     pub room: Room,
 }
 
 impl Output {
-    pub fn new(socket: Arc<TcpStream>, poller: Arc<Poller>, counters: Arc<Counters>) -> Arc<Self> {
+    pub fn new(stream: ByteStream, poller: Arc<Poller>, counters: Arc<Counters>) -> Arc<Self> {
         Arc::new(Self {
-            socket,
+            stream,
             poller,
             counters,
             state: RunState::default(),
@@ -52,6 +55,8 @@ impl Output {
             reads_nothing: AtomicBool::new(false),
             sessions: AtomicUsize::new(0),
             writable: OnceLock::new(),
+            when_read: Mutex::default(),
+            is_waited_for: AtomicBool::new(false),
             room: Room::default(),
         })
     }
@@ -69,6 +74,22 @@ impl Output {
     /// Whether the client is to read what it was answered before it asks for more.
     pub fn holds_back(&self) -> bool {
         self.posted.bytes() > HELD_BACK_BYTES
+    }
+
+    /// Has something done once the client is held back no more. `false`: it is not, and nothing will be done.
+    pub fn when_read(&self, then: Box<dyn FnOnce() + Send>) -> bool {
+        *lock(&self.when_read) = Some(then);
+        // Before the replies are looked at, as they are counted before whoever writes looks here.
+        self.is_waited_for.store(true, Relaxed);
+        self.holds_back() || lock(&self.when_read).take().is_none()
+    }
+
+    fn tell_of_room(&self) {
+        if !self.holds_back() {
+            self.is_waited_for.store(false, Relaxed);
+            let then = lock(&self.when_read).take();
+            then.into_iter().for_each(|then| then());
+        }
     }
 
     /// Bytes of replies that are not out.
@@ -98,14 +119,14 @@ impl Output {
 
     /// The connection carries media from now on, of which a player that is paused takes nothing.
     pub fn carry_media(&self) {
-        if let Err(error) = allow_pauses(&self.socket) {
+        if let Err(error) = allow_pauses(self.stream.socket()) {
             tracing::debug!(%error, "a connection is not set up for media");
         }
     }
 
     /// How far the client has come with what it was sent.
     pub fn progress(&self) -> Option<Progress> {
-        progress(&self.socket).ok()
+        progress(self.stream.socket()).ok()
     }
 
     /// Ends the connection's output at once.
@@ -119,7 +140,7 @@ impl Output {
     fn die(&self) {
         self.dead.store(true, Relaxed);
         // The read side sees the end and closes the connection.
-        let _ = self.socket.shutdown(Shutdown::Both);
+        self.stream.shut();
     }
 
     fn is_dead(&self) -> bool {
@@ -154,7 +175,7 @@ impl Output {
     }
 
     fn register(self: &Arc<Self>) -> io::Result<PollKey> {
-        self.poller.register(Class::Media, self.socket.clone(), self.clone())
+        self.poller.register(Class::Media, self.stream.socket().clone(), self.clone())
     }
 
     fn write_all_due(self: &Arc<Self>, batch: Option<&Batch<'_>>) {
@@ -170,11 +191,8 @@ impl Output {
     }
 
     fn write(self: &Arc<Self>, writer: &mut Writer, batch: Option<&Batch<'_>>) {
-        match writer.write(&mut &*self.socket, &self.posted, batch) {
-            Ok(Written::AllDue) => {}
-            Ok(Written::AllThereIs) => {
-                let _ = self.socket.shutdown(Shutdown::Write);
-            }
+        match self.stream.write(writer, &self.posted, batch) {
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_until_writable(),
             Err(error) => {
                 tracing::debug!(%error, "writing to a client failed");
@@ -202,6 +220,9 @@ impl StreamSink for Sink {
             if !output.state.finish_claim() {
                 break;
             }
+        }
+        if output.is_waited_for.load(Relaxed) {
+            output.tell_of_room();
         }
     }
 

@@ -7,7 +7,7 @@ mod sessions;
 mod setup;
 
 use super::access::Good;
-use super::{Limits, RtspListener, RtspServer, ServerConfig};
+use super::{FrontDoor, Limits, Listener, RtspServer, ServerConfig};
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 use crate::relay::rig::{ROOMY, by_hand, packet};
 use crate::relay::{Catalogue, Channel, Coalesce, Lateness, Leg};
@@ -26,7 +26,7 @@ struct Rig {
     queue: Arc<TaskQueue>,
     poller: Arc<Poller>,
     server: Arc<RtspServer>,
-    listener: Arc<RtspListener>,
+    listener: Arc<Listener>,
 }
 
 impl Rig {
@@ -64,11 +64,20 @@ impl Rig {
             egress_per_address: 1_000_000,
         };
         let longest_silence = 4 * session_timeout;
-        let config = ServerConfig { udp_ports: None, session_timeout, longest_silence, limits };
+        let (clear_media, certificates) = (false, None);
+        let config = ServerConfig {
+            udp_ports: None,
+            session_timeout,
+            longest_silence,
+            clear_media,
+            certificates,
+            limits,
+        };
         let to_come = clock::now() + Duration::from_secs(3600); // no time passes before
         let lateness = Lateness::new(ROOMY.age, to_come);
         let server = RtspServer::new(Arc::new(catalogue), poller.clone(), timers, lateness, config);
-        let listener = RtspListener::open(server.clone(), (Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        let front_door = FrontDoor::new(server.clone());
+        let listener = front_door.listen_rtsp((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
         Self { queue, poller, server, listener }
     }
 

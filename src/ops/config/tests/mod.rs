@@ -74,6 +74,7 @@ fn every_key_is_heeded() {
         r#"
 [rtsp]
 listen = ["10.0.0.1:554", "[2001:db8::1]:554"]
+http_listen = ["0.0.0.0:8080"]
 udp_ports = "0"
 session_timeout = "30s"
 [admin]
@@ -101,6 +102,8 @@ silent_after = "5s"
 "#,
     );
     assert_eq!(config.rtsp.listen.len(), 2);
+    assert_eq!(config.rtsp.http_listen, ["0.0.0.0:8080".parse::<SocketAddr>().expect("an address")]);
+    assert_eq!(config.rtsp.tls, None);
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Any);
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(30));
     assert_eq!(config.admin.listen.port(), 9000);
