@@ -12,10 +12,12 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-usage: fanout.sh udp|tcp|channels|many|curve|setup|storm|sockets [options]
+usage: fanout.sh udp|tcp|tls|tunnel|channels|many|curve|setup|storm|sockets [options]
 
   udp        RTP over UDP:         100, 300, 1000, 3000 subscribers;  hold 0, 2, 5 ms and auto
   tcp        interleaved in RTSP:  100, 300, 1000 subscribers;        hold 0, 5, 20 ms and auto
+  tls        interleaved, plain and through TLS:  100, 300;           hold 5 ms and auto (Mirrorball only)
+  tunnel     interleaved, plain and over HTTP:    100, 300;           hold 5 ms and auto (Mirrorball only)
   channels   100 channels of 10 subscribers;                          hold 0, 2 ms and auto
   many       1000 channels of one subscriber on 20 ports, 80 packets/s each,
              beside 100 channels on one port at 800 packets/s;        hold auto
@@ -43,7 +45,7 @@ usage: fanout.sh udp|tcp|channels|many|curve|setup|storm|sockets [options]
   --cores2               the relay has both cores and two threads that send; source and receivers stay on the second
   --json                 one JSON object a run instead of the table
   --keep FILE            appends the JSON objects to FILE as well
-  --transport udp|tcp    of curve: one of the two alone
+  --transport NAME       of curve, tls and tunnel: one of their two alone
   --picture FILE         draws delay and CPU by subscribers (SVG) as well
 
 END
@@ -83,6 +85,7 @@ options() {
     case ${MODE} in
         udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
         tcp) SUBSCRIBERS="100 300 1000"; HOLDS="0 5 20 auto"; TRANSPORT=tcp ;;
+        tls | tunnel) SUBSCRIBERS="100 300"; HOLDS="5 auto"; TRANSPORT="tcp ${MODE}"; ONLY=mirrorball ;;
         channels) SUBSCRIBERS="1000"; HOLDS="0 2 auto"; CHANNELS=100 ;;
         many) SUBSCRIBERS=; HOLDS="auto"; CHANNELS=1000; PORTS=20; RATE=80 ;;
         curve) SUBSCRIBERS="10 20 50 100 200 300 500 1000 2000 3000"; HOLDS="auto"; TRANSPORT="udp tcp" ;;
@@ -154,7 +157,7 @@ alone() {
     flock 9
 }
 
-RTSP_PORT=8554; ADMIN_PORT=9469; BARE_PORT=7000
+RTSP_PORT=8554; RTSPS_PORT=8322; ADMIN_PORT=9469; BARE_PORT=7000
 PIDS=(); RELAY_PID=
 
 # Relay and receivers come before other programs, which disturb them all the same. Where the kernel groups
@@ -235,6 +238,7 @@ write_config() {
     local hold=$1 channel group
     {
         printf '[rtsp]\nlisten = ["%s:%s"]\n' "${RELAY_IP}" "${RTSP_PORT}"
+        [ "${TRANSPORT}" != tls ] || write_certificate
         printf '[engine]\nmedia_workers = %s\n' "${THREADS}"
         printf '[admin]\nlisten = "%s:%s"\n' "${RELAY_IP}" "${ADMIN_PORT}"
         printf '[limits]\nconnections = 60000\nsessions = 60000\nsessions_per_address = 60000\n'
@@ -245,6 +249,14 @@ write_config() {
         done
         write_channel idle 239.10.0.1 5004 auto
     } > "${WORK}/mirrorball.toml"
+}
+
+# A pair as certificate authorities issue it today, and where it is served with.
+write_certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=edge -days 2 \
+        -keyout "${WORK}/edge.key" -out "${WORK}/edge.pem" 2> /dev/null
+    chmod 600 "${WORK}/edge.key"
+    printf 'tls_listen = ["%s:%s"]\ncertificate = "edge.pem"\nprivate_key = "edge.key"\n' "${RELAY_IP}" "${RTSPS_PORT}"
 }
 
 write_channel() {
@@ -265,7 +277,9 @@ write_channel() {
 
 start_receivers() {
     local relay=$1 subscribers=$2 hold=$3 where=() label=${3}
-    if [ "${relay}" = mirrorball ]; then
+    if [ "${TRANSPORT}" = tls ]; then
+        where=(--rtsp "${RELAY_IP}:${RTSPS_PORT}")
+    elif [ "${relay}" = mirrorball ]; then
         where=(--rtsp "${RELAY_IP}:${RTSP_PORT}")
     elif [ "${TRANSPORT}" = tcp ]; then
         where=(--bare-tcp "${RELAY_IP}:${BARE_PORT}")

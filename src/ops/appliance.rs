@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use crate::event::{Class, Poller, Standstill, TaskQueue, Timers, clock};
 use crate::ingest::{Receivers, SilenceWatch};
 use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Outward, RingLimits};
-use crate::serve::{Limits, RtspListener, RtspServer, ServerConfig};
+use crate::serve::{BadPair, Certificates, FrontDoor, Limits, Listener, RtspServer, ServerConfig};
 
 use super::admin::{AdminServer, AdminSource};
 use super::config::{Config, RtspConfig, UdpPorts};
@@ -20,7 +20,7 @@ use super::readiness::Stage;
 /// The running program.
 pub struct Appliance {
     engine: Arc<Engine>,
-    listeners: Vec<Arc<RtspListener>>,
+    listeners: Vec<Arc<Listener>>,
     scrape: Arc<Scrape>,
     admin: AdminServer,
 }
@@ -54,6 +54,9 @@ pub enum StartError {
         "the event core can not start: {0} (see the limits on threads and open files: ulimit -u, ulimit -n)"
     )]
     Core(#[source] io::Error),
+    /// The certificate was right when the config was read.
+    #[error("{0}")]
+    Certificate(#[from] BadPair),
     /// An address is not to be had.
     #[error("listening on {address} for {purpose} failed: {error} ({})", remedy(error))]
     Listen {
@@ -69,19 +72,24 @@ pub enum StartError {
 impl Appliance {
     /// Starts everything. What fails leaves nothing behind.
     pub fn start(config: &Config) -> Result<Self, StartError> {
-        let engine = Arc::new(Engine::start(config).map_err(StartError::Core)?);
+        let tls = config.rtsp.tls.as_ref();
+        let certificates = tls.map(|tls| tls.files.load()).transpose()?;
+        let engine = Arc::new(Engine::start(config, certificates).map_err(StartError::Core)?);
         Self::open(config, &engine).inspect_err(|_| engine.stop())
     }
 
     fn open(config: &Config, engine: &Arc<Engine>) -> Result<Self, StartError> {
-        let mut listeners = Vec::new();
-        for &address in &config.rtsp.listen {
-            let listener = RtspListener::open(engine.server.clone(), address);
-            listeners.push(listener.map_err(|error| StartError::Listen {
-                address,
-                purpose: "RTSP",
-                error,
-            })?);
+        let front_door = FrontDoor::new(engine.server.clone());
+        let (mut listeners, mut told) = (Vec::new(), Vec::new());
+        for (address, purpose) in addresses(&config.rtsp) {
+            let listener = match purpose {
+                RTSP => front_door.listen_rtsp(address),
+                RTSPS => front_door.listen_rtsps(address),
+                _ => front_door.listen_http(address),
+            };
+            let listener = listener.map_err(|error| StartError::Listen { address, purpose, error })?;
+            told.push((listener.address(), purpose));
+            listeners.push(listener);
         }
         let address = config.admin.listen;
         let scrape = Scrape { engine: engine.clone(), listeners: listeners.clone(), stage: Stage::default() };
@@ -92,8 +100,8 @@ impl Appliance {
             error,
         })?;
         engine.receive(config);
-        for listener in &listeners {
-            tracing::info!(address = %listener.address(), channels = config.channels.len(), "serving RTSP");
+        for (address, purpose) in told {
+            tracing::info!(%address, channels = config.channels.len(), "serving {purpose}");
         }
         tracing::info!(address = %admin.local_addr(), "serving /metrics, /live and /ready");
         scrape.stage.open();
@@ -131,7 +139,7 @@ impl Appliance {
 }
 
 impl Engine {
-    fn start(config: &Config) -> io::Result<Self> {
+    fn start(config: &Config, certificates: Option<Arc<Certificates>>) -> io::Result<Self> {
         let media = TaskQueue::start("media", config.engine.media_workers)?;
         let lateness = Lateness::new(config.ring.max_age, clock::now());
         let gives_way = {
@@ -164,12 +172,13 @@ impl Engine {
         });
         let catalogue = Arc::new(Catalogue::new(channels));
         let receivers = Receivers::new(poller.clone(), timers.clone(), dispatch.busy.clone());
+        certificates.iter().for_each(|certificates| certificates.watch(&timers));
         let server = RtspServer::new(
             catalogue.clone(),
             poller.clone(),
             timers.clone(),
             lateness,
-            server_config(config),
+            server_config(config, certificates),
         );
         Ok(Self { media, control, dispatch, poller, catalogue, receivers, server, started_at, timers })
     }
@@ -205,7 +214,20 @@ impl Engine {
     }
 }
 
-fn server_config(config: &Config) -> ServerConfig {
+/// What is served, in the words of the log.
+const RTSP: &str = "RTSP";
+const RTSPS: &str = "RTSP through TLS";
+const TUNNELS: &str = "RTSP over HTTP";
+
+/// Where what is served.
+fn addresses(rtsp: &RtspConfig) -> impl Iterator<Item = (SocketAddr, &'static str)> {
+    let through_tls = rtsp.tls.iter().flat_map(|tls| &tls.listen);
+    let rtsp_itself = rtsp.listen.iter().map(|address| (*address, RTSP));
+    let with_tls = through_tls.map(|address| (*address, RTSPS));
+    rtsp_itself.chain(with_tls).chain(rtsp.http_listen.iter().map(|address| (*address, TUNNELS)))
+}
+
+fn server_config(config: &Config, certificates: Option<Arc<Certificates>>) -> ServerConfig {
     let RtspConfig { udp_ports, dont_fragment, session_timeout, longest_silence, close_grace, .. } =
         config.rtsp;
     ServerConfig {
@@ -217,6 +239,8 @@ fn server_config(config: &Config) -> ServerConfig {
         session_timeout,
         longest_silence,
         close_grace,
+        clear_media: config.rtsp.tls.as_ref().is_some_and(|tls| tls.clear_media),
+        certificates,
         limits: Limits {
             connections: config.limits.connections,
             connections_per_address: config.limits.connections_per_address,
@@ -232,7 +256,7 @@ fn server_config(config: &Config) -> ServerConfig {
 /// What the admin endpoint asks.
 struct Scrape {
     engine: Arc<Engine>,
-    listeners: Vec<Arc<RtspListener>>,
+    listeners: Vec<Arc<Listener>>,
     stage: Stage,
 }
 

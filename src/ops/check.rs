@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::net::Marks;
 use crate::relay::Coalesce;
@@ -42,6 +43,17 @@ impl fmt::Display for Plan {
             "          sessions end after {:?} of silence, or {:?} while their source is silent",
             rtsp.session_timeout, rtsp.longest_silence
         )?;
+        if let Some(tls) = &rtsp.tls {
+            let until = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(tls.expires));
+            writeln!(f, "TLS       {}", listeners(&tls.listen))?;
+            writeln!(f, "          {}, valid until {until}", tls.files.certificate.display())?;
+            let media =
+                if tls.clear_media { "media in the clear for who asks for UDP" } else { "no media over UDP" };
+            writeln!(f, "          {media}")?;
+        }
+        if !rtsp.http_listen.is_empty() {
+            writeln!(f, "HTTP      {}", listeners(&rtsp.http_listen))?;
+        }
         writeln!(f, "UDP       {}", ports(rtsp.udp_ports))?;
         if rtsp.dont_fragment {
             writeln!(f, "          packets are dropped that are too large for a path")?;

@@ -107,6 +107,10 @@ impl World for RtspConnection {
         Ok(Box::new(OverUdp::new(reserved, track.rtcp.marks())))
     }
 
+    fn allows_udp(&self) -> bool {
+        !self.stream.is_secret() || self.server.config.clear_media
+    }
+
     fn timeout_seconds(&self) -> u32 {
         self.server.timeout_seconds()
     }

@@ -4,7 +4,8 @@ use std::mem;
 
 use super::rtsp::MAX_UNREAD_BYTES;
 use super::rtsp_connection::RtspConnection;
-use super::stream::{CUT_OFF_BYTES, Output, SETUP_BYTES};
+use super::stream::{CUT_OFF_BYTES, Output, RECORD_BYTES, SETUP_BYTES};
+use super::tls::HANDSHAKE_BYTES;
 
 /// The longest reply without a description: RTP-Info names all that is set up, or Unsupported what a head may hold.
 const REPLY_BYTES: usize = 14 << 10;
@@ -14,6 +15,17 @@ const PACKET_BYTES: usize = 1500;
 
 /// The structures behind a connection: its own, two entries of poll tables, a timer, room for a batch of packets.
 const STRUCTURE_BYTES: usize = mem::size_of::<RtspConnection>() + mem::size_of::<Output>() + (3 << 10);
+
+/// What TLS adds: a record each way, one that was decrypted, and its keys and tables, as measured.
+const TLS_BYTES: usize = 3 * (RECORD_BYTES + (2 << 10)) + (10 << 10);
+
+/// A handshake that is under way holds what the client has said, and as much as we answer.
+const _: () = assert!(2 * HANDSHAKE_BYTES < TLS_BYTES);
+
+const _: () = assert!(
+    TLS_BYTES <= 64 << 10,
+    "what docs/operations.md promises beside that, of a connection through TLS"
+);
 
 /// The sum. A longer description, or packet, is the operator's, and comes on top.
 const CONNECTION_BYTES: usize =

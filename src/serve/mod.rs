@@ -9,10 +9,19 @@
 //! ```
 
 mod access;
+mod actions;
 mod admission;
+mod arrival;
 mod bounds;
+mod certificates;
+mod connection_watch;
+mod downstream;
+mod front_door;
+mod http;
 mod journal;
+mod listener;
 mod media;
+mod reasons;
 mod refusal_watch;
 mod reporter;
 mod rtsp;
@@ -24,11 +33,14 @@ mod stats;
 mod stream;
 #[cfg(all(test, not(model)))]
 mod tests;
+mod tls;
 
+pub use certificates::{BadPair, Certificates, KeyFiles};
+pub use front_door::FrontDoor;
+pub use listener::Listener;
 pub use rtsp::Quality;
 /// What the fuzz target of that name exercises.
 #[cfg(fuzzing)]
 pub use rtsp::exercise as conversation;
-pub use rtsp_listener::RtspListener;
 pub use rtsp_server::{Limits, RtspServer, ServerConfig};
 pub use stats::ServerStats;

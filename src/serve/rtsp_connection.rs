@@ -1,34 +1,31 @@
-//! The RtspConnection: one client's TCP connection. It reads for a conversation, and carries out what comes of it.
+//! The RtspConnection: one client's connection. It reads for a conversation, and carries out what comes of it.
+//!
+//! What the client says first shows whether it speaks RTSP at all. Of a tunnel this is the half by which we speak, and what the
+//! client says comes by [the other](super::downstream).
 
 use std::cell::RefCell;
-use std::io::{self, Read};
+use std::io;
 use std::mem;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
-use std::time::{Duration, Instant};
-
-use bytes::Bytes;
-use socket2::SockRef;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Instant;
 
 use crate::event::{Alarm, Class, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock, lock};
-use crate::net::notice_vanishing;
 use crate::relay::StreamSink;
-use crate::wire::rtsp::Reply;
+use crate::wire::http::{Spoken, spoken};
 
 use super::access::{Account, Good, Share};
-use super::journal::{REFUSED, Refused, Why};
-use super::rtsp::{Action, Conversation, Home, MESSAGE_TIMEOUT, READ_BYTES, Session};
+use super::arrival::{Arrival, Place, Turn, ask_for_turn};
+use super::rtsp::{Conversation, Home, READ_BYTES, Session};
 use super::rtsp_server::RtspServer;
 use super::session_watch::SessionWatch;
 use super::stats::CutFor;
-use super::stream::{Output, Post, Sink};
+use super::stream::{ByteStream, Output, Sink};
 
 /// Messages answered per task, and reads: a client that floods goes to the queue's tail after these many.
 const MESSAGES_PER_TASK: usize = 32;
 const READS_PER_TASK: usize = 4;
-/// Bytes of media in the kernel that were not sent yet: bounds what a slow reader holds.
-const UNSENT_BYTES: u32 = 256 << 10;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
@@ -45,22 +42,25 @@ pub(super) struct RtspConnection {
     pub output: Arc<Output>,
     /// The same, as sessions know it.
     home: Arc<Home>,
-    socket: Arc<TcpStream>,
+    pub stream: ByteStream,
+    /// Who takes on those that speak HTTP.
+    http: Option<Arc<dyn SpeaksHttp>>,
     key: OnceLock<PollKey>,
-    /// Locked only by the task, of which there is one at a time, and the watch.
+    /// Locked only by the task, of which there is one at a time, the watch, and the other half of a tunnel.
     state: Mutex<State>,
-    closed: AtomicBool,
+    pub(super) closed: AtomicBool,
     /// Something has come and waits for a turn, or for a worker: until it is read the client is not to blame.
-    waits: AtomicBool,
+    pub(super) waits: AtomicBool,
 }
 
 /// What the running task knows of the client.
-struct State {
-    conversation: Conversation,
+pub(super) struct State {
+    pub conversation: Conversation,
     /// When the [`ConnectionWatch`] looks.
-    alarm: Option<Alarm>,
+    pub(super) alarm: Option<Alarm>,
     /// What has come is not all answered: the client has to read first, or others have their turn.
-    holds_back: bool,
+    pub holds_back: bool,
+    pub says: Says,
     /// Given back when the connection is closed.
     shares: Option<Shares>,
 }
@@ -75,29 +75,68 @@ enum Closed {
     Here,
 }
 
+/// What it is that comes by the connection.
+pub(super) enum Says {
+    /// That is not known by these first bytes.
+    Something(Vec<u8>),
+    Rtsp,
+    /// Nothing: the client says what it says by the other half of a tunnel.
+    Nothing(Half),
+}
+
+/// Of a tunnel, the half by which we speak.
+pub(super) struct Half {
+    /// The half by which the client does, while there is one.
+    pub other: Option<Arc<dyn OtherHalf>>,
+    pub was_whole: bool,
+    /// Gives the tunnel's name back as it goes.
+    pub _name: Box<dyn Send>,
+}
+
+/// Of a tunnel, the half by which the client speaks.
+pub(super) trait OtherHalf: Send + Sync {
+    /// Says the rest of what has come, and ends: another one follows.
+    fn finish(&self);
+
+    /// Ends with the tunnel, whose state is locked.
+    fn close(&self);
+}
+
+/// Who takes on a client that turns out to speak HTTP; `bytes` are what it has said.
+pub(super) trait SpeaksHttp: Send + Sync {
+    fn take_on(&self, arrival: Arrival, bytes: Vec<u8>) -> io::Result<()>;
+}
+
 /// What the connection takes of what its address may hold.
 struct Shares {
-    _connection: Share,
+    connection: Place,
     unread: Share,
 }
 
+/// Why the connection ends, or is another's from here.
+enum Over {
+    Gone,
+    Cut(CutFor),
+    Http(Vec<u8>),
+}
+
 impl RtspConnection {
-    /// Takes a fresh connection on, which has this place among those of its address.
+    /// Takes a client on.
     pub fn open(
         server: Arc<RtspServer>,
-        socket: Arc<TcpStream>,
-        peer: SocketAddr,
-        (account, place): (Arc<Account>, Share),
-    ) -> io::Result<()> {
-        socket.set_nonblocking(true)?;
-        socket.set_nodelay(true)?;
-        SockRef::from(&*socket).set_tcp_notsent_lowat(UNSENT_BYTES)?;
-        notice_vanishing(&socket)?;
+        arrival: Arrival,
+        says: Says,
+        http: Option<Arc<dyn SpeaksHttp>>,
+    ) -> io::Result<Arc<Self>> {
+        let Arrival { stream, peer, account, place } = arrival;
+        let socket = stream.socket().clone();
         let local = socket.local_addr()?;
-        let output = Output::new(socket.clone(), server.poller.clone(), server.counters.clone());
+        let output = Output::new(stream.clone(), server.poller.clone(), server.counters.clone());
         let home = Home::of(output.clone());
         let unread = account.take(Good::UnreadBytes, 0);
-        let shares = unread.map(|unread| Shares { _connection: place, unread });
+        let shares = unread.map(|unread| Shares { connection: place, unread });
+        // What has come already is read when the socket takes something, which is at once.
+        let first = if stream.has_more() { Interest::Write } else { Interest::Read };
         let connection = Arc::new(Self {
             server,
             peer,
@@ -105,12 +144,14 @@ impl RtspConnection {
             account,
             output,
             home: home.clone(),
-            socket: socket.clone(),
+            stream,
+            http,
             key: OnceLock::new(),
             state: Mutex::new(State {
                 conversation: Conversation::new(home, clock::now()),
                 alarm: None,
                 holds_back: false,
+                says,
                 shares,
             }),
             closed: AtomicBool::new(false),
@@ -118,36 +159,27 @@ impl RtspConnection {
         });
         let server = &connection.server;
         let key = server.poller.register(Class::Control, socket, connection.clone())?;
-        server.counters.connections.fetch_add(1, Relaxed);
         connection.watch(&mut connection.state());
-        let polled = connection.key.get_or_init(|| key).enable(Interest::Read);
-        polled.inspect_err(|_| connection.close_now(&mut connection.state()))
+        let polled = connection.key.get_or_init(|| key).enable(first);
+        polled.inspect_err(|_| connection.close_now(&mut connection.state()))?;
+        Ok(connection)
     }
 
     /// Ends the connection for what its client did or left undone.
-    fn cut(&self, state: &mut State, reason: CutFor) {
+    pub(super) fn cut(&self, state: &mut State, reason: CutFor) {
         self.server.counters.connection_cut(reason);
         self.end(state, Closed::Cut(reason));
     }
 
-    fn tell_of_cut(&self, reason: CutFor) {
-        let why = Why { what: "connection closed", status: 0, reason: reason.label() };
-        self.server.teller.refuse(&Refused::unheard(self.peer, why), clock::now());
-    }
-
     /// Ends the connection and its sessions, once.
-    fn close_now(&self, state: &mut State) {
+    pub(super) fn close_now(&self, state: &mut State) {
         self.end(state, Closed::Here);
     }
 
     fn end(&self, state: &mut State, closed: Closed) {
-        if self.closed.swap(true, Relaxed) {
+        if !self.leave(state) {
             return;
         }
-        if let Some(key) = self.key.get() {
-            key.unregister();
-        }
-        state.alarm = None;
         let closed = match closed {
             Closed::ByClient | Closed::Here if self.output.reads_nothing.load(Relaxed) => {
                 Closed::Cut(CutFor::UnreadReplies)
@@ -155,13 +187,27 @@ impl RtspConnection {
             closed => closed,
         };
         if let Closed::Cut(reason) = closed {
-            self.tell_of_cut(reason);
+            self.server.tell_of_cut(self.peer, reason);
         }
         let sessions = state.conversation.end();
         sessions.iter().for_each(|session| self.part_from(session, closed));
+        if let Says::Nothing(Half { other: Some(other), .. }) = mem::replace(&mut state.says, Says::Rtsp) {
+            other.close();
+        }
         state.shares = None;
         self.output.cut_off();
-        self.server.counters.connections.fetch_sub(1, Relaxed);
+    }
+
+    /// Neither polls nor watches any more. `false`: it has not since before.
+    fn leave(&self, state: &mut State) -> bool {
+        if self.closed.swap(true, Relaxed) {
+            return false;
+        }
+        if let Some(key) = self.key.get() {
+            key.unregister();
+        }
+        state.alarm = None;
+        true
     }
 
     /// Of what happens to the connection only that its client closes it is no end of a session over UDP, for a while.
@@ -175,8 +221,26 @@ impl RtspConnection {
         }
     }
 
-    /// Reads what is there and answers it. `false`: the client is gone.
-    fn serve(self: &Arc<Self>, state: &mut State, now: Instant) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed)
+    }
+
+    /// Leads the client on to who speaks HTTP.
+    fn lead_on(&self, state: &mut State, bytes: Vec<u8>) {
+        let Some(http) = &self.http else { return self.close_now(state) };
+        if !self.leave(state) {
+            return;
+        }
+        let Some(Shares { connection: place, .. }) = state.shares.take() else { return };
+        let (stream, account) = (self.stream.clone(), self.account.clone());
+        if let Err(error) = http.take_on(Arrival { stream, peer: self.peer, account, place }, bytes) {
+            tracing::debug!(peer = %self.peer, %error, "a client that speaks HTTP could not be served");
+            self.stream.shut();
+        }
+    }
+
+    /// Reads what is there and answers it.
+    fn serve(self: &Arc<Self>, state: &mut State, now: Instant) -> Result<(), Over> {
         self.server.poller.vitals().may_fault("connection", String::new);
         if mem::take(&mut state.holds_back) {
             self.output.flush(); // there is room, for this was polled for
@@ -186,28 +250,29 @@ impl RtspConnection {
         SCRATCH.with_borrow_mut(|scratch| {
             for _ in 0..READS_PER_TASK {
                 if state.holds_back {
-                    return true;
+                    return Ok(());
                 }
-                match (&*self.socket).read(scratch) {
-                    Ok(0) => return false,
+                match self.stream.read(scratch) {
+                    Ok(0) => return Err(Over::Gone),
                     Ok(count) => {
-                        state.conversation.add(&scratch[..count]);
+                        state.hear(&scratch[..count])?;
                         self.answer_all(state, &mut left, now);
                         if count < scratch.len() {
-                            return true;
+                            return Ok(());
                         }
                     }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(_) => return false,
+                    Err(error) => return Err(CutFor::of_tls(&error).map_or(Over::Gone, Over::Cut)),
                 }
             }
-            true
+            state.holds_back |= self.stream.has_more(); // polling would not tell of it
+            Ok(())
         })
     }
 
     /// Answers what is whole, up to so many messages, and as long as the client reads the replies.
-    fn answer_all(self: &Arc<Self>, state: &mut State, left: &mut usize, now: Instant) {
+    pub(super) fn answer_all(self: &Arc<Self>, state: &mut State, left: &mut usize, now: Instant) {
         loop {
             state.holds_back = *left == 0 || self.output.holds_back();
             if state.holds_back || !state.conversation.step(&**self, now) {
@@ -224,90 +289,36 @@ impl RtspConnection {
         }
     }
 
-    fn carry_out(self: &Arc<Self>, action: Action, now: Instant) {
-        let server = &self.server;
-        match action {
-            Action::Reply { reply, method, status } => {
-                server.counters.request(method.as_ref(), status);
-                self.reply(reply);
-            }
-            Action::Refused(refused) => {
-                let why = Why { what: REFUSED, status: refused.status.into(), reason: refused.reason };
-                let (method, asked) = (refused.method.as_deref(), refused.asked.as_deref());
-                let agent = refused.agent.as_deref();
-                server.teller.refuse(&Refused { client: self.peer, why, method, asked, agent }, now);
-            }
-            Action::Watch(session) => SessionWatch::start(server, &session, now),
-            Action::Start { session, plan, agent } => session.play(&plan, agent.as_deref(), now),
-            Action::ChangeOver(session) => session.change_over(now),
-            Action::Pause(session) => session.pause(),
-            Action::TearDown(session, track) => session.tear_down(track),
-            Action::End(session, reason) => drop(server.sessions.end(&session, reason, now)),
-            Action::HangUp(reason) => {
-                if let Some(reason) = reason {
-                    server.counters.connection_cut(reason);
-                    self.tell_of_cut(reason);
-                }
-                self.output.close_when_written();
-            }
-        }
-    }
-
-    fn reply(&self, reply: Reply) {
-        let reply = reply.date(clock::unix_now());
-        self.output.post(Post::Bytes(Bytes::from(reply.to_bytes())));
-        Sink(self.output.clone()).pump(None);
-    }
-
-    /// Has the watch look when the time is up, unless it looks before that already.
-    fn watch(self: &Arc<Self>, state: &mut State) {
-        let (at, _) = self.time_is_up(state);
-        if state.alarm.as_ref().is_none_or(|alarm| alarm.due() > at) {
-            self.watch_at(state, at);
-        }
-    }
-
-    fn watch_at(self: &Arc<Self>, state: &mut State, at: Instant) {
-        let watch = Task::new("ConnectionWatch", Arc::new(ConnectionWatch(Arc::downgrade(self))));
-        state.alarm = Some(self.server.timers.alarm(at, watch));
-    }
-
-    /// Whether something has come that we have not got round to.
-    fn waits_for_us(&self, state: &State) -> bool {
-        let has_come = || self.socket.peek(&mut [0]).is_ok_and(|bytes| bytes > 0);
-        self.waits.load(Relaxed) || (!state.holds_back && has_come())
-    }
-
-    fn message_timeout(&self) -> Duration {
-        MESSAGE_TIMEOUT.min(self.server.config.session_timeout)
-    }
-
-    /// When the connection is to be closed if nothing changes, and why.
-    fn time_is_up(&self, state: &State) -> (Instant, CutFor) {
-        state.conversation.time_is_up(self.message_timeout(), self.server.config.session_timeout)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 }
 
 impl State {
-    /// Whether the client's address may have us hold so much that is not read.
-    fn may_hold(&mut self, unread: usize) -> bool {
-        self.shares.as_mut().is_some_and(|shares| shares.unread.change(unread as u64))
-    }
-}
-
-/// A turn that the account has given; the next one's begins as it goes.
-struct Turn<'a>(&'a RtspConnection);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let Turn(RtspConnection { account, server, .. }) = self;
-        if let Some(next) = account.turns.over() {
-            server.poller.queue(Class::Control).push(Task::new("RtspTask", next));
+    /// Takes in what one read brought.
+    fn hear(&mut self, bytes: &[u8]) -> Result<(), Over> {
+        let Says::Something(first) = &mut self.says else {
+            if matches!(self.says, Says::Rtsp) {
+                self.conversation.add(bytes);
+            }
+            return Ok(());
+        };
+        first.extend_from_slice(bytes);
+        match spoken(first) {
+            None => Ok(()),
+            Some(Spoken::Rtsp) => {
+                self.conversation.add(first);
+                self.says = Says::Rtsp;
+                Ok(())
+            }
+            Some(Spoken::Http) => Err(Over::Http(mem::take(first))),
+            Some(Spoken::Tls) => Err(Over::Cut(CutFor::TlsInTheClear)),
         }
+    }
+
+    /// Whether the client's address may have us hold so much that is not read.
+    pub(super) fn may_hold(&mut self, unread: usize) -> bool {
+        self.shares.as_mut().is_some_and(|shares| shares.unread.change(unread as u64))
     }
 }
 
@@ -315,7 +326,7 @@ impl PollEventConsumer for RtspConnection {
     fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
         self.waits.store(true, Relaxed);
         let account = self.account.clone();
-        account.turns.ask(self).map(|connection| Task::new("RtspTask", connection))
+        ask_for_turn(&account, self)
     }
 
     fn close(self: Arc<Self>) {
@@ -325,14 +336,20 @@ impl PollEventConsumer for RtspConnection {
 
 impl Work for RtspConnection {
     fn run(self: Arc<Self>) {
-        let _turn = Turn(&self);
+        let _turn = Turn { account: &self.account, poller: &self.server.poller };
         let mut state = self.state();
         self.waits.store(false, Relaxed); // with the state in hand, as the watch has it
         if self.closed.load(Relaxed) {
             return; // by the watch, after this task was queued: what the client still sent is nobody's
         }
-        if !self.serve(&mut state, clock::now()) {
-            return self.end(&mut state, Closed::ByClient);
+        match self.serve(&mut state, clock::now()) {
+            Ok(()) => {}
+            Err(Over::Gone) => return self.end(&mut state, Closed::ByClient),
+            Err(Over::Cut(reason)) => return self.cut(&mut state, reason),
+            Err(Over::Http(bytes)) => return self.lead_on(&mut state, bytes),
+        }
+        if self.stream.has_to_answer() {
+            Sink(self.output.clone()).pump(None);
         }
         let unread = state.conversation.unread() + self.output.unread_bytes();
         if !state.may_hold(unread) {
@@ -348,38 +365,5 @@ impl Work for RtspConnection {
 
     fn close(self: Arc<Self>) {
         PollEventConsumer::close(self);
-    }
-}
-
-/// The timer of a connection: closes one that never asked for anything, that does not finish what it began to ask, or that
-/// neither asks nor holds a session.
-struct ConnectionWatch(Weak<RtspConnection>);
-
-impl Work for ConnectionWatch {
-    fn run(self: Arc<Self>) {
-        let Some(connection) = self.0.upgrade() else { return };
-        connection.server.poller.vitals().may_fault("connection watch", || connection.peer.to_string());
-        let now = clock::now();
-        let mut state = connection.state();
-        if connection.closed.load(Relaxed) {
-            return;
-        }
-        state.alarm = None;
-        state.conversation.lives_by_sessions(now);
-        let (at, reason) = connection.time_is_up(&state);
-        if at > now {
-            connection.watch_at(&mut state, at);
-        } else if connection.waits_for_us(&state) {
-            connection.watch_at(&mut state, now + connection.message_timeout()); // the delay is ours
-        } else {
-            connection.cut(&mut state, reason);
-        }
-    }
-
-    /// Nobody would watch over the connection any more.
-    fn close(self: Arc<Self>) {
-        if let Some(connection) = self.0.upgrade() {
-            connection.close_now(&mut connection.state());
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What all listeners and connections of the RTSP server share.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -11,10 +11,11 @@ use crate::relay::{Catalogue, Lateness};
 use crate::wire::rtsp::Redirect;
 
 use super::access::{Addresses, PerAddress, counted_as};
-use super::journal::Teller;
+use super::certificates::Certificates;
+use super::journal::{Refused, Teller, Why};
 use super::media::PortPairs;
-use super::rtsp::{Patience, Quality, Session, Sessions};
-use super::stats::{Counters, ServerStats};
+use super::rtsp::{MESSAGE_TIMEOUT, Patience, Quality, Session, Sessions};
+use super::stats::{Counters, CutFor, ServerStats};
 
 /// What the RTSP server needs to know.
 #[derive(Debug, Clone)]
@@ -29,6 +30,10 @@ pub struct ServerConfig {
     pub longest_silence: Duration,
     /// Likewise, one over UDP whose client has closed its connection; zero: it ends with that.
     pub close_grace: Duration,
+    /// Whether media may go in the clear to those who ask through TLS.
+    pub clear_media: bool,
+    /// What TLS is served with, if it is.
+    pub certificates: Option<Arc<Certificates>>,
     /// How much is taken on.
     pub limits: Limits,
     /// Where newcomers are sent who would be too many.
@@ -116,7 +121,9 @@ impl RtspServer {
 
     /// Its figures.
     pub fn stats(&self) -> ServerStats {
-        self.counters.read(self.sessions.len())
+        let certificate_expires =
+            self.config.certificates.as_ref().map(|certificates| certificates.expires());
+        ServerStats { certificate_expires, ..self.counters.read(self.sessions.len()) }
     }
 
     /// Sockets that were opened beside full ones.
@@ -149,6 +156,17 @@ impl RtspServer {
     /// Tells the log what is left to tell of viewers. The queues have ended.
     pub fn tell_the_rest(&self) {
         self.teller.close();
+    }
+
+    /// A message of a client has so long to come.
+    pub(super) fn message_timeout(&self) -> Duration {
+        MESSAGE_TIMEOUT.min(self.config.session_timeout)
+    }
+
+    /// Tells the log that a connection is ended from here.
+    pub(super) fn tell_of_cut(&self, peer: SocketAddr, reason: CutFor) {
+        let why = Why { what: "connection closed", status: 0, reason: reason.label() };
+        self.teller.refuse(&Refused::unheard(peer, why), clock::now());
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -10,13 +10,23 @@ use crate::wire::rtsp::{Method, StatusCode};
 
 use super::reporter::NotTheirs;
 
+pub(super) use super::reasons::{AcceptError, CutFor, NoHandshake, NotTaken, RefusedFor, Transport};
+
 /// The figures of an RTSP server.
 #[derive(Debug, Clone, Default)]
 pub struct ServerStats {
     /// Requests by method and status. Methods that RFC 2326 does not name count as `other`.
     pub requests: BTreeMap<(&'static str, u16), u64>,
-    /// Connections now.
-    pub connections: usize,
+    /// Connections now, by what carries them.
+    pub connections: [(&'static str, usize); Transport::ALL.len()],
+    /// Handshakes of TLS that came to their end so far.
+    pub handshakes: u64,
+    /// Those that did not, by reason.
+    pub handshakes_failed: [(&'static str, u64); NoHandshake::ALL.len()],
+    /// Until when the certificate is valid, in seconds since 1970; absent without TLS.
+    pub certificate_expires: Option<u64>,
+    /// Requests of HTTP by method and status. Methods other than the tunnel's count as `other`.
+    pub http_requests: BTreeMap<(&'static str, u16), u64>,
     /// Connections that were not taken on so far, by reason.
     pub connections_refused: [(&'static str, u64); NotTaken::ALL.len()],
     /// Connections that were ended for what their clients did or left undone so far, by reason.
@@ -37,128 +47,19 @@ pub struct ServerStats {
     pub rtcp_refused: BTreeMap<&'static str, u64>,
 }
 
-/// Why a session is not begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RefusedFor {
-    /// Media is too late already.
-    Late,
-    /// A limit is reached, or the server stops.
-    Limit,
-    /// Packets are to go to a port that no viewer has.
-    Port,
-    /// The client's address holds all the sessions that it may.
-    Address,
-    /// It would take more than the client's address may have a second.
-    Egress,
-    /// The connection has set up all that it may.
-    Connection,
-}
-
-impl RefusedFor {
-    pub const ALL: [(Self, &'static str); 6] = [
-        (Self::Late, "late"),
-        (Self::Limit, "limit"),
-        (Self::Port, "port"),
-        (Self::Address, "address"),
-        (Self::Egress, "egress"),
-        (Self::Connection, "connection"),
-    ];
-
-    /// Its word, in metrics and the log.
-    pub fn label(self) -> &'static str {
-        Self::ALL[self as usize].1
+impl ServerStats {
+    /// All connections now.
+    pub fn all_connections(&self) -> usize {
+        self.connections.iter().map(|(_, count)| count).sum()
     }
-}
-
-/// Why a connection is not taken on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotTaken {
-    /// There are as many as there may be.
-    Limit,
-    /// There are as many as there may be of its address.
-    Address,
-    /// Descriptors run out.
-    Descriptors,
-    /// The server stops.
-    Stopping,
-    /// The kernel or the Poller would not have it.
-    Fault,
-}
-
-impl NotTaken {
-    pub const ALL: [(Self, &'static str); 5] = [
-        (Self::Limit, "limit"),
-        (Self::Address, "address"),
-        (Self::Descriptors, "descriptors"),
-        (Self::Stopping, "stopping"),
-        (Self::Fault, "fault"),
-    ];
-
-    /// Its word, in metrics and the log.
-    pub fn label(self) -> &'static str {
-        Self::ALL[self as usize].1
-    }
-}
-
-/// Why a connection is ended from here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CutFor {
-    /// It never asked for anything.
-    Silent,
-    /// A message was begun and did not come to its end in time.
-    Unfinished,
-    /// It asked for nothing more, and holds no session.
-    Idle,
-    /// It leaves too much of our replies unread.
-    UnreadReplies,
-    /// Its address has us hold too much unread.
-    UnreadBytes,
-    /// Its address has asked for too many sessions that are none of its own.
-    Guesses,
-}
-
-impl CutFor {
-    pub const ALL: [(Self, &'static str); 6] = [
-        (Self::Silent, "silent"),
-        (Self::Unfinished, "unfinished"),
-        (Self::Idle, "idle"),
-        (Self::UnreadReplies, "unread replies"),
-        (Self::UnreadBytes, "unread bytes"),
-        (Self::Guesses, "session ids"),
-    ];
-
-    /// Its word, in metrics and the log.
-    pub fn label(self) -> &'static str {
-        Self::ALL[self as usize].1
-    }
-}
-
-/// What accept(2) fails for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AcceptError {
-    /// The process or the machine has no descriptor left.
-    Descriptors,
-    /// The kernel has no memory for it.
-    Memory,
-    /// The connection was gone already.
-    Connection,
-    /// Anything else.
-    Other,
-}
-
-impl AcceptError {
-    pub const ALL: [(Self, &'static str); 4] = [
-        (Self::Descriptors, "descriptors"),
-        (Self::Memory, "memory"),
-        (Self::Connection, "connection"),
-        (Self::Other, "other"),
-    ];
 }
 
 #[derive(Default)]
 pub(super) struct Counters {
     tables: Mutex<Tables>,
-    pub connections: AtomicUsize,
+    pub connections: [AtomicUsize; Transport::ALL.len()],
+    handshakes: AtomicU64,
+    handshakes_failed: [AtomicU64; NoHandshake::ALL.len()],
     connections_refused: [AtomicU64; NotTaken::ALL.len()],
     connections_cut: [AtomicU64; CutFor::ALL.len()],
     accept_errors: [AtomicU64; AcceptError::ALL.len()],
@@ -190,6 +91,7 @@ const SERVED: [&str; 8] =
 
 struct Tables {
     requests: BTreeMap<(&'static str, u16), u64>,
+    http_requests: BTreeMap<(&'static str, u16), u64>,
     sessions_ended: BTreeMap<&'static str, u64>,
     rtcp_refused: BTreeMap<&'static str, u64>,
 }
@@ -201,6 +103,7 @@ impl Default for Tables {
         let refused = not_rtcp.chain(not_theirs).chain(["frame_too_long", "receive_error"]);
         Self {
             requests: SERVED.map(|method| ((method, 200), 0)).into(),
+            http_requests: ["GET", "POST"].map(|method| ((method, 200), 0)).into(),
             sessions_ended: ENDED_FOR.map(|reason| (reason, 0)).into(),
             rtcp_refused: refused.map(|reason| (reason, 0)).collect(),
         }
@@ -212,6 +115,22 @@ impl Counters {
     pub fn request(&self, method: Option<&Method>, status: StatusCode) {
         let key = (method.map_or("invalid", method_label), u16::from(status));
         *self.tables().requests.entry(key).or_default() += 1;
+    }
+
+    pub fn http_request(&self, method: &'static str, status: u16) {
+        *self.tables().http_requests.entry((method, status)).or_default() += 1;
+    }
+
+    /// All connections now.
+    pub fn all_connections(&self) -> usize {
+        self.connections.iter().map(|count| count.load(Relaxed)).sum()
+    }
+
+    pub fn handshake(&self, result: Result<(), NoHandshake>) {
+        match result {
+            Ok(()) => self.handshakes.fetch_add(1, Relaxed),
+            Err(reason) => self.handshakes_failed[reason as usize].fetch_add(1, Relaxed),
+        };
     }
 
     pub fn connection_refused(&self, reason: NotTaken) {
@@ -250,7 +169,13 @@ impl Counters {
         let tables = self.tables();
         ServerStats {
             requests: tables.requests.clone(),
-            connections: self.connections.load(Relaxed),
+            http_requests: tables.http_requests.clone(),
+            connections: Transport::ALL
+                .map(|(transport, label)| (label, self.connections[transport as usize].load(Relaxed))),
+            handshakes: self.handshakes.load(Relaxed),
+            handshakes_failed: NoHandshake::ALL
+                .map(|(reason, label)| (label, self.handshakes_failed[reason as usize].load(Relaxed))),
+            certificate_expires: None,
             connections_refused: NotTaken::ALL
                 .map(|(reason, label)| (label, self.connections_refused[reason as usize].load(Relaxed))),
             connections_cut: CutFor::ALL

@@ -13,6 +13,8 @@ pub mod rtsp;
 pub mod sdp;
 #[path = "../../fuzz/exercise/transport.rs"]
 pub mod transport;
+#[path = "../../fuzz/exercise/tunnel.rs"]
+pub mod tunnel;
 
 /// Runs `exercise` over every file of `fuzz/seeds/<target>/`.
 fn replay(target: &str, exercise: impl Fn(&[u8])) {
@@ -49,4 +51,9 @@ fn rtsp_seeds_replay() {
 #[test]
 fn transport_seeds_replay() {
     replay("transport", transport::exercise);
+}
+
+#[test]
+fn tunnel_seeds_replay() {
+    replay("tunnel", tunnel::exercise);
 }

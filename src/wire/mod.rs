@@ -12,6 +12,7 @@
 
 #[cfg(test)]
 mod fuzz;
+pub mod http;
 mod jitter;
 pub mod mark;
 mod pace;

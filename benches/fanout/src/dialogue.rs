@@ -11,6 +11,10 @@ pub enum Transport {
     Udp,
     /// RTP interleaved with RTSP, or over the bare loop's connection.
     Tcp,
+    /// The same through TLS.
+    Tls,
+    /// The same in a tunnel of two HTTP connections.
+    Tunnel,
 }
 
 impl Transport {
@@ -19,6 +23,8 @@ impl Transport {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Tunnel => "tunnel",
         }
     }
 }
@@ -36,7 +42,7 @@ impl Subscription {
     pub fn new(subscriber: usize, url: String, transport: Transport, rtp_port: u16) -> Self {
         let transport = match transport {
             Transport::Udp => format!("RTP/AVP;unicast;client_port={rtp_port}-{}", rtp_port + 1),
-            Transport::Tcp => "RTP/AVP/TCP;unicast;interleaved=0-1".into(),
+            _ => "RTP/AVP/TCP;unicast;interleaved=0-1".into(),
         };
         Self { subscriber, url, transport }
     }

@@ -23,6 +23,7 @@ mod rtsp;
 mod sockets;
 mod source;
 mod storm;
+mod stream;
 mod sys;
 mod table;
 mod tcp_view;

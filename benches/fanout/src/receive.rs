@@ -84,7 +84,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     match options.transport {
         Transport::Udp => measure(options, &mut UdpView::open(options)?),
-        Transport::Tcp => measure(options, &mut TcpView::open(options)?),
+        _ => measure(options, &mut TcpView::open(options)?),
     }
 }
 

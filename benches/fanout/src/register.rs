@@ -41,7 +41,7 @@ pub fn run(options: &Options) -> Result<()> {
     let resident = proc_files::resident_bytes(options.relay_pid);
     let relay_ns = proc_files::cpu_used_ns(options.relay_pid);
     let began_ns = sys::monotonic_ns();
-    let sessions = rtsp::register(options.rtsp, wanted)?;
+    let sessions = rtsp::register(options.rtsp, wanted, Transport::Udp)?;
     let seconds = (sys::monotonic_ns() - began_ns) as f64 / 1e9;
     let grown = proc_files::resident_bytes(options.relay_pid).saturating_sub(resident);
     let relay_seconds = (proc_files::cpu_used_ns(options.relay_pid) - relay_ns) as f64 / 1e9;

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 use std::io::{Error, ErrorKind, Read, Result, Write};
-use std::net::{SocketAddrV4, TcpStream};
-
-use socket2::{Domain, Protocol, Socket, Type};
+use std::net::SocketAddrV4;
 
 use crate::address_plan;
 use crate::dialogue::{Dialogue, Next, Subscription, Transport, channel_url, split_reply};
+use crate::stream::Stream;
 use crate::sys::Epoll;
 
 /// Handshakes under way at a time.
@@ -19,7 +18,7 @@ const LARGEST_REPLY_BYTES: usize = 64 << 10;
 /// A session that plays.
 pub struct Session {
     /// Its RTSP connection, which does not block.
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// What came behind the last reply.
     pub rest: Vec<u8>,
     dialogue: Dialogue,
@@ -41,7 +40,11 @@ pub fn subscriptions(
 }
 
 /// Registers all, some at a time; gives the sessions in the same order. One that fails ends it.
-pub fn register(server: SocketAddrV4, wanted: Vec<Subscription>) -> Result<Vec<Session>> {
+pub fn register(
+    server: SocketAddrV4,
+    wanted: Vec<Subscription>,
+    transport: Transport,
+) -> Result<Vec<Session>> {
     let mut epoll = Epoll::new(CONCURRENT)?;
     let mut waiting = wanted.into_iter().enumerate();
     let mut under_way: HashMap<u64, Handshake> = HashMap::new();
@@ -50,7 +53,7 @@ pub fn register(server: SocketAddrV4, wanted: Vec<Subscription>) -> Result<Vec<S
         while under_way.len() < CONCURRENT
             && let Some((index, subscription)) = waiting.next()
         {
-            let handshake = Handshake::begin(server, subscription)?;
+            let handshake = Handshake::begin(server, subscription, transport)?;
             epoll.add(&handshake.stream, index as u64, Epoll::READABLE)?;
             under_way.insert(index as u64, handshake);
         }
@@ -76,27 +79,16 @@ pub fn register(server: SocketAddrV4, wanted: Vec<Subscription>) -> Result<Vec<S
     Ok(done.into_iter().map(|(_, session)| session).collect())
 }
 
-/// A connection from a subscriber's own address.
-pub fn connect(server: SocketAddrV4, subscriber: usize) -> Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-    socket.bind(&SocketAddrV4::new(address_plan::subscriber(subscriber), 0).into())?;
-    socket.connect(&server.into())?;
-    let stream = TcpStream::from(socket);
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
-    Ok(stream)
-}
-
 /// A handshake under way.
 struct Handshake {
-    stream: TcpStream,
+    stream: Stream,
     dialogue: Dialogue,
     received: Vec<u8>,
 }
 
 impl Handshake {
-    fn begin(server: SocketAddrV4, subscription: Subscription) -> Result<Self> {
-        let mut stream = connect(server, subscription.subscriber)?;
+    fn begin(server: SocketAddrV4, subscription: Subscription, transport: Transport) -> Result<Self> {
+        let mut stream = Stream::connect(server, subscription.subscriber, transport)?;
         let mut dialogue = Dialogue::new(subscription);
         stream.write_all(dialogue.begin().as_bytes())?;
         Ok(Self { stream, dialogue, received: Vec::new() })

@@ -3,13 +3,14 @@
 //! Delays are those of all packets, up to the look that read them. Between frames there may be RTSP replies.
 
 use std::io::{ErrorKind, Result};
-use std::net::TcpStream;
 
+use crate::dialogue::Transport;
 use crate::interleaved::{self, Came, Item, Room};
 use crate::ledger::{Ledger, Notes};
 use crate::mark::Mark;
 use crate::receive::{Options, View};
 use crate::rtsp::{self, KeepAlive};
+use crate::stream::Stream;
 use crate::sys::{self, Epoll};
 
 /// How long after the window's start some stop reading.
@@ -18,7 +19,7 @@ const STALL_AFTER_NS: u64 = 1_000_000_000;
 /// All subscribers over TCP.
 pub struct TcpView {
     epoll: Epoll,
-    streams: Vec<TcpStream>,
+    streams: Vec<Stream>,
     /// What is left of each connection's last read: less than a frame.
     rests: Vec<Vec<u8>>,
     room: Room,
@@ -39,21 +40,20 @@ impl TcpView {
         if let Some(server) = options.rtsp {
             let wanted =
                 rtsp::subscriptions(server, options.transport, options.subscribers, options.channels);
-            sessions = rtsp::register(server, wanted)?;
+            sessions = rtsp::register(server, wanted, options.transport)?;
         }
         for session in &mut sessions {
-            streams.push(session.stream.try_clone()?);
+            streams.push(session.stream.clone());
             rests.push(std::mem::take(&mut session.rest));
         }
         if let Some(bare) = options.bare_tcp {
             for subscriber in 0..options.subscribers {
-                streams.push(rtsp::connect(bare, subscriber)?);
+                streams.push(Stream::connect(bare, subscriber, Transport::Tcp)?);
                 rests.push(Vec::new());
             }
         }
         let epoll = Epoll::new(options.subscribers)?;
         for (index, stream) in streams.iter().enumerate() {
-            stream.set_nonblocking(true)?;
             epoll.add(stream, index as u64, Epoll::READABLE)?;
         }
         let stall =

@@ -21,7 +21,7 @@ impl UdpView {
             Some(server) => {
                 let wanted =
                     rtsp::subscriptions(server, options.transport, options.subscribers, options.channels);
-                rtsp::register(server, wanted)?
+                rtsp::register(server, wanted, options.transport)?
             }
             None => Vec::new(),
         };

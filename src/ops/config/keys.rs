@@ -40,6 +40,11 @@ pub(super) const RTSP: Section = Section {
     repeated: false,
     keys: &[
         key("listen", r#"["0.0.0.0:8554"]"#),
+        key("tls_listen", r#"["0.0.0.0:8322"]"#),
+        key("certificate", r#""edge.pem""#),
+        key("private_key", r#""edge.key""#),
+        key("clear_media", "false"),
+        key("http_listen", r#"["0.0.0.0:8080"]"#),
         key("udp_ports", r#""6970-6999""#),
         key("dont_fragment", "false"),
         key("session_timeout", r#""60s""#),

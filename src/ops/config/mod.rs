@@ -23,6 +23,7 @@ mod scalar;
 mod section;
 mod statements;
 mod syntax;
+mod tls;
 mod truth;
 mod typed;
 mod unreadable;
@@ -34,5 +35,5 @@ pub use keys::{KEYS, Key, Section};
 pub use report::{ConfigError, Excerpt, Problem};
 pub use truth::{
     AdminConfig, ChannelConfig, Config, EngineConfig, Interface, LimitsConfig, LogConfig, RingConfig,
-    RtspConfig, UdpPorts,
+    RtspConfig, TlsConfig, UdpPorts,
 };

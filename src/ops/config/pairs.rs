@@ -66,20 +66,24 @@ struct Listener {
 }
 
 fn check_listeners(typed: &TypedConfig, config: &Config, report: &mut Report<'_>) {
-    let (key, both_families) = ("[rtsp] listen", false);
-    let mut all: Vec<Listener> = match &typed.rtsp.listen {
-        None => {
-            let listen = config.rtsp.listen.iter();
-            listen.map(|address| Listener { address: *address, key, offset: None, both_families }).collect()
-        }
-        Some(list) => {
-            let right = |text: &Spanned<String>| {
-                let address = scalar::listen_address(text.get_ref()).ok()?;
-                Some(Listener { address, key, offset: Some(text.span().start), both_families })
-            };
-            list.get_ref().iter().filter_map(right).collect()
-        }
-    };
+    let (both_families, rtsp) = (false, &typed.rtsp);
+    let mut all: Vec<Listener> = Vec::new();
+    if rtsp.listen.is_none() {
+        let (listen, key) = (config.rtsp.listen.iter(), "[rtsp] listen");
+        all.extend(listen.map(|address| Listener { address: *address, key, offset: None, both_families }));
+    }
+    let lists = [
+        ("[rtsp] listen", &rtsp.listen),
+        ("[rtsp] tls_listen", &rtsp.tls_listen),
+        ("[rtsp] http_listen", &rtsp.http_listen),
+    ];
+    for (key, list) in lists {
+        let right = |text: &Spanned<String>| {
+            let address = scalar::listen_address(text.get_ref()).ok()?;
+            Some(Listener { address, key, offset: Some(text.span().start), both_families })
+        };
+        all.extend(list.iter().flat_map(|list| list.get_ref()).filter_map(right));
+    }
     let offset = typed.admin.listen.as_ref().map(|text| text.span().start);
     all.push(Listener { address: config.admin.listen, key: "[admin] listen", offset, both_families: true });
     for (index, later) in all.iter().enumerate() {

@@ -13,6 +13,7 @@ use super::pairs;
 use super::report::Report;
 use super::scalar;
 use super::section::Number;
+use super::tls;
 use super::truth::{
     AdminConfig, Config, EngineConfig, LimitsConfig, LogConfig, RingConfig, RtspConfig, UdpPorts,
 };
@@ -31,7 +32,7 @@ const WORKERS: usize = 256;
 pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Report<'_>) -> Config {
     let log = log(&typed.log, report);
     let noted = report.noted();
-    let rtsp = rtsp(&typed.rtsp, report);
+    let rtsp = rtsp(&typed.rtsp, directory, report);
     let after_rtsp = report.noted();
     let admin = admin(&typed.admin, report);
     let after_admin = report.noted();
@@ -48,11 +49,13 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
     config
 }
 
-fn rtsp(typed: &TypedRtsp, report: &mut Report<'_>) -> RtspConfig {
+fn rtsp(typed: &TypedRtsp, directory: &Path, report: &mut Report<'_>) -> RtspConfig {
     let udp_ports = parsed(&typed.udp_ports, "[rtsp] udp_ports", scalar::udp_ports, report);
     let session_timeout = session_timeout(&typed.session_timeout, report);
     RtspConfig {
-        listen: listeners(&typed.listen, report),
+        listen: rtsp_listeners(&typed.listen, report),
+        tls: tls::resolve(typed, directory, report),
+        http_listen: listeners(&typed.http_listen, "[rtsp] http_listen", "[\"0.0.0.0:8080\"]", report),
         udp_ports: udp_ports.unwrap_or(UdpPorts::Range { first: 6970, last: 6999 }),
         dont_fragment: typed.dont_fragment.as_ref().is_some_and(|value| *value.get_ref()),
         session_timeout,
@@ -84,24 +87,34 @@ fn close_grace(typed: &Typed<String>, session_timeout: Duration, report: &mut Re
     grace.min(session_timeout)
 }
 
-fn listeners(typed: &Typed<Vec<Spanned<String>>>, report: &mut Report<'_>) -> Vec<SocketAddr> {
-    const PLACE: &str = "[rtsp] listen";
-    let Some(typed) = typed else { return vec![(Ipv4Addr::UNSPECIFIED, RTSP_PORT).into()] };
+fn rtsp_listeners(typed: &Typed<Vec<Spanned<String>>>, report: &mut Report<'_>) -> Vec<SocketAddr> {
+    if typed.is_none() {
+        return vec![(Ipv4Addr::UNSPECIFIED, RTSP_PORT).into()];
+    }
+    listeners(typed, "[rtsp] listen", "[\"0.0.0.0:8554\"]", report)
+}
+
+/// A list of addresses to listen on, such as `example`; none where the key is absent.
+pub(super) fn listeners(
+    typed: &Typed<Vec<Spanned<String>>>,
+    place: &str,
+    example: &str,
+    report: &mut Report<'_>,
+) -> Vec<SocketAddr> {
+    let Some(typed) = typed else { return Vec::new() };
     let (offset, count) = (typed.span().start, typed.get_ref().len());
     if !(1..=LISTENERS).contains(&count) {
-        report.add(
-            offset,
-            format!("{PLACE}: {count} addresses; write 1 to {LISTENERS}, such as [\"0.0.0.0:8554\"]"),
-        );
+        let wrong = format!("{place}: {count} addresses; write 1 to {LISTENERS}, such as {example}");
+        report.add(offset, wrong);
     }
     let mut listeners = Vec::new();
     for text in typed.get_ref().iter().take(LISTENERS) {
         match scalar::listen_address(text.get_ref()) {
             Ok(address) if listeners.contains(&address) => {
-                report.add(text.span().start, format!("{PLACE}: {address} is there twice; leave one out"));
+                report.add(text.span().start, format!("{place}: {address} is there twice; leave one out"));
             }
             Ok(address) => listeners.push(address),
-            Err(wrong) => report.add(text.span().start, format!("{PLACE}: {wrong}")),
+            Err(wrong) => report.add(text.span().start, format!("{place}: {wrong}")),
         }
     }
     listeners

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::report::Problem;
 use crate::net::Marks;
 use crate::relay::Coalesce;
+use crate::serve::KeyFiles;
 use crate::wire::rtsp::Redirect;
 use crate::wire::sdp::Presentation;
 
@@ -38,6 +39,10 @@ pub struct Config {
 pub struct RtspConfig {
     /// The addresses to accept RTSP connections on; at least one, none twice.
     pub listen: Vec<SocketAddr>,
+    /// How it is served through TLS, if it is.
+    pub tls: Option<TlsConfig>,
+    /// The addresses to accept the two connections of a tunnel on, besides those above; none twice.
+    pub http_listen: Vec<SocketAddr>,
     /// The server ports that media over UDP leaves from.
     pub udp_ports: UdpPorts,
     /// Nobody cuts media over UDP into fragments: what is too large for a path is dropped.
@@ -49,6 +54,19 @@ pub struct RtspConfig {
     pub longest_silence: Duration,
     /// How long one over UDP does once its client has closed its connection.
     pub close_grace: Duration,
+}
+
+/// The keys of `[rtsp]` that are about TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The addresses to accept connections on; at least one, none twice.
+    pub listen: Vec<SocketAddr>,
+    /// What is served with: a pair that was right when the config was read.
+    pub files: KeyFiles,
+    /// Until when it is valid, in seconds since 1970.
+    pub expires: u64,
+    /// Whether media may go in the clear to those who ask through TLS.
+    pub clear_media: bool,
 }
 
 /// The pool of server port pairs: RTP on an even port, RTCP on the next (RFC 3550, 11).

@@ -26,6 +26,11 @@ pub(super) struct TypedRtsp {
     /// Whether something was noted here, so that defaults may stand in for what was meant; so it is below.
     pub(super) spoiled: bool,
     pub(super) listen: Typed<Vec<Spanned<String>>>,
+    pub(super) tls_listen: Typed<Vec<Spanned<String>>>,
+    pub(super) certificate: Typed<String>,
+    pub(super) private_key: Typed<String>,
+    pub(super) clear_media: Typed<bool>,
+    pub(super) http_listen: Typed<Vec<Spanned<String>>>,
     pub(super) udp_ports: Typed<String>,
     pub(super) dont_fragment: Typed<bool>,
     pub(super) session_timeout: Typed<String>,
@@ -118,6 +123,11 @@ fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedRtsp 
     let mut typed = TypedRtsp {
         spoiled: false,
         listen: from.read("listen", report),
+        tls_listen: from.read("tls_listen", report),
+        certificate: from.read("certificate", report),
+        private_key: from.read("private_key", report),
+        clear_media: from.read("clear_media", report),
+        http_listen: from.read("http_listen", report),
         udp_ports: from.read("udp_ports", report),
         dont_fragment: from.read("dont_fragment", report),
         session_timeout: from.read("session_timeout", report),

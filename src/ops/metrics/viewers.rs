@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ops::appliance::Engine;
 use crate::relay::Channel;
-use crate::serve::Quality;
+use crate::serve::{Quality, ServerStats};
 
 use super::families::Families;
 
@@ -16,7 +16,11 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     qualities(engine, out);
     let stats = engine.server.stats();
     out.gauge("mirrorball_sessions", "RTSP sessions.", &[], stats.sessions as f64);
-    out.gauge("mirrorball_rtsp_connections", "RTSP connections.", &[], stats.connections as f64);
+    for (transport, count) in stats.connections {
+        let labels = [("transport", transport)];
+        out.gauge("mirrorball_rtsp_connections", "RTSP connections.", &labels, count as f64);
+    }
+    connections(&stats, out);
     for (reason, count) in stats.connections_refused {
         let help = "RTSP connections that were not taken on.";
         out.counter("mirrorball_rtsp_connections_refused_total", help, &[("reason", reason)], count);
@@ -46,6 +50,25 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     out.gauge("mirrorball_sockets_beside", help, &[], engine.server.sockets_beside() as f64);
     let help = "RTCP from addresses that no subscriber has.";
     out.counter("mirrorball_rtcp_strangers_total", help, &[], stats.rtcp_strangers);
+}
+
+/// What RTSP is carried by.
+fn connections(stats: &ServerStats, out: &mut Families) {
+    let help = "Handshakes of TLS that came to their end.";
+    out.counter("mirrorball_tls_handshakes_total", help, &[], stats.handshakes);
+    for (reason, count) in stats.handshakes_failed {
+        let help = "Handshakes of TLS that did not come to their end.";
+        out.counter("mirrorball_tls_handshakes_failed_total", help, &[("reason", reason)], count);
+    }
+    if let Some(expires) = stats.certificate_expires {
+        let help = "Until when the certificate is valid, in seconds since 1970.";
+        out.gauge("mirrorball_certificate_expiry_seconds", help, &[], expires as f64);
+    }
+    for ((method, status), count) in &stats.http_requests {
+        let status = status.to_string();
+        let labels = [("method", *method), ("status", status.as_str())];
+        out.counter("mirrorball_http_requests_total", "Requests of HTTP answered.", &labels, *count);
+    }
 }
 
 fn forwarded(channel: &Channel, out: &mut Families) {

@@ -173,6 +173,10 @@ impl World for Fake {
         Ok(Box::new(Noted { grant, is_on: false, on: self.on.clone(), taken: self.taken.clone() }))
     }
 
+    fn allows_udp(&self) -> bool {
+        true
+    }
+
     fn timeout_seconds(&self) -> u32 {
         60
     }

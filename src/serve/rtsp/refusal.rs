@@ -22,7 +22,7 @@ impl Refusal {
     /// is spread, so as not to come back as one.
     pub fn of(reason: RefusedFor, client_port: u16) -> Self {
         let (status, header) = match reason {
-            RefusedFor::Port => (StatusCode::UnsupportedTransport, None),
+            RefusedFor::Port | RefusedFor::Clear => (StatusCode::UnsupportedTransport, None),
             RefusedFor::Egress => (StatusCode::NotEnoughBandwidth, None),
             RefusedFor::Late | RefusedFor::Limit | RefusedFor::Address | RefusedFor::Connection => {
                 let seconds = retry_after_s(client_port).to_string();

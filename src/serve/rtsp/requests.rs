@@ -105,6 +105,9 @@ impl Asked<'_> {
         let header = self.request.header("Transport").ok_or(StatusCode::BadRequest)?;
         let transport = transport::parse(header).map_err(|refused| refused.status())?;
         self.check_ports(&transport)?;
+        if matches!(transport.delivery, Delivery::Udp { .. }) && !self.world.allows_udp() {
+            return Err(self.too_much(RefusedFor::Clear));
+        }
         let session = match self.request.session() {
             Some(_) => self.session()?,
             None => self.begin(channel.clone())?,

@@ -55,6 +55,9 @@ pub trait World {
         now: Instant,
     ) -> Result<Box<dyn Way>, RefusedFor>;
 
+    /// Whether packets may go beside the connection, where everybody on the way can read them.
+    fn allows_udp(&self) -> bool;
+
     /// How long a session lives without a sign of its viewer.
     fn timeout_seconds(&self) -> u32;
 

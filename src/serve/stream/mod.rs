@@ -1,7 +1,9 @@
 //! One connection as a stream of bytes: what leaves by it, whole and in order, and what may wait for that.
 
 mod bounds;
+mod byte_stream;
 mod output;
+mod tls_stream;
 mod writer;
 
 #[cfg(any(test, fuzzing))]
@@ -9,5 +11,7 @@ pub use bounds::Room;
 #[cfg(test)]
 pub use bounds::TRACK_BYTES;
 pub use bounds::{CUT_OFF_BYTES, SETUP_BYTES, SetupBytes};
+pub use byte_stream::ByteStream;
 pub use output::{Output, Sink};
+pub use tls_stream::{RECORD_BYTES, TlsStream};
 pub use writer::Post;

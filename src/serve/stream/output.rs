@@ -5,7 +5,6 @@
 //! costs the lanes nothing but a look at a flag.
 
 use std::io;
-use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -15,11 +14,12 @@ use crate::relay::{Batch, StreamSink};
 
 use super::super::stats::{Counters, CutFor};
 use super::bounds::{CUT_OFF_BYTES, HELD_BACK_BYTES, Room};
-use super::writer::{Post, Posted, Writer, Written};
+use super::byte_stream::ByteStream;
+use super::writer::{Post, Posted, Writer};
 
 /// The write side of one connection.
 pub struct Output {
-    socket: Arc<TcpStream>,
+    stream: ByteStream,
     poller: Arc<Poller>,
     counters: Arc<Counters>,
     state: RunState,
@@ -34,14 +34,17 @@ pub struct Output {
     /// The client has left too much of our replies unread.
     pub reads_nothing: AtomicBool,
     writable: OnceLock<PollKey>,
+    /// What is done once the client has read enough, and whether there is something.
+    when_read: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    is_waited_for: AtomicBool,
     /// For what the client sets up.
     pub room: Room,
 }
 
 impl Output {
-    pub fn new(socket: Arc<TcpStream>, poller: Arc<Poller>, counters: Arc<Counters>) -> Arc<Self> {
+    pub fn new(stream: ByteStream, poller: Arc<Poller>, counters: Arc<Counters>) -> Arc<Self> {
         Arc::new(Self {
-            socket,
+            stream,
             poller,
             counters,
             state: RunState::default(),
@@ -52,6 +55,8 @@ impl Output {
             is_marked: AtomicBool::new(false),
             reads_nothing: AtomicBool::new(false),
             writable: OnceLock::new(),
+            when_read: Mutex::default(),
+            is_waited_for: AtomicBool::new(false),
             room: Room::default(),
         })
     }
@@ -69,6 +74,22 @@ impl Output {
     /// Whether the client is to read what it was answered before it asks for more.
     pub fn holds_back(&self) -> bool {
         self.posted.bytes() > HELD_BACK_BYTES
+    }
+
+    /// Has something done once the client is held back no more. `false`: it is not, and nothing will be done.
+    pub fn when_read(&self, then: Box<dyn FnOnce() + Send>) -> bool {
+        *lock(&self.when_read) = Some(then);
+        // Before the replies are looked at, as they are counted before whoever writes looks here.
+        self.is_waited_for.store(true, Relaxed);
+        self.holds_back() || lock(&self.when_read).take().is_none()
+    }
+
+    fn tell_of_room(&self) {
+        if !self.holds_back() {
+            self.is_waited_for.store(false, Relaxed);
+            let then = lock(&self.when_read).take();
+            then.into_iter().for_each(|then| then());
+        }
     }
 
     /// Bytes of replies that are not out.
@@ -99,11 +120,11 @@ impl Output {
     /// The connection carries media from now on, of which a player that is paused takes nothing. It is of one class (DSCP):
     /// that of the first who has one.
     pub fn carry_media(&self, dscp: Option<u8>) {
-        if let Err(error) = allow_pauses(&self.socket) {
+        if let Err(error) = allow_pauses(self.stream.socket()) {
             tracing::debug!(%error, "a connection is not set up for media");
         }
         if let Some(dscp) = dscp.filter(|_| !self.is_marked.swap(true, Relaxed))
-            && let Err(error) = mark_connection(&self.socket, dscp)
+            && let Err(error) = mark_connection(self.stream.socket(), dscp)
         {
             tracing::debug!(%error, "a connection is not given its class");
         }
@@ -111,7 +132,7 @@ impl Output {
 
     /// How far the client has come with what it was sent.
     pub fn progress(&self) -> Option<Progress> {
-        progress(&self.socket).ok()
+        progress(self.stream.socket()).ok()
     }
 
     /// Ends the connection's output at once.
@@ -125,7 +146,7 @@ impl Output {
     fn die(&self) {
         self.dead.store(true, Relaxed);
         // The read side sees the end and closes the connection.
-        let _ = self.socket.shutdown(Shutdown::Both);
+        self.stream.shut();
     }
 
     fn is_dead(&self) -> bool {
@@ -160,7 +181,7 @@ impl Output {
     }
 
     fn register(self: &Arc<Self>) -> io::Result<PollKey> {
-        self.poller.register(Class::Media, self.socket.clone(), self.clone())
+        self.poller.register(Class::Media, self.stream.socket().clone(), self.clone())
     }
 
     fn write_all_due(self: &Arc<Self>, batch: Option<&Batch<'_>>) {
@@ -176,11 +197,8 @@ impl Output {
     }
 
     fn write(self: &Arc<Self>, writer: &mut Writer, batch: Option<&Batch<'_>>) {
-        match writer.write(&mut &*self.socket, &self.posted, batch) {
-            Ok(Written::AllDue) => {}
-            Ok(Written::AllThereIs) => {
-                let _ = self.socket.shutdown(Shutdown::Write);
-            }
+        match self.stream.write(writer, &self.posted, batch) {
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_until_writable(),
             Err(error) => {
                 tracing::debug!(%error, "writing to a client failed");
@@ -208,6 +226,9 @@ impl StreamSink for Sink {
             if !output.state.finish_claim() {
                 break;
             }
+        }
+        if output.is_waited_for.load(Relaxed) {
+            output.tell_of_room();
         }
     }
 

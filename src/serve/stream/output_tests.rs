@@ -5,7 +5,7 @@ use crate::event::TaskQueue;
 use crate::relay::rig::{ROOMY, flow, packet};
 use bytes::Bytes;
 use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Weak;
 
 /// A running event core and one connection with small buffers.
@@ -29,7 +29,7 @@ impl Rig {
             end.set_send_buffer_size(4096).expect("a socket");
             end.set_recv_buffer_size(4096).expect("a socket");
         }
-        let output = Some(Output::new(Arc::new(socket), poller.clone(), Arc::default()));
+        let output = Some(Output::new(ByteStream::Plain(Arc::new(socket)), poller.clone(), Arc::default()));
         Self { queue, poller, output, client }
     }
 

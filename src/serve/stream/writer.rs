@@ -17,6 +17,7 @@ use crate::wire::rtsp::interleaved_header;
 
 /// Packets of one `writev`: two slices each, well below the kernel's limit of 1024.
 const PACKETS_PER_WRITE: usize = 64;
+pub(super) const SLICES_PER_WRITE: usize = 2 * PACKETS_PER_WRITE;
 
 /// What goes out, in the order it was posted.
 pub enum Post {
@@ -232,7 +233,7 @@ impl Stream {
             return Ok(false);
         }
         let mut headers = [[0; 4]; PACKETS_PER_WRITE];
-        let mut slices = [IoSlice::new(&[]); 2 * PACKETS_PER_WRITE];
+        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
         for (header, packet) in headers.iter_mut().zip(packets.iter()) {
             // A datagram is never longer than 16 bits can say.
             *header = interleaved_header(self.channel, packet.len() as u16);

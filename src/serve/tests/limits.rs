@@ -110,7 +110,7 @@ fn an_address_has_so_many_bytes_held_unread_and_no_more() {
     }
     let began = clock::now();
     let cut = || rig.server.stats().connections_cut.contains(&("unread bytes", 1));
-    let left = || rig.server.stats().connections;
+    let left = || rig.server.stats().all_connections();
     while !(cut() && left() == 2) && began.elapsed() < Duration::from_secs(20) {
         std::thread::yield_now();
     }

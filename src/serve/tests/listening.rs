@@ -1,7 +1,7 @@
 //! The listening socket itself.
 
 use super::*;
-use crate::serve::rtsp_listener::reason_of;
+use crate::serve::listener::reason_of;
 use crate::serve::stats::AcceptError;
 use nix::errno::Errno;
 use std::io;

@@ -8,7 +8,7 @@ mod sessions;
 mod setup;
 
 use super::access::Good;
-use super::{Limits, RtspListener, RtspServer, ServerConfig};
+use super::{FrontDoor, Limits, Listener, RtspServer, ServerConfig};
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 use crate::relay::rig::{ROOMY, by_hand, outward, packet};
 use crate::relay::{Catalogue, Channel, Coalesce, Lateness, Leg};
@@ -27,7 +27,7 @@ struct Rig {
     queue: Arc<TaskQueue>,
     poller: Arc<Poller>,
     server: Arc<RtspServer>,
-    listener: Arc<RtspListener>,
+    listener: Arc<Listener>,
 }
 
 impl Rig {
@@ -77,6 +77,8 @@ impl Rig {
             session_timeout,
             longest_silence,
             close_grace,
+            clear_media: false,
+            certificates: None,
             limits,
             redirect,
         };
@@ -84,7 +86,8 @@ impl Rig {
         let to_come = clock::now() + Duration::from_secs(3600); // no time passes before
         let lateness = Lateness::new(ROOMY.age, to_come);
         let server = RtspServer::new(Arc::new(catalogue), poller.clone(), timers, lateness, config);
-        let listener = RtspListener::open(server.clone(), (Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        let front_door = FrontDoor::new(server.clone());
+        let listener = front_door.listen_rtsp((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
         Self { queue, poller, server, listener }
     }
 

@@ -89,7 +89,7 @@ fn a_session_is_of_the_connection_that_asked_last_and_of_no_other() {
     assert_eq!(second.status(&format!("GET_PARAMETER {NEWS}"), &session), 200);
     assert!(before.is_empty(), "it has moved");
     drop(first);
-    wait_until("the first is closed", || rig.server.stats().connections == 1);
+    wait_until("the first is closed", || rig.server.stats().all_connections() == 1);
     assert!(rig.the_session().signs().left_at.is_none(), "which is nothing to it");
     // It may be set up otherwise where it is now, and stays there from then on.
     let moved = second.ask(&format!("SETUP {NEWS}"), &format!("{session}{TCP}"));
@@ -188,7 +188,9 @@ fn whatever_comes_first_a_session_is_kept_by_somebody_or_ends() {
             assert!([200, 454].contains(&status), "{status}");
         });
         drop(second);
-        wait_until("it ends", || rig.server.stats().sessions == 0 && rig.server.stats().connections == 0);
+        wait_until("it ends", || {
+            rig.server.stats().sessions == 0 && rig.server.stats().all_connections() == 0
+        });
     }
     assert_eq!(rig.ended("not back"), 30);
     wait_until("nobody is looked after", || rig.server.timers.is_empty());

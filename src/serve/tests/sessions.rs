@@ -131,11 +131,14 @@ fn sessions_end_with_their_connection_and_keep_no_timer_waiting() {
     }
     // The connection is closed after its sessions; its figures follow.
     let began = clock::now();
-    while rig.server.stats().connections > 0 && began.elapsed() < Duration::from_secs(20) {
+    while rig.server.stats().all_connections() > 0 && began.elapsed() < Duration::from_secs(20) {
         std::thread::yield_now();
     }
     let stats = rig.server.stats();
-    assert_eq!((stats.sessions, stats.connections, stats.sessions_ended["connection closed"]), (0, 0, 5));
+    assert_eq!(
+        (stats.sessions, stats.all_connections(), stats.sessions_ended["connection closed"]),
+        (0, 0, 5)
+    );
     assert!(rig.server.timers.is_empty());
     rig.stop();
 }
@@ -199,7 +202,7 @@ fn who_asks_and_waits_for_its_turn_is_not_taken_for_silent() {
     let rig = Rig::patient_for(Duration::from_secs(1));
     let (mut asks, mut silent) = (rig.client(), rig.client());
     let began = clock::now();
-    while rig.server.stats().connections < 2 && began.elapsed() < Duration::from_secs(20) {
+    while rig.server.stats().all_connections() < 2 && began.elapsed() < Duration::from_secs(20) {
         std::thread::yield_now();
     }
     let account = rig.server.addresses.account(Ipv4Addr::LOCALHOST.into());

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
@@ -50,7 +51,7 @@ pub struct Mirrorball {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
     _turn: Option<MutexGuard<'static, ()>>,
-    _directory: TempDir,
+    directory: TempDir,
     _quiet: Quiet,
 }
 
@@ -132,6 +133,21 @@ impl Setup {
         self
     }
 
+    /// Serves RTSP through TLS as well, with a certificate of its own.
+    pub fn through_tls(self) -> Self {
+        let (certificate, key) = certificate(2040);
+        let file = |name: &str, content: String| put(&self.directory.path().join(name), &content);
+        file("edge.pem", certificate);
+        file("edge.key", key);
+        let lines = "tls_listen = [\"127.0.0.1:0\"]\ncertificate = \"edge.pem\"\nprivate_key = \"edge.key\"";
+        self.rtsp(lines)
+    }
+
+    /// Serves RTSP over HTTP at an address of its own as well.
+    pub fn over_http(self) -> Self {
+        self.rtsp("http_listen = [\"127.0.0.1:0\"]")
+    }
+
     /// Writes the config and says where.
     pub fn write(&self) -> PathBuf {
         let file = self.directory.path().join("mirrorball.toml");
@@ -192,7 +208,7 @@ impl Setup {
             child,
             log: Arc::default(),
             _turn: None,
-            _directory: self.directory,
+            directory: self.directory,
             _quiet: quiet,
         }
     }
@@ -253,9 +269,38 @@ impl Mirrorball {
             Some((address("serving RTSP")?, address("serving /metrics")?))
         });
         let (rtsp, admin) = addresses;
-        let mirrorball = Self { rtsp, admin, child, log, _turn: None, _directory: directory, _quiet: quiet };
+        let mirrorball = Self { rtsp, admin, child, log, _turn: None, directory, _quiet: quiet };
         mirrorball.expect_page("/ready", 200);
         mirrorball
+    }
+
+    /// Where RTSP is served through TLS.
+    pub fn rtsps(&self) -> SocketAddr {
+        self.address("serving RTSP through TLS")
+    }
+
+    /// Where RTSP is served over HTTP alone.
+    pub fn http(&self) -> SocketAddr {
+        self.address("serving RTSP over HTTP")
+    }
+
+    fn address(&self, of: &str) -> SocketAddr {
+        eventually(of, || {
+            let line = self.logged(of).pop()?;
+            line.split_once("address=")?.1.split(' ').next()?.parse().ok()
+        })
+    }
+
+    /// Puts another certificate, which is valid until that year, in the place of the one that is served, and then its key.
+    pub fn renew_certificate(&self, until: i32) {
+        let (certificate, key) = certificate(until);
+        put(&self.directory.path().join("edge.pem"), &certificate);
+        put(&self.directory.path().join("edge.key"), &key);
+    }
+
+    /// Puts something else in the place of the key.
+    pub fn spoil_key(&self) {
+        put(&self.directory.path().join("edge.key"), "nothing");
     }
 
     /// Waits until a page of the admin endpoint has this status; its text.
@@ -405,6 +450,22 @@ impl Drop for Mirrorball {
             }
         }
     }
+}
+
+/// A certificate that is valid until that year, and its key.
+fn certificate(until: i32) -> (String, String) {
+    let mut parameters = rcgen::CertificateParams::new(vec!["edge".to_owned()]).expect("a name");
+    parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    (parameters.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+}
+
+/// Puts a file that only its owner may read where another one may be, at once.
+fn put(file: &Path, content: &str) {
+    let new = file.with_extension("new");
+    fs::write(&new, content).expect("a file");
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).expect("our own");
+    fs::rename(new, file).expect("the same directory");
 }
 
 /// A port that nobody has now, and that the kernel gives to nobody who asks for any.

@@ -5,6 +5,7 @@
 //!                                     └─ /metrics ─▶ expect_metric
 //! ```
 
+mod carriers;
 mod connection;
 mod crowd;
 mod metrics;
@@ -17,6 +18,7 @@ mod still;
 mod viewer;
 mod wire;
 
+pub use carriers::{Carrier, fresh_cookie, join, read_head, send_get, send_post, through_tls, tunnel};
 pub use connection::{Connection, Reply};
 pub use crowd::{Crowd, Tally};
 pub use mirrorball::{Mirrorball, Setup, binary};

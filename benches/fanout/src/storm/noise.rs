@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::address_plan;
 use crate::dialogue::{Dialogue, Subscription, Transport, channel_url, split_reply};
-use crate::rtsp;
+use crate::stream;
 use crate::sys::{self, Epoll};
 
 use super::kind::Kind;
@@ -124,7 +124,7 @@ struct Speaker {
 impl Speaker {
     fn connect(server: SocketAddrV4, stranger: usize) -> Result<Self> {
         let subscription = Subscription::new(stranger, channel_url(server, "c0"), Transport::Tcp, 0);
-        let (stream, dialogue) = (rtsp::connect(server, stranger)?, Dialogue::new(subscription));
+        let (stream, dialogue) = (stream::plain(server, stranger)?, Dialogue::new(subscription));
         let mut speaker = Self { stream, dialogue, received: Vec::new() };
         speaker.ask()?;
         Ok(speaker)

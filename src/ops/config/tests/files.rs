@@ -1,6 +1,7 @@
 //! Files that can not be read, or not as text.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::{Config, FILE, assert_says, refused};
@@ -101,4 +102,30 @@ fn a_directory_is_no_file() {
     assert_says(&said, &["a part of its path is a file"]);
     let said = &refused("[[channel]]\nname = \"a\"\nsdp = \"/tmp\"\n")[0];
     assert_says(said, &["toml:3: channel \"a\": sdp \"/tmp\" can not be read: it is a directory"]);
+}
+
+#[test]
+fn a_pair_is_read_where_the_config_is_and_what_is_wrong_is_told_at_its_key() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| directory.path().join(name);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut parameters = rcgen::CertificateParams::new(vec!["edge".to_owned()]).expect("a name");
+    parameters.not_after = rcgen::date_time_ymd(2040, 1, 1);
+    let certificate = parameters.self_signed(&key).expect("a certificate").pem();
+    fs::write(file("edge.pem"), certificate).expect("a file");
+    fs::write(file("edge.key"), key.serialize_pem()).expect("a file");
+    let text =
+        "[rtsp]\ntls_listen = [\"[::]:8322\"]\ncertificate = \"edge.pem\"\nprivate_key = \"edge.key\"\n";
+    fs::write(file("mirrorball.toml"), text).expect("a file");
+    let load = |mode: u32| {
+        fs::set_permissions(file("edge.key"), fs::Permissions::from_mode(mode)).expect("our own");
+        Config::load(&file("mirrorball.toml"))
+    };
+    let tls = load(0o600).expect("a pair").rtsp.tls.expect("served");
+    assert_eq!((tls.files.certificate, tls.clear_media), (file("edge.pem"), false));
+    let plan = crate::ops::check::check(&file("mirrorball.toml")).expect("a pair").to_string();
+    assert!(plan.contains("\nTLS       [::]:8322\n"), "{plan}");
+    assert!(plan.contains("edge.pem, valid until Sun, 01 Jan 2040 00:00:00 GMT\n"), "{plan}");
+    let exposed = load(0o644).expect_err("everybody may read it").to_string();
+    assert_says(&exposed, &["toml:4: [rtsp] private_key: everybody may read ", "chmod o-rwx "]);
 }

@@ -79,6 +79,7 @@ fn every_key_is_heeded() {
         r#"
 [rtsp]
 listen = ["10.0.0.1:554", "[2001:db8::1]:554"]
+http_listen = ["0.0.0.0:8080"]
 udp_ports = "0"
 dont_fragment = true
 session_timeout = "30s"
@@ -111,6 +112,8 @@ ttl = 16
 "#,
     );
     assert_eq!(config.rtsp.listen.len(), 2);
+    assert_eq!(config.rtsp.http_listen, ["0.0.0.0:8080".parse::<SocketAddr>().expect("an address")]);
+    assert_eq!(config.rtsp.tls, None);
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Any);
     assert!(config.rtsp.dont_fragment);
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(30));

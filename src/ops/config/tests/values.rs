@@ -145,3 +145,29 @@ fn a_number_beyond_all_bounds_is_told_as_it_was_typed() {
     }
     assert_eq!(accepted("[limits]\nsessions = 0x1_00").limits.sessions, 256);
 }
+
+#[test]
+fn tls_is_served_with_a_pair_or_not_at_all() {
+    let alone = refused("[rtsp]\ntls_listen = [\"0.0.0.0:8322\"]");
+    assert_says(
+        &alone[0],
+        &["toml:2: [rtsp] tls_listen: certificate is missing; write certificate = \"edge.pem\""],
+    );
+    assert_says(&alone[1], &["toml:2: [rtsp] tls_listen: private_key is missing"]);
+    for key in ["certificate = \"edge.pem\"", "private_key = \"edge.key\"", "clear_media = true"] {
+        let name = key.split(' ').next().unwrap_or_default();
+        let wrong = format!("toml:2: [rtsp] {name}: nothing is served with TLS; write tls_listen = ");
+        assert_says(&refused(&format!("[rtsp]\n{key}"))[0], &[&wrong]);
+    }
+    let quoted = refused("[rtsp]\nclear_media = \"true\"");
+    assert_says(&quoted[0], &["\"true\" is a text, and true or false is meant; write clear_media = true"]);
+    let missing =
+        "[rtsp]\ntls_listen = [\"0.0.0.0:8322\"]\ncertificate = \"a/edge.pem\"\nprivate_key = \"edge.key\"";
+    let missing = refused(missing);
+    assert_says(
+        &missing[0],
+        &["toml:3: [rtsp] certificate: a/edge.pem can not be read: there is no directory a"],
+    );
+    let none = refused("[rtsp]\nhttp_listen = []\ntls_listen = []");
+    assert_says(&none[0], &["[rtsp] http_listen: 0 addresses; write 1 to 64, such as [\"0.0.0.0:8080\"]"]);
+}

@@ -1,0 +1,74 @@
+//! The ConnectionWatch: closes a connection that never asked for anything, that does not finish what it began to ask, or that
+//! neither asks nor holds a session.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use crate::event::{Task, Work, clock};
+
+use super::rtsp_connection::{RtspConnection, Says, State};
+use super::stats::CutFor;
+
+/// The timer of a connection.
+struct ConnectionWatch(Weak<RtspConnection>);
+
+impl RtspConnection {
+    /// Has the watch look when the time is up, unless it looks before that already.
+    pub(super) fn watch(self: &Arc<Self>, state: &mut State) {
+        let (at, _) = self.time_is_up(state);
+        if state.alarm.as_ref().is_none_or(|alarm| alarm.due() > at) {
+            self.watch_at(state, at);
+        }
+    }
+
+    fn watch_at(self: &Arc<Self>, state: &mut State, at: Instant) {
+        let watch = Task::new("ConnectionWatch", Arc::new(ConnectionWatch(Arc::downgrade(self))));
+        state.alarm = Some(self.server.timers.alarm(at, watch));
+    }
+
+    /// Whether something has come that we have not got round to.
+    fn waits_for_us(&self, state: &State) -> bool {
+        let has_come = || self.stream.socket().peek(&mut [0]).is_ok_and(|bytes| bytes > 0);
+        self.waits.load(Relaxed) || (!state.holds_back && has_come())
+    }
+
+    /// When the connection is to be closed if nothing changes, and why.
+    fn time_is_up(&self, state: &State) -> (Instant, CutFor) {
+        let timeouts = (self.server.message_timeout(), self.server.config.session_timeout);
+        let (at, reason) = state.conversation.time_is_up(timeouts.0, timeouts.1);
+        match &state.says {
+            Says::Nothing(half) if !half.was_whole => (at, CutFor::HalfTunnel),
+            _ => (at, reason),
+        }
+    }
+}
+
+impl Work for ConnectionWatch {
+    fn run(self: Arc<Self>) {
+        let Some(connection) = self.0.upgrade() else { return };
+        connection.server.poller.vitals().may_fault("connection watch", || connection.peer.to_string());
+        let now = clock::now();
+        let mut state = connection.state();
+        if connection.closed.load(Relaxed) {
+            return;
+        }
+        state.alarm = None;
+        state.conversation.lives_by_sessions(now);
+        let (at, reason) = connection.time_is_up(&state);
+        if at > now {
+            connection.watch_at(&mut state, at);
+        } else if connection.waits_for_us(&state) {
+            connection.watch_at(&mut state, now + connection.server.message_timeout()); // the delay is ours
+        } else {
+            connection.cut(&mut state, reason);
+        }
+    }
+
+    /// Nobody would watch over the connection any more.
+    fn close(self: Arc<Self>) {
+        if let Some(connection) = self.0.upgrade() {
+            connection.close_now(&mut connection.state());
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! RTSP over HTTP, as QuickTime had it: a GET by whose reply we speak, a POST by whose body the client does, joined by the cookie
+//! that both name.
+//!
+//! ```text
+//!  GET  ─▶ HttpConnection ─▶ RtspConnection ◀── conversation ── hear ──┐
+//!  POST ─▶ HttpConnection ─▶ PostHalf ── base64 ───────────────────────┘
+//! ```
+//!
+//! They come in either order, and one POST may follow another. Cookies are the clients' own, and may be guessed: so only halves of one
+//! address are joined, and of one secrecy.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use bytes::Bytes;
+
+use crate::event::{clock, lock};
+use crate::relay::StreamSink;
+use crate::wire::http::{Answer, Head, Method, tunnel_begins};
+
+use super::super::access::counted_as;
+use super::super::arrival::Arrival;
+use super::super::rtsp_connection::{Half, RtspConnection, Says};
+use super::super::rtsp_server::RtspServer;
+use super::super::stream::{Post, Sink};
+use super::http_connection::HttpService;
+use super::post_half::{Forget, PostHalf};
+
+const NOT_SERVED: Answer = Answer {
+    status: 404,
+    text: "RTSP is served here. Over HTTP it takes a GET and a POST with one x-sessioncookie; there is nothing else.",
+};
+const NO_METHOD: Answer = Answer { status: 405, text: "GET and POST are served here, for RTSP." };
+const CODED: Answer =
+    Answer { status: 411, text: "A tunnel's body comes as it is, without Transfer-Encoding." };
+const TAKEN: Answer = Answer { status: 409, text: "There is a tunnel with this x-sessioncookie." };
+
+/// All tunnels, and the halves that wait for their other one.
+pub(super) struct Tunnels {
+    server: Arc<RtspServer>,
+    table: Arc<Table>,
+}
+
+/// The halves of each tunnel. One that holds none is not there, so the limits on connections bound it.
+#[derive(Default)]
+struct Table(Mutex<HashMap<Name, Halves>>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Name {
+    address: IpAddr,
+    is_secret: bool,
+    cookie: String,
+}
+
+#[derive(Default)]
+struct Halves {
+    /// By which we speak: taken, and there.
+    is_taken: bool,
+    down: Weak<RtspConnection>,
+    /// By which the client does, while it waits.
+    up: Weak<PostHalf>,
+}
+
+/// The name of a tunnel by which we speak, until this goes.
+struct Taken {
+    table: Arc<Table>,
+    name: Name,
+}
+
+impl Tunnels {
+    pub fn new(server: Arc<RtspServer>) -> Self {
+        Self { server, table: Arc::default() }
+    }
+
+    fn speak(&self, name: Name, arrival: Arrival) -> Result<(), (Arrival, Answer)> {
+        let Some(taken) = self.table.take(&name) else { return Err((arrival, TAKEN)) };
+        let peer = arrival.peer;
+        let half = Half { other: None, was_whole: false, _name: Box::new(taken) };
+        match RtspConnection::open(self.server.clone(), arrival, Says::Nothing(half), None) {
+            Ok(connection) => {
+                connection.output.post(Post::Bytes(Bytes::from(tunnel_begins(clock::unix_now()))));
+                Sink(connection.output.clone()).pump(None);
+                if let Some(up) = self.table.wait_down(&name, &connection) {
+                    up.join(&connection);
+                }
+            }
+            Err(error) => tracing::debug!(%peer, %error, "a tunnel could not be served"),
+        }
+        Ok(())
+    }
+
+    fn listen(&self, name: Name, arrival: Arrival, rest: Vec<u8>) {
+        let (peer, forget) = (arrival.peer, self.table.forgetting(name.clone()));
+        match PostHalf::open(&self.server, arrival, rest, forget) {
+            Ok(up) => {
+                if let Some(down) = self.table.wait_up(name, &up) {
+                    up.join(&down);
+                }
+            }
+            Err(error) => tracing::debug!(%peer, %error, "a tunnel could not be served"),
+        }
+    }
+}
+
+impl HttpService for Tunnels {
+    fn serve(&self, head: Head, rest: Vec<u8>, arrival: Arrival) -> Result<(), (Arrival, Answer)> {
+        let (address, is_secret) = (counted_as(arrival.peer.ip()), arrival.stream.is_secret());
+        let name = head.cookie.map(|cookie| Name { address, is_secret, cookie });
+        match (head.method, name) {
+            (Method::Other, _) => Err((arrival, NO_METHOD)),
+            (_, None) => Err((arrival, NOT_SERVED)),
+            (Method::Post, _) if head.is_coded => Err((arrival, CODED)),
+            (Method::Get, Some(name)) => self.speak(name, arrival),
+            (Method::Post, Some(name)) => {
+                self.listen(name, arrival, rest);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Table {
+    /// Takes a name to speak by. `None`: somebody has it.
+    fn take(self: &Arc<Self>, name: &Name) -> Option<Taken> {
+        let mut table = self.all();
+        let halves = table.entry(name.clone()).or_default();
+        let is_free = !std::mem::replace(&mut halves.is_taken, true);
+        is_free.then(|| Taken { table: self.clone(), name: name.clone() })
+    }
+
+    /// The half by which we speak is there. Returns the other one, if that waits.
+    fn wait_down(&self, name: &Name, down: &Arc<RtspConnection>) -> Option<Arc<PostHalf>> {
+        let mut table = self.all();
+        let halves = table.get_mut(name)?; // or it has ended meanwhile
+        halves.down = Arc::downgrade(down);
+        std::mem::take(&mut halves.up).upgrade()
+    }
+
+    /// A half by which the client speaks is there. Returns the other one, or has it wait for that.
+    fn wait_up(&self, name: Name, up: &Arc<PostHalf>) -> Option<Arc<RtspConnection>> {
+        let mut table = self.all();
+        let halves = table.entry(name).or_default();
+        let down = halves.down.upgrade();
+        if down.is_none() {
+            halves.up = Arc::downgrade(up); // one that waited before runs out of time
+        }
+        down
+    }
+
+    /// What is to be done when a half by which the client speaks has ended.
+    fn forgetting(self: &Arc<Self>, name: Name) -> Forget {
+        let table = Arc::downgrade(self);
+        Box::new(move |half| {
+            let Some(table) = table.upgrade() else { return };
+            table.change(&name, |halves| {
+                if halves.up.as_ptr() == half {
+                    halves.up = Weak::new();
+                }
+            });
+        })
+    }
+
+    /// Changes what there is of a name. What is of no use then is forgotten.
+    fn change(&self, name: &Name, change: impl FnOnce(&mut Halves)) {
+        let mut table = self.all();
+        let Some(halves) = table.get_mut(name) else { return };
+        change(halves);
+        if !halves.is_taken && halves.up.strong_count() == 0 {
+            table.remove(name);
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Name, Halves>> {
+        lock(&self.0)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.table.change(&self.name, |halves| (halves.is_taken, halves.down) = (false, Weak::new()));
+    }
+}
