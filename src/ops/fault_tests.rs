@@ -4,8 +4,12 @@
 use super::tests::{PATIENCE, config, free_port, play, play_as_granted, play_channel, rtp, source};
 use super::*;
 use crate::event::Vitals;
+use crate::ops::config::TlsConfig;
+use crate::serve::KeyFiles;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -213,6 +217,57 @@ fn a_fault_in_writing_costs_that_connection_alone() {
     stage.over_tcp = play(stage.appliance.rtsp_addresses()[0], "RTP/AVP/TCP;unicast;interleaved=0-1");
     stage.expect_that_packets_flow();
     stage.appliance.stop();
+}
+
+/// One that serves through TLS as well.
+fn with_tls(directory: &Path) -> Config {
+    let files = KeyFiles { certificate: directory.join("cert.pem"), private_key: directory.join("key.pem") };
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let parameters = rcgen::CertificateParams::new(vec!["edge".to_owned()]).expect("a name");
+    let certificate = parameters.self_signed(&key).expect("a certificate").pem();
+    fs::write(&files.certificate, certificate).expect("a file");
+    fs::write(&files.private_key, key.serialize_pem()).expect("a file");
+    fs::set_permissions(&files.private_key, fs::Permissions::from_mode(0o600)).expect("our own");
+    let listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];
+    let mut config = two_channels(free_port());
+    config.rtsp.tls = Some(TlsConfig { listen, files, expires: 0, clear_media: false });
+    config
+}
+
+#[test]
+fn a_fault_in_a_handshake_or_a_tunnel_costs_it_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let appliance = Appliance::start(&with_tls(directory.path())).unwrap_or_else(|error| panic!("{error}"));
+    let (plain, tls) = (appliance.rtsp_addresses()[0], appliance.rtsp_addresses()[1]);
+    let open = |address, first: &[u8]| {
+        let mut stream = TcpStream::connect(address).expect("a listener");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream.write_all(first).expect("sent");
+        stream
+    };
+    let is_closed = |mut stream: TcpStream| match stream.read_to_end(&mut Vec::new()) {
+        Ok(_) => true,
+        Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
+    };
+    let engine = appliance.engine();
+    engine.poller.vitals().provoke("handshake", "");
+    assert!(is_closed(open(tls, b"\x16\x03\x01")));
+    assert_eq!(engine.control.stats().panics, 1);
+    let failed = engine.server.stats().handshakes_failed;
+    assert!(failed.contains(&("fault", 1)), "{failed:?}");
+
+    let get = open(plain, b"GET / HTTP/1.0\r\nx-sessioncookie: a\r\n\r\n");
+    engine.poller.vitals().provoke("post", "");
+    let post = open(plain, b"POST / HTTP/1.0\r\nx-sessioncookie: a\r\n\r\nT1BU");
+    assert!(is_closed(post) && is_closed(get), "both halves");
+    assert_eq!(engine.control.stats().panics, 2);
+    let deadline = clock::now() + PATIENCE;
+    while engine.server.stats().all_connections() > 0 {
+        assert!(clock::now() < deadline, "{:?}", engine.server.stats().connections);
+        thread::sleep(Duration::from_millis(5));
+    }
+    drop(play(plain, "RTP/AVP/TCP;unicast;interleaved=0-1"));
+    appliance.stop();
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::families::Families;
 const MEDIA_TASKS: &[&str] = &[FAN_OUT, "Flush", "Lost"];
 const CONTROL_TASKS: &[&str] = &[
     "Accept",
+    "CertificateWatch",
     "ConnectionWatch",
     "FollowInterfaces",
     "Lost",

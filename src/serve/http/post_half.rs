@@ -178,6 +178,15 @@ impl PostHalf {
         self.leave(&down);
     }
 
+    /// What the client has said may be lost, and what would follow it nonsense: the tunnel ends.
+    fn lose(&self) {
+        let down = lock(&self.state).down.clone();
+        OtherHalf::close(self);
+        if let Some(down) = down.upgrade() {
+            down.close_now(&mut down.state());
+        }
+    }
+
     fn leave(&self, down: &Weak<RtspConnection>) {
         OtherHalf::close(self);
         if let Some(down) = down.upgrade() {
@@ -224,7 +233,7 @@ impl PollEventConsumer for PostHalf {
     }
 
     fn close(self: Arc<Self>) {
-        self.end();
+        self.lose();
     }
 }
 
@@ -255,7 +264,7 @@ impl Work for PostHalf {
     }
 
     fn close(self: Arc<Self>) {
-        self.end();
+        self.lose();
     }
 }
 

@@ -103,11 +103,12 @@ impl Asked<'_> {
             (None, _) => return Err(StatusCode::AggregateOperationNotAllowed.into()),
         };
         let header = self.request.header("Transport").ok_or(StatusCode::BadRequest)?;
-        let transport = transport::parse(header).map_err(|refused| refused.status())?;
-        self.check_ports(&transport)?;
+        let mut transport = transport::parse(header).map_err(|refused| refused.status())?;
         if matches!(transport.delivery, Delivery::Udp { .. }) && !self.world.allows_udp() {
-            return Err(self.too_much(RefusedFor::Clear));
+            let other = transport::interleaved(header);
+            transport = other.ok_or_else(|| self.too_much(RefusedFor::Clear))?;
         }
+        self.check_ports(&transport)?;
         let session = match self.request.session() {
             Some(_) => self.session()?,
             None => self.begin(channel.clone())?,

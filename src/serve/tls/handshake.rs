@@ -6,11 +6,12 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read};
 use std::mem;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use rustls::ServerConnection;
+use socket2::SockRef;
 
 use crate::event::{Alarm, Class, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock, lock};
 
@@ -123,22 +124,24 @@ impl Handshake {
     fn finish(&self, state: &mut State) {
         let Some((arrival, tls)) = self.let_go(state) else { return };
         self.server.counters.handshake(Ok(()));
+        // What it says next waits for that (RFC 896), and there is nothing to be said to it yet that would carry it.
+        let _ = SockRef::from(&*self.socket).set_tcp_quickack(true);
         let (peer, socket) = (arrival.peer, self.socket.clone());
         let stream = ByteStream::Tls(Arc::new(TlsStream::new(socket, tls)));
         if let Err(error) = self.door.lead_in(Arrival { stream, ..arrival }) {
             tracing::debug!(%peer, %error, "a client could not be served after its handshake");
-            let _ = self.socket.shutdown(std::net::Shutdown::Both);
+            let _ = self.socket.shutdown(Shutdown::Both);
         }
     }
 
     fn fail(&self, state: &mut State, reason: Option<NoHandshake>) {
         let Some((arrival, _)) = self.let_go(state) else { return };
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
         if let Some(reason) = reason {
             self.server.counters.handshake(Err(reason));
             let why = Why { what: "handshake failed", status: 0, reason: reason.label() };
             self.server.teller.refuse(&Refused::unheard(arrival.peer, why), clock::now());
         }
+        arrival.stream.shut();
     }
 
     fn let_go(&self, state: &mut State) -> Option<(Arrival, ServerConnection)> {

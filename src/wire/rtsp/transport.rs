@@ -84,6 +84,14 @@ pub fn parse(header: &str) -> Result<Transport, Refused> {
     Err(refused)
 }
 
+/// The first transport of the header that is interleaved, where nothing else may be.
+#[must_use]
+pub fn interleaved(header: &str) -> Option<Transport> {
+    let specs = split_unquoted(header, ',').map(str::trim);
+    let mut readable = specs.filter_map(|spec| parse_one(spec).ok());
+    readable.find(|transport| matches!(transport.delivery, Delivery::Interleaved { .. }))
+}
+
 impl Transport {
     /// The Transport header that grants UDP: the client's ports again, and ours.
     #[must_use]
