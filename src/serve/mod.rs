@@ -3,6 +3,7 @@
 //! ```text
 //!  RtspListener ─▶ RtspConnection ─▶ RtspTask ─▶ rtsp/: a conversation, its sessions ─▶ actions
 //!                    │  access/: who asks for what                                       │
+//!                    │  guard/: who may watch what                                       │
 //!                    │  journal/: what the log tells                                     ▼
 //!                    └─ stream/: Output (a StreamSink) ◀── interleaved ──┬── media/: ways of a track
 //!                                                     port pairs ◀───────┘
@@ -11,6 +12,7 @@
 mod access;
 mod admission;
 mod bounds;
+mod guard;
 mod journal;
 mod media;
 mod refusal_watch;
@@ -25,6 +27,10 @@ mod stream;
 #[cfg(all(test, not(model)))]
 mod tests;
 
+pub use guard::{
+    Access, AccessConfig, AccessStats, Acquaintance, Asked, FailureLimits, Networks, Rule, Scope, User,
+    Users, UsersError, Verdict, Who, WrongLine, check_name, read_users, write_users,
+};
 pub use rtsp::Quality;
 /// What the fuzz target of that name exercises.
 #[cfg(fuzzing)]

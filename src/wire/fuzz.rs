@@ -3,6 +3,8 @@
 
 use crate::wire; // what the exercises know the wire floor as
 
+#[path = "../../fuzz/exercise/authorization.rs"]
+pub mod authorization;
 #[path = "../../fuzz/exercise/rtcp.rs"]
 pub mod rtcp;
 #[path = "../../fuzz/exercise/rtp.rs"]
@@ -49,4 +51,9 @@ fn rtsp_seeds_replay() {
 #[test]
 fn transport_seeds_replay() {
     replay("transport", transport::exercise);
+}
+
+#[test]
+fn authorization_seeds_replay() {
+    replay("authorization", authorization::exercise);
 }

@@ -36,3 +36,4 @@ pub use truth::{
     AdminConfig, ChannelConfig, Config, EngineConfig, Interface, LimitsConfig, LogConfig, RingConfig,
     RtspConfig, UdpPorts,
 };
+pub(super) use unreadable::why_no_users;
