@@ -10,7 +10,9 @@ use nix::errno::Errno;
 use crate::event::{Class, Poller, Standstill, TaskQueue, Timers, clock};
 use crate::ingest::{Receivers, SilenceWatch};
 use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Outward, RingLimits};
-use crate::serve::{Limits, RtspListener, RtspServer, ServerConfig};
+use crate::serve::{
+    Access, AccessConfig, FailureLimits, Limits, RtspListener, RtspServer, ServerConfig, UsersError,
+};
 
 use super::admin::{AdminServer, AdminSource};
 use super::config::{Config, RtspConfig, UdpPorts};
@@ -54,6 +56,9 @@ pub enum StartError {
         "the event core can not start: {0} (see the limits on threads and open files: ulimit -u, ulimit -n)"
     )]
     Core(#[source] io::Error),
+    /// The users can not be read, which could be when the config was.
+    #[error("[access] users: {0}")]
+    Users(#[source] UsersError),
     /// An address is not to be had.
     #[error("listening on {address} for {purpose} failed: {error} ({})", remedy(error))]
     Listen {
@@ -69,7 +74,8 @@ pub enum StartError {
 impl Appliance {
     /// Starts everything. What fails leaves nothing behind.
     pub fn start(config: &Config) -> Result<Self, StartError> {
-        let engine = Arc::new(Engine::start(config).map_err(StartError::Core)?);
+        let guard = Access::new(access_config(config)).map_err(StartError::Users)?;
+        let engine = Arc::new(Engine::start(config, guard).map_err(StartError::Core)?);
         Self::open(config, &engine).inspect_err(|_| engine.stop())
     }
 
@@ -131,7 +137,7 @@ impl Appliance {
 }
 
 impl Engine {
-    fn start(config: &Config) -> io::Result<Self> {
+    fn start(config: &Config, guard: Access) -> io::Result<Self> {
         let media = TaskQueue::start("media", config.engine.media_workers)?;
         let lateness = Lateness::new(config.ring.max_age, clock::now());
         let gives_way = {
@@ -169,6 +175,7 @@ impl Engine {
             poller.clone(),
             timers.clone(),
             lateness,
+            guard,
             server_config(config),
         );
         Ok(Self { media, control, dispatch, poller, catalogue, receivers, server, started_at, timers })
@@ -226,6 +233,22 @@ fn server_config(config: &Config) -> ServerConfig {
             egress_per_address: config.limits.egress_mbit_per_address as u64 * 1_000_000,
         },
         redirect: config.limits.redirect.clone(),
+    }
+}
+
+fn access_config(config: &Config) -> AccessConfig {
+    let access = &config.access;
+    let most = u32::try_from(access.failures_per_address).unwrap_or(u32::MAX);
+    AccessConfig {
+        users: access.users.clone(),
+        networks: access.networks.clone(),
+        failures: FailureLimits { most, pause: access.failure_pause },
+        nonce_lifetime: access.nonce_lifetime,
+        channels: config
+            .channels
+            .iter()
+            .map(|channel| (channel.name.clone(), channel.rule.clone()))
+            .collect(),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::relay::{Catalogue, Lateness};
 use crate::wire::rtsp::Redirect;
 
 use super::access::{Addresses, PerAddress, counted_as};
+use super::guard::{Access, AccessStats};
 use super::journal::Teller;
 use super::media::PortPairs;
 use super::rtsp::{Patience, Quality, Session, Sessions};
@@ -71,6 +72,7 @@ pub struct RtspServer {
     pub(super) lateness: Arc<Lateness>,
     pub(super) config: ServerConfig,
     pub(super) sessions: Sessions,
+    pub(super) guard: Access,
     pub(super) addresses: Arc<Addresses>,
     pub(super) pairs: PortPairs,
     pub(super) counters: Arc<Counters>,
@@ -87,13 +89,16 @@ impl RtspServer {
         poller: Arc<Poller>,
         timers: Arc<Timers>,
         lateness: Arc<Lateness>,
+        guard: Access,
         config: ServerConfig,
     ) -> Arc<Self> {
+        guard.watch_users(&timers);
         let counters = Arc::<Counters>::default();
         let teller = Teller::new(poller.queue(Class::Control).clone(), timers.clone());
         Arc::new(Self {
             catalogue,
             sessions: Sessions::new(config.limits.sessions, counters.clone()),
+            guard,
             addresses: Addresses::new(config.limits.per_address()),
             pairs: PortPairs::new(
                 poller.clone(),
@@ -117,6 +122,11 @@ impl RtspServer {
     /// Its figures.
     pub fn stats(&self) -> ServerStats {
         self.counters.read(self.sessions.len())
+    }
+
+    /// The figures of logins.
+    pub fn access_stats(&self) -> AccessStats {
+        self.guard.stats()
     }
 
     /// Sockets that were opened beside full ones.

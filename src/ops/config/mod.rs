@@ -9,6 +9,7 @@
 //! Nothing here opens a socket or looks at an interface: a config may be checked on another machine
 //! than the one that serves it.
 
+mod access;
 mod channel;
 mod encoding;
 mod groups;
@@ -33,7 +34,7 @@ mod tests;
 pub use keys::{KEYS, Key, Section};
 pub use report::{ConfigError, Excerpt, Problem};
 pub use truth::{
-    AdminConfig, ChannelConfig, Config, EngineConfig, Interface, LimitsConfig, LogConfig, RingConfig,
-    RtspConfig, UdpPorts,
+    AccessConfig, AdminConfig, ChannelConfig, Config, EngineConfig, Interface, LimitsConfig, LogConfig,
+    RingConfig, RtspConfig, UdpPorts,
 };
 pub(super) use unreadable::why_no_users;

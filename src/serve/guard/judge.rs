@@ -67,6 +67,8 @@ pub struct Asked<'r> {
     pub target: &'r Target,
     /// The channel that it is about, by its URI or by the session that it names; it need not exist.
     pub channel: Option<&'r str>,
+    /// Whether it names a session of the client's, which even OPTIONS keeps alive.
+    pub names_session: bool,
     /// Its Authorization header, or several as one list.
     pub authorization: Option<&'r str>,
     /// Who makes it.
@@ -123,6 +125,16 @@ impl Access {
         })
     }
 
+    /// Anybody may watch all, from anywhere.
+    #[cfg(all(test, not(model)))]
+    pub fn to_all() -> Self {
+        let failures = FailureLimits { most: 1, pause: Duration::ZERO };
+        let (networks, channels) = (Networks::default(), HashMap::new());
+        let config =
+            AccessConfig { users: None, networks, failures, nonce_lifetime: Duration::ZERO, channels };
+        Self::new(config).expect("there is no file")
+    }
+
     /// Looks from now on whether the file of users has changed.
     pub fn watch_users(&self, timers: &Arc<Timers>) {
         if let Some(file) = &self.users {
@@ -144,7 +156,8 @@ impl Access {
         }
         let who = rule.map_or(&Who::Users, |rule| &rule.who);
         // What is about no channel tells nothing of any; and players ask for options before they know that there is a login.
-        let is_about_nothing = *asked.method == Method::Options || asked.channel.is_none();
+        let is_about_nothing =
+            *asked.method == Method::Options && !asked.names_session || asked.channel.is_none();
         match &self.users {
             Some(file) if *who != Who::Everybody && !is_about_nothing => {
                 let users = file.users();

@@ -69,6 +69,7 @@ struct Player<'d> {
     known: Acquaintance,
     client: IpAddr,
     over_tls: bool,
+    names_session: bool,
     method: Method,
     uri: String,
     /// What it hashes, where that is not the URI that it asks for.
@@ -78,7 +79,16 @@ struct Player<'d> {
 impl<'d> Player<'d> {
     fn new(door: &'d Door) -> Self {
         let (known, client) = (Acquaintance::default(), [192, 0, 2, 1].into());
-        Self { door, known, client, over_tls: false, method: Method::Describe, uri: EDGE.into(), says: None }
+        Self {
+            door,
+            known,
+            client,
+            over_tls: false,
+            names_session: false,
+            method: Method::Describe,
+            uri: EDGE.into(),
+            says: None,
+        }
     }
 
     fn asks(mut self, method: Method, uri: &str) -> Self {
@@ -98,7 +108,9 @@ impl<'d> Player<'d> {
             Target::Server => None,
         };
         let (method, client, over_tls) = (&self.method, self.client, self.over_tls);
-        let asked = Asked { method, target: &target, channel, authorization, client, over_tls };
+        let names_session = self.names_session;
+        let asked =
+            Asked { method, target: &target, channel, names_session, authorization, client, over_tls };
         self.door.access.judge(&asked, &mut self.known, self.door.now)
     }
 
@@ -300,6 +312,15 @@ fn who_may_watch_what_is_asked_of_the_user_and_of_the_channel() {
     for (method, uri) in [(Method::Options, EDGE), (Method::Options, "*"), (Method::GetParameter, "*")] {
         assert_eq!(Player::new(&door).asks(method, uri).ask(None), Verdict::Allowed);
     }
+}
+
+#[test]
+fn options_of_a_session_are_for_who_logs_in() {
+    let door = Door::new();
+    let mut player = Player::new(&door).asks(Method::Options, EDGE);
+    player.names_session = true;
+    assert_eq!(player.challenges(None).len(), 2);
+    assert_eq!(player.logs_in("anna", "open sesame"), Verdict::Allowed);
 }
 
 #[test]
