@@ -10,7 +10,10 @@ use nix::errno::Errno;
 use crate::event::{Class, Poller, Standstill, TaskQueue, Timers, clock};
 use crate::ingest::{Receivers, SilenceWatch};
 use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Outward, RingLimits};
-use crate::serve::{BadPair, Certificates, FrontDoor, Limits, Listener, RtspServer, ServerConfig};
+use crate::serve::{
+    Access, AccessConfig, BadPair, Certificates, FailureLimits, FrontDoor, Limits, Listener, RtspServer,
+    ServerConfig, UsersError,
+};
 
 use super::admin::{AdminServer, AdminSource};
 use super::config::{Config, RtspConfig, UdpPorts};
@@ -57,6 +60,9 @@ pub enum StartError {
     /// The certificate was right when the config was read.
     #[error("{0}")]
     Certificate(#[from] BadPair),
+    /// The users can not be read, which could be when the config was.
+    #[error("[access] users: {0}")]
+    Users(#[source] UsersError),
     /// An address is not to be had.
     #[error("listening on {address} for {purpose} failed: {error} ({})", remedy(error))]
     Listen {
@@ -74,7 +80,8 @@ impl Appliance {
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let tls = config.rtsp.tls.as_ref();
         let certificates = tls.map(|tls| tls.files.load()).transpose()?;
-        let engine = Arc::new(Engine::start(config, certificates).map_err(StartError::Core)?);
+        let guard = Access::new(access_config(config)).map_err(StartError::Users)?;
+        let engine = Arc::new(Engine::start(config, guard, certificates).map_err(StartError::Core)?);
         Self::open(config, &engine).inspect_err(|_| engine.stop())
     }
 
@@ -139,7 +146,7 @@ impl Appliance {
 }
 
 impl Engine {
-    fn start(config: &Config, certificates: Option<Arc<Certificates>>) -> io::Result<Self> {
+    fn start(config: &Config, guard: Access, certificates: Option<Arc<Certificates>>) -> io::Result<Self> {
         let media = TaskQueue::start("media", config.engine.media_workers)?;
         let lateness = Lateness::new(config.ring.max_age, clock::now());
         let gives_way = {
@@ -178,6 +185,7 @@ impl Engine {
             poller.clone(),
             timers.clone(),
             lateness,
+            guard,
             server_config(config, certificates),
         );
         Ok(Self { media, control, dispatch, poller, catalogue, receivers, server, started_at, timers })
@@ -250,6 +258,22 @@ fn server_config(config: &Config, certificates: Option<Arc<Certificates>>) -> Se
             egress_per_address: config.limits.egress_mbit_per_address as u64 * 1_000_000,
         },
         redirect: config.limits.redirect.clone(),
+    }
+}
+
+fn access_config(config: &Config) -> AccessConfig {
+    let access = &config.access;
+    let most = u32::try_from(access.failures_per_address).unwrap_or(u32::MAX);
+    AccessConfig {
+        users: access.users.clone(),
+        networks: access.networks.clone(),
+        failures: FailureLimits { most, pause: access.failure_pause },
+        nonce_lifetime: access.nonce_lifetime,
+        channels: config
+            .channels
+            .iter()
+            .map(|channel| (channel.name.clone(), channel.rule.clone()))
+            .collect(),
     }
 }
 

@@ -6,10 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
+use ipnet::IpNet;
+
 use crate::net::Marks;
 use crate::relay::Coalesce;
+use crate::serve::{Networks, Rule, Who};
 
-use super::config::{ChannelConfig, Config, ConfigError, UdpPorts};
+use super::config::{AccessConfig, ChannelConfig, Config, ConfigError, UdpPorts};
 use super::open_files::{self, Shortage};
 use super::socket_buffers::{self, Capped};
 
@@ -36,7 +39,7 @@ pub struct Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { rtsp, admin, log, engine, ring, limits, channels, warnings } = &self.config;
+        let Config { rtsp, admin, log, engine, ring, limits, access, channels, warnings } = &self.config;
         writeln!(f, "RTSP      {}", listeners(&rtsp.listen))?;
         writeln!(
             f,
@@ -73,6 +76,7 @@ impl fmt::Display for Plan {
         writeln!(f, "          {} sessions, {sessions} an address", limits.sessions)?;
         let (egress, unread) = (limits.egress_mbit_per_address, limits.unread_bytes_per_address);
         writeln!(f, "          {egress} Mbit/s and {unread} unread bytes an address")?;
+        writeln!(f, "access    {}", who_and_where(access))?;
         if let Some(shortage) = self.shortage {
             writeln!(f, "note      {shortage}")?;
         }
@@ -100,6 +104,33 @@ fn ports(ports: UdpPorts) -> String {
     }
 }
 
+fn who_and_where(access: &AccessConfig) -> String {
+    let who = match &access.users {
+        Some(file) => format!("users of {}", file.display()),
+        None => "anybody".to_owned(),
+    };
+    who + &from_where(&access.networks)
+}
+
+fn from_where(Networks { allow, deny }: &Networks) -> String {
+    let list = |networks: &[IpNet]| networks.iter().map(IpNet::to_string).collect::<Vec<_>>().join(", ");
+    let allowed = allow.as_ref().map(|allow| format!(", from {}", list(allow))).unwrap_or_default();
+    let denied = if deny.is_empty() { String::new() } else { format!(", not from {}", list(deny)) };
+    allowed + &denied
+}
+
+fn write_rule(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    if *rule == Rule::default() {
+        return Ok(());
+    }
+    let who = match &rule.who {
+        Who::Users => "as others".to_owned(),
+        Who::Only(names) => format!("for {}", names.join(", ")),
+        Who::Everybody => "for everybody".to_owned(),
+    };
+    writeln!(f, "    {who}{}", from_where(&rule.networks))
+}
+
 fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Result {
     let interface = channel.interface.as_ref().map_or("the route's interface".into(), ToString::to_string);
     writeln!(f, "  /{}", channel.name)?;
@@ -115,6 +146,7 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
     if !said.is_empty() {
         writeln!(f, "    packets say {}", said.join(" and "))?;
     }
+    write_rule(f, &channel.rule)?;
     for track in &channel.presentation.tracks {
         write!(f, "    {} from group {}", track.media, SocketAddr::new(track.group, track.port))?;
         track.source.iter().try_for_each(|source| write!(f, ", source {source}"))?;
@@ -137,6 +169,22 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_tells_who_may_watch_and_from_where() {
+        let text = "[access]\nallow = [\"10.0.0.0/8\", \"::1\"]\ndeny = [\"10.6.0.0/16\"]\n[[channel]]\nname = \"news\"\n\
+                    source = \"rtp://239.9.9.1:5004\"\npublic = true\nallow = [\"0.0.0.0/0\"]\n";
+        let mut config = Config::parse(text, Path::new("a.toml")).expect("it works");
+        config.access.users = Some(PathBuf::from("/var/lib/mirrorball/users"));
+        let plan =
+            Plan { file: PathBuf::from("a.toml"), config, shortage: None, capped: Vec::new() }.to_string();
+        for part in [
+            "access    users of /var/lib/mirrorball/users, from 10.0.0.0/8, ::1/128, not from 10.6.0.0/16\n",
+            "    for everybody, from 0.0.0.0/0\n",
+        ] {
+            assert!(plan.contains(part), "{part:?} is not in\n{plan}");
+        }
+    }
+
+    #[test]
     fn a_plan_names_listeners_channels_and_groups() {
         let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\ndont_fragment = true\n[[channel]]\nname = \"uk/news\"\n\
                     source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n\
@@ -155,6 +203,7 @@ mod tests {
             "packets say DSCP 46 and TTL 8\n",
             "packets are dropped that are too large for a path\n",
             "20000 connections, 2000 an address\n",
+            "access    anybody\n",
             "1000 Mbit/s and 4194304 unread bytes an address\n",
             "from group 232.9.9.1:5004, source 10.0.0.7, RTCP on port 5005\n",
         ] {

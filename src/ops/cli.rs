@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::log_filter::LogFilter;
 use super::log_format::LogFormat;
 use super::probe::{Delivery, Plan, ProbeUrl, Tracks};
+use crate::serve::{Scope, check_name};
 use clap::{Args, Parser, Subcommand};
 
 /// The program ended as it was asked to.
@@ -24,6 +25,13 @@ const PROBE_EXIT_CODES: &str = "Exit codes:
   2   wrong command line
 
 Loss alone does not change the code: read it from the table or with --json. docs/probe.md describes every figure.";
+
+const USER_HELP: &str = "Exit codes:
+  0   done
+  1   the file can not be read or written, or the password is none; it is as it was
+  2   wrong command line
+
+A program that serves looks at the file each second. docs/security.md describes logins.";
 
 const EXIT_CODES: &str = "Exit codes:
   0   ended as asked: a check without errors, a stop by SIGINT or SIGTERM
@@ -62,6 +70,64 @@ pub enum Command {
     /// Load an RTSP server with subscribers, and measure loss, delay and set-up time.
     #[command(after_help = PROBE_EXIT_CODES)]
     Probe(ProbeArgs),
+    /// Say who may log in, in a file that holds no password.
+    #[command(subcommand, after_help = USER_HELP)]
+    User(UserCommand),
+}
+
+/// What to do with users.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a user, or give one a new password: typed at a prompt, or the first line on stdin.
+    #[command(after_help = USER_HELP)]
+    Add(UserAdd),
+    /// Remove a user.
+    #[command(after_help = USER_HELP)]
+    Remove(UserRemove),
+    /// List the users and what they may watch.
+    #[command(after_help = USER_HELP)]
+    List(UserFile),
+}
+
+/// Who is added.
+#[derive(Debug, Args)]
+pub struct UserAdd {
+    /// The name to log in by.
+    #[arg(value_name = "NAME", value_parser = user_name)]
+    pub name: String,
+    /// What the user may watch, as names with commas between them, or * for all; without it a new user may watch all, and
+    /// another one what it could.
+    #[arg(long, value_name = "CHANNELS", value_parser = Scope::parse)]
+    pub channels: Option<Scope>,
+    /// The realm of a new file, which players show as they ask for the password; it can not be changed.
+    #[arg(long, value_name = "REALM")]
+    pub realm: Option<String>,
+    /// Where.
+    #[command(flatten)]
+    pub at: UserFile,
+}
+
+/// Who is removed.
+#[derive(Debug, Args)]
+pub struct UserRemove {
+    /// The user's name.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Where from.
+    #[command(flatten)]
+    pub at: UserFile,
+}
+
+/// Which file of users.
+#[derive(Debug, Args)]
+pub struct UserFile {
+    /// The file of users, which `access.users` of the config names.
+    #[arg(long, value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+fn user_name(typed: &str) -> Result<String, String> {
+    check_name(typed).map(|()| typed.to_owned())
 }
 
 /// Which config.
@@ -180,6 +246,27 @@ mod tests {
         let error = Cli::try_parse_from(["mirrorball", "probe", "http://edge/news"]).expect_err("not RTSP");
         assert_eq!(error.exit_code(), i32::from(EXIT_USAGE));
         assert!(error.to_string().contains("write rtsp://host:port/path"), "{error}");
+    }
+
+    #[test]
+    fn a_user_is_named_with_a_file_and_never_with_a_password() {
+        let typed = ["mirrorball", "user", "add", "anna", "--file", "users", "--channels", "news,uk/sport"];
+        let cli = Cli::try_parse_from(typed).expect("a full command");
+        let Command::User(UserCommand::Add(args)) = cli.command else { panic!("not add") };
+        assert_eq!((args.name.as_str(), args.realm), ("anna", None));
+        assert_eq!(args.channels.map(|channels| channels.to_string()).as_deref(), Some("news,uk/sport"));
+        for wrong in [
+            &["add", "anna"] as &[&str],
+            &["add", "an:na", "--file", "users"],
+            &["add", "anna", "--file", "users", "--channels", "news, sport"],
+            &["add", "anna", "--file", "users", "--password", "open sesame"],
+            &["remove", "--file", "users"],
+            &["list"],
+        ] {
+            let typed = ["mirrorball", "user"].iter().chain(wrong);
+            let error = Cli::try_parse_from(typed).expect_err("wrong");
+            assert_eq!(error.exit_code(), i32::from(EXIT_USAGE), "{wrong:?}");
+        }
     }
 
     #[test]

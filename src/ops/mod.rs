@@ -27,6 +27,8 @@ pub mod cli; // the command line, as typed
 
 pub mod commands; // what each command does
 
+pub mod users; // `mirrorball user`: who may log in
+
 pub mod signals; // SIGINT and SIGTERM, and those that are ignored
 
 pub mod config; // mirrorball.toml: what was typed, then what is true

@@ -5,12 +5,14 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::relay::{Channel, Track};
+use crate::wire::rtsp::Request;
 
 use super::access::Good;
+use super::guard::{Acquaintance, Asked, Verdict};
 use super::journal::Story;
 use super::media::{Client, Interleaved, OverUdp, Taker, Way};
 use super::refusal_watch::RefusalWatch;
-use super::rtsp::{Costs, Home, Session, Wanted, World};
+use super::rtsp::{About, Costs, Home, Session, Wanted, World};
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::RtspServer;
 use super::stats::{Counters, NOT_BACK, RefusedFor};
@@ -38,6 +40,19 @@ impl World for RtspConnection {
 
     fn elsewhere(&self, uri: &str) -> Option<String> {
         self.server.config.redirect.as_ref()?.location(uri, self.local)
+    }
+
+    fn judge(&self, request: &Request, about: &About<'_>, known: &mut Acquaintance, now: Instant) -> Verdict {
+        let asked = Asked {
+            method: &request.method,
+            target: &request.target,
+            channel: about.channel,
+            names_session: about.names_session,
+            authorization: about.login,
+            client: self.peer.ip(),
+            over_tls: self.stream.is_secret(),
+        };
+        self.server.guard.judge(&asked, known, now)
     }
 
     fn welcome(&self, now: Instant) -> Result<(), RefusedFor> {

@@ -3,6 +3,7 @@
 //! ```text
 //!  RtspListener ─▶ RtspConnection ─▶ RtspTask ─▶ rtsp/: a conversation, its sessions ─▶ actions
 //!                    │  access/: who asks for what                                       │
+//!                    │  guard/: who may watch what                                       │
 //!                    │  journal/: what the log tells                                     ▼
 //!                    └─ stream/: Output (a StreamSink) ◀── interleaved ──┬── media/: ways of a track
 //!                                                     port pairs ◀───────┘
@@ -17,6 +18,7 @@ mod certificates;
 mod connection_watch;
 mod downstream;
 mod front_door;
+mod guard;
 mod http;
 mod journal;
 mod listener;
@@ -37,6 +39,10 @@ mod tls;
 
 pub use certificates::{BadPair, Certificates, KeyFiles};
 pub use front_door::FrontDoor;
+pub use guard::{
+    Access, AccessConfig, AccessStats, Acquaintance, Asked, FailureLimits, Networks, Rule, Scope, User,
+    Users, UsersError, Verdict, Who, WrongLine, check_name, read_users, write_users,
+};
 pub use listener::Listener;
 pub use rtsp::Quality;
 /// What the fuzz target of that name exercises.

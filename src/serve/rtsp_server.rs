@@ -12,6 +12,7 @@ use crate::wire::rtsp::Redirect;
 
 use super::access::{Addresses, PerAddress, counted_as};
 use super::certificates::Certificates;
+use super::guard::{Access, AccessStats};
 use super::journal::{Refused, Teller, Why};
 use super::media::PortPairs;
 use super::rtsp::{MESSAGE_TIMEOUT, Patience, Quality, Session, Sessions};
@@ -76,6 +77,7 @@ pub struct RtspServer {
     pub(super) lateness: Arc<Lateness>,
     pub(super) config: ServerConfig,
     pub(super) sessions: Sessions,
+    pub(super) guard: Access,
     pub(super) addresses: Arc<Addresses>,
     pub(super) pairs: PortPairs,
     pub(super) counters: Arc<Counters>,
@@ -92,13 +94,16 @@ impl RtspServer {
         poller: Arc<Poller>,
         timers: Arc<Timers>,
         lateness: Arc<Lateness>,
+        guard: Access,
         config: ServerConfig,
     ) -> Arc<Self> {
+        guard.watch_users(&timers);
         let counters = Arc::<Counters>::default();
         let teller = Teller::new(poller.queue(Class::Control).clone(), timers.clone());
         Arc::new(Self {
             catalogue,
             sessions: Sessions::new(config.limits.sessions, counters.clone()),
+            guard,
             addresses: Addresses::new(config.limits.per_address()),
             pairs: PortPairs::new(
                 poller.clone(),
@@ -124,6 +129,11 @@ impl RtspServer {
         let certificate_expires =
             self.config.certificates.as_ref().map(|certificates| certificates.expires());
         ServerStats { certificate_expires, ..self.counters.read(self.sessions.len()) }
+    }
+
+    /// The figures of logins.
+    pub fn access_stats(&self) -> AccessStats {
+        self.guard.stats()
     }
 
     /// Sockets that were opened beside full ones.

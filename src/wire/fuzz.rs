@@ -3,6 +3,8 @@
 
 use crate::wire; // what the exercises know the wire floor as
 
+#[path = "../../fuzz/exercise/authorization.rs"]
+pub mod authorization;
 #[path = "../../fuzz/exercise/rtcp.rs"]
 pub mod rtcp;
 #[path = "../../fuzz/exercise/rtp.rs"]
@@ -56,4 +58,9 @@ fn transport_seeds_replay() {
 #[test]
 fn tunnel_seeds_replay() {
     replay("tunnel", tunnel::exercise);
+}
+
+#[test]
+fn authorization_seeds_replay() {
+    replay("authorization", authorization::exercise);
 }

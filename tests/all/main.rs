@@ -12,6 +12,7 @@ mod crowds; // many viewers: who stays loses nothing, who leaves frees everythin
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
 mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises
+mod logins; // who may log in, and who may not
 mod logs; // a log, and other output, that nobody takes
 mod networks; // groups, sources and interfaces
 mod noise; // random bytes on every port

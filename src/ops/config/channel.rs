@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+use super::access::{Door, rule};
 use super::encoding::is_utf16;
 use super::groups::{Remark, remark};
 use super::load::read_bytes;
@@ -25,6 +26,7 @@ const CHANNELS: usize = 4096;
 /// The channels that were meant. A channel with an error is noted and left out.
 pub(super) fn resolve_channels(
     typed: &[TypedChannel],
+    door: &Door,
     directory: &Path,
     report: &mut Report<'_>,
 ) -> Vec<ChannelConfig> {
@@ -35,7 +37,7 @@ pub(super) fn resolve_channels(
     let mut channels = Vec::new();
     for typed in typed {
         first_uses.check_name(typed, report);
-        if let Some(channel) = resolve_channel(typed, directory, report) {
+        if let Some(channel) = resolve_channel(typed, door, directory, report) {
             first_uses.check_tracks(typed, &channel, report);
             remark_groups(typed, &channel, report);
             channels.push(channel);
@@ -44,7 +46,12 @@ pub(super) fn resolve_channels(
     channels
 }
 
-fn resolve_channel(typed: &TypedChannel, directory: &Path, report: &mut Report<'_>) -> Option<ChannelConfig> {
+fn resolve_channel(
+    typed: &TypedChannel,
+    door: &Door,
+    directory: &Path,
+    report: &mut Report<'_>,
+) -> Option<ChannelConfig> {
     let named = |key: &str| format!("{} {key}", typed.place);
     if typed.name.is_none() && !typed.spoiled {
         report.add(typed.offset, format!("{}: no name; write one such as name = \"news\"", typed.place));
@@ -58,9 +65,19 @@ fn resolve_channel(typed: &TypedChannel, directory: &Path, report: &mut Report<'
         dscp: octet_within(&typed.dscp, &named("dscp"), 0..=63, report),
         ttl: octet_within(&typed.ttl, &named("ttl"), 1..=255, report),
     };
+    let rule = rule(typed, door, report);
     let Input { text, interface: by_input, presentation } = input(typed, directory, report)?;
     let interface = one_interface(typed, by_input, by_key, report);
-    Some(ChannelConfig { name: name?, input: text, presentation, interface, silent_after, coalesce, marks })
+    Some(ChannelConfig {
+        name: name?,
+        input: text,
+        presentation,
+        interface,
+        silent_after,
+        coalesce,
+        marks,
+        rule,
+    })
 }
 
 /// What a channel's `source` or `sdp` says.

@@ -33,7 +33,7 @@ const fn key(name: &'static str, example: &'static str) -> Key {
 }
 
 /// The whole config, in the order of the documentation.
-pub const KEYS: &[Section] = &[RTSP, ADMIN, LOG, ENGINE, RING, LIMITS, CHANNEL];
+pub const KEYS: &[Section] = &[RTSP, ADMIN, LOG, ENGINE, RING, LIMITS, ACCESS, CHANNEL];
 
 pub(super) const RTSP: Section = Section {
     name: "rtsp",
@@ -89,6 +89,19 @@ pub(super) const LIMITS: Section = Section {
     ],
 };
 
+pub(super) const ACCESS: Section = Section {
+    name: "access",
+    repeated: false,
+    keys: &[
+        key("users", r#""users""#),
+        key("allow", r#"["10.0.0.0/8"]"#),
+        key("deny", r#"["192.0.2.7"]"#),
+        key("nonce_lifetime", r#""5min""#),
+        key("failures_per_address", "10"),
+        key("failure_pause", r#""60s""#),
+    ],
+};
+
 pub(super) const CHANNEL: Section = Section {
     name: "channel",
     repeated: true,
@@ -101,6 +114,10 @@ pub(super) const CHANNEL: Section = Section {
         key("coalesce", r#""auto""#),
         key("dscp", "34"),
         key("ttl", "16"),
+        key("users", r#"["anna"]"#),
+        key("public", "true"),
+        key("allow", r#"["10.0.0.0/8"]"#),
+        key("deny", r#"["192.0.2.7"]"#),
     ],
 };
 

@@ -9,6 +9,7 @@
 //! Nothing here opens a socket or looks at an interface: a config may be checked on another machine
 //! than the one that serves it.
 
+mod access;
 mod channel;
 mod encoding;
 mod groups;
@@ -34,6 +35,7 @@ mod tests;
 pub use keys::{KEYS, Key, Section};
 pub use report::{ConfigError, Excerpt, Problem};
 pub use truth::{
-    AdminConfig, ChannelConfig, Config, EngineConfig, Interface, LimitsConfig, LogConfig, RingConfig,
-    RtspConfig, TlsConfig, UdpPorts,
+    AccessConfig, AdminConfig, ChannelConfig, Config, EngineConfig, Interface, LimitsConfig, LogConfig,
+    RingConfig, RtspConfig, TlsConfig, UdpPorts,
 };
+pub(super) use unreadable::why_no_users;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use super::access::access;
 use super::channel::resolve_channels;
 use super::pairs;
 use super::report::Report;
@@ -43,8 +44,9 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
     typed.admin.spoiled |= after_admin > after_rtsp;
     typed.ring.spoiled |= after_ring > after_admin;
     typed.limits.spoiled |= report.noted() > after_ring;
-    let channels = resolve_channels(&typed.channels, directory, report);
-    let config = Config { rtsp, admin, log, engine, ring, limits, channels, warnings: Vec::new() };
+    let (access, door) = access(&typed.access, directory, report);
+    let channels = resolve_channels(&typed.channels, &door, directory, report);
+    let config = Config { rtsp, admin, log, engine, ring, limits, access, channels, warnings: Vec::new() };
     pairs::check(&typed, &config, report);
     config
 }
@@ -250,7 +252,7 @@ pub(super) fn octet_within(
     u8::try_from(number_within(typed, place, low, low..=high, report)).ok()
 }
 
-fn number_within(
+pub(super) fn number_within(
     typed: &Typed<Number>,
     place: &str,
     default: usize,

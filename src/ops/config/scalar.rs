@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use ipnet::IpNet;
 
 use crate::relay::Coalesce;
 use crate::wire::rtsp::Redirect;
@@ -115,6 +116,26 @@ pub(super) fn redirect(typed: &str, listen: &[SocketAddr]) -> Result<Redirect, S
 pub(super) fn log_format(typed: &str) -> Result<LogFormat, String> {
     LogFormat::from_str(typed, false)
         .map_err(|_| format!("{typed:?} is no format; write \"auto\", \"text\" or \"json\""))
+}
+
+/// A network such as `10.0.0.0/8`, or one address.
+pub(super) fn network(typed: &str) -> Result<IpNet, String> {
+    const REMEDY: &str = "write an IP address, or a network such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
+    let network = match typed.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => typed.parse::<IpNet>().map_err(|_| format!("{typed:?} is not a network; {REMEDY}"))?,
+    };
+    match network.addr() {
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => {
+            Err(format!("{typed:?} is of IPv4; write it as such: \"10.0.0.0/8\""))
+        }
+        _ if network.trunc() != network => Err(format!(
+            "{typed:?} is an address in a network; write \"{}\" or \"{}\"",
+            network.trunc(),
+            network.addr()
+        )),
+        _ => Ok(network),
+    }
 }
 
 /// A channel's name: segments of letters, digits, `-`, `_` and `.`, parted by `/`.
@@ -252,9 +273,37 @@ mod tests {
         assert!(zone.contains("alone: \"eth0\""), "{zone}");
     }
 
+    #[test]
+    fn a_network_is_written_by_its_first_address() {
+        for (typed, network) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("192.0.2.7", "192.0.2.7/32"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::1", "::1/128"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+        ] {
+            assert_eq!(network_of(typed).as_deref(), Ok(network));
+        }
+        for (wrong, says) in [
+            ("", "write an IP address, or a network"),
+            ("10.0.0.0/33", "write an IP address, or a network"),
+            ("edge.example.com", "write an IP address, or a network"),
+            ("10.0.0.9/8", "write \"10.0.0.0/8\" or \"10.0.0.9\""),
+            ("::ffff:10.0.0.9", "is of IPv4"),
+        ] {
+            let error = network_of(wrong).expect_err(wrong);
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    fn network_of(typed: &str) -> Result<String, String> {
+        network(typed).map(|network| network.to_string())
+    }
+
     proptest! {
         #[test]
         fn any_text_gets_an_answer(text in "\\PC{0,40}") {
+            let _ = network(&text);
             let _ = (duration(&text), udp_ports(&text), listen_address(&text), channel_name(&text), interface(&text));
         }
     }

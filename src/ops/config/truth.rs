@@ -2,12 +2,13 @@
 //! nothing of files and text.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::report::Problem;
 use crate::net::Marks;
 use crate::relay::Coalesce;
-use crate::serve::KeyFiles;
+use crate::serve::{KeyFiles, Networks, Rule};
 use crate::wire::rtsp::Redirect;
 use crate::wire::sdp::Presentation;
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub ring: RingConfig,
     /// How much it takes on.
     pub limits: LimitsConfig,
+    /// Who may watch, and from where.
+    pub access: AccessConfig,
     /// The channels in the order of the file; names are unique, and so are their tracks' sources.
     pub channels: Vec<ChannelConfig>,
     /// What works, but worse than was meant, in the order of the file.
@@ -149,6 +152,21 @@ pub struct LimitsConfig {
     pub redirect: Option<Redirect>,
 }
 
+/// `[access]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessConfig {
+    /// The file of users, if somebody has to log in.
+    pub users: Option<PathBuf>,
+    /// From where all channels may be watched.
+    pub networks: Networks,
+    /// How long a nonce is good without being used.
+    pub nonce_lifetime: Duration,
+    /// How often an address may fail to log in before it has to wait.
+    pub failures_per_address: usize,
+    /// For how long.
+    pub failure_pause: Duration,
+}
+
 /// `[[channel]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelConfig {
@@ -167,6 +185,8 @@ pub struct ChannelConfig {
     pub coalesce: Coalesce,
     /// What the IP header of its packets says.
     pub marks: Marks,
+    /// Who may watch it, and from where.
+    pub rule: Rule,
 }
 
 /// An interface, as its name or an address of it; which one that is, is found when it is used.

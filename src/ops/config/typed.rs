@@ -4,7 +4,7 @@
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::keys::{ADMIN, CHANNEL, ENGINE, KEYS, LIMITS, LOG, RING, RTSP, Section, nearest};
+use super::keys::{ACCESS, ADMIN, CHANNEL, ENGINE, KEYS, LIMITS, LOG, RING, RTSP, Section, nearest};
 use super::report::Report;
 use super::section::{Number, SectionReader};
 
@@ -19,6 +19,7 @@ pub(super) struct TypedConfig {
     pub(super) engine: TypedEngine,
     pub(super) ring: TypedRing,
     pub(super) limits: TypedLimits,
+    pub(super) access: TypedAccess,
     pub(super) channels: Vec<TypedChannel>,
 }
 
@@ -71,6 +72,15 @@ pub(super) struct TypedLimits {
     pub(super) redirect: Typed<String>,
 }
 
+pub(super) struct TypedAccess {
+    pub(super) users: Typed<String>,
+    pub(super) allow: Typed<Vec<Spanned<String>>>,
+    pub(super) deny: Typed<Vec<Spanned<String>>>,
+    pub(super) nonce_lifetime: Typed<String>,
+    pub(super) failures_per_address: Typed<Number>,
+    pub(super) failure_pause: Typed<String>,
+}
+
 pub(super) struct TypedChannel {
     /// How errors name it: `channel "news"`, or `[[channel]]` while it has no name.
     pub(super) place: String,
@@ -86,6 +96,10 @@ pub(super) struct TypedChannel {
     pub(super) coalesce: Typed<String>,
     pub(super) dscp: Typed<Number>,
     pub(super) ttl: Typed<Number>,
+    pub(super) users: Typed<Vec<Spanned<String>>>,
+    pub(super) public: Typed<bool>,
+    pub(super) allow: Typed<Vec<Spanned<String>>>,
+    pub(super) deny: Typed<Vec<Spanned<String>>>,
 }
 
 impl TypedChannel {
@@ -105,6 +119,7 @@ impl TypedConfig {
             engine: read_engine(section(&mut document, ENGINE, report), report),
             ring: read_ring(section(&mut document, RING, report), report),
             limits: read_limits(section(&mut document, LIMITS, report), report),
+            access: read_access(section(&mut document, ACCESS, report), report),
             channels: read_channels(&mut document, report),
         };
         note_unknown_sections(&document, report);
@@ -180,6 +195,19 @@ fn read_limits(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedLim
     typed
 }
 
+fn read_access(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedAccess {
+    let typed = TypedAccess {
+        users: from.read("users", report),
+        allow: from.read("allow", report),
+        deny: from.read("deny", report),
+        nonce_lifetime: from.read("nonce_lifetime", report),
+        failures_per_address: from.read("failures_per_address", report),
+        failure_pause: from.read("failure_pause", report),
+    };
+    from.finish(report);
+    typed
+}
+
 fn read_channels(document: &mut DeTable<'_>, report: &mut Report<'_>) -> Vec<TypedChannel> {
     let Some(value) = document.remove(CHANNEL.name) else { return Vec::new() };
     let offset = value.span().start;
@@ -208,12 +236,25 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedCh
         from.place = format!("channel {:?}", name.get_ref());
     }
     let (place, offset) = (from.place.clone(), from.offset);
-    let (source, sdp) = (from.read("source", report), from.read("sdp", report));
-    let (interface, silent_after) = (from.read("interface", report), from.read("silent_after", report));
-    let coalesce = from.read("coalesce", report);
-    let (dscp, ttl) = (from.read("dscp", report), from.read("ttl", report));
-    let spoiled = from.finish(report);
-    TypedChannel { place, offset, spoiled, name, source, sdp, interface, silent_after, coalesce, dscp, ttl }
+    let mut typed = TypedChannel {
+        place,
+        offset,
+        spoiled: false,
+        name,
+        source: from.read("source", report),
+        sdp: from.read("sdp", report),
+        interface: from.read("interface", report),
+        silent_after: from.read("silent_after", report),
+        coalesce: from.read("coalesce", report),
+        dscp: from.read("dscp", report),
+        ttl: from.read("ttl", report),
+        users: from.read("users", report),
+        public: from.read("public", report),
+        allow: from.read("allow", report),
+        deny: from.read("deny", report),
+    };
+    typed.spoiled = from.finish(report);
+    typed
 }
 
 fn note_unknown_sections(document: &DeTable<'_>, report: &mut Report<'_>) {

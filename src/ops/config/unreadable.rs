@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf, absolute};
 
 use nix::unistd::{Gid, Group, Uid, User, geteuid};
 
+use crate::serve::UsersError;
+
 /// Directories that a unit of systemd does not see (ProtectHome=).
 const HIDDEN: [&str; 3] = ["/home", "/root", "/run/user"];
 
@@ -19,6 +21,24 @@ pub(super) fn why(file: &Path, error: &io::Error) -> String {
         ErrorKind::NotADirectory => format!("{error}; a part of its path is a file"),
         _ => error.to_string(),
     }
+}
+
+/// What was wrong with a file of users.
+pub(in crate::ops) fn why_no_users(file: &Path, error: &UsersError) -> String {
+    match error {
+        UsersError::Unreadable(error) => why_not_private(file, error),
+        other => other.to_string(),
+    }
+}
+
+/// The same of a file that is to be its owner's alone.
+fn why_not_private(file: &Path, error: &io::Error) -> String {
+    let path = absolute(file).unwrap_or_else(|_| file.to_owned());
+    if error.kind() != ErrorKind::PermissionDenied || closed_directory(&path).is_some() || !path.exists() {
+        return why(file, error);
+    }
+    let who = user(geteuid());
+    format!("user {who} may not have {}; make it that user's: chown {who} {}", owned(&path), path.display())
 }
 
 fn missing(file: &Path) -> String {

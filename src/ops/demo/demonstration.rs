@@ -10,6 +10,7 @@ use crate::net::Marks;
 use crate::ops::appliance::{Appliance, StartError};
 use crate::ops::config::{ChannelConfig, Config, ConfigError, Interface};
 use crate::relay::Coalesce;
+use crate::serve::Rule;
 use crate::wire::sdp::{self, InvalidSdp};
 
 use super::{Programme, ProgrammeConfig, Snapshot, banner, status_line};
@@ -61,6 +62,7 @@ impl Demonstration {
             format!("[rtsp]\nlisten = [\"{listen}\"]\nudp_ports = \"0\"\n[admin]\nlisten = \"{admin}\"\n");
         let mut config = Config::parse(&text, Path::new("demo"))?;
         config.channels.push(ChannelConfig {
+            rule: Rule::default(),
             name: CHANNEL.to_owned(),
             input: "the built-in programme".to_owned(),
             presentation: sdp::parse(programme.sdp().as_bytes())?,

@@ -23,6 +23,7 @@ const CONTROL_TASKS: &[&str] = &[
     "SessionWatch",
     "SilenceWatch",
     "Tell",
+    "UsersWatch",
 ];
 
 pub(super) fn collect(engine: &Engine, out: &mut Families) {

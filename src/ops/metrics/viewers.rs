@@ -45,6 +45,7 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     for (reason, count) in stats.sessions_ended {
         out.counter("mirrorball_sessions_ended_total", "Sessions ended.", &[("reason", reason)], count);
     }
+    logins(engine, out);
     out.counter("mirrorball_rtcp_reports_total", "Reports from subscribers.", &[], stats.rtcp_reports);
     let help = "Sockets that were opened beside full ones, to send RTP from.";
     out.gauge("mirrorball_sockets_beside", help, &[], engine.server.sockets_beside() as f64);
@@ -69,6 +70,30 @@ fn connections(stats: &ServerStats, out: &mut Families) {
         let labels = [("method", *method), ("status", status.as_str())];
         out.counter("mirrorball_http_requests_total", "Requests of HTTP answered.", &labels, *count);
     }
+}
+
+fn logins(engine: &Engine, out: &mut Families) {
+    let stats = engine.server.access_stats();
+    out.counter(
+        "mirrorball_logins_total",
+        "Users who logged in, on each of their connections.",
+        &[],
+        stats.logins,
+    );
+    for (reason, count) in stats.challenges {
+        let help = "Requests that were asked for a login, or for a new one.";
+        out.counter("mirrorball_login_challenges_total", help, &[("reason", reason)], count);
+    }
+    for (reason, count) in stats.failures {
+        let help = "Logins that failed.";
+        out.counter("mirrorball_login_failures_total", help, &[("reason", reason)], count);
+    }
+    for (reason, count) in stats.barred {
+        let help = "Requests that were refused whoever made them.";
+        out.counter("mirrorball_access_refused_total", help, &[("reason", reason)], count);
+    }
+    let help = "Addresses whose failed logins were forgotten to make room for those of others.";
+    out.counter("mirrorball_login_addresses_forgotten_total", help, &[], stats.forgotten);
 }
 
 fn forwarded(channel: &Channel, out: &mut Families) {

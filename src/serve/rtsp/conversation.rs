@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::relay::Channel;
 use crate::wire::rtsp::{Incoming, Invalid, Method, Reply, StatusCode};
 
+use super::super::guard::Acquaintance;
 use super::super::journal::reason_of;
 use super::super::stats::{CutFor, RefusedFor};
 use super::home::Home;
@@ -31,6 +32,8 @@ pub struct Talk {
     /// Those that were asked for here last.
     pub sessions: Vec<Arc<Session>>,
     pub actions: VecDeque<Action>,
+    /// Who has logged in here.
+    pub known: Acquaintance,
     /// The latest request, or the beginning.
     last_sign: Instant,
     has_asked: bool,
@@ -80,7 +83,15 @@ pub struct Refused {
 impl Conversation {
     pub fn new(home: Arc<Home>, now: Instant) -> Self {
         let (sessions, actions) = (Vec::new(), VecDeque::new());
-        let talk = Talk { home, sessions, actions, last_sign: now, has_asked: false, is_over: false };
+        let talk = Talk {
+            home,
+            sessions,
+            actions,
+            known: Acquaintance::default(),
+            last_sign: now,
+            has_asked: false,
+            is_over: false,
+        };
         Self { inbox: Inbox::default(), talk }
     }
 

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use crate::event::{TaskQueue, Timers, lock};
 use crate::relay::rig::{ROOMY, by_hand, outward, packet, stopped};
 use crate::relay::{Catalogue, Channel, Coalesce, Dispatch, Place, Track};
+use crate::wire::rtsp::Request;
 use crate::wire::sdp;
 
 use super::super::access::{Account, Addresses, Good, PerAddress};
+use super::super::guard::{Acquaintance, Verdict};
 use super::super::journal::{Story, Teller};
 use super::super::media::{Grant, Heirs, Way};
 use super::super::stats::{Counters, RefusedFor};
@@ -19,7 +21,7 @@ use super::home::Home;
 use super::session::Session;
 use super::sessions::Sessions;
 use super::setup::Costs;
-use super::world::{Wanted, World};
+use super::world::{About, Wanted, World};
 
 const DUO: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=duo\r\nc=IN IP4 239.77.60.1/8\r\nt=0 0\r\n\
     m=video 5004 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\nm=audio 5006 RTP/AVP 0\r\n";
@@ -120,6 +122,10 @@ impl World for Fake {
 
     fn session(&self, id: &str) -> Option<Arc<Session>> {
         self.sessions.find(id)
+    }
+
+    fn judge(&self, _: &Request, _: &About<'_>, _: &mut Acquaintance, _: Instant) -> Verdict {
+        Verdict::Allowed
     }
 
     fn welcome(&self, _: Instant) -> Result<(), RefusedFor> {

@@ -6,6 +6,7 @@
 //!                    Inbox └─ World ◀──┘ (channels, sessions, what is granted)
 //! ```
 
+mod admit;
 mod conversation;
 #[cfg(any(all(test, not(model)), fuzzing))]
 mod exercise;
@@ -32,4 +33,4 @@ pub use refusal::retry_after_s;
 pub use session::Session;
 pub use sessions::Sessions;
 pub use setup::{Costs, Quality};
-pub use world::{Wanted, World};
+pub use world::{About, Wanted, World};

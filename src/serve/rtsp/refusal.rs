@@ -2,6 +2,7 @@
 
 use crate::wire::rtsp::StatusCode;
 
+use super::super::guard::Verdict;
 use super::super::journal::reason_of;
 use super::super::stats::RefusedFor;
 
@@ -13,8 +14,10 @@ const RETRY_SPREAD_S: u16 = 8;
 pub struct Refusal {
     pub status: StatusCode,
     pub header: Option<(&'static str, String)>,
-    /// Why, for the log.
-    pub reason: &'static str,
+    /// What the client is to log in by.
+    pub challenges: Vec<String>,
+    /// Why, for the log, if it is to hear of it.
+    pub reason: Option<&'static str>,
 }
 
 impl Refusal {
@@ -29,13 +32,28 @@ impl Refusal {
                 (StatusCode::ServiceUnavailable, Some(("Retry-After", seconds)))
             }
         };
-        Self { status, header, reason: reason.label() }
+        Self { status, header, challenges: Vec::new(), reason: Some(reason.label()) }
+    }
+
+    /// What a judgement comes to, unless it is that the request is allowed. That somebody comes without a login is no news: so
+    /// do all.
+    pub fn by(verdict: Verdict) -> Option<Self> {
+        let (status, header, challenges, reason) = match verdict {
+            Verdict::Allowed => return None,
+            Verdict::Challenge { challenges, failed } => (StatusCode::Unauthorized, None, challenges, failed),
+            Verdict::Forbidden(reason) => (StatusCode::Forbidden, None, Vec::new(), Some(reason)),
+            Verdict::NotNow(wait, reason) => {
+                let seconds = wait.as_secs_f64().ceil().to_string();
+                (StatusCode::ServiceUnavailable, Some(("Retry-After", seconds)), Vec::new(), Some(reason))
+            }
+        };
+        Some(Self { status, header, challenges, reason })
     }
 }
 
 impl From<StatusCode> for Refusal {
     fn from(status: StatusCode) -> Self {
-        Self { status, header: None, reason: reason_of(status) }
+        Self { status, header: None, challenges: Vec::new(), reason: Some(reason_of(status)) }
     }
 }
 

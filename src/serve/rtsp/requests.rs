@@ -12,6 +12,7 @@ use crate::wire::sdp;
 
 use super::super::media::Grant;
 use super::super::stats::{CutFor, RefusedFor};
+use super::admit::admit;
 use super::conversation::{Action, Refused, Talk};
 use super::refusal::Refusal;
 use super::session::{Planned, Session};
@@ -57,6 +58,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn answer(&mut self) -> Result<Reply, Refusal> {
+        admit(self.world, self.request, &mut self.talk.known, self.now)?;
         if let Some(features) = self.request.header("Require").or(self.request.header("Proxy-Require")) {
             let header = Some(("Unsupported", features.to_owned()));
             return Err(Refusal { header, ..StatusCode::OptionNotSupported.into() });
@@ -339,8 +341,11 @@ impl Asked<'_> {
     }
 
     fn refuse(&mut self, refusal: &Refusal) -> Reply {
-        self.talk.actions.push_back(Action::Refused(self.told(refusal)));
-        let reply = Reply::new(refusal.status, Some(self.request.cseq));
+        if let Some(reason) = refusal.reason {
+            self.talk.actions.push_back(Action::Refused(self.told(refusal.status, reason)));
+        }
+        let reply =
+            Reply::new(refusal.status, Some(self.request.cseq)).challenges(refusal.challenges.clone());
         match &refusal.header {
             Some((name, value)) => reply.header(name, value),
             None => reply,
@@ -348,7 +353,7 @@ impl Asked<'_> {
     }
 
     /// A refusal in the words of the log.
-    fn told(&self, refusal: &Refusal) -> Refused {
+    fn told(&self, status: StatusCode, reason: &'static str) -> Refused {
         let request = self.request;
         let asked = match &request.target {
             Target::Server => "*",
@@ -358,8 +363,8 @@ impl Asked<'_> {
         let behind = request.uri.find(['?', '#']).map_or("", |place| &request.uri[place..]);
         let method: &str = (&request.method).into();
         Refused {
-            status: refusal.status,
-            reason: refusal.reason,
+            status,
+            reason,
             method: Some(method.to_owned()),
             asked: Some(asked.to_owned()).filter(|_| !behind.contains('@')),
             agent: request.header("User-Agent").map(str::to_owned),

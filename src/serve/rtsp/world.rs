@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::relay::{Channel, Track};
+use crate::wire::rtsp::Request;
 
+use super::super::guard::{Acquaintance, Verdict};
 use super::super::media::{Grant, Way};
 use super::super::stats::{Counters, RefusedFor};
 use super::home::Home;
@@ -31,6 +33,9 @@ pub trait World {
 
     /// Where one who asks for this, and whom there is no room for, is sent instead.
     fn elsewhere(&self, uri: &str) -> Option<String>;
+
+    /// Whether the client may make a request.
+    fn judge(&self, request: &Request, about: &About<'_>, known: &mut Acquaintance, now: Instant) -> Verdict;
 
     /// Whether one more can be served. One who comes while media is too late is told so before it costs anything.
     fn welcome(&self, now: Instant) -> Result<(), RefusedFor>;
@@ -62,6 +67,17 @@ pub trait World {
     fn timeout_seconds(&self) -> u32;
 
     fn counters(&self) -> &Counters;
+}
+
+/// What a request is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'r> {
+    /// The channel that it is about, which need not exist.
+    pub channel: Option<&'r str>,
+    /// It names a session of the client's.
+    pub names_session: bool,
+    /// Its Authorization header.
+    pub login: Option<&'r str>,
 }
 
 /// How a client wants a track to reach it.

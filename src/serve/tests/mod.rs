@@ -8,6 +8,7 @@ mod sessions;
 mod setup;
 
 use super::access::Good;
+use super::guard::Access;
 use super::{FrontDoor, Limits, Listener, RtspServer, ServerConfig};
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 use crate::relay::rig::{ROOMY, by_hand, outward, packet};
@@ -85,7 +86,8 @@ impl Rig {
         change(&mut config);
         let to_come = clock::now() + Duration::from_secs(3600); // no time passes before
         let lateness = Lateness::new(ROOMY.age, to_come);
-        let server = RtspServer::new(Arc::new(catalogue), poller.clone(), timers, lateness, config);
+        let server =
+            RtspServer::new(Arc::new(catalogue), poller.clone(), timers, lateness, Access::to_all(), config);
         let front_door = FrontDoor::new(server.clone());
         let listener = front_door.listen_rtsp((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
         Self { queue, poller, server, listener }

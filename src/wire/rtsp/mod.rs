@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!  bytes ─▶ framing::next ─▶ Request ─┬─▶ transport::parse  (SETUP)
-//!                │                    └─▶ range::check      (PLAY)
+//!                │                    ├─▶ range::check      (PLAY)
+//!                │                    └─▶ authorization::parse ─▶ digest
 //!                └─▶ Interleaved: RTCP of a viewer in the connection
 //!  Reply ─▶ bytes
 //!
@@ -15,6 +16,8 @@
 //! and no header outside UTF-8; and it cannot say where a broken message ends or which CSeq to answer.
 
 mod ask;
+pub mod authorization;
+pub mod digest;
 pub mod framing;
 mod granted;
 pub mod range;

@@ -18,6 +18,8 @@ const SERVER: &str = concat!("Mirrorball/", env!("CARGO_PKG_VERSION"));
 #[must_use = "a reply does nothing until its bytes are sent"]
 pub struct Reply {
     builder: ResponseBuilder,
+    /// Values of WWW-Authenticate. The serialiser would make one line of them, of which many clients read a part.
+    challenges: Vec<String>,
     body: Vec<u8>,
 }
 
@@ -39,7 +41,7 @@ impl Reply {
         if status == StatusCode::Ok {
             builder = builder.reason_phrase("OK"); // as RFC 2326 spells it, for clients that compare
         }
-        let reply = Self { builder, body: vec![] };
+        let reply = Self { builder, challenges: vec![], body: vec![] };
         match cseq {
             Some(cseq) => reply.with(headers::CSEQ, &cseq.to_string()),
             None => reply,
@@ -86,6 +88,11 @@ impl Reply {
         reply.body(headers::CONTENT_TYPE, "application/sdp", sdp.as_bytes())
     }
 
+    /// WWW-Authenticate: a line for each challenge, in this order.
+    pub fn challenges(self, challenges: Vec<String>) -> Self {
+        Self { challenges, ..self }
+    }
+
     /// Any other header. A name that is not ASCII is left out, control characters in the value too.
     pub fn header(self, name: &str, value: &str) -> Self {
         match HeaderName::try_from(name) {
@@ -100,6 +107,13 @@ impl Reply {
         let mut bytes = Vec::with_capacity(256 + self.body.len());
         // Writing to memory does not fail.
         let _ = self.builder.build(self.body).write(&mut bytes);
+        let challenges: String = self
+            .challenges
+            .iter()
+            .map(|challenge| format!("WWW-Authenticate: {}\r\n", without_controls(challenge)))
+            .collect();
+        let status_line = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        bytes.splice(status_line..status_line, challenges.into_bytes());
         bytes
     }
 
@@ -109,10 +123,13 @@ impl Reply {
     }
 
     fn with(mut self, name: HeaderName, value: &str) -> Self {
-        let value: String = value.chars().filter(|c| !c.is_control()).collect();
-        self.builder = self.builder.header(name, value);
+        self.builder = self.builder.header(name, without_controls(value));
         self
     }
+}
+
+fn without_controls(value: &str) -> String {
+    value.chars().filter(|c| !c.is_control()).collect()
 }
 
 impl RtpInfo<'_> {
@@ -192,6 +209,16 @@ mod tests {
         let text = text(Reply::new(StatusCode::RTSPVersionNotSupported, None));
         assert!(text.starts_with("RTSP/1.0 505 "), "{text}");
         assert!(!text.contains("CSeq"), "{text}");
+    }
+
+    #[test]
+    fn each_challenge_is_a_line_of_its_own_in_the_order_given() {
+        let challenges = vec!["Digest a=\"x\", b=y".to_owned(), "Digest c\r\nSession: stolen".to_owned()];
+        let text = text(Reply::new(StatusCode::Unauthorized, Some(3)).challenges(challenges));
+        let lines =
+            "\r\nWWW-Authenticate: Digest a=\"x\", b=y\r\nWWW-Authenticate: Digest cSession: stolen\r\n";
+        assert!(text.starts_with("RTSP/1.0 401 ") && text.contains(lines), "{text}");
+        assert!(text.contains("CSeq: 3\r\n") && text.ends_with("\r\n\r\n"), "{text}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rtsp_types::{Method, StatusCode};
 const MAX_HEADERS: usize = 64;
 
 /// Headers of which several are one list (RFC 2326 section 4.2 by way of HTTP's).
-const LISTS: [&str; 4] = ["Transport", "Require", "Proxy-Require", "Accept"];
+const LISTS: [&str; 5] = ["Transport", "Require", "Proxy-Require", "Accept", "Authorization"];
 
 /// A request whose head was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,11 @@ impl Request {
 }
 
 impl Target {
-    fn parse(uri: &str) -> Result<Self, &'static str> {
+    /// What a URI names, which may have credentials.
+    ///
+    /// # Errors
+    /// When it is no URI of ours.
+    pub fn parse(uri: &str) -> Result<Self, &'static str> {
         let whole = path_of(uri)?.split('#').next().unwrap_or_default();
         let (path, query) = match whole.split_once('?') {
             Some((path, query)) => (path, Some(query)),

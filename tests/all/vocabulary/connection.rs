@@ -221,6 +221,12 @@ impl Reply {
         self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// All headers of a name, in their order.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let own = self.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        own.map(|(_, value)| value.as_str()).collect()
+    }
+
     /// Itself, if its status is that.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {

@@ -10,6 +10,7 @@ use super::*;
 use crate::net::Marks;
 use crate::wire::rtsp::Redirect;
 
+mod access;
 mod channels;
 mod files;
 mod pairs;

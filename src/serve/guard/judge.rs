@@ -1,0 +1,300 @@
+//! The judgement: who asks, with what proof, from where, for what.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use super::acquaintance::Acquaintance;
+use super::failures::{FailureLimits, Failures};
+use super::networks::Networks;
+use super::tallies::{AccessStats, Barred, Challenged, Failed, Tallies};
+use super::users::Users;
+use super::users_file::{UsersError, UsersFile};
+use super::users_watch::UsersWatch;
+use crate::event::Timers;
+use crate::wire::rtsp::authorization::{self, Credentials, Unusable};
+use crate::wire::rtsp::digest::{DigestAnswer, Ha1, challenges};
+use crate::wire::rtsp::{Method, Target};
+
+/// Where no random bits are to be had, somebody may come back after so long.
+const NO_RANDOM: Duration = Duration::from_secs(1);
+
+/// Who may watch what.
+#[derive(Debug, Clone)]
+pub struct AccessConfig {
+    /// The file of users; without it nobody has to log in.
+    pub users: Option<PathBuf>,
+    /// From where all channels may be watched.
+    pub networks: Networks,
+    /// How much an address may fail.
+    pub failures: FailureLimits,
+    /// How long a nonce is good without being used.
+    pub nonce_lifetime: Duration,
+    /// What is otherwise for a channel, by its name.
+    pub channels: HashMap<String, Rule>,
+}
+
+/// What is otherwise for one channel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// From where it may be watched.
+    pub networks: Networks,
+    /// By whom.
+    pub who: Who,
+}
+
+/// Who may watch a channel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Who {
+    /// Any user whose own channels it is among; anybody where there are no users.
+    #[default]
+    Users,
+    /// These of them.
+    Only(Vec<String>),
+    /// Anybody.
+    Everybody,
+}
+
+/// A request, as far as it matters who may make it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'r> {
+    /// Its method.
+    pub method: &'r Method,
+    /// What its URI names.
+    pub target: &'r Target,
+    /// The channel that it is about, by its URI or by the session that it names; it need not exist.
+    pub channel: Option<&'r str>,
+    /// Whether it names a session of the client's, which even OPTIONS keeps alive.
+    pub names_session: bool,
+    /// Its Authorization header, or several as one list.
+    pub authorization: Option<&'r str>,
+    /// Who makes it.
+    pub client: IpAddr,
+    /// Whether nobody else can read it.
+    pub over_tls: bool,
+}
+
+/// What is to be done with a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// What it asks for.
+    Allowed,
+    /// 401 with these in headers of their own.
+    Challenge {
+        /// Values of WWW-Authenticate, in their order.
+        challenges: Vec<String>,
+        /// Why the login that came with it has failed, if one has.
+        failed: Option<&'static str>,
+    },
+    /// 403, and why.
+    Forbidden(&'static str),
+    /// 503 with Retry-After, and why.
+    NotNow(Duration, &'static str),
+}
+
+/// Judges requests.
+pub struct Access {
+    pub(super) users: Option<Arc<UsersFile>>,
+    networks: Networks,
+    failures: Failures,
+    nonce_lifetime: Duration,
+    channels: HashMap<String, Rule>,
+    /// What the passwords of users who do not exist are held against: they take as long to refuse as others.
+    nobody: Ha1,
+    tallies: Tallies,
+}
+
+impl Access {
+    /// Reads the file of users, if there is one.
+    ///
+    /// # Errors
+    /// Why it can not be used.
+    pub fn new(config: AccessConfig) -> Result<Self, UsersError> {
+        let AccessConfig { users, networks, failures, nonce_lifetime, channels } = config;
+        Ok(Self {
+            users: users.map(UsersFile::open).transpose()?.map(Arc::new),
+            networks,
+            failures: Failures::new(failures),
+            nonce_lifetime,
+            channels,
+            nobody: Ha1::of("", "", ""),
+            tallies: Tallies::default(),
+        })
+    }
+
+    /// Anybody may watch all, from anywhere.
+    #[cfg(all(test, not(model)))]
+    pub fn to_all() -> Self {
+        let failures = FailureLimits { most: 1, pause: Duration::ZERO };
+        let (networks, channels) = (Networks::default(), HashMap::new());
+        let config =
+            AccessConfig { users: None, networks, failures, nonce_lifetime: Duration::ZERO, channels };
+        Self::new(config).expect("there is no file")
+    }
+
+    /// Looks from now on whether the file of users has changed.
+    pub fn watch_users(&self, timers: &Arc<Timers>) {
+        if let Some(file) = &self.users {
+            UsersWatch::start(file, timers);
+        }
+    }
+
+    /// Its figures.
+    #[must_use]
+    pub fn stats(&self) -> AccessStats {
+        self.tallies.read(self.failures.forgotten.load(Relaxed))
+    }
+
+    /// What is to be done with a request that comes by the connection of this acquaintance.
+    pub fn judge(&self, asked: &Asked<'_>, known: &mut Acquaintance, now: Instant) -> Verdict {
+        let rule = asked.channel.and_then(|name| self.channels.get(name));
+        if !self.networks.let_in(rule.map(|rule| &rule.networks), asked.client) {
+            return self.bar(Barred::Address);
+        }
+        let who = rule.map_or(&Who::Users, |rule| &rule.who);
+        // What is about no channel tells nothing of any; and players ask for options before they know that there is a login.
+        let is_about_nothing =
+            *asked.method == Method::Options && !asked.names_session || asked.channel.is_none();
+        match &self.users {
+            Some(file) if *who != Who::Everybody && !is_about_nothing => {
+                let users = file.users();
+                Login { access: self, users: &users, who, asked, now }.judge(known)
+            }
+            _ => Verdict::Allowed,
+        }
+    }
+
+    fn bar(&self, why: Barred) -> Verdict {
+        self.tallies.barred(why);
+        Verdict::Forbidden(why.reason())
+    }
+}
+
+/// The judgement of one request for which somebody has to log in.
+struct Login<'j> {
+    access: &'j Access,
+    users: &'j Users,
+    who: &'j Who,
+    asked: &'j Asked<'j>,
+    now: Instant,
+}
+
+impl Login<'_> {
+    fn judge(&self, known: &mut Acquaintance) -> Verdict {
+        let Self { access, asked, now, .. } = self;
+        let Some(header) = asked.authorization else { return self.challenge(known, Challenged::New) };
+        let credentials = authorization::parse(header);
+        // Who has logged in here is let go on: others behind its address may guess, and would shut it out.
+        let is_known = credentials.as_ref().is_ok_and(|credentials| known.is(credentials.user()));
+        if let Some(wait) = access.failures.wait(asked.client, *now).filter(|_| !is_known) {
+            access.tallies.barred(Barred::Failures);
+            return Verdict::NotNow(wait, Barred::Failures.reason());
+        }
+        match credentials.map_err(Failed::from).and_then(|credentials| self.prove(&credentials, known)) {
+            Ok(Proof::Of(user)) if !self.may_watch(&user) => access.bar(Barred::Channel),
+            Ok(Proof::Of(user)) => {
+                if known.log_in(&user) {
+                    access.tallies.logged_in();
+                }
+                Verdict::Allowed
+            }
+            Ok(Proof::Stale(why)) => self.challenge(known, why),
+            Err(why) => {
+                access.failures.note(asked.client, *now);
+                access.tallies.failed(why);
+                self.challenge_with(known, false, Some(why.reason()))
+            }
+        }
+    }
+
+    /// Whether the password is right, and then whether the proof is new: a nonce that is not good is no failure of one who
+    /// knows the password, and that of one who does not is not looked at.
+    fn prove(&self, credentials: &Credentials, known: &mut Acquaintance) -> Result<Proof, Failed> {
+        let name = credentials.user();
+        let user = self.users.find(name);
+        let ha1 = user.map_or(&self.access.nobody, |user| user.ha1());
+        let (is_right, is_stale) = match credentials {
+            Credentials::Basic { .. } if !self.asked.over_tls => return Err(Failed::Clear),
+            Credentials::Basic { password, .. } => {
+                (Ha1::of(name, self.users.realm(), password).is(ha1), None)
+            }
+            Credentials::Digest(answer) => {
+                self.check_place(answer)?;
+                let is_right = answer.is_right(ha1, (&self.asked.method.clone()).into());
+                let count = answer.counted.as_ref().map(|counted| counted.count);
+                let life = self.access.nonce_lifetime;
+                let mut standing = || known.answer(&answer.nonce, count, life, self.now);
+                (is_right, (is_right && user.is_some()).then(&mut standing).and_then(Challenged::by))
+            }
+        };
+        match (user, is_right, is_stale) {
+            (None, ..) => Err(Failed::User),
+            (_, false, _) => Err(Failed::Password),
+            (_, _, Some(why)) => Ok(Proof::Stale(why)),
+            _ => Ok(Proof::Of(name.to_owned())),
+        }
+    }
+
+    /// Whether an answer is for this realm, and for what is asked for. Its URI need not be the request's: players name the
+    /// channel for all of its tracks, leave out a slash or the host, or see another host than a proxy does. Whoever may watch
+    /// a channel may have all of it, so its name is what has to be the same.
+    fn check_place(&self, answer: &DigestAnswer) -> Result<(), Failed> {
+        if answer.realm != self.users.realm() {
+            return Err(Failed::Realm);
+        }
+        let is_meant = match Target::parse(&answer.uri) {
+            Ok(Target::Channel { name, .. }) => self.asked.channel == Some(&name),
+            Ok(Target::Server) => *self.asked.target == Target::Server,
+            Err(_) => false,
+        };
+        if is_meant { Ok(()) } else { Err(Failed::Uri) }
+    }
+
+    fn may_watch(&self, name: &str) -> bool {
+        let is_among = match self.who {
+            Who::Only(names) => names.iter().any(|own| own == name),
+            Who::Users | Who::Everybody => true,
+        };
+        let scope = self.users.find(name).map(|user| user.channels());
+        is_among && self.asked.channel.zip(scope).is_some_and(|(channel, scope)| scope.holds(channel))
+    }
+
+    fn challenge(&self, known: &mut Acquaintance, why: Challenged) -> Verdict {
+        self.access.tallies.challenged(why);
+        self.challenge_with(known, why != Challenged::New, None)
+    }
+
+    fn challenge_with(
+        &self,
+        known: &mut Acquaintance,
+        is_stale: bool,
+        failed: Option<&'static str>,
+    ) -> Verdict {
+        let realm = self.users.realm();
+        match known.challenge(self.access.nonce_lifetime, self.now) {
+            Ok(nonce) => Verdict::Challenge {
+                challenges: challenges(realm, nonce, is_stale, self.asked.over_tls),
+                failed,
+            },
+            Err(_) => Verdict::NotNow(NO_RANDOM, "no random bits"),
+        }
+    }
+}
+
+/// What a right password comes to.
+enum Proof {
+    Of(String),
+    Stale(Challenged),
+}
+
+impl From<Unusable> for Failed {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::Malformed => Self::Malformed,
+            Unusable::Unsupported => Self::Unsupported,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Who may watch what, and from where: the one judgement that all requests are under, by whatever way they come.
+//!
+//! ```text
+//!  a request ─▶ Access::judge ─▶ networks ─▶ failures ─▶ users ─▶ acquaintance ─▶ Verdict
+//!                (when?)          address     waits       proof    nonce, count
+//!
+//!  the file of users ─▶ users_file ◀─ users_watch, each second
+//! ```
+//!
+//! It knows neither sockets nor sessions, and of requests what [`Asked`] says.
+
+mod acquaintance;
+mod failures;
+mod judge;
+mod networks;
+mod tallies;
+mod users;
+mod users_file;
+mod users_watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use acquaintance::Acquaintance;
+pub use failures::FailureLimits;
+pub use judge::{Access, AccessConfig, Asked, Rule, Verdict, Who};
+pub use networks::Networks;
+pub use tallies::AccessStats;
+pub use users::{Scope, User, Users, WrongLine, check_name};
+pub use users_file::{UsersError, read_users, write_users};
