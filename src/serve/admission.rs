@@ -9,7 +9,7 @@ use crate::relay::{Channel, Track};
 
 use super::access::Good;
 use super::journal::Story;
-use super::media::{Client, Interleaved, OverUdp, Taker, Way};
+use super::media::{Client, Interleaved, OverUdp, Raw, Taker, Way};
 use super::refusal_watch::RefusalWatch;
 use super::rtsp::{Costs, Session, Wanted, World};
 use super::rtsp_connection::RtspConnection;
@@ -70,8 +70,9 @@ impl World for RtspConnection {
         wanted: Wanted,
         now: Instant,
     ) -> Result<Box<dyn Way>, RefusedFor> {
-        let client = match wanted {
+        let places = match wanted {
             Wanted::Udp { client } => client,
+            Wanted::Raw { client } => (client, client),
             Wanted::Interleaved { channels } => {
                 return Ok(Box::new(Interleaved::new(self.output.clone(), channels, track.rtp.marks())));
             }
@@ -79,14 +80,17 @@ impl World for RtspConnection {
         let Self { server, peer, local, .. } = self;
         let seat = Seat { server: Arc::downgrade(server), session: Arc::downgrade(session) };
         let owner = Client { taker: Arc::new(seat), track: track.number };
-        let reserved = server.pairs.reserve(*local, client, owner).map_err(|error| {
+        let reserved = server.pairs.reserve(*local, places, owner).map_err(|error| {
             if server.lacks_pairs.begins(now) {
                 tracing::warn!(%peer, %error, "no server port pair for a subscriber");
             }
             RefusedFor::Limit
         })?;
         RefusalWatch::start(server, now);
-        Ok(Box::new(OverUdp::new(reserved, track.rtcp.marks())))
+        Ok(match wanted {
+            Wanted::Raw { .. } => Box::new(Raw::new(reserved)),
+            _ => Box::new(OverUdp::new(reserved, track.rtcp.marks())),
+        })
     }
 
     fn timeout_seconds(&self) -> u32 {

@@ -26,7 +26,7 @@ impl SessionWatch {
     }
 
     fn look(self: Arc<Self>, server: &RtspServer, session: &Session, now: Instant) {
-        let is_asked = session.is_acknowledged();
+        let is_asked = session.lives_by_connection();
         let output = session.output.as_ref().filter(|_| is_asked);
         if let Some(output) = output
             && output.progress().is_some_and(|progress| !session.take_progress(progress, now))

@@ -1,13 +1,14 @@
 //! How packets reach viewers: ways, and the port pairs behind those over UDP.
 //!
 //! ```text
-//!  Way ─┬─ OverUdp ──▶ a lane ──▶ PortPair: one RTP and one RTCP socket for all; RtcpReceiver reads reports
+//!  Way ─┬─ OverUdp, Raw ──▶ a lane ──▶ PortPair: one RTP and one RTCP socket for all; RtcpReceiver reads reports
 //!       └─ Interleaved ──▶ a lane ──▶ the connection's Output
 //! ```
 
 mod clients;
 mod interleaved;
 mod port_pairs;
+mod raw;
 mod rtcp_receiver;
 mod udp;
 mod way;
@@ -15,5 +16,6 @@ mod way;
 pub use clients::{Client, Taker};
 pub use interleaved::Interleaved;
 pub use port_pairs::PortPairs;
+pub use raw::Raw;
 pub use udp::OverUdp;
 pub use way::{Grant, Heirs, Way};

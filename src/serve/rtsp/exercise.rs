@@ -42,7 +42,7 @@ const METHODS: [&str; 12] = [
     "SET_PARAMETER",
 ];
 const TARGETS: [&str; 7] = ["duo/trackID=1", "duo/trackID=2", "duo", "news", "news/trackID=1", "nothing", ""];
-const TRANSPORTS: [&str; 8] = [
+const TRANSPORTS: [&str; 9] = [
     "RTP/AVP/TCP;unicast;interleaved=0-1",
     "RTP/AVP/TCP;unicast",
     "RTP/AVP;unicast;client_port=40000-40001",
@@ -51,6 +51,7 @@ const TRANSPORTS: [&str; 8] = [
     "RTP/AVP;multicast",
     "RTP/AVP/TCP;interleaved=2-2,RTP/AVP/TCP;interleaved=4-5",
     "nonsense",
+    "RAW/RAW/UDP;unicast;client_port=40004,MP2T/H2221/UDP;client_port=40000,RTP/AVP;client_port=40004-40005",
 ];
 const MOST_SESSIONS: usize = 3;
 
@@ -313,18 +314,18 @@ impl World for Fake {
         wanted: Wanted,
         _: Instant,
     ) -> Result<Box<dyn Way>, RefusedFor> {
-        let grant = match wanted {
-            Wanted::Interleaved { channels } => Grant::Interleaved { channels },
-            Wanted::Udp { client } => {
-                let mut taken = lock(&self.taken);
-                if taken.contains(&client.0) {
-                    return Err(RefusedFor::Limit);
-                }
-                taken.push(client.0);
-                Grant::Udp { local: self.local(), client, server: (6970, 6971) }
-            }
+        let local = self.local();
+        let (grant, place) = match wanted {
+            Wanted::Interleaved { channels } => (Grant::Interleaved { channels }, None),
+            Wanted::Udp { client } => (Grant::Udp { local, client, server: (6970, 6971) }, Some(client.0)),
+            Wanted::Raw { client } => (Grant::Raw { local, client, server: 6970 }, Some(client)),
         };
-        Ok(Box::new(Noted { grant, is_on: false, on: self.on.clone(), taken: self.taken.clone() }))
+        let mut taken = lock(&self.taken);
+        if place.is_some_and(|place| taken.contains(&place)) {
+            return Err(RefusedFor::Limit);
+        }
+        taken.extend(place);
+        Ok(Box::new(Noted { grant, place, is_on: false, on: self.on.clone(), taken: self.taken.clone() }))
     }
 
     fn timeout_seconds(&self) -> u32 {
@@ -339,6 +340,8 @@ impl World for Fake {
 /// A way that notes whether it is on.
 struct Noted {
     grant: Grant,
+    /// The client's place that it takes.
+    place: Option<SocketAddr>,
     is_on: bool,
     on: Arc<AtomicUsize>,
     taken: Arc<Mutex<Vec<SocketAddr>>>,
@@ -367,9 +370,7 @@ impl Way for Noted {
 impl Drop for Noted {
     fn drop(&mut self) {
         assert!(!self.is_on || std::thread::panicking(), "let go while it is on");
-        if let Grant::Udp { client: (rtp, _), .. } = self.grant {
-            lock(&self.taken).retain(|place| *place != rtp);
-        }
+        lock(&self.taken).retain(|place| Some(*place) != self.place);
     }
 }
 

@@ -95,7 +95,8 @@ impl Asked<'_> {
             (None, _) => return Err(StatusCode::AggregateOperationNotAllowed.into()),
         };
         let header = self.request.header("Transport").ok_or(StatusCode::BadRequest)?;
-        let transport = transport::parse(header).map_err(|refused| refused.status())?;
+        let transport =
+            transport::parse(header, |asked| is_served(&track, asked)).map_err(|refused| refused.status())?;
         self.check_ports(&transport)?;
         let session = match self.request.session() {
             Some(_) => self.session()?,
@@ -109,9 +110,10 @@ impl Asked<'_> {
             self.talk.end(session.clone(), "not granted");
         }
         let header = granted?.header(transport.profile);
+        let has_rtp = !matches!(transport.delivery, Delivery::Raw { .. });
         let header = match track.ssrc() {
-            Some(ssrc) => format!("{header};ssrc={ssrc:08X}"),
-            None => header,
+            Some(ssrc) if has_rtp => format!("{header};ssrc={ssrc:08X}"),
+            _ => header,
         };
         let reply = self.ok(Some(&session)).transport(&header);
         self.then = Some(Action::ChangeOver(session));
@@ -154,9 +156,10 @@ impl Asked<'_> {
         transport: &Transport,
         present: Option<Grant>,
     ) -> Result<Wanted, Refusal> {
+        let at = |port| -> SocketAddr { with_port(self.world.peer(), port) };
         match transport.delivery {
+            Delivery::Raw { client_port } => Ok(Wanted::Raw { client: at(client_port) }),
             Delivery::Udp { client_rtp_port, client_rtcp_port } => {
-                let at = |port| -> SocketAddr { with_port(self.world.peer(), port) };
                 Ok(Wanted::Udp { client: (at(client_rtp_port), at(client_rtcp_port)) })
             }
             Delivery::Interleaved { channels } => {
@@ -182,14 +185,12 @@ impl Asked<'_> {
 
     /// Ports of well-known services are no viewer's: a stream is not to be aimed at one. Another transport may be.
     fn check_ports(&self, transport: &Transport) -> Result<(), Refusal> {
-        match transport.delivery {
-            Delivery::Udp { client_rtp_port, client_rtcp_port }
-                if client_rtp_port.min(client_rtcp_port) < FIRST_CLIENT_PORT =>
-            {
-                Err(self.too_much(RefusedFor::Port))
-            }
-            _ => Ok(()),
-        }
+        let lowest = match transport.delivery {
+            Delivery::Udp { client_rtp_port, client_rtcp_port } => client_rtp_port.min(client_rtcp_port),
+            Delivery::Raw { client_port } => client_port,
+            Delivery::Interleaved { .. } => return Ok(()),
+        };
+        if lowest < FIRST_CLIENT_PORT { Err(self.too_much(RefusedFor::Port)) } else { Ok(()) }
     }
 
     fn play(&mut self) -> Result<Reply, Refusal> {
@@ -337,6 +338,11 @@ impl Asked<'_> {
             agent: request.header("User-Agent").map(str::to_owned),
         }
     }
+}
+
+/// Without RTP only a transport stream tells where it is and how fast it goes.
+fn is_served(track: &Track, asked: &Transport) -> bool {
+    !matches!(asked.delivery, Delivery::Raw { .. }) || track.description.is_transport_stream()
 }
 
 fn rtp_info(planned: &Planned) -> RtpInfo<'_> {

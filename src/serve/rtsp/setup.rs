@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::relay::Track;
+use crate::relay::{Carriage, Track};
 use crate::wire::rtcp::{self, Report};
 
 use super::super::access::Share;
@@ -141,8 +141,9 @@ impl Setup {
         self.since.is_some()
     }
 
-    pub fn is_interleaved(&self) -> bool {
-        self.way.grant().is_interleaved()
+    /// How packets reach the viewer by now.
+    pub fn carriage(&self) -> Carriage {
+        self.way.grant().carriage()
     }
 
     /// Whether a channel of the connection is its own, now or soon.

@@ -54,6 +54,8 @@ pub trait World {
 pub enum Wanted {
     /// At these places, RTP and RTCP.
     Udp { client: (SocketAddr, SocketAddr) },
+    /// Without RTP, at this place.
+    Raw { client: SocketAddr },
     /// On these channels of the connection.
     Interleaved { channels: (u8, u8) },
 }
@@ -63,6 +65,9 @@ impl Wanted {
     pub fn is(&self, grant: &Grant, found_at: SocketAddr) -> bool {
         match (self, grant) {
             (Self::Udp { client: wanted }, Grant::Udp { local, client, .. }) => {
+                wanted == client && local.ip() == found_at.ip()
+            }
+            (Self::Raw { client: wanted }, Grant::Raw { local, client, .. }) => {
                 wanted == client && local.ip() == found_at.ip()
             }
             (Self::Interleaved { channels: wanted }, Grant::Interleaved { channels }) => wanted == channels,

@@ -96,9 +96,7 @@ impl Viewer {
     #[track_caller]
     pub fn set_up_at(&mut self, track: usize, rtp: UdpSocket, rtcp: UdpSocket) {
         let port = |socket: &UdpSocket| socket.local_addr().expect("bound").port();
-        if setsockopt(&rtp, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
-            setsockopt(&rtp, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES).expect("a larger buffer");
-        }
+        make_room(&rtp);
         let granted =
             self.ask_for(track, &format!("RTP/AVP;unicast;client_port={}-{}", port(&rtp), port(&rtcp)));
         assert_eq!(pair(&granted, "client_port"), (port(&rtp), port(&rtcp)), "the client's ports, echoed");
@@ -106,6 +104,18 @@ impl Viewer {
         let ip = self.connection.stream.peer_addr().expect("connected").ip();
         let (server_rtp, server_rtcp) = (SocketAddr::new(ip, server.0), SocketAddr::new(ip, server.1));
         self.media.push(Medium::Udp { rtp, rtcp, server_rtp, server_rtcp });
+    }
+
+    /// Sets a transport stream up to come without RTP: to a port that fills the place of `PORT`. Returns where it comes,
+    /// and what was granted.
+    #[track_caller]
+    pub fn set_up_raw(&mut self, transport: &str) -> (UdpSocket, String) {
+        let own = self.connection.stream.local_addr().expect("connected").ip();
+        let socket = UdpSocket::bind((own, 0)).expect("a port");
+        make_room(&socket);
+        let port = socket.local_addr().expect("bound").port();
+        let granted = self.ask_for(1, &transport.replace("PORT", &port.to_string()));
+        (socket, granted)
     }
 
     /// What is asked for to get the first track as it comes now.
@@ -119,8 +129,9 @@ impl Viewer {
         }
     }
 
+    /// Asks for a track's transport; returns what is granted.
     #[track_caller]
-    fn ask_for(&mut self, track: usize, transport: &str) -> String {
+    pub fn ask_for(&mut self, track: usize, transport: &str) -> String {
         let uri = format!("{}/trackID={track}", self.url);
         let mut headers = vec![("Transport", transport)];
         let session = self.session.clone();
@@ -342,7 +353,14 @@ pub fn report(own: u32, sources: &[u32]) -> Vec<u8> {
     report
 }
 
-fn datagram(socket: &UdpSocket, patience: Duration) -> Option<Vec<u8>> {
+fn make_room(socket: &UdpSocket) {
+    if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
+        setsockopt(socket, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES).expect("a larger buffer");
+    }
+}
+
+/// The next datagram, if one comes in time.
+pub fn datagram(socket: &UdpSocket, patience: Duration) -> Option<Vec<u8>> {
     let mut buffer = vec![0; 1 << 16];
     socket.set_read_timeout(Some(patience)).expect("a timeout");
     let length = socket.recv(&mut buffer).ok()?;
@@ -356,7 +374,8 @@ fn pair(transport: &str, name: &str) -> (u16, u16) {
     (first.parse().expect("a number"), second.parse().expect("a number"))
 }
 
-fn parameter<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+/// A parameter of a Transport header.
+pub fn parameter<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     let value = header.split(';').filter_map(|part| part.split_once('='));
     value.into_iter().find(|(own, _)| own.trim() == name).map(|(_, value)| value)
 }
