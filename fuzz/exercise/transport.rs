@@ -17,6 +17,9 @@ pub fn exercise(header: &[u8]) {
             assert!(client_port > 0);
             Transport::raw_reply(asked.profile, client_port, 6970)
         }
+        Delivery::Multicast => {
+            Transport::multicast_reply(asked.profile, [239, 2, 2, 2].into(), (5000, 5001), 1)
+        }
         Delivery::Interleaved { channels: Some(channels) } => {
             assert_ne!(channels.0, channels.1);
             Transport::interleaved_reply(asked.profile, channels)

@@ -10,10 +10,10 @@ use nix::errno::Errno;
 use crate::event::{Class, Poller, Standstill, TaskQueue, Timers, clock};
 use crate::ingest::{Receivers, SilenceWatch};
 use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Outward, RingLimits};
-use crate::serve::{Limits, RtspListener, RtspServer, ServerConfig};
+use crate::serve::{Limits, OutGroup, RtspListener, RtspServer, ServerConfig};
 
 use super::admin::{AdminServer, AdminSource};
-use super::config::{Config, RtspConfig, UdpPorts};
+use super::config::{ChannelConfig, Config, MulticastOut, RtspConfig, UdpPorts};
 use super::metrics;
 use super::readiness::Stage;
 
@@ -215,6 +215,7 @@ fn server_config(config: &Config) -> ServerConfig {
         dont_fragment,
         session_timeout,
         longest_silence,
+        multicast_out: config.channels.iter().filter_map(out_group).collect(),
         limits: Limits {
             connections: config.limits.connections,
             connections_per_address: config.limits.connections_per_address,
@@ -224,6 +225,12 @@ fn server_config(config: &Config) -> ServerConfig {
             egress_per_address: config.limits.egress_mbit_per_address as u64 * 1_000_000,
         },
     }
+}
+
+fn out_group(channel: &ChannelConfig) -> Option<(String, OutGroup)> {
+    let MulticastOut { group, ttl, interface } = channel.multicast_out.clone()?;
+    let interface = interface.as_ref().map(ToString::to_string);
+    Some((channel.name.clone(), OutGroup { group, ttl, interface }))
 }
 
 /// What the admin endpoint asks.

@@ -9,6 +9,8 @@ use crate::wire::rtp;
 pub enum Carriage {
     /// The payload of each packet alone, as datagrams.
     Raw,
+    /// Packets to a group, once for all.
+    Multicast,
     /// Packets as datagrams.
     Udp,
     /// Packets over connections.
@@ -17,7 +19,13 @@ pub enum Carriage {
 
 impl Carriage {
     /// All of them, in order, each with its word in metrics and the log.
-    pub const ALL: [(Self, &'static str); 3] = [(Self::Raw, "raw"), (Self::Udp, "udp"), (Self::Tcp, "tcp")];
+    pub const ALL: [(Self, &'static str); 4] =
+        [(Self::Raw, "raw"), (Self::Multicast, "multicast"), (Self::Udp, "udp"), (Self::Tcp, "tcp")];
+
+    /// Whether a viewer has no RTCP by which it could say that it is there.
+    pub fn is_mute(self) -> bool {
+        matches!(self, Self::Raw | Self::Multicast)
+    }
 
     /// Its word.
     pub fn label(self) -> &'static str {

@@ -9,7 +9,7 @@ use crate::relay::{Channel, Track};
 
 use super::access::Good;
 use super::journal::Story;
-use super::media::{Client, Interleaved, OverUdp, Raw, Taker, Way};
+use super::media::{Client, Interleaved, Multicast, OverUdp, Raw, Taker, Way};
 use super::refusal_watch::RefusalWatch;
 use super::rtsp::{Costs, Session, Wanted, World};
 use super::rtsp_connection::RtspConnection;
@@ -27,6 +27,10 @@ impl World for RtspConnection {
 
     fn channel(&self, name: &str) -> Option<Arc<Channel>> {
         self.server.catalogue.find(name).cloned()
+    }
+
+    fn out_group(&self, channel: &Channel) -> Option<(SocketAddr, u8)> {
+        self.server.out_groups.of(&channel.name).map(|out| (out.group, out.ttl))
     }
 
     fn session(&self, id: &str) -> Option<Arc<Session>> {
@@ -73,6 +77,7 @@ impl World for RtspConnection {
         let places = match wanted {
             Wanted::Udp { client } => client,
             Wanted::Raw { client } => (client, client),
+            Wanted::Multicast => return self.by_multicast(session, track, now),
             Wanted::Interleaved { channels } => {
                 return Ok(Box::new(Interleaved::new(self.output.clone(), channels, track.rtp.marks())));
             }
@@ -99,6 +104,24 @@ impl World for RtspConnection {
 
     fn counters(&self) -> &Counters {
         &self.server.counters
+    }
+}
+
+impl RtspConnection {
+    fn by_multicast(
+        &self,
+        session: &Session,
+        track: &Track,
+        now: Instant,
+    ) -> Result<Box<dyn Way>, RefusedFor> {
+        let channel = session.channel.name.as_str();
+        let seat = self.server.out_groups.seat(channel, track.number).map_err(|error| {
+            if self.server.lacks_groups.begins(now) {
+                tracing::warn!(channel, %error, "nothing can be sent to the channel's multicast_out");
+            }
+            RefusedFor::Limit
+        })?;
+        Ok(Box::new(Multicast::new(seat, track.rtcp.marks())))
     }
 }
 

@@ -25,6 +25,7 @@ mod stream;
 #[cfg(all(test, not(model)))]
 mod tests;
 
+pub use media::OutGroup;
 pub use rtsp::Quality;
 /// What the fuzz target of that name exercises.
 #[cfg(fuzzing)]

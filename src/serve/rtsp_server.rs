@@ -1,5 +1,6 @@
 //! What all listeners and connections of the RTSP server share.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::relay::{Catalogue, Lateness};
 
 use super::access::{Addresses, PerAddress, counted_as};
 use super::journal::Teller;
-use super::media::PortPairs;
+use super::media::{OutGroup, OutGroups, PortPairs};
 use super::rtsp::{Patience, Quality, Session, Sessions};
 use super::stats::{Counters, ServerStats};
 
@@ -28,6 +29,8 @@ pub struct ServerConfig {
     pub longest_silence: Duration,
     /// How much is taken on.
     pub limits: Limits,
+    /// Where channels go by multicast, by name.
+    pub multicast_out: HashMap<String, OutGroup>,
 }
 
 /// Beyond these, requests are refused and counted.
@@ -68,11 +71,13 @@ pub struct RtspServer {
     pub(super) sessions: Sessions,
     pub(super) addresses: Arc<Addresses>,
     pub(super) pairs: PortPairs,
+    pub(super) out_groups: OutGroups,
     pub(super) counters: Arc<Counters>,
     pub(super) teller: Arc<Teller>,
     stopping: AtomicBool,
     refuses_newcomers: Episode,
     pub(super) lacks_pairs: Episode,
+    pub(super) lacks_groups: Episode,
 }
 
 impl RtspServer {
@@ -97,6 +102,7 @@ impl RtspServer {
                 config.dont_fragment,
                 counters.clone(),
             ),
+            out_groups: OutGroups::new(config.multicast_out.clone()),
             poller,
             timers,
             lateness,
@@ -106,6 +112,7 @@ impl RtspServer {
             stopping: AtomicBool::new(false),
             refuses_newcomers: Episode::default(),
             lacks_pairs: Episode::default(),
+            lacks_groups: Episode::default(),
         })
     }
 

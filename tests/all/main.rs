@@ -11,6 +11,7 @@ mod hostile; // strangers who mean no good: floods, trickles, no descriptors lef
 mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises
 mod logs; // a log, and other output, that nobody takes
+mod multicast_out; // channels that go to a group, for those who ask
 mod networks; // groups, sources and interfaces
 mod noise; // random bytes on every port
 mod outages; // what the network forgets, and interfaces and routes that come, go and move

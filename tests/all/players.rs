@@ -88,7 +88,7 @@ fn every_frame_arrives(form: Form) {
         Form::TransportStream => Setup::new().channel("film", group),
         Form::Tracks => Setup::new().described("film", &programme.describe(group)),
     };
-    let mirrorball = setup.start();
+    let mirrorball = setup.multicast_out(Group::fresh()).start();
     let url = mirrorball.url("film");
     let tracks = form.tracks();
     let ears: Vec<_> = (0..tracks).map(|track| Ear::at_the_group(form.group_of(group, track))).collect();
@@ -112,6 +112,8 @@ fn every_frame_arrives(form: Form) {
             ]
         })
         .collect();
+    let by_multicast = Player::ffmpeg_by("udp_multicast", &url, directory);
+    let players: Vec<_> = players.into_iter().chain([by_multicast]).collect();
     let (set_top_box, players) = match form {
         Form::TransportStream => {
             let (set_top_box, player) = without_rtp(&mirrorball, directory);

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::encoding::is_utf16;
 use super::groups::{Remark, remark};
 use super::load::read_bytes;
+use super::out_groups::out_group;
 use super::password::without_password;
 use super::report::Report;
 use super::resolve::{duration_within, octet_within, parsed};
@@ -60,7 +61,17 @@ fn resolve_channel(typed: &TypedChannel, directory: &Path, report: &mut Report<'
     };
     let Input { text, interface: by_input, presentation } = input(typed, directory, report)?;
     let interface = one_interface(typed, by_input, by_key, report);
-    Some(ChannelConfig { name: name?, input: text, presentation, interface, silent_after, coalesce, marks })
+    let multicast_out = out_group(typed, presentation.tracks.len(), report);
+    Some(ChannelConfig {
+        name: name?,
+        input: text,
+        presentation,
+        interface,
+        silent_after,
+        coalesce,
+        marks,
+        multicast_out,
+    })
 }
 
 /// What a channel's `source` or `sdp` says.

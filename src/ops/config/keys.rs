@@ -94,6 +94,9 @@ pub(super) const CHANNEL: Section = Section {
         key("coalesce", r#""auto""#),
         key("dscp", "34"),
         key("ttl", "16"),
+        key("multicast_out", r#""239.2.2.2:5000""#),
+        key("multicast_out_ttl", "1"),
+        key("multicast_out_interface", r#""eth1""#),
     ],
 };
 

@@ -14,6 +14,7 @@ mod encoding;
 mod groups;
 mod keys;
 mod load;
+mod out_groups;
 mod pairs;
 mod password;
 mod remedy;
@@ -33,6 +34,6 @@ mod tests;
 pub use keys::{KEYS, Key, Section};
 pub use report::{ConfigError, Excerpt, Problem};
 pub use truth::{
-    AdminConfig, ChannelConfig, Config, EngineConfig, Interface, LimitsConfig, LogConfig, RingConfig,
-    RtspConfig, UdpPorts,
+    AdminConfig, ChannelConfig, Config, EngineConfig, Interface, LimitsConfig, LogConfig, MulticastOut,
+    RingConfig, RtspConfig, UdpPorts,
 };

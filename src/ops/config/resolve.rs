@@ -9,6 +9,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::channel::resolve_channels;
+use super::out_groups;
 use super::pairs;
 use super::report::Report;
 use super::scalar;
@@ -45,6 +46,7 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
     let channels = resolve_channels(&typed.channels, directory, report);
     let config = Config { rtsp, admin, log, engine, ring, limits, channels, warnings: Vec::new() };
     pairs::check(&typed, &config, report);
+    out_groups::check(&typed, &config, report);
     config
 }
 

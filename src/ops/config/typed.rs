@@ -79,6 +79,9 @@ pub(super) struct TypedChannel {
     pub(super) coalesce: Typed<String>,
     pub(super) dscp: Typed<Number>,
     pub(super) ttl: Typed<Number>,
+    pub(super) multicast_out: Typed<String>,
+    pub(super) multicast_out_ttl: Typed<Number>,
+    pub(super) multicast_out_interface: Typed<String>,
 }
 
 impl TypedChannel {
@@ -198,8 +201,26 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedCh
     let (interface, silent_after) = (from.read("interface", report), from.read("silent_after", report));
     let coalesce = from.read("coalesce", report);
     let (dscp, ttl) = (from.read("dscp", report), from.read("ttl", report));
+    let multicast_out = from.read("multicast_out", report);
+    let multicast_out_ttl = from.read("multicast_out_ttl", report);
+    let multicast_out_interface = from.read("multicast_out_interface", report);
     let spoiled = from.finish(report);
-    TypedChannel { place, offset, spoiled, name, source, sdp, interface, silent_after, coalesce, dscp, ttl }
+    TypedChannel {
+        place,
+        offset,
+        spoiled,
+        name,
+        source,
+        sdp,
+        interface,
+        silent_after,
+        coalesce,
+        dscp,
+        ttl,
+        multicast_out,
+        multicast_out_ttl,
+        multicast_out_interface,
+    }
 }
 
 fn note_unknown_sections(document: &DeTable<'_>, report: &mut Report<'_>) {

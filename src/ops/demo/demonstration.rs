@@ -68,6 +68,7 @@ impl Demonstration {
             silent_after: SILENT_AFTER,
             coalesce: Coalesce::Auto,
             marks: Marks::default(),
+            multicast_out: None,
         });
         let appliance = Appliance::start(&config)?;
         let previous = Reading { at: clock::now(), packets_in: 0, packets_out: 0 };
@@ -103,7 +104,9 @@ impl Demonstration {
             for (by, _) in Carriage::ALL {
                 let subscribers = channel.audience.by(by) as u64;
                 match by {
-                    Carriage::Raw | Carriage::Udp => snapshot.subscribers_udp += subscribers,
+                    Carriage::Raw | Carriage::Multicast | Carriage::Udp => {
+                        snapshot.subscribers_udp += subscribers
+                    }
                     Carriage::Tcp => snapshot.subscribers_tcp += subscribers,
                 }
             }

@@ -1,7 +1,7 @@
 //! The lines of the log about viewers, as they are written.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,10 @@ pub enum Way {
     Raw {
         client: u16,
         server: u16,
+    },
+    Multicast {
+        group: IpAddr,
+        ports: (u16, u16),
     },
     Tcp {
         channels: (u8, u8),
@@ -79,6 +83,7 @@ impl Way {
         match self {
             Self::Udp { .. } => "udp",
             Self::Raw { .. } => "raw",
+            Self::Multicast { .. } => "multicast",
             Self::Tcp { .. } => "tcp",
         }
     }
@@ -87,7 +92,7 @@ impl Way {
 impl Begun<'_> {
     pub fn tell(&self) {
         let Self { client, session, channel, .. } = *self;
-        let (mut client_ports, mut server_ports, mut channels) = (vec![], vec![], vec![]);
+        let (mut client_ports, mut server_ports, mut groups, mut channels) = (vec![], vec![], vec![], vec![]);
         for way in &self.ways {
             match way {
                 Way::Udp { client, server } => {
@@ -98,18 +103,21 @@ impl Begun<'_> {
                     client_ports.push(client.to_string());
                     server_ports.push(server.to_string());
                 }
+                Way::Multicast { group, ports } => groups.push(format!("{group}:{}", pair(*ports))),
                 Way::Tcp { channels: of_way } => channels.push(pair(*of_way)),
             }
         }
         server_ports.dedup();
         let is_used = |transport: &&str| self.ways.iter().any(|way| way.transport() == *transport);
-        let transport = ["udp", "raw", "tcp"].into_iter().filter(is_used).collect::<Vec<_>>().join(" and ");
-        let [client_ports, server_ports, channels] = [client_ports, server_ports, channels].map(list);
+        let transport =
+            ["udp", "raw", "multicast", "tcp"].into_iter().filter(is_used).collect::<Vec<_>>().join(" and ");
+        let told = [client_ports, server_ports, groups, channels].map(list);
+        let [client_ports, server_ports, groups, channels] = told;
         let agent = self.agent.map(legible);
         let (client, port) = (client.ip(), client.port());
         tracing::info!(
             target: VIEWERS,
-            %client, port, session, channel, transport, client_ports, server_ports, channels, agent,
+            %client, port, session, channel, transport, client_ports, server_ports, groups, channels, agent,
             "a session plays"
         );
     }

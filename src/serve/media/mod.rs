@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!  Way ─┬─ OverUdp, Raw ──▶ a lane ──▶ PortPair: one RTP and one RTCP socket for all; RtcpReceiver reads reports
+//!       ├─ Multicast ──▶ a lane, one for all ──▶ Seat: a track's ports at its channel's group
 //!       └─ Interleaved ──▶ a lane ──▶ the connection's Output
 //! ```
 
 mod clients;
 mod interleaved;
+mod multicast;
 mod port_pairs;
 mod raw;
 mod rtcp_receiver;
@@ -15,6 +17,7 @@ mod way;
 
 pub use clients::{Client, Taker};
 pub use interleaved::Interleaved;
+pub use multicast::{Multicast, OutGroup, OutGroups};
 pub use port_pairs::PortPairs;
 pub use raw::Raw;
 pub use udp::OverUdp;

@@ -1,6 +1,6 @@
 //! A Way: how a track's packets reach a viewer. Knows not what carries them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::relay::{Carriage, Handover, Place, Track};
@@ -43,6 +43,8 @@ pub enum Grant {
         /// The port that it comes from.
         server: u16,
     },
+    /// A group, its ports for RTP and RTCP, and how far packets go.
+    Multicast { group: IpAddr, ports: (u16, u16), ttl: u8 },
     /// The connection's channels for RTP and RTCP.
     Interleaved { channels: (u8, u8) },
 }
@@ -68,7 +70,7 @@ impl Grant {
     /// The channels of the connection that it goes by.
     pub fn channels(&self) -> Option<(u8, u8)> {
         match self {
-            Self::Udp { .. } | Self::Raw { .. } => None,
+            Self::Udp { .. } | Self::Raw { .. } | Self::Multicast { .. } => None,
             Self::Interleaved { channels } => Some(*channels),
         }
     }
@@ -81,6 +83,7 @@ impl Grant {
         match self {
             Self::Udp { .. } => Carriage::Udp,
             Self::Raw { .. } => Carriage::Raw,
+            Self::Multicast { .. } => Carriage::Multicast,
             Self::Interleaved { .. } => Carriage::Tcp,
         }
     }
@@ -90,7 +93,7 @@ impl Grant {
         match self {
             Self::Udp { client: (rtp, rtcp), .. } => [*rtp, *rtcp].contains(&address),
             Self::Raw { client, .. } => *client == address,
-            Self::Interleaved { .. } => false,
+            Self::Multicast { .. } | Self::Interleaved { .. } => false,
         }
     }
 
@@ -101,6 +104,9 @@ impl Grant {
                 Transport::udp_reply(profile, (rtp.port(), rtcp.port()), *server)
             }
             Self::Raw { client, server, .. } => Transport::raw_reply(profile, client.port(), *server),
+            Self::Multicast { group, ports, ttl } => {
+                Transport::multicast_reply(profile, *group, *ports, *ttl)
+            }
             Self::Interleaved { channels } => Transport::interleaved_reply(profile, *channels),
         }
     }
@@ -112,6 +118,7 @@ impl Grant {
                 journal::Way::Udp { client: (rtp.port(), rtcp.port()), server: *server }
             }
             Self::Raw { client, server, .. } => journal::Way::Raw { client: client.port(), server: *server },
+            Self::Multicast { group, ports, .. } => journal::Way::Multicast { group: *group, ports: *ports },
             Self::Interleaved { channels } => journal::Way::Tcp { channels: *channels },
         }
     }

@@ -286,6 +286,10 @@ impl World for Fake {
         self.catalogue.find(name).cloned()
     }
 
+    fn out_group(&self, channel: &Channel) -> Option<(SocketAddr, u8)> {
+        (channel.name == "news").then_some((SocketAddr::from(([239, 2, 2, 2], 5000)), 1))
+    }
+
     fn session(&self, id: &str) -> Option<Arc<Session>> {
         self.sessions.find(id)
     }
@@ -318,6 +322,9 @@ impl World for Fake {
         let (grant, place) = match wanted {
             Wanted::Interleaved { channels } => (Grant::Interleaved { channels }, None),
             Wanted::Udp { client } => (Grant::Udp { local, client, server: (6970, 6971) }, Some(client.0)),
+            Wanted::Multicast => {
+                (Grant::Multicast { group: [239, 2, 2, 2].into(), ports: (5000, 5001), ttl: 1 }, None)
+            }
             Wanted::Raw { client } => (Grant::Raw { local, client, server: 6970 }, Some(client)),
         };
         let mut taken = lock(&self.taken);

@@ -83,8 +83,20 @@ impl Asked<'_> {
         if !accepts_sdp(self.request.header("Accept")) {
             return Err(StatusCode::NotAcceptable.into());
         }
-        let description = sdp::unicast(&channel.presentation, self.world.local().ip());
+        let group = self.world.out_group(&channel).filter(|_| self.asks_for_group());
+        let (presentation, own) = (&channel.presentation, self.world.local().ip());
+        let description = match group {
+            Some((group, ttl)) => sdp::multicast(presentation, own, group, ttl),
+            None => sdp::unicast(presentation, own),
+        };
         Ok(self.ok(None).description(&self.request.content_base(), &description))
+    }
+
+    /// A description that names a group has players join it, and firewalls and Wi-Fi may keep it from them: so it is
+    /// for those alone whose URL says that they want it.
+    fn asks_for_group(&self) -> bool {
+        let Target::Channel { query: Some(query), .. } = &self.request.target else { return false };
+        query.split('&').any(|word| ["multicast", "vlcmulticast"].contains(&word))
     }
 
     fn set_up(&mut self) -> Result<Reply, Refusal> {
@@ -95,8 +107,8 @@ impl Asked<'_> {
             (None, _) => return Err(StatusCode::AggregateOperationNotAllowed.into()),
         };
         let header = self.request.header("Transport").ok_or(StatusCode::BadRequest)?;
-        let transport =
-            transport::parse(header, |asked| is_served(&track, asked)).map_err(|refused| refused.status())?;
+        let transport = transport::parse(header, |asked| self.is_served(&channel, &track, asked))
+            .map_err(|refused| refused.status())?;
         self.check_ports(&transport)?;
         let session = match self.request.session() {
             Some(_) => self.session()?,
@@ -158,6 +170,7 @@ impl Asked<'_> {
     ) -> Result<Wanted, Refusal> {
         let at = |port| -> SocketAddr { with_port(self.world.peer(), port) };
         match transport.delivery {
+            Delivery::Multicast => Ok(Wanted::Multicast),
             Delivery::Raw { client_port } => Ok(Wanted::Raw { client: at(client_port) }),
             Delivery::Udp { client_rtp_port, client_rtcp_port } => {
                 Ok(Wanted::Udp { client: (at(client_rtp_port), at(client_rtcp_port)) })
@@ -183,12 +196,21 @@ impl Asked<'_> {
         asked.filter(free).or(own).or_else(first)
     }
 
+    fn is_served(&self, channel: &Channel, track: &Track, asked: &Transport) -> bool {
+        match asked.delivery {
+            // Without RTP only a transport stream tells where it is and how fast it goes.
+            Delivery::Raw { .. } => track.description.is_transport_stream(),
+            Delivery::Multicast => self.world.out_group(channel).is_some(),
+            Delivery::Udp { .. } | Delivery::Interleaved { .. } => true,
+        }
+    }
+
     /// Ports of well-known services are no viewer's: a stream is not to be aimed at one. Another transport may be.
     fn check_ports(&self, transport: &Transport) -> Result<(), Refusal> {
         let lowest = match transport.delivery {
             Delivery::Udp { client_rtp_port, client_rtcp_port } => client_rtp_port.min(client_rtcp_port),
             Delivery::Raw { client_port } => client_port,
-            Delivery::Interleaved { .. } => return Ok(()),
+            Delivery::Multicast | Delivery::Interleaved { .. } => return Ok(()),
         };
         if lowest < FIRST_CLIENT_PORT { Err(self.too_much(RefusedFor::Port)) } else { Ok(()) }
     }
@@ -338,11 +360,6 @@ impl Asked<'_> {
             agent: request.header("User-Agent").map(str::to_owned),
         }
     }
-}
-
-/// Without RTP only a transport stream tells where it is and how fast it goes.
-fn is_served(track: &Track, asked: &Transport) -> bool {
-    !matches!(asked.delivery, Delivery::Raw { .. }) || track.description.is_transport_stream()
 }
 
 fn rtp_info(planned: &Planned) -> RtpInfo<'_> {

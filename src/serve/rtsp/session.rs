@@ -292,7 +292,7 @@ impl Session {
 
     /// Whether what plays is without RTCP.
     fn is_mute(&self) -> bool {
-        self.with(|held| held.carriages().max() == Some(Carriage::Raw))
+        self.with(|held| held.carriages().max().is_some_and(Carriage::is_mute))
     }
 
     /// Takes what was acknowledged for a sign of life, and of one without RTCP that its host keeps the connection up.

@@ -22,6 +22,9 @@ pub trait World {
     /// A channel by its name.
     fn channel(&self, name: &str) -> Option<Arc<Channel>>;
 
+    /// The group that a channel goes to by multicast, and how far.
+    fn out_group(&self, channel: &Channel) -> Option<(SocketAddr, u8)>;
+
     /// The session of this id, if it is this client's.
     fn session(&self, id: &str) -> Option<Arc<Session>>;
 
@@ -56,6 +59,8 @@ pub enum Wanted {
     Udp { client: (SocketAddr, SocketAddr) },
     /// Without RTP, at this place.
     Raw { client: SocketAddr },
+    /// To the channel's group.
+    Multicast,
     /// On these channels of the connection.
     Interleaved { channels: (u8, u8) },
 }
@@ -70,6 +75,7 @@ impl Wanted {
             (Self::Raw { client: wanted }, Grant::Raw { local, client, .. }) => {
                 wanted == client && local.ip() == found_at.ip()
             }
+            (Self::Multicast, Grant::Multicast { .. }) => true,
             (Self::Interleaved { channels: wanted }, Grant::Interleaved { channels }) => wanted == channels,
             _ => false,
         }

@@ -13,7 +13,7 @@ use crate::relay::rig::{ROOMY, by_hand, outward, packet};
 use crate::relay::{Catalogue, Channel, Coalesce, Lateness, Leg};
 use crate::wire::sdp;
 use socket2::{Domain, Socket, Type};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::sync::{Arc, Barrier};
@@ -64,8 +64,14 @@ impl Rig {
             egress_per_address: 1_000_000,
         };
         let longest_silence = 4 * session_timeout;
-        let config =
-            ServerConfig { udp_ports: None, dont_fragment: false, session_timeout, longest_silence, limits };
+        let config = ServerConfig {
+            udp_ports: None,
+            dont_fragment: false,
+            session_timeout,
+            longest_silence,
+            limits,
+            multicast_out: HashMap::new(),
+        };
         let to_come = clock::now() + Duration::from_secs(3600); // no time passes before
         let lateness = Lateness::new(ROOMY.age, to_come);
         let server = RtspServer::new(Arc::new(catalogue), poller.clone(), timers, lateness, config);

@@ -3,6 +3,8 @@
 //! Parsed here and not as `rtsp_types::headers::Transports`, which refuses the whole header for one parameter it
 //! cannot read or one semicolon too many, as clients send them, and panics on a lone quotation mark.
 
+use std::net::IpAddr;
+
 use rtsp_types::StatusCode;
 
 /// A transport that we can serve.
@@ -43,6 +45,8 @@ pub enum Delivery {
         /// The client's port.
         client_port: u16,
     },
+    /// To a group of ours, which all who ask for it share. What the client says of group and ports is passed over.
+    Multicast,
     /// Interleaved in the RTSP connection.
     Interleaved {
         /// The channels for RTP and RTCP, if the client chose; else they are ours to pick.
@@ -56,7 +60,7 @@ pub enum Refused {
     /// None of them could be read.
     #[error("the Transport header cannot be read")]
     Malformed,
-    /// Readable, but not what we serve: multicast, RECORD, another profile, no ports.
+    /// Readable, but not what we serve: RECORD, another profile, no ports.
     #[error("no transport asked for is served")]
     Unsupported,
 }
@@ -110,6 +114,16 @@ impl Transport {
         format!("{};unicast;client_port={client_port};server_port={server_port}", profile.as_str())
     }
 
+    /// The Transport header that grants a group: its ports for RTP and RTCP, and how far packets go.
+    #[must_use]
+    pub fn multicast_reply(profile: Profile, group: IpAddr, ports: (u16, u16), ttl: u8) -> String {
+        let (rtp, rtcp) = ports;
+        format!(
+            "{};multicast;destination={group};port={rtp}-{rtcp};ttl={ttl};mode=\"PLAY\"",
+            profile.as_str()
+        )
+    }
+
     /// The Transport header that grants interleaving on these channels.
     #[must_use]
     pub fn interleaved_reply(profile: Profile, channels: (u8, u8)) -> String {
@@ -139,8 +153,14 @@ fn parse_one(spec: &str) -> Result<Transport, Refused> {
     let mut parts = split_unquoted(spec, ';').map(str::trim);
     let (profile, is_tcp) = protocol(parts.next().unwrap_or_default())?;
     let asked = Asked::of(parts)?;
-    if asked.multicast || !asked.mode_is_play {
+    if !asked.mode_is_play {
         return Err(Refused::Unsupported);
+    }
+    if asked.multicast {
+        let is_possible = profile.is_rtp() && !is_tcp;
+        return is_possible
+            .then_some(Transport { profile, delivery: Delivery::Multicast })
+            .ok_or(Refused::Unsupported);
     }
     // Old clients leave out the /TCP and only name channels.
     let is_interleaved = is_tcp || (asked.interleaved.is_some() && asked.client_port.is_none());

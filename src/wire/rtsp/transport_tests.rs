@@ -63,6 +63,20 @@ fn transport_streams_without_rtp_as_set_top_boxes_ask_for_them() {
 }
 
 #[test]
+fn a_group_is_asked_for_and_granted_as_a_whole() {
+    for header in [
+        "RTP/AVP;multicast",
+        "RTP/AVP/UDP;multicast;mode=play",
+        "RTP/AVP;multicast;destination=224.2.0.1;client_port=3456-3457;ttl=16",
+    ] {
+        let delivery = Delivery::Multicast;
+        assert_eq!(parse(header), Ok(Transport { profile: Profile::Avp, delivery }), "{header}");
+    }
+    let granted = Transport::multicast_reply(Profile::Avp, [239, 2, 2, 2].into(), (5000, 5001), 4);
+    assert_eq!(granted, "RTP/AVP;multicast;destination=239.2.2.2;port=5000-5001;ttl=4;mode=\"PLAY\"");
+}
+
+#[test]
 fn what_is_understood_and_not_served_gives_way_to_the_next() {
     let header = "MP2T/RTP/TCP;interleaved=0-1,RAW/RAW/UDP;client_port=8,RTP/AVP;client_port=8-9";
     let is_rtp = |asked: &Transport| !matches!(asked.delivery, Delivery::Raw { .. });
@@ -75,7 +89,8 @@ fn what_is_understood_and_not_served_gives_way_to_the_next() {
 fn the_first_that_can_be_served_wins() {
     let header = "RAW/RAW/UDP;unicast,RTP/AVP;multicast,RTP/SAVP;unicast;client_port=1-2,RTP/AVP/TCP;mode=\"PLAY,x\",\
                   RTP/AVP/TCP;interleaved=4-5,RTP/AVP;unicast;client_port=5000-5001";
-    assert_eq!(parse(header), tcp(Some((4, 5))));
+    let is_unicast = |asked: &Transport| asked.delivery != Delivery::Multicast;
+    assert_eq!(super::parse(header, is_unicast), tcp(Some((4, 5))));
     assert_eq!(parse("RTP/AVP;client_port=x,RTP/AVP;client_port=8-9"), udp(8, 9));
 }
 
@@ -90,8 +105,8 @@ fn the_profile_with_feedback_is_served_and_repeated() {
 #[test]
 fn what_is_not_served_is_461_and_what_is_no_transport_is_400() {
     for header in [
-        "RTP/AVP;multicast",
-        "RTP/AVP;multicast;client_port=5000-5001",
+        "RTP/AVP/TCP;multicast;interleaved=0-1",
+        "RTP/AVP;multicast;mode=record",
         "RTP/AVP",
         "RTP/AVP;unicast",
         "RTP/AVP;unicast;client_port=5000-5001;mode=record",

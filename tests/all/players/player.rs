@@ -65,9 +65,14 @@ pub fn probe(over: Over, url: &str) -> Probe {
 
 impl Player {
     pub fn ffmpeg(over: Over, url: &str, directory: &Path) -> Self {
-        let name = format!("ffmpeg over {over:?}");
+        Self::ffmpeg_by(transport(over), url, directory)
+    }
+
+    /// ffmpeg, by what it calls this transport.
+    pub fn ffmpeg_by(transport: &str, url: &str, directory: &Path) -> Self {
+        let name = format!("ffmpeg over {transport}");
         let (picture, sound) = (file(directory, &name, "yuv"), file(directory, &name, "aac"));
-        let mut command = ffmpeg(&["-v", "info", "-nostats", "-rtsp_transport", transport(over), "-i", url]);
+        let mut command = ffmpeg(&["-v", "info", "-nostats", "-rtsp_transport", transport, "-i", url]);
         let yields = decode(&mut command, picture, sound);
         Self::process(name, command, yields, directory)
     }
