@@ -17,6 +17,7 @@ mod refusals;
 mod route;
 mod send;
 mod server;
+mod to_group;
 
 pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
 pub use control::{Control, Marks};
@@ -31,3 +32,4 @@ pub use refusals::take_refusals;
 pub use route::{RouteAsker, RouteError};
 pub use send::{Destination, Position, Refusal, Refused, SendReport, Sender, segments, split_run};
 pub use server::{ServerPair, bind_pair, listen, open_beside, send_buffer, send_only, with_port, with_room};
+pub use to_group::open_to_group;

@@ -11,12 +11,12 @@ use crate::event::{Class, Poller, Standstill, TaskQueue, Timers, clock};
 use crate::ingest::{Receivers, SilenceWatch};
 use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Outward, RingLimits};
 use crate::serve::{
-    Access, AccessConfig, BadPair, Certificates, FailureLimits, FrontDoor, Limits, Listener, RtspServer,
-    ServerConfig, UsersError,
+    Access, AccessConfig, BadPair, Certificates, FailureLimits, FrontDoor, Limits, Listener, OutGroup,
+    RtspServer, ServerConfig, UsersError,
 };
 
 use super::admin::{AdminServer, AdminSource};
-use super::config::{Config, RtspConfig, UdpPorts};
+use super::config::{ChannelConfig, Config, MulticastOut, RtspConfig, UdpPorts};
 use super::metrics;
 use super::readiness::Stage;
 
@@ -249,6 +249,7 @@ fn server_config(config: &Config, certificates: Option<Arc<Certificates>>) -> Se
         close_grace,
         clear_media: config.rtsp.tls.as_ref().is_some_and(|tls| tls.clear_media),
         certificates,
+        multicast_out: config.channels.iter().filter_map(out_group).collect(),
         limits: Limits {
             connections: config.limits.connections,
             connections_per_address: config.limits.connections_per_address,
@@ -275,6 +276,12 @@ fn access_config(config: &Config) -> AccessConfig {
             .map(|channel| (channel.name.clone(), channel.rule.clone()))
             .collect(),
     }
+}
+
+fn out_group(channel: &ChannelConfig) -> Option<(String, OutGroup)> {
+    let MulticastOut { group, ttl, interface } = channel.multicast_out.clone()?;
+    let interface = interface.as_ref().map(ToString::to_string);
+    Some((channel.name.clone(), OutGroup { group, ttl, interface }))
 }
 
 /// What the admin endpoint asks.

@@ -12,7 +12,7 @@ use crate::net::Marks;
 use crate::relay::Coalesce;
 use crate::serve::{Networks, Rule, Who};
 
-use super::config::{AccessConfig, ChannelConfig, Config, ConfigError, UdpPorts};
+use super::config::{AccessConfig, ChannelConfig, Config, ConfigError, MulticastOut, UdpPorts};
 use super::open_files::{self, Shortage};
 use super::socket_buffers::{self, Capped};
 
@@ -147,6 +147,13 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
         writeln!(f, "    packets say {}", said.join(" and "))?;
     }
     write_rule(f, &channel.rule)?;
+    if let Some(MulticastOut { group, ttl, interface }) = &channel.multicast_out {
+        let by = interface.as_ref().map_or("the route's interface".into(), ToString::to_string);
+        writeln!(
+            f,
+            "    by multicast to {group} and the ports behind it, TTL {ttl}, on {by}, for those who ask"
+        )?;
+    }
     for track in &channel.presentation.tracks {
         write!(f, "    {} from group {}", track.media, SocketAddr::new(track.group, track.port))?;
         track.source.iter().try_for_each(|source| write!(f, ", source {source}"))?;
@@ -188,7 +195,7 @@ mod tests {
     fn a_plan_names_listeners_channels_and_groups() {
         let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\ndont_fragment = true\n[[channel]]\nname = \"uk/news\"\n\
                     source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n\
-                    coalesce = \"2ms\"\ndscp = 46\nttl = 8\n[engine]\nbusy_percent = 30\n";
+                    coalesce = \"2ms\"\ndscp = 46\nttl = 8\nmulticast_out = \"239.2.2.2:5000\"\n[engine]\nbusy_percent = 30\n";
         let config = Config::parse(text, Path::new("mirrorball.toml")).expect("a right config");
         let file = PathBuf::from("mirrorball.toml");
         let plan = Plan { file, config, shortage: None, capped: Vec::new() }.to_string();
@@ -201,6 +208,7 @@ mod tests {
             "on eth1, silent after 2s\n",
             "packets wait 2ms to be sent together\n",
             "packets say DSCP 46 and TTL 8\n",
+            "by multicast to 239.2.2.2:5000 and the ports behind it, TTL 1, on the route's interface, for those who ask\n",
             "packets are dropped that are too large for a path\n",
             "20000 connections, 2000 an address\n",
             "access    anybody\n",

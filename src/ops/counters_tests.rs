@@ -4,7 +4,7 @@
 use super::tests::{config, free_port};
 use super::*;
 use crate::relay::rig::outward;
-use crate::relay::{Batch, Coalesce, Cursor, ServerSocket, StreamSink, Subscription};
+use crate::relay::{Batch, Carriage, Coalesce, Cursor, ServerSocket, StreamSink, Subscription};
 use crate::wire::sdp;
 use crate::wire::{rtcp, rtp};
 use proptest::prelude::*;
@@ -277,7 +277,8 @@ impl World {
         let from = flow.ring().head();
         let watcher = if over_udp {
             let address = self.client.local_addr().expect("bound");
-            let subscription = flow.subscribe_datagrams(&self.server, address, from, Arc::new(()), None);
+            let subscription =
+                flow.subscribe_datagrams(Carriage::Udp, (&self.server, address), from, Arc::new(()), None);
             Watcher { _subscription: subscription, cursor: None }
         } else {
             let cursor = flow.cursor(from);

@@ -4,7 +4,9 @@
 use super::*;
 use crate::event::{Class, Poller};
 use crate::relay::rig::{ROOMY, outward, packet};
-use crate::relay::{Batch, Cursor, Dispatch, Flow, Lateness, ServerSocket, StreamSink, Subscription};
+use crate::relay::{
+    Batch, Carriage, Cursor, Dispatch, Flow, Lateness, ServerSocket, StreamSink, Subscription,
+};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -68,7 +70,8 @@ impl Member {
         socket.set_nonblocking(true).expect("a socket");
         let (reservation, from) = (Arc::new(()), flow.ring().head());
         let address = socket.local_addr().expect("bound");
-        let subscription = flow.subscribe_datagrams(server, address, from, reservation.clone(), None);
+        let subscription =
+            flow.subscribe_datagrams(Carriage::Udp, (server, address), from, reservation.clone(), None);
         Self { _subscription: subscription, reservation, from, place: Place::Udp(socket) }
     }
 
@@ -238,7 +241,13 @@ fn a_lane_that_panics_goes_on_and_so_does_the_beat() {
     let flows = [0, 1].map(|_| rig.flow(Coalesce::Auto));
     let server = Rig::server();
     let mut beside = Member::udp(&flows[0], &server);
-    let gone = flows[0].subscribe_datagrams(&server, ([127, 0, 0, 1], 9).into(), 0, Arc::new(Stuck), None);
+    let gone = flows[0].subscribe_datagrams(
+        Carriage::Udp,
+        (&server, ([127, 0, 0, 1], 9).into()),
+        0,
+        Arc::new(Stuck),
+        None,
+    );
     let mut stays = Member::udp(&flows[1], &server);
     drop(gone);
     let faults = || rig.dispatch.timers.vitals().faults().find(|(part, _)| *part == "lane");

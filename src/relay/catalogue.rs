@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::wire::sdp::Presentation;
 
 use super::beat::Coalesce;
+use super::carriage::Carriage;
 use super::dispatch::Dispatch;
 use super::outward::Outward;
 use super::ring::RingLimits;
@@ -27,17 +28,14 @@ pub struct Channel {
     pub audience: Audience,
 }
 
-/// Subscribers now, by transport.
+/// Subscribers now, by how packets reach them.
 #[derive(Debug, Default)]
-pub struct Audience {
-    udp: AtomicUsize,
-    tcp: AtomicUsize,
-}
+pub struct Audience([AtomicUsize; Carriage::ALL.len()]);
 
 /// One who watches; stops counting when dropped.
 pub struct Viewer {
     channel: Arc<Channel>,
-    over_tcp: bool,
+    by: Carriage,
 }
 
 /// All the channels.
@@ -71,31 +69,22 @@ impl Channel {
     }
 
     /// Counts one more who watches.
-    pub fn watch(self: &Arc<Self>, over_tcp: bool) -> Viewer {
-        self.audience.of(over_tcp).fetch_add(1, Relaxed);
-        Viewer { channel: self.clone(), over_tcp }
+    pub fn watch(self: &Arc<Self>, by: Carriage) -> Viewer {
+        self.audience.0[by as usize].fetch_add(1, Relaxed);
+        Viewer { channel: self.clone(), by }
     }
 }
 
 impl Audience {
-    /// Those who watch over UDP.
-    pub fn over_udp(&self) -> usize {
-        self.udp.load(Relaxed)
-    }
-
-    /// Those who watch over TCP.
-    pub fn over_tcp(&self) -> usize {
-        self.tcp.load(Relaxed)
-    }
-
-    fn of(&self, over_tcp: bool) -> &AtomicUsize {
-        if over_tcp { &self.tcp } else { &self.udp }
+    /// Those whom packets reach so.
+    pub fn by(&self, carriage: Carriage) -> usize {
+        self.0[carriage as usize].load(Relaxed)
     }
 }
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        self.channel.audience.of(self.over_tcp).fetch_sub(1, Relaxed);
+        self.channel.audience.0[self.by as usize].fetch_sub(1, Relaxed);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::event::clock;
 use crate::net::{Control, Destination, Marks, Position, Refusal, Refused, Sender, split_run};
 
 use super::books::{Entry, Sent};
+use super::carriage::{Carriage, keep_payloads};
 use super::handover::{Handover, Place};
 use super::mailbox::{Change, DatagramMember, Mailbox};
 use super::outward::Oversize;
@@ -39,6 +40,8 @@ thread_local! {
 pub(super) struct DatagramGroup {
     socket: Arc<ServerSocket>,
     control: Control,
+    /// Only the payload of each packet is sent.
+    is_raw: bool,
     parties: Vec<Party>,
     /// Who begins where another lets them go, and is not told yet.
     waiting: Vec<(Arc<Handover>, DatagramMember)>,
@@ -85,10 +88,10 @@ struct Batch {
 }
 
 impl DatagramGroup {
-    pub fn new(socket: Arc<ServerSocket>, marks: Marks, head: u64) -> Self {
-        let (control, batch) = (socket.control(marks), Batch::default());
+    pub fn new(socket: Arc<ServerSocket>, by: Carriage, marks: Marks, head: u64) -> Self {
+        let (control, batch, is_raw) = (socket.control(marks), Batch::default(), by == Carriage::Raw);
         let (parties, waiting) = (Vec::new(), Vec::new());
-        Self { socket, control, parties, waiting, turn: 0, batch, head, oldest: None, oversize: None }
+        Self { socket, control, is_raw, parties, waiting, turn: 0, batch, head, oldest: None, oversize: None }
     }
 
     /// A packet that was larger than a path takes whole, since the last look.
@@ -201,6 +204,9 @@ impl DatagramGroup {
             let first = ring.read(party.cursor, self.head, ROUND_PACKETS, &mut self.batch.packets);
             party.miss(first, totals);
             party.cursor = first + self.batch.packets.len() as u64;
+            if self.is_raw {
+                keep_payloads(&mut self.batch.packets);
+            }
         }
         let packets = &self.batch.packets;
         party.passed.send(packets.len() as u64, bytes_of(packets));

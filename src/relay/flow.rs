@@ -13,6 +13,7 @@ use crate::net::Marks;
 use super::batch::StreamSink;
 use super::beat::Coalesce;
 use super::books::Books;
+use super::carriage::Carriage;
 use super::cursor::Cursor;
 use super::dispatch::{Dispatch, Rhythm};
 use super::handover::{Handover, Place};
@@ -41,8 +42,7 @@ pub struct Flow {
     next_number: AtomicU64,
     /// Where those who are subscribed over streams stand, by their numbers.
     places: Mutex<HashMap<u64, Arc<Standing>>>,
-    datagrams: Arc<Totals>,
-    streams: Arc<Totals>,
+    totals: [Arc<Totals>; Carriage::ALL.len()],
 }
 
 /// A lane that takes subscribers, and how many it has.
@@ -71,7 +71,7 @@ impl Flow {
         dispatch: Dispatch,
     ) -> Arc<Self> {
         let ring = Arc::new(Ring::new(limits));
-        let (datagrams, streams) = (dispatch.ledger.open_totals(), dispatch.ledger.open_totals());
+        let totals = Carriage::ALL.map(|_| dispatch.ledger.open_totals());
         Arc::new(Self {
             outward: outward.clone(),
             ring,
@@ -82,8 +82,7 @@ impl Flow {
             published: Mutex::new(Arc::new([])),
             next_number: AtomicU64::new(0),
             places: Mutex::default(),
-            datagrams,
-            streams,
+            totals,
         })
     }
 
@@ -119,18 +118,18 @@ impl Flow {
         lanes.iter().for_each(|lane| lane.wait_for_beat());
     }
 
-    /// Subscribes an address from there on. `reservation` is kept for as long as packets may
+    /// Subscribes an address from there on, to packets or to their payloads alone. `reservation` is kept for as long as packets may
     /// still go to the address, and `books` hears what went there.
     pub fn subscribe_datagrams(
         self: &Arc<Self>,
-        socket: &Arc<ServerSocket>,
-        address: SocketAddr,
+        by: Carriage,
+        (socket, address): (&Arc<ServerSocket>, SocketAddr),
         from: impl Into<Place>,
         reservation: Arc<dyn Any + Send + Sync>,
         books: Option<Arc<dyn Books>>,
     ) -> Subscription {
         let destination = socket.destination(address);
-        let (outlet, from) = (Outlet::Datagrams(socket.clone()), from.into());
+        let (outlet, from) = (Outlet::Datagrams(socket.clone(), by), from.into());
         let subscription = self.subscribe(outlet, None, |number| {
             let member = DatagramMember { number, destination, reservation, books };
             Change::JoinDatagrams { from: from.clone(), member }
@@ -160,25 +159,22 @@ impl Flow {
 
     /// A cursor that begins there.
     pub fn cursor(&self, from: impl Into<Place>) -> Cursor {
-        Cursor::new(self.ring.clone(), from.into(), self.streams.clone())
+        Cursor::new(self.ring.clone(), from.into(), self.of(Carriage::Tcp).clone())
     }
 
-    /// What was sent as datagrams so far.
-    pub fn datagram_totals(&self) -> SentTotals {
-        self.datagrams.read()
-    }
-
-    /// What was sent over stream connections so far, and missed: also by those who stand still.
-    pub fn stream_totals(&self) -> SentTotals {
-        self.count_missed();
-        self.streams.read()
+    /// What was sent so far, and missed: also by those who stand still.
+    pub fn sent(&self, by: Carriage) -> SentTotals {
+        if by == Carriage::Tcp {
+            self.count_missed();
+        }
+        self.of(by).read()
     }
 
     /// Counts what those who stand still have missed by now.
     pub fn count_missed(&self) {
         let tail = self.ring.tail();
         for place in lock(&self.places).values().filter(|place| place.next() < tail) {
-            self.streams.overrun(self.ring.settle(place));
+            self.of(Carriage::Tcp).overrun(self.ring.settle(place));
         }
     }
 
@@ -207,13 +203,14 @@ impl Flow {
             open.members += 1;
             return open.lane.clone();
         }
+        let totals = self.of(outlet.carriage()).clone();
         let lane = Lane::new(
             self.outward.clone(),
             self.ring.clone(),
             self.dispatch.clone(),
             &self.rhythm,
             outlet,
-            self.datagrams.clone(),
+            totals,
         );
         lanes.push(Open { lane: lane.clone(), members: 1 });
         self.publish(&lanes);
@@ -237,6 +234,10 @@ impl Flow {
         let published = lanes.iter().map(|open| open.lane.clone()).collect();
         let before = mem::replace(&mut *lock(&self.published), published);
         drop(before); // outside the lock, as it may be the last of a lane
+    }
+
+    fn of(&self, by: Carriage) -> &Arc<Totals> {
+        &self.totals[by as usize]
     }
 
     fn lanes(&self) -> MutexGuard<'_, Vec<Open>> {
@@ -266,7 +267,7 @@ impl Drop for Subscription {
     /// What it has missed so far is counted, and nothing that comes after.
     fn drop(&mut self) {
         if let Some(place) = &self.place {
-            self.flow.streams.overrun(self.flow.ring.settle(place));
+            self.flow.of(Carriage::Tcp).overrun(self.flow.ring.settle(place));
             place.end();
             lock(&self.flow.places).remove(&self.number);
         }

@@ -18,7 +18,8 @@ fn a_place_told_in_the_middle_of_a_round_has_a_round_after_it() {
     let flow = rig::flow(ROOMY);
     let server = ServerSocket::growing(socket().0).expect("a socket that sends");
     let ((_crowd, crowd), (heir, at), handover) = (socket(), socket(), Handover::new());
-    let subscribe = |at, from: Place| flow.subscribe_datagrams(&server, at, from, Arc::new(()), None);
+    let subscribe =
+        |at, from: Place| flow.subscribe_datagrams(Carriage::Udp, (&server, at), from, Arc::new(()), None);
     let subscriptions: Vec<_> = (0..CROWD).map(|_| subscribe(crowd, 0.into())).collect();
     let _waits = subscribe(at, Place::After(handover.clone()));
     flow.push([packet(0, 100)]);

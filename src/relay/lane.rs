@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::event::{RunState, Task, Work, clock, lock};
 
 use super::beat::{Beat, FAN_OUT};
+use super::carriage::Carriage;
 use super::datagram_group::DatagramGroup;
 use super::dispatch::{Dispatch, Rhythm};
 use super::lateness::Leg;
@@ -53,12 +54,12 @@ pub struct Lane {
 /// By what a lane's packets leave.
 #[derive(Clone)]
 pub(super) enum Outlet {
-    Datagrams(Arc<ServerSocket>),
+    Datagrams(Arc<ServerSocket>, Carriage),
     Streams,
 }
 
 enum Group {
-    Datagrams(DatagramGroup),
+    Datagrams(Box<DatagramGroup>),
     Streams(StreamGroup),
 }
 
@@ -73,9 +74,9 @@ impl Lane {
     ) -> Arc<Self> {
         let head = ring.head();
         let (group, beat) = match &outlet {
-            Outlet::Datagrams(socket) => {
-                let group = DatagramGroup::new(socket.clone(), outward.marks, head);
-                (Group::Datagrams(group), rhythm.datagrams.clone())
+            Outlet::Datagrams(socket, by) => {
+                let group = DatagramGroup::new(socket.clone(), *by, outward.marks, head);
+                (Group::Datagrams(Box::new(group)), rhythm.datagrams.clone())
             }
             Outlet::Streams => {
                 let vitals = dispatch.timers.vitals().clone();
@@ -122,7 +123,9 @@ impl Lane {
 
     pub(super) fn serves(&self, outlet: &Outlet) -> bool {
         match (&self.outlet, outlet) {
-            (Outlet::Datagrams(mine), Outlet::Datagrams(other)) => Arc::ptr_eq(mine, other),
+            (Outlet::Datagrams(mine, by), Outlet::Datagrams(other, other_by)) => {
+                by == other_by && Arc::ptr_eq(mine, other)
+            }
             (Outlet::Streams, Outlet::Streams) => true,
             _ => false,
         }
@@ -166,7 +169,7 @@ impl Lane {
         let (age, waited_for_room) =
             (now.saturating_duration_since(arrived_at), self.waited_for_room.load(Relaxed));
         let leg = match self.outlet {
-            Outlet::Datagrams(_) => Leg::Udp,
+            Outlet::Datagrams(..) => Leg::Udp,
             Outlet::Streams => Leg::Tcp,
         };
         let Dispatch { lateness, .. } = &self.dispatch;
@@ -186,7 +189,7 @@ impl Lane {
 
     /// Tells the log of packets that were larger than a path takes whole.
     fn tell_of_oversize(&self, group: &mut Group, now: Instant) {
-        if let (Group::Datagrams(group), Outlet::Datagrams(socket)) = (group, &self.outlet)
+        if let (Group::Datagrams(group), Outlet::Datagrams(socket, _)) = (group, &self.outlet)
             && let Some(oversize) = group.take_oversize()
         {
             self.outward.tell(oversize, || socket.mtu_towards(oversize.to), now);
@@ -209,6 +212,15 @@ impl Lane {
 
     fn has_something(&self) -> bool {
         self.ring.head() > self.next.load(Relaxed) || !self.mailbox.is_empty()
+    }
+}
+
+impl Outlet {
+    pub fn carriage(&self) -> Carriage {
+        match self {
+            Self::Datagrams(_, by) => *by,
+            Self::Streams => Carriage::Tcp,
+        }
     }
 }
 

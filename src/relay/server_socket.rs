@@ -36,6 +36,8 @@ pub struct ServerSocket {
     segments: bool,
     /// Packets that are larger than a path takes whole leave it in fragments, and are counted.
     fragments: bool,
+    /// It sends to groups, with a TTL of its own.
+    to_groups: bool,
     /// How many sockets there may be.
     most: usize,
     sockets: Mutex<Sockets>,
@@ -55,7 +57,7 @@ struct Sockets {
 impl ServerSocket {
     /// A socket that is read, too: it stays the only one of its port, for another would take from what arrives.
     pub fn alone(socket: UdpSocket) -> Arc<Self> {
-        Self::new(socket, 1, false) // reports are small
+        Arc::new(Self::new(socket, 1, false)) // reports are small
     }
 
     /// A socket that only sends. What clients send there, to open their firewall, is of no use; and were the socket
@@ -64,14 +66,20 @@ impl ServerSocket {
         send_only(&socket)?;
         let fragments = !forbids_fragments(&socket)?;
         let most = (MOST_BYTES / send_buffer(&socket).max(1)).clamp(1, MOST_SOCKETS);
-        Ok(Self::new(socket, most, fragments))
+        Ok(Arc::new(Self::new(socket, most, fragments)))
     }
 
-    fn new(socket: UdpSocket, most: usize, fragments: bool) -> Arc<Self> {
+    /// A socket that sends to groups. How large the paths to those who joined them are, nobody tells.
+    pub fn to_groups(socket: UdpSocket) -> io::Result<Arc<Self>> {
+        send_only(&socket)?;
+        Ok(Arc::new(Self { to_groups: true, ..Self::new(socket, 1, false) }))
+    }
+
+    fn new(socket: UdpSocket, most: usize, fragments: bool) -> Self {
         let segments = segments(&socket);
         let (all, fullness) = (vec![Arc::new(socket)], Fullness::default());
         let sockets = Mutex::new(Sockets { all, current: 0, fullness, full_at: None, has_warned: false });
-        Arc::new(Self { segments, fragments, most, sockets })
+        Self { segments, fragments, to_groups: false, most, sockets }
     }
 
     /// A destination of what is sent here.
@@ -93,6 +101,8 @@ impl ServerSocket {
 
     /// What is told of packets that are sent here.
     pub(super) fn control(&self, marks: Marks) -> Control {
+        let ttl = marks.ttl.filter(|_| !self.to_groups);
+        let marks = Marks { ttl, ..marks };
         Control::new(marks, self.current().local_addr().is_ok_and(|own| own.is_ipv6()))
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::event::Work;
 use crate::relay::rig::{self, ROOMY, flow, packet};
-use crate::relay::{Books, Handover, Place, RingLimits, Sent};
+use crate::relay::{Books, Carriage, Handover, Place, RingLimits, Sent};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -107,7 +107,7 @@ fn a_slow_reader_goes_on_with_the_newest_random_access_point() {
     let mut taken = Vec::new();
     cursor.take(u64::MAX, 64, &mut taken);
     assert_eq!(taken.iter().map(|packet| packet[0]).collect::<Vec<_>>(), [7, 8, 9]);
-    assert_eq!(flow.stream_totals().overrun, 7);
+    assert_eq!(flow.sent(Carriage::Tcp).overrun, 7);
 }
 
 /// What a reader was told to have been sent.
@@ -143,19 +143,19 @@ fn what_a_reader_that_never_reads_again_misses_is_counted_while_it_misses_it() {
     let mut deaf = flow.cursor(0);
     let subscription = flow.subscribe_stream(Arc::<Sink>::default(), deaf.place());
     flow.push((0..5).map(|number| packet(number, 10)));
-    assert_eq!(flow.stream_totals().overrun, 0, "all is still there");
+    assert_eq!(flow.sent(Carriage::Tcp).overrun, 0, "all is still there");
     flow.push((5..12).map(|number| packet(number, 10)));
-    assert_eq!(flow.stream_totals().overrun, 7);
-    assert_eq!(flow.stream_totals().overrun, 7, "once");
+    assert_eq!(flow.sent(Carriage::Tcp).overrun, 7);
+    assert_eq!(flow.sent(Carriage::Tcp).overrun, 7, "once");
     flow.push((12..15).map(|number| packet(number, 10)));
-    assert_eq!(flow.stream_totals().overrun, 10);
+    assert_eq!(flow.sent(Carriage::Tcp).overrun, 10);
     flow.push([packet(15, 10)]);
     drop(subscription);
-    assert_eq!(flow.stream_totals().overrun, 11, "also what it had missed by its end");
+    assert_eq!(flow.sent(Carriage::Tcp).overrun, 11, "also what it had missed by its end");
     flow.push((16..30).map(|number| packet(number, 10)));
     let mut taken = Vec::new();
     deaf.take(u64::MAX, 64, &mut taken);
-    assert_eq!(flow.stream_totals().overrun, 11, "and nothing after that");
+    assert_eq!(flow.sent(Carriage::Tcp).overrun, 11, "and nothing after that");
 }
 
 #[test]
@@ -164,10 +164,10 @@ fn one_who_changes_over_and_never_reads_misses_what_goes_from_where_it_was_let_g
     let cursor = flow.cursor(Place::After(before.clone()));
     let _subscription = flow.subscribe_stream(Arc::<Sink>::default(), cursor.place());
     flow.push((0..8).map(|number| packet(number, 10)));
-    assert_eq!(flow.stream_totals().overrun, 0, "who served it before may still do so");
+    assert_eq!(flow.sent(Carriage::Tcp).overrun, 0, "who served it before may still do so");
     before.tell(5);
     flow.push((8..15).map(|number| packet(number, 10)));
-    assert_eq!(flow.stream_totals().overrun, 10 - 5);
+    assert_eq!(flow.sent(Carriage::Tcp).overrun, 10 - 5);
 }
 
 /// What a reader does, or what happens to it.
@@ -196,7 +196,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Look => {
-                    let missed = flow.stream_totals().overrun;
+                    let missed = flow.sent(Carriage::Tcp).overrun;
                     prop_assert_eq!(read + missed, cursor.next().max(flow.ring().tail()));
                 }
                 Step::Publish(count) => {
@@ -216,7 +216,7 @@ proptest! {
         let mut rest = Vec::new();
         cursor.take(u64::MAX, usize::MAX, &mut rest);
         drop(subscription);
-        let skipped = flow.stream_totals().overrun;
+        let skipped = flow.sent(Carriage::Tcp).overrun;
         prop_assert_eq!(read + skipped + rest.len() as u64, u64::from(published));
     }
 }

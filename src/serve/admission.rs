@@ -10,7 +10,7 @@ use crate::wire::rtsp::Request;
 use super::access::Good;
 use super::guard::{Acquaintance, Asked, Verdict};
 use super::journal::Story;
-use super::media::{Client, Interleaved, OverUdp, Taker, Way};
+use super::media::{Client, Interleaved, Multicast, OverUdp, Raw, Taker, Way};
 use super::refusal_watch::RefusalWatch;
 use super::rtsp::{About, Costs, Home, Session, Wanted, World};
 use super::rtsp_connection::RtspConnection;
@@ -28,6 +28,10 @@ impl World for RtspConnection {
 
     fn channel(&self, name: &str) -> Option<Arc<Channel>> {
         self.server.catalogue.find(name).cloned()
+    }
+
+    fn out_group(&self, channel: &Channel) -> Option<(SocketAddr, u8)> {
+        self.server.out_groups.of(&channel.name).map(|out| (out.group, out.ttl))
     }
 
     fn session(&self, id: &str) -> Option<Arc<Session>> {
@@ -102,8 +106,10 @@ impl World for RtspConnection {
         wanted: Wanted,
         now: Instant,
     ) -> Result<Box<dyn Way>, RefusedFor> {
-        let client = match wanted {
+        let places = match wanted {
             Wanted::Udp { client } => client,
+            Wanted::Raw { client } => (client, client),
+            Wanted::Multicast => return self.by_multicast(session, track, now),
             Wanted::Interleaved { channels } => {
                 return Ok(Box::new(Interleaved::new(self.output.clone(), channels, track.rtp.marks())));
             }
@@ -111,15 +117,18 @@ impl World for RtspConnection {
         let Self { server, peer, local, .. } = self;
         let seat = Seat { server: Arc::downgrade(server), session: Arc::downgrade(session) };
         let owner = Client { taker: Arc::new(seat), track: track.number };
-        server.pairs.takers(client).iter().for_each(|taker| taker.give_way(now));
-        let reserved = server.pairs.reserve(*local, client, owner).map_err(|error| {
+        server.pairs.takers(places).iter().for_each(|taker| taker.give_way(now));
+        let reserved = server.pairs.reserve(*local, places, owner).map_err(|error| {
             if server.lacks_pairs.begins(now) {
                 tracing::warn!(%peer, %error, "no server port pair for a subscriber");
             }
             RefusedFor::Limit
         })?;
         RefusalWatch::start(server, now);
-        Ok(Box::new(OverUdp::new(reserved, track.rtcp.marks())))
+        Ok(match wanted {
+            Wanted::Raw { .. } => Box::new(Raw::new(reserved)),
+            _ => Box::new(OverUdp::new(reserved, track.rtcp.marks())),
+        })
     }
 
     fn allows_udp(&self) -> bool {
@@ -132,6 +141,24 @@ impl World for RtspConnection {
 
     fn counters(&self) -> &Counters {
         &self.server.counters
+    }
+}
+
+impl RtspConnection {
+    fn by_multicast(
+        &self,
+        session: &Session,
+        track: &Track,
+        now: Instant,
+    ) -> Result<Box<dyn Way>, RefusedFor> {
+        let channel = session.channel.name.as_str();
+        let seat = self.server.out_groups.seat(channel, track.number).map_err(|error| {
+            if self.server.lacks_groups.begins(now) {
+                tracing::warn!(channel, %error, "nothing can be sent to the channel's multicast_out");
+            }
+            RefusedFor::Limit
+        })?;
+        Ok(Box::new(Multicast::new(seat, track.rtcp.marks())))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What all listeners and connections of the RTSP server share.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::access::{Addresses, PerAddress, counted_as};
 use super::certificates::Certificates;
 use super::guard::{Access, AccessStats};
 use super::journal::{Refused, Teller, Why};
-use super::media::PortPairs;
+use super::media::{OutGroup, OutGroups, PortPairs};
 use super::rtsp::{MESSAGE_TIMEOUT, Patience, Quality, Session, Sessions};
 use super::stats::{Counters, CutFor, ServerStats};
 
@@ -39,6 +40,8 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Where newcomers are sent who would be too many.
     pub redirect: Option<Redirect>,
+    /// Where channels go by multicast, by name.
+    pub multicast_out: HashMap<String, OutGroup>,
 }
 
 /// Beyond these, requests are refused and counted.
@@ -80,11 +83,13 @@ pub struct RtspServer {
     pub(super) guard: Access,
     pub(super) addresses: Arc<Addresses>,
     pub(super) pairs: PortPairs,
+    pub(super) out_groups: OutGroups,
     pub(super) counters: Arc<Counters>,
     pub(super) teller: Arc<Teller>,
     stopping: AtomicBool,
     refuses_newcomers: Episode,
     pub(super) lacks_pairs: Episode,
+    pub(super) lacks_groups: Episode,
 }
 
 impl RtspServer {
@@ -112,6 +117,7 @@ impl RtspServer {
                 config.dont_fragment,
                 counters.clone(),
             ),
+            out_groups: OutGroups::new(config.multicast_out.clone()),
             poller,
             timers,
             lateness,
@@ -121,6 +127,7 @@ impl RtspServer {
             stopping: AtomicBool::new(false),
             refuses_newcomers: Episode::default(),
             lacks_pairs: Episode::default(),
+            lacks_groups: Episode::default(),
         })
     }
 

@@ -36,7 +36,7 @@ impl SessionWatch {
 
     fn look(self: Arc<Self>, server: &RtspServer, session: &Session, now: Instant) {
         session.looked_at(now);
-        let is_asked = session.is_acknowledged();
+        let is_asked = session.lives_by_connection();
         let home = session.home().filter(|_| is_asked);
         if let Some(output) = home.as_ref().and_then(|home| home.output.as_ref())
             && output.progress().is_some_and(|progress| !session.take_progress(progress, now))

@@ -2,6 +2,8 @@
 //!
 //! It does not know streams: whether this packet follows another is `reception`'s business.
 
+use std::ops::Range;
+
 use rtp_rs::{RtpReader, RtpReaderError};
 
 use super::random_access::ts_packet_len;
@@ -28,11 +30,18 @@ impl RtpHeader {
     #[inline]
     #[must_use]
     pub fn payload<'d>(&self, datagram: &'d [u8]) -> &'d [u8] {
+        datagram.get(self.payload_range(datagram)).unwrap_or_default()
+    }
+
+    /// Where that payload is.
+    #[inline]
+    #[must_use]
+    pub fn payload_range(&self, datagram: &[u8]) -> Range<usize> {
         let padding = match datagram {
             [first, .., last] if first & 0x20 != 0 => usize::from(*last),
             _ => 0,
         };
-        datagram.get(self.header_len..datagram.len().saturating_sub(padding)).unwrap_or_default()
+        self.header_len..datagram.len().saturating_sub(padding).max(self.header_len)
     }
 }
 

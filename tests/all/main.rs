@@ -14,12 +14,14 @@ mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises
 mod logins; // who may log in, and who may not
 mod logs; // a log, and other output, that nobody takes
+mod multicast_out; // channels that go to a group, for those who ask
 mod networks; // groups, sources and interfaces
 mod noise; // random bytes on every port
 mod outages; // what the network forgets, and interfaces and routes that come, go and move
 mod paths; // what lies between the edge and its viewers: small MTUs, large packets, classes of service
 mod players; // ffmpeg, GStreamer and retina
 mod program; // exit codes, signals and the demo
+mod raw; // transport streams without RTP, for set-top boxes
 mod refusals; // every code that a request can earn
 mod returns; // connections that come and go, and sessions that stay
 mod senders; // who sends to a group: neighbours, two at once, nobody

@@ -7,6 +7,7 @@ mod programme;
 mod retina_player;
 
 use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ fn every_frame_arrives(form: Form) {
         Form::TransportStream => Setup::new().channel("film", group),
         Form::Tracks => Setup::new().described("film", &programme.describe(group)),
     };
-    let mirrorball = setup.start();
+    let mirrorball = setup.multicast_out(Group::fresh()).start();
     let url = mirrorball.url("film");
     let tracks = form.tracks();
     let ears: Vec<_> = (0..tracks).map(|track| Ear::at_the_group(form.group_of(group, track))).collect();
@@ -101,7 +102,7 @@ fn every_frame_arrives(form: Form) {
         eventually("the track begins", || arrived().then_some(()));
     }
     let directory = programme.directory();
-    let players: Vec<_> = [Over::Udp, Over::Tcp]
+    let players: Vec<Player> = [Over::Udp, Over::Tcp]
         .into_iter()
         .flat_map(|over| {
             [
@@ -111,6 +112,15 @@ fn every_frame_arrives(form: Form) {
             ]
         })
         .collect();
+    let by_multicast = Player::ffmpeg_by("udp_multicast", &url, directory);
+    let players: Vec<_> = players.into_iter().chain([by_multicast]).collect();
+    let (set_top_box, players) = match form {
+        Form::TransportStream => {
+            let (set_top_box, player) = without_rtp(&mirrorball, directory);
+            (Some(set_top_box), players.into_iter().chain([player]).collect())
+        }
+        Form::Tracks => (None, players),
+    };
     let probes = [Over::Udp, Over::Tcp].map(|over| probe(over, &url));
     sender.ends();
     probes.into_iter().for_each(|probe| probe.expect_h264_and_aac());
@@ -119,11 +129,21 @@ fn every_frame_arrives(form: Form) {
     expect_all_reports_taken(&mirrorball);
     end(mirrorball);
 
+    drop(set_top_box);
     let middle = programme.middle(MARGIN_SECONDS..MARGIN_SECONDS + seconds);
     for player in players {
         player.heard().expect(&middle);
     }
     fs::remove_dir_all(directory).expect("the programme's directory");
+}
+
+/// A set-top box, and what plays at its port.
+fn without_rtp(mirrorball: &Mirrorball, directory: &Path) -> (Viewer, Player) {
+    let mut set_top_box = Viewer::of(mirrorball, "film");
+    let (port, _) = set_top_box.set_up_raw("MP2T/H2221/UDP;unicast;client_port=PORT");
+    let player = Player::at_port(port, directory);
+    set_top_box.play();
+    (set_top_box, player)
 }
 
 /// Viewers who keep every packet as it comes.

@@ -9,6 +9,7 @@ use super::access::{Door, rule};
 use super::encoding::is_utf16;
 use super::groups::{Remark, remark};
 use super::load::read_bytes;
+use super::out_groups::out_group;
 use super::password::without_password;
 use super::report::Report;
 use super::resolve::{duration_within, octet_within, parsed};
@@ -68,6 +69,7 @@ fn resolve_channel(
     let rule = rule(typed, door, report);
     let Input { text, interface: by_input, presentation } = input(typed, directory, report)?;
     let interface = one_interface(typed, by_input, by_key, report);
+    let multicast_out = out_group(typed, presentation.tracks.len(), report);
     Some(ChannelConfig {
         name: name?,
         input: text,
@@ -77,6 +79,7 @@ fn resolve_channel(
         coalesce,
         marks,
         rule,
+        multicast_out,
     })
 }
 

@@ -15,6 +15,7 @@ mod encoding;
 mod groups;
 mod keys;
 mod load;
+mod out_groups;
 mod pairs;
 mod password;
 mod remedy;
@@ -36,6 +37,6 @@ pub use keys::{KEYS, Key, Section};
 pub use report::{ConfigError, Excerpt, Problem};
 pub use truth::{
     AccessConfig, AdminConfig, ChannelConfig, Config, EngineConfig, Interface, LimitsConfig, LogConfig,
-    RingConfig, RtspConfig, TlsConfig, UdpPorts,
+    MulticastOut, RingConfig, RtspConfig, TlsConfig, UdpPorts,
 };
 pub(super) use unreadable::why_no_users;

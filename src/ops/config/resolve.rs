@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use super::access::access;
 use super::channel::resolve_channels;
+use super::out_groups;
 use super::pairs;
 use super::report::Report;
 use super::scalar;
@@ -48,6 +49,7 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
     let channels = resolve_channels(&typed.channels, &door, directory, report);
     let config = Config { rtsp, admin, log, engine, ring, limits, access, channels, warnings: Vec::new() };
     pairs::check(&typed, &config, report);
+    out_groups::check(&typed, &config, report);
     config
 }
 

@@ -187,6 +187,19 @@ pub struct ChannelConfig {
     pub marks: Marks,
     /// Who may watch it, and from where.
     pub rule: Rule,
+    /// Where it goes by multicast, for those who ask.
+    pub multicast_out: Option<MulticastOut>,
+}
+
+/// A group that a channel is sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MulticastOut {
+    /// The group, and the port of the first track's RTP; RTCP and further tracks follow.
+    pub group: SocketAddr,
+    /// How many routers packets may pass, and one.
+    pub ttl: u8,
+    /// By which interface; `None` leaves it to the kernel's route.
+    pub interface: Option<Interface>,
 }
 
 /// An interface, as its name or an address of it; which one that is, is found when it is used.

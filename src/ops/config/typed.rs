@@ -100,6 +100,9 @@ pub(super) struct TypedChannel {
     pub(super) public: Typed<bool>,
     pub(super) allow: Typed<Vec<Spanned<String>>>,
     pub(super) deny: Typed<Vec<Spanned<String>>>,
+    pub(super) multicast_out: Typed<String>,
+    pub(super) multicast_out_ttl: Typed<Number>,
+    pub(super) multicast_out_interface: Typed<String>,
 }
 
 impl TypedChannel {
@@ -248,6 +251,9 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedCh
         coalesce: from.read("coalesce", report),
         dscp: from.read("dscp", report),
         ttl: from.read("ttl", report),
+        multicast_out: from.read("multicast_out", report),
+        multicast_out_ttl: from.read("multicast_out_ttl", report),
+        multicast_out_interface: from.read("multicast_out_interface", report),
         users: from.read("users", report),
         public: from.read("public", report),
         allow: from.read("allow", report),

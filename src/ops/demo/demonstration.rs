@@ -9,7 +9,7 @@ use crate::event::clock;
 use crate::net::Marks;
 use crate::ops::appliance::{Appliance, StartError};
 use crate::ops::config::{ChannelConfig, Config, ConfigError, Interface};
-use crate::relay::Coalesce;
+use crate::relay::{Carriage, Coalesce};
 use crate::serve::Rule;
 use crate::wire::sdp::{self, InvalidSdp};
 
@@ -70,6 +70,7 @@ impl Demonstration {
             silent_after: SILENT_AFTER,
             coalesce: Coalesce::Auto,
             marks: Marks::default(),
+            multicast_out: None,
         });
         let appliance = Appliance::start(&config)?;
         let previous = Reading { at: clock::now(), packets_in: 0, packets_out: 0 };
@@ -102,13 +103,20 @@ impl Demonstration {
             Snapshot { uptime: now.saturating_duration_since(engine.started_at), ..Snapshot::default() };
         let mut reading = Reading { at: now, packets_in: 0, packets_out: 0 };
         for channel in engine.catalogue.channels() {
-            snapshot.subscribers_udp += channel.audience.over_udp() as u64;
-            snapshot.subscribers_tcp += channel.audience.over_tcp() as u64;
+            for (by, _) in Carriage::ALL {
+                let subscribers = channel.audience.by(by) as u64;
+                match by {
+                    Carriage::Raw | Carriage::Multicast | Carriage::Udp => {
+                        snapshot.subscribers_udp += subscribers
+                    }
+                    Carriage::Tcp => snapshot.subscribers_tcp += subscribers,
+                }
+            }
             for track in &channel.tracks {
                 let reception = track.stats(now).reception;
                 reading.packets_in += reception.packets();
                 snapshot.lost += reception.missing();
-                for sent in [track.rtp.datagram_totals(), track.rtp.stream_totals()] {
+                for sent in Carriage::ALL.map(|(by, _)| track.rtp.sent(by)) {
                     reading.packets_out += sent.packets;
                     snapshot.lost += sent.refused.iter().sum::<u64>() + sent.overrun;
                 }

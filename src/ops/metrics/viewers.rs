@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ops::appliance::Engine;
-use crate::relay::Channel;
+use crate::relay::{Carriage, Channel};
 use crate::serve::{Quality, ServerStats};
 
 use super::families::Families;
@@ -97,12 +97,9 @@ fn logins(engine: &Engine, out: &mut Families) {
 }
 
 fn forwarded(channel: &Channel, out: &mut Families) {
-    let audience = [("udp", channel.audience.over_udp()), ("tcp", channel.audience.over_tcp())];
-    for (transport, subscribers) in audience {
-        let sent = channel.tracks.iter().map(|track| match transport {
-            "udp" => track.rtp.datagram_totals(),
-            _ => track.rtp.stream_totals(),
-        });
+    for (by, transport) in Carriage::ALL {
+        let subscribers = channel.audience.by(by);
+        let sent = channel.tracks.iter().map(|track| track.rtp.sent(by));
         let (packets, bytes) =
             sent.fold((0, 0), |(packets, bytes), sent| (packets + sent.packets, bytes + sent.bytes));
         let labels = [("channel", channel.name.as_str()), ("transport", transport)];
@@ -115,7 +112,8 @@ fn forwarded(channel: &Channel, out: &mut Families) {
 
 /// What is cut up on its way out; over connections the kernel sends what a path takes.
 fn fragmented(channel: &Channel, out: &mut Families) {
-    let packets = channel.tracks.iter().map(|track| track.rtp.datagram_totals().fragmented).sum();
+    let fragmented = |(by, _)| channel.tracks.iter().map(move |track| track.rtp.sent(by).fragmented);
+    let packets = Carriage::ALL.into_iter().flat_map(fragmented).sum();
     let help = "RTP packets that were larger than a subscriber's path takes whole, and left in fragments.";
     out.counter("mirrorball_fragmented_packets_total", help, &[("channel", channel.name.as_str())], packets);
 }

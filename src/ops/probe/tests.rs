@@ -14,6 +14,7 @@ use socket2::{Domain, Socket, Type};
 use crate::event::clock;
 use crate::ops::appliance::Appliance;
 use crate::ops::config::Config;
+use crate::relay::Carriage;
 use crate::wire::mark::Mark;
 
 use super::*;
@@ -124,7 +125,7 @@ fn every_subscriber_of_an_appliance_is_served_without_loss_over_udp_and_tcp() {
         assert!(lines.iter().any(|line| line.contains("20 of 20 play")), "{lines:?}");
     }
     assert_eq!(
-        house.appliance.engine().catalogue.find("news").expect("ours").audience.over_udp(),
+        house.appliance.engine().catalogue.find("news").expect("ours").audience.by(Carriage::Udp),
         0,
         "all left"
     );

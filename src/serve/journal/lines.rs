@@ -1,6 +1,7 @@
 //! The lines of the log about viewers, as they are written.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +22,22 @@ const MOST_TRACKS: usize = 4;
 
 /// How a track reaches its viewer.
 pub enum Way {
-    Udp { client: (u16, u16), server: (u16, u16) },
-    Tcp { channels: (u8, u8) },
+    Udp {
+        client: (u16, u16),
+        server: (u16, u16),
+    },
+    /// Without RTP.
+    Raw {
+        client: u16,
+        server: u16,
+    },
+    Multicast {
+        group: IpAddr,
+        ports: (u16, u16),
+    },
+    Tcp {
+        channels: (u8, u8),
+    },
 }
 
 /// A session that plays.
@@ -65,31 +80,46 @@ pub struct Refused<'a> {
     pub agent: Option<&'a str>,
 }
 
+impl Way {
+    fn transport(&self) -> &'static str {
+        match self {
+            Self::Udp { .. } => "udp",
+            Self::Raw { .. } => "raw",
+            Self::Multicast { .. } => "multicast",
+            Self::Tcp { .. } => "tcp",
+        }
+    }
+}
+
 impl Begun<'_> {
     pub fn tell(&self) {
         let Self { client, session, channel, again, .. } = *self;
-        let (mut client_ports, mut server_ports, mut channels) = (vec![], vec![], vec![]);
+        let (mut client_ports, mut server_ports, mut groups, mut channels) = (vec![], vec![], vec![], vec![]);
         for way in &self.ways {
             match way {
                 Way::Udp { client, server } => {
-                    client_ports.push(*client);
-                    server_ports.push(*server);
+                    client_ports.push(pair(*client));
+                    server_ports.push(pair(*server));
                 }
-                Way::Tcp { channels: (rtp, rtcp) } => channels.push((u16::from(*rtp), u16::from(*rtcp))),
+                Way::Raw { client, server } => {
+                    client_ports.push(client.to_string());
+                    server_ports.push(server.to_string());
+                }
+                Way::Multicast { group, ports } => groups.push(format!("{group}:{}", pair(*ports))),
+                Way::Tcp { channels: of_way } => channels.push(pair(*of_way)),
             }
         }
         server_ports.dedup();
-        let transport = match (client_ports.is_empty(), channels.is_empty()) {
-            (_, true) => "udp",
-            (true, _) => "tcp",
-            _ => "udp and tcp",
-        };
-        let [client_ports, server_ports, channels] = [client_ports, server_ports, channels].map(pairs);
+        let is_used = |transport: &&str| self.ways.iter().any(|way| way.transport() == *transport);
+        let transport =
+            ["udp", "raw", "multicast", "tcp"].into_iter().filter(is_used).collect::<Vec<_>>().join(" and ");
+        let told = [client_ports, server_ports, groups, channels].map(list);
+        let [client_ports, server_ports, groups, channels] = told;
         let agent = self.agent.map(legible);
         let (client, port) = (client.ip(), client.port());
         tracing::info!(
             target: VIEWERS,
-            %client, port, session, channel, transport, client_ports, server_ports, channels, agent,
+            %client, port, session, channel, transport, client_ports, server_ports, groups, channels, agent,
             "{}", if again { "a session goes on in another way" } else { "a session plays" }
         );
     }
@@ -164,13 +194,18 @@ pub fn reason_of(status: StatusCode) -> &'static str {
     }
 }
 
+/// `5000-5001`: of RTP and of RTCP.
+fn pair<N: Display>((rtp, rtcp): (N, N)) -> String {
+    format!("{rtp}-{rtcp}")
+}
+
 /// `5000-5001,5002-5003`; nothing for none.
-fn pairs(all: Vec<(u16, u16)>) -> Option<String> {
-    let mut told: Vec<_> = all.iter().take(MOST_TRACKS).map(|(rtp, rtcp)| format!("{rtp}-{rtcp}")).collect();
+fn list(mut all: Vec<String>) -> Option<String> {
     if all.len() > MOST_TRACKS {
-        told.push("…".to_owned());
+        all.truncate(MOST_TRACKS);
+        all.push("…".to_owned());
     }
-    Some(told.join(",")).filter(|told| !told.is_empty())
+    Some(all.join(",")).filter(|told| !told.is_empty())
 }
 
 fn thousandths(value: f64) -> f64 {
@@ -183,8 +218,8 @@ mod tests {
 
     #[test]
     fn ports_are_told_of_a_few_tracks() {
-        assert_eq!(pairs(vec![]), None);
-        let told = |tracks| pairs((0..tracks).map(|track| (2 * track, 2 * track + 1)).collect());
+        assert_eq!(list(vec![]), None);
+        let told = |tracks| list((0..tracks).map(|track| pair((2 * track, 2 * track + 1))).collect());
         assert_eq!(told(2).as_deref(), Some("0-1,2-3"));
         assert_eq!(told(9).as_deref(), Some("0-1,2-3,4-5,6-7,…"));
     }

@@ -1,19 +1,24 @@
 //! How packets reach viewers: ways, and the port pairs behind those over UDP.
 //!
 //! ```text
-//!  Way ─┬─ OverUdp ──▶ a lane ──▶ PortPair: one RTP and one RTCP socket for all; RtcpReceiver reads reports
+//!  Way ─┬─ OverUdp, Raw ──▶ a lane ──▶ PortPair: one RTP and one RTCP socket for all; RtcpReceiver reads reports
+//!       ├─ Multicast ──▶ a lane, one for all ──▶ Seat: a track's ports at its channel's group
 //!       └─ Interleaved ──▶ a lane ──▶ the connection's Output
 //! ```
 
 mod clients;
 mod interleaved;
+mod multicast;
 mod port_pairs;
+mod raw;
 mod rtcp_receiver;
 mod udp;
 mod way;
 
 pub use clients::{Client, Taker};
 pub use interleaved::Interleaved;
+pub use multicast::{Multicast, OutGroup, OutGroups};
 pub use port_pairs::PortPairs;
+pub use raw::Raw;
 pub use udp::OverUdp;
 pub use way::{Grant, Heirs, Way};

@@ -18,7 +18,6 @@ use crate::relay::ServerSocket;
 use super::super::stats::Counters;
 use super::clients::{Client, Clients, Taker};
 use super::rtcp_receiver::RtcpReceiver;
-use super::way::Grant;
 
 /// Pairs of one address at most, where the configured range does not say less.
 const MAX_PAIRS: usize = 64;
@@ -167,10 +166,9 @@ impl PortPairs {
 }
 
 impl Reservation {
-    /// In the client's terms.
-    pub fn grant(&self) -> Grant {
-        let PortPair { local, port, .. } = *self.pair;
-        Grant::Udp { local, client: (self.rtp, self.rtcp), server: (port, port + 1) }
+    /// Whom the client connected to, of no port; and the port that RTP comes from.
+    pub fn server(&self) -> (SocketAddr, u16) {
+        (self.pair.local, self.pair.port)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::net::Marks;
-use crate::relay::{Place, Subscription, Track};
+use crate::relay::{Carriage, Place, Subscription, Track};
 
 use super::super::journal::Story;
 use super::port_pairs::Reservation;
@@ -27,15 +27,16 @@ impl OverUdp {
 
 impl Way for OverUdp {
     fn grant(&self) -> Grant {
-        self.at.grant()
+        let (local, port) = self.at.server();
+        Grant::Udp { local, client: (self.at.rtp, self.at.rtcp), server: (port, port + 1) }
     }
 
     fn start(&mut self, track: &Track, (rtp_from, rtcp_from): (Place, Place), story: &Arc<Story>) {
         let Reservation { pair, rtp, rtcp } = &*self.at;
-        let books = Some(story.clone() as _);
+        let (by, books) = (Carriage::Udp, Some(story.clone() as _));
         self.feed = Some((
-            track.rtp.subscribe_datagrams(&pair.rtp, *rtp, rtp_from, self.at.clone(), books),
-            track.rtcp.subscribe_datagrams(&pair.rtcp, *rtcp, rtcp_from, self.at.clone(), None),
+            track.rtp.subscribe_datagrams(by, (&pair.rtp, *rtp), rtp_from, self.at.clone(), books),
+            track.rtcp.subscribe_datagrams(by, (&pair.rtcp, *rtcp), rtcp_from, self.at.clone(), None),
         ));
     }
 

@@ -1,9 +1,9 @@
 //! A Way: how a track's packets reach a viewer. Knows not what carries them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::relay::{Handover, Place, Track};
+use crate::relay::{Carriage, Handover, Place, Track};
 use crate::wire::rtsp::transport::{Profile, Transport};
 
 use super::super::journal::{self, Story};
@@ -34,6 +34,17 @@ pub enum Grant {
         /// The ports that these come from.
         server: (u16, u16),
     },
+    /// A transport stream without RTP.
+    Raw {
+        /// Whom it connected to; of no port.
+        local: SocketAddr,
+        /// Where it takes it.
+        client: SocketAddr,
+        /// The port that it comes from.
+        server: u16,
+    },
+    /// A group, its ports for RTP and RTCP, and how far packets go.
+    Multicast { group: IpAddr, ports: (u16, u16), ttl: u8 },
     /// The connection's channels for RTP and RTCP.
     Interleaved { channels: (u8, u8) },
 }
@@ -59,7 +70,7 @@ impl Grant {
     /// The channels of the connection that it goes by.
     pub fn channels(&self) -> Option<(u8, u8)> {
         match self {
-            Self::Udp { .. } => None,
+            Self::Udp { .. } | Self::Raw { .. } | Self::Multicast { .. } => None,
             Self::Interleaved { channels } => Some(*channels),
         }
     }
@@ -68,13 +79,22 @@ impl Grant {
         self.channels().is_some_and(|(rtp, rtcp)| [rtp, rtcp].contains(&channel))
     }
 
-    pub fn is_interleaved(&self) -> bool {
-        self.channels().is_some()
+    pub fn carriage(&self) -> Carriage {
+        match self {
+            Self::Udp { .. } => Carriage::Udp,
+            Self::Raw { .. } => Carriage::Raw,
+            Self::Multicast { .. } => Carriage::Multicast,
+            Self::Interleaved { .. } => Carriage::Tcp,
+        }
     }
 
     /// Whether the viewer takes packets at this address.
     pub fn is_at(&self, address: SocketAddr) -> bool {
-        matches!(self, Self::Udp { client: (rtp, rtcp), .. } if [rtp, rtcp].contains(&&address))
+        match self {
+            Self::Udp { client: (rtp, rtcp), .. } => [*rtp, *rtcp].contains(&address),
+            Self::Raw { client, .. } => *client == address,
+            Self::Multicast { .. } | Self::Interleaved { .. } => false,
+        }
     }
 
     /// The Transport header that grants it.
@@ -82,6 +102,10 @@ impl Grant {
         match self {
             Self::Udp { client: (rtp, rtcp), server, .. } => {
                 Transport::udp_reply(profile, (rtp.port(), rtcp.port()), *server)
+            }
+            Self::Raw { client, server, .. } => Transport::raw_reply(profile, client.port(), *server),
+            Self::Multicast { group, ports, ttl } => {
+                Transport::multicast_reply(profile, *group, *ports, *ttl)
             }
             Self::Interleaved { channels } => Transport::interleaved_reply(profile, *channels),
         }
@@ -93,6 +117,8 @@ impl Grant {
             Self::Udp { client: (rtp, rtcp), server, .. } => {
                 journal::Way::Udp { client: (rtp.port(), rtcp.port()), server: *server }
             }
+            Self::Raw { client, server, .. } => journal::Way::Raw { client: client.port(), server: *server },
+            Self::Multicast { group, ports, .. } => journal::Way::Multicast { group: *group, ports: *ports },
             Self::Interleaved { channels } => journal::Way::Tcp { channels: *channels },
         }
     }

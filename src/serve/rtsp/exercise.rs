@@ -30,7 +30,7 @@ const METHODS: [&str; 12] = [
     "SET_PARAMETER",
 ];
 const TARGETS: [&str; 7] = ["duo/trackID=1", "duo/trackID=2", "duo", "news", "news/trackID=1", "nothing", ""];
-const TRANSPORTS: [&str; 8] = [
+const TRANSPORTS: [&str; 9] = [
     "RTP/AVP/TCP;unicast;interleaved=0-1",
     "RTP/AVP/TCP;unicast",
     "RTP/AVP;unicast;client_port=40000-40001",
@@ -39,6 +39,7 @@ const TRANSPORTS: [&str; 8] = [
     "RTP/AVP;multicast",
     "RTP/AVP/TCP;interleaved=2-2,RTP/AVP/TCP;interleaved=4-5",
     "nonsense",
+    "RAW/RAW/UDP;unicast;client_port=40004,MP2T/H2221/UDP;client_port=40000,RTP/AVP;client_port=40004-40005",
 ];
 /// Leads two conversations of one client's: the bytes choose what is said in which of them, in which parts it arrives, and
 /// what happens beside it.
@@ -222,7 +223,7 @@ impl Lead {
             self.close();
         }
         for session in self.world.sessions.all() {
-            assert!(session.home().is_none() && !session.is_acknowledged(), "it goes by no connection");
+            assert!(session.home().is_none() && !session.is_bound(), "it goes by no connection");
             self.world.sessions.end(&session, "not back", self.now);
         }
         assert_eq!(self.world.on.load(Relaxed), 0, "nobody is sent anything any more");

@@ -120,6 +120,10 @@ impl World for Fake {
         self.catalogue.find(name).cloned()
     }
 
+    fn out_group(&self, channel: &Channel) -> Option<(SocketAddr, u8)> {
+        (channel.name == "news").then_some((SocketAddr::from(([239, 2, 2, 2], 5000)), 1))
+    }
+
     fn session(&self, id: &str) -> Option<Arc<Session>> {
         self.sessions.find(id)
     }
@@ -165,18 +169,21 @@ impl World for Fake {
         wanted: Wanted,
         _: Instant,
     ) -> Result<Box<dyn Way>, RefusedFor> {
-        let grant = match wanted {
-            Wanted::Interleaved { channels } => Grant::Interleaved { channels },
-            Wanted::Udp { client } => {
-                let mut taken = lock(&self.taken);
-                if taken.contains(&client.0) {
-                    return Err(RefusedFor::Limit);
-                }
-                taken.push(client.0);
-                Grant::Udp { local: self.local(), client, server: (6970, 6971) }
+        let local = self.local();
+        let (grant, place) = match wanted {
+            Wanted::Interleaved { channels } => (Grant::Interleaved { channels }, None),
+            Wanted::Udp { client } => (Grant::Udp { local, client, server: (6970, 6971) }, Some(client.0)),
+            Wanted::Multicast => {
+                (Grant::Multicast { group: [239, 2, 2, 2].into(), ports: (5000, 5001), ttl: 1 }, None)
             }
+            Wanted::Raw { client } => (Grant::Raw { local, client, server: 6970 }, Some(client)),
         };
-        Ok(Box::new(Noted { grant, is_on: false, on: self.on.clone(), taken: self.taken.clone() }))
+        let mut taken = lock(&self.taken);
+        if place.is_some_and(|place| taken.contains(&place)) {
+            return Err(RefusedFor::Limit);
+        }
+        taken.extend(place);
+        Ok(Box::new(Noted { grant, place, is_on: false, on: self.on.clone(), taken: self.taken.clone() }))
     }
 
     fn allows_udp(&self) -> bool {
@@ -195,6 +202,8 @@ impl World for Fake {
 /// A way that notes whether it is on.
 struct Noted {
     grant: Grant,
+    /// The client's place that it takes.
+    place: Option<SocketAddr>,
     is_on: bool,
     on: Arc<AtomicUsize>,
     taken: Arc<Mutex<Vec<SocketAddr>>>,
@@ -223,8 +232,6 @@ impl Way for Noted {
 impl Drop for Noted {
     fn drop(&mut self) {
         assert!(!self.is_on || std::thread::panicking(), "let go while it is on");
-        if let Grant::Udp { client: (rtp, _), .. } = self.grant {
-            lock(&self.taken).retain(|place| *place != rtp);
-        }
+        lock(&self.taken).retain(|place| Some(*place) != self.place);
     }
 }

@@ -12,6 +12,7 @@ mod conversation;
 mod exercise;
 #[cfg(any(all(test, not(model)), fuzzing))]
 mod fake;
+mod granting;
 mod home;
 mod inbox;
 mod patience;
@@ -19,6 +20,7 @@ mod refusal;
 mod requests;
 mod session;
 mod sessions;
+
 mod setup;
 mod state;
 mod world;

@@ -1,25 +1,18 @@
 //! What each request means and how it is answered (RFC 2326 section 10).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::net::with_port;
 use crate::relay::{Channel, Track};
-use crate::wire::rtsp::transport::{self, Delivery, Transport};
 use crate::wire::rtsp::{METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, range};
 use crate::wire::sdp;
 
-use super::super::media::Grant;
 use super::super::stats::{CutFor, RefusedFor};
 use super::admit::admit;
 use super::conversation::{Action, Refused, Talk};
 use super::refusal::Refusal;
 use super::session::{Planned, Session};
-use super::world::{Wanted, World};
-
-/// Below it are the ports of services that every host knows (RFC 6335).
-const FIRST_CLIENT_PORT: u16 = 1024;
+use super::world::World;
 
 /// Answers one request.
 pub fn answer(world: &dyn World, talk: &mut Talk, request: &Request, now: Instant) {
@@ -43,17 +36,17 @@ pub fn answer(world: &dyn World, talk: &mut Talk, request: &Request, now: Instan
 }
 
 /// A request, and who asks.
-struct Asked<'a> {
-    world: &'a dyn World,
-    talk: &'a mut Talk,
-    request: &'a Request,
-    now: Instant,
+pub struct Asked<'a> {
+    pub world: &'a dyn World,
+    pub talk: &'a mut Talk,
+    pub request: &'a Request,
+    pub now: Instant,
     /// It has no session yet.
     is_newcomer: bool,
     /// It names sessions of others, or none, far too often.
     is_guessing: bool,
     /// What follows the reply.
-    then: Option<Action>,
+    pub then: Option<Action>,
 }
 
 impl Asked<'_> {
@@ -93,114 +86,20 @@ impl Asked<'_> {
         if !accepts_sdp(self.request.header("Accept")) {
             return Err(StatusCode::NotAcceptable.into());
         }
-        let description = sdp::unicast(&channel.presentation, self.world.local().ip());
+        let group = self.world.out_group(&channel).filter(|_| self.asks_for_group());
+        let (presentation, own) = (&channel.presentation, self.world.local().ip());
+        let description = match group {
+            Some((group, ttl)) => sdp::multicast(presentation, own, group, ttl),
+            None => sdp::unicast(presentation, own),
+        };
         Ok(self.ok(None).description(&self.request.content_base(), &description))
     }
 
-    fn set_up(&mut self) -> Result<Reply, Refusal> {
-        let (channel, track) = self.channel()?;
-        let track = match (track, channel.tracks.as_slice()) {
-            (Some(track), _) => track,
-            (None, [only]) => only.clone(),
-            (None, _) => return Err(StatusCode::AggregateOperationNotAllowed.into()),
-        };
-        let header = self.request.header("Transport").ok_or(StatusCode::BadRequest)?;
-        let mut transport = transport::parse(header).map_err(|refused| refused.status())?;
-        if matches!(transport.delivery, Delivery::Udp { .. }) && !self.world.allows_udp() {
-            let other = transport::interleaved(header);
-            transport = other.ok_or_else(|| self.too_much(RefusedFor::Clear))?;
-        }
-        self.check_ports(&transport)?;
-        let session = match self.request.session() {
-            Some(_) => self.session()?,
-            None => self.begin(channel.clone())?,
-        };
-        if !Arc::ptr_eq(&session.channel, &channel) {
-            return Err(StatusCode::AggregateOperationNotAllowed.into());
-        }
-        let granted = self.grant(&session, &track, &transport);
-        if granted.is_err() && session.tracks() == 0 {
-            self.talk.end(session.clone(), "not granted");
-        }
-        let header = granted?.header(transport.profile);
-        let header = match track.ssrc() {
-            Some(ssrc) => format!("{header};ssrc={ssrc:08X}"),
-            None => header,
-        };
-        let reply = self.ok(Some(&session)).transport(&header);
-        self.then = Some(Action::ChangeOver(session));
-        Ok(reply)
-    }
-
-    fn begin(&mut self, channel: Arc<Channel>) -> Result<Arc<Session>, Refusal> {
-        self.world.welcome(self.now).map_err(|reason| self.too_much(reason))?;
-        let begun = self.talk.begin(self.world, channel, self.now);
-        begun.map_err(|reason| self.too_much(reason))
-    }
-
-    /// Sets a track up by a transport; where it has what is asked for it keeps that.
-    fn grant(
-        &self,
-        session: &Arc<Session>,
-        track: &Arc<Track>,
-        transport: &Transport,
-    ) -> Result<Grant, Refusal> {
-        let url = &self.request.uri;
-        let too_much = |reason| self.too_much(reason);
-        let costs = self.world.costs(session, track, url).map_err(too_much)?;
-        let present = session.granted(track.number);
-        let wanted = self.wanted(session, transport, present)?;
-        let way = match present {
-            Some(present) if wanted.is(&present, self.world.local()) => None,
-            _ => Some(self.world.way(session, track, wanted, self.now).map_err(too_much)?),
-        };
-        let grant = way.as_ref().map(|way| way.grant()).or(present);
-        let is_set_up = session.set_up(track, url, way, costs);
-        grant.filter(|_| is_set_up).ok_or(StatusCode::SessionNotFound.into())
-    }
-
-    fn wanted(
-        &self,
-        session: &Arc<Session>,
-        transport: &Transport,
-        present: Option<Grant>,
-    ) -> Result<Wanted, Refusal> {
-        match transport.delivery {
-            Delivery::Udp { client_rtp_port, client_rtcp_port } => {
-                let at = |port| -> SocketAddr { with_port(self.world.peer(), port) };
-                Ok(Wanted::Udp { client: (at(client_rtp_port), at(client_rtcp_port)) })
-            }
-            Delivery::Interleaved { channels } => {
-                // Packets would come by another connection than the one whose channels these are.
-                let is_own = self.talk.sessions.iter().any(|own| Arc::ptr_eq(own, session));
-                let own = present.and_then(|grant| grant.channels());
-                let free = self.free_channels(channels, own).filter(|_| is_own);
-                let channels = free.ok_or(StatusCode::UnsupportedTransport)?;
-                Ok(Wanted::Interleaved { channels })
-            }
-        }
-    }
-
-    /// The channels asked for where they are free, or those that the track has, or the first free ones of the connection.
-    fn free_channels(&self, asked: Option<(u8, u8)>, own: Option<(u8, u8)>) -> Option<(u8, u8)> {
-        let is_own = |channel| own.is_some_and(|(rtp, rtcp)| [rtp, rtcp].contains(&channel));
-        let others = |channel| self.talk.sessions.iter().any(|session| session.uses_channel(channel));
-        let is_free = |channel| is_own(channel) || !others(channel);
-        let free = |pair: &(u8, u8)| pair.0 != pair.1 && is_free(pair.0) && is_free(pair.1);
-        let first = || (0..=254).step_by(2).map(|even| (even, even + 1)).find(free);
-        asked.filter(free).or(own).or_else(first)
-    }
-
-    /// Ports of well-known services are no viewer's: a stream is not to be aimed at one. Another transport may be.
-    fn check_ports(&self, transport: &Transport) -> Result<(), Refusal> {
-        match transport.delivery {
-            Delivery::Udp { client_rtp_port, client_rtcp_port }
-                if client_rtp_port.min(client_rtcp_port) < FIRST_CLIENT_PORT =>
-            {
-                Err(self.too_much(RefusedFor::Port))
-            }
-            _ => Ok(()),
-        }
+    /// A description that names a group has players join it, and firewalls and Wi-Fi may keep it from them: so it is
+    /// for those alone whose URL says that they want it.
+    fn asks_for_group(&self) -> bool {
+        let Target::Channel { query: Some(query), .. } = &self.request.target else { return false };
+        query.split('&').any(|word| ["multicast", "vlcmulticast"].contains(&word))
     }
 
     fn play(&mut self) -> Result<Reply, Refusal> {
@@ -292,7 +191,7 @@ impl Asked<'_> {
     }
 
     /// The channel that the URI names, and the track if it names one.
-    fn channel(&self) -> Result<(Arc<Channel>, Option<Arc<Track>>), Refusal> {
+    pub fn channel(&self) -> Result<(Arc<Channel>, Option<Arc<Track>>), Refusal> {
         let Target::Channel { name, track, .. } = &self.request.target else {
             return Err(StatusCode::NotFound.into());
         };
@@ -303,7 +202,7 @@ impl Asked<'_> {
     }
 
     /// The session that the request names, if it is this client's. It belongs to who asked for it last.
-    fn session(&mut self) -> Result<Arc<Session>, Refusal> {
+    pub fn session(&mut self) -> Result<Arc<Session>, Refusal> {
         let id = self.request.session().ok_or(StatusCode::SessionNotFound)?;
         let Some(session) = self.world.session(id) else {
             self.is_guessing = self.world.is_guessing(self.now);
@@ -314,7 +213,7 @@ impl Asked<'_> {
         Ok(session)
     }
 
-    fn ok(&self, session: Option<&Session>) -> Reply {
+    pub fn ok(&self, session: Option<&Session>) -> Reply {
         let reply = Reply::new(StatusCode::Ok, Some(self.request.cseq));
         match session {
             Some(session) => reply.session(&session.id, self.world.timeout_seconds()),
@@ -323,7 +222,7 @@ impl Asked<'_> {
     }
 
     /// A refusal for what there is too little of.
-    fn too_much(&self, reason: RefusedFor) -> Refusal {
+    pub fn too_much(&self, reason: RefusedFor) -> Refusal {
         self.world.counters().session_refused(reason);
         let refusal = Refusal::of(reason, self.world.peer().port());
         match self.elsewhere(reason) {

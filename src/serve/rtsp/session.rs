@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Alarm, lock};
 use crate::net::{Progress, VANISHED_AFTER};
-use crate::relay::{Channel, RingStart, Track};
+use crate::relay::{Carriage, Channel, RingStart, Track};
 use crate::wire::rtcp;
 
 use super::super::access::Share;
@@ -301,6 +301,12 @@ impl Session {
         others_play == Some(false)
     }
 
+    /// Whether a track goes by its connection, or will.
+    #[cfg(any(all(test, not(model)), fuzzing))]
+    pub fn is_bound(&self) -> bool {
+        self.with(|held| held.setups.iter().any(Setup::uses_connection))
+    }
+
     /// What the session is sent.
     pub fn media(&self, now: Instant) -> Media {
         match &*lock(&self.state) {
@@ -312,14 +318,23 @@ impl Session {
         }
     }
 
-    /// Whether packets go by the connection, where what arrives is acknowledged.
-    pub fn is_acknowledged(&self) -> bool {
-        self.with(|held| held.playing().any(Setup::is_interleaved))
+    /// Whether the connection is to be looked at for signs of life: packets go by it, where what arrives is acknowledged,
+    /// or the viewer has no RTCP to say that it is there.
+    pub fn lives_by_connection(&self) -> bool {
+        self.with(|held| held.carriages().any(|by| by == Carriage::Tcp)) || self.is_mute()
     }
 
-    /// Takes what was acknowledged for a sign of life. `false`: what is under way is answered by nobody any more.
+    /// Whether what plays is without RTCP.
+    fn is_mute(&self) -> bool {
+        self.with(|held| held.carriages().max().is_some_and(Carriage::is_mute))
+    }
+
+    /// Takes what was acknowledged for a sign of life, and of one without RTCP that its host keeps the connection up.
+    /// `false`: what is under way is answered by nobody any more.
     pub fn take_progress(&self, progress: Progress, now: Instant) -> bool {
-        if self.acknowledged.fetch_max(progress.acknowledged, Relaxed) < progress.acknowledged {
+        let has_advanced =
+            self.acknowledged.fetch_max(progress.acknowledged, Relaxed) < progress.acknowledged;
+        if has_advanced || self.is_mute() && progress.last_answer_age < VANISHED_AFTER {
             self.touch(now);
         }
         !(progress.in_flight && progress.last_answer_age >= VANISHED_AFTER)

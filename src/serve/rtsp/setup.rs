@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::relay::Track;
+use crate::relay::{Carriage, Track};
 use crate::wire::rtcp::{self, Report};
 
 use super::super::access::Share;
@@ -142,8 +142,9 @@ impl Setup {
         self.since.is_some()
     }
 
-    pub fn is_interleaved(&self) -> bool {
-        self.way.grant().is_interleaved()
+    /// How packets reach the viewer by now.
+    pub fn carriage(&self) -> Carriage {
+        self.way.grant().carriage()
     }
 
     /// Whether a channel of the connection is its own, now or soon.
@@ -153,7 +154,7 @@ impl Setup {
 
     /// Whether it goes by the connection, now or soon.
     pub fn uses_connection(&self) -> bool {
-        self.ways().any(|way| way.grant().is_interleaved())
+        self.ways().any(|way| way.grant().channels().is_some())
     }
 
     fn ways(&self) -> impl Iterator<Item = &Box<dyn Way>> {

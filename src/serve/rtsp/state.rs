@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::event::Alarm;
-use crate::relay::{Channel, Viewer};
+use crate::relay::{Carriage, Channel, Viewer};
 
 use super::super::access::Share;
 use super::super::journal::Story;
@@ -79,8 +79,8 @@ impl State {
             Self::Ended => return,
         };
         *self = if held.playing().next().is_some() {
-            let over_tcp = held.playing().any(Setup::is_interleaved);
-            Self::Playing(held, channel.watch(over_tcp))
+            let by = held.carriages().max().unwrap_or(Carriage::Udp);
+            Self::Playing(held, channel.watch(by))
         } else if was_paused {
             Self::Paused(held)
         } else {
@@ -133,6 +133,11 @@ impl Held {
 
     pub fn playing(&self) -> impl Iterator<Item = &Setup> {
         self.setups.iter().filter(|setup| setup.plays())
+    }
+
+    /// How what plays reaches the viewer.
+    pub fn carriages(&self) -> impl Iterator<Item = Carriage> {
+        self.playing().map(Setup::carriage)
     }
 
     pub fn of_track(&mut self, number: usize) -> Option<&mut Setup> {

@@ -25,6 +25,9 @@ pub trait World {
     /// A channel by its name.
     fn channel(&self, name: &str) -> Option<Arc<Channel>>;
 
+    /// The group that a channel goes to by multicast, and how far.
+    fn out_group(&self, channel: &Channel) -> Option<(SocketAddr, u8)>;
+
     /// The session of this id, if it is this client's.
     fn session(&self, id: &str) -> Option<Arc<Session>>;
 
@@ -85,6 +88,10 @@ pub struct About<'r> {
 pub enum Wanted {
     /// At these places, RTP and RTCP.
     Udp { client: (SocketAddr, SocketAddr) },
+    /// Without RTP, at this place.
+    Raw { client: SocketAddr },
+    /// To the channel's group.
+    Multicast,
     /// On these channels of the connection.
     Interleaved { channels: (u8, u8) },
 }
@@ -96,6 +103,10 @@ impl Wanted {
             (Self::Udp { client: wanted }, Grant::Udp { local, client, .. }) => {
                 wanted == client && local.ip() == found_at.ip()
             }
+            (Self::Raw { client: wanted }, Grant::Raw { local, client, .. }) => {
+                wanted == client && local.ip() == found_at.ip()
+            }
+            (Self::Multicast, Grant::Multicast { .. }) => true,
             (Self::Interleaved { channels: wanted }, Grant::Interleaved { channels }) => wanted == channels,
             _ => false,
         }

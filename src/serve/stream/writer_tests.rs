@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::relay::rig::{ROOMY, flow, packet};
-use crate::relay::{Books, Flow, Sent};
+use crate::relay::{Books, Carriage, Flow, Sent};
 use std::sync::Arc;
 
 /// What was told to have been sent.
@@ -155,8 +155,8 @@ fn a_batch_framed_for_all_is_split_as_little() {
         socket.room = usize::MAX;
         writer.write(&mut socket, &posted, None).expect("room");
         assert_eq!(by_channel(read(&socket.taken)), as_a_client_sees_it(), "room for {room}");
-        assert_eq!(rtp.stream_totals().packets, 3, "each is counted once");
-        assert_eq!(rtp.stream_totals().bytes, 17);
+        assert_eq!(rtp.sent(Carriage::Tcp).packets, 3, "each is counted once");
+        assert_eq!(rtp.sent(Carriage::Tcp).bytes, 17);
     }
 }
 
@@ -203,7 +203,7 @@ fn a_reader_that_stands_elsewhere_reads_up_to_the_batchs_end() {
     let batch = Batch::new(rtp.ring(), 1, 2);
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, usize::MAX));
     writer.write(&mut socket, &posted, Some(&batch)).expect("room");
-    assert_eq!(rtp.stream_totals().packets, 2, "the third is for the next run");
+    assert_eq!(rtp.sent(Carriage::Tcp).packets, 2, "the third is for the next run");
 }
 
 /// The socket takes a part of a batch and has room again at once, as when the client reads meanwhile: the
@@ -248,7 +248,7 @@ fn a_closed_channel_ends_with_a_whole_packet() {
     writer.write(&mut socket, &posted, None).expect("room");
     let packet = |number| Packet { channel: 0, number, len: 10 };
     assert_eq!(read(&socket.taken), [packet(1), packet(2), Reply(b'T')]);
-    assert_eq!(rtp.stream_totals().packets, 2, "what was given back is not counted as sent");
+    assert_eq!(rtp.sent(Carriage::Tcp).packets, 2, "what was given back is not counted as sent");
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn a_broken_socket_gives_back_what_it_did_not_take() {
     posted.add(open(0, &rtp), usize::MAX);
     let error = Writer::default().write(&mut Broken, &posted, None).expect_err("the pipe is broken");
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-    assert_eq!(rtp.stream_totals().packets, 0);
+    assert_eq!(rtp.sent(Carriage::Tcp).packets, 0);
 }
 
 #[test]

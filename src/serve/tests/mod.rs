@@ -15,7 +15,7 @@ use crate::relay::rig::{ROOMY, by_hand, outward, packet};
 use crate::relay::{Catalogue, Channel, Coalesce, Lateness, Leg};
 use crate::wire::sdp;
 use socket2::{Domain, Socket, Type};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::sync::{Arc, Barrier};
@@ -82,6 +82,7 @@ impl Rig {
             certificates: None,
             limits,
             redirect,
+            multicast_out: HashMap::new(),
         };
         change(&mut config);
         let to_come = clock::now() + Duration::from_secs(3600); // no time passes before

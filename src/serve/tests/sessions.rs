@@ -1,6 +1,7 @@
 //! What a session goes through, and what is left of it.
 
 use super::*;
+use crate::relay::Carriage;
 
 #[test]
 fn a_session_goes_through_its_states() {
@@ -162,7 +163,7 @@ fn a_session_that_ends_as_it_is_played_leaves_no_viewer() {
             rig.server.sessions.end(&session, "teardown", clock::now());
         });
         assert!(!session.is_playing(), "it has ended");
-        assert_eq!(channel.audience.over_tcp(), 0);
+        assert_eq!(channel.audience.by(Carriage::Tcp), 0);
     }
     rig.stop();
 }

@@ -1,7 +1,7 @@
 //! SETUP of what is set up already: what is granted, what it holds, and that what is refused changes nothing.
 
 use super::*;
-use crate::relay::{StreamSink, Track};
+use crate::relay::{Carriage, StreamSink, Track};
 use crate::serve::rtsp::Session;
 use crate::serve::stream::Sink;
 
@@ -131,7 +131,7 @@ fn a_transport_is_changed_as_often_as_the_client_likes_and_nothing_piles_up() {
         assert_eq!((rig.egress(), rig.session().tracks()), (weight, 2), "round {round}");
     }
     let audience = &rig.server.catalogue.find("duo").expect("a channel").audience;
-    assert_eq!((audience.over_tcp(), audience.over_udp()), (1, 0));
+    assert_eq!((audience.by(Carriage::Tcp), audience.by(Carriage::Udp)), (1, 0));
     // What is not used any more is free for others, and what is used is not.
     let (news, granted) = client.begin(NEWS, "RTP/AVP/TCP;unicast;interleaved=0-1");
     assert!(granted.contains("interleaved=0-1"), "{granted}");
@@ -307,7 +307,7 @@ fn setups_from_two_connections_while_it_plays_pauses_and_ends_leave_nothing_behi
             }
         });
         own.status(&format!("TEARDOWN {DUO}"), &session);
-        assert_eq!((channel.audience.over_tcp(), channel.audience.over_udp()), (0, 0));
+        assert_eq!((channel.audience.by(Carriage::Tcp), channel.audience.by(Carriage::Udp)), (0, 0));
         assert_eq!((rig.server.stats().sessions, rig.egress()), (0, 0));
     }
     rig.stop();

@@ -3,6 +3,8 @@
 //! Parsed here and not as `rtsp_types::headers::Transports`, which refuses the whole header for one parameter it
 //! cannot read or one semicolon too many, as clients send them, and panics on a lone quotation mark.
 
+use std::net::IpAddr;
+
 use rtsp_types::StatusCode;
 
 /// A transport that we can serve.
@@ -14,13 +16,18 @@ pub struct Transport {
     pub delivery: Delivery,
 }
 
-/// The RTP profile. Both are served alike: what feedback a client sends is its own affair.
+/// The protocol and its profile. Those of RTP are served alike: what feedback a client sends is its own affair. And so
+/// are those of a transport stream without RTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// `RTP/AVP` (RFC 3551).
     Avp,
     /// `RTP/AVPF` (RFC 4585).
     Avpf,
+    /// `MP2T/H2221/UDP`, as set-top boxes ask for it.
+    H2221,
+    /// `RAW/RAW/UDP`, as VLC does.
+    Raw,
 }
 
 /// How packets reach a client.
@@ -33,6 +40,13 @@ pub enum Delivery {
         /// The client's port for RTCP; the same one if the client multiplexes them.
         client_rtcp_port: u16,
     },
+    /// The payload of each packet alone, over UDP unicast to the address of the RTSP connection. There is no RTCP.
+    Raw {
+        /// The client's port.
+        client_port: u16,
+    },
+    /// To a group of ours, which all who ask for it share. What the client says of group and ports is passed over.
+    Multicast,
     /// Interleaved in the RTSP connection.
     Interleaved {
         /// The channels for RTP and RTCP, if the client chose; else they are ours to pick.
@@ -46,10 +60,8 @@ pub enum Refused {
     /// None of them could be read.
     #[error("the Transport header cannot be read")]
     Malformed,
-    /// Readable, but not what we serve: multicast, RECORD, another profile, no ports.
-    #[error(
-        "no transport asked for is served: RTP/AVP unicast over UDP with client_port, or over TCP interleaved"
-    )]
+    /// Readable, but not what we serve: RECORD, another profile, no ports.
+    #[error("no transport asked for is served")]
     Unsupported,
 }
 
@@ -64,7 +76,7 @@ impl Refused {
     }
 }
 
-/// The first transport of the header that we can serve; a client lists them by preference.
+/// The first transport of the header that we understand and that `is_served`; a client lists them by preference.
 ///
 /// `destination=` is passed over: media goes to the peer of the RTSP connection and nowhere else, so nobody can
 /// be flooded by asking for it, and clients that name their own address are served. Without `unicast` or
@@ -72,24 +84,16 @@ impl Refused {
 ///
 /// # Errors
 /// When there is none.
-pub fn parse(header: &str) -> Result<Transport, Refused> {
+pub fn parse(header: &str, is_served: impl Fn(&Transport) -> bool) -> Result<Transport, Refused> {
     let mut refused = Refused::Malformed;
     for spec in split_unquoted(header, ',').map(str::trim).filter(|spec| !spec.is_empty()) {
         match parse_one(spec) {
-            Ok(transport) => return Ok(transport),
-            Err(Refused::Unsupported) => refused = Refused::Unsupported,
+            Ok(transport) if is_served(&transport) => return Ok(transport),
+            Ok(_) | Err(Refused::Unsupported) => refused = Refused::Unsupported,
             Err(Refused::Malformed) => {}
         }
     }
     Err(refused)
-}
-
-/// The first transport of the header that is interleaved, where nothing else may be.
-#[must_use]
-pub fn interleaved(header: &str) -> Option<Transport> {
-    let specs = split_unquoted(header, ',').map(str::trim);
-    let mut readable = specs.filter_map(|spec| parse_one(spec).ok());
-    readable.find(|transport| matches!(transport.delivery, Delivery::Interleaved { .. }))
 }
 
 impl Transport {
@@ -104,6 +108,22 @@ impl Transport {
         )
     }
 
+    /// The Transport header that grants a transport stream without RTP: one port on each side.
+    #[must_use]
+    pub fn raw_reply(profile: Profile, client_port: u16, server_port: u16) -> String {
+        format!("{};unicast;client_port={client_port};server_port={server_port}", profile.as_str())
+    }
+
+    /// The Transport header that grants a group: its ports for RTP and RTCP, and how far packets go.
+    #[must_use]
+    pub fn multicast_reply(profile: Profile, group: IpAddr, ports: (u16, u16), ttl: u8) -> String {
+        let (rtp, rtcp) = ports;
+        format!(
+            "{};multicast;destination={group};port={rtp}-{rtcp};ttl={ttl};mode=\"PLAY\"",
+            profile.as_str()
+        )
+    }
+
     /// The Transport header that grants interleaving on these channels.
     #[must_use]
     pub fn interleaved_reply(profile: Profile, channels: (u8, u8)) -> String {
@@ -113,13 +133,19 @@ impl Transport {
 }
 
 impl Profile {
-    /// As it stands in a header, without the lower transport.
+    /// As it stands in a header; that of RTP without the lower transport.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Avp => "RTP/AVP",
             Self::Avpf => "RTP/AVPF",
+            Self::H2221 => "MP2T/H2221/UDP",
+            Self::Raw => "RAW/RAW/UDP",
         }
+    }
+
+    const fn is_rtp(self) -> bool {
+        matches!(self, Self::Avp | Self::Avpf)
     }
 }
 
@@ -127,12 +153,21 @@ fn parse_one(spec: &str) -> Result<Transport, Refused> {
     let mut parts = split_unquoted(spec, ';').map(str::trim);
     let (profile, is_tcp) = protocol(parts.next().unwrap_or_default())?;
     let asked = Asked::of(parts)?;
-    if asked.multicast || !asked.mode_is_play {
+    if !asked.mode_is_play {
         return Err(Refused::Unsupported);
+    }
+    if asked.multicast {
+        let is_possible = profile.is_rtp() && !is_tcp;
+        return is_possible
+            .then_some(Transport { profile, delivery: Delivery::Multicast })
+            .ok_or(Refused::Unsupported);
     }
     // Old clients leave out the /TCP and only name channels.
     let is_interleaved = is_tcp || (asked.interleaved.is_some() && asked.client_port.is_none());
     let delivery = match (is_interleaved, asked.client_port) {
+        // Some name a second port, which nothing is sent to.
+        (_, Some((client_port, _))) if !profile.is_rtp() => Delivery::Raw { client_port },
+        (_, None) if !profile.is_rtp() => return Err(Refused::Unsupported),
         (true, _) => Delivery::Interleaved { channels: asked.interleaved },
         (false, Some((client_rtp_port, client_rtcp_port))) => {
             Delivery::Udp { client_rtp_port, client_rtcp_port }
@@ -142,7 +177,7 @@ fn parse_one(spec: &str) -> Result<Transport, Refused> {
     Ok(Transport { profile, delivery })
 }
 
-/// `RTP/profile[/lower transport]`.
+/// `protocol/profile[/lower transport]`.
 fn protocol(text: &str) -> Result<(Profile, bool), Refused> {
     let upper = text.to_ascii_uppercase();
     let mut words = upper.split('/');
@@ -152,11 +187,13 @@ fn protocol(text: &str) -> Result<(Profile, bool), Refused> {
     let profile = match (protocol, profile) {
         ("RTP", "AVP") => Profile::Avp,
         ("RTP", "AVPF") => Profile::Avpf,
+        ("MP2T", "H2221") => Profile::H2221,
+        ("RAW", "RAW") => Profile::Raw,
         _ => return Err(Refused::Unsupported),
     };
     match (words.next(), words.next()) {
         (None | Some("UDP"), None) => Ok((profile, false)),
-        (Some("TCP"), None) => Ok((profile, true)),
+        (Some("TCP"), None) if profile.is_rtp() => Ok((profile, true)),
         _ => Err(Refused::Unsupported),
     }
 }
@@ -219,112 +256,5 @@ fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::fuzz;
-    use proptest::prelude::*;
-
-    fn udp(client_rtp_port: u16, client_rtcp_port: u16) -> Result<Transport, Refused> {
-        let delivery = Delivery::Udp { client_rtp_port, client_rtcp_port };
-        Ok(Transport { profile: Profile::Avp, delivery })
-    }
-
-    fn tcp(channels: Option<(u8, u8)>) -> Result<Transport, Refused> {
-        Ok(Transport { profile: Profile::Avp, delivery: Delivery::Interleaved { channels } })
-    }
-
-    #[test]
-    fn udp_as_clients_ask_for_it() {
-        for header in [
-            "RTP/AVP;unicast;client_port=5000-5001",
-            "RTP/AVP/UDP;unicast;client_port=5000-5001",
-            "RTP/AVP/UDP;unicast;client_port=5000-5001;mode=\"PLAY\"",
-            "RTP/AVP;unicast;client_port=5000-5001;mode=play;",
-            "rtp/avp ; unicast ; client_port = 5000 - 5001 ; ssrc=0",
-            "RTP/AVP;client_port=5000",
-            "RTP/AVP;unicast;destination=198.51.100.9;client_port=5000-5001",
-        ] {
-            assert_eq!(parse(header), udp(5000, 5001), "{header}");
-        }
-        assert_eq!(parse("RTP/AVP;unicast;client_port=5000-5000"), udp(5000, 5000), "multiplexed");
-    }
-
-    #[test]
-    fn interleaved_as_clients_ask_for_it() {
-        assert_eq!(parse("RTP/AVP/TCP;unicast;interleaved=2-3"), tcp(Some((2, 3))));
-        assert_eq!(parse("RTP/AVP/TCP;interleaved=2"), tcp(Some((2, 3))));
-        assert_eq!(parse("RTP/AVP/TCP;unicast"), tcp(None));
-        assert_eq!(parse("RTP/AVP;unicast;interleaved=0-1"), tcp(Some((0, 1))));
-    }
-
-    #[test]
-    fn the_first_that_can_be_served_wins() {
-        let header = "RAW/RAW/UDP;unicast,RTP/AVP;multicast,RTP/SAVP;unicast;client_port=1-2,RTP/AVP/TCP;mode=\"PLAY,x\",\
-                      RTP/AVP/TCP;interleaved=4-5,RTP/AVP;unicast;client_port=5000-5001";
-        assert_eq!(parse(header), tcp(Some((4, 5))));
-        assert_eq!(parse("RTP/AVP;client_port=x,RTP/AVP;client_port=8-9"), udp(8, 9));
-    }
-
-    #[test]
-    fn the_profile_with_feedback_is_served_and_repeated() {
-        let asked = parse("RTP/AVPF/UDP;unicast;client_port=5000-5001").expect("served");
-        assert_eq!(asked.profile, Profile::Avpf);
-        let granted = Transport::udp_reply(asked.profile, (5000, 5001), (6970, 6971));
-        assert_eq!(granted, "RTP/AVPF;unicast;client_port=5000-5001;server_port=6970-6971;mode=\"PLAY\"");
-    }
-
-    #[test]
-    fn what_is_not_served_is_461_and_what_is_no_transport_is_400() {
-        for header in [
-            "RTP/AVP;multicast",
-            "RTP/AVP;multicast;client_port=5000-5001",
-            "RTP/AVP",
-            "RTP/AVP;unicast",
-            "RTP/AVP;unicast;client_port=5000-5001;mode=record",
-            "RTP/AVP/TCP;interleaved=0-1;mode=\"RECORD\"",
-            "RTP/SAVP;unicast;client_port=5000-5001",
-            "RTP/AVP/SCTP;unicast;client_port=5000-5001",
-            "MP2T/H2221/UDP;unicast;client_port=5000",
-        ] {
-            assert_eq!(parse(header).map_err(|refused| u16::from(refused.status())), Err(461), "{header}");
-        }
-        for header in [
-            "",
-            ";;;",
-            "RTP",
-            "RTP/AVP;client_port=",
-            "RTP/AVP;client_port=0-1",
-            "RTP/AVP;client_port=65535",
-            "RTP/AVP;client_port=70000-70001",
-            "RTP/AVP/TCP;interleaved=255",
-            "RTP/AVP/TCP;interleaved=3-3",
-            "RTP/AVP/TCP;interleaved=0-256",
-        ] {
-            assert_eq!(parse(header).map_err(|refused| u16::from(refused.status())), Err(400), "{header}");
-        }
-    }
-
-    #[test]
-    fn granting_repeats_and_adds() {
-        assert_eq!(
-            Transport::udp_reply(Profile::Avp, (5000, 5001), (6970, 6971)),
-            "RTP/AVP;unicast;client_port=5000-5001;server_port=6970-6971;mode=\"PLAY\""
-        );
-        assert_eq!(
-            Transport::interleaved_reply(Profile::Avp, (0, 1)),
-            "RTP/AVP/TCP;unicast;interleaved=0-1;mode=\"PLAY\""
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn hostile_text_never_panics(header in "(RTP/AVP(/TCP)?)?[;,=\" a-z0-9/_-]{0,60}") {
-            fuzz::transport::exercise(header.as_bytes());
-        }
-
-        #[test]
-        fn any_text_never_panics(header in any::<String>()) {
-            fuzz::transport::exercise(header.as_bytes());
-        }
-    }
-}
+#[path = "transport_tests.rs"]
+mod tests;

@@ -24,7 +24,7 @@ pub use offer::{Offer, Offers, offers};
 pub use parse::{MAX_SDP_LEN, MAX_TRACKS, parse};
 pub use presentation::{Presentation, TrackDescription, mpegts};
 pub use track::is_source_specific;
-pub use unicast::unicast;
+pub use unicast::{multicast, ports_of, unicast};
 
 #[cfg(test)]
 mod samples;

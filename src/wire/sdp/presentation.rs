@@ -39,6 +39,15 @@ pub struct TrackDescription {
     pub media: String,
 }
 
+impl TrackDescription {
+    /// Whether it is a transport stream in RTP and nothing else: without RTP it is one as set-top boxes take it.
+    #[must_use]
+    pub fn is_transport_stream(&self) -> bool {
+        let is_one = self.encoding.as_deref().is_some_and(|encoding| encoding.eq_ignore_ascii_case("MP2T"));
+        is_one && self.payload_types.len() == 1
+    }
+}
+
 /// The payload type of an MPEG-2 transport stream (RFC 2250, RFC 3551 section 6) and its clock rate.
 const MP2T: (u8, u32) = (33, 90_000);
 

@@ -3,7 +3,7 @@
 //!
 //! It knows no URLs: the controls are relative to the Content-Base of the reply.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use sdp_types::{Attribute, Bandwidth, Connection, Media, Origin, Session};
 
@@ -35,26 +35,55 @@ const SOURCES_OWN: [&str; 13] = [
 /// source's own is unusable.
 #[must_use]
 pub fn unicast(presentation: &Presentation, server: IpAddr) -> String {
+    describe(presentation, server, None)
+}
+
+/// The same for a viewer who takes it from a group: with that, how far packets go, and a port for each track: the first
+/// one's, and two more for each that follows.
+#[must_use]
+pub fn multicast(presentation: &Presentation, server: IpAddr, group: SocketAddr, ttl: u8) -> String {
+    describe(presentation, server, Some((group, ttl)))
+}
+
+fn describe(presentation: &Presentation, server: IpAddr, group: Option<(SocketAddr, u8)>) -> String {
     let server = server.to_canonical();
     let source = &presentation.session;
+    let port = |track: u16| group.map_or(0, |(group, _)| ports_of(group.port(), track.into()).0);
     let session = Session {
         origin: origin(&source.origin, server),
         session_name: session_name(&source.session_name),
-        connection: Some(Connection::from_ip_addr(nowhere(server))),
+        connection: Some(match group {
+            Some((group, ttl)) => {
+                Connection::from_ip_addr_ttl(group.ip(), Some(ttl).filter(|_| group.is_ipv4()))
+            }
+            None => Connection::from_ip_addr(nowhere(server)),
+        }),
         attributes: [Attribute::with_value("control", "*"), Attribute::with_value("range", "npt=now-")]
             .into_iter()
             .chain(kept(&source.attributes))
             .collect(),
         bandwidths: media_bandwidths(&source.bandwidths),
-        medias: source.medias.iter().zip(1..).map(|(source, track)| medium(source, track)).collect(),
+        medias: source
+            .medias
+            .iter()
+            .zip(1..)
+            .map(|(source, track)| medium(source, track, port(track)))
+            .collect(),
         ..source.clone()
     };
     session.to_string()
 }
 
-fn medium(source: &Media, track: usize) -> Media {
+/// The ports of a track, from 1, where the first one's RTP has that port.
+#[must_use]
+pub fn ports_of(first: u16, track: usize) -> (u16, u16) {
+    let rtp = first.saturating_add(u16::try_from(2 * track.saturating_sub(1)).unwrap_or(u16::MAX));
+    (rtp, rtp.saturating_add(1))
+}
+
+fn medium(source: &Media, track: u16, port: u16) -> Media {
     Media {
-        port: 0,
+        port,
         num_ports: None,
         fmt: source.fmt.split_ascii_whitespace().collect::<Vec<_>>().join(" "),
         connections: vec![],

@@ -1,17 +1,14 @@
 //! What was really sent and what really came, packet by packet.
 
-use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mirrorball::event::clock;
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::vocabulary::{Group, Viewer};
 
-const RECEIVE_BUFFER_BYTES: usize = 2 << 20;
 const QUIET: Duration = Duration::from_millis(300);
 const BETWEEN_REPORTS: Duration = Duration::from_millis(500);
 
@@ -24,13 +21,7 @@ pub struct Ear {
 impl Ear {
     /// Hears the source itself.
     pub fn at_the_group(group: Group) -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).expect("a socket");
-        socket.set_reuse_address(true).expect("an option");
-        socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES).expect("an option");
-        // Bound to the group, so that no other one is heard.
-        socket.bind(&group.0.into()).expect("the group's port");
-        socket.join_multicast_v4(group.0.ip(), &Ipv4Addr::LOCALHOST).expect("lo takes multicast");
-        let socket = UdpSocket::from(socket);
+        let socket = group.ear(0);
         socket.set_read_timeout(Some(QUIET)).expect("a timeout");
         let mut buffer = vec![0; 1 << 16];
         Self::hear(1, move |_| socket.recv(&mut buffer).ok().map(|length| buffer[..length].to_vec()))

@@ -1,6 +1,7 @@
 //! The players, each a process or a thread, and what they made of a programme.
 
 use std::fs;
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
@@ -64,13 +65,31 @@ pub fn probe(over: Over, url: &str) -> Probe {
 
 impl Player {
     pub fn ffmpeg(over: Over, url: &str, directory: &Path) -> Self {
-        let name = format!("ffmpeg over {over:?}");
+        Self::ffmpeg_by(transport(over), url, directory)
+    }
+
+    /// ffmpeg, by what it calls this transport.
+    pub fn ffmpeg_by(transport: &str, url: &str, directory: &Path) -> Self {
+        let name = format!("ffmpeg over {transport}");
         let (picture, sound) = (file(directory, &name, "yuv"), file(directory, &name, "aac"));
-        let mut command = ffmpeg(&["-v", "info", "-nostats", "-rtsp_transport", transport(over), "-i", url]);
-        command.args(["-map", "0:v", "-fps_mode", "passthrough", "-pix_fmt", "yuv420p"]);
-        command.args(["-f", "rawvideo"]).arg(&picture);
-        command.args(["-map", "0:a", "-c", "copy", "-f", "data"]).arg(&sound);
-        Self::process(name, command, Yields::Decoded { picture, sound }, directory)
+        let mut command = ffmpeg(&["-v", "info", "-nostats", "-rtsp_transport", transport, "-i", url]);
+        let yields = decode(&mut command, picture, sound);
+        Self::process(name, command, yields, directory)
+    }
+
+    /// ffmpeg at a port of this host, which is its own from here on. It ends once nothing comes any more.
+    pub fn at_port(port: UdpSocket, directory: &Path) -> Self {
+        let name = "ffmpeg without RTP".to_owned();
+        let (picture, sound) = (file(directory, &name, "yuv"), file(directory, &name, "aac"));
+        let address = port.local_addr().expect("bound");
+        let url = format!("udp://{address}?localaddr={}&buffer_size=4194304&timeout=3000000", address.ip());
+        let mut command = ffmpeg(&["-v", "info", "-nostats", "-i", &url]);
+        let yields = decode(&mut command, picture, sound);
+        drop(port);
+        let player = Self::process(name, command, yields, directory);
+        let is_bound = || UdpSocket::bind(address).is_err();
+        assert!(passes(Duration::from_secs(20), is_bound), "ffmpeg opens its port");
+        player
     }
 
     pub fn gstreamer(form: Form, over: Over, url: &str, directory: &Path) -> Self {
@@ -199,6 +218,14 @@ impl Probe {
         );
         assert!(text.contains("codec_name=aac"), "ffprobe over {:?}: {text}", self.over);
     }
+}
+
+/// Has ffmpeg leave behind pictures and sound.
+fn decode(ffmpeg: &mut Command, picture: PathBuf, sound: PathBuf) -> Yields {
+    ffmpeg.args(["-map", "0:v", "-fps_mode", "passthrough", "-pix_fmt", "yuv420p"]);
+    ffmpeg.args(["-f", "rawvideo"]).arg(&picture);
+    ffmpeg.args(["-map", "0:a", "-c", "copy", "-f", "data"]).arg(&sound);
+    Yields::Decoded { picture, sound }
 }
 
 /// A player ends with the programme that it watched; one that does not is asked to.

@@ -99,6 +99,11 @@ impl Setup {
         self
     }
 
+    /// The channel written last goes to a group on loopback too, for those who ask.
+    pub fn multicast_out(self, group: Group) -> Self {
+        self.channel_line(&format!("multicast_out = \"{group}\"\nmulticast_out_interface = \"lo\""))
+    }
+
     /// Whatever a session description says.
     pub fn described(self, name: &str, sdp: &str) -> Self {
         self.described_on("lo", name, sdp)

@@ -29,5 +29,5 @@ pub use network::{
 pub use patience::{eventually, is_thorough, passes, say};
 pub use quiet::{Quiet, demo_by_demo};
 pub use source::{Group, Source, Stamp, bye, sender_report};
-pub use viewer::{Over, Viewer, receiver_report, report, report_of_loss};
+pub use viewer::{Over, Viewer, datagram, parameter, receiver_report, report, report_of_loss};
 pub use wire::{Told, Wire};

@@ -9,11 +9,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mirrorball::event::clock;
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Seven packets of a transport stream.
 const PAYLOAD_BYTES: usize = 7 * 188;
 const HEADER_BYTES: usize = 12;
+const EAR_BYTES: usize = 2 << 20;
 /// Numbers start close below the wrap of sequence and timestamp, so every story crosses both.
 const FIRST_SEQUENCE: u16 = u16::MAX - 40;
 const FIRST_TIMESTAMP: u32 = u32::MAX - 9000;
@@ -66,6 +67,18 @@ impl Group {
     /// Another group on the same port.
     pub fn beside(self) -> Self {
         Self(SocketAddrV4::new(*Self::fresh().0.ip(), self.0.port()))
+    }
+
+    /// Somebody who hears what is sent to it on loopback, so many ports further on.
+    pub fn ear(self, ports_on: u16) -> UdpSocket {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).expect("a socket");
+        socket.set_reuse_address(true).expect("an option");
+        socket.set_recv_buffer_size(EAR_BYTES).expect("an option");
+        let at = SocketAddrV4::new(*self.0.ip(), self.0.port() + ports_on);
+        // Bound to the group, so that no other one is heard.
+        socket.bind(&at.into()).expect("the group's port");
+        socket.join_multicast_v4(self.0.ip(), &Ipv4Addr::LOCALHOST).expect("lo takes multicast");
+        socket.into()
     }
 
     fn in_range(first: u8) -> Self {

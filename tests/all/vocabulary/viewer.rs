@@ -98,9 +98,7 @@ impl Viewer {
     #[track_caller]
     pub fn set_up_at(&mut self, track: usize, rtp: UdpSocket, rtcp: UdpSocket) {
         let port = |socket: &UdpSocket| socket.local_addr().expect("bound").port();
-        if setsockopt(&rtp, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
-            setsockopt(&rtp, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES).expect("a larger buffer");
-        }
+        make_room(&rtp);
         let granted =
             self.ask_for(track, &format!("RTP/AVP;unicast;client_port={}-{}", port(&rtp), port(&rtcp)));
         assert_eq!(pair(&granted, "client_port"), (port(&rtp), port(&rtcp)), "the client's ports, echoed");
@@ -108,6 +106,18 @@ impl Viewer {
         let ip = self.connection.stream.peer_addr().expect("connected").ip();
         let (server_rtp, server_rtcp) = (SocketAddr::new(ip, server.0), SocketAddr::new(ip, server.1));
         self.media.push(Medium::Udp { rtp, rtcp, server_rtp, server_rtcp });
+    }
+
+    /// Sets a transport stream up to come without RTP: to a port that fills the place of `PORT`. Returns where it comes,
+    /// and what was granted.
+    #[track_caller]
+    pub fn set_up_raw(&mut self, transport: &str) -> (UdpSocket, String) {
+        let own = self.connection.stream.local_addr().expect("connected").ip();
+        let socket = UdpSocket::bind((own, 0)).expect("a port");
+        make_room(&socket);
+        let port = socket.local_addr().expect("bound").port();
+        let granted = self.ask_for(1, &transport.replace("PORT", &port.to_string()));
+        (socket, granted)
     }
 
     /// What is asked for to get the first track as it comes now.
@@ -121,8 +131,9 @@ impl Viewer {
         }
     }
 
+    /// Asks for a track's transport; returns what is granted.
     #[track_caller]
-    fn ask_for(&mut self, track: usize, transport: &str) -> String {
+    pub fn ask_for(&mut self, track: usize, transport: &str) -> String {
         let uri = format!("{}/trackID={track}", self.url);
         let mut headers = vec![("Transport", transport)];
         let session = self.session.clone();
@@ -177,7 +188,7 @@ impl Viewer {
     /// The next RTP packet of a track, if one comes in time.
     pub fn packet_within(&mut self, track: usize, patience: Duration) -> Option<Vec<u8>> {
         match &self.media[track] {
-            Medium::Udp { rtp, server_rtp, .. } => datagram(rtp, *server_rtp, patience),
+            Medium::Udp { rtp, server_rtp, .. } => datagram_from(rtp, |from| from == *server_rtp, patience),
             Medium::Tcp { rtp, .. } => self.connection.frame(*rtp, patience),
         }
     }
@@ -185,7 +196,9 @@ impl Viewer {
     /// The next RTCP packet of the first track, if one comes in time.
     pub fn rtcp_within(&mut self, patience: Duration) -> Option<Vec<u8>> {
         match &self.media[0] {
-            Medium::Udp { rtcp, server_rtcp, .. } => datagram(rtcp, *server_rtcp, patience),
+            Medium::Udp { rtcp, server_rtcp, .. } => {
+                datagram_from(rtcp, |from| from == *server_rtcp, patience)
+            }
             Medium::Tcp { rtcp, .. } => self.connection.frame(*rtcp, patience),
         }
     }
@@ -346,14 +359,29 @@ pub fn report(own: u32, sources: &[u32]) -> Vec<u8> {
     report
 }
 
-/// The next datagram of a server. Another program of this machine may still send to who had the port before.
-fn datagram(socket: &UdpSocket, server: SocketAddr, patience: Duration) -> Option<Vec<u8>> {
+fn make_room(socket: &UdpSocket) {
+    if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
+        setsockopt(socket, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES).expect("a larger buffer");
+    }
+}
+
+/// The next datagram, if one comes in time.
+pub fn datagram(socket: &UdpSocket, patience: Duration) -> Option<Vec<u8>> {
+    datagram_from(socket, |_| true, patience)
+}
+
+/// The next one of those who are meant. Another program of this machine may still send to who had the port before.
+fn datagram_from(
+    socket: &UdpSocket,
+    is_meant: impl Fn(SocketAddr) -> bool,
+    patience: Duration,
+) -> Option<Vec<u8>> {
     let (mut buffer, until) = (vec![0; 1 << 16], clock::now() + patience);
     loop {
         let left = until.saturating_duration_since(clock::now()).max(Duration::from_millis(1));
         socket.set_read_timeout(Some(left)).expect("a timeout");
         let (length, from) = socket.recv_from(&mut buffer).ok()?;
-        if from == server {
+        if is_meant(from) {
             buffer.truncate(length);
             return Some(buffer);
         }
@@ -366,7 +394,8 @@ fn pair(transport: &str, name: &str) -> (u16, u16) {
     (first.parse().expect("a number"), second.parse().expect("a number"))
 }
 
-fn parameter<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+/// A parameter of a Transport header.
+pub fn parameter<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     let value = header.split(';').filter_map(|part| part.split_once('='));
     value.into_iter().find(|(own, _)| own.trim() == name).map(|(_, value)| value)
 }

@@ -1,6 +1,6 @@
 //! Keys of which one would make another useless.
 
-use super::{assert_says, refused, warned};
+use super::{Interface, accepted, assert_says, refused, warned};
 
 #[test]
 fn listeners_that_take_each_others_port_are_told_with_both_keys_and_lines() {
@@ -131,5 +131,31 @@ fn a_key_that_is_wrong_makes_no_pair() {
     ] {
         let errors = refused(wrong);
         assert!(errors.len() == 1 && !errors[0].contains(of_another), "{errors:#?}");
+    }
+}
+
+#[test]
+fn a_group_that_a_channel_is_sent_to_is_no_source_and_no_other_channels() {
+    let channel = |name: &str, source: &str, out: &str| {
+        format!("[[channel]]\nname = \"{name}\"\nsource = \"rtp://{source}\"\n{out}\n")
+    };
+    let to = |out: &str| format!("multicast_out = \"{out}\"");
+    let own = refused(&channel("a", "239.9.9.1:5004", &to("239.9.9.1:6000")));
+    assert_says(&own[0], &["toml:4: channel \"a\" multicast_out", "channel \"a\" comes from", "a loop"]);
+    let first = channel("a", "239.9.9.1:5004", &to("239.2.2.2:5000"));
+    let loops = refused(&(first.clone() + &channel("b", "239.2.2.2:7000", "")));
+    assert_says(&loops[0], &["toml:4:", "channel \"b\" comes from", "write another group"]);
+    let twice = refused(&(first.clone() + &channel("b", "239.9.9.2:5004", &to("239.2.2.2:6000"))));
+    assert_says(&twice[0], &["toml:8: channel \"b\" multicast_out", "channel \"a\"'s already"]);
+    let config = accepted(&(first + "multicast_out_ttl = 4\nmulticast_out_interface = \"eth1\"\n"));
+    let out = config.channels[0].multicast_out.as_ref().expect("a group");
+    assert_eq!((out.group.to_string().as_str(), out.ttl), ("239.2.2.2:5000", 4));
+    assert_eq!(out.interface, Some(Interface::Name("eth1".to_owned())));
+    for key in ["multicast_out_ttl = 4", "multicast_out_interface = \"eth1\""] {
+        let idle = refused(&channel("a", "239.9.9.1:5004", key));
+        assert_says(
+            &idle[0],
+            &["toml:4: channel \"a\" multicast_out_", "without multicast_out it does nothing"],
+        );
     }
 }

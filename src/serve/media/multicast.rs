@@ -1,0 +1,180 @@
+//! The way by multicast: a channel goes to a group of its own, once for all who ask for it, and only while one of them
+//! plays. RTP and RTCP of each track have two ports there.
+//!
+//! The stream is everybody's: who comes later takes it as it flows, and what a viewer says by RTCP stays in the group.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, Weak};
+
+use bytes::Bytes;
+
+use crate::event::lock;
+use crate::net::{Marks, interface_index, open_to_group, with_port};
+use crate::relay::{Books, Carriage, Flow, Place, Sent, SentTotals, ServerSocket, Subscription, Track};
+use crate::wire::sdp::ports_of;
+
+use super::super::journal::Story;
+use super::way::{Grant, Heirs, Way};
+
+/// Where a channel goes by multicast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutGroup {
+    /// The group, and the port of the first track's RTP.
+    pub group: SocketAddr,
+    /// How many routers packets may pass, and one.
+    pub ttl: u8,
+    /// By which interface, if not by the route's.
+    pub interface: Option<String>,
+}
+
+/// The groups of all channels that have one, and what is sent there.
+pub struct OutGroups {
+    by_channel: HashMap<String, OutGroup>,
+    seats: Mutex<HashMap<(String, usize), Weak<Seat>>>,
+}
+
+/// A track's ports at its channel's group.
+pub struct Seat {
+    group: OutGroup,
+    at: (SocketAddr, SocketAddr),
+    rtp: Arc<ServerSocket>,
+    rtcp: Arc<ServerSocket>,
+    stage: Mutex<Stage>,
+}
+
+/// How many play, and what they share.
+#[derive(Default)]
+struct Stage {
+    players: usize,
+    feed: Option<(Subscription, Subscription)>,
+}
+
+/// A viewer's part in it.
+pub struct Multicast {
+    seat: Arc<Seat>,
+    /// What our own reports say.
+    marks: Marks,
+    part: Option<Part>,
+}
+
+struct Part {
+    rtp: Arc<Flow>,
+    rtcp: Arc<Flow>,
+    story: Arc<Story>,
+    /// What had been sent to the group when it came.
+    before: SentTotals,
+}
+
+impl OutGroups {
+    pub fn new(by_channel: HashMap<String, OutGroup>) -> Self {
+        Self { by_channel, seats: Mutex::default() }
+    }
+
+    pub fn of(&self, channel: &str) -> Option<&OutGroup> {
+        self.by_channel.get(channel)
+    }
+
+    /// The ports of a channel's track. They are opened for the first who comes, and closed behind the last.
+    pub fn seat(&self, channel: &str, track: usize) -> io::Result<Arc<Seat>> {
+        let group = self.of(channel).ok_or(io::ErrorKind::NotFound)?;
+        let mut seats = lock(&self.seats);
+        let key = (channel.to_owned(), track);
+        if let Some(seat) = seats.get(&key).and_then(Weak::upgrade) {
+            return Ok(seat);
+        }
+        let seat = Arc::new(Seat::open(group, track)?);
+        seats.insert(key, Arc::downgrade(&seat));
+        Ok(seat)
+    }
+}
+
+impl Seat {
+    fn open(group: &OutGroup, track: usize) -> io::Result<Self> {
+        let index = group.interface.as_deref().map(interface_index).transpose().map_err(io::Error::other)?;
+        let open = || ServerSocket::to_groups(open_to_group(group.group, index, group.ttl)?);
+        let (rtp, rtcp) = ports_of(group.group.port(), track);
+        let at = (with_port(group.group, rtp), with_port(group.group, rtcp));
+        Ok(Self { group: group.clone(), at, rtp: open()?, rtcp: open()?, stage: Mutex::default() })
+    }
+
+    /// One more plays. The first has the stream begin.
+    fn join(&self, track: &Track, (rtp, rtcp): (Place, Place)) {
+        let mut stage = lock(&self.stage);
+        stage.players += 1;
+        if stage.feed.is_none() {
+            let by = Carriage::Multicast;
+            let nobodys = || Arc::new(());
+            stage.feed = Some((
+                track.rtp.subscribe_datagrams(by, (&self.rtp, self.at.0), rtp, nobodys(), None),
+                track.rtcp.subscribe_datagrams(by, (&self.rtcp, self.at.1), rtcp, nobodys(), None),
+            ));
+        }
+    }
+
+    /// One less does. The last has it end, and who goes on elsewhere is told where; before that he is told where the
+    /// stream is.
+    fn leave(&self, part: &Part, heirs: Option<&Heirs>) {
+        let mut stage = lock(&self.stage);
+        stage.players -= 1;
+        let feed = if stage.players == 0 { stage.feed.take() } else { None };
+        match (feed, heirs) {
+            (Some((rtp, rtcp)), Some(heirs)) => {
+                rtp.hand_over(&heirs.rtp);
+                rtcp.hand_over(&heirs.rtcp);
+            }
+            (None, Some(heirs)) => {
+                heirs.rtp.tell(part.rtp.ring().head());
+                heirs.rtcp.tell(part.rtcp.ring().head());
+            }
+            (_, None) => {}
+        }
+    }
+}
+
+impl Multicast {
+    pub fn new(seat: Arc<Seat>, marks: Marks) -> Self {
+        Self { seat, marks, part: None }
+    }
+}
+
+impl Way for Multicast {
+    fn grant(&self) -> Grant {
+        let (rtp, rtcp) = self.seat.at;
+        Grant::Multicast { group: rtp.ip(), ports: (rtp.port(), rtcp.port()), ttl: self.seat.group.ttl }
+    }
+
+    fn start(&mut self, track: &Track, from: (Place, Place), story: &Arc<Story>) {
+        let before = track.rtp.sent(Carriage::Multicast);
+        let (rtp, rtcp) = (track.rtp.clone(), track.rtcp.clone());
+        self.part = Some(Part { rtp, rtcp, story: story.clone(), before });
+        self.seat.join(track, from);
+    }
+
+    fn stop(&mut self, heirs: Option<&Heirs>) {
+        let Some(part) = self.part.take() else { return };
+        self.seat.leave(&part, heirs);
+        part.story.settle(part.sent());
+    }
+
+    /// A goodbye to one would be one to all.
+    fn say(&self, rtcp: &[u8]) {
+        if lock(&self.seat.stage).players == 1 {
+            self.seat.rtcp.say(Bytes::copy_from_slice(rtcp), self.seat.at.1, self.marks);
+        }
+    }
+}
+
+impl Part {
+    /// What was sent to the group while it played.
+    fn sent(&self) -> Sent {
+        let (before, now) = (&self.before, self.rtp.sent(Carriage::Multicast));
+        let missed = |totals: &SentTotals| totals.overrun + totals.refused.iter().sum::<u64>();
+        Sent {
+            packets: now.packets - before.packets,
+            bytes: now.bytes - before.bytes,
+            missed: missed(&now) - missed(before),
+        }
+    }
+}
