@@ -9,13 +9,16 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http_auth::{PasswordClient, PasswordParams};
 use mirrorball::serve::{Scope, Users, write_users};
 use retina::client::{Credentials, PlayOptions, Session, SessionOptions, SetupOptions};
 use tempfile::TempDir;
 
 use crate::vocabulary::{
-    Connection, Group, Mirrorball, Needs, Quiet, Reply, Setup, binary, eventually, in_a_network_of_its_own,
+    Carrier, Connection, Group, Mirrorball, Needs, Quiet, Reply, Setup, binary, eventually,
+    in_a_network_of_its_own,
 };
 
 const PASSWORD: &str = "opensesame";
@@ -41,7 +44,7 @@ impl House {
             .channel_line(film)
             .channel("open", Group::fresh())
             .channel_line("public = true");
-        Self { mirrorball: setup.start(), users, _directory: directory }
+        Self { mirrorball: setup.through_tls().over_http().start(), users, _directory: directory }
     }
 
     fn people(names: &[&str]) -> Users {
@@ -52,6 +55,10 @@ impl House {
 
     fn client(&self) -> Client<'_> {
         Client { connection: Connection::open(self.mirrorball.rtsp), house: self, login: None }
+    }
+
+    fn client_by(&self, carrier: Carrier) -> Client<'_> {
+        Client { connection: Connection::by(carrier.connect(&self.mirrorball)), ..self.client() }
     }
 
     fn client_from(&self, last: u8) -> Client<'_> {
@@ -140,6 +147,29 @@ fn a_channel_is_for_those_who_log_in() {
     assert_eq!(house.mirrorball.metric("mirrorball_logins_total", &[]), 3.0);
     assert_eq!(house.mirrorball.metric("mirrorball_access_refused_total", &[("reason", "channel")]), 2.0);
     assert!(!house.mirrorball.has_logged("401"), "that somebody comes without a login is no news");
+}
+
+#[test]
+fn whatever_carries_a_request_it_is_judged_alike_and_a_password_as_it_is_goes_through_tls_alone() {
+    let house = House::with("", "");
+    let basic = format!("Basic {}", STANDARD.encode(format!("anna:{PASSWORD}")));
+    let carriers = [
+        (Carrier::Plain, false),
+        (Carrier::Tunnel { part: 9 }, false),
+        (Carrier::Tls, true),
+        (Carrier::SecretTunnel, true),
+    ];
+    for (carrier, is_secret) in carriers {
+        let mut client = house.client_by(carrier);
+        let told = client.asks("DESCRIBE", "news", &[]).expect(401);
+        assert_eq!(told.all("WWW-Authenticate").len(), if is_secret { 3 } else { 2 }, "{carrier:?}");
+        client.logs_in("anna", PASSWORD, "news").expect(200);
+        let mut client = house.client_by(carrier);
+        let status = if is_secret { 200 } else { 401 };
+        client.asks("DESCRIBE", "news", &[("Authorization", &basic)]).expect(status);
+    }
+    let refused = [("reason", "basic without TLS")];
+    house.mirrorball.expect_metric("mirrorball_login_failures_total", &refused, 2.0);
 }
 
 #[test]
