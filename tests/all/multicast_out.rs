@@ -64,6 +64,7 @@ fn a_channel_goes_to_its_group_once_for_all_and_only_while_somebody_plays_it() {
     first.request("PAUSE").expect(200);
     source.send(1);
     expect(&ear, &source, 21..22);
+    mirrorball.expect_metric("mirrorball_forwarded_packets_total", OURS, 22.0);
     second.request("TEARDOWN").expect(200);
     let ended = mirrorball.expect_logged("a session has ended", 1);
     let packets = ended[0].split_once("packets=").expect("told").1;
