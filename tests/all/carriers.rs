@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use base64::Engine;
@@ -409,7 +409,7 @@ fn real_players_watch_by_all_that_carries() {
     in_a_network_of_its_own("players through TLS and tunnels", &NEEDS, || {
         let group = Group::fresh();
         let mut mirrorball = Setup::new().channel("film", group).through_tls().over_http().start();
-        let mut sender = film(group);
+        let sender = Film::sent_to(group);
         mirrorball.expect_metric("mirrorball_channel_joined", &[], 1.0);
         let (rtsps, http) = (mirrorball.rtsps(), mirrorball.http());
         let players = [
@@ -439,8 +439,7 @@ fn real_players_watch_by_all_that_carries() {
             assert!(ended && (output.status.success() || is_known), "{name}: {}\n{said}", output.status);
             say(&format!("{name}: watched"));
         }
-        let _ = sender.kill();
-        let _ = sender.wait();
+        drop(sender);
         mirrorball.expect_metric(CUT, &[], 0.0);
         expect_end(&mut mirrorball);
     });
@@ -451,16 +450,28 @@ fn expect_end(mirrorball: &mut Mirrorball) {
     assert!(mirrorball.ended().is_some_and(|status| status.success()));
 }
 
-/// A picture without an end.
-fn film(group: Group) -> std::process::Child {
-    let mut command = Command::new("ffmpeg");
-    command.args(["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=25", "-g", "5"]);
-    command.args(["-c:v", "mpeg2video", "-f", "rtp_mpegts", &format!("rtp://{group}?ttl=1")]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("ffmpeg starts")
+/// A picture without an end, for as long as this lives.
+struct Film(Child);
+
+impl Drop for Film {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Film {
+    fn sent_to(group: Group) -> Self {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=25", "-g", "5"]);
+        command.args(["-c:v", "mpeg2video", "-f", "rtp_mpegts", &format!("rtp://{group}?ttl=1")]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().expect("ffmpeg starts"))
+    }
 }
 
 /// Takes fifty pictures.
-fn ffmpeg(name: &str, options: &[&str], url: &str) -> (String, std::process::Child) {
+fn ffmpeg(name: &str, options: &[&str], url: &str) -> (String, Child) {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-nostdin"]).args(options).args(["-i", url]);
     command.args(["-frames:v", "50", "-f", "null", "-"]);
@@ -471,7 +482,7 @@ fn ffmpeg(name: &str, options: &[&str], url: &str) -> (String, std::process::Chi
 const TAKEN_BYTES: usize = 19 * 7 * 188;
 
 /// Takes twenty packets, and hands them out.
-fn gstreamer(name: &str, url: &str) -> (String, std::process::Child) {
+fn gstreamer(name: &str, url: &str) -> (String, Child) {
     let mut command = Command::new("gst-launch-1.0");
     command.args([
         "-q",
@@ -484,7 +495,7 @@ fn gstreamer(name: &str, url: &str) -> (String, std::process::Child) {
     (name.to_owned(), started(command))
 }
 
-fn started(mut command: Command) -> std::process::Child {
+fn started(mut command: Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("it starts")
 }

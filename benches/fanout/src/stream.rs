@@ -58,7 +58,9 @@ impl Read for Stream {
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
                 Err(_) => match tls.read_tls(&mut &*self.socket) {
                     Ok(0) => return Ok(count),
-                    Ok(_) => drop(tls.process_new_packets().map_err(Error::other)?),
+                    Ok(_) => {
+                        tls.process_new_packets().map_err(Error::other)?;
+                    }
                     Err(error) if error.kind() == ErrorKind::WouldBlock && count > 0 => return Ok(count),
                     Err(error) => return Err(error),
                 },
