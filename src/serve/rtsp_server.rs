@@ -93,7 +93,7 @@ pub struct RtspServer {
 }
 
 impl RtspServer {
-    /// A server that nobody can reach before [`listen`](Self::listen).
+    /// A server that nobody can reach before somebody listens for it ([`FrontDoor`](super::FrontDoor)).
     pub fn new(
         catalogue: Arc<Catalogue>,
         poller: Arc<Poller>,
