@@ -94,6 +94,7 @@ fn a_viewer_that_was_stuck_has_missed_what_it_did_not_get() {
         source.send(10);
         thread::sleep(Duration::from_millis(1));
     }
+    mirrorball.expect_metric("mirrorball_channel_packets_total", &[], 3001.0);
     never_reads.vanish();
     let ended = &mirrorball.expect_logged(ENDS, 1)[0];
     assert_eq!(field(ended, "reason"), "connection closed");
