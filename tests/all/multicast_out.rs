@@ -52,12 +52,12 @@ fn a_channel_goes_to_its_group_once_for_all_and_only_while_somebody_plays_it() {
     source.send(10);
     expect(&ear, &source, 0..11); // from the one that the reply announced
     second.play();
+    mirrorball.expect_metric("mirrorball_channel_subscribers", OURS, 2.0);
     source.send(10);
     source.send_rtcp(&sender_report(source.ssrc, 0));
     expect(&ear, &source, 11..21);
     assert_eq!(datagram(&reports, PATIENCE), Some(sender_report(source.ssrc, 0)));
     mirrorball.expect_metric("mirrorball_forwarded_packets_total", OURS, 21.0);
-    mirrorball.expect_metric("mirrorball_channel_subscribers", OURS, 2.0);
     let begun = mirrorball.expect_logged("a session plays", 2);
     let told = format!("transport=\"multicast\" groups=\"{}:{ports}\"", group.0.ip());
     assert!(begun.iter().all(|line| line.contains(&told)), "{told}: {begun:#?}");
@@ -75,6 +75,7 @@ fn a_channel_goes_to_its_group_once_for_all_and_only_while_somebody_plays_it() {
     expect(&ear, &source, 24..26);
     let (mut third, _) = asking(&mirrorball);
     third.play();
+    mirrorball.expect_metric("mirrorball_channel_subscribers", OURS, 2.0);
     mirrorball.signal(Signal::SIGTERM);
     assert!(mirrorball.ended().is_some_and(|status| status.success()));
     let mut goodbyes = std::iter::from_fn(|| datagram(&reports, SILENCE)).filter(|report| report[9] == 203);
