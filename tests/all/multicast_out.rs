@@ -76,6 +76,7 @@ fn a_channel_goes_to_its_group_once_for_all_and_only_while_somebody_plays_it() {
     expect(&ear, &source, 24..26);
     let (mut third, _) = asking(&mirrorball);
     third.play();
+    mirrorball.expect_metric("mirrorball_channel_subscribers", OURS, 2.0);
     mirrorball.signal(Signal::SIGTERM);
     assert!(mirrorball.ended().is_some_and(|status| status.success()));
     let mut goodbyes = std::iter::from_fn(|| datagram(&reports, SILENCE)).filter(|report| report[9] == 203);

@@ -114,14 +114,11 @@ fn every_frame_arrives(form: Form) {
         .collect();
     let by_multicast = Player::ffmpeg_by("udp_multicast", &url, directory);
     let players: Vec<_> = players.into_iter().chain([by_multicast]).collect();
-    let (set_top_box, players) = match form {
-        Form::TransportStream => {
-            let (set_top_box, player) = without_rtp(&mirrorball, directory);
-            (Some(set_top_box), players.into_iter().chain([player]).collect())
-        }
-        Form::Tracks => (None, players),
-    };
+    let is_for_boxes = form == Form::TransportStream;
+    let (set_top_box, without_rtp) = is_for_boxes.then(|| SetTopBox::new(&mirrorball, directory)).unzip();
+    let players: Vec<_> = players.into_iter().chain(without_rtp).collect();
     let probes = [Over::Udp, Over::Tcp].map(|over| probe(over, &url));
+    let set_top_box = set_top_box.map(SetTopBox::play);
     sender.ends();
     probes.into_iter().for_each(|probe| probe.expect_h264_and_aac());
     let sent: Vec<_> = ears.into_iter().flat_map(Ear::packets).collect();
@@ -137,13 +134,28 @@ fn every_frame_arrives(form: Form) {
     fs::remove_dir_all(directory).expect("the programme's directory");
 }
 
-/// A set-top box, and what plays at its port.
-fn without_rtp(mirrorball: &Mirrorball, directory: &Path) -> (Viewer, Player) {
-    let mut set_top_box = Viewer::of(mirrorball, "film");
-    let (port, _) = set_top_box.set_up_raw("MP2T/H2221/UDP;unicast;client_port=PORT");
-    let player = Player::at_port(port, directory);
-    set_top_box.play();
-    (set_top_box, player)
+/// A set-top box, which plays what comes to its port.
+struct SetTopBox {
+    viewer: Viewer,
+    port: u16,
+}
+
+impl SetTopBox {
+    fn new(mirrorball: &Mirrorball, directory: &Path) -> (Self, Player) {
+        let mut viewer = Viewer::of(mirrorball, "film");
+        let (socket, _) = viewer.set_up_raw("MP2T/H2221/UDP;unicast;client_port=PORT");
+        let port = socket.local_addr().expect("bound").port();
+        (Self { viewer, port }, Player::at_port(socket, directory))
+    }
+
+    /// Asks for the stream once its player listens: a closed port would end the session.
+    fn play(mut self) -> Viewer {
+        let entry = format!(":{:04X} ", self.port);
+        let sockets = || fs::read_to_string("/proc/thread-self/net/udp").expect("Linux");
+        eventually("ffmpeg opens its port", || sockets().contains(&entry).then_some(()));
+        self.viewer.play();
+        self.viewer
+    }
 }
 
 /// Viewers who keep every packet as it comes.
