@@ -81,7 +81,12 @@ impl World for RtspConnection {
         let place = self.account.take(Good::Sessions, 1).ok_or(RefusedFor::Address)?;
         let story = Story::new(&self.server.teller, self.peer, channel.clone());
         let session = Arc::new(Session::new(id, channel, (self.peer.ip(), home), (place, story), now));
-        if self.server.is_stopping() || !self.server.sessions.add(&session) {
+        if !self.server.sessions.add(&session) {
+            return Err(RefusedFor::Limit);
+        }
+        // Behind that: who stops ends all that are there, and this one may have come later.
+        if self.server.is_stopping() {
+            self.server.sessions.end(&session, "shutdown", now);
             return Err(RefusedFor::Limit);
         }
         Ok(session)

@@ -106,8 +106,8 @@ struct Looks {
     last: [Option<Stamp>; 2],
 }
 
-/// By which a file is known to be another, or changed: device, inode, size, seconds and nanoseconds.
-type Stamp = (u64, u64, u64, i64, i64);
+/// By which a file is known to be another, or changed: device, inode, size, times of writing and of change.
+type Stamp = (u64, u64, u64, (i64, i64, i64, i64));
 
 impl KeyFiles {
     /// Reads the pair.
@@ -166,7 +166,9 @@ impl KeyFiles {
     fn stamps(&self) -> [Option<Stamp>; 2] {
         [&self.certificate, &self.private_key].map(|file| {
             let about = fs::metadata(file).ok()?;
-            Some((about.dev(), about.ino(), about.size(), about.mtime(), about.mtime_nsec()))
+            // The time of change too: a key that nobody may read is mended by its mode.
+            let times = (about.mtime(), about.mtime_nsec(), about.ctime(), about.ctime_nsec());
+            Some((about.dev(), about.ino(), about.size(), times))
         })
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::event::{Task, Work, clock};
 
-use super::rtsp_connection::{RtspConnection, Says, State};
+use super::rtsp_connection::{Half, RtspConnection, Says, State};
 use super::stats::CutFor;
 
 /// The timer of a connection.
@@ -27,10 +27,15 @@ impl RtspConnection {
         state.alarm = Some(self.server.timers.alarm(at, watch));
     }
 
-    /// Whether something has come that we have not got round to.
+    /// Whether something has come that we have not got round to, nor to anything else since the time was up: a client
+    /// that is read and still asks for nothing has had its time.
     fn waits_for_us(&self, state: &State) -> bool {
+        if state.excused_at.is_some_and(|reads| reads != state.reads) {
+            return false;
+        }
         let has_come = || self.stream.socket().peek(&mut [0]).is_ok_and(|bytes| bytes > 0);
-        self.waits.load(Relaxed) || (!state.holds_back && has_come())
+        let own = self.waits.load(Relaxed) || (!state.holds_back && has_come());
+        own || matches!(&state.says, Says::Nothing(Half { other: Some(other), .. }) if other.waits())
     }
 
     /// When the connection is to be closed if nothing changes, and why.
@@ -57,9 +62,11 @@ impl Work for ConnectionWatch {
         state.conversation.lives_by_sessions(now);
         let (at, reason) = connection.time_is_up(&state);
         if at > now {
+            state.excused_at = None;
             connection.watch_at(&mut state, at);
         } else if connection.waits_for_us(&state) {
-            connection.watch_at(&mut state, now + connection.server.message_timeout()); // the delay is ours
+            state.excused_at = Some(state.reads); // the delay is ours
+            connection.watch_at(&mut state, now + connection.server.message_timeout());
         } else {
             connection.cut(&mut state, reason);
         }

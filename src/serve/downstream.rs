@@ -46,6 +46,7 @@ impl RtspConnection {
         if self.is_closed() || !matches!(state.says, Says::Nothing(Half { other: Some(_), .. })) {
             return Heard::Gone;
         }
+        state.reads += 1;
         state.conversation.add(bytes);
         // A read is no more than a few messages.
         let mut left = usize::MAX;

@@ -61,6 +61,9 @@ pub(super) struct State {
     /// What has come is not all answered: the client has to read first, or others have their turn.
     pub holds_back: bool,
     pub says: Says,
+    /// How often the client was read, and how often it had been when its time was up but the delay was ours.
+    pub reads: u64,
+    pub excused_at: Option<u64>,
     /// Given back when the connection is closed.
     shares: Option<Shares>,
 }
@@ -95,6 +98,9 @@ pub(super) struct Half {
 
 /// Of a tunnel, the half by which the client speaks.
 pub(super) trait OtherHalf: Send + Sync {
+    /// Whether something has come by it that waits for its turn, or for a worker.
+    fn waits(&self) -> bool;
+
     /// Says the rest of what has come, and ends: another one follows.
     fn finish(&self);
 
@@ -152,6 +158,8 @@ impl RtspConnection {
                 alarm: None,
                 holds_back: false,
                 says,
+                reads: 0,
+                excused_at: None,
                 shares,
             }),
             closed: AtomicBool::new(false),
@@ -245,6 +253,7 @@ impl RtspConnection {
         if mem::take(&mut state.holds_back) {
             self.output.flush(); // there is room, for this was polled for
         }
+        state.reads += 1;
         let mut left = MESSAGES_PER_TASK;
         self.answer_all(state, &mut left, now);
         SCRATCH.with_borrow_mut(|scratch| {
@@ -258,6 +267,7 @@ impl RtspConnection {
                         state.hear(&scratch[..count])?;
                         self.answer_all(state, &mut left, now);
                         if count < scratch.len() {
+                            state.holds_back |= self.stream.has_more(); // polling would not tell of it
                             return Ok(());
                         }
                     }

@@ -117,7 +117,7 @@ impl RtspServer {
                 config.dont_fragment,
                 counters.clone(),
             ),
-            out_groups: OutGroups::new(config.multicast_out.clone()),
+            out_groups: OutGroups::new(config.multicast_out.clone(), config.dont_fragment),
             poller,
             timers,
             lateness,

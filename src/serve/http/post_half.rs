@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::event::{Alarm, Class, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock, lock};
@@ -35,6 +36,8 @@ pub(super) struct PostHalf {
     state: Mutex<State>,
     /// Given back when it is closed.
     held: Mutex<Option<Held>>,
+    /// Something has come and waits for a turn, or for a worker.
+    waits: AtomicBool,
 }
 
 struct State {
@@ -89,6 +92,7 @@ impl PostHalf {
                 down: Weak::new(),
             }),
             held: Mutex::new(Some(Held { _place: place, alarm: None, forget })),
+            waits: AtomicBool::new(false),
         });
         let key = server.poller.register(Class::Control, stream.socket().clone(), half.clone())?;
         half.key.get_or_init(|| key);
@@ -202,6 +206,10 @@ impl PostHalf {
 }
 
 impl OtherHalf for PostHalf {
+    fn waits(&self) -> bool {
+        self.waits.load(Relaxed)
+    }
+
     fn finish(&self) {
         let mut state = lock(&self.state);
         let down = state.down.clone();
@@ -228,6 +236,7 @@ impl OtherHalf for PostHalf {
 
 impl PollEventConsumer for PostHalf {
     fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+        self.waits.store(true, Relaxed);
         let account = self.account.clone();
         ask_for_turn(&account, self)
     }
@@ -241,6 +250,7 @@ impl Work for PostHalf {
     fn run(self: Arc<Self>) {
         let _turn = Turn { account: &self.account, poller: &self.server.poller };
         let mut state = lock(&self.state);
+        self.waits.store(false, Relaxed);
         if lock(&self.held).is_none() {
             return;
         }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, Weak};
 use bytes::Bytes;
 
 use crate::event::lock;
-use crate::net::{Marks, interface_index, open_to_group, with_port};
+use crate::net::{Marks, forbid_fragments, interface_index, open_to_group, with_port};
 use crate::relay::{Books, Carriage, Flow, Place, Sent, SentTotals, ServerSocket, Subscription, Track};
 use crate::wire::sdp::ports_of;
 
@@ -32,6 +32,8 @@ pub struct OutGroup {
 /// The groups of all channels that have one, and what is sent there.
 pub struct OutGroups {
     by_channel: HashMap<String, OutGroup>,
+    /// Nobody is to cut packets into fragments.
+    dont_fragment: bool,
     seats: Mutex<HashMap<(String, usize), Weak<Seat>>>,
 }
 
@@ -68,8 +70,8 @@ struct Part {
 }
 
 impl OutGroups {
-    pub fn new(by_channel: HashMap<String, OutGroup>) -> Self {
-        Self { by_channel, seats: Mutex::default() }
+    pub fn new(by_channel: HashMap<String, OutGroup>, dont_fragment: bool) -> Self {
+        Self { by_channel, dont_fragment, seats: Mutex::default() }
     }
 
     pub fn of(&self, channel: &str) -> Option<&OutGroup> {
@@ -84,16 +86,22 @@ impl OutGroups {
         if let Some(seat) = seats.get(&key).and_then(Weak::upgrade) {
             return Ok(seat);
         }
-        let seat = Arc::new(Seat::open(group, track)?);
+        let seat = Arc::new(Seat::open(group, track, self.dont_fragment)?);
         seats.insert(key, Arc::downgrade(&seat));
         Ok(seat)
     }
 }
 
 impl Seat {
-    fn open(group: &OutGroup, track: usize) -> io::Result<Self> {
+    fn open(group: &OutGroup, track: usize, dont_fragment: bool) -> io::Result<Self> {
         let index = group.interface.as_deref().map(interface_index).transpose().map_err(io::Error::other)?;
-        let open = || ServerSocket::to_groups(open_to_group(group.group, index, group.ttl)?);
+        let open = || {
+            let socket = open_to_group(group.group, index, group.ttl)?;
+            if dont_fragment {
+                forbid_fragments(&socket)?;
+            }
+            ServerSocket::to_groups(socket)
+        };
         let (rtp, rtcp) = ports_of(group.group.port(), track);
         let at = (with_port(group.group, rtp), with_port(group.group, rtcp));
         Ok(Self { group: group.clone(), at, rtp: open()?, rtcp: open()?, stage: Mutex::default() })

@@ -28,7 +28,7 @@ pub struct Conversation {
 /// What was said, and what is to be done about it.
 pub struct Talk {
     /// The connection that it is held on.
-    home: Arc<Home>,
+    pub home: Arc<Home>,
     /// Those that were asked for here last.
     pub sessions: Vec<Arc<Session>>,
     pub actions: VecDeque<Action>,

@@ -75,7 +75,7 @@ impl Asked<'_> {
             _ => Some(self.world.way(session, track, wanted, self.now).map_err(too_much)?),
         };
         let grant = way.as_ref().map(|way| way.grant()).or(present);
-        let is_set_up = session.set_up(track, url, way, costs);
+        let is_set_up = session.set_up(&self.talk.home, (track, url), way, costs);
         grant.filter(|_| is_set_up).ok_or(StatusCode::SessionNotFound.into())
     }
 

@@ -86,7 +86,8 @@ impl Asked<'_> {
         if !accepts_sdp(self.request.header("Accept")) {
             return Err(StatusCode::NotAcceptable.into());
         }
-        let group = self.world.out_group(&channel).filter(|_| self.asks_for_group());
+        let group =
+            self.world.out_group(&channel).filter(|_| self.asks_for_group() && self.world.allows_udp());
         let (presentation, own) = (&channel.presentation, self.world.local().ip());
         let description = match group {
             Some((group, ttl)) => sdp::multicast(presentation, own, group, ttl),

@@ -88,7 +88,14 @@ impl Session {
 
     /// A request for it has come by a connection. `true`: it belongs to that one now.
     pub fn move_to(&self, home: &Arc<Home>) -> bool {
-        self.with(|held| held.move_to(home))
+        self.with(|held| {
+            let is_new = !held.whereabouts.is_at(home);
+            let moves = held.move_to(home);
+            if is_new && moves {
+                self.acknowledged.store(0, Relaxed); // of another connection
+            }
+            moves
+        })
     }
 
     /// Its client has closed a connection. `false`: it belongs to that one, and ends with it.
@@ -97,19 +104,29 @@ impl Session {
     }
 
     /// Sets a track up, anew if it was before: then without a `way` it keeps its own. What plays goes on as it did until
-    /// it [`changes over`](Self::change_over). `false`: it is not set up, and there is no way either.
-    pub fn set_up(&self, track: &Arc<Track>, url: &str, way: Option<Box<dyn Way>>, costs: Costs) -> bool {
-        self.with(|held| match (held.of_track(track.number), way) {
-            (Some(present), way) => {
-                present.renew(url.to_owned(), costs.memory, way);
-                true
+    /// it [`changes over`](Self::change_over). `false`: it is not set up, and there is no way either; or the way goes by a
+    /// connection that it does not belong to any more.
+    pub fn set_up(
+        &self,
+        home: &Arc<Home>,
+        (track, url): (&Arc<Track>, &str),
+        way: Option<Box<dyn Way>>,
+        costs: Costs,
+    ) -> bool {
+        let goes_by_home = way.as_ref().is_some_and(|way| way.grant().channels().is_some());
+        self.with(|held| {
+            if goes_by_home && !held.whereabouts.is_at(home) {
+                return false;
             }
-            (None, Some(way)) => {
-                held.setups.push(Setup::new(track.clone(), url.to_owned(), way, costs));
-                held.setups.sort_by_key(|setup| setup.track.number);
-                true
+            match (held.of_track(track.number), way) {
+                (Some(present), way) => present.renew(url.to_owned(), costs.memory, way),
+                (None, Some(way)) => {
+                    held.setups.push(Setup::new(track.clone(), url.to_owned(), way, costs));
+                    held.setups.sort_by_key(|setup| setup.track.number);
+                }
+                (None, None) => return false,
             }
-            (None, None) => false,
+            true
         })
     }
 
