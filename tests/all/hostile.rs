@@ -26,6 +26,18 @@ const REFUSED: &str = "mirrorball_rtsp_connections_refused_total";
 const CUT: &str = "mirrorball_rtsp_connections_cut_total";
 
 #[test]
+fn who_says_nothing_that_means_anything_is_closed_however_much_it_says() {
+    let mirrorball = Setup::new().rtsp("session_timeout = \"2s\"").start();
+    let mut talks = Connection::open(mirrorball.rtsp);
+    let began = clock::now();
+    while talks.stream.write_all(&b"\r\n".repeat(1000)).is_ok() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it goes on for ever");
+    }
+    mirrorball.expect_metric("mirrorball_rtsp_connections_cut_total", &[("reason", "silent")], 1.0);
+    mirrorball.expect_metric("mirrorball_rtsp_connections", &[], 0.0);
+}
+
+#[test]
 fn a_byte_now_and_then_keeps_no_connection() {
     let mut source = Source::new();
     let mirrorball = Setup::new().channel("news", source.group).start();
