@@ -267,8 +267,7 @@ impl RtspConnection {
                         state.hear(&scratch[..count])?;
                         self.answer_all(state, &mut left, now);
                         if count < scratch.len() {
-                            state.holds_back |= self.stream.has_more(); // polling would not tell of it
-                            return Ok(());
+                            break;
                         }
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),

@@ -94,7 +94,7 @@ impl Asked<'_> {
             }
             Delivery::Interleaved { channels } => {
                 // Packets would come by another connection than the one whose channels these are.
-                let is_own = self.talk.sessions.iter().any(|own| Arc::ptr_eq(own, session));
+                let is_own = session.belongs_to(&self.talk.home);
                 let own = present.and_then(|grant| grant.channels());
                 let free = self.free_channels(channels, own).filter(|_| is_own);
                 let channels = free.ok_or(StatusCode::UnsupportedTransport)?;

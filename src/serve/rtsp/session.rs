@@ -321,7 +321,7 @@ impl Session {
     /// Whether a track goes by its connection, or will.
     #[cfg(any(all(test, not(model)), fuzzing))]
     pub fn is_bound(&self) -> bool {
-        self.with(|held| held.setups.iter().any(Setup::uses_connection))
+        self.with(|held| held.is_bound())
     }
 
     /// What the session is sent.

@@ -123,7 +123,7 @@ impl Held {
     }
 
     /// Whether packets go by its connection, or will.
-    fn is_bound(&self) -> bool {
+    pub fn is_bound(&self) -> bool {
         self.setups.iter().any(Setup::uses_connection)
     }
 
