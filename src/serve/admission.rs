@@ -93,10 +93,10 @@ impl World for RtspConnection {
     }
 
     fn costs(&self, session: &Session, track: &Track, url: &str) -> Result<Costs, RefusedFor> {
-        // Of the connection that it belongs to, which is this one, or where its packets go.
-        let home = session.home().ok_or(RefusedFor::Connection)?;
-        let room = home.output.as_ref().and_then(|output| output.room.for_setup(url.len()));
-        let memory = room.ok_or(RefusedFor::Connection)?;
+        // Of the connection that it belongs to, which is this one, or where its packets go; of this one where it has just ended.
+        let output =
+            session.home().and_then(|home| home.output.clone()).unwrap_or_else(|| self.output.clone());
+        let memory = output.room.for_setup(url.len()).ok_or(RefusedFor::Connection)?;
         // One that is set up already weighs no more for being so again.
         let is_new = session.granted(track.number).is_none();
         let weight = if is_new { track.rtp.ring().bits_per_second() } else { 0 };

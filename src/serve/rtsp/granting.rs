@@ -96,9 +96,11 @@ impl Asked<'_> {
                 // Packets would come by another connection than the one whose channels these are.
                 let is_own = session.belongs_to(&self.talk.home);
                 let own = present.and_then(|grant| grant.channels());
-                let free = self.free_channels(channels, own).filter(|_| is_own);
-                let channels = free.ok_or(StatusCode::UnsupportedTransport)?;
-                Ok(Wanted::Interleaved { channels })
+                match self.free_channels(channels, own).filter(|_| is_own) {
+                    Some(channels) => Ok(Wanted::Interleaved { channels }),
+                    None if session.has_ended() => Err(StatusCode::SessionNotFound.into()),
+                    None => Err(StatusCode::UnsupportedTransport.into()),
+                }
             }
         }
     }

@@ -153,6 +153,10 @@ impl Session {
         self.with(|held| held.of_track(track).is_some_and(|setup| setup.is_at(address)))
     }
 
+    pub fn has_ended(&self) -> bool {
+        matches!(*lock(&self.state), State::Ended)
+    }
+
     pub fn is_playing(&self) -> bool {
         matches!(*lock(&self.state), State::Playing(..))
     }
