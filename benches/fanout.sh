@@ -238,7 +238,7 @@ write_config() {
     local hold=$1 channel group
     {
         printf '[rtsp]\nlisten = ["%s:%s"]\n' "${RELAY_IP}" "${RTSP_PORT}"
-        [ "${TRANSPORT}" != tls ] || write_certificate
+        [ "${TRANSPORT}" != tls ] && [ "${STORM}" != hostile ] || write_certificate
         printf '[engine]\nmedia_workers = %s\n' "${THREADS}"
         printf '[admin]\nlisten = "%s:%s"\n' "${RELAY_IP}" "${ADMIN_PORT}"
         printf '[limits]\nconnections = 60000\nsessions = 60000\nsessions_per_address = 60000\n'

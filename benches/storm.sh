@@ -15,6 +15,7 @@ options of storm; --subscribers, --hold, --rate, --shape, --no-gso, --repeat, --
                          describe  DESCRIBE on 64 connections, as fast as it is answered
                          scrape    scrapes of /metrics, back to back
                          connect   connections that are closed as soon as they are made, back to back
+                         hostile   for 60 s: 2000 connections of ten bad kinds, each made again as soon as it is closed
   --concurrent N         handshakes under way at a time (256)
   --seconds S            how long each calm is measured, before the storm and after it (5)
   --settle S             how long all have to settle before a calm (10)
@@ -23,8 +24,8 @@ options of storm; --subscribers, --hold, --rate, --shape, --no-gso, --repeat, --
   --kept "FILE …"        runs nothing: the table, and the picture, of what is kept in these files
 
 Delays are told in slices of 250 ms by the time of sending. Worst: the slice of the highest p99 from the storm's beginning
-until the calm after it. Steady: the median slice of a calm, before → after. Ratio and late (p99 above twice the steady one)
-are by the calm after; where viewers leave or there is noise, by the one before. Two values with a / between them are those
+until the calm after it. Before and after: the median slice of a calm; meanwhile: all that was sent until the storm was over.
+Ratio and late (p99 above twice that of calm) are by the calm after; where viewers leave or there is noise, by the one before. Two values with a / between them are those
 of the viewers and of the others.
 END
 }
@@ -75,7 +76,7 @@ start_storm() {
     local subscribers=$1 hold=$2 label=$2
     [ "${hold}" = auto ] || label="${hold} ms"
     "${FAVOURED[@]}" ip netns exec "${VIEW_NS}" "${FANOUT}" storm --kind "${STORM}" --transport "${TRANSPORT}" \
-        --rtsp "${RELAY_IP}:${RTSP_PORT}" --admin "${RELAY_IP}:${ADMIN_PORT}" \
+        --rtsp "${RELAY_IP}:${RTSP_PORT}" --rtsps "${RELAY_IP}:${RTSPS_PORT}" --admin "${RELAY_IP}:${ADMIN_PORT}" \
         --viewers "${subscribers}" --others "${OTHERS}" --concurrent "${CONCURRENT}" --within "${WITHIN}" \
         --seconds "${SECONDS_EACH}" --settle "${SETTLE}" \
         --relay-pid "${WORK}/relay.pid" --relay-core "${RELAY_CORES}" --source-pid "${SOURCE_PID}" \

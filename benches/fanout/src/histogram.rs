@@ -25,6 +25,13 @@ impl Histogram {
         self.largest_us = self.largest_us.max(us);
     }
 
+    /// Counts what another has counted as well.
+    pub fn add(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        self.total += other.total;
+        self.largest_us = self.largest_us.max(other.largest_us);
+    }
+
     /// How many were counted.
     pub fn total(&self) -> u64 {
         self.total

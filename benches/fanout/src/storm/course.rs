@@ -25,6 +25,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 const LONGEST_STORM_NS: u64 = 60 * SECOND_NS;
 const LONGEST_TAIL_NS: u64 = 4 * SECOND_NS;
 const NOISE_NS: u64 = 10 * SECOND_NS;
+const LONG_NOISE_NS: u64 = 60 * SECOND_NS;
 
 /// What to do, and to whom.
 #[derive(clap::Args)]
@@ -35,6 +36,9 @@ pub struct Options {
     pub transport: Transport,
     #[arg(long)]
     rtsp: SocketAddrV4,
+    /// Where RTSP is served through TLS, if it is.
+    #[arg(long)]
+    rtsps: Option<SocketAddrV4>,
     /// Where the metrics are served.
     #[arg(long)]
     admin: SocketAddrV4,
@@ -175,7 +179,7 @@ impl<'a> Stage<'a> {
                 sys::kill(self.sampler.relay_pid())?;
                 everyone
             }
-            Kind::Reports | Kind::Describe | Kind::Scrape | Kind::Connect => {
+            Kind::Reports | Kind::Describe | Kind::Scrape | Kind::Connect | Kind::Hostile => {
                 noise = Some(self.make_noise()?);
                 0
             }
@@ -195,12 +199,13 @@ impl<'a> Stage<'a> {
 
     /// Makes noise for some time; gives how often a second, and how often it was refused.
     fn make_noise(&mut self) -> Result<(f64, u64)> {
-        let &Options { rtsp: server, admin, kind, .. } = self.options;
+        let &Options { rtsp: server, rtsps, admin, kind, .. } = self.options;
+        let rtsps = rtsps.unwrap_or(server);
         let (sockets, viewers) = (self.sockets.rtcp()?, self.clients.reporters());
         let reporters = Reporters { server: *server.ip(), sockets, viewers };
         let began_ns = sys::monotonic_ns();
-        let noise = Noise::start(kind, Target { server, admin, reporters });
-        self.pass_time(NOISE_NS)?;
+        let noise = Noise::start(kind, Target { server, rtsps, admin, reporters });
+        self.pass_time(if kind == Kind::Hostile { LONG_NOISE_NS } else { NOISE_NS })?;
         let seconds = (sys::monotonic_ns() - began_ns) as f64 / 1e9;
         let (made, refused) = noise.stop()?;
         Ok((made as f64 / seconds, refused))

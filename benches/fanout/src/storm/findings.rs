@@ -10,7 +10,7 @@ use super::clients::Clients;
 use super::course::Options;
 use super::crowds::{Crowd, Crowds};
 use super::report::{CrowdReport, Report};
-use super::slices;
+use super::slices::{self, SLICE_NS};
 
 /// When the storm came, and what was used meanwhile.
 pub struct Times {
@@ -39,6 +39,7 @@ pub struct Sample {
     pub at_ns: u64,
     relay_pid: u32,
     relay_ns: u64,
+    relay_bytes: u64,
     softirq_ns: u64,
     view_ns: u64,
     refused: u64,
@@ -80,6 +81,7 @@ impl Sampler {
             at_ns: sys::monotonic_ns(),
             relay_pid,
             relay_ns: proc_files::cpu_used_ns(relay_pid),
+            relay_bytes: proc_files::resident_bytes(relay_pid),
             softirq_ns: softirq_ns(&self.relay_softirq),
             view_ns: sys::cpu_used_ns() + source_ns + softirq_ns(&self.view_softirq),
             refused: clients.refused,
@@ -123,6 +125,7 @@ impl Times {
             refusal: clients.refusal.clone(),
             failed: end.failed - storm.failed,
             noise_per_s: onset.noise.map(|(per_s, _)| per_s),
+            relay_mib: Some([storm, done, end].map(|sample| sample.relay_bytes as f64 / f64::from(1 << 20))),
             damaged: crowds.damaged,
             view_drops: end.view_drops - storm.view_drops,
             relay_cpu: done.relay_cores(storm),
@@ -132,6 +135,11 @@ impl Times {
             viewers: self.crowd(options, &crowds.viewers, options.viewers),
             others: self.crowd(options, &crowds.others, options.others),
         }
+    }
+
+    /// The slice in which all were done.
+    fn done_slice(&self) -> usize {
+        self.storm_slice + ((self.onset.done_ns - self.storm.at_ns) / SLICE_NS) as usize
     }
 
     fn crowd(&self, options: &Options, crowd: &Crowd, size: usize) -> CrowdReport {
@@ -144,6 +152,7 @@ impl Times {
             size,
             before_ms,
             after_ms,
+            during_ms: crowd.slices.p99_ms(storm_slice..self.done_slice()),
             expected: crowd.expected,
             lost: crowd.lost,
             losers: crowd.losers,

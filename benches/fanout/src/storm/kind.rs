@@ -19,6 +19,8 @@ pub enum Kind {
     Scrape,
     /// Noise: connections that are opened, and closed at once.
     Connect,
+    /// Noise: connections of all bad kinds at once.
+    Hostile,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             Self::Describe => "DESCRIBE",
             Self::Scrape => "scrapes",
             Self::Connect => "connections",
+            Self::Hostile => "hostile connections",
         }
     }
 
@@ -48,7 +51,7 @@ impl Kind {
 
     /// Whether nobody comes or goes.
     pub fn is_noise(self) -> bool {
-        matches!(self, Self::Reports | Self::Describe | Self::Scrape | Self::Connect)
+        matches!(self, Self::Reports | Self::Describe | Self::Scrape | Self::Connect | Self::Hostile)
     }
 
     /// Whether the storm is measured by the calm before it, not by the one after: the viewers who leave are a

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!           clients ── RTSP ──▶ relay          course: who plays, calm, the storm, settling, calm
-//!              │ plays, gone                   noise, reports: what else a relay may hear
+//!              │ plays, gone                   noise, reports, hostile: what else a relay may hear
 //!  udp_sockets ┴─ packets ──▶ crowds ─▶ slices ─▶ findings: report ─▶ table, picture
 //! ```
 
@@ -10,6 +10,7 @@ mod clients;
 mod course;
 mod crowds;
 mod findings;
+mod hostile;
 mod kind;
 mod noise;
 mod picture;

@@ -16,19 +16,22 @@ use crate::dialogue::{Dialogue, Subscription, Transport, channel_url, split_repl
 use crate::stream;
 use crate::sys::{self, Epoll};
 
+use super::hostile::{self, Doors};
 use super::kind::Kind;
 use super::reports;
 
 const DESCRIBING: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Noise comes from addresses that no viewer has.
-const FIRST_STRANGER: usize = 20_000;
+pub const FIRST_STRANGER: usize = 20_000;
 /// A port is not used again for a minute, so connections come from many addresses.
 const STRANGERS: usize = 8192;
 
 /// Where to make noise.
 pub struct Target {
     pub server: SocketAddrV4,
+    /// The same through TLS.
+    pub rtsps: SocketAddrV4,
     pub admin: SocketAddrV4,
     /// Who plays, and the sockets of their RTCP.
     pub reporters: reports::Reporters,
@@ -60,6 +63,7 @@ impl Noise {
                 Kind::Describe => describe(target.server, &shared),
                 Kind::Scrape => scrape(target.admin, &shared),
                 Kind::Connect => connect(target.server, &shared),
+                Kind::Hostile => hostile::assail(Doors { rtsp: target.server, rtsps: target.rtsps }, &shared),
                 _ => Ok(()),
             }
         });

@@ -31,6 +31,9 @@ pub struct Report {
     pub failed: u64,
     /// Noise: how often a second.
     pub noise_per_s: Option<f64>,
+    /// Resident memory of the relay, in MiB: before the storm, at its end, and in the calm after it.
+    #[serde(default)]
+    pub relay_mib: Option<[f64; 3]>,
     /// Packets that are not as the source sent them.
     pub damaged: u64,
     /// Datagrams dropped at the viewers' receive buffers: the receiving program was too slow.
@@ -54,6 +57,9 @@ pub struct CrowdReport {
     /// p99 in the calm before the storm, and after it when all had settled.
     pub before_ms: Option<f64>,
     pub after_ms: Option<f64>,
+    /// p99 of all that was sent from the storm's beginning until all were done.
+    #[serde(default)]
+    pub during_ms: Option<f64>,
     /// The highest p99 of a slice from the storm's beginning until the calm after it.
     pub worst_ms: Option<f64>,
     /// The worst by calm: after the storm, or before it where that is the same load.

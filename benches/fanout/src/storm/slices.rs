@@ -3,6 +3,8 @@
 //! By the time of sending, each slice has the same number of packets of a viewer: those that come late are in
 //! the slice in which they were due, and a silence cannot hide them.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::Histogram;
@@ -46,6 +48,14 @@ impl Slices {
             self.histograms.resize_with(index + 1, Histogram::default);
         }
         self.histograms[index].record(delay_us);
+    }
+
+    /// p99 of all packets of the slices from one on and before another; `None` without enough of them.
+    pub fn p99_ms(&self, slices: Range<usize>) -> Option<f64> {
+        let mut all = Histogram::default();
+        let last = slices.end.min(self.histograms.len());
+        self.histograms[slices.start.min(last)..last].iter().for_each(|histogram| all.add(histogram));
+        (all.total() >= FEWEST_PACKETS).then(|| all.quantile_ms(0.99))
     }
 
     /// All slices before `end`, told from slice `zero` on.
@@ -105,6 +115,12 @@ mod tests {
         assert_eq!(list.iter().map(|slice| slice.at_s).collect::<Vec<_>>(), [-0.5, -0.25, 0.0, 0.25]);
         assert!(list.iter().all(|slice| slice.packets == 200));
         assert_eq!(list.iter().map(|slice| slice.p99_ms.round()).collect::<Vec<_>>(), [1.0, 1.0, 9.0, 1.0]);
+    }
+
+    #[test]
+    fn several_slices_are_told_as_one() {
+        let p99_ms = |range| slices().p99_ms(range).map(f64::round);
+        assert_eq!((p99_ms(0..2), p99_ms(0..9), p99_ms(9..12)), (Some(1.0), Some(9.0), None));
     }
 
     #[test]

@@ -35,10 +35,10 @@ impl Options {
 /// Prints the table. Where a cell has two values, they are those of the viewers and of the others.
 pub fn run(options: &Options) -> Result<()> {
     println!(
-        "| storm | load | relay | done after, s | worst p99 in 250 ms, ms | steady p99, ms | ratio | late for, s | lost \
-         | refused | relay / viewers, cores |"
+        "| storm | load | relay | done after, s | worst p99 in 250 ms, ms | p99 before, meanwhile, after, ms | ratio | late for, s | lost \
+         | refused | relay / viewers, cores | relay, MiB |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for report in best(options.read()?) {
         println!("{}", row(&report));
     }
@@ -57,7 +57,7 @@ fn row(report: &Report) -> String {
         cells.join(" / ")
     };
     format!(
-        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.2} / {} |",
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.2} / {} | {} |",
         storm(report),
         load(report),
         report.relay,
@@ -70,6 +70,7 @@ fn row(report: &Report) -> String {
         refused(report),
         report.relay_cpu,
         view_cpu(report.view_cpu),
+        memory(report),
     )
 }
 
@@ -82,6 +83,11 @@ fn done(report: &Report) -> String {
         text += &format!(", {} missing", report.missing);
     }
     text
+}
+
+/// Before, at the storm's end, and after.
+fn memory(report: &Report) -> String {
+    report.relay_mib.map_or("–".into(), |mib| mib.map(|mib| format!("{mib:.0}")).join(" → "))
 }
 
 /// A full core of viewers and source may be what is measured.
@@ -105,9 +111,12 @@ pub fn load(report: &Report) -> String {
     format!("{}{others} {}", report.viewers.size, report.transport)
 }
 
-/// Before and after, where both are known.
+/// Before and after, where both are known; between them what was meanwhile.
 fn steady(crowd: &CrowdReport) -> String {
     match (crowd.before_ms, crowd.after_ms) {
+        (Some(before_ms), Some(after_ms)) if crowd.during_ms.is_some() => {
+            format!("{before_ms:.1} → {} → {after_ms:.1}", number(crowd.during_ms))
+        }
         (Some(before_ms), Some(after_ms)) => format!("{before_ms:.1} → {after_ms:.1}"),
         (before_ms, after_ms) => number(after_ms.or(before_ms)),
     }
