@@ -10,6 +10,7 @@ mod clients; // what clients of others send, as data
 mod conversation; // requests and replies, from OPTIONS to TEARDOWN
 mod crowds; // many viewers: who stays loses nothing, who leaves frees everything
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
+mod ipv6; // IPv6, wherever IPv4 works
 mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises
 mod logins; // who may log in, and who may not

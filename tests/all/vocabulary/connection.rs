@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use mirrorball::event::clock;
@@ -47,9 +47,10 @@ impl Connection {
     }
 
     /// A connection from one of this machine's addresses.
-    pub fn from(own: Ipv4Addr, address: SocketAddr) -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a socket");
-        socket.bind(&SocketAddr::from((own, 0)).into()).expect("an address of this machine");
+    pub fn from(own: impl Into<IpAddr>, address: SocketAddr) -> Self {
+        let socket =
+            Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).expect("a socket");
+        socket.bind(&SocketAddr::new(own.into(), 0).into()).expect("an address of this machine");
         socket.connect(&address.into()).expect("the program accepts");
         Self::by(socket.into())
     }
