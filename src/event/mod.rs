@@ -10,6 +10,7 @@
 mod class;
 pub mod clock;
 mod consumer;
+mod each_second;
 mod entry;
 mod episode;
 mod histogram;
@@ -28,6 +29,7 @@ mod vitals;
 
 pub use class::Class;
 pub use consumer::{Event, PollEventConsumer};
+pub use each_second::Follows;
 pub use entry::Interest;
 pub use episode::Episode;
 pub use histogram::{BOUNDS_SECONDS, Histogram};

@@ -32,4 +32,4 @@ pub use refusals::take_refusals;
 pub use route::{RouteAsker, RouteError};
 pub use send::{Destination, Position, Refusal, Refused, SendReport, Sender, segments, split_run};
 pub use server::{ServerPair, bind_pair, listen, open_beside, send_buffer, send_only, with_port, with_room};
-pub use to_group::open_to_group;
+pub use to_group::{leave_by, open_to_group};

@@ -3,10 +3,12 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 
 use nix::libc;
 use nix::sys::socket::setsockopt;
 use nix::{setsockopt_impl, sockopt_impl};
+use socket2::SockRef;
 
 use super::server::sending_socket;
 
@@ -20,19 +22,13 @@ pub fn open_to_group(group: SocketAddr, interface: Option<u32>, ttl: u8) -> io::
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let socket = sending_socket(any)?;
+    if let Some(index) = interface {
+        leave_by(&socket, group, index)?;
+    }
     if group.is_ipv4() {
-        if let Some(index) = interface {
-            let none = libc::in_addr { s_addr: 0 };
-            let index = index as libc::c_int;
-            let place = libc::ip_mreqn { imr_multiaddr: none, imr_address: none, imr_ifindex: index };
-            setsockopt(&socket, Interface, &place)?;
-        }
         socket.set_multicast_ttl_v4(ttl.into())?;
         socket.set_multicast_loop_v4(true)?;
     } else {
-        if let Some(index) = interface {
-            socket.set_multicast_if_v6(index)?;
-        }
         socket.set_multicast_hops_v6(ttl.into())?;
         socket.set_multicast_loop_v6(true)?;
     }
@@ -40,11 +36,21 @@ pub fn open_to_group(group: SocketAddr, interface: Option<u32>, ttl: u8) -> io::
     Ok(socket.into())
 }
 
+/// Has what is sent to groups of this one's family leave by another interface.
+pub fn leave_by(socket: &impl AsFd, group: SocketAddr, index: u32) -> io::Result<()> {
+    if group.is_ipv6() {
+        return SockRef::from(socket).set_multicast_if_v6(index);
+    }
+    let none = libc::in_addr { s_addr: 0 };
+    let index = index as libc::c_int;
+    let place = libc::ip_mreqn { imr_multiaddr: none, imr_address: none, imr_ifindex: index };
+    Ok(setsockopt(socket, Interface, &place)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::net::interface_index;
-    use socket2::SockRef;
 
     #[test]
     fn what_leaves_by_an_interface_is_heard_there_and_goes_as_far_as_was_said() {

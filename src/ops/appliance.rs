@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 
-use crate::event::{Class, Poller, Standstill, TaskQueue, Timers, clock};
+use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock};
 use crate::ingest::{Receivers, SilenceWatch};
 use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Outward, RingLimits};
 use crate::serve::{
@@ -179,7 +179,7 @@ impl Engine {
         });
         let catalogue = Arc::new(Catalogue::new(channels));
         let receivers = Receivers::new(poller.clone(), timers.clone(), dispatch.busy.clone());
-        certificates.iter().for_each(|certificates| certificates.watch(&timers));
+        certificates.iter().for_each(|certificates| certificates.look_each_second(&timers));
         let server = RtspServer::new(
             catalogue.clone(),
             poller.clone(),

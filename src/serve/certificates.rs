@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustls::crypto::ring;
@@ -14,10 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
 use x509_cert::der::Decode;
 
-use crate::event::{Task, Timers, Work, clock, lock};
-
-/// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+use crate::event::{Follows, lock};
 
 /// Chains have some KiB.
 const FILE_BYTES: u64 = 1 << 20;
@@ -189,12 +186,10 @@ impl Certificates {
     pub(super) fn present(&self) -> Arc<rustls::ServerConfig> {
         lock(&self.served).with.clone()
     }
+}
 
-    /// Looks at the files each second from now on.
-    pub fn watch(self: &Arc<Self>, timers: &Arc<Timers>) {
-        let watch = CertificateWatch { certificates: Arc::downgrade(self), timers: Arc::downgrade(timers) };
-        Arc::new(watch).again();
-    }
+impl Follows for Certificates {
+    const TASK: &'static str = "CertificateWatch";
 
     /// Reads the pair again once its files have changed, and have been left alone for a look: the two are written one
     /// after the other. A bad pair is told once, and the one before is served.
@@ -224,33 +219,6 @@ impl Certificates {
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Certificates").field("files", &self.files).finish_non_exhaustive()
-    }
-}
-
-struct CertificateWatch {
-    certificates: Weak<Certificates>,
-    timers: Weak<Timers>,
-}
-
-impl CertificateWatch {
-    fn again(self: Arc<Self>) {
-        if let Some(timers) = self.timers.upgrade() {
-            timers.at(clock::now() + LOOK_EVERY, Task::new("CertificateWatch", self));
-        }
-    }
-}
-
-impl Work for CertificateWatch {
-    fn run(self: Arc<Self>) {
-        if let Some(certificates) = self.certificates.upgrade() {
-            certificates.look();
-            self.again();
-        }
-    }
-
-    /// A fault of one look is not the next one's.
-    fn close(self: Arc<Self>) {
-        self.again();
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::event::{Class, Episode, Poller, Timers, clock};
+use crate::event::{Class, Episode, Follows, Poller, Timers, clock};
 use crate::relay::{Catalogue, Lateness};
 use crate::wire::rtsp::Redirect;
 
@@ -83,7 +83,7 @@ pub struct RtspServer {
     pub(super) guard: Access,
     pub(super) addresses: Arc<Addresses>,
     pub(super) pairs: PortPairs,
-    pub(super) out_groups: OutGroups,
+    pub(super) out_groups: Arc<OutGroups>,
     pub(super) counters: Arc<Counters>,
     pub(super) teller: Arc<Teller>,
     stopping: AtomicBool,
@@ -103,6 +103,10 @@ impl RtspServer {
         config: ServerConfig,
     ) -> Arc<Self> {
         guard.watch_users(&timers);
+        let out_groups = OutGroups::new(config.multicast_out.clone(), config.dont_fragment);
+        if !config.multicast_out.is_empty() {
+            out_groups.look_each_second(&timers);
+        }
         let counters = Arc::<Counters>::default();
         let teller = Teller::new(poller.queue(Class::Control).clone(), timers.clone());
         Arc::new(Self {
@@ -117,7 +121,7 @@ impl RtspServer {
                 config.dont_fragment,
                 counters.clone(),
             ),
-            out_groups: OutGroups::new(config.multicast_out.clone(), config.dont_fragment),
+            out_groups,
             poller,
             timers,
             lateness,

@@ -1,6 +1,6 @@
 //! Channels that go to a group of their own, once for all who ask for it.
 
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use crate::conversation::two_tracks;
 use crate::vocabulary::{
-    Group, Mirrorball, Needs, Over, Setup, Source, Stamp, Viewer, count, counted, datagram,
+    Group, Mirrorball, Needs, Over, Plug, Setup, Source, Stamp, Viewer, count, counted, datagram,
     in_a_network_of_its_own, raise_firewall, sender_report,
 };
 
@@ -180,4 +180,30 @@ fn a_description_names_the_group_for_those_whose_url_asks_for_it() {
     assert!(granted.contains(&format!("port={}-{}", port + 2, port + 3)), "{granted}");
     let news = format!("{}/trackID=1", mirrorball.url("news"));
     viewer.connection.request("SETUP", &news, &[("Transport", MULTICAST)]).expect(461);
+}
+
+#[test]
+fn an_interface_that_is_made_anew_is_gone_on_by_and_who_plays_stays() {
+    let needs = Needs { programs: &["ip"], route: false, ipv6: false };
+    in_a_network_of_its_own("the interface of an out group", &needs, || {
+        let hall = Plug { name: "hall", address: Ipv4Addr::new(10, 78, 0, 1) };
+        hall.plug_in();
+        let (mut source, group) = (Source::new(), Group::fresh());
+        let out = format!("multicast_out = \"{group}\"\nmulticast_out_interface = \"hall\"");
+        let mirrorball = Setup::new().channel("news", source.group).channel_line(&out).start();
+        let (mut viewer, _) = asking(&mirrorball);
+        viewer.play();
+        let ear = group.ear_on(hall.address, 0);
+        source.send(3);
+        expect(&ear, &source, 0..3);
+        hall.unplug();
+        source.send(3);
+        hall.plug_in();
+        let ear = group.ear_on(hall.address, 0);
+        mirrorball.expect_logged("the interface of multicast_out was replaced", 1);
+        source.send(3);
+        expect(&ear, &source, 6..9);
+        mirrorball.expect_metric("mirrorball_channel_subscribers", OURS, 1.0);
+        viewer.teardown();
+    });
 }

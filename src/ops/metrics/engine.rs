@@ -16,6 +16,7 @@ const CONTROL_TASKS: &[&str] = &[
     "CertificateWatch",
     "ConnectionWatch",
     "FollowInterfaces",
+    "FollowOutGroups",
     "Lost",
     "ReceiveReports",
     "RefusalWatch",

@@ -13,8 +13,7 @@ use super::networks::Networks;
 use super::tallies::{AccessStats, Barred, Challenged, Failed, Tallies};
 use super::users::Users;
 use super::users_file::{UsersError, UsersFile};
-use super::users_watch::UsersWatch;
-use crate::event::Timers;
+use crate::event::{Follows, Timers};
 use crate::wire::rtsp::authorization::{self, Credentials, Unusable};
 use crate::wire::rtsp::digest::{DigestAnswer, Ha1, challenges};
 use crate::wire::rtsp::{Method, Target};
@@ -138,7 +137,7 @@ impl Access {
     /// Looks from now on whether the file of users has changed.
     pub fn watch_users(&self, timers: &Arc<Timers>) {
         if let Some(file) = &self.users {
-            UsersWatch::start(file, timers);
+            file.look_each_second(timers);
         }
     }
 

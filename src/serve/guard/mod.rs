@@ -4,7 +4,7 @@
 //!  a request ─▶ Access::judge ─▶ networks ─▶ failures ─▶ users ─▶ acquaintance ─▶ Verdict
 //!                (when?)          address     waits       proof    nonce, count
 //!
-//!  the file of users ─▶ users_file ◀─ users_watch, each second
+//!  the file of users ─▶ users_file, each second
 //! ```
 //!
 //! It knows neither sockets nor sessions, and of requests what [`Asked`] says.
@@ -16,7 +16,6 @@ mod networks;
 mod tallies;
 mod users;
 mod users_file;
-mod users_watch;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use nix::unistd::geteuid;
 use tempfile::NamedTempFile;
 
 use super::users::{Users, WrongLine};
-use crate::event::lock;
+use crate::event::{Follows, lock};
 
 /// Some twenty thousand users fit.
 const FILE_BYTES: u64 = 4 << 20;
@@ -139,7 +139,7 @@ impl UsersFile {
     }
 
     /// Reads the file if it has changed since it was seen last. What is wrong with it changes nothing.
-    pub fn look(&self) -> Option<Result<usize, UsersError>> {
+    pub fn read_again(&self) -> Option<Result<usize, UsersError>> {
         let now = fs::metadata(&self.path).map(|about| Stamp::of(&about)).ok();
         if std::mem::replace(&mut *lock(&self.seen), now) == now {
             return None;
@@ -151,9 +151,20 @@ impl UsersFile {
             count
         }))
     }
+}
 
-    pub fn path(&self) -> &Path {
-        &self.path
+impl Follows for UsersFile {
+    const TASK: &'static str = "UsersWatch";
+
+    fn look(&self) {
+        let file = self.path.display();
+        match self.read_again() {
+            None => {}
+            Some(Ok(users)) => tracing::info!(%file, users, "the users have changed"),
+            Some(Err(error)) => {
+                tracing::warn!(%file, %error, "the users stay as they were: their file can not be used");
+            }
+        }
     }
 }
 
@@ -240,22 +251,22 @@ mod tests {
     fn what_has_changed_is_read_again_and_what_is_wrong_is_told_once() {
         let (_directory, file) = a_file(&["anna"]);
         let watched = UsersFile::open(file.clone()).expect("users");
-        assert!(watched.look().is_none());
+        assert!(watched.read_again().is_none());
         write_users(&file, &of(&["anna", "ben"])).expect("a file");
-        assert!(matches!(watched.look(), Some(Ok(2))));
-        assert!(watched.look().is_none());
+        assert!(matches!(watched.read_again(), Some(Ok(2))));
+        assert!(watched.read_again().is_none());
         for spoil in
             [&|| fs::write(&file, "realm").expect("it is ours") as (), &|| close_to(&file, 0o644), &|| {
                 fs::remove_file(&file).expect("it is ours")
             }] as [&dyn Fn(); 3]
         {
             spoil();
-            assert!(matches!(watched.look(), Some(Err(_))));
-            assert!(watched.look().is_none(), "it is told once");
+            assert!(matches!(watched.read_again(), Some(Err(_))));
+            assert!(watched.read_again().is_none(), "it is told once");
             assert_eq!(*watched.users(), of(&["anna", "ben"]), "they go on");
         }
         write_users(&file, &of(&["carl"])).expect("a file");
-        assert!(matches!(watched.look(), Some(Ok(1))));
+        assert!(matches!(watched.read_again(), Some(Ok(1))));
         assert_eq!(*watched.users(), of(&["carl"]));
     }
 }

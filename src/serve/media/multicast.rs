@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 
-use crate::event::lock;
-use crate::net::{Marks, forbid_fragments, interface_index, open_to_group, with_port};
+use crate::event::{Follows, lock};
+use crate::net::{Marks, forbid_fragments, interface_index, leave_by, open_to_group, with_port};
 use crate::relay::{Books, Carriage, Flow, Place, Sent, SentTotals, ServerSocket, Subscription, Track};
 use crate::wire::sdp::ports_of;
 
@@ -43,6 +44,8 @@ pub struct Seat {
     at: (SocketAddr, SocketAddr),
     rtp: Arc<ServerSocket>,
     rtcp: Arc<ServerSocket>,
+    /// By which interface packets leave now, where that is said.
+    index: AtomicU32,
     stage: Mutex<Stage>,
 }
 
@@ -69,9 +72,15 @@ struct Part {
     before: SentTotals,
 }
 
+impl OutGroup {
+    fn interface_index(&self) -> io::Result<Option<u32>> {
+        self.interface.as_deref().map(interface_index).transpose().map_err(io::Error::other)
+    }
+}
+
 impl OutGroups {
-    pub fn new(by_channel: HashMap<String, OutGroup>, dont_fragment: bool) -> Self {
-        Self { by_channel, dont_fragment, seats: Mutex::default() }
+    pub fn new(by_channel: HashMap<String, OutGroup>, dont_fragment: bool) -> Arc<Self> {
+        Arc::new(Self { by_channel, dont_fragment, seats: Mutex::default() })
     }
 
     pub fn of(&self, channel: &str) -> Option<&OutGroup> {
@@ -92,9 +101,35 @@ impl OutGroups {
     }
 }
 
+/// An interface that was taken away and made again has another index.
+impl Follows for OutGroups {
+    const TASK: &'static str = "FollowOutGroups";
+
+    fn look(&self) {
+        let mut seats = lock(&self.seats);
+        seats.retain(|_, seat| seat.strong_count() > 0);
+        let open: Vec<_> =
+            seats.iter().filter_map(|(key, seat)| Some((key.clone(), seat.upgrade()?))).collect();
+        drop(seats);
+        for ((channel, track), seat) in open {
+            match seat.follow() {
+                Ok(false) => {}
+                Ok(true) => {
+                    tracing::warn!(
+                        channel,
+                        track,
+                        "the interface of multicast_out was replaced: sent by it again"
+                    );
+                }
+                Err(error) => tracing::debug!(channel, track, %error, "multicast_out goes nowhere"),
+            }
+        }
+    }
+}
+
 impl Seat {
     fn open(group: &OutGroup, track: usize, dont_fragment: bool) -> io::Result<Self> {
-        let index = group.interface.as_deref().map(interface_index).transpose().map_err(io::Error::other)?;
+        let index = group.interface_index()?;
         let open = || {
             let socket = open_to_group(group.group, index, group.ttl)?;
             if dont_fragment {
@@ -104,7 +139,21 @@ impl Seat {
         };
         let (rtp, rtcp) = ports_of(group.group.port(), track);
         let at = (with_port(group.group, rtp), with_port(group.group, rtcp));
-        Ok(Self { group: group.clone(), at, rtp: open()?, rtcp: open()?, stage: Mutex::default() })
+        let index = AtomicU32::new(index.unwrap_or_default());
+        Ok(Self { group: group.clone(), at, rtp: open()?, rtcp: open()?, index, stage: Mutex::default() })
+    }
+
+    /// Has packets leave by the interface as it is now. `true`: it is another one.
+    fn follow(&self) -> io::Result<bool> {
+        let Some(index) = self.group.interface_index()? else { return Ok(false) };
+        if index == self.index.load(Relaxed) {
+            return Ok(false);
+        }
+        for socket in [&self.rtp, &self.rtcp] {
+            leave_by(&socket.current(), self.group.group, index)?;
+        }
+        self.index.store(index, Relaxed);
+        Ok(true)
     }
 
     /// One more plays. The first has the stream begin.

@@ -71,13 +71,18 @@ impl Group {
 
     /// Somebody who hears what is sent to it on loopback, so many ports further on.
     pub fn ear(self, ports_on: u16) -> UdpSocket {
+        self.ear_on(Ipv4Addr::LOCALHOST, ports_on)
+    }
+
+    /// The same on the interface that has an address.
+    pub fn ear_on(self, interface: Ipv4Addr, ports_on: u16) -> UdpSocket {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).expect("a socket");
         socket.set_reuse_address(true).expect("an option");
         socket.set_recv_buffer_size(EAR_BYTES).expect("an option");
         let at = SocketAddrV4::new(*self.0.ip(), self.0.port() + ports_on);
         // Bound to the group, so that no other one is heard.
         socket.bind(&at.into()).expect("the group's port");
-        socket.join_multicast_v4(self.0.ip(), &Ipv4Addr::LOCALHOST).expect("lo takes multicast");
+        socket.join_multicast_v4(self.0.ip(), &interface).expect("the interface takes multicast");
         socket.into()
     }
 
