@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::net::{RouteAsker, interface_index, interface_is_there};
 use crate::relay::Track;
 
+use super::leg::Leg;
 use super::receivers::Receivers;
 
-/// One track, and where it is to be received.
+/// A track's leg, and where it is to be received.
 pub(super) struct Joining {
     pub channel: String,
-    pub track: Arc<Track>,
+    pub leg: Arc<Leg>,
     /// An interface's name or address; the kernel's route where absent.
     pub interface: Option<String>,
     /// Whether the log has it joined.
@@ -43,12 +44,12 @@ enum What {
 impl Joining {
     /// Joins for the first time.
     pub fn begin(&self, receivers: &Receivers, pass: &mut Pass) {
-        let (channel, track) = (&self.channel, self.track.number);
+        let (channel, track) = (&self.channel, self.leg.track.number);
         let place = pass.interface(self);
         match place.and_then(|index| self.join(receivers, index)) {
             Ok(()) => {
                 self.told_joined.store(true, Relaxed);
-                tracing::info!(channel, track, group = %self.track.description.group, "joined");
+                tracing::info!(channel, track, group = %self.leg.track.description.group, "joined");
             }
             Err(error) => tracing::warn!(channel, track, "not received yet, and tried again: {error}"),
         }
@@ -57,8 +58,8 @@ impl Joining {
     /// Joins where it is to be joined by now, and leaves where it was.
     pub fn follow(&self, receivers: &Receivers, pass: &mut Pass) {
         let place = pass.interface(self);
-        let was_joined = self.track.is_joined();
-        if was_joined && pass.stays(&self.track, place.as_ref().ok()) {
+        let was_joined = self.leg.track.is_joined();
+        if was_joined && pass.stays(&self.leg.track, place.as_ref().ok()) {
             return;
         }
         let joined = place.and_then(|index| self.join(receivers, index));
@@ -67,7 +68,7 @@ impl Joining {
             (true, Ok(())) => pass.note(self, What::Mended, String::new()),
             (false, Ok(())) => pass.note(self, What::Joined, String::new()),
             (true, Err(error)) => {
-                receivers.leave(&self.track, None);
+                receivers.leave(&self.leg.track, None);
                 pass.note(self, What::Lost, error);
             }
             (false, Err(_)) => {}
@@ -75,8 +76,8 @@ impl Joining {
     }
 
     fn join(&self, receivers: &Receivers, interface: u32) -> Result<(), String> {
-        receivers.leave(&self.track, Some(interface));
-        receivers.open(&self.track, interface).map_err(|error| error.to_string())
+        receivers.leave(&self.leg.track, Some(interface));
+        receivers.open(&self.leg, interface).map_err(|error| error.to_string())
     }
 }
 
@@ -97,7 +98,7 @@ impl Pass {
     }
 
     fn interface(&mut self, joining: &Joining) -> Result<u32, String> {
-        let group = joining.track.description.group;
+        let group = joining.leg.track.description.group;
         let found = match &joining.interface {
             Some(name) => self
                 .by_name

@@ -50,7 +50,7 @@ impl Memberships {
     pub fn interfaces(&self) -> HashMap<usize, u32> {
         self.0
             .iter()
-            .map(|joined| (Arc::as_ptr(&joined.route.track).addr(), joined.group.interface))
+            .map(|joined| (Arc::as_ptr(joined.route.track()).addr(), joined.group.interface))
             .collect()
     }
 
@@ -61,7 +61,7 @@ impl Memberships {
     /// Takes out those of a track on other interfaces than the one to keep.
     pub fn take(&mut self, track: &Arc<Track>, keep: Option<u32>) -> Vec<Membership> {
         let goes = |joined: &mut Membership| {
-            Arc::ptr_eq(&joined.route.track, track) && Some(joined.group.interface) != keep
+            Arc::ptr_eq(joined.route.track(), track) && Some(joined.group.interface) != keep
         };
         self.0.extract_if(.., goes).collect()
     }
@@ -112,7 +112,7 @@ impl Memberships {
             (other.address, other.interface) == (group.address, group.interface)
         };
         let on_link: Vec<_> = (0..self.0.len()).filter(on_link).collect();
-        let all_silent = |places: &[usize]| places.iter().all(|at| self.0[*at].route.track.is_silent());
+        let all_silent = |places: &[usize]| places.iter().all(|at| self.0[*at].route.track().is_silent());
         if all_silent(&on_link) {
             return Some(on_link);
         }
@@ -124,6 +124,6 @@ impl Memberships {
     }
 
     fn of(&self, track: &Arc<Track>) -> impl Iterator<Item = &Membership> {
-        self.0.iter().filter(move |joined| Arc::ptr_eq(&joined.route.track, track))
+        self.0.iter().filter(move |joined| Arc::ptr_eq(joined.route.track(), track))
     }
 }

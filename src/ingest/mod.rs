@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  channel ─▶ Receivers: one RtpReceiver per port and family, joined to many groups
-//!      socket ─▶ Intake of its table: when? ─▶ receive_data ─▶ route by destination (and source) ─▶ Track ─▶ lanes
+//!      socket ─▶ Intake of its table: when? ─▶ receive_data ─▶ route by destination (and source) ─▶ Leg ─▶ Track ─▶ lanes
 //!  Joining: each track's interface, looked up once a second: joined there and nowhere else
 //!  SilenceWatch: a timer per channel that tells when its tracks stop and return, and has silent groups joined again
 //! ```
@@ -10,6 +10,7 @@
 mod arrivals;
 mod intake;
 mod joining;
+mod leg;
 mod memberships;
 mod port_counts;
 mod pulse;

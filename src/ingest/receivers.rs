@@ -13,6 +13,7 @@ use crate::relay::{Busy, Channel, Track};
 
 use super::intake::Intake;
 use super::joining::{Joining, Pass};
+use super::leg::Leg;
 use super::memberships::{Membership, Memberships};
 use super::port_counts::{AllCounts, PortStats};
 use super::routes::{Kind, Route};
@@ -106,7 +107,7 @@ impl Receivers {
         for track in &channel.tracks {
             let (channel, interface) = (channel.name.clone(), interface.map(str::to_owned));
             let told_joined = AtomicBool::new(false);
-            let joining = Arc::new(Joining { channel, track: track.clone(), interface, told_joined });
+            let joining = Arc::new(Joining { channel, leg: Leg::of(track.clone()), interface, told_joined });
             joining.begin(self, &mut pass);
             self.state().joinings.push(joining);
         }
@@ -161,7 +162,7 @@ impl Receivers {
     #[cfg(all(test, not(model)))]
     pub fn forget(&self, channel: &Channel) {
         let is_of = |track: &Arc<Track>| channel.tracks.iter().any(|own| Arc::ptr_eq(own, track));
-        self.state().joinings.retain(|joining| !is_of(&joining.track));
+        self.state().joinings.retain(|joining| !is_of(&joining.leg.track));
         channel.tracks.iter().for_each(|track| self.leave(track, None));
     }
 
@@ -186,22 +187,22 @@ impl Receivers {
         drop(state);
         for joined in &memberships {
             joined.receiver.leave(&joined.group, &joined.route);
-            joined.route.track.set_joined(false);
+            joined.route.track().set_joined(false);
         }
         receivers.iter().for_each(|receiver| receiver.shut());
         intakes.iter().for_each(|intake| intake.stop());
     }
 
-    /// Joins a track's groups on an interface, as far as they are not.
-    pub(super) fn open(&self, track: &Arc<Track>, interface: u32) -> Result<(), OpenError> {
+    /// Joins a leg's groups on an interface, as far as they are not.
+    pub(super) fn open(&self, leg: &Arc<Leg>, interface: u32) -> Result<(), OpenError> {
         let _operations = lock(&self.operations);
-        let description = &track.description;
+        let description = &leg.track.description;
         let group = Group { address: description.group, source: description.source, interface };
-        self.join(description.port, group, Route { track: track.clone(), kind: Kind::Rtp })?;
-        if !track.is_muxed() {
-            self.join(description.rtcp_port, group, Route { track: track.clone(), kind: Kind::Rtcp })?;
+        self.join(description.port, group, Route { leg: leg.clone(), kind: Kind::Media })?;
+        if let Some(port) = description.rtcp_port.filter(|port| *port != description.port) {
+            self.join(port, group, Route { leg: leg.clone(), kind: Kind::Rtcp })?;
         }
-        track.set_joined(true);
+        leg.track.set_joined(true);
         Ok(())
     }
 
@@ -225,7 +226,7 @@ impl Receivers {
         let unused = self.state().take_unused(left);
         for joined in left {
             joined.receiver.leave(&joined.group, &joined.route);
-            joined.route.track.set_joined(false);
+            joined.route.track().set_joined(false);
         }
         unused.iter().for_each(|receiver| receiver.shut());
     }
@@ -253,7 +254,7 @@ impl Receivers {
     /// the memberships of a socket (net.ipv4.igmp_max_memberships). The caller holds `operations`.
     fn join(&self, port: u16, group: Group, route: Route) -> Result<(), OpenError> {
         let state = self.state();
-        if state.stopped || state.memberships.has(port, &group, &route.track) {
+        if state.stopped || state.memberships.has(port, &group, route.track()) {
             return Ok(());
         }
         let mut shared = state.sockets_for(port, &group);

@@ -215,22 +215,22 @@ fn of_two_sources_of_a_group_one_is_renewed_alone_and_beside_any_source_none() {
 
 #[test]
 fn a_route_with_a_source_goes_before_one_for_any() {
-    let (any, one) = (channel(202, 5004, None), channel(203, 5004, None));
-    let route = |channel: &Arc<Channel>| Route { track: channel.tracks[0].clone(), kind: Kind::Rtp };
+    let [any, one] = [channel(202, 5004, None), channel(203, 5004, None)]
+        .map(|channel| Route { leg: Leg::of(channel.tracks[0].clone()), kind: Kind::Media });
     let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
     let [source, stranger] = [7, 8].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
     let mut routes = Routes::default();
-    assert!(routes.insert(group, None, &route(&any)));
-    assert!(routes.insert(group, Some(source), &route(&one)));
-    assert!(!routes.insert(group, None, &route(&one)), "the place is taken");
+    assert!(routes.insert(group, None, &any));
+    assert!(routes.insert(group, Some(source), &one));
+    assert!(!routes.insert(group, None, &one), "the place is taken");
     let rtp = [0x80, 33];
     let found = |from| match routes.find(group, from, &rtp) {
-        Some(Owner::Rtp(track)) => Some(track.description.group),
+        Some(Owner::Media(leg)) => Some(leg.track.description.group),
         _ => None,
     };
-    assert_eq!(found(source), Some(one.tracks[0].description.group));
-    assert_eq!(found(stranger), Some(any.tracks[0].description.group));
-    assert!(routes.remove(group, None, &route(&any)), "nothing is left");
+    assert_eq!(found(source), Some(one.track().description.group));
+    assert_eq!(found(stranger), Some(any.track().description.group));
+    assert!(routes.remove(group, None, &any), "nothing is left");
     assert!(routes.find(group, stranger, &rtp).is_none());
 }
 
@@ -238,17 +238,17 @@ fn a_route_with_a_source_goes_before_one_for_any() {
 fn a_port_of_one_tracks_reports_and_anothers_media_tells_them_apart() {
     let [media, reports, muxed] = [202, 203, 204].map(|last| channel(last, 5004, None));
     let mut muxed = muxed.tracks[0].description.clone();
-    muxed.rtcp_port = muxed.port;
+    muxed.rtcp_port = Some(muxed.port);
     let muxed = Track::new(&outward("m"), 1, muxed, ROOMY, Coalesce::Auto, &by_hand(), clock::now());
     let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
-    let rtcp = Route { track: reports.tracks[0].clone(), kind: Kind::Rtcp };
+    let rtcp = Route { leg: Leg::of(reports.tracks[0].clone()), kind: Kind::Rtcp };
     for track in [&media.tracks[0], &muxed] {
-        let rtp = Route { track: track.clone(), kind: Kind::Rtp };
+        let rtp = Route { leg: Leg::of(track.clone()), kind: Kind::Media };
         let mut routes = Routes::default();
         assert!(routes.insert(group, None, &rtcp) && routes.insert(group, None, &rtp));
         let heirs = |second: u8| match routes.find(group, Ipv4Addr::LOCALHOST.into(), &[0x80, second]) {
-            Some(Owner::Rtp(owner)) if Arc::ptr_eq(owner, track) => 0,
-            Some(Owner::Rtcp(owners)) if Arc::ptr_eq(&owners[0], &rtcp.track) => owners.len(),
+            Some(Owner::Media(owner)) if Arc::ptr_eq(&owner.track, track) => 0,
+            Some(Owner::Rtcp(owners)) if Arc::ptr_eq(&owners[0], rtcp.track()) => owners.len(),
             _ => panic!("it is somebody's"),
         };
         let reported_to = if track.is_muxed() { 2 } else { 1 };
@@ -286,7 +286,7 @@ fn channels_on_neighbouring_ports_have_a_socket_a_port_and_lose_nothing() {
                 let track = &channel.tracks[0].description;
                 let rtp = [0x80, 33, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 7, 0x47];
                 source.send_to(&rtp, (track.group, track.port)).expect("sent");
-                source.send_to(&report, (track.group, track.rtcp_port)).expect("sent");
+                source.send_to(&report, (track.group, track.rtcp_port.expect("RTCP"))).expect("sent");
             }
         }
         let heads = |channel: &Arc<Channel>| {
@@ -394,7 +394,7 @@ fn what_can_not_be_joined_starts_no_table() {
     let rig = Rig::new();
     let channel = channel(217, free_port(), None);
     let before = rig.poller.stats().len();
-    assert!(rig.receivers.open(&channel.tracks[0], u32::MAX >> 1).is_err());
+    assert!(rig.receivers.open(&Leg::of(channel.tracks[0].clone()), u32::MAX >> 1).is_err());
     assert_eq!(rig.poller.stats().len(), before);
     assert!(rig.receivers.state().intakes.is_empty());
     rig.stop();

@@ -8,24 +8,32 @@ use std::sync::Arc;
 use crate::relay::{Rhythm, Track};
 use crate::wire::rtp;
 
+use super::leg::Leg;
+
 /// What a group carries on this port.
 #[derive(Clone)]
 pub(super) struct Route {
-    pub track: Arc<Track>,
+    pub leg: Arc<Leg>,
     pub kind: Kind,
+}
+
+impl Route {
+    pub fn track(&self) -> &Arc<Track> {
+        &self.leg.track
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// RTP, and RTCP too where the track says so (RFC 5761).
-    Rtp,
+    /// RTP, and RTCP too where the track says so (RFC 5761); or a bare transport stream.
+    Media,
     Rtcp,
 }
 
 /// What is sent to one group, by one source or by any.
 #[derive(Default, Clone)]
 struct Place {
-    rtp: Option<Arc<Track>>,
+    media: Option<Arc<Leg>>,
     /// Several where descriptions give several tracks one port for reports. A muxed track is here too.
     rtcp: Vec<Arc<Track>>,
 }
@@ -33,8 +41,8 @@ struct Place {
 /// Whose a datagram is.
 #[derive(Clone, Copy)]
 pub(super) enum Owner<'r> {
-    /// RTP of this track, or what is refused in its name.
-    Rtp(&'r Arc<Track>),
+    /// Media of this leg, or what is refused in its name.
+    Media(&'r Arc<Leg>),
     /// RTCP of these, or likewise.
     Rtcp(&'r [Arc<Track>]),
 }
@@ -47,15 +55,16 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// `false`: another track's RTP has the place.
+    /// `false`: another leg's media has the place.
     pub fn insert(&mut self, group: IpAddr, source: Option<IpAddr>, route: &Route) -> bool {
-        let Route { track, kind } = route;
+        let Route { leg, kind } = route;
+        let track = &leg.track;
         let place = self.places.entry((group, source)).or_default();
-        if *kind == Kind::Rtp && place.rtp.is_some() {
+        if *kind == Kind::Media && place.media.is_some() {
             return false;
         }
-        if *kind == Kind::Rtp {
-            place.rtp = Some(track.clone());
+        if *kind == Kind::Media {
+            place.media = Some(leg.clone());
         }
         if *kind == Kind::Rtcp || track.is_muxed() {
             place.rtcp.push(track.clone());
@@ -70,14 +79,13 @@ impl Routes {
     /// Takes a track's route out. `true`: nothing is left at its place.
     pub fn remove(&mut self, group: IpAddr, source: Option<IpAddr>, route: &Route) -> bool {
         let Some(place) = self.places.get_mut(&(group, source)) else { return false };
-        let is_other = |track: &Arc<Track>| !Arc::ptr_eq(track, &route.track);
-        if route.kind == Kind::Rtp {
-            place.rtp = place.rtp.take().filter(is_other);
+        if route.kind == Kind::Media {
+            place.media = place.media.take().filter(|leg| !Arc::ptr_eq(leg, &route.leg));
         }
-        if route.kind == Kind::Rtcp || route.track.is_muxed() {
-            place.rtcp.retain(is_other);
+        if route.kind == Kind::Rtcp || route.track().is_muxed() {
+            place.rtcp.retain(|track| !Arc::ptr_eq(track, route.track()));
         }
-        let is_empty = place.rtp.is_none() && place.rtcp.is_empty();
+        let is_empty = place.media.is_none() && place.rtcp.is_empty();
         if is_empty {
             self.places.remove(&(group, source));
         }
@@ -94,9 +102,9 @@ impl Routes {
         self.places.len()
     }
 
-    /// Those that carry RTP.
+    /// Those that carry media.
     pub fn streams(&self) -> usize {
-        self.places.values().filter(|place| place.rtp.is_some()).count()
+        self.places.values().filter(|place| place.media.is_some()).count()
     }
 
     /// The rhythms that those who are subscribed to any of them go by.
@@ -114,8 +122,8 @@ impl Routes {
 impl Place {
     /// What looks like nothing of anyone's is for the one that is there to refuse.
     fn owner(&self, datagram: &[u8]) -> Owner<'_> {
-        match &self.rtp {
-            Some(track) if self.rtcp.is_empty() || !is_rtcp(track, datagram) => Owner::Rtp(track),
+        match &self.media {
+            Some(leg) if self.rtcp.is_empty() || !is_rtcp(&leg.track, datagram) => Owner::Media(leg),
             _ => Owner::Rtcp(&self.rtcp),
         }
     }

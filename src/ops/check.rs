@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::net::Marks;
 use crate::relay::Coalesce;
 use crate::serve::{Networks, Rule, Who};
+use crate::wire::sdp::Framing;
 
 use super::config::{AccessConfig, ChannelConfig, Config, ConfigError, MulticastOut, UdpPorts};
 use super::open_files::{self, Shortage};
@@ -157,9 +158,21 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
     for track in &channel.presentation.tracks {
         write!(f, "    {} from group {}", track.media, SocketAddr::new(track.group, track.port))?;
         track.source.iter().try_for_each(|source| write!(f, ", source {source}"))?;
-        writeln!(f, ", RTCP on port {}", track.rtcp_port)?;
+        writeln!(f, "{}{}", framing(track.framing), rtcp(track.rtcp_port))?;
     }
     Ok(())
+}
+
+fn framing(framing: Framing) -> &'static str {
+    match framing {
+        Framing::Rtp => "",
+        Framing::Bare => ", bare MPEG-TS",
+        Framing::Either => ", in RTP or bare MPEG-TS",
+    }
+}
+
+fn rtcp(port: Option<u16>) -> String {
+    port.map_or_else(String::new, |port| format!(", RTCP on port {port}"))
 }
 
 #[cfg(test)]

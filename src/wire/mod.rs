@@ -4,6 +4,7 @@
 //!  upstream                                          viewers
 //!  datagram ─▶ rtp::check ─▶ reception               bytes ─▶ rtsp::framing ─▶ Request ─▶ transport, range
 //!  datagram ─▶ rtcp::reflectable                     bytes ◀─ rtsp::reply
+//!  datagram ─▶ transport_stream::check ─▶ packetizer
 //!  SDP file ─▶ sdp::parse ─▶ Presentation ─▶ sdp::unicast (what DESCRIBE returns)
 //!  config   ─▶ source_url ─▶ sdp::mpegts             datagram ─▶ rtcp::feedback
 //!
@@ -16,6 +17,7 @@ pub mod http;
 mod jitter;
 pub mod mark;
 mod pace;
+pub mod packetizer;
 pub mod random_access;
 pub mod reception;
 pub mod rtcp;
@@ -24,3 +26,5 @@ pub mod rtsp;
 mod run;
 pub mod sdp;
 pub mod source_url;
+pub mod strangers;
+pub mod transport_stream;

@@ -1,4 +1,5 @@
-//! The source strings of a channel, as VLC, udpxy and TSDuck write them: `rtp://[src@]group:port`.
+//! The source strings of a channel, as VLC, udpxy and TSDuck write them: `rtp://[src@]group:port`, and `udp://` for a
+//! transport stream without RTP.
 //!
 //! It resolves no names and joins nothing; whether the interface exists is found out elsewhere.
 
@@ -9,17 +10,30 @@ use std::str::FromStr;
 /// The longest name of a network interface the kernel takes, in bytes (`IFNAMSIZ` less its final zero).
 const MAX_INTERFACE_LEN: usize = 15;
 
-/// Where one RTP stream comes from. Its RTCP arrives at the same group on `port` + 1.
+/// Where one stream comes from. With RTP, its RTCP arrives at the same group on `port` + 1.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SourceUrl {
+    /// What comes there.
+    pub scheme: Scheme,
     /// The multicast group.
     pub group: IpAddr,
-    /// The RTP port, 1 to 65534.
+    /// The port, 1 to 65534.
     pub port: u16,
     /// The one source to take packets from: a source-specific join (RFC 4607). Same family as the group.
     pub source: Option<IpAddr>,
     /// The interface to join on, by name: before the `@`, or as the zone of an IPv6 address (RFC 4007).
     pub interface: Option<String>,
+}
+
+/// What comes from a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `rtp://`: RTP.
+    Rtp,
+    /// `udp://`: a bare transport stream.
+    Udp,
+    /// `auto://`: one of both.
+    Auto,
 }
 
 /// Why a source string cannot be used, and what to write instead.
@@ -28,14 +42,10 @@ pub enum InvalidSourceUrl {
     /// No `scheme://`.
     #[error("\"{0}\" has no scheme; write rtp://group:port, for example rtp://239.9.9.1:5004")]
     NoScheme(String),
-    /// `udp://`, a bare transport stream.
-    #[error(
-        "udp:// is bare MPEG-TS, which is not read yet; let the sender put MPEG-TS into RTP (ffmpeg: -f rtp_mpegts, \
-         VLC: mux=ts with rtp) and write rtp://{0}"
-    )]
-    BareMpegTs(String),
     /// Any other scheme.
-    #[error("scheme {0}:// is no multicast source; write rtp://group:port")]
+    #[error(
+        "scheme {0}:// is no multicast source; write rtp://group:port, or udp:// for MPEG-TS without RTP"
+    )]
     Scheme(String),
     /// Something follows the port.
     #[error(
@@ -94,7 +104,7 @@ impl FromStr for SourceUrl {
     type Err = InvalidSourceUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidSourceUrl> {
-        let rest = after_scheme(text.trim())?;
+        let (scheme, rest) = scheme_and_rest(text.trim())?;
         let (before, at) = match rest.rsplit_once('@') {
             Some((before, at)) => (before, at),
             None => ("", rest),
@@ -110,13 +120,13 @@ impl FromStr for SourceUrl {
         if let Some(source_address) = source.filter(|source| source.is_ipv4() != group.is_ipv4()) {
             return Err(InvalidSourceUrl::Family { source_address, group });
         }
-        Ok(Self { group, port, source, interface })
+        Ok(Self { scheme, group, port, source, interface })
     }
 }
 
 impl fmt::Display for SourceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("rtp://")?;
+        write!(f, "{}://", self.scheme.name())?;
         match (&self.source, &self.interface) {
             (Some(IpAddr::V6(source)), Some(zone)) => write!(f, "[{source}%{zone}]@")?,
             (Some(IpAddr::V6(source)), None) => write!(f, "[{source}]@")?,
@@ -128,13 +138,22 @@ impl fmt::Display for SourceUrl {
     }
 }
 
-fn after_scheme(text: &str) -> Result<&str, InvalidSourceUrl> {
-    let (scheme, rest) = text.split_once("://").ok_or_else(|| InvalidSourceUrl::NoScheme(text.to_owned()))?;
-    match scheme.to_ascii_lowercase().as_str() {
-        "rtp" => Ok(rest),
-        "udp" => Err(InvalidSourceUrl::BareMpegTs(rest.to_owned())),
-        _ => Err(InvalidSourceUrl::Scheme(scheme.to_owned())),
+impl Scheme {
+    const ALL: [Self; 3] = [Self::Rtp, Self::Udp, Self::Auto];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rtp => "rtp",
+            Self::Udp => "udp",
+            Self::Auto => "auto",
+        }
     }
+}
+
+fn scheme_and_rest(text: &str) -> Result<(Scheme, &str), InvalidSourceUrl> {
+    let (name, rest) = text.split_once("://").ok_or_else(|| InvalidSourceUrl::NoScheme(text.to_owned()))?;
+    let known = Scheme::ALL.into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.name()));
+    known.map(|scheme| (scheme, rest)).ok_or_else(|| InvalidSourceUrl::Scheme(name.to_owned()))
 }
 
 /// The group, its zone, and the port.
@@ -245,8 +264,21 @@ mod tests {
             "RTP://239.9.9.1:5004/",
             " rtp://239.9.9.1:5004\n",
         ] {
-            let expected = SourceUrl { group: ip("239.9.9.1"), port: 5004, source: None, interface: None };
+            let (scheme, group) = (Scheme::Rtp, ip("239.9.9.1"));
+            let expected = SourceUrl { scheme, group, port: 5004, source: None, interface: None };
             assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_tells_what_comes() {
+        for (text, scheme) in [
+            ("rtp://239.9.9.1:5004", Scheme::Rtp),
+            ("UDP://@239.9.9.1:5004", Scheme::Udp),
+            ("auto://239.9.9.1:5004", Scheme::Auto),
+        ] {
+            assert_eq!(parse(text).scheme, scheme);
+            assert_eq!(parse(&parse(text).to_string()), parse(text));
         }
     }
 
@@ -285,7 +317,7 @@ mod tests {
     fn errors_say_what_to_write_instead() {
         for (text, remedy) in [
             ("239.9.9.1:5004", "write rtp://group:port"),
-            ("udp://@239.9.9.1:1234", "write rtp://@239.9.9.1:1234"),
+            ("udpx://@239.9.9.1:1234", "udp:// for MPEG-TS without RTP"),
             ("http://239.9.9.1:5004", "write rtp://group:port"),
             ("rtp://239.9.9.1", "write rtp://239.9.9.1:port"),
             ("rtp://239.9.9.1:", "write rtp://239.9.9.1:port"),
@@ -318,18 +350,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hostile_text_never_panics(text in "(rtp://)?[\\[\\]@:/.0-9a-fé%]{0,40}") {
+        fn hostile_text_never_panics(text in "((rtp|udp|auto)://)?[\\[\\]@:/.0-9a-fé%]{0,40}") {
             if let Ok(url) = text.parse::<SourceUrl>() {
                 prop_assert_eq!(parse(&url.to_string()), url);
             }
         }
 
         #[test]
-        fn what_is_printed_is_read_back(host in 1..=u32::MAX, port in 1..=65534u16, form in 0..3) {
+        fn what_is_printed_is_read_back(host in 1..=u32::MAX, port in 1..=65534u16, form in 0..3usize) {
             let group = IpAddr::from([239, (host >> 16) as u8, (host >> 8) as u8, host as u8]);
             let source = (form == 1).then(|| IpAddr::from([10, 1, 2, 3]));
             let interface = (form == 2).then(|| "eth0".to_owned());
-            let url = SourceUrl { group, port, source, interface };
+            let url = SourceUrl { scheme: Scheme::ALL[form], group, port, source, interface };
             prop_assert_eq!(parse(&url.to_string()), url);
         }
     }

@@ -4,6 +4,7 @@
 //! `CI=true` they are told at full length, and one that can not be told fails.
 
 mod advice; // what an operator is told of a config, a machine and a log
+mod bare; // transport streams that come without RTP
 mod carriers; // TLS, tunnels and both, where plain connections are served too
 mod changes; // SETUP again: other ports, other channels, another way
 mod clients; // what clients of others send, as data

@@ -18,8 +18,8 @@ use super::truth::{ChannelConfig, Interface};
 use super::typed::TypedChannel;
 use super::unreadable::why;
 use crate::net::Marks;
-use crate::wire::sdp::{self, MAX_SDP_LEN, Presentation};
-use crate::wire::source_url::SourceUrl;
+use crate::wire::sdp::{self, Framing, MAX_SDP_LEN, Presentation};
+use crate::wire::source_url::{Scheme, SourceUrl};
 
 /// The most channels in one config. Each has sockets, rings and metrics of its own.
 const CHANNELS: usize = 4096;
@@ -117,10 +117,15 @@ fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
     let url: SourceUrl = text.parse().map_err(|error| wrong(&error))?;
     let interface =
         url.interface.as_deref().map(scalar::interface).transpose().map_err(|error| wrong(&error))?;
+    let framing = match url.scheme {
+        Scheme::Rtp => Framing::Rtp,
+        Scheme::Udp => Framing::Bare,
+        Scheme::Auto => Framing::Either,
+    };
     Ok(Input {
         text: url.to_string(),
         interface,
-        presentation: sdp::mpegts(channel_name, url.group, url.port, url.source),
+        presentation: sdp::framed_mpegts(channel_name, framing, (url.group, url.port), url.source),
     })
 }
 

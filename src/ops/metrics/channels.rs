@@ -57,7 +57,7 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
     for (name, help, value) in counters {
         out.counter(name, help, labels, value);
     }
-    let refused = stats.refused.not_rtp().chain([("payload_type", stats.refused.other_types)]);
+    let refused = stats.refused.not_media().chain([("payload_type", stats.refused.other_types)]);
     let not_rtcp = stats.refused.not_rtcp().map(|(reason, count)| (format!("rtcp_{reason}"), count));
     for (reason, count) in refused.map(|(reason, count)| (reason.to_owned(), count)).chain(not_rtcp) {
         let labels = [labels[0], labels[1], ("reason", reason.as_str())];
@@ -91,7 +91,7 @@ fn drops(engine: &Engine, out: &mut Families) {
         out.counter("mirrorball_drops_total", help, &[("leg", leg), ("reason", reason)], count);
     };
     let refused = engine.dispatch.ledger.refused();
-    for (reason, count) in refused.not_rtp() {
+    for (reason, count) in refused.not_media() {
         drop("in", &format!("rtp_{reason}"), count);
     }
     drop("in", "payload_type", refused.other_types);

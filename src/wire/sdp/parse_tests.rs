@@ -1,7 +1,7 @@
 //! Descriptions of real senders' habits, what is refused in them, and what viewers see of them.
 
 use super::super::samples::{AES67, ALL, CAMERA, FFMPEG, GSTREAMER, IPV6};
-use super::super::{mpegts, unicast};
+use super::super::{Framing, mpegts, unicast};
 use super::*;
 use crate::wire::fuzz;
 use proptest::prelude::*;
@@ -28,7 +28,8 @@ fn ffmpeg_gives_two_tracks() {
     let video = TrackDescription {
         group: ip("239.9.9.1"),
         port: 5004,
-        rtcp_port: 5005,
+        rtcp_port: Some(5005),
+        framing: Framing::Rtp,
         source: None,
         payload_types: vec![96],
         clock_rate: Some(90_000),
@@ -42,7 +43,7 @@ fn ffmpeg_gives_two_tracks() {
 #[test]
 fn gstreamer_names_its_rtcp_port_and_shares_the_sessions_group() {
     let track = &read(GSTREAMER).tracks[0];
-    assert_eq!((track.group, track.port, track.rtcp_port), (ip("239.1.2.3"), 5000, 5010));
+    assert_eq!((track.group, track.port, track.rtcp_port), (ip("239.1.2.3"), 5000, Some(5010)));
     assert_eq!(track.payload_types, [96, 97]);
 }
 
@@ -79,7 +80,7 @@ fn line_ends_and_a_byte_order_mark_make_no_difference() {
 #[test]
 fn multiplexed_rtcp_is_on_the_rtp_port() {
     let track = &read(&FFMPEG.replace("b=AS:2500\n", "a=rtcp-mux\n")).tracks[0];
-    assert_eq!(track.rtcp_port, track.port);
+    assert_eq!(track.rtcp_port, Some(track.port));
 }
 
 #[test]
@@ -251,7 +252,7 @@ fn a_viewer_over_ipv6_sees_ipv6() {
 #[test]
 fn a_transport_stream_describes_itself() {
     let program = mpegts("news\r\nm=evil", ip("232.9.9.1"), 5004, Some(ip("192.0.2.7")));
-    assert_eq!(program.tracks[0].rtcp_port, 5005);
+    assert_eq!(program.tracks[0].rtcp_port, Some(5005));
     assert_eq!(
         (program.tracks[0].source, program.tracks[0].clock_rate),
         (Some(ip("192.0.2.7")), Some(90_000))

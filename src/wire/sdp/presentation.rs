@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::super::packetizer::MP2T;
 use sdp_types::{Attribute, Media, Origin, Session};
 
 /// A program as its source describes it: its name, and one track per RTP stream.
@@ -25,8 +26,10 @@ pub struct TrackDescription {
     /// The port its RTP is sent to.
     pub port: u16,
     /// The port its RTCP is sent to: the next one, or what `a=rtcp:` says (RFC 3605); `port` itself with
-    /// `a=rtcp-mux` (RFC 5761).
-    pub rtcp_port: u16,
+    /// `a=rtcp-mux` (RFC 5761). None where there is none.
+    pub rtcp_port: Option<u16>,
+    /// What its datagrams are.
+    pub framing: Framing,
     /// The only source to take it from (RFC 4570), of the group's family.
     pub source: Option<IpAddr>,
     /// The payload types of its `m=` line, at least one.
@@ -39,6 +42,17 @@ pub struct TrackDescription {
     pub media: String,
 }
 
+/// What the datagrams of a stream are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// RTP packets.
+    Rtp,
+    /// Whole packets of a transport stream, without RTP.
+    Bare,
+    /// Either of both, as each datagram shows.
+    Either,
+}
+
 impl TrackDescription {
     /// Whether it is a transport stream in RTP and nothing else: without RTP it is one as set-top boxes take it.
     #[must_use]
@@ -48,18 +62,27 @@ impl TrackDescription {
     }
 }
 
-/// The payload type of an MPEG-2 transport stream (RFC 2250, RFC 3551 section 6) and its clock rate.
-const MP2T: (u8, u32) = (33, 90_000);
-
 /// The description of an MPEG transport stream in RTP (RFC 2250), which needs no file: payload type 33 says it all.
-/// `port` is 1 to 65534; RTCP is on the next one. `source` is of the group's family.
+/// RTCP is on the next port, where there is one. `source` is of the group's family.
 #[must_use]
 pub fn mpegts(channel_name: &str, group: IpAddr, port: u16, source: Option<IpAddr>) -> Presentation {
+    framed_mpegts(channel_name, Framing::Rtp, (group, port), source)
+}
+
+/// The same of a transport stream that comes in RTP, or without. Viewers get it in RTP.
+#[must_use]
+pub fn framed_mpegts(
+    channel_name: &str,
+    framing: Framing,
+    (group, port): (IpAddr, u16),
+    source: Option<IpAddr>,
+) -> Presentation {
     let (payload_type, clock_rate) = MP2T;
     let track = TrackDescription {
         group,
         port,
-        rtcp_port: port.saturating_add(1),
+        rtcp_port: port.checked_add(1).filter(|_| framing != Framing::Bare),
+        framing,
         source,
         payload_types: vec![payload_type],
         clock_rate: Some(clock_rate),

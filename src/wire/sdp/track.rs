@@ -7,7 +7,7 @@ use sdp_types::{Attribute, Connection, Media, Rtcp, RtpMap, Session};
 use super::filter::{self, Filter, values};
 use super::invalid::InvalidSdp;
 use super::lines::Section;
-use super::presentation::{TrackDescription, static_clock_rate, static_encoding};
+use super::presentation::{Framing, TrackDescription, static_clock_rate, static_encoding};
 
 /// What is RTP without encryption, however it is called.
 const RTP_PROFILES: [&str; 3] = ["RTP/AVP", "RTP/AVPF", "MP2T/AVP"];
@@ -28,7 +28,8 @@ impl Reader<'_> {
         Ok(TrackDescription {
             group,
             port: self.medium.port,
-            rtcp_port: self.rtcp_port()?,
+            rtcp_port: Some(self.rtcp_port()?),
+            framing: Framing::Rtp,
             source: self.source(group)?,
             encoding: payload_types.first().and_then(|first| self.encoding(*first)),
             clock_rate: payload_types.first().and_then(|first| self.clock_rate(*first)),
