@@ -99,7 +99,10 @@ impl Pass {
 
     fn interface(&mut self, joining: &Joining) -> Result<u32, String> {
         let group = joining.leg.track.description.group;
-        let found = match &joining.interface {
+        let own = Some(group).filter(|group| !group.is_multicast()).map(|own| own.to_string());
+        let found = match own.as_ref().or(joining.interface.as_ref()) {
+            // Any address of this machine.
+            Some(_) if group.is_unspecified() => return Ok(0),
             Some(name) => self
                 .by_name
                 .entry(name.clone())

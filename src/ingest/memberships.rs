@@ -86,7 +86,8 @@ impl Memberships {
     /// The network hears of it only when the last socket of this machine leaves the group on that link, and the first
     /// one joins: so all of them do, whatever their track. And while any of them gets something, none does.
     pub fn due_together(&mut self, track: &Arc<Track>, now: Instant) -> Vec<Membership> {
-        let Some(group) = self.of(track).next().map(|joined| joined.group) else { return Vec::new() };
+        let group = self.of(track).next().map(|joined| joined.group);
+        let Some(group) = group.filter(|group| group.address.is_multicast()) else { return Vec::new() };
         let together = self.told_as_one(&group).unwrap_or_default();
         let lately = |at: &usize| self.0[*at].renewed_at.is_some_and(|at| now < at + RENEW_EVERY);
         if together.iter().any(lately) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use crate::event::{Class, Episode, Poller, Task, TaskQueue, Timers, Work, clock, lock};
-use crate::net::{Group, MembershipError, ReceiveSocket, interface_name};
+use crate::net::{Group, MembershipError, ReceiveSocket, bound_for, interface_name};
 use crate::relay::{Busy, Channel, Track};
 
 use super::intake::Intake;
@@ -281,7 +281,7 @@ impl Receivers {
     /// A further socket. It is joined before anything else: what can not be joined now opens one each second.
     fn open_joined(&self, port: u16, group: Group, route: Route) -> Result<Arc<RtpReceiver>, OpenError> {
         let failed = |error| OpenError::Socket { port, error };
-        let socket = ReceiveSocket::bind(port, group.address.is_ipv6()).map_err(failed)?;
+        let socket = ReceiveSocket::bind(port, group.address).map_err(failed)?;
         socket.join(&group)?;
         let intake = self.intake().map_err(failed)?;
         let news = self.counts.of(port);
@@ -305,9 +305,9 @@ impl Receivers {
 impl State {
     /// The sockets that a group may be joined on.
     fn sockets_for(&self, port: u16, group: &Group) -> Vec<Arc<RtpReceiver>> {
-        let ipv6 = group.address.is_ipv6();
+        let bound = bound_for(group.address);
         let shared = self.receivers.iter().filter(|receiver| {
-            (receiver.port, receiver.ipv6, receiver.interface) == (port, ipv6, group.interface)
+            (receiver.port, receiver.bound, receiver.interface) == (port, bound, group.interface)
                 && (receiver.groups() < GROUPS_PER_SOCKET || receiver.has(group))
         });
         shared.cloned().collect()

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::net::any_beside;
 use crate::relay::{Rhythm, Track};
 use crate::wire::rtp;
 
@@ -114,8 +115,12 @@ impl Routes {
 
     /// Whose a datagram is that was sent so. `None`: nobody asked for it.
     pub fn find(&self, destination: IpAddr, source: IpAddr, datagram: &[u8]) -> Option<Owner<'_>> {
-        let place = self.places.get(&(destination, Some(source)));
-        place.or_else(|| self.places.get(&(destination, None))).map(|place| place.owner(datagram))
+        let sent_to = |address| {
+            let from_one = self.places.get(&(address, Some(source)));
+            from_one.or_else(|| self.places.get(&(address, None)))
+        };
+        let elsewhere = || if destination.is_multicast() { None } else { sent_to(any_beside(destination)) };
+        sent_to(destination).or_else(elsewhere).map(|place| place.owner(datagram))
     }
 }
 

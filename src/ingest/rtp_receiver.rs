@@ -1,12 +1,13 @@
 //! The RtpReceiver: one shared receive socket of a port, and the consumer behind it.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Interest, PollEventConsumer, PollKey, Poller, Task, clock, lock};
-use crate::net::{Group, MembershipError, RECEIVE_BUFFER_BYTES, ReceiveSocket};
+use crate::net::{Group, MembershipError, RECEIVE_BUFFER_BYTES, ReceiveSocket, bound_for};
 
 use super::intake::Intake;
 use super::port_counts::PortCounts;
@@ -27,8 +28,8 @@ const MOST_ERRORS: u32 = 10;
 pub struct RtpReceiver {
     /// The UDP port.
     pub port: u16,
-    /// Whether it is of the IPv6 family.
-    pub ipv6: bool,
+    /// The address that its socket is bound to; unspecified for groups.
+    pub bound: IpAddr,
     /// The interface its groups are joined on; 0 is the kernel's choice, where it does not tell.
     pub interface: u32,
     pub(super) socket: Arc<ReceiveSocket>,
@@ -68,7 +69,7 @@ impl RtpReceiver {
         let granted = socket.set_receive_buffer(RECEIVE_BUFFER_BYTES)?;
         let receiver = Arc::new(Self {
             port,
-            ipv6: group.address.is_ipv6(),
+            bound: bound_for(group.address),
             interface: group.interface,
             socket: socket.clone(),
             routes: Mutex::default(),
@@ -164,7 +165,7 @@ impl RtpReceiver {
     /// Whether datagrams that arrive on an interface are meant. IPv6 delivers a group from all interfaces that
     /// any socket has joined it on; IPv4 from those alone that this one has.
     pub(super) fn hears(&self, interface: u32) -> bool {
-        !self.ipv6 || self.interface == 0 || self.interface == interface
+        self.bound.is_ipv4() || self.interface == 0 || self.interface == interface
     }
 
     pub(super) fn current_routes(&self) -> Arc<Routes> {

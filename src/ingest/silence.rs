@@ -117,8 +117,8 @@ impl SilenceWatch {
 
     fn tell_of_unheard(&self, track: &Arc<Track>, receivers: &Receivers) {
         let description = &track.description;
-        let interface =
-            receivers.interface_of(track).unwrap_or_else(|| "an interface that is gone".to_owned());
+        let nowhere = if description.group.is_unspecified() { "any" } else { "an interface that is gone" };
+        let interface = receivers.interface_of(track).unwrap_or_else(|| nowhere.to_owned());
         let (channel, group, port) = (&self.channel.name, description.group, description.port);
         let advice = unheard::advice(group, description.source, &interface);
         tracing::warn!(channel, track = track.number, %group, port, "{advice}");

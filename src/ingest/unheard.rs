@@ -49,6 +49,13 @@ pub(super) fn advice(group: IpAddr, source: Option<IpAddr>, interface: &str) -> 
     let alone = source.map_or_else(String::new, |source| {
         format!(" Only {source} is heard: if another host sends, name that one as the source.")
     });
+    if !group.is_multicast() {
+        let host = if group.is_unspecified() { String::new() } else { format!(" and dst host {group}") };
+        return format!(
+            "nothing has ever come. See whether it arrives: tcpdump -pni {interface} udp{host}. If not, the source is off, or \
+             sends elsewhere. If so, a firewall drops it, or it goes to another port.{alone}"
+        );
+    }
     format!(
         "nothing has ever come, though the group is joined on {interface}. See whether it is on that network: \
          tcpdump -pni {interface} udp and dst host {group}. If not, the source is off, or sends elsewhere, or a switch \

@@ -13,10 +13,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::address::RawAddress;
 use super::buffers::ask_to_receive;
 
-/// A multicast group as it is joined: where, and from whom.
+/// A multicast group as it is joined: where, and from whom. Or an address of this machine, which takes no joining; unspecified,
+/// it is any of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Group {
-    /// The multicast address.
+    /// Where packets are sent.
     pub address: IpAddr,
     /// The one sender to receive from (SSM, RFC 4607); any sender when absent.
     pub source: Option<IpAddr>,
@@ -45,16 +46,17 @@ pub enum MembershipError {
     },
 }
 
-/// A UDP socket bound to a port of all addresses, to be joined to groups.
+/// A UDP socket bound to a port: of all addresses, to be joined to groups, or of one of this machine's.
 #[derive(Debug)]
 pub struct ReceiveSocket {
     socket: Socket,
 }
 
 impl ReceiveSocket {
-    /// Binds `port` for the family. Only packets of joined groups (and stray unicast) arrive:
+    /// Binds the port of what is sent to `address`. Of groups only packets of those that are joined arrive (and stray unicast):
     /// IP_MULTICAST_ALL is off. Each datagram tells its destination, and drops in the kernel are counted.
-    pub fn bind(port: u16, ipv6: bool) -> io::Result<Self> {
+    pub fn bind(port: u16, address: IpAddr) -> io::Result<Self> {
+        let ipv6 = address.is_ipv6();
         let domain = if ipv6 { Domain::IPV6 } else { Domain::IPV4 };
         let socket = Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
         socket.set_reuse_address(true)?;
@@ -70,8 +72,7 @@ impl ReceiveSocket {
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         // Neighbours of a burst may come merged; a kernel before 5.0 does not offer it.
         let _ = setsockopt(&socket, sockopt::UdpGroSegment, &true);
-        let any = if ipv6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
-        socket.bind(&SocketAddr::new(any, port).into())?;
+        socket.bind(&SocketAddr::new(bound_for(address), port).into())?;
         Ok(Self { socket })
     }
 
@@ -82,6 +83,9 @@ impl ReceiveSocket {
 
     /// Joins a group (RFC 3678 section 5, the protocol-independent calls).
     pub fn join(&self, group: &Group) -> Result<(), MembershipError> {
+        if !group.address.is_multicast() {
+            return Ok(());
+        }
         let option = match group.source {
             Some(_) => libc::MCAST_JOIN_SOURCE_GROUP,
             None => libc::MCAST_JOIN_GROUP,
@@ -99,6 +103,9 @@ impl ReceiveSocket {
 
     /// Leaves a group.
     pub fn leave(&self, group: &Group) -> io::Result<()> {
+        if !group.address.is_multicast() {
+            return Ok(());
+        }
         let option = match group.source {
             Some(_) => libc::MCAST_LEAVE_SOURCE_GROUP,
             None => libc::MCAST_LEAVE_GROUP,
@@ -130,6 +137,19 @@ impl ReceiveSocket {
             libc::setsockopt(self.socket.as_raw_fd(), level, option, (&raw const *value).cast(), size)
         };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+/// The address that a socket is bound to for what is sent to another.
+pub fn bound_for(address: IpAddr) -> IpAddr {
+    if address.is_multicast() { any_beside(address) } else { address }
+}
+
+/// The unspecified address of the same family.
+pub fn any_beside(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 

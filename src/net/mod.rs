@@ -23,7 +23,7 @@ pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buff
 pub use control::{Control, Marks};
 pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, open_descriptors};
 pub use interface::{InterfaceError, interface_index, interface_is_there, interface_name};
-pub use membership::{Group, MembershipError, ReceiveSocket};
+pub use membership::{Group, MembershipError, ReceiveSocket, any_beside, bound_for};
 pub use path_mtu::{forbid_fragments, forbids_fragments, path_mtu};
 pub use peer::{Progress, VANISHED_AFTER, allow_pauses, mark_connection, notice_vanishing, progress};
 pub use priority::lower_priority;

@@ -156,7 +156,8 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
         )?;
     }
     for track in &channel.presentation.tracks {
-        write!(f, "    {} from group {}", track.media, SocketAddr::new(track.group, track.port))?;
+        let what = if track.group.is_multicast() { "group" } else { "address" };
+        write!(f, "    {} from {what} {}", track.media, SocketAddr::new(track.group, track.port))?;
         track.source.iter().try_for_each(|source| write!(f, ", source {source}"))?;
         writeln!(f, "{}{}", framing(track.framing), rtcp(track.rtcp_port))?;
     }

@@ -15,7 +15,7 @@ const MAX_INTERFACE_LEN: usize = 15;
 pub struct SourceUrl {
     /// What comes there.
     pub scheme: Scheme,
-    /// The multicast group.
+    /// The multicast group; or this machine's address that it is sent to, any of them where it is unspecified.
     pub group: IpAddr,
     /// The port, 1 to 65534.
     pub port: u16,
@@ -61,9 +61,14 @@ pub enum InvalidSourceUrl {
     /// The group is not an address.
     #[error("group \"{0}\" is not an IP address; write the multicast address itself, names are not resolved")]
     GroupNotAddress(String),
-    /// The group is an address, but not a multicast one.
-    #[error("{0} is not a multicast address; write a group from 224.0.0.0 to 239.255.255.255 or in ff00::/8")]
-    NotMulticast(IpAddr),
+    /// The group is an address that nobody receives by.
+    #[error(
+        "{0} is not to be received; write a group, from 224.0.0.0 to 239.255.255.255 or in ff00::/8, or this machine's own address"
+    )]
+    NotReceived(IpAddr),
+    /// An interface is named for what is sent to an address.
+    #[error("{0} is an address of this machine, which has its interface; leave {1} out")]
+    InterfaceOfAddress(IpAddr, String),
     /// The port is missing.
     #[error("the port is missing; write rtp://{0}:port, often 5004")]
     NoPort(String),
@@ -109,7 +114,9 @@ impl FromStr for SourceUrl {
             Some((before, at)) => (before, at),
             None => ("", rest),
         };
-        let (group, zone, port) = group_and_port(at)?;
+        let any =
+            if at.starts_with(':') && text.contains('@') { format!("0.0.0.0{at}") } else { at.to_owned() };
+        let (group, zone, port) = group_and_port(&any)?;
         let (source, interface) = source_or_interface(before)?;
         let interface = match (zone, interface) {
             (Some(zone), Some(other)) if zone != other => {
@@ -117,6 +124,9 @@ impl FromStr for SourceUrl {
             }
             (zone, interface) => interface.or(zone),
         };
+        if let Some(interface) = interface.as_ref().filter(|_| !group.is_multicast()) {
+            return Err(InvalidSourceUrl::InterfaceOfAddress(group, interface.clone()));
+        }
         if let Some(source_address) = source.filter(|source| source.is_ipv4() != group.is_ipv4()) {
             return Err(InvalidSourceUrl::Family { source_address, group });
         }
@@ -169,8 +179,12 @@ fn group_and_port(at: &str) -> Result<(IpAddr, Option<String>, u16), InvalidSour
     let (host, zone) = host_and_zone(host)?;
     let group: IpAddr = host.parse().map_err(|_| InvalidSourceUrl::GroupNotAddress(host.to_owned()))?;
     zone_of(group, zone.as_deref())?;
-    if !group.is_multicast() {
-        return Err(InvalidSourceUrl::NotMulticast(group));
+    let is_nobodys = match group {
+        IpAddr::V4(v4) => v4.octets()[0] >= 240,
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    if is_nobodys {
+        return Err(InvalidSourceUrl::NotReceived(group));
     }
     let port = port.ok_or_else(|| {
         InvalidSourceUrl::NoPort(if group.is_ipv6() { format!("[{group}]") } else { host.to_owned() })
@@ -283,6 +297,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sent_to_this_machine_alone_names_its_address_or_none() {
+        for (text, group) in [
+            ("udp://192.0.2.1:5004", "192.0.2.1"),
+            ("rtp://@:5004", "0.0.0.0"),
+            ("udp://@[::]:5004", "::"),
+            ("rtp://192.0.2.7@192.0.2.1:5004", "192.0.2.1"),
+        ] {
+            assert_eq!(parse(text).group, ip(group), "{text}");
+        }
+    }
+
+    #[test]
     fn before_the_at_an_address_is_the_source_and_a_name_the_interface() {
         assert_eq!(parse("rtp://192.0.2.7@232.1.1.1:5004").source, Some(ip("192.0.2.7")));
         assert_eq!(parse("rtp://eth0.100@239.9.9.1:5004").interface.as_deref(), Some("eth0.100"));
@@ -325,7 +351,8 @@ mod tests {
             ("rtp://239.9.9.1:0", "from 2 to 65534"),
             ("rtp://239.9.9.1:65535", "from 2 to 65534"),
             ("rtp://239.9.9.1:70000", "from 2 to 65534"),
-            ("rtp://192.0.2.1:5004", "write a group from 224.0.0.0"),
+            ("rtp://255.255.255.255:5004", "write a group, from 224.0.0.0"),
+            ("udp://eth0@192.0.2.1:5004", "leave eth0 out"),
             ("rtp://news.example:5004", "names are not resolved"),
             ("rtp://:5004", "the group is missing"),
             ("rtp://ff15::1:5004", "write rtp://[group]:port"),

@@ -123,3 +123,25 @@ fn what_is_something_else_than_the_source_says_is_told_once_and_counted() {
         assert_eq!(program.expect_logged("not taken", 1).len(), program.lines_logged(remedy));
     }
 }
+
+#[test]
+fn what_is_sent_to_an_address_of_this_machine_needs_no_group() {
+    let port = || {
+        let free = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        free.local_addr().expect("bound").port() & !1
+    };
+    let (named, any) = (port(), port());
+    let mirrorball = Setup::new()
+        .channel_by_route("named", &format!("udp://127.0.0.1:{named}"))
+        .channel_by_route("any", &format!("udp://@:{any}"))
+        .channel_by_route("absent", "udp://192.0.2.77:5004")
+        .start();
+    let mut viewers = ["named", "any"].map(|channel| Viewer::playing(&mirrorball, channel, Over::Udp));
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    for (number, (address, port)) in [("127.0.0.1", named), ("127.0.0.6", any)].into_iter().enumerate() {
+        let sent = stream(7, 188, number as u8);
+        sender.send_to(&sent, (address, port)).expect("sent");
+        assert!(viewers[number].packet()[12..] == sent);
+    }
+    mirrorball.expect_logged("no interface is named or addressed \"192.0.2.77\"", 1);
+}

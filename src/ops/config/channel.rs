@@ -18,7 +18,7 @@ use super::truth::{ChannelConfig, Interface};
 use super::typed::TypedChannel;
 use super::unreadable::why;
 use crate::net::Marks;
-use crate::wire::sdp::{self, Framing, MAX_SDP_LEN, Presentation};
+use crate::wire::sdp::{self, Framing, MAX_SDP_LEN, Presentation, TrackDescription};
 use crate::wire::source_url::{Scheme, SourceUrl};
 
 /// The most channels in one config. Each has sockets, rings and metrics of its own.
@@ -178,6 +178,8 @@ type Route = (SocketAddr, Option<IpAddr>, Option<Interface>);
 struct FirstUses {
     names: HashMap<String, usize>,
     routes: HashMap<Route, (String, usize)>,
+    /// By port and family: whether whatever is sent there to this machine is one's.
+    ports: HashMap<(u16, bool), (bool, String, usize)>,
 }
 
 impl FirstUses {
@@ -187,6 +189,24 @@ impl FirstUses {
         if let Some(first) = self.names.insert(name.get_ref().clone(), line) {
             let wrong = format!("{}: the name is line {first}'s already; write another", typed.place);
             report.add(name.span().start, wrong);
+        }
+    }
+
+    /// Where all that is sent to this machine's port is one channel's, it is the only one there: of several sockets the
+    /// kernel chooses one.
+    fn check_ports(&mut self, typed: &TypedChannel, track: &TrackDescription, report: &mut Report<'_>) {
+        let (offset, is_all) = (typed.input_offset(), track.group.is_unspecified());
+        let line = report.line(offset);
+        for port in [Some(track.port), track.rtcp_port].into_iter().flatten() {
+            let here = (is_all, typed.place.clone(), line);
+            let (first_is_all, first, at) = self.ports.entry((port, track.group.is_ipv4())).or_insert(here);
+            if (is_all || *first_is_all) && *at != line {
+                let wrong = format!(
+                    "port {port} is {first}'s in line {at} too; name the address of this machine that each is sent to"
+                );
+                report.add(offset, format!("{}: {wrong}", typed.place));
+                break;
+            }
         }
     }
 
@@ -201,6 +221,7 @@ impl FirstUses {
                 report.add(offset, format!("{}: {wrong}", typed.place));
             } else {
                 self.routes.insert(route, (typed.place.clone(), report.line(offset)));
+                self.check_ports(typed, track, report);
             }
         }
     }

@@ -23,6 +23,9 @@ pub(super) fn remark(group: IpAddr, source: Option<IpAddr>, interface: Option<&I
         let remedy = "name its interface, such as interface = \"eth0\"";
         return Some(Remark::Wrong(format!("source {link_local} is one of each link; {remedy}")));
     }
+    if !group.is_multicast() {
+        return None;
+    }
     match group {
         // It works within one network, and there is somebody who does so: no reason to keep them from it.
         IpAddr::V4(v4) if v4.octets()[..3] == [224, 0, 0] => Some(Remark::Worse(format!(

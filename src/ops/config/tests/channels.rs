@@ -45,6 +45,31 @@ fn an_interface_is_named_once() {
     );
 }
 
+#[test]
+fn what_any_address_of_this_machine_is_sent_is_the_only_thing_on_its_port() {
+    let channel =
+        |name: &str, source: &str| format!("[[channel]]\nname = \"{name}\"\nsource = \"{source}\"\n");
+    for (first, second) in [
+        ("udp://@:5004", "rtp://239.9.9.1:5004"),
+        ("rtp://239.9.9.1:5003", "udp://@:5004"),
+        ("udp://@:5004", "udp://192.0.2.1:5004"),
+    ] {
+        let errors = refused(&(channel("a", first) + &channel("b", second)));
+        assert_says(
+            &errors[0],
+            &["toml:6: channel \"b\": port 5004 is channel \"a\"'s in line 3 too; name the address"],
+        );
+    }
+    for (first, second) in [
+        ("udp://@:5004", "rtp://239.9.9.1:5006"),
+        ("udp://@:5004", "rtp://[ff15::1]:5004"),
+        ("udp://192.0.2.1:5004", "rtp://239.9.9.1:5004"),
+        ("udp://192.0.2.1:5004", "udp://192.0.2.2:5004"),
+    ] {
+        assert_eq!(accepted(&(channel("a", first) + &channel("b", second))).channels.len(), 2);
+    }
+}
+
 fn from(source: &str) -> String {
     format!("[[channel]]\nname = \"a\"\nsource = \"{source}\"\n")
 }

@@ -147,10 +147,10 @@ ttl = 16
 
 #[test]
 fn an_error_says_file_line_key_and_remedy() {
-    let errors = refused("[[channel]]\nname = \"news\"\n\nsource = \"rtp://10.0.0.1:5004\"\n");
+    let errors = refused("[[channel]]\nname = \"news\"\n\nsource = \"rtp://239.9.9.1\"\n");
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(errors[0].starts_with("mirrorball.toml:4: channel \"news\": "), "{}", errors[0]);
-    assert_says(&errors[0], &["rtp://10.0.0.1:5004", "not a multicast", "write", "224.0.0.0"]);
+    assert_says(&errors[0], &["rtp://239.9.9.1", "the port is missing", "write rtp://239.9.9.1:port"]);
 }
 
 #[test]
