@@ -72,18 +72,13 @@ fn open(track: usize, of: &TrackDescription, place: &Place) -> Result<Vec<Ear>, 
 fn listen(ears: &mut [Ear], heard: &mut [Heard], until: Duration, stop: &Receiver<()>) -> bool {
     let mut batch = ReceiveBatch::new(BATCH);
     loop {
-        if !matches!(stop.try_recv(), Err(TryRecvError::Empty)) {
-            return true;
-        }
+        let is_stopped = !matches!(stop.try_recv(), Err(TryRecvError::Empty));
         let left = until.saturating_sub(clock::monotonic());
-        if left.is_zero() {
-            return false;
-        }
         let mut waiting: Vec<_> =
             ears.iter().map(|ear| PollFd::new(ear.as_fd(), PollFlags::POLLIN)).collect();
-        let wait = left.min(LONGEST_WAIT).as_millis() as u8; // at most LONGEST_WAIT
+        let wait = if is_stopped { Duration::ZERO } else { left.min(LONGEST_WAIT) };
         // Whatever cut it short: the sockets tell.
-        let _ = poll(&mut waiting, PollTimeout::from(wait.max(1)));
+        let _ = poll(&mut waiting, PollTimeout::from(wait.as_millis() as u8)); // at most LONGEST_WAIT
         let now = clock::unix_now();
         for ear in &mut *ears {
             let (hearing, is_control) = (&mut heard[ear.track].hearing, ear.is_control);
@@ -94,6 +89,10 @@ fn listen(ears: &mut [Ear], heard: &mut [Heard], until: Duration, stop: &Receive
                     hearing.take(datagram.payload, datagram.source, datagram.received_at.unwrap_or(now));
                 }
             });
+        }
+        // What had come by then was taken.
+        if is_stopped || left.is_zero() {
+            return is_stopped;
         }
     }
 }
