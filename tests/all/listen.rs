@@ -13,7 +13,7 @@ use serde_json::Value;
 use socket2::SockRef;
 use tempfile::TempDir;
 
-use crate::vocabulary::{Group, Needs, Quiet, binary, in_a_network_of_its_own, sender_report};
+use crate::vocabulary::{Group, Needs, Quiet, binary, eventually, in_a_network_of_its_own, sender_report};
 
 /// Between two datagrams.
 const PAUSE: Duration = Duration::from_millis(4);
@@ -402,6 +402,46 @@ fn what_can_not_be_listened_to_is_a_wrong_command_line_or_said() {
     let output = listen(&format!("udp://239.9.9.1:{port}"), &["--interface", "lo"], || ());
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_says(&text(&output.stderr), &["another program has port"]);
+}
+
+#[test]
+fn what_this_machine_has_no_room_for_is_not_the_networks_loss() {
+    let group = Group::fresh();
+    let mut sender = Sender::to(group);
+    let _quiet = Quiet::beside_others();
+    let options = ["--interface", "lo", "--seconds", "600"];
+    let mut child = command(&format!("udp://{group}"), &options).spawn().expect("it runs");
+    let mut said = BufReader::new(child.stdout.take().expect("a pipe"));
+    said.read_line(&mut String::new()).expect("it says that it has joined");
+    let signal = |signal| kill(Pid::from_raw(child.id().cast_signed()), signal).expect("it runs");
+    let waiting_and_dropped = || {
+        let sockets = fs::read_to_string("/proc/thread-self/net/udp").expect("Linux tells");
+        let port = format!(":{:04X}", group.0.port());
+        let ours =
+            sockets.lines().find(|line| line.split_whitespace().nth(1).is_some_and(|at| at.ends_with(&port)));
+        let words: Vec<_> = ours.expect("it listens").split_whitespace().collect();
+        (
+            words[4].ends_with(":00000000"),
+            words.last().and_then(|count| count.parse::<u64>().ok()).expect("a count"),
+        )
+    };
+    signal(Signal::SIGSTOP);
+    let datagram = sender.ts();
+    let dropped = eventually("it is full", || {
+        (0..1000).for_each(|_| sender.send(&datagram));
+        Some(waiting_and_dropped().1).filter(|dropped| *dropped > 0)
+    });
+    signal(Signal::SIGCONT);
+    // The kernel tells of it with what comes next.
+    for _ in 0..2 {
+        eventually("all is read", || waiting_and_dropped().0.then_some(()));
+        sender.send(&datagram);
+    }
+    signal(Signal::SIGINT);
+    let mut report = String::new();
+    said.read_to_string(&mut report).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_says(&report, &[&format!("{dropped} datagrams were lost in this machine, not in the network")]);
 }
 
 fn run(program: &str, arguments: &[&str]) -> Output {

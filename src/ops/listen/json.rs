@@ -70,7 +70,7 @@ fn of_sender(sender: &Sender, ended: Duration) -> Value {
             "max": rate.extremes.map(|(_, fastest)| fastest),
         },
         "as_said": sender.taken,
-        "not_as_said": sender.not_taken,
+        "not_as_said": sender.not_taken.iter().map(|(what, packets)| json!({ "what": what, "packets": packets })).collect::<Vec<_>>(),
         "rtp": sender.streams.iter().map(of_stream).collect::<Vec<_>>(),
         "of_more_ssrcs": sender.of_more_ssrcs,
         "ts": has_ts.then(|| of_survey(&sender.survey)),
