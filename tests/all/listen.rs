@@ -13,7 +13,9 @@ use serde_json::Value;
 use socket2::SockRef;
 use tempfile::TempDir;
 
-use crate::vocabulary::{Group, Needs, Quiet, binary, eventually, in_a_network_of_its_own, sender_report};
+use crate::vocabulary::{
+    Group, Needs, Plug, Quiet, binary, eventually, in_a_network_of_its_own, sender_report,
+};
 
 /// Between two datagrams.
 const PAUSE: Duration = Duration::from_millis(4);
@@ -215,6 +217,32 @@ fn where_nothing_comes_the_code_is_1_and_advice_is_given() {
             "IGMP snooping",
         ],
     );
+}
+
+#[test]
+fn what_the_kernel_does_on_the_interface_is_told_where_nothing_comes() {
+    const NAME: &str = "what_the_kernel_does_on_the_interface_is_told_where_nothing_comes";
+    let needs = Needs { programs: &["ip"], route: false, ipv6: false };
+    in_a_network_of_its_own(NAME, &needs, || {
+        let plug = Plug { name: "plug-listen", address: Ipv4Addr::new(10, 78, 5, 1) };
+        plug.plug_in();
+        plug.speak_igmp(2);
+        fs::write("/proc/sys/net/ipv4/conf/plug-listen/rp_filter", "1").expect("a setting of this network");
+        let group = Group::source_specific();
+        let source = format!("rtp://10.78.5.9@{group}");
+        let output = listen(&source, &["--interface", "plug-listen", "--seconds", "1"], || ());
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_says(
+            &text(&output.stdout),
+            &[
+                &format!("{group} on plug-listen (10.78.5.1"),
+                "joined for source 10.78.5.9 by IGMPv2",
+                "plug-listen speaks IGMPv2, so the network is told of the group and of no source",
+                "Only 10.78.5.9 is heard",
+                "set sysctl net.ipv4.conf.plug-listen.rp_filter=2",
+            ],
+        );
+    });
 }
 
 #[test]
