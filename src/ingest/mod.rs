@@ -25,3 +25,4 @@ pub use port_counts::PortStats;
 pub use receivers::{OpenError, Receivers};
 pub use rtp_receiver::RtpReceiver;
 pub use silence::SilenceWatch;
+pub use unheard::advice;

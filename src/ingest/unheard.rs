@@ -45,7 +45,8 @@ impl Unheard {
 }
 
 /// What may be wrong with a track that is joined on this interface.
-pub(super) fn advice(group: IpAddr, source: Option<IpAddr>, interface: &str) -> String {
+#[must_use]
+pub fn advice(group: IpAddr, source: Option<IpAddr>, interface: &str) -> String {
     let alone = source.map_or_else(String::new, |source| {
         format!(" Only {source} is heard: if another host sends, name that one as the source.")
     });

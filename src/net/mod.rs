@@ -22,7 +22,9 @@ mod to_group;
 pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
 pub use control::{Control, Marks};
 pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, open_descriptors};
-pub use interface::{InterfaceError, interface_index, interface_is_there, interface_name};
+pub use interface::{
+    InterfaceError, interface_addresses, interface_index, interface_is_there, interface_name,
+};
 pub use membership::{Group, MembershipError, ReceiveSocket, any_beside, bound_for};
 pub use path_mtu::{forbid_fragments, forbids_fragments, path_mtu};
 pub use peer::{Progress, VANISHED_AFTER, allow_pauses, mark_connection, notice_vanishing, progress};

@@ -8,6 +8,8 @@
 //!  SDP file ─▶ sdp::parse ─▶ Presentation ─▶ sdp::unicast (what DESCRIBE returns)
 //!  config   ─▶ source_url ─▶ sdp::mpegts             datagram ─▶ rtcp::feedback
 //!
+//!  datagram ─▶ transport_stream::packets ─▶ ts_packet ─▶ psi: what a transport stream carries (`listen`)
+//!
 //!  as a client (the probe): rtsp::ask ─▶ bytes ─▶ rtsp::framing ─▶ Response, sdp::offers; datagram ─▶ mark
 //! ```
 
@@ -18,6 +20,7 @@ mod jitter;
 pub mod mark;
 mod pace;
 pub mod packetizer;
+pub mod psi;
 pub mod random_access;
 pub mod reception;
 pub mod rtcp;
@@ -28,3 +31,4 @@ pub mod sdp;
 pub mod source_url;
 pub mod strangers;
 pub mod transport_stream;
+pub mod ts_packet;

@@ -47,7 +47,7 @@ mod tests {
     }
 
     fn ts() -> Vec<u8> {
-        let mut packet = vec![0xff; 188];
+        let mut packet = [0xff; 188];
         packet[0] = 0x47;
         packet.repeat(7)
     }

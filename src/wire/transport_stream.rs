@@ -53,12 +53,13 @@ pub fn check(datagram: &[u8]) -> Result<(), NotTs> {
 }
 
 /// The size of the packets that a payload would be whole ones of.
-pub(super) fn packet_len(payload: &[u8]) -> Option<usize> {
+#[must_use]
+pub fn packet_len(payload: &[u8]) -> Option<usize> {
     PACKET_LENS.into_iter().find(|length| payload.len().is_multiple_of(*length))
 }
 
 /// The packets of a payload, which carries whole ones (RFC 2250 section 2).
-pub(super) fn packets(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn packets(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
     payload.chunks_exact(packet_len(payload).unwrap_or(PACKET_LENS[0]))
 }
 

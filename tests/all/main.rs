@@ -12,6 +12,7 @@ mod conversation; // requests and replies, from OPTIONS to TEARDOWN
 mod crowds; // many viewers: who stays loses nothing, who leaves frees everything
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
 mod ipv6; // IPv6, wherever IPv4 works
+mod listen; // what a group carries, told before there is a config
 mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises
 mod logins; // who may log in, and who may not

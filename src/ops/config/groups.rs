@@ -7,7 +7,7 @@ use crate::wire::sdp::is_source_specific;
 
 /// What is to be said of a group.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Remark {
+pub(in crate::ops) enum Remark {
     /// Nothing could be received.
     Wrong(String),
     /// It works, but worse than another group would.
@@ -15,7 +15,11 @@ pub(super) enum Remark {
 }
 
 /// What is to be said of joining `group`, of `source`, on `interface`.
-pub(super) fn remark(group: IpAddr, source: Option<IpAddr>, interface: Option<&Interface>) -> Option<Remark> {
+pub(in crate::ops) fn remark(
+    group: IpAddr,
+    source: Option<IpAddr>,
+    interface: Option<&Interface>,
+) -> Option<Remark> {
     if let Some(IpAddr::V6(link_local)) = source
         && link_local.is_unicast_link_local()
         && interface.is_none()

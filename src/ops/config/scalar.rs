@@ -167,7 +167,7 @@ pub(super) fn channel_name(typed: &str) -> Result<String, String> {
 }
 
 /// An interface by its name or one of its addresses.
-pub(super) fn interface(typed: &str) -> Result<Interface, String> {
+pub(in crate::ops) fn interface(typed: &str) -> Result<Interface, String> {
     if let Some((_, zone)) = typed.split_once('%').filter(|(address, _)| address.parse::<IpAddr>().is_ok()) {
         return Err(format!("{typed:?} has a zone; write the interface's name alone: \"{zone}\""));
     }
