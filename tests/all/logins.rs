@@ -146,7 +146,7 @@ fn a_channel_is_for_those_who_log_in() {
     house.client().asks("DESCRIBE", "open", &[]).expect(200);
     assert_eq!(house.mirrorball.metric("mirrorball_logins_total", &[]), 3.0);
     assert_eq!(house.mirrorball.metric("mirrorball_access_refused_total", &[("reason", "channel")]), 2.0);
-    assert!(!house.mirrorball.has_logged("401"), "that somebody comes without a login is no news");
+    assert!(!house.mirrorball.has_logged("status=401"), "that somebody comes without a login is no news");
 }
 
 #[test]
