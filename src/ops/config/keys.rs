@@ -32,7 +32,7 @@ const fn key(name: &'static str, example: &'static str) -> Key {
     Key { name, example }
 }
 
-/// The whole config, in the order of the documentation.
+/// The whole config, its sections in the order of the documentation.
 pub const KEYS: &[Section] = &[RTSP, ADMIN, LOG, ENGINE, RING, LIMITS, ACCESS, CHANNEL];
 
 pub(super) const RTSP: Section = Section {
@@ -111,12 +111,12 @@ pub(super) const CHANNEL: Section = Section {
         key("sdp", r#""news.sdp""#),
         key("interface", r#""eth0""#),
         key("silent_after", r#""2s""#),
+        key("coalesce", r#""auto""#),
         key("dscp", "34"),
         key("ttl", "16"),
         key("multicast_out", r#""239.2.2.2:5000""#),
         key("multicast_out_ttl", "1"),
         key("multicast_out_interface", r#""eth1""#),
-        key("coalesce", r#""auto""#),
         key("users", r#"["anna"]"#),
         key("public", "true"),
         key("allow", r#"["10.0.0.0/8"]"#),
