@@ -32,7 +32,7 @@ const fn key(name: &'static str, example: &'static str) -> Key {
     Key { name, example }
 }
 
-/// The whole config, in the order of the documentation.
+/// The whole config, its sections in the order of the documentation.
 pub const KEYS: &[Section] = &[RTSP, ADMIN, LOG, ENGINE, RING, LIMITS, ACCESS, CHANNEL];
 
 pub(super) const RTSP: Section = Section {
