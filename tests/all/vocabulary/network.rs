@@ -16,7 +16,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use socket2::SockRef;
 use tempfile::TempDir;
 
-use super::patience::{eventually, is_thorough, say};
+use super::patience::{is_thorough, say};
 
 /// What a story can not be told without.
 pub struct Needs {
@@ -139,9 +139,6 @@ impl Plug {
     /// Gives it an address of IPv6 too, which can be used at once.
     pub fn add_ipv6(&self, address: Ipv6Addr) {
         ip(&["address", "add", &format!("{address}/64"), "dev", self.name, "nodad"]);
-        // The kernel sees that the cable is in when it gets to it, and leads nothing there before.
-        let is_led_to = || UdpSocket::bind((address, 0))?.connect((address, 9));
-        eventually("the address can be used", || is_led_to().ok());
     }
 
     /// Multicasts bytes on it, over IPv6.
