@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,6 +17,7 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
 
+use super::connection::connect;
 use super::mirrorball::Mirrorball;
 
 /// What carries a conversation.
@@ -35,7 +36,7 @@ pub enum Carrier {
 impl Carrier {
     /// A connection to the program that is carried so.
     pub fn connect(self, mirrorball: &Mirrorball) -> TcpStream {
-        let plain = |address: SocketAddr| TcpStream::connect(address).expect("the program accepts");
+        let plain = |address| connect(None, address);
         match self {
             Self::Plain => plain(mirrorball.rtsp),
             Self::Tls => through_tls(plain(mirrorball.rtsps())).0,
