@@ -68,7 +68,11 @@ fn who_closes_its_connection_and_says_nothing_is_let_go_in_time() {
     wait_until("it ends", || rig.server.stats().sessions == 0);
     assert!(began.elapsed() >= grace, "it is waited for");
     assert_eq!((rig.ended("connection closed"), rig.ended("not back")), (1, 1), "over TCP nobody waits");
-    wait_until("nothing is kept of them", || rig.server.addresses.is_empty() && rig.server.timers.is_empty());
+    // Lanes are run by hand here: one that would rest first keeps its viewer's ports, which somebody looks after.
+    let watches = || usize::from(rig.server.pairs.is_in_use());
+    wait_until("nothing else is kept of them", || {
+        rig.server.addresses.is_empty() && rig.server.timers.len() == watches()
+    });
     rig.stop();
 }
 
