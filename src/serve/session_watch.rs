@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use crate::event::{Task, Work, clock};
 
+use super::access::Beyond;
 use super::rtsp::{Session, Verdict};
 use super::rtsp_server::RtspServer;
-use super::stats::NOT_BACK;
+use super::stats::{EGRESS, NOT_BACK};
 
 pub(super) struct SessionWatch {
     server: Weak<RtspServer>,
@@ -51,8 +52,13 @@ impl SessionWatch {
             }
             Verdict::Over => server.cut(session, "timeout", "no sign of life"),
             Verdict::LookAgain(at) => {
-                if session.is_playing() && !session.weigh_what_has_come() {
-                    server.shed_egress(session.peer);
+                match session.is_playing().then(|| session.weigh_what_has_come()) {
+                    Some(Err(Beyond::Address)) => server.shed_egress(session.peer),
+                    // All are too many to look for who came last among them; this one is known to be too much.
+                    Some(Err(Beyond::All)) => {
+                        return server.cut(session, EGRESS, "more than there is for all");
+                    }
+                    Some(Ok(())) | None => {}
                 }
                 self.wake(server, session, at);
             }

@@ -278,6 +278,35 @@ fn media_does_not_go_in_the_clear_where_its_viewer_came_through_tls() {
 }
 
 #[test]
+fn who_comes_through_tls_is_not_sent_out_of_it() {
+    let full = |limits: &str| {
+        let group = Group::fresh();
+        let setup = Setup::new().channel("news", group).through_tls();
+        setup
+            .section("limits", &format!("sessions = 1\nredirect = \"rtsp://other.example\"\n{limits}"))
+            .start()
+    };
+    for (limits, status, location) in [
+        ("", 503, None),
+        ("redirect_tls = \"rtsps://secret.example:8322\"", 302, Some("rtsps://secret.example:8322/news")),
+    ] {
+        let mirrorball = full(limits);
+        let _viewer = Viewer::playing(&mirrorball, "news", Over::Tcp);
+        let ask = |carrier: Carrier| {
+            let mut newcomer = Connection::by(carrier.connect(&mirrorball));
+            newcomer.request("SETUP", &mirrorball.url("news"), &[("Transport", "RTP/AVP/TCP;unicast")])
+        };
+        for carrier in [Carrier::Tls, Carrier::SecretTunnel] {
+            let reply = ask(carrier).expect(status);
+            assert_eq!(reply.header("Location"), location, "{reply:?}");
+            assert_eq!(reply.header("Retry-After").is_some(), status == 503, "{reply:?}");
+        }
+        let reply = ask(Carrier::Plain).expect(302);
+        assert_eq!(reply.header("Location"), Some("rtsp://other.example/news"));
+    }
+}
+
+#[test]
 fn a_new_certificate_is_served_and_who_plays_goes_on() {
     let mut source = Source::new();
     let mirrorball = Setup::new().channel("news", source.group).through_tls().start();

@@ -3,6 +3,7 @@
 //! Each story starts a program of its own on free ports of loopback, so all run beside each other. With
 //! `CI=true` they are told at full length, and one that can not be told fails.
 
+mod admission; // who is taken on, and that who is in loses nothing by who is not
 mod advice; // what an operator is told of a config, a machine and a log
 mod carriers; // TLS, tunnels and both, where plain connections are served too
 mod changes; // SETUP again: other ports, other channels, another way

@@ -33,6 +33,6 @@ pub use inbox::{MAX_UNREAD_BYTES, MESSAGE_TIMEOUT, READ_BYTES};
 pub use patience::{Patience, Verdict};
 pub use refusal::retry_after_s;
 pub use session::Session;
-pub use sessions::Sessions;
+pub use sessions::{SessionLimits, Sessions};
 pub use setup::{Costs, Quality};
 pub use world::{About, Wanted, World};

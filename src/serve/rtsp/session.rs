@@ -10,7 +10,7 @@ use crate::net::{Progress, VANISHED_AFTER};
 use crate::relay::{Carriage, Channel, RingStart, Track};
 use crate::wire::rtcp;
 
-use super::super::access::Share;
+use super::super::access::{Beyond, Share};
 use super::super::journal::Story;
 use super::super::media::{Grant, Way};
 use super::super::reporter::Said;
@@ -169,21 +169,21 @@ impl Session {
         self.with(|held| held.setups.len())
     }
 
-    /// Reckons what tracks that are to start take by how fast they are now. `false`: its address would have too much.
-    pub fn weigh(&self) -> bool {
-        let has_room =
-            |held: &mut Held| held.setups.iter_mut().filter(|setup| !setup.plays()).all(Setup::weigh);
-        lock(&self.state).held().is_none_or(has_room)
+    /// Reckons what tracks that are to start take by how fast they are now.
+    pub fn weigh(&self) -> Result<(), Beyond> {
+        self.weigh_those(|setup| !setup.plays())
     }
 
-    /// Reckons tracks of which nothing had come when they were weighed. `false`: its address would have too much. Others
-    /// stay as they were: who was let in is not sent away for a moment in which its stream is faster.
-    pub fn weigh_what_has_come(&self) -> bool {
-        let has_room = |held: &mut Held| {
-            let unknown = held.setups.iter_mut().filter(|setup| setup.costs.egress.amount() == 0);
-            unknown.fold(true, |fits, setup| fits & setup.weigh())
-        };
-        lock(&self.state).held().is_none_or(has_room)
+    /// Reckons tracks of which nothing had come when they were weighed. Others stay as they were: who was let in is not
+    /// sent away for a moment in which its stream is faster.
+    pub fn weigh_what_has_come(&self) -> Result<(), Beyond> {
+        self.weigh_those(|setup| setup.costs.egress.amount() == 0)
+    }
+
+    fn weigh_those(&self, which: impl Fn(&Setup) -> bool) -> Result<(), Beyond> {
+        let mut state = lock(&self.state);
+        let setups = state.held().into_iter().flat_map(|held| &mut held.setups);
+        setups.filter(|setup| which(setup)).try_for_each(Setup::weigh)
     }
 
     /// Bits a second that are sent to it now.

@@ -58,6 +58,84 @@ fn an_address_gets_no_more_than_its_egress() {
 }
 
 #[test]
+fn a_channel_has_so_many_sessions_and_others_have_theirs() {
+    let rig = Rig::with(Duration::from_secs(60), |config| {
+        (config.limits.sessions_per_channel, config.limits.sessions_per_address) = (2, 3);
+        config.channel_sessions.insert("news".to_owned(), 1);
+    });
+    let mut client = rig.client();
+    let news = client.set_up(NEWS, None);
+    let refused = client.ask(&format!("SETUP {NEWS}"), TCP);
+    assert_eq!(refused.status, 503);
+    assert!(refused.header("Retry-After").is_some(), "{}", refused.head);
+    let duo = "rtsp://edge/duo/trackID=1";
+    let others = [client.set_up(duo, None), client.set_up(duo, None)];
+    assert_eq!((rig.server.channel_sessions("news"), rig.server.channel_sessions("duo")), ((1, 1), (2, 2)));
+    assert_eq!(client.status(&format!("TEARDOWN {NEWS}"), &format!("Session: {news}\r\n")), 200);
+    assert_eq!(
+        client.status(&format!("SETUP {duo}"), TCP),
+        503,
+        "there is room for three, of which two are its own"
+    );
+    client.set_up(NEWS, None);
+    assert!(rig.server.stats().sessions_refused.contains(&("channel", 2)));
+    drop((client, others));
+    let began = clock::now();
+    while rig.server.channel_sessions("duo").0 > 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "what has ended is not counted");
+        std::thread::yield_now();
+    }
+    rig.stop();
+}
+
+#[test]
+fn all_addresses_get_no_more_than_there_is_for_all() {
+    let rig = Rig::with(Duration::from_secs(60), |config| config.limits.egress = 1_000_000);
+    // 640 kbit/s: one viewer is within that, and two are not.
+    let stream = &rig.server.catalogue.find("news").expect("a channel").tracks[0];
+    let other = rig.server.addresses.account([192, 0, 2, 1].into());
+    let held = other.take(Good::Egress, 500_000).expect("room");
+    let mut client = rig.client();
+    let id = client.set_up(NEWS, None);
+    stream.rtp.push((0..8).map(|number| packet(number, 1000)));
+    assert_eq!(client.status(&format!("PLAY {NEWS}"), &format!("Session: {id}\r\n")), 453);
+    assert_eq!(client.status(&format!("SETUP {NEWS}"), TCP), 453);
+    assert_eq!(client.status("SETUP rtsp://edge/duo/trackID=1", TCP), 200, "what is silent is welcome");
+    assert_eq!(rig.server.egress(), 500_000);
+    drop(held);
+    assert_eq!(client.status(&format!("PLAY {NEWS}"), &format!("Session: {id}\r\n")), 200);
+    assert!(rig.server.egress() > 500_000);
+    assert!(rig.server.stats().sessions_refused.contains(&("total egress", 2)));
+    assert!(rig.server.stats().sessions_refused.contains(&("egress", 0)), "its address has not too much");
+    drop(other);
+    rig.stop();
+}
+
+#[test]
+fn a_source_that_comes_back_sends_all_no_more_than_there_is_for_all() {
+    let rig = Rig::with(Duration::from_secs(4), |config| config.limits.egress = 1_000_000);
+    let (mut first, mut second) = (rig.client(), rig.client());
+    let taken = rig.server.addresses.account([192, 0, 2, 1].into());
+    let held = taken.take(Good::Egress, 500_000).expect("room");
+    for client in [&mut first, &mut second] {
+        let id = client.set_up(NEWS, None);
+        let played = client.status(&format!("PLAY {NEWS}"), &format!("Session: {id}\r\n"));
+        assert_eq!(played, 200, "the source is silent");
+    }
+    let stream = &rig.server.catalogue.find("news").expect("a channel").tracks[0];
+    // 320 kbit/s each are within what their address may have; and one of them is within what all may.
+    stream.rtp.push((0..4).map(|number| packet(number, 1000)));
+    let deadline = clock::now() + Duration::from_secs(20);
+    while rig.server.stats().sessions_ended["egress"] == 0 {
+        assert!(clock::now() < deadline, "it is ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(rig.server.egress() <= 1_000_000);
+    drop((taken, held));
+    rig.stop();
+}
+
+#[test]
 fn what_was_silent_at_its_setup_is_weighed_when_it_sends() {
     let rig = Rig::patient_for(Duration::from_secs(4));
     let mut early = rig.client();

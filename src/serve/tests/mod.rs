@@ -66,12 +66,14 @@ impl Rig {
             connections_per_address: 3,
             sessions: 3,
             sessions_per_address: 2,
+            sessions_per_channel: 3,
             unread_bytes_per_address: 28 << 10,
+            egress: 10_000_000,
             egress_per_address: 1_000_000,
         };
         let longest_silence = 4 * session_timeout;
         let close_grace = session_timeout / 6;
-        let redirect = None;
+        let (redirect, redirect_tls) = (None, None);
         let mut config = ServerConfig {
             udp_ports: None,
             dont_fragment: false,
@@ -82,7 +84,9 @@ impl Rig {
             certificates: None,
             limits,
             redirect,
+            redirect_tls,
             multicast_out: HashMap::new(),
+            channel_sessions: HashMap::new(),
         };
         change(&mut config);
         let to_come = clock::now() + Duration::from_secs(3600); // no time passes before

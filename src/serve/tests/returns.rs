@@ -1,6 +1,7 @@
 //! Sessions whose connections come and go, and newcomers who are sent elsewhere.
 
 use super::*;
+use crate::serve::OutGroup;
 use crate::serve::rtsp::Session;
 use crate::wire::rtsp::Redirect;
 
@@ -250,6 +251,49 @@ fn a_newcomer_whom_there_is_no_room_for_is_sent_elsewhere() {
     let stats = rig.server.stats();
     assert_eq!((stats.requests[&("DESCRIBE", 302)], stats.requests[&("SETUP", 302)]), (1, 1));
     assert!(stats.sessions_refused.contains(&("limit", 3)), "{:?}", stats.sessions_refused);
+    rig.stop();
+}
+
+#[test]
+fn who_wants_what_is_full_here_is_sent_elsewhere_and_others_are_served() {
+    let rig = Rig::with(TIMEOUT, |config| {
+        config.redirect = Redirect::parse("rtsp://other.example");
+        config.limits.sessions_per_channel = 1;
+        config.limits.egress = 1_000_000;
+    });
+    let mut viewer = rig.client();
+    viewer.set_up(NEWS, None);
+    let mut newcomer = rig.client();
+    for line in ["DESCRIBE rtsp://edge/news", "SETUP rtsp://edge/news/trackID=1"] {
+        assert_eq!(newcomer.status(line, TCP), 302, "{line}");
+    }
+    assert_eq!(newcomer.status("DESCRIBE rtsp://edge/duo", ""), 200);
+    let track = &rig.server.catalogue.find("duo").expect("a channel").tracks[0];
+    track.rtp.push((0..80).map(|number| packet(number, 1000)));
+    for line in ["DESCRIBE rtsp://edge/duo", "SETUP rtsp://edge/duo/trackID=1"] {
+        assert_eq!(newcomer.status(line, TCP), 302, "{line}: 6.4 Mbit/s, and one is what there is");
+    }
+    rig.stop();
+}
+
+#[test]
+fn a_group_that_can_not_be_sent_to_is_told_as_that_and_sends_nobody_elsewhere() {
+    let rig = Rig::with(TIMEOUT, |config| {
+        config.redirect = Redirect::parse("rtsp://other.example");
+        let group = (Ipv4Addr::new(239, 77, 60, 9), 5000).into();
+        let out = OutGroup { group, ttl: 1, interface: Some("absent0".to_owned()) };
+        config.multicast_out.insert("news".to_owned(), out);
+    });
+    let refused = rig.client().ask(&format!("SETUP {NEWS}"), "Transport: RTP/AVP;multicast\r\n");
+    assert_eq!(refused.status, 503, "{}", refused.head);
+    assert!(
+        refused.header("Retry-After").is_some() && refused.header("Location").is_none(),
+        "{}",
+        refused.head
+    );
+    let refused = rig.server.stats().sessions_refused;
+    assert!(refused.contains(&("multicast_out", 1)) && refused.contains(&("limit", 0)), "{refused:?}");
+    assert_eq!(rig.client().status(&format!("SETUP {NEWS}"), TCP), 200, "the edge is not full");
     rig.stop();
 }
 
