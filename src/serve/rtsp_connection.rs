@@ -214,6 +214,7 @@ impl RtspConnection {
         if let Some(key) = self.key.get() {
             key.unregister();
         }
+        self.home.close(clock::now());
         state.alarm = None;
         true
     }

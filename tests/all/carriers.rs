@@ -278,6 +278,35 @@ fn media_does_not_go_in_the_clear_where_its_viewer_came_through_tls() {
 }
 
 #[test]
+fn what_goes_in_the_clear_was_asked_for_in_the_clear() {
+    let mut source = Source::new();
+    let mirrorball = Setup::new().channel("news", source.group).through_tls().start();
+    let through_tls = || Connection::by(Carrier::Tls.connect(&mirrorball));
+    // What was set up over UDP by a plain connection goes on so, whatever connection asks for it then.
+    let mut viewer = Viewer::of(&mirrorball, "news");
+    viewer.set_up(1, Over::Udp);
+    let plain = std::mem::replace(&mut viewer.connection, through_tls());
+    viewer.play();
+    source.send(1);
+    viewer.packet();
+    let (track, session) = (format!("{}/trackID=1", viewer.url), viewer.session.clone());
+    let udp = [("Transport", "RTP/AVP;unicast;client_port=40000-40001"), ("Session", session.as_str())];
+    viewer.connection.request("SETUP", &track, &udp).expect(461);
+    // What was set up through TLS stays in that connection, whatever connection asks for it.
+    let mut viewer = Viewer::by(through_tls(), &mirrorball, "news");
+    viewer.set_up(1, Over::Tcp);
+    let mut other = Connection::open(mirrorball.rtsp);
+    let (url, session) = (viewer.url.clone(), viewer.session.clone());
+    other.request("PLAY", &url, &[("Session", &session)]).expect(200);
+    source.send(1);
+    assert!(viewer.packet_within(0, Duration::from_secs(20)).is_some(), "it comes where it was set up");
+    let interleaved = [("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1"), ("Session", session.as_str())];
+    other.request("SETUP", &format!("{url}/trackID=1"), &interleaved).expect(461);
+    assert_eq!(other.frame(0, Duration::from_millis(150)), None);
+    drop(plain);
+}
+
+#[test]
 fn who_comes_through_tls_is_not_sent_out_of_it() {
     let full = |limits: &str| {
         let group = Group::fresh();

@@ -28,6 +28,7 @@ mod returns; // connections that come and go, and sessions that stay
 mod senders; // who sends to a group: neighbours, two at once, nobody
 mod silence; // streams that stop, and how it is told
 mod sources; // sources that stop, return and report
+mod strangers; // what is sent to who has proved nothing
 mod supervision; // whoever starts the program and watches over it
 mod vanishing; // viewers whose port, host or attention is gone
 mod viewers_log; // what the log tells of each viewer, and never tells

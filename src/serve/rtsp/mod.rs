@@ -15,6 +15,7 @@ mod fake;
 mod granting;
 mod home;
 mod inbox;
+mod life;
 mod patience;
 mod refusal;
 mod requests;

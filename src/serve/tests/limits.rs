@@ -1,6 +1,8 @@
 //! What an address and a connection may hold, and that it is given back.
 
 use super::*;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 #[test]
 fn limits_are_answered_and_give_way_when_others_leave() {
@@ -194,6 +196,45 @@ fn an_address_has_so_many_bytes_held_unread_and_no_more() {
     }
     assert!(cut(), "two times 12 kB are within 28 KiB, three times are not");
     assert_eq!(left(), 2);
+    rig.stop();
+}
+
+#[test]
+fn heads_of_http_and_what_comes_by_a_post_count_as_unread() {
+    let rig = Rig::with(Duration::from_secs(60), |config| config.limits.unread_bytes_per_address = 12_000);
+    let account = rig.server.addresses.account(Ipv4Addr::LOCALHOST.into());
+    let held = |bytes: u64| {
+        let began = clock::now();
+        while account.held(Good::UnreadBytes) != bytes {
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "{} are held",
+                account.held(Good::UnreadBytes)
+            );
+            std::thread::yield_now();
+        }
+    };
+    let mut head = rig.client();
+    let unfinished = format!("GET / HTTP/1.0\r\nX: {}", "x".repeat(7_000));
+    head.stream.write_all(unfinished.as_bytes()).expect("sent");
+    held(unfinished.len() as u64);
+    let mut waits = rig.client();
+    let said = format!("OPTIONS * RTSP/1.0\r\nX: {}", "x".repeat(2_077));
+    let post = format!("POST / HTTP/1.0\r\nx-sessioncookie: c\r\n\r\n{}", STANDARD.encode(&said));
+    waits.stream.write_all(post.as_bytes()).expect("sent");
+    held((unfinished.len() + said.len() / 3 * 4) as u64);
+    let mut too_much = rig.client();
+    too_much.stream.write_all(unfinished.as_bytes()).expect("sent");
+    assert_eq!(too_much.stream.read(&mut [0]).unwrap_or(0), 0, "it is closed");
+    assert!(rig.server.stats().connections_cut.contains(&("unread bytes", 1)));
+    drop((head, too_much));
+    held((said.len() / 3 * 4) as u64);
+    let mut speaks = rig.client();
+    speaks.stream.write_all(b"GET / HTTP/1.0\r\nx-sessioncookie: c\r\n\r\n").expect("sent");
+    held(said.len() as u64);
+    drop((waits, speaks));
+    held(0);
+    drop(account);
     rig.stop();
 }
 

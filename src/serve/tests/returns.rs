@@ -103,6 +103,52 @@ fn a_session_is_of_the_connection_that_asked_last_and_of_no_other() {
 }
 
 #[test]
+fn a_connection_that_asked_before_stands_for_a_session_as_long_as_it_is_open() {
+    let grace = Duration::from_millis(300);
+    let rig = Rig::with_grace(grace);
+    let (mut first, mut second) = (rig.client(), rig.client());
+    let session = first.set_up_udp(NEWS, 46_034);
+    assert_eq!(second.status(&format!("GET_PARAMETER {NEWS}"), &session), 200);
+    let kept = rig.the_session();
+    drop(second);
+    wait_until("it is nobody's", || kept.home().is_none());
+    assert_eq!(kept.signs().left_at, None, "the first is there, and may ask as rarely as others");
+    let looked_at = clock::now() + 2 * grace;
+    wait_until("it is looked at", || clock::now() > looked_at);
+    assert!(!kept.has_ended());
+    assert_eq!(first.status(&format!("PLAY {NEWS}"), &session), 200);
+    assert!(kept.home().is_some(), "it is the first one's again");
+    let mut third = rig.client();
+    assert_eq!(third.status(&format!("GET_PARAMETER {NEWS}"), &session), 200);
+    drop(third);
+    wait_until("it is nobody's", || kept.home().is_none());
+    drop(first);
+    wait_until("it ends with the last of them", || rig.ended("not back") == 1);
+    rig.stop();
+}
+
+#[test]
+fn a_player_without_rtcp_that_hangs_is_let_go_in_the_end_and_one_that_asks_is_not() {
+    let rig = Rig::with(Duration::from_secs(1), |config| config.longest_silence = Duration::from_secs(2));
+    let (mut asks, mut hangs) = (rig.client(), rig.client());
+    let sessions = [(&mut asks, 46_036), (&mut hangs, 46_038)].map(|(client, port)| {
+        let raw = format!("Transport: RAW/RAW/UDP;unicast;client_port={port}\r\n");
+        let session = format!("Session: {}\r\n", client.ask(&format!("SETUP {NEWS}"), &raw).session());
+        assert_eq!(client.status(&format!("PLAY {NEWS}"), &session), 200);
+        session
+    });
+    let began = clock::now();
+    wait_until("it is let go, though its host keeps its connection", || {
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(asks.status("OPTIONS *", &sessions[0]), 200);
+        rig.ended("timeout") == 1
+    });
+    assert!(began.elapsed() > Duration::from_secs(2), "by which it has lived for a while");
+    assert_eq!((asks.status("OPTIONS *", &sessions[0]), rig.server.stats().sessions), (200, 1));
+    rig.stop();
+}
+
+#[test]
 fn what_is_set_up_counts_where_the_session_is() {
     let rig = Rig::with_grace(TIMEOUT);
     let (mut first, mut second) = (rig.client(), rig.client());
