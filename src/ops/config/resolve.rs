@@ -198,6 +198,7 @@ fn limits(typed: &TypedLimits, rtsp: &RtspConfig, report: &mut Report<'_>) -> Li
     );
     let mut limit =
         |value: &Typed<Number>, place, default| number_within(value, place, default, AT_A_TIME, report);
+    let sessions = limit(&typed.sessions, "[limits] sessions", 20_000);
     LimitsConfig {
         connections: limit(&typed.connections, "[limits] connections", 20_000),
         connections_per_address: limit(
@@ -205,9 +206,9 @@ fn limits(typed: &TypedLimits, rtsp: &RtspConfig, report: &mut Report<'_>) -> Li
             "[limits] connections_per_address",
             2_000,
         ),
-        sessions: limit(&typed.sessions, "[limits] sessions", 20_000),
+        sessions,
         sessions_per_address: limit(&typed.sessions_per_address, "[limits] sessions_per_address", 2_000),
-        sessions_per_channel: limit(&typed.sessions_per_channel, "[limits] sessions_per_channel", 20_000),
+        sessions_per_channel: limit(&typed.sessions_per_channel, "[limits] sessions_per_channel", sessions),
         unread_bytes_per_address: bytes,
         egress_mbit: limit(&typed.egress_mbit, "[limits] egress_mbit", 1_000_000),
         egress_mbit_per_address: limit(

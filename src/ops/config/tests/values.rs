@@ -73,6 +73,12 @@ fn clients_are_sent_to_another_server_and_not_to_this_one() {
 }
 
 #[test]
+fn a_channel_may_have_as_many_sessions_as_there_are_where_nothing_else_is_said() {
+    let limits = accepted("[limits]\nsessions = 50000").limits;
+    assert_eq!((limits.sessions, limits.sessions_per_channel), (50_000, 50_000));
+}
+
+#[test]
 fn a_limit_of_an_address_is_within_bounds() {
     for (key, bounds) in [
         ("connections_per_address", "1 to 1000000"),
