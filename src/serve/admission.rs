@@ -106,6 +106,9 @@ impl World for RtspConnection {
         wanted: Wanted,
         now: Instant,
     ) -> Result<Box<dyn Way>, RefusedFor> {
+        if !matches!(wanted, Wanted::Interleaved { .. }) && self.is_to_stay_secret(session) {
+            return Err(RefusedFor::Clear);
+        }
         let places = match wanted {
             Wanted::Udp { client } => client,
             Wanted::Raw { client } => (client, client),
@@ -152,6 +155,13 @@ impl RtspConnection {
             return redirect.as_ref();
         }
         redirect_tls.as_ref().or(redirect.as_ref().filter(|other| other.is_secret()))
+    }
+
+    /// Whether a session is of a connection through TLS, which may not be this one, and nothing of it is to leave that.
+    fn is_to_stay_secret(&self, session: &Session) -> bool {
+        let home = session.home();
+        let output = home.as_ref().and_then(|home| home.output.as_ref());
+        !self.server.config.clear_media && output.is_some_and(|output| output.is_secret())
     }
 
     fn by_multicast(

@@ -301,7 +301,10 @@ fn what_goes_in_the_clear_was_asked_for_in_the_clear() {
     source.send(1);
     assert!(viewer.packet_within(0, Duration::from_secs(20)).is_some(), "it comes where it was set up");
     let interleaved = [("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1"), ("Session", session.as_str())];
-    other.request("SETUP", &format!("{url}/trackID=1"), &interleaved).expect(461);
+    let udp = [udp[0], ("Session", session.as_str())];
+    for headers in [&interleaved, &udp] {
+        other.request("SETUP", &format!("{url}/trackID=1"), headers).expect(461);
+    }
     assert_eq!(other.frame(0, Duration::from_millis(150)), None);
     drop(plain);
 }
