@@ -77,7 +77,7 @@ fn frames_without_end_cost_nobody_a_packet_and_are_counted() {
         let all = mirrorball.metric("mirrorball_drops_total", &[("leg", "reports")]);
         assert_eq!(all, (FRAMES / 3 * 2 + 1) as f64, "those on its own channel are no RTCP");
         let held = mirrorball.resident_bytes().saturating_sub(before);
-        assert!(held < 1 << 20, "{held} bytes are held");
+        assert!(held < 16 << 20, "{held} bytes are held of the 46 MB that came");
         hostile.connection.stream.shutdown(Shutdown::Write).expect("it is open");
         let _ = played.join().expect("no panic"); // with an end, or a reset
     });
