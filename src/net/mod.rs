@@ -7,6 +7,7 @@ mod address;
 mod buffers;
 mod control;
 mod descriptors;
+mod half_open;
 mod interface;
 mod membership;
 mod path_mtu;

@@ -11,6 +11,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
 use super::buffers::{SEND_BUFFER_BYTES, ask_to_send};
+use super::half_open::answer_few_times;
 use super::path_mtu::{allow_fragments, forbid_fragments, forbids_fragments};
 use super::refusals::keep_refusals;
 
@@ -42,6 +43,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
+    answer_few_times(&socket)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }

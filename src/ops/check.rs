@@ -12,7 +12,7 @@ use crate::net::Marks;
 use crate::relay::Coalesce;
 use crate::serve::{Networks, Rule, Who};
 
-use super::config::{AccessConfig, ChannelConfig, Config, ConfigError, MulticastOut, UdpPorts};
+use super::config::{AccessConfig, ChannelConfig, Config, ConfigError, LimitsConfig, MulticastOut, UdpPorts};
 use super::open_files::{self, Shortage};
 use super::socket_buffers::{self, Capped};
 
@@ -71,11 +71,7 @@ impl fmt::Display for Plan {
         writeln!(f, "          media workers busy for {} % before packets wait", engine.busy_percent)?;
         writeln!(f, "          poll tables of {} entries", engine.poll_table_entries)?;
         writeln!(f, "ring      {:?} or {} bytes a track", ring.max_age, ring.max_bytes)?;
-        let (connections, sessions) = (limits.connections_per_address, limits.sessions_per_address);
-        writeln!(f, "limits    {} connections, {connections} an address", limits.connections)?;
-        writeln!(f, "          {} sessions, {sessions} an address", limits.sessions)?;
-        let (egress, unread) = (limits.egress_mbit_per_address, limits.unread_bytes_per_address);
-        writeln!(f, "          {egress} Mbit/s and {unread} unread bytes an address")?;
+        write_limits(f, limits)?;
         writeln!(f, "access    {}", who_and_where(access))?;
         if let Some(shortage) = self.shortage {
             writeln!(f, "note      {shortage}")?;
@@ -89,6 +85,16 @@ impl fmt::Display for Plan {
         writeln!(f, "channels  {}", channels.len())?;
         channels.iter().try_for_each(|channel| write_channel(f, channel))
     }
+}
+
+fn write_limits(f: &mut fmt::Formatter<'_>, limits: &LimitsConfig) -> fmt::Result {
+    let (connections, sessions) = (limits.connections_per_address, limits.sessions_per_address);
+    writeln!(f, "limits    {} connections, {connections} an address", limits.connections)?;
+    let of_channel = limits.sessions_per_channel;
+    writeln!(f, "          {} sessions, {sessions} an address, {of_channel} a channel", limits.sessions)?;
+    let (all, egress) = (limits.egress_mbit, limits.egress_mbit_per_address);
+    writeln!(f, "          {all} Mbit/s, {egress} Mbit/s an address")?;
+    writeln!(f, "          {} unread bytes an address", limits.unread_bytes_per_address)
 }
 
 fn listeners(addresses: &[SocketAddr]) -> String {
@@ -147,6 +153,9 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
         writeln!(f, "    packets say {}", said.join(" and "))?;
     }
     write_rule(f, &channel.rule)?;
+    if let Some(sessions) = channel.sessions {
+        writeln!(f, "    up to {sessions} sessions")?;
+    }
     if let Some(MulticastOut { group, ttl, interface }) = &channel.multicast_out {
         let by = interface.as_ref().map_or("the route's interface".into(), ToString::to_string);
         writeln!(
@@ -195,7 +204,8 @@ mod tests {
     fn a_plan_names_listeners_channels_and_groups() {
         let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\ndont_fragment = true\n[[channel]]\nname = \"uk/news\"\n\
                     source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n\
-                    coalesce = \"2ms\"\ndscp = 46\nttl = 8\nmulticast_out = \"239.2.2.2:5000\"\n[engine]\nbusy_percent = 30\n";
+                    coalesce = \"2ms\"\ndscp = 46\nttl = 8\nmulticast_out = \"239.2.2.2:5000\"\nsessions = 300\n\
+                    [engine]\nbusy_percent = 30\n[limits]\negress_mbit = 10000\n";
         let config = Config::parse(text, Path::new("mirrorball.toml")).expect("a right config");
         let file = PathBuf::from("mirrorball.toml");
         let plan = Plan { file, config, shortage: None, capped: Vec::new() }.to_string();
@@ -212,7 +222,10 @@ mod tests {
             "packets are dropped that are too large for a path\n",
             "20000 connections, 2000 an address\n",
             "access    anybody\n",
-            "1000 Mbit/s and 4194304 unread bytes an address\n",
+            "20000 sessions, 2000 an address, 20000 a channel\n",
+            "10000 Mbit/s, 1000 Mbit/s an address\n",
+            "4194304 unread bytes an address\n",
+            "    up to 300 sessions\n",
             "from group 232.9.9.1:5004, source 10.0.0.7, RTCP on port 5005\n",
         ] {
             assert!(plan.contains(part), "{part:?} is not in\n{plan}");

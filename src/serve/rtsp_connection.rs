@@ -139,7 +139,7 @@ impl RtspConnection {
         let local = socket.local_addr()?;
         let output = Output::new(stream.clone(), server.poller.clone(), server.counters.clone());
         let home = Home::of(output.clone());
-        let unread = account.take(Good::UnreadBytes, 0);
+        let unread = account.take(Good::UnreadBytes, 0).ok();
         let shares = unread.map(|unread| Shares { connection: place, unread });
         // What has come already is read when the socket takes something, which is at once.
         let first = if stream.has_more() { Interest::Write } else { Interest::Read };
@@ -214,6 +214,7 @@ impl RtspConnection {
         if let Some(key) = self.key.get() {
             key.unregister();
         }
+        self.home.close(clock::now());
         state.alarm = None;
         true
     }
@@ -327,7 +328,7 @@ impl State {
 
     /// Whether the client's address may have us hold so much that is not read.
     pub(super) fn may_hold(&mut self, unread: usize) -> bool {
-        self.shares.as_mut().is_some_and(|shares| shares.unread.change(unread as u64))
+        self.shares.as_mut().is_some_and(|shares| shares.unread.change(unread as u64).is_ok())
     }
 }
 

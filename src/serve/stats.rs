@@ -71,6 +71,9 @@ pub(super) struct Counters {
 /// Its connection was closed, and no sign of its viewer has come since.
 pub(super) const NOT_BACK: &str = "not back";
 
+/// Its source sends again, and that is more than there is for it.
+pub(super) const EGRESS: &str = "egress";
+
 /// Why sessions end. Each has a series from the start, so that the first is seen as one.
 const ENDED_FOR: [&str; 10] = [
     "teardown",
@@ -79,7 +82,7 @@ const ENDED_FOR: [&str; 10] = [
     "timeout",
     "goodbye",
     "refused",
-    "egress",
+    EGRESS,
     "not granted",
     "shutdown",
     "fault",

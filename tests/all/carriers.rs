@@ -278,6 +278,67 @@ fn media_does_not_go_in_the_clear_where_its_viewer_came_through_tls() {
 }
 
 #[test]
+fn what_goes_in_the_clear_was_asked_for_in_the_clear() {
+    let mut source = Source::new();
+    let mirrorball = Setup::new().channel("news", source.group).through_tls().start();
+    let through_tls = || Connection::by(Carrier::Tls.connect(&mirrorball));
+    // What was set up over UDP by a plain connection goes on so, whatever connection asks for it then.
+    let mut viewer = Viewer::of(&mirrorball, "news");
+    viewer.set_up(1, Over::Udp);
+    let plain = std::mem::replace(&mut viewer.connection, through_tls());
+    viewer.play();
+    source.send(1);
+    viewer.packet();
+    let (track, session) = (format!("{}/trackID=1", viewer.url), viewer.session.clone());
+    let udp = [("Transport", "RTP/AVP;unicast;client_port=40000-40001"), ("Session", session.as_str())];
+    viewer.connection.request("SETUP", &track, &udp).expect(461);
+    // What was set up through TLS stays in that connection, whatever connection asks for it.
+    let mut viewer = Viewer::by(through_tls(), &mirrorball, "news");
+    viewer.set_up(1, Over::Tcp);
+    let mut other = Connection::open(mirrorball.rtsp);
+    let (url, session) = (viewer.url.clone(), viewer.session.clone());
+    other.request("PLAY", &url, &[("Session", &session)]).expect(200);
+    source.send(1);
+    assert!(viewer.packet_within(0, Duration::from_secs(20)).is_some(), "it comes where it was set up");
+    let interleaved = [("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1"), ("Session", session.as_str())];
+    let udp = [udp[0], ("Session", session.as_str())];
+    for headers in [&interleaved, &udp] {
+        other.request("SETUP", &format!("{url}/trackID=1"), headers).expect(461);
+    }
+    assert_eq!(other.frame(0, Duration::from_millis(150)), None);
+    drop(plain);
+}
+
+#[test]
+fn who_comes_through_tls_is_not_sent_out_of_it() {
+    let full = |limits: &str| {
+        let group = Group::fresh();
+        let setup = Setup::new().channel("news", group).through_tls();
+        setup
+            .section("limits", &format!("sessions = 1\nredirect = \"rtsp://other.example\"\n{limits}"))
+            .start()
+    };
+    for (limits, status, location) in [
+        ("", 503, None),
+        ("redirect_tls = \"rtsps://secret.example:8322\"", 302, Some("rtsps://secret.example:8322/news")),
+    ] {
+        let mirrorball = full(limits);
+        let _viewer = Viewer::playing(&mirrorball, "news", Over::Tcp);
+        let ask = |carrier: Carrier| {
+            let mut newcomer = Connection::by(carrier.connect(&mirrorball));
+            newcomer.request("SETUP", &mirrorball.url("news"), &[("Transport", "RTP/AVP/TCP;unicast")])
+        };
+        for carrier in [Carrier::Tls, Carrier::SecretTunnel] {
+            let reply = ask(carrier).expect(status);
+            assert_eq!(reply.header("Location"), location, "{reply:?}");
+            assert_eq!(reply.header("Retry-After").is_some(), status == 503, "{reply:?}");
+        }
+        let reply = ask(Carrier::Plain).expect(302);
+        assert_eq!(reply.header("Location"), Some("rtsp://other.example/news"));
+    }
+}
+
+#[test]
 fn a_new_certificate_is_served_and_who_plays_goes_on() {
     let mut source = Source::new();
     let mirrorball = Setup::new().channel("news", source.group).through_tls().start();

@@ -3,6 +3,7 @@
 //! Each story starts a program of its own on free ports of loopback, so all run beside each other. With
 //! `CI=true` they are told at full length, and one that can not be told fails.
 
+mod admission; // who is taken on, and that who is in loses nothing by who is not
 mod advice; // what an operator is told of a config, a machine and a log
 mod carriers; // TLS, tunnels and both, where plain connections are served too
 mod changes; // SETUP again: other ports, other channels, another way
@@ -28,6 +29,7 @@ mod returns; // connections that come and go, and sessions that stay
 mod senders; // who sends to a group: neighbours, two at once, nobody
 mod silence; // streams that stop, and how it is told
 mod sources; // sources that stop, return and report
+mod strangers; // what is sent to who has proved nothing
 mod supervision; // whoever starts the program and watches over it
 mod vanishing; // viewers whose port, host or attention is gone
 mod viewers_log; // what the log tells of each viewer, and never tells

@@ -83,9 +83,12 @@ pub(super) const LIMITS: Section = Section {
         key("connections_per_address", "2000"),
         key("sessions", "20000"),
         key("sessions_per_address", "2000"),
+        key("sessions_per_channel", "20000"),
         key("unread_bytes_per_address", "4194304"),
+        key("egress_mbit", "10000"),
         key("egress_mbit_per_address", "1000"),
         key("redirect", r#""rtsp://other.example:8554""#),
+        key("redirect_tls", r#""rtsps://other.example:8322""#),
     ],
 };
 
@@ -117,6 +120,7 @@ pub(super) const CHANNEL: Section = Section {
         key("multicast_out", r#""239.2.2.2:5000""#),
         key("multicast_out_ttl", "1"),
         key("multicast_out_interface", r#""eth1""#),
+        key("sessions", "500"),
         key("users", r#"["anna"]"#),
         key("public", "true"),
         key("allow", r#"["10.0.0.0/8"]"#),

@@ -112,6 +112,14 @@ pub(super) fn redirect(typed: &str, listen: &[SocketAddr]) -> Result<Redirect, S
     }
 }
 
+/// The same, for clients through TLS, who are not to leave it.
+pub(super) fn redirect_tls(typed: &str, listen: &[SocketAddr]) -> Result<Redirect, String> {
+    match redirect(typed, listen)? {
+        other if other.is_secret() => Ok(other),
+        _ => Err(format!("{typed:?} leads out of TLS; write a URL that begins with \"rtsps://\"")),
+    }
+}
+
 /// How lines of the log look: `auto`, `text` or `json`.
 pub(super) fn log_format(typed: &str) -> Result<LogFormat, String> {
     LogFormat::from_str(typed, false)

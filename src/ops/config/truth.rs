@@ -144,12 +144,18 @@ pub struct LimitsConfig {
     pub sessions: usize,
     /// Sessions at a time from one client address.
     pub sessions_per_address: usize,
+    /// Sessions at a time of one channel, unless it says otherwise.
+    pub sessions_per_channel: usize,
     /// Bytes of unfinished requests and unread replies of one client address.
     pub unread_bytes_per_address: usize,
+    /// Media to all clients, in Mbit a second.
+    pub egress_mbit: usize,
     /// Media to one client address, in Mbit a second.
     pub egress_mbit_per_address: usize,
     /// Where newcomers are sent who would be too many.
     pub redirect: Option<Redirect>,
+    /// Where those of them are who come through TLS.
+    pub redirect_tls: Option<Redirect>,
 }
 
 /// `[access]`.
@@ -189,6 +195,8 @@ pub struct ChannelConfig {
     pub rule: Rule,
     /// Where it goes by multicast, for those who ask.
     pub multicast_out: Option<MulticastOut>,
+    /// Sessions of it at a time, if that is said for it alone.
+    pub sessions: Option<usize>,
 }
 
 /// A group that a channel is sent to.

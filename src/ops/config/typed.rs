@@ -67,9 +67,12 @@ pub(super) struct TypedLimits {
     pub(super) connections_per_address: Typed<Number>,
     pub(super) sessions: Typed<Number>,
     pub(super) sessions_per_address: Typed<Number>,
+    pub(super) sessions_per_channel: Typed<Number>,
     pub(super) unread_bytes_per_address: Typed<Number>,
+    pub(super) egress_mbit: Typed<Number>,
     pub(super) egress_mbit_per_address: Typed<Number>,
     pub(super) redirect: Typed<String>,
+    pub(super) redirect_tls: Typed<String>,
 }
 
 pub(super) struct TypedAccess {
@@ -103,6 +106,7 @@ pub(super) struct TypedChannel {
     pub(super) multicast_out: Typed<String>,
     pub(super) multicast_out_ttl: Typed<Number>,
     pub(super) multicast_out_interface: Typed<String>,
+    pub(super) sessions: Typed<Number>,
 }
 
 impl TypedChannel {
@@ -190,9 +194,12 @@ fn read_limits(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedLim
         connections_per_address: from.read("connections_per_address", report),
         sessions: from.read("sessions", report),
         sessions_per_address: from.read("sessions_per_address", report),
+        sessions_per_channel: from.read("sessions_per_channel", report),
         unread_bytes_per_address: from.read("unread_bytes_per_address", report),
+        egress_mbit: from.read("egress_mbit", report),
         egress_mbit_per_address: from.read("egress_mbit_per_address", report),
         redirect: from.read("redirect", report),
+        redirect_tls: from.read("redirect_tls", report),
     };
     typed.spoiled = from.finish(report);
     typed
@@ -254,6 +261,7 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedCh
         multicast_out: from.read("multicast_out", report),
         multicast_out_ttl: from.read("multicast_out_ttl", report),
         multicast_out_interface: from.read("multicast_out_interface", report),
+        sessions: from.read("sessions", report),
         users: from.read("users", report),
         public: from.read("public", report),
         allow: from.read("allow", report),

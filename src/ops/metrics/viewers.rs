@@ -12,10 +12,12 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     for channel in engine.catalogue.channels() {
         forwarded(channel, out);
         fragmented(channel, out);
+        sessions(engine, channel, out);
     }
     qualities(engine, out);
     let stats = engine.server.stats();
     out.gauge("mirrorball_sessions", "RTSP sessions.", &[], stats.sessions as f64);
+    limits(engine, out);
     for (transport, count) in stats.connections {
         let labels = [("transport", transport)];
         out.gauge("mirrorball_rtsp_connections", "RTSP connections.", &labels, count as f64);
@@ -51,6 +53,26 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     out.gauge("mirrorball_sockets_beside", help, &[], engine.server.sockets_beside() as f64);
     let help = "RTCP from addresses that no subscriber has.";
     out.counter("mirrorball_rtcp_strangers_total", help, &[], stats.rtcp_strangers);
+}
+
+/// How many may come, and how much of the network they have been given.
+fn limits(engine: &Engine, out: &mut Families) {
+    let limits = engine.server.limits();
+    out.gauge("mirrorball_session_limit", "RTSP sessions that there may be.", &[], limits.sessions as f64);
+    let help = "RTSP connections that there may be.";
+    out.gauge("mirrorball_rtsp_connection_limit", help, &[], limits.connections as f64);
+    let help = "Media of all tracks that are set up, as fast as it was when they were weighed.";
+    out.gauge("mirrorball_egress_bits_per_second", help, &[], engine.server.egress() as f64);
+    let help = "Media that may be set up.";
+    out.gauge("mirrorball_egress_limit_bits_per_second", help, &[], limits.egress as f64);
+}
+
+fn sessions(engine: &Engine, channel: &Channel, out: &mut Families) {
+    let (now, limit) = engine.server.channel_sessions(&channel.name);
+    let labels = [("channel", channel.name.as_str())];
+    out.gauge("mirrorball_channel_sessions", "RTSP sessions of the channel.", &labels, now as f64);
+    let help = "RTSP sessions that there may be of the channel.";
+    out.gauge("mirrorball_channel_session_limit", help, &labels, limit as f64);
 }
 
 /// What RTSP is carried by.
@@ -94,6 +116,8 @@ fn logins(engine: &Engine, out: &mut Families) {
     }
     let help = "Addresses whose failed logins were forgotten to make room for those of others.";
     out.counter("mirrorball_login_addresses_forgotten_total", help, &[], stats.forgotten);
+    let help = "Nonces that were forgotten before their time, to make room for others.";
+    out.counter("mirrorball_login_nonces_forgotten_total", help, &[], stats.nonces_forgotten);
 }
 
 fn forwarded(channel: &Channel, out: &mut Families) {

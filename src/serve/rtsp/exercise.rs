@@ -143,6 +143,7 @@ impl Lead {
     /// Closes a connection. What goes by it ends with it.
     fn close(&mut self) {
         let mut line = mem::replace(&mut self.lines[self.on], Line::new(self.now));
+        line.home.close(self.now);
         for session in line.conversation.end() {
             if !session.leave(&line.home, self.now) {
                 self.world.sessions.end(&session, "connection closed", self.now);

@@ -1,5 +1,6 @@
 //! A world of memory, for conversations that are led without a socket.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -19,7 +20,7 @@ use super::super::stats::{Counters, RefusedFor};
 use super::super::stream::Room;
 use super::home::Home;
 use super::session::Session;
-use super::sessions::Sessions;
+use super::sessions::{SessionLimits, Sessions};
 use super::setup::Costs;
 use super::world::{About, Wanted, World};
 
@@ -70,7 +71,9 @@ impl Fake {
         };
         let peer = SocketAddr::from(([192, 0, 2, 9], 50_000));
         let per_address = PerAddress { connections: 9, sessions: 9, unread_bytes: 1 << 20, egress: 1 << 20 };
-        let (addresses, counters) = (Addresses::new(per_address), Arc::<Counters>::default());
+        let (addresses, counters) = (Addresses::new(per_address, 1 << 20), Arc::<Counters>::default());
+        let limits =
+            SessionLimits { all: MOST_SESSIONS, per_channel: MOST_SESSIONS, of_channels: HashMap::new() };
         let news = sdp::mpegts("news", [239, 77, 60, 2].into(), 5004, None);
         Self {
             peer,
@@ -78,7 +81,7 @@ impl Fake {
                 channel("news", news),
                 channel("duo", sdp::parse(DUO.as_bytes()).expect("a description")),
             ]),
-            sessions: Sessions::new(MOST_SESSIONS, counters.clone()),
+            sessions: Sessions::new(limits, counters.clone()),
             account: addresses.account(peer.ip()),
             _addresses: addresses,
             counters,
@@ -132,7 +135,7 @@ impl World for Fake {
         Verdict::Allowed
     }
 
-    fn welcome(&self, _: Instant) -> Result<(), RefusedFor> {
+    fn welcome(&self, _: &Channel, _: Instant) -> Result<(), RefusedFor> {
         if self.is_full { Err(RefusedFor::Late) } else { Ok(()) }
     }
 
@@ -151,15 +154,15 @@ impl World for Fake {
         now: Instant,
     ) -> Result<Arc<Session>, RefusedFor> {
         let id = format!("session-{}", self.begun.fetch_add(1, Relaxed));
-        let place = self.account.take(Good::Sessions, 1).ok_or(RefusedFor::Address)?;
+        let place = self.account.take(Good::Sessions, 1).map_err(|_| RefusedFor::Address)?;
         let story = Story::new(&self.teller, self.peer, channel.clone());
         let session = Arc::new(Session::new(id, channel, (self.peer.ip(), home), (place, story), now));
-        if self.sessions.add(&session) { Ok(session) } else { Err(RefusedFor::Limit) }
+        self.sessions.add(&session).map(|()| session)
     }
 
     fn costs(&self, _: &Session, _: &Track, url: &str) -> Result<Costs, RefusedFor> {
         let memory = self.room.for_setup(url.len()).ok_or(RefusedFor::Connection)?;
-        Ok(Costs { egress: self.account.take(Good::Egress, 0).ok_or(RefusedFor::Egress)?, memory })
+        Ok(Costs { egress: self.account.take(Good::Egress, 0).map_err(RefusedFor::egress)?, memory })
     }
 
     fn way(

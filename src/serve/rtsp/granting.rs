@@ -53,7 +53,7 @@ impl Asked<'_> {
     }
 
     fn begin(&mut self, channel: Arc<Channel>) -> Result<Arc<Session>, Refusal> {
-        self.world.welcome(self.now).map_err(|reason| self.too_much(reason))?;
+        self.world.welcome(&channel, self.now).map_err(|reason| self.too_much(reason))?;
         let begun = self.talk.begin(self.world, channel, self.now);
         begun.map_err(|reason| self.too_much(reason))
     }

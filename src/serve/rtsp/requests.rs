@@ -81,7 +81,7 @@ impl Asked<'_> {
     fn describe(&self) -> Result<Reply, Refusal> {
         let (channel, _) = self.channel()?;
         if self.is_newcomer {
-            self.world.welcome(self.now).map_err(|reason| self.too_much(reason))?;
+            self.world.welcome(&channel, self.now).map_err(|reason| self.too_much(reason))?;
         }
         if !accepts_sdp(self.request.header("Accept")) {
             return Err(StatusCode::NotAcceptable.into());
@@ -116,9 +116,7 @@ impl Asked<'_> {
         if plan.is_empty() {
             return Ok(reply);
         }
-        if !session.weigh() {
-            return Err(self.too_much(RefusedFor::Egress));
-        }
+        session.weigh().map_err(|beyond| self.too_much(RefusedFor::egress(beyond)))?;
         let info: Vec<_> = plan.iter().map(rtp_info).collect();
         let reply =
             if plan.iter().any(|track| track.start.is_some()) { reply.rtp_info(&info) } else { reply };
@@ -236,8 +234,8 @@ impl Asked<'_> {
 
     /// Where a newcomer is sent instead: it is we who are full.
     fn elsewhere(&self, reason: RefusedFor) -> Option<String> {
-        let is_full = matches!(reason, RefusedFor::Late | RefusedFor::Limit) && self.is_newcomer;
-        is_full.then(|| self.world.elsewhere(&self.request.uri)).flatten()
+        let is_sent = reason.is_full() && self.is_newcomer;
+        is_sent.then(|| self.world.elsewhere(&self.request.uri)).flatten()
     }
 
     fn refuse(&mut self, refusal: &Refusal) -> Reply {

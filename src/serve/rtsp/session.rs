@@ -1,7 +1,6 @@
 //! One viewer's session, which its connection, its reports and those who watch over it share.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,12 +9,13 @@ use crate::net::{Progress, VANISHED_AFTER};
 use crate::relay::{Carriage, Channel, RingStart, Track};
 use crate::wire::rtcp;
 
-use super::super::access::Share;
+use super::super::access::{Beyond, Share};
 use super::super::journal::Story;
 use super::super::media::{Grant, Way};
 use super::super::reporter::Said;
 use super::super::stats::Counters;
 use super::home::Home;
+use super::life::Life;
 use super::patience::{Media, Signs};
 use super::setup::{Costs, Quality, Setup};
 use super::state::{Held, State};
@@ -30,9 +30,7 @@ pub struct Session {
     pub peer: IpAddr,
     /// When it began.
     pub epoch: Instant,
-    last_sign_ms: AtomicU64,
-    /// Bytes of the connection that were known to be acknowledged.
-    acknowledged: AtomicU64,
+    life: Life,
     state: Mutex<State>,
 }
 
@@ -54,27 +52,17 @@ impl Session {
         now: Instant,
     ) -> Self {
         let held = Held::new(home, place, story);
-        Self {
-            id,
-            channel,
-            peer,
-            epoch: now,
-            last_sign_ms: AtomicU64::new(0),
-            acknowledged: AtomicU64::new(0),
-            state: Mutex::new(State::Ready(held)),
-        }
+        Self { id, channel, peer, epoch: now, life: Life::new(now), state: Mutex::new(State::Ready(held)) }
     }
 
     /// A sign of life.
     pub fn touch(&self, now: Instant) {
-        let ms = now.saturating_duration_since(self.epoch).as_millis() as u64;
-        self.last_sign_ms.fetch_max(ms, Relaxed);
+        self.life.touch(now);
     }
 
     /// What it is judged by.
     pub fn signs(&self) -> Signs {
-        let last = self.epoch + Duration::from_millis(self.last_sign_ms.load(Relaxed));
-        Signs { last, left_at: self.with(|held| held.whereabouts.left_at()) }
+        Signs { last: self.life.last(), left_at: self.with(|held| held.whereabouts.left_at()) }
     }
 
     /// The connection that it belongs to, if it has one.
@@ -92,7 +80,7 @@ impl Session {
             let is_new = !held.whereabouts.is_at(home);
             let moves = held.move_to(home);
             if is_new && moves {
-                self.acknowledged.store(0, Relaxed); // of another connection
+                self.life.moves();
             }
             moves
         })
@@ -169,21 +157,21 @@ impl Session {
         self.with(|held| held.setups.len())
     }
 
-    /// Reckons what tracks that are to start take by how fast they are now. `false`: its address would have too much.
-    pub fn weigh(&self) -> bool {
-        let has_room =
-            |held: &mut Held| held.setups.iter_mut().filter(|setup| !setup.plays()).all(Setup::weigh);
-        lock(&self.state).held().is_none_or(has_room)
+    /// Reckons what tracks that are to start take by how fast they are now.
+    pub fn weigh(&self) -> Result<(), Beyond> {
+        self.weigh_those(|setup| !setup.plays())
     }
 
-    /// Reckons tracks of which nothing had come when they were weighed. `false`: its address would have too much. Others
-    /// stay as they were: who was let in is not sent away for a moment in which its stream is faster.
-    pub fn weigh_what_has_come(&self) -> bool {
-        let has_room = |held: &mut Held| {
-            let unknown = held.setups.iter_mut().filter(|setup| setup.costs.egress.amount() == 0);
-            unknown.fold(true, |fits, setup| fits & setup.weigh())
-        };
-        lock(&self.state).held().is_none_or(has_room)
+    /// Reckons tracks of which nothing had come when they were weighed. Others stay as they were: who was let in is not
+    /// sent away for a moment in which its stream is faster.
+    pub fn weigh_what_has_come(&self) -> Result<(), Beyond> {
+        self.weigh_those(|setup| setup.costs.egress.amount() == 0)
+    }
+
+    fn weigh_those(&self, which: impl Fn(&Setup) -> bool) -> Result<(), Beyond> {
+        let mut state = lock(&self.state);
+        let setups = state.held().into_iter().flat_map(|held| &mut held.setups);
+        setups.filter(|setup| which(setup)).try_for_each(Setup::weigh)
     }
 
     /// Bits a second that are sent to it now.
@@ -350,14 +338,10 @@ impl Session {
         self.with(|held| held.carriages().max().is_some_and(Carriage::is_mute))
     }
 
-    /// Takes what was acknowledged for a sign of life, and of one without RTCP that its host keeps the connection up.
-    /// `false`: what is under way is answered by nobody any more.
-    pub fn take_progress(&self, progress: Progress, now: Instant) -> bool {
-        let has_advanced =
-            self.acknowledged.fetch_max(progress.acknowledged, Relaxed) < progress.acknowledged;
-        if has_advanced || self.is_mute() && progress.last_answer_age < VANISHED_AFTER {
-            self.touch(now);
-        }
+    /// Takes what its connection shows for a sign of life; of one without RTCP for this long at most. `false`: what is under
+    /// way is answered by nobody any more.
+    pub fn take_progress(&self, progress: Progress, longest: Duration, now: Instant) -> bool {
+        self.life.take(&progress, self.is_mute().then_some(longest), now);
         !(progress.in_flight && progress.last_answer_age >= VANISHED_AFTER)
     }
 

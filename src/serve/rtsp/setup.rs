@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::relay::{Carriage, Track};
 use crate::wire::rtcp::{self, Report};
 
-use super::super::access::Share;
+use super::super::access::{Beyond, Share};
 use super::super::journal::{self, Story};
 use super::super::media::{Grant, Heirs, Way};
 use super::super::reporter::Reporter;
@@ -112,8 +112,8 @@ impl Setup {
         }
     }
 
-    /// Reckons what the track takes by how fast it is now. `false`: the address would have too much.
-    pub fn weigh(&mut self) -> bool {
+    /// Reckons what the track takes by how fast it is now.
+    pub fn weigh(&mut self) -> Result<(), Beyond> {
         self.costs.egress.change(self.track.rtp.ring().bits_per_second())
     }
 

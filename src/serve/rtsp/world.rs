@@ -40,8 +40,9 @@ pub trait World {
     /// Whether the client may make a request.
     fn judge(&self, request: &Request, about: &About<'_>, known: &mut Acquaintance, now: Instant) -> Verdict;
 
-    /// Whether one more can be served. One who comes while media is too late is told so before it costs anything.
-    fn welcome(&self, now: Instant) -> Result<(), RefusedFor>;
+    /// Whether one more can be served with a channel. One who comes while media is too late is told so before it costs
+    /// anything.
+    fn welcome(&self, channel: &Channel, now: Instant) -> Result<(), RefusedFor>;
 
     /// A new session of this client's, which belongs to its connection, if it may have one more.
     fn begin(

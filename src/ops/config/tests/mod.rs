@@ -66,9 +66,12 @@ fn an_empty_config_has_safe_defaults() {
         connections_per_address: 2_000,
         sessions: 20_000,
         sessions_per_address: 2_000,
+        sessions_per_channel: 20_000,
         unread_bytes_per_address: 4 << 20,
+        egress_mbit: 1_000_000,
         egress_mbit_per_address: 1_000,
         redirect: None,
+        redirect_tls: None,
     };
     assert_eq!(config.limits, limits);
     assert!(config.channels.is_empty());
@@ -99,15 +102,19 @@ max_bytes = 1048576
 connections = 10
 sessions = 20
 sessions_per_address = 5
+sessions_per_channel = 15
 connections_per_address = 6
 unread_bytes_per_address = 70000
+egress_mbit = 800
 egress_mbit_per_address = 80
 redirect = "rtsp://other.example:8554/"
+redirect_tls = "rtsps://other.example:8322"
 [[channel]]
 name = "uk/news"
 source = "rtp://10.1.1.1@232.9.9.1:5004"
 interface = "eth0.100"
 silent_after = "5s"
+sessions = 7
 dscp = 34
 ttl = 16
 "#,
@@ -129,15 +136,19 @@ ttl = 16
         connections_per_address: 6,
         sessions: 20,
         sessions_per_address: 5,
+        sessions_per_channel: 15,
         unread_bytes_per_address: 70_000,
+        egress_mbit: 800,
         egress_mbit_per_address: 80,
         redirect: Redirect::parse("rtsp://other.example:8554"),
+        redirect_tls: Redirect::parse("rtsps://other.example:8322"),
     };
     assert_eq!(config.limits, limits);
     let [news] = &config.channels[..] else { panic!("one channel: {:?}", config.channels) };
     assert_eq!(news.name, "uk/news");
     assert_eq!(news.interface, Some(Interface::Name("eth0.100".into())));
     assert_eq!(news.silent_after, Duration::from_secs(5));
+    assert_eq!(news.sessions, Some(7));
     assert_eq!(news.marks, Marks { dscp: Some(34), ttl: Some(16) });
     assert_eq!(news.input, "rtp://10.1.1.1@232.9.9.1:5004");
     let [track] = &news.presentation.tracks[..] else { panic!("one track: {:?}", news.presentation) };

@@ -1,6 +1,6 @@
 //! Values that are right TOML, and not what their keys hold.
 
-use super::{accepted, assert_says, refused};
+use super::{accepted, assert_says, refused, warned};
 use crate::net::Marks;
 
 #[test]
@@ -66,6 +66,16 @@ fn clients_are_sent_to_another_server_and_not_to_this_one() {
         assert_says(&wrong[0], &["toml:4: [limits] redirect", says]);
     }
     accepted("[limits]\nredirect = \"rtsp://[2001:db8::1]:8554\"");
+    let out_of_tls = refused("[limits]\nredirect_tls = \"rtsp://other.example\"");
+    assert_says(&out_of_tls[0], &["toml:2: [limits] redirect_tls", "leads out of TLS", "\"rtsps://\""]);
+    let unused = warned("[limits]\nredirect_tls = \"rtsps://other.example\"");
+    assert_says(&unused[0], &["toml:2: [limits] redirect_tls: nobody comes through TLS"]);
+}
+
+#[test]
+fn a_channel_may_have_as_many_sessions_as_there_are_where_nothing_else_is_said() {
+    let limits = accepted("[limits]\nsessions = 50000").limits;
+    assert_eq!((limits.sessions, limits.sessions_per_channel), (50_000, 50_000));
 }
 
 #[test]
@@ -74,6 +84,8 @@ fn a_limit_of_an_address_is_within_bounds() {
         ("connections_per_address", "1 to 1000000"),
         ("unread_bytes_per_address", "65536 to 1073741824"),
         ("egress_mbit_per_address", "1 to 1000000"),
+        ("egress_mbit", "1 to 1000000"),
+        ("sessions_per_channel", "1 to 1000000"),
     ] {
         let wrong = format!("toml:2: [limits] {key}: 0 is out of bounds; write {bounds}");
         assert_says(&refused(&format!("[limits]\n{key} = 0"))[0], &[&wrong]);
