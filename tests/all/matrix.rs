@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
+use std::time::Duration;
 
 use mirrorball::serve::{Scope, Users, write_users};
 use tempfile::TempDir;
@@ -19,7 +20,7 @@ use tempfile::TempDir;
 use crate::players::programme::{FRAME_BYTES, Programme, Sender};
 use crate::vocabulary::{
     Connection, Group, Mirrorball, Needs, Over, Row, Setup, Source, Table, Viewer, eventually,
-    in_a_network_of_its_own, skip, through_tls, tunnel,
+    in_a_network_of_its_own, passes, skip, through_tls, tunnel,
 };
 use attempt::Outcome;
 use clients::{Client, clients};
@@ -163,6 +164,31 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// Nobody was served by another way than the one that the cell is about.
+    fn expect_no_other_way(&self, cells: &[Cell<'_>], outcomes: &[Outcome]) {
+        for (way, carriages) in [
+            ("udp", &[Carriage::Udp] as &[_]),
+            ("multicast", &[Carriage::Multicast]),
+            (
+                "tcp",
+                &[Carriage::Tcp, Carriage::Login, Carriage::Tunnel, Carriage::Tls, Carriage::SecretTunnel],
+            ),
+        ] {
+            let plays = |(cell, outcome): &(&Cell<'_>, &Outcome)| {
+                carriages.contains(&cell.carriage) && matches!(outcome, Outcome::Plays)
+            };
+            let count = cells.iter().zip(outcomes).filter(plays).count();
+            let of_way = format!("transport=\"{way}\"");
+            let told = || {
+                self.mirrorball.logged("a session plays").iter().filter(|line| line.contains(&of_way)).count()
+            };
+            passes(Duration::from_secs(5), || told() == count);
+            assert_eq!(told(), count, "sessions over {way}");
+        }
+    }
+}
+
 #[test]
 fn every_client_plays_over_every_carriage_that_it_has() {
     in_a_network_of_its_own("the matrix of clients", &NEEDS, || {
@@ -175,6 +201,7 @@ fn every_client_plays_over_every_carriage_that_it_has() {
             .collect();
         let outcomes = stage.play(&cells);
         expect_no_failure(&cells, &outcomes);
+        stage.expect_no_other_way(&cells, &outcomes);
         let refused = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Refused)).count();
         let labels = [("method", "ANNOUNCE"), ("status", "405")];
         stage.mirrorball.expect_metric("mirrorball_rtsp_requests_total", &labels, refused as f64);

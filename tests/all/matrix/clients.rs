@@ -11,7 +11,7 @@ use crate::players::retina_player;
 use crate::vocabulary::{Over, is_there};
 
 /// Media enough for the pictures wanted, and for those before the first that can be decoded.
-const SECONDS: f64 = 2.2;
+const SECONDS: f64 = 2.6;
 
 /// A client, as the table has it.
 pub struct Client {

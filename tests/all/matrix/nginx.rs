@@ -39,7 +39,7 @@ impl Nginx {
             format!("location / {{ proxy_pass http://{server}; proxy_request_buffering off; {more} }}")
         };
         let config = format!(
-            "daemon off; master_process off; pid {own}/pid; error_log stderr;\nevents {{}}\nhttp {{\n\
+            "daemon off; master_process off; pid {own}/pid; error_log stderr crit;\nevents {{}}\nhttp {{\n\
              access_log off;\n{temporary}proxy_http_version 1.1;\n\
              server {{ listen {plain}; {} }}\n\
              server {{ listen {unbuffered}; {} }}\n\

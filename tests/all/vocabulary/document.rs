@@ -3,12 +3,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::patience::say;
 
 /// A table in a document, between `<!-- NAME -->` and `<!-- /NAME -->`.
 pub struct Table {
     file: PathBuf,
+    begin: String,
+    end: String,
+}
+
+/// A document with its table apart.
+struct Page {
     before: String,
     block: String,
     after: String,
@@ -27,38 +34,48 @@ pub struct Row {
 impl Table {
     pub fn of(document: &str, name: &str) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
-        let text = fs::read_to_string(&file).expect("a document");
-        let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
-        let (before, rest) = text.split_once(&begin).expect("the place of the table");
-        let (block, after) = rest.split_once(&end).expect("the end of the table");
-        let (before, after) = (format!("{before}{begin}"), format!("{end}{after}"));
-        Self { file, before, block: block.to_owned(), after }
+        Self { file, begin: format!("<!-- {name} -->\n"), end: format!("<!-- /{name} -->\n") }
     }
 
     /// The row of that name, as it stands.
     pub fn row(&self, name: &str, has_version: bool) -> Option<Row> {
-        self.block.lines().filter_map(|line| Row::read(line, has_version)).find(|row| row.name == name)
+        self.read().row(name, has_version)
     }
 
     /// These rows, with notes below them, are what stands there, but for their versions.
     #[track_caller]
     pub fn expect(&self, head: &[&str], rows: &[Row], notes: &[String]) {
-        let block = render(head, rows, notes);
+        static ONE_BY_ONE: Mutex<()> = Mutex::new(());
+        let _turn = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let (page, block) = (self.read(), render(head, rows, notes));
         if std::env::var("UPDATE_DOCS").is_ok_and(|value| value == "1") {
-            let text = [self.before.as_str(), &block, &self.after].concat();
+            let text = [page.before.as_str(), &self.begin, &block, &self.end, &page.after].concat();
             fs::write(&self.file, text).expect("a document that may be written");
             return say(&format!("written: {}", self.file.display()));
         }
         let as_here = |row: &Row| {
-            let stands = self.row(&row.name, row.version.is_some());
+            let stands = page.row(&row.name, row.version.is_some());
             Row { version: stands.and_then(|row| row.version), ..row.clone() }
         };
         let expected = render(head, &rows.iter().map(as_here).collect::<Vec<_>>(), notes);
         assert!(
-            expected == self.block,
+            expected == page.block,
             "{} does not say what was found. Look at it, and with UPDATE_DOCS=1 it is written:\n{block}",
             self.file.display()
         );
+    }
+
+    fn read(&self) -> Page {
+        let text = fs::read_to_string(&self.file).expect("a document");
+        let (before, rest) = text.split_once(&self.begin).expect("the place of the table");
+        let (block, after) = rest.split_once(&self.end).expect("the end of the table");
+        Page { before: before.to_owned(), block: block.to_owned(), after: after.to_owned() }
+    }
+}
+
+impl Page {
+    fn row(&self, name: &str, has_version: bool) -> Option<Row> {
+        self.block.lines().filter_map(|line| Row::read(line, has_version)).find(|row| row.name == name)
     }
 }
 
