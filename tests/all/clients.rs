@@ -34,7 +34,7 @@ const CARRIERS: [Carrier; 4] =
 fn every_client_is_answered_as_it_wants() {
     let source = Source::new();
     let setup = Setup::new().channel("news", source.group).through_tls().rtsp("clear_media = true");
-    let mirrorball = setup.start();
+    let mirrorball = setup.section("ring", "max_age = \"60s\"").start(); // so that nobody is refused as late
     let beam = source.beam(50);
     Viewer::playing(&mirrorball, "news", Over::Udp).stamp(); // it flows
     let mut files: Vec<_> =

@@ -108,6 +108,7 @@ impl Stage {
         let (film, members) = (Group::fresh(), Group::fresh());
         let setup = Setup::new()
             .section("access", &format!("users = \"{}\"", users.display()))
+            .section("ring", "max_age = \"60s\"") // so that nobody is refused as late
             .channel("film", film)
             .channel_line("public = true")
             .multicast_out(Group::fresh())
