@@ -140,9 +140,9 @@ fn a_channel_is_for_those_who_log_in() {
         let session = [("Session", id.as_str())];
         client.asks("PLAY", "news", &session).expect(200);
         let mut thief = house.client();
-        let (own, free) = (house.mirrorball.url("news"), house.mirrorball.url("open"));
+        let [own, free, of_sat_ip] = ["news", "open", "stream=0"].map(|name| house.mirrorball.url(name));
         for method in ["TEARDOWN", "GET_PARAMETER", "OPTIONS"] {
-            for uri in [own.as_str(), "*", &free] {
+            for uri in [own.as_str(), "*", &free, &of_sat_ip] {
                 thief.connection.request(method, uri, &session).expect(401);
             }
         }

@@ -16,6 +16,7 @@ mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises
 mod logins; // who may log in, and who may not
 mod logs; // a log, and other output, that nobody takes
+mod matrix; // real clients over every carriage, and the table of them; proxies
 mod multicast_out; // channels that go to a group, for those who ask
 mod networks; // groups, sources and interfaces
 mod noise; // random bytes on every port

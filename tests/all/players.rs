@@ -3,8 +3,8 @@
 
 mod hearing;
 mod player;
-mod programme;
-mod retina_player;
+pub mod programme;
+pub mod retina_player;
 
 use std::fs;
 use std::path::Path;

@@ -319,7 +319,8 @@ pub fn skip(name: &str, reason: &str) {
     say(&format!("skipped: {name}: {reason}"));
 }
 
-fn is_there(program: &str) -> bool {
+/// Whether a program is installed.
+pub fn is_there(program: &str) -> bool {
     let dirs = std::env::var("PATH").unwrap_or_default();
     dirs.split(':').chain(["/usr/sbin", "/sbin"]).any(|dir| Path::new(dir).join(program).is_file())
 }
