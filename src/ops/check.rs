@@ -9,8 +9,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use ipnet::IpNet;
 
 use crate::net::Marks;
-use crate::relay::Coalesce;
-use crate::serve::{Networks, Rule, Who};
+use crate::relay::{Carriage, Coalesce};
+use crate::serve::{Learning, Networks, Rule, Who};
 
 use super::config::{AccessConfig, ChannelConfig, Config, ConfigError, MulticastOut, UdpPorts};
 use super::open_files::{self, Shortage};
@@ -60,6 +60,13 @@ impl fmt::Display for Plan {
         writeln!(f, "UDP       {}", ports(rtsp.udp_ports))?;
         if rtsp.dont_fragment {
             writeln!(f, "          packets are dropped that are too large for a path")?;
+        }
+        if rtsp.learn_ports == Learning::Off {
+            writeln!(f, "          viewers' ports are those that they name, also behind a NAT")?;
+        }
+        if rtsp.transports.len() < Carriage::ALL.len() {
+            let served = rtsp.transports.iter().map(|by| by.label()).collect::<Vec<_>>().join(", ");
+            writeln!(f, "          media goes by {served} alone")?;
         }
         writeln!(f, "admin     http://{}/", admin.listen)?;
         writeln!(f, "log       {}", log.format)?;

@@ -9,6 +9,7 @@
 use std::io;
 use std::mem;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,8 @@ use bytes::Bytes;
 
 use crate::event::lock;
 use crate::net::{
-    Control, Destination, Marks, Position, Sender, forbids_fragments, open_beside, path_mtu, segments,
-    send_buffer, send_only, take_refusals, with_room,
+    Control, Destination, Marks, Position, Sender, forbids_fragments, keep_senders, open_beside, path_mtu,
+    segments, send_buffer, send_only, take_refusals, take_senders, with_room,
 };
 
 use super::fullness::{Fullness, Verdict};
@@ -40,6 +41,8 @@ pub struct ServerSocket {
     to_groups: bool,
     /// How many sockets there may be.
     most: usize,
+    /// Who sends to the port is kept, to be taken.
+    listens: AtomicBool,
     sockets: Mutex<Sockets>,
 }
 
@@ -60,8 +63,8 @@ impl ServerSocket {
         Arc::new(Self::new(socket, 1, false)) // reports are small
     }
 
-    /// A socket that only sends. What clients send there, to open their firewall, is of no use; and were the socket
-    /// polled for it, the kernel would look for someone to wake at each packet that has left.
+    /// A socket that only sends. What clients send there, to open their firewall, tells where they are and no more; and were
+    /// the socket polled for it, the kernel would look for someone to wake at each packet that has left.
     pub fn growing(socket: UdpSocket) -> io::Result<Arc<Self>> {
         send_only(&socket)?;
         let fragments = !forbids_fragments(&socket)?;
@@ -79,7 +82,7 @@ impl ServerSocket {
         let segments = segments(&socket);
         let (all, fullness) = (vec![Arc::new(socket)], Fullness::default());
         let sockets = Mutex::new(Sockets { all, current: 0, fullness, full_at: None, has_warned: false });
-        Self { segments, fragments, to_groups: false, most, sockets }
+        Self { segments, fragments, to_groups: false, most, listens: AtomicBool::new(false), sockets }
     }
 
     /// A destination of what is sent here.
@@ -152,8 +155,34 @@ impl ServerSocket {
 
     /// Takes the destinations that say that nobody listens there.
     pub fn take_refusals(&self) -> Vec<SocketAddr> {
-        let all = self.sockets().all.clone();
-        all.iter().flat_map(|socket| take_refusals(socket, REFUSALS_AT_A_LOOK)).collect()
+        self.all().iter().flat_map(|socket| take_refusals(socket, REFUSALS_AT_A_LOOK)).collect()
+    }
+
+    /// Has those kept who send to the port, or drops them as they come.
+    pub fn listen(&self, listens: bool) -> io::Result<()> {
+        if self.listens.swap(listens, SeqCst) == listens {
+            return Ok(());
+        }
+        self.filter(&self.all())
+    }
+
+    /// Whether those are kept.
+    pub fn listens(&self) -> bool {
+        self.listens.load(SeqCst)
+    }
+
+    /// Takes up to so many of each socket who have sent to the port.
+    pub fn take_punches(&self, most: usize) -> Vec<SocketAddr> {
+        self.all().iter().flat_map(|socket| take_senders(socket, most)).collect()
+    }
+
+    fn filter(&self, sockets: &[Arc<UdpSocket>]) -> io::Result<()> {
+        let listens = self.listens();
+        sockets.iter().try_for_each(|socket| if listens { keep_senders(socket) } else { send_only(socket) })
+    }
+
+    fn all(&self) -> Vec<Arc<UdpSocket>> {
+        self.sockets().all.clone()
     }
 
     /// Sockets beside the one in use.
@@ -186,10 +215,12 @@ impl ServerSocket {
         let opened: Result<Vec<_>, _> = (0..count).map(|_| open_beside(&all[0]).map(Arc::new)).collect();
         let address = all[0].local_addr().ok().map(tracing::field::display);
         let mut sockets = self.sockets();
+        let mut new = Vec::new();
         match opened {
             // Unless another worker was quicker.
             Ok(opened) if sockets.all.len() == all.len() => {
                 sockets.current = sockets.all.len();
+                new = opened.clone();
                 sockets.all.extend(opened);
                 let count = sockets.all.len();
                 tracing::info!(address, count, "send buffers stayed full: more sockets on the port");
@@ -206,7 +237,13 @@ impl ServerSocket {
                 return None;
             }
         }
-        Some(sockets.current())
+        let current = sockets.current();
+        drop(sockets);
+        // Once they are there: who has them listen meanwhile has seen them, or is seen here.
+        if self.listens() {
+            let _ = self.filter(&new); // viewers that are not found through one of them say more
+        }
+        Some(current)
     }
 
     fn sockets(&self) -> MutexGuard<'_, Sockets> {
@@ -302,8 +339,5 @@ mod tests {
             self.grow(&self.all()).expect("a socket on the same port");
         }
 
-        fn all(&self) -> Vec<Arc<UdpSocket>> {
-            self.sockets().all.clone()
-        }
     }
 }

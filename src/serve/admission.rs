@@ -4,18 +4,18 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use crate::relay::{Channel, Track};
+use crate::relay::{Carriage, Channel, Track};
 use crate::wire::rtsp::Request;
 
 use super::access::Good;
 use super::guard::{Acquaintance, Asked, Verdict};
 use super::journal::Story;
-use super::media::{Client, Interleaved, Multicast, OverUdp, Raw, Taker, Way};
+use super::media::{Client, Followed, Interleaved, Learnt, Multicast, OverUdp, Raw, Taker, Way};
 use super::refusal_watch::RefusalWatch;
 use super::rtsp::{About, Costs, Home, Session, Wanted, World};
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::RtspServer;
-use super::stats::{Counters, NOT_BACK, RefusedFor};
+use super::stats::{Counters, FELL_BACK, NOT_BACK, RefusedFor};
 
 impl World for RtspConnection {
     fn peer(&self) -> SocketAddr {
@@ -75,8 +75,10 @@ impl World for RtspConnection {
         &self,
         home: &Arc<Home>,
         channel: Arc<Channel>,
+        instead_of: Option<&Session>,
         now: Instant,
     ) -> Result<Arc<Session>, RefusedFor> {
+        instead_of.into_iter().for_each(|before| drop(self.server.sessions.end(before, FELL_BACK, now)));
         let id = session_id().map_err(|_| RefusedFor::Limit)?;
         let place = self.account.take(Good::Sessions, 1).ok_or(RefusedFor::Address)?;
         let story = Story::new(&self.server.teller, self.peer, channel.clone());
@@ -136,6 +138,10 @@ impl World for RtspConnection {
         })
     }
 
+    fn serves(&self, by: Carriage) -> bool {
+        self.server.config.transports.contains(&by)
+    }
+
     fn allows_udp(&self) -> bool {
         !self.stream.is_secret() || self.server.config.clear_media
     }
@@ -187,6 +193,13 @@ impl Taker for Seat {
         }
         if session.hear(track, datagram, &server.counters, now) {
             server.sessions.end(&session, "goodbye", now);
+        }
+    }
+
+    fn learn(&self, learnt: &Learnt, now: Instant) {
+        let Some((server, session)) = self.taken() else { return };
+        if session.follow(learnt, now) == Some(Followed::Moves) {
+            server.counters.learnt(learnt.port);
         }
     }
 

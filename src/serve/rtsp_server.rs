@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::event::{Class, Episode, Poller, Timers, clock};
-use crate::relay::{Catalogue, Lateness};
+use crate::relay::{Carriage, Catalogue, Lateness};
 use crate::wire::rtsp::Redirect;
 
 use super::access::{Addresses, PerAddress, counted_as};
 use super::certificates::Certificates;
 use super::guard::{Access, AccessStats};
 use super::journal::{Refused, Teller, Why};
-use super::media::{OutGroup, OutGroups, PortPairs};
+use super::media::{Learning, OutGroup, OutGroups, PortPairs};
 use super::rtsp::{MESSAGE_TIMEOUT, Patience, Quality, Session, Sessions};
 use super::stats::{Counters, CutFor, ServerStats};
 
@@ -26,6 +26,10 @@ pub struct ServerConfig {
     pub udp_ports: Option<RangeInclusive<u16>>,
     /// Nobody cuts up what leaves over UDP.
     pub dont_fragment: bool,
+    /// How it is learnt at which ports viewers behind a NAT are.
+    pub learning: Learning,
+    /// By what media may reach viewers.
+    pub transports: Vec<Carriage>,
     /// A session without a sign of its viewer for this long is ended; whole seconds.
     pub session_timeout: Duration,
     /// Likewise, one that plays while its source is silent.
@@ -114,7 +118,7 @@ impl RtspServer {
                 poller.clone(),
                 timers.clone(),
                 config.udp_ports.clone(),
-                config.dont_fragment,
+                (config.dont_fragment, config.learning),
                 counters.clone(),
             ),
             out_groups: OutGroups::new(config.multicast_out.clone(), config.dont_fragment),
@@ -141,6 +145,11 @@ impl RtspServer {
     /// The figures of logins.
     pub fn access_stats(&self) -> AccessStats {
         self.guard.stats()
+    }
+
+    /// Has media go where viewers are, as far as that has been learnt.
+    pub(super) fn follow_the_learnt(&self, now: Instant) {
+        self.pairs.take_learnt(now).iter().for_each(|learnt| learnt.client.taker.learn(learnt, now));
     }
 
     /// Sockets that were opened beside full ones.

@@ -8,6 +8,7 @@
 
 mod clients;
 mod interleaved;
+mod latches;
 mod multicast;
 mod port_pairs;
 mod raw;
@@ -17,8 +18,9 @@ mod way;
 
 pub use clients::{Client, Taker};
 pub use interleaved::Interleaved;
+pub use latches::{FIRST_CLIENT_PORT, Learning, Learnt};
 pub use multicast::{Multicast, OutGroup, OutGroups};
 pub use port_pairs::PortPairs;
 pub use raw::Raw;
 pub use udp::OverUdp;
-pub use way::{Grant, Heirs, Way};
+pub use way::{Followed, Grant, Heirs, Way};

@@ -16,11 +16,11 @@ mod granting;
 mod home;
 mod inbox;
 mod patience;
+mod reach;
 mod refusal;
 mod requests;
 mod session;
 mod sessions;
-
 mod setup;
 mod state;
 mod world;

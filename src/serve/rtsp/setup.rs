@@ -10,12 +10,15 @@ use crate::wire::rtcp::{self, Report};
 
 use super::super::access::Share;
 use super::super::journal::{self, Story};
-use super::super::media::{Grant, Heirs, Way};
+use super::super::media::{Followed, Grant, Heirs, Learnt, Way};
 use super::super::reporter::Reporter;
 use super::super::stream::SetupBytes;
 
 /// A sender report this young is handed to a new viewer at once, for lip sync from the first picture.
 const REPORT_MAX_AGE: Duration = Duration::from_secs(10);
+
+/// So long a viewer that plays has to show where it is, if it is not where it said.
+const UNSURE_FOR: Duration = Duration::from_secs(10);
 
 /// One track that was set up.
 pub struct Setup {
@@ -82,6 +85,20 @@ impl Setup {
         self.way.start(&self.track, heirs.places(), story);
         before.stop(Some(&heirs));
         true
+    }
+
+    /// Its viewer is there, as has been learnt. `None`: it is not about how it reaches the viewer.
+    pub fn follow(&mut self, learnt: &Learnt, story: &Arc<Story>) -> Option<Followed> {
+        let Self { coming, way, track, .. } = self;
+        let followed = coming.iter_mut().chain([way]).find_map(|way| way.follow(learnt, track, story))?;
+        self.refused_at = None;
+        Some(followed)
+    }
+
+    /// Whether it plays and its viewer should listen where it is sent. Before that is known, a NAT answers.
+    pub fn is_to_listen(&self, now: Instant) -> bool {
+        let is_unsure = self.way.is_unsure();
+        self.since.is_some_and(|since| !is_unsure || now.saturating_duration_since(since) >= UNSURE_FOR)
     }
 
     /// Has packets sent from ring number `from` on, unless they are. They are a part of the viewer's `story`.
