@@ -17,8 +17,9 @@ use super::super::stream::SetupBytes;
 /// A sender report this young is handed to a new viewer at once, for lip sync from the first picture.
 const REPORT_MAX_AGE: Duration = Duration::from_secs(10);
 
-/// So long a viewer that plays has to show where it is, if it is not where it said.
-const UNSURE_FOR: Duration = Duration::from_secs(10);
+/// So long a viewer that plays has to show where it is, if it is not where it said, or to ask for its connection instead:
+/// players wait for ten seconds before they do.
+const UNSURE_FOR: Duration = Duration::from_secs(15);
 
 /// One track that was set up.
 pub struct Setup {

@@ -15,6 +15,7 @@ mod patience;
 mod quiet;
 mod source;
 mod still;
+mod town;
 mod viewer;
 mod wire;
 
@@ -23,11 +24,12 @@ pub use connection::{Connection, Reply};
 pub use crowd::{Crowd, Tally};
 pub use mirrorball::{Mirrorball, Setup, binary};
 pub use network::{
-    Needs, Network, Plug, block_udp_port, count, counted, in_a_network_of_its_own, masquerade, pass_no_udp,
-    raise_firewall, route, set_mtu, skip, swallow_icmp, unblock_all, with_a_disk_of_its_own,
+    Needs, Network, Plug, block_udp_port, count, counted, in_a_network_of_its_own, raise_firewall, route,
+    set_mtu, skip, swallow_icmp, unblock_all, with_a_disk_of_its_own,
 };
 pub use patience::{eventually, is_thorough, passes, say};
 pub use quiet::{Quiet, demo_by_demo};
 pub use source::{Group, Source, Stamp, bye, sender_report};
+pub use town::Town;
 pub use viewer::{Medium, Over, Viewer, datagram, parameter, receiver_report, report, report_of_loss};
 pub use wire::{Told, Wire};
