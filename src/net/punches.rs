@@ -38,10 +38,13 @@ mod tests {
         let pair = bind_pair((Ipv4Addr::LOCALHOST, 0).into(), None, &[]).expect("a free pair");
         let server = pair.rtp.local_addr().expect("bound");
         send_only(&pair.rtp).expect("a socket");
-        let clients: Vec<_> = (0..3).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port")).collect();
-        let send = || clients.iter().zip([0, 4, 1400]).for_each(|(client, size)| {
-            client.send_to(&vec![7; size], server).expect("lo takes packets");
-        });
+        let clients: Vec<_> =
+            (0..3).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port")).collect();
+        let send = || {
+            clients.iter().zip([0, 4, 1400]).for_each(|(client, size)| {
+                client.send_to(&vec![7; size], server).expect("lo takes packets");
+            })
+        };
         send();
         assert_eq!(take_senders(&pair.rtp, 9), []);
         keep_senders(&pair.rtp).expect("a socket");

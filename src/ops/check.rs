@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_plan_names_listeners_channels_and_groups() {
-        let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\ndont_fragment = true\n[[channel]]\nname = \"uk/news\"\n\
+        let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\ndont_fragment = true\nlearn_ports = \"off\"\ntransports = [\"udp\", \"multicast\"]\n[[channel]]\nname = \"uk/news\"\n\
                     source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n\
                     coalesce = \"2ms\"\ndscp = 46\nttl = 8\nmulticast_out = \"239.2.2.2:5000\"\n[engine]\nbusy_percent = 30\n";
         let config = Config::parse(text, Path::new("mirrorball.toml")).expect("a right config");
@@ -209,6 +209,8 @@ mod tests {
         for part in [
             "RTSP      0.0.0.0:8554, [::]:8554\n",
             "ports 6970-6999, 15 pairs\n",
+            "viewers' ports are those that they name, also behind a NAT\n",
+            "media goes by udp, multicast alone\n",
             "http://127.0.0.1:9469/\n",
             "  /uk/news\n",
             "media workers busy for 30 % before packets wait\n",

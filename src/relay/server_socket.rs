@@ -338,6 +338,5 @@ mod tests {
         pub(crate) fn have_one_more(&self) {
             self.grow(&self.all()).expect("a socket on the same port");
         }
-
     }
 }

@@ -131,6 +131,15 @@ impl World for RtspConnection {
             }
             RefusedFor::Limit
         })?;
+        if reserved.is_of_crowd() {
+            server.counters.not_learnt();
+            if server.has_crowds.begins(now) {
+                tracing::warn!(
+                    client = %peer.ip(),
+                    "too many viewers of one address have not been heard yet: some are not found if they are behind a NAT"
+                );
+            }
+        }
         RefusalWatch::start(server, now);
         Ok(match wanted {
             Wanted::Raw { .. } => Box::new(Raw::new(reserved)),

@@ -93,6 +93,7 @@ pub struct RtspServer {
     stopping: AtomicBool,
     refuses_newcomers: Episode,
     pub(super) lacks_pairs: Episode,
+    pub(super) has_crowds: Episode,
     pub(super) lacks_groups: Episode,
 }
 
@@ -131,6 +132,7 @@ impl RtspServer {
             stopping: AtomicBool::new(false),
             refuses_newcomers: Episode::default(),
             lacks_pairs: Episode::default(),
+            has_crowds: Episode::default(),
             lacks_groups: Episode::default(),
         })
     }
@@ -145,11 +147,6 @@ impl RtspServer {
     /// The figures of logins.
     pub fn access_stats(&self) -> AccessStats {
         self.guard.stats()
-    }
-
-    /// Has media go where viewers are, as far as that has been learnt.
-    pub(super) fn follow_the_learnt(&self, now: Instant) {
-        self.pairs.take_learnt(now).iter().for_each(|learnt| learnt.client.taker.learn(learnt, now));
     }
 
     /// Sockets that were opened beside full ones.

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::vocabulary::{
-    Connection, Group, Medium, Mirrorball, Needs, Network, Over, Setup, Source, Stamp, Town, Viewer, datagram,
-    eventually, in_a_network_of_its_own, parameter, passes, receiver_report, sender_report,
+    Connection, Group, Medium, Mirrorball, Needs, Network, Over, Setup, Source, Stamp, Town, Viewer,
+    datagram, eventually, in_a_network_of_its_own, parameter, passes, receiver_report, sender_report,
 };
 
 const NEEDS: Needs = Needs { programs: &["ip", "nft"], route: true, ipv6: false };
@@ -65,7 +65,10 @@ fn a_viewer_behind_a_nat_gets_all_from_the_first_packet_after_a_punch_of_any_kin
             let told = mirrorball.expect_logged("a session has ended client", seen + 1);
             let ports = client_ports(&told[seen]).expect("they are told");
             assert!(!announced.contains(ports), "{ports} are those outside: {announced}");
-            assert_eq!(client_ports(&mirrorball.expect_logged("a session plays", seen + 1)[seen]), Some(ports));
+            assert_eq!(
+                client_ports(&mirrorball.expect_logged("a session plays", seen + 1)[seen]),
+                Some(ports)
+            );
         }
         // The last one is longer than any that players send there.
         mirrorball.expect_metric("mirrorball_drops_total", &[("leg", "reports")], 1.0);
@@ -212,7 +215,8 @@ fn with_a_delay_packets_go_to_the_port_that_was_heard_last() {
             assert_eq!(socket.send_to(&[], viewer.server_rtp()).ok(), Some(0));
         }
         let first = Stamp::read(&datagram(&newer, PATIENCE).expect("a packet")).expect("whole").number;
-        let before = std::iter::from_fn(|| viewer.packet_within(0, SILENCE)).last().expect("as it said first");
+        let before =
+            std::iter::from_fn(|| viewer.packet_within(0, SILENCE)).last().expect("as it said first");
         assert_eq!(Stamp::read(&before).map(|last| last.number + 1), Some(first));
         assert_eq!(datagram(&older, SILENCE), None);
         mirrorball.expect_metric(LEARNT, LEARNT_RTP, 1.0);
@@ -293,7 +297,9 @@ fn transports_that_are_not_served_are_refused() {
                 let granted = set_up(&format!("{asked},{transport}")).expect(200);
                 let granted = granted.header("Transport").expect("a transport").to_owned();
                 let word = transport.split(';').next().unwrap_or_default();
-                assert!(granted.starts_with(word) && granted.contains("multicast") == (served == "multicast"));
+                assert!(
+                    granted.starts_with(word) && granted.contains("multicast") == (served == "multicast")
+                );
             }
         }
     }

@@ -14,7 +14,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::vocabulary::{
-    Group, Mirrorball, Needs, Over, Setup, Town, Viewer, eventually, in_a_network_of_its_own, is_thorough, say,
+    Group, Mirrorball, Needs, Over, Setup, Town, Viewer, eventually, in_a_network_of_its_own, is_thorough,
+    say,
 };
 use hearing::Ear;
 use player::{Player, probe};

@@ -76,8 +76,13 @@ fn rtsp(typed: &TypedRtsp, directory: &Path, report: &mut Report<'_>) -> RtspCon
 fn transports(typed: &Typed<Vec<Spanned<String>>>, report: &mut Report<'_>) -> Vec<Carriage> {
     const PLACE: &str = "[rtsp] transports";
     let Some(typed) = typed else { return Carriage::ALL.map(|(by, _)| by).into() };
+    let (most, count) = (Carriage::ALL.len(), typed.get_ref().len());
+    if !(1..=most).contains(&count) {
+        let wrong = format!("{PLACE}: {count} transports; write 1 to {most}, such as [\"udp\", \"tcp\"]");
+        report.add(typed.span().start, wrong);
+    }
     let mut all = Vec::new();
-    for text in typed.get_ref() {
+    for text in typed.get_ref().iter().take(most) {
         match scalar::transport(text.get_ref()) {
             Ok(by) if all.contains(&by) => {
                 let again = format!("{PLACE}: {:?} is there twice; leave one out", by.label());
@@ -86,9 +91,6 @@ fn transports(typed: &Typed<Vec<Spanned<String>>>, report: &mut Report<'_>) -> V
             Ok(by) => all.push(by),
             Err(wrong) => report.add(text.span().start, format!("{PLACE}: {wrong}")),
         }
-    }
-    if typed.get_ref().is_empty() {
-        report.add(typed.span().start, format!("{PLACE}: nobody would be served; write one, such as [\"tcp\"]"));
     }
     all
 }

@@ -128,9 +128,8 @@ pub(super) fn learning(typed: &str) -> Result<Learning, String> {
 /// By what media reaches a viewer.
 pub(super) fn transport(typed: &str) -> Result<Carriage, String> {
     let known = Carriage::ALL.iter().find(|(_, label)| *label == typed).map(|(by, _)| *by);
-    known.ok_or_else(|| {
-        format!("{typed:?} is no transport; write \"udp\", \"tcp\", \"multicast\" or \"raw\"")
-    })
+    known
+        .ok_or_else(|| format!("{typed:?} is no transport; write \"udp\", \"tcp\", \"multicast\" or \"raw\""))
 }
 
 /// A network such as `10.0.0.0/8`, or one address.

@@ -44,6 +44,7 @@ pub struct Spot {
 /// A client is looked for, or is one of a crowd that can not be; until it is dropped.
 pub struct Search {
     pub number: u64,
+    pub is_of_crowd: bool,
     address: IpAddr,
     clients: Arc<Clients>,
 }
@@ -112,7 +113,7 @@ impl Clients {
             return None;
         }
         let number = table.latches.begin(owner, places)?;
-        let search = self.search(places[0].ip(), number);
+        let search = self.search(places[0].ip(), number, false);
         Some((self.take(&mut table, places, owner)?, search))
     }
 
@@ -128,7 +129,7 @@ impl Clients {
             return None;
         }
         let taken = self.take(&mut table, places, owner)?;
-        Some((taken, self.search(address, table.latches.crowd(address))))
+        Some((taken, self.search(address, table.latches.crowd(address), true)))
     }
 
     /// Takes the place at which a client has turned out to be. `None`: it is somebody's.
@@ -190,8 +191,8 @@ impl Clients {
         Some([first, second])
     }
 
-    fn search(self: &Arc<Self>, address: IpAddr, number: u64) -> Search {
-        Search { number, address, clients: self.clone() }
+    fn search(self: &Arc<Self>, address: IpAddr, number: u64, is_of_crowd: bool) -> Search {
+        Search { number, is_of_crowd, address, clients: self.clone() }
     }
 }
 

@@ -74,7 +74,10 @@ struct Latch {
 enum Heard {
     Nothing,
     /// From there last.
-    Newest { from: SocketAddr, since: Instant },
+    Newest {
+        from: SocketAddr,
+        since: Instant,
+    },
     /// All that is wanted.
     Enough,
 }
@@ -166,8 +169,11 @@ impl Latches {
         }
     }
 
-    /// What is known by now, as nothing newer has come for long enough.
+    /// What is known by now, as it was waited for long enough.
     pub fn due(&mut self, learning: Learning, now: Instant) -> Vec<Learnt> {
+        if learning != Learning::Delayed {
+            return Vec::new(); // what is heard is known at once
+        }
         let latches = self.by_address.values_mut().filter_map(|wanted| match wanted {
             Wanted::One(latch) => Some(latch),
             Wanted::Crowd(_) => None,

@@ -126,8 +126,8 @@ impl PortPairs {
             taken.0.listen_for_punches();
             return Ok(taken);
         }
-        self.counters.not_learnt();
-        let in_crowd = |clients: &Arc<Clients>| clients.reserve_in_crowd(places, owner, false).and_then(found);
+        let in_crowd =
+            |clients: &Arc<Clients>| clients.reserve_in_crowd(places, owner, false).and_then(found);
         self.take_at_any(local, pairs, false, in_crowd).or_else(|_| {
             let begin_crowd =
                 |clients: &Arc<Clients>| clients.reserve_in_crowd(places, owner, true).and_then(found);
@@ -144,9 +144,8 @@ impl PortPairs {
         take: impl Fn(&Arc<Clients>) -> Option<([Arc<Spot>; 2], Option<Arc<Search>>)>,
     ) -> io::Result<Taken> {
         let known = pairs.iter().filter(|pair| pair.local == local);
-        let take_at = |pair: &Arc<PortPair>| {
-            take(&pair.clients).map(|(spots, search)| (pair.clone(), spots, search))
-        };
+        let take_at =
+            |pair: &Arc<PortPair>| take(&pair.clients).map(|(spots, search)| (pair.clone(), spots, search));
         if let Some(taken) = known.into_iter().find_map(take_at) {
             return Ok(taken);
         }
@@ -181,10 +180,20 @@ impl PortPairs {
         pairs.iter().flat_map(refusing).collect()
     }
 
-    /// What has been learnt of where clients are, by what has come to the RTP ports and by the time.
+    /// What has been learnt of where clients are, by what has come to the RTP ports.
     pub fn take_learnt(&self, now: Instant) -> Vec<Learnt> {
         let pairs = self.pairs().clone();
         pairs.iter().flat_map(|pair| pair.take_learnt(&self.counters, now)).collect()
+    }
+
+    /// The same, and by the time. What comes to RTP ports at which nobody is looked for is let go from here on.
+    pub fn look_for_clients(&self, now: Instant) -> Vec<Learnt> {
+        let mut learnt = self.take_learnt(now);
+        for pair in &self.pairs().clone() {
+            learnt.extend(pair.clients.due(now));
+            pair.listen_if_needed();
+        }
+        learnt
     }
 
     /// `true`: nobody has begun yet to look for what comes back.
@@ -247,10 +256,10 @@ impl PortPair {
     }
 
     fn take_learnt(&self, counters: &Counters, now: Instant) -> Vec<Learnt> {
-        if !self.rtp.listens() {
-            return self.clients.due(now);
-        }
         let mut learnt = Vec::new();
+        if !self.rtp.listens() {
+            return learnt;
+        }
         for from in self.rtp.take_punches(PUNCHES_AT_A_LOOK) {
             match self.clients.hear(Port::Rtp, from, true, now) {
                 Voice::Learnt(place) => learnt.push(place),
@@ -258,15 +267,17 @@ impl PortPair {
                 Voice::Known(_) | Voice::Unsure => {}
             }
         }
-        learnt.extend(self.clients.due(now));
-        if !self.clients.want_rtp() {
-            let _ = self.rtp.listen(false); // what comes there is read, then, and means nothing
+        learnt
+    }
+
+    fn listen_if_needed(&self) {
+        if self.rtp.listens() && !self.clients.want_rtp() {
+            let _ = self.rtp.listen(false); // what comes is read, then, and means nothing
             // Unless one came meanwhile.
             if self.clients.want_rtp() {
                 self.listen_for_punches();
             }
         }
-        learnt
     }
 }
 
@@ -287,6 +298,11 @@ impl Reservation {
     /// Whether the client may yet turn out to be elsewhere.
     pub fn is_searched_for(&self) -> bool {
         self.search.is_some()
+    }
+
+    /// Whether it is not looked for, as there are too many of its address.
+    pub fn is_of_crowd(&self) -> bool {
+        self.search.as_ref().is_some_and(|search| search.is_of_crowd)
     }
 
     /// Whether that is about this client.
@@ -342,7 +358,8 @@ mod tests {
             let queue = TaskQueue::start("t-pairs", 1).expect("a thread");
             let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
             let timers = Timers::start(&poller, Class::Control).expect("a timer");
-            let pairs = PortPairs::new(poller.clone(), timers.clone(), None, (false, learning), Arc::default());
+            let pairs =
+                PortPairs::new(poller.clone(), timers.clone(), None, (false, learning), Arc::default());
             Self { queue, poller, timers, pairs }
         }
 
@@ -452,13 +469,19 @@ mod tests {
             |port| rig.pairs.reserve(([127, 0, 0, 1], 8554).into(), places(port), client()).expect("a pair");
         let mut all: Vec<_> = (0..12).map(|n| reserve(5000 + 2 * n)).collect();
         assert_eq!(rig.pairs.pairs().len(), PAIRS_TO_LEARN_AT);
-        assert_eq!(rig.pairs.counters.read(0).not_learnt, 4);
+        assert_eq!(
+            all.iter().map(|one| one.is_of_crowd()).collect::<Vec<_>>(),
+            [[false; 8].as_slice(), &[true; 4]].concat()
+        );
         let heard = |reservation: &Arc<Reservation>| {
             let from = places(40_000).0;
             matches!(reservation.pair.clients.hear(Port::Rtp, from, true, clock::now()), Voice::Learnt(_))
         };
         let crowd = all[8].pair.clone();
-        assert!(all[9..].iter().all(|other| Arc::ptr_eq(&other.pair, &crowd)), "it is one pair that is shared");
+        assert!(
+            all[9..].iter().all(|other| Arc::ptr_eq(&other.pair, &crowd)),
+            "it is one pair that is shared"
+        );
         assert!(!heard(&all[8]), "and nobody is taken for another one there");
         assert_eq!(all.iter().take(8).filter(|one| heard(one)).count(), 7);
         all.retain(|one| !Arc::ptr_eq(&one.pair, &crowd));
@@ -520,9 +543,9 @@ mod tests {
         assert!(rig.pairs.take_learnt(clock::now()).is_empty());
         assert_eq!(strangers(), 1);
         drop(far);
-        assert!(rig.pairs.take_learnt(clock::now()).is_empty());
+        assert!(rig.pairs.look_for_clients(clock::now()).is_empty());
         punch();
-        assert!(rig.pairs.take_learnt(clock::now()).is_empty());
+        assert!(rig.pairs.look_for_clients(clock::now()).is_empty());
         assert_eq!(strangers(), 1, "the kernel drops it");
         rig.stop();
     }

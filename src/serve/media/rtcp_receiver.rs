@@ -146,8 +146,8 @@ impl Work for RtcpReceiver {
 
 #[cfg(all(test, not(model)))]
 mod tests {
-    use super::*;
     use super::super::latches::Learning;
+    use super::*;
     use crate::event::TaskQueue;
     use nix::sys::eventfd::EventFd;
     use std::os::fd::OwnedFd;

@@ -48,8 +48,7 @@ impl Way for OverUdp {
     }
 
     fn start(&mut self, track: &Track, (rtp_from, rtcp_from): (Place, Place), story: &Arc<Story>) {
-        self.feed =
-            Some((self.subscribe_rtp(track, rtp_from, story), self.subscribe_rtcp(track, rtcp_from)));
+        self.feed = Some((self.subscribe_rtp(track, rtp_from, story), self.subscribe_rtcp(track, rtcp_from)));
     }
 
     fn stop(&mut self, heirs: Option<&Heirs>) {

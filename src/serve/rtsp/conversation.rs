@@ -205,7 +205,8 @@ impl Talk {
         in_connection: bool,
         now: Instant,
     ) -> Result<Arc<Session>, RefusedFor> {
-        let is_left = |own: &&Arc<Session>| Arc::ptr_eq(&own.channel, &channel) && own.waits_beside_connection();
+        let is_left =
+            |own: &&Arc<Session>| Arc::ptr_eq(&own.channel, &channel) && own.waits_beside_connection();
         let left = self.sessions.iter().find(is_left).filter(|_| in_connection).cloned();
         let session = world.begin(&self.home, channel, left.as_deref(), now)?;
         self.sessions.push(session.clone());

@@ -179,13 +179,11 @@ impl World for Fake {
             Wanted::Interleaved { channels } => (Grant::Interleaved { channels }, None),
             Wanted::Udp { client } => {
                 (Grant::Udp { local, client, at: client, server: (6970, 6971) }, Some(client.0))
-            },
+            }
             Wanted::Multicast => {
                 (Grant::Multicast { group: [239, 2, 2, 2].into(), ports: (5000, 5001), ttl: 1 }, None)
             }
-            Wanted::Raw { client } => {
-                (Grant::Raw { local, client, at: client, server: 6970 }, Some(client))
-            },
+            Wanted::Raw { client } => (Grant::Raw { local, client, at: client, server: 6970 }, Some(client)),
         };
         let mut taken = lock(&self.taken);
         if place.is_some_and(|place| taken.contains(&place)) {

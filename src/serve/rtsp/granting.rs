@@ -116,7 +116,8 @@ impl Asked<'_> {
     fn transport(&self, header: &str, channel: &Channel, track: &Track) -> Result<Transport, Refusal> {
         let allows_udp = self.world.allows_udp();
         let is_served = |asked: &Transport| self.is_served(channel, track, asked);
-        let found = transport::parse(header, |asked| is_served(asked) && (allows_udp || is_in_connection(asked)));
+        let found =
+            transport::parse(header, |asked| is_served(asked) && (allows_udp || is_in_connection(asked)));
         found.map_err(|refused| match transport::parse(header, is_served) {
             Ok(_) => self.too_much(RefusedFor::Clear),
             Err(_) => refused.status().into(),

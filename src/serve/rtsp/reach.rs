@@ -15,7 +15,8 @@ impl Session {
             let setup = setups.iter_mut().find(|setup| setup.track.number == learnt.client.track)?;
             let followed = setup.follow(learnt, story)?;
             let is_news = followed == Followed::Moves && setup.plays();
-            let told = is_news.then(|| (story.clone(), held.setups.iter().map(|setup| setup.told()).collect()));
+            let told =
+                is_news.then(|| (story.clone(), held.setups.iter().map(|setup| setup.told()).collect()));
             Some((followed, told))
         })?;
         if let Some((story, ways)) = told {
