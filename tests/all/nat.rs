@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::vocabulary::{
-    Connection, Group, Medium, Mirrorball, Needs, Network, Over, Setup, Source, Stamp, Town, Viewer,
+    Connection, Group, Medium, Mirrorball, Needs, Network, Over, Setup, Source, Stamp, Town, Viewer, binary,
     datagram, eventually, in_a_network_of_its_own, parameter, passes, receiver_report, sender_report,
 };
 
@@ -184,6 +184,21 @@ fn what_another_host_sends_moves_nothing_and_neither_does_a_viewer_who_is_known(
 }
 
 #[test]
+fn who_leaves_shows_nobody_where_to_send() {
+    in_a_network_of_its_own("a goodbye through a NAT", &NEEDS, || {
+        let town = Town::build();
+        let (source, mirrorball) = one_channel("");
+        let mut viewer = town.homes[0].within(|| set_up(&mirrorball));
+        // As if of one that was there before.
+        viewer.say_bye_to(source.ssrc);
+        mirrorball.expect_metric("mirrorball_rtcp_strangers_total", &[], 1.0);
+        viewer.report_on(source.ssrc);
+        mirrorball.expect_metric(LEARNT, LEARNT_RTCP, 1.0);
+        mirrorball.expect_metric("mirrorball_rtcp_strangers_total", &[], 1.0);
+    });
+}
+
+#[test]
 fn with_off_nothing_is_learnt_and_a_viewer_without_a_nat_is_served_as_ever() {
     in_a_network_of_its_own("ports that are not learnt", &NEEDS, || {
         let town = Town::build();
@@ -244,6 +259,25 @@ fn a_set_top_box_behind_a_nat_gets_its_payloads() {
             assert!(payload == source.packet(number)[12..], "payload {number}");
         }
         mirrorball.expect_metric(LEARNT, LEARNT_RTP, 1.0);
+    });
+}
+
+#[test]
+fn a_probe_behind_a_nat_measures_what_comes() {
+    in_a_network_of_its_own("a probe behind a NAT", &NEEDS, || {
+        let town = Town::build();
+        let (source, mirrorball) = one_channel("");
+        let beam = source.beam(100);
+        let probe = town.homes[0].within(|| {
+            let options = ["probe", "--json", "--duration", "1", "--subscribers", "12"];
+            binary().args(options).arg(mirrorball.url("news")).output().expect("it starts")
+        });
+        beam.stop();
+        let told = String::from_utf8_lossy(&probe.stdout).into_owned();
+        assert!(probe.status.success(), "{told}");
+        for part in ["\"served\":12", "\"lost\":0", "\"duplicates\":0"] {
+            assert!(told.replace(": ", ":").contains(part), "{part} is not in {told}");
+        }
     });
 }
 

@@ -10,7 +10,8 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crate::event::lock;
 
 use super::super::stats::Port;
-use super::latches::{Hint, Latches, Learning, Learnt};
+use super::latches::{Hint, Latches, Learning};
+use super::taker::{Client, Learnt};
 
 /// Who is served by a pair, by either address, and who of them is looked for at others.
 ///
@@ -47,28 +48,6 @@ pub struct Search {
     pub is_of_crowd: bool,
     address: IpAddr,
     clients: Arc<Clients>,
-}
-
-/// What a datagram from a subscriber's address belongs to.
-#[derive(Clone)]
-pub struct Client {
-    pub taker: Arc<dyn Taker>,
-    pub track: usize,
-}
-
-/// Who takes tracks at addresses, and is heard from there.
-pub trait Taker: Send + Sync {
-    /// A datagram has come to our port for reports.
-    fn hear(&self, track: usize, from: SocketAddr, datagram: &[u8], now: Instant);
-
-    /// The client is reached there.
-    fn learn(&self, learnt: &Learnt, now: Instant);
-
-    /// Nobody listens there, as the host says.
-    fn refuse(&self, track: usize, at: SocketAddr, now: Instant);
-
-    /// The client wants something else to come there.
-    fn give_way(&self, now: Instant);
 }
 
 /// Whom a datagram is from.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::net::with_port;
 
 use super::super::stats::Port;
-use super::clients::Client;
+use super::taker::{Client, Learnt};
 
 /// Below it are the ports of services that every host knows (RFC 6335), which are no viewer's.
 pub const FIRST_CLIENT_PORT: u16 = 1024;
@@ -29,17 +29,6 @@ pub enum Learning {
     Immediate,
     /// The one that it was heard from last, half a second after the first.
     Delayed,
-}
-
-/// What was learnt.
-#[derive(Clone)]
-pub struct Learnt {
-    pub client: Client,
-    /// Of whose reservation.
-    pub latch: u64,
-    pub port: Port,
-    /// Where the client is reached: at its own address, always.
-    pub at: SocketAddr,
 }
 
 /// What something that was heard means.

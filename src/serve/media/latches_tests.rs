@@ -1,6 +1,6 @@
 //! Who is looked for at a pair, and what is made of what comes there.
 
-use super::super::clients::Taker;
+use super::super::taker::Taker;
 use super::*;
 use crate::event::clock;
 use std::sync::Arc;

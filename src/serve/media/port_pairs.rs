@@ -16,9 +16,10 @@ use crate::net::{bind_pair, forbid_fragments, with_port};
 use crate::relay::ServerSocket;
 
 use super::super::stats::{Counters, Port};
-use super::clients::{Client, Clients, Search, Spot, Taker, Voice};
-use super::latches::{Learning, Learnt};
+use super::clients::{Clients, Search, Spot, Voice};
+use super::latches::Learning;
 use super::rtcp_receiver::RtcpReceiver;
+use super::taker::{Client, Learnt, Taker};
 
 /// Pairs of one address at most, where the configured range does not say less.
 const MAX_PAIRS: usize = 64;

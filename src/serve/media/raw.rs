@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::relay::{Carriage, Flow, Handover, Place, Subscription, Track};
 
 use super::super::journal::Story;
-use super::latches::Learnt;
 use super::port_pairs::Reservation;
+use super::taker::Learnt;
 use super::way::{Followed, Grant, Heirs, Way};
 
 /// A client's place at a pair, and what is sent there.

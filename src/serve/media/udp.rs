@@ -9,8 +9,8 @@ use crate::relay::{Carriage, Handover, Place, Subscription, Track};
 
 use super::super::journal::Story;
 use super::super::stats::Port;
-use super::latches::Learnt;
 use super::port_pairs::Reservation;
+use super::taker::Learnt;
 use super::way::{Followed, Grant, Heirs, Way};
 
 /// A client's places at a pair, and what is sent there.

@@ -7,7 +7,7 @@ use crate::relay::{Carriage, Handover, Place, Track};
 use crate::wire::rtsp::transport::{Profile, Transport};
 
 use super::super::journal::{self, Story};
-use super::latches::Learnt;
+use super::taker::Learnt;
 
 /// How a track reaches a viewer, whether packets are on the way or not. Ends as it goes.
 pub trait Way: Send {
