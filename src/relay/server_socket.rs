@@ -31,6 +31,8 @@ const MOST_BYTES: usize = 1 << 30;
 const BESIDE_FOR: Duration = Duration::from_secs(60);
 /// Messages of what came back that are read of a socket at one look.
 const REFUSALS_AT_A_LOOK: usize = 256;
+/// Datagrams to the port that are taken of each socket at least.
+const PUNCHES_OF_EACH: usize = 8;
 
 /// A server port, as lanes send from it.
 pub struct ServerSocket {
@@ -43,6 +45,8 @@ pub struct ServerSocket {
     most: usize,
     /// Who sends to the port is kept, to be taken.
     listens: AtomicBool,
+    /// One has that changed at a time.
+    changes: Mutex<()>,
     sockets: Mutex<Sockets>,
 }
 
@@ -81,8 +85,9 @@ impl ServerSocket {
     fn new(socket: UdpSocket, most: usize, fragments: bool) -> Self {
         let segments = segments(&socket);
         let (all, fullness) = (vec![Arc::new(socket)], Fullness::default());
+        let (listens, changes) = (AtomicBool::new(false), Mutex::default());
         let sockets = Mutex::new(Sockets { all, current: 0, fullness, full_at: None, has_warned: false });
-        Self { segments, fragments, to_groups: false, most, listens: AtomicBool::new(false), sockets }
+        Self { segments, fragments, to_groups: false, most, listens, changes, sockets }
     }
 
     /// A destination of what is sent here.
@@ -158,8 +163,9 @@ impl ServerSocket {
         self.all().iter().flat_map(|socket| take_refusals(socket, REFUSALS_AT_A_LOOK)).collect()
     }
 
-    /// Has those kept who send to the port, or drops them as they come.
+    /// Has those kept who send to the port, or drops them as they come. Not for threads of media, which would wait.
     pub fn listen(&self, listens: bool) -> io::Result<()> {
+        let _change = lock(&self.changes);
         if self.listens.swap(listens, SeqCst) == listens {
             return Ok(());
         }
@@ -171,9 +177,11 @@ impl ServerSocket {
         self.listens.load(SeqCst)
     }
 
-    /// Takes up to so many of each socket who have sent to the port.
+    /// Takes those who have sent to the port, up to so many, or some of each socket.
     pub fn take_punches(&self, most: usize) -> Vec<SocketAddr> {
-        self.all().iter().flat_map(|socket| take_senders(socket, most)).collect()
+        let all = self.all();
+        let of_each = (most / all.len()).max(PUNCHES_OF_EACH);
+        all.iter().flat_map(|socket| take_senders(socket, of_each)).collect()
     }
 
     fn filter(&self, sockets: &[Arc<UdpSocket>]) -> io::Result<()> {
@@ -322,6 +330,31 @@ mod tests {
         let of_no_port = Arc::new(UdpSocket::from(unix.expect("a socket")));
         assert!(server.grow(&[of_no_port]).is_none());
         assert!(server.grow(&server.all()).is_some());
+    }
+
+    #[test]
+    fn whoever_sends_to_a_port_that_listens_is_heard_on_whichever_socket_and_nobody_else() {
+        let server = growing();
+        let at = server.current().local_addr().expect("bound");
+        let clients: Vec<_> =
+            (0..40).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port")).collect();
+        let all_send = || {
+            clients.iter().for_each(|client| assert_eq!(client.send_to(&[], at).ok(), Some(0)));
+            let mut heard: Vec<_> = server.take_punches(99).iter().map(SocketAddr::port).collect();
+            heard.sort_unstable();
+            heard
+        };
+        let mut own: Vec<_> =
+            clients.iter().map(|client| client.local_addr().expect("bound").port()).collect();
+        own.sort_unstable();
+        assert_eq!(all_send(), []);
+        server.grow(&server.all()).expect("a socket on the same port");
+        server.listen(true).expect("sockets");
+        assert_eq!(all_send(), own);
+        server.grow(&server.all()).expect("more sockets, which listen too");
+        assert_eq!(all_send(), own);
+        server.listen(false).expect("sockets");
+        assert_eq!(all_send(), []);
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl RtspConnection {
             Action::Watch(session) => SessionWatch::start(server, &session, now),
             Action::Start { session, plan, agent } => {
                 // Players open the way through a NAT before they ask for packets.
-                let learnt = server.pairs.take_learnt(now);
+                let learnt = server.pairs.glance_for_clients(now);
                 learnt.iter().for_each(|learnt| learnt.client.taker.learn(learnt, now));
                 session.play(&plan, agent.as_deref(), now);
             }

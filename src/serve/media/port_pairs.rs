@@ -25,8 +25,9 @@ use super::taker::{Client, Learnt, Taker};
 const MAX_PAIRS: usize = 64;
 /// Up to so many of one address are looked for at a time, each at a pair of its own.
 const PAIRS_TO_LEARN_AT: usize = 8;
-/// Datagrams to an RTP socket that are taken at one look.
+/// Datagrams to an RTP port that are taken at one look, and before somebody plays.
 const PUNCHES_AT_A_LOOK: usize = 256;
+const PUNCHES_BEFORE_PLAY: usize = 32;
 
 type Taken = (Arc<PortPair>, [Arc<Spot>; 2], Option<Arc<Search>>);
 
@@ -181,16 +182,17 @@ impl PortPairs {
         pairs.iter().flat_map(refusing).collect()
     }
 
-    /// What has been learnt of where clients are, by what has come to the RTP ports.
-    pub fn take_learnt(&self, now: Instant) -> Vec<Learnt> {
+    /// What has been learnt of where clients are, by what has come to the RTP ports: a short look.
+    pub fn glance_for_clients(&self, now: Instant) -> Vec<Learnt> {
         let pairs = self.pairs().clone();
-        pairs.iter().flat_map(|pair| pair.take_learnt(&self.counters, now)).collect()
+        pairs.iter().flat_map(|pair| pair.hear(PUNCHES_BEFORE_PLAY, &self.counters, now)).collect()
     }
 
-    /// The same, and by the time. What comes to RTP ports at which nobody is looked for is let go from here on.
+    /// The same, and by the time. What comes to RTP ports at which nobody is looked for is dropped from here on.
     pub fn look_for_clients(&self, now: Instant) -> Vec<Learnt> {
-        let mut learnt = self.take_learnt(now);
+        let mut learnt = Vec::new();
         for pair in &self.pairs().clone() {
+            learnt.extend(pair.hear(PUNCHES_AT_A_LOOK, &self.counters, now));
             learnt.extend(pair.clients.due(now));
             pair.listen_if_needed();
         }
@@ -256,12 +258,12 @@ impl PortPair {
         }
     }
 
-    fn take_learnt(&self, counters: &Counters, now: Instant) -> Vec<Learnt> {
+    fn hear(&self, most: usize, counters: &Counters, now: Instant) -> Vec<Learnt> {
         let mut learnt = Vec::new();
         if !self.rtp.listens() {
             return learnt;
         }
-        for from in self.rtp.take_punches(PUNCHES_AT_A_LOOK) {
+        for from in self.rtp.take_punches(most) {
             match self.clients.hear(Port::Rtp, from, true, now) {
                 Voice::Learnt(place) => learnt.push(place),
                 Voice::Stranger => counters.rtp_stranger(),
@@ -276,8 +278,10 @@ impl PortPair {
             let _ = self.rtp.listen(false); // what comes is read, then, and means nothing
             // Unless one came meanwhile.
             if self.clients.want_rtp() {
-                self.listen_for_punches();
+                return self.listen_for_punches();
             }
+            // What is left would take the room of what comes back.
+            while !self.rtp.listens() && !self.rtp.take_punches(PUNCHES_AT_A_LOOK).is_empty() {}
         }
     }
 }
@@ -541,7 +545,7 @@ mod tests {
         let punch = || assert_eq!(stranger.send_to(&[], server).expect("lo takes packets"), 0);
         let strangers = || rig.pairs.counters.read(0).rtp_strangers;
         punch();
-        assert!(rig.pairs.take_learnt(clock::now()).is_empty());
+        assert!(rig.pairs.glance_for_clients(clock::now()).is_empty());
         assert_eq!(strangers(), 1);
         drop(far);
         assert!(rig.pairs.look_for_clients(clock::now()).is_empty());

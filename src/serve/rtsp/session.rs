@@ -138,7 +138,7 @@ impl Session {
         let told = self.change(|held| {
             let Held { setups, story, .. } = held;
             let changed =
-                setups.iter_mut().filter_map(|setup| setup.change_over(story).then_some(())).count();
+                setups.iter_mut().filter_map(|setup| setup.change_over(story, now).then_some(())).count();
             (changed > 0).then(|| (story.clone(), setups.iter().map(Setup::told).collect()))
         });
         if let Some((story, ways)) = told.flatten() {

@@ -31,6 +31,8 @@ pub struct Setup {
     coming: Option<Box<dyn Way>>,
     /// When packets began to be sent, while they are.
     since: Option<Instant>,
+    /// When they began to go this way.
+    this_way_since: Option<Instant>,
     /// Who reports on it.
     pub reporter: Reporter,
     /// What it has reported last.
@@ -56,8 +58,9 @@ pub struct Quality {
 
 impl Setup {
     pub fn new(track: Arc<Track>, url: String, way: Box<dyn Way>, costs: Costs) -> Self {
-        let (coming, since, quality, refused_at) = (None, None, None, None);
-        Self { track, url, costs, way, coming, since, reporter: Reporter::default(), quality, refused_at }
+        let (coming, since, this_way_since, quality, refused_at) = (None, None, None, None, None);
+        let reporter = Reporter::default();
+        Self { track, url, costs, way, coming, since, this_way_since, reporter, quality, refused_at }
     }
 
     /// How the track reaches the viewer, by what was granted last.
@@ -79,12 +82,13 @@ impl Setup {
     }
 
     /// Has packets go on by what was granted last: from the very one at which the way before ends. `false`: they do already.
-    pub fn change_over(&mut self, story: &Arc<Story>) -> bool {
+    pub fn change_over(&mut self, story: &Arc<Story>, now: Instant) -> bool {
         let Some(coming) = self.coming.take() else { return false };
         let mut before = mem::replace(&mut self.way, coming);
         let heirs = Heirs::new();
         self.way.start(&self.track, heirs.places(), story);
         before.stop(Some(&heirs));
+        self.this_way_since = Some(now);
         true
     }
 
@@ -98,8 +102,8 @@ impl Setup {
 
     /// Whether it plays and its viewer should listen where it is sent. Before that is known, a NAT answers.
     pub fn is_to_listen(&self, now: Instant) -> bool {
-        let is_unsure = self.way.is_unsure();
-        self.since.is_some_and(|since| !is_unsure || now.saturating_duration_since(since) >= UNSURE_FOR)
+        let has_had_time = |since| now.saturating_duration_since(since) >= UNSURE_FOR;
+        self.plays() && (!self.way.is_unsure() || self.this_way_since.is_none_or(has_had_time))
     }
 
     /// Has packets sent from ring number `from` on, unless they are. They are a part of the viewer's `story`.
@@ -109,7 +113,7 @@ impl Setup {
             let newest_report = rtcp.newest(now, REPORT_MAX_AGE);
             let rtcp_from = newest_report.map_or_else(|| rtcp.head(), |report| report.number);
             self.way.start(&self.track, (from.into(), rtcp_from.into()), story);
-            self.since = Some(now);
+            (self.since, self.this_way_since) = (Some(now), Some(now));
         }
     }
 
