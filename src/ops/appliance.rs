@@ -244,6 +244,8 @@ fn server_config(config: &Config, certificates: Option<Arc<Certificates>>) -> Se
             UdpPorts::Range { first, last } => Some(first..=last),
         },
         dont_fragment,
+        learning: config.rtsp.learn_ports,
+        transports: config.rtsp.transports.clone(),
         session_timeout,
         longest_silence,
         close_grace,

@@ -9,8 +9,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use ipnet::IpNet;
 
 use crate::net::Marks;
-use crate::relay::Coalesce;
-use crate::serve::{Networks, Rule, Who};
+use crate::relay::{Carriage, Coalesce};
+use crate::serve::{Learning, Networks, Rule, Who};
 
 use super::config::{AccessConfig, ChannelConfig, Config, ConfigError, LimitsConfig, MulticastOut, UdpPorts};
 use super::open_files::{self, Shortage};
@@ -60,6 +60,13 @@ impl fmt::Display for Plan {
         writeln!(f, "UDP       {}", ports(rtsp.udp_ports))?;
         if rtsp.dont_fragment {
             writeln!(f, "          packets are dropped that are too large for a path")?;
+        }
+        if rtsp.learn_ports == Learning::Off {
+            writeln!(f, "          viewers' ports are those that they name, also behind a NAT")?;
+        }
+        if rtsp.transports.len() < Carriage::ALL.len() {
+            let served = rtsp.transports.iter().map(|by| by.label()).collect::<Vec<_>>().join(", ");
+            writeln!(f, "          media goes by {served} alone")?;
         }
         writeln!(f, "admin     http://{}/", admin.listen)?;
         writeln!(f, "log       {}", log.format)?;
@@ -202,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_plan_names_listeners_channels_and_groups() {
-        let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\ndont_fragment = true\n[[channel]]\nname = \"uk/news\"\n\
+        let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\ndont_fragment = true\nlearn_ports = \"off\"\ntransports = [\"udp\", \"multicast\"]\n[[channel]]\nname = \"uk/news\"\n\
                     source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n\
                     coalesce = \"2ms\"\ndscp = 46\nttl = 8\nmulticast_out = \"239.2.2.2:5000\"\nsessions = 300\n\
                     [engine]\nbusy_percent = 30\n[limits]\negress_mbit = 10000\n";
@@ -212,6 +219,8 @@ mod tests {
         for part in [
             "RTSP      0.0.0.0:8554, [::]:8554\n",
             "ports 6970-6999, 15 pairs\n",
+            "viewers' ports are those that they name, also behind a NAT\n",
+            "media goes by udp, multicast alone\n",
             "http://127.0.0.1:9469/\n",
             "  /uk/news\n",
             "media workers busy for 30 % before packets wait\n",

@@ -4,18 +4,18 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use crate::relay::{Channel, Track};
+use crate::relay::{Carriage, Channel, Track};
 use crate::wire::rtsp::{Redirect, Request};
 
 use super::access::Good;
 use super::guard::{Acquaintance, Asked, Verdict};
 use super::journal::Story;
-use super::media::{Client, Interleaved, Multicast, OverUdp, Raw, Taker, Way};
+use super::media::{Client, Followed, Interleaved, Learnt, Multicast, OverUdp, Raw, Taker, Way};
 use super::refusal_watch::RefusalWatch;
 use super::rtsp::{About, Costs, Home, Session, Wanted, World};
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::{RtspServer, ServerConfig};
-use super::stats::{Counters, NOT_BACK, RefusedFor};
+use super::stats::{Counters, FELL_BACK, NOT_BACK, RefusedFor};
 
 impl World for RtspConnection {
     fn peer(&self) -> SocketAddr {
@@ -72,8 +72,10 @@ impl World for RtspConnection {
         &self,
         home: &Arc<Home>,
         channel: Arc<Channel>,
+        instead_of: Option<&Session>,
         now: Instant,
     ) -> Result<Arc<Session>, RefusedFor> {
+        instead_of.into_iter().for_each(|before| drop(self.server.sessions.end(before, FELL_BACK, now)));
         let id = session_id().map_err(|_| RefusedFor::Limit)?;
         let place = self.account.take(Good::Sessions, 1).map_err(|_| RefusedFor::Address)?;
         let story = Story::new(&self.server.teller, self.peer, channel.clone());
@@ -127,11 +129,24 @@ impl World for RtspConnection {
             }
             RefusedFor::Limit
         })?;
+        if reserved.is_of_crowd() {
+            server.counters.not_learnt();
+            if server.has_crowds.begins(now) {
+                tracing::warn!(
+                    client = %peer.ip(),
+                    "too many viewers of one address have not been heard yet: some are not found if they are behind a NAT"
+                );
+            }
+        }
         RefusalWatch::start(server, now);
         Ok(match wanted {
             Wanted::Raw { .. } => Box::new(Raw::new(reserved)),
             _ => Box::new(OverUdp::new(reserved, track.rtcp.marks())),
         })
+    }
+
+    fn serves(&self, by: Carriage) -> bool {
+        self.server.config.transports.contains(&by)
     }
 
     fn allows_udp(&self) -> bool {
@@ -201,6 +216,13 @@ impl Taker for Seat {
         }
         if session.hear(track, datagram, &server.counters, now) {
             server.sessions.end(&session, "goodbye", now);
+        }
+    }
+
+    fn learn(&self, learnt: &Learnt, now: Instant) {
+        let Some((server, session)) = self.taken() else { return };
+        if session.follow(learnt, now) == Some(Followed::Moves) {
+            server.counters.learnt(learnt.port);
         }
     }
 

@@ -47,7 +47,7 @@ pub use guard::{
     Users, UsersError, Verdict, Who, WrongLine, check_name, read_users, write_users,
 };
 pub use listener::Listener;
-pub use media::OutGroup;
+pub use media::{Learning, OutGroup};
 pub use rtsp::Quality;
 /// What the fuzz target of that name exercises.
 #[cfg(fuzzing)]

@@ -197,6 +197,17 @@ impl CutFor {
     }
 }
 
+/// Which of a pair's ports a viewer was found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Port {
+    Rtp,
+    Rtcp,
+}
+
+impl Port {
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Rtp, "rtp"), (Self::Rtcp, "rtcp")];
+}
+
 /// What accept(2) fails for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AcceptError {

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::event::{Class, Episode, Follows, Poller, Timers, clock};
-use crate::relay::{Catalogue, Channel, Lateness};
+use crate::relay::{Carriage, Catalogue, Channel, Lateness};
 use crate::wire::rtsp::Redirect;
 
 use super::access::{Addresses, PerAddress, counted_as};
 use super::certificates::Certificates;
 use super::guard::{Access, AccessStats};
 use super::journal::{Refused, Teller, Why};
-use super::media::{OutGroup, OutGroups, PortPairs};
+use super::media::{Learning, OutGroup, OutGroups, PortPairs};
 use super::rtsp::{MESSAGE_TIMEOUT, Patience, Quality, Session, SessionLimits, Sessions};
 use super::stats::{Counters, CutFor, EGRESS, RefusedFor, ServerStats};
 
@@ -26,6 +26,10 @@ pub struct ServerConfig {
     pub udp_ports: Option<RangeInclusive<u16>>,
     /// Nobody cuts up what leaves over UDP.
     pub dont_fragment: bool,
+    /// How it is learnt at which ports viewers behind a NAT are.
+    pub learning: Learning,
+    /// By what media may reach viewers.
+    pub transports: Vec<Carriage>,
     /// A session without a sign of its viewer for this long is ended; whole seconds.
     pub session_timeout: Duration,
     /// Likewise, one that plays while its source is silent.
@@ -97,6 +101,7 @@ pub struct RtspServer {
     stopping: AtomicBool,
     refuses_newcomers: Episode,
     pub(super) lacks_pairs: Episode,
+    pub(super) has_crowds: Episode,
     pub(super) lacks_groups: Episode,
 }
 
@@ -131,7 +136,7 @@ impl RtspServer {
                 poller.clone(),
                 timers.clone(),
                 config.udp_ports.clone(),
-                config.dont_fragment,
+                (config.dont_fragment, config.learning),
                 counters.clone(),
             ),
             out_groups,
@@ -144,6 +149,7 @@ impl RtspServer {
             stopping: AtomicBool::new(false),
             refuses_newcomers: Episode::default(),
             lacks_pairs: Episode::default(),
+            has_crowds: Episode::default(),
             lacks_groups: Episode::default(),
         })
     }

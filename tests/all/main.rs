@@ -18,6 +18,7 @@ mod logins; // who may log in, and who may not
 mod logs; // a log, and other output, that nobody takes
 mod matrix; // real clients over every carriage, and the table of them; proxies
 mod multicast_out; // channels that go to a group, for those who ask
+mod nat; // viewers behind a NAT, and those for whom UDP gets nowhere
 mod networks; // groups, sources and interfaces
 mod noise; // random bytes on every port
 mod outages; // what the network forgets, and interfaces and routes that come, go and move

@@ -47,6 +47,8 @@ pub(super) const RTSP: Section = Section {
         key("http_listen", r#"["0.0.0.0:8080"]"#),
         key("udp_ports", r#""6970-6999""#),
         key("dont_fragment", "false"),
+        key("learn_ports", r#""immediate""#),
+        key("transports", r#"["udp", "tcp", "multicast", "raw"]"#),
         key("session_timeout", r#""60s""#),
         key("longest_silence", r#""24h""#),
         key("close_grace", r#""10s""#),

@@ -12,7 +12,7 @@ use super::scalar;
 use super::section::Number;
 use super::truth::{Config, RingConfig, UdpPorts};
 use super::typed::{Typed, TypedChannel, TypedConfig, TypedLimits};
-use crate::relay::Coalesce;
+use crate::relay::{Carriage, Coalesce};
 
 /// The longest rest of `coalesce = "auto"`: that of connections.
 const LONGEST_AUTO: Duration = Duration::from_millis(20);
@@ -39,6 +39,14 @@ pub(super) fn check(typed: &TypedConfig, config: &Config, report: &mut Report<'_
     for typed_channel in &typed.channels {
         let name = typed_channel.name.as_ref().map(Spanned::get_ref);
         let Some(channel) = name.and_then(|name| by_name.get(name)) else { continue };
+        let goes_to_groups = config.rtsp.transports.contains(&Carriage::Multicast);
+        if let Some(group) = typed_channel.multicast_out.as_ref().filter(|_| !goes_to_groups) {
+            let place = &typed_channel.place;
+            let useless = format!(
+                "{place}: multicast_out is of no use, since [rtsp] transports lacks \"multicast\"; add it there"
+            );
+            report.warn(group.span().start, useless);
+        }
         if !typed.ring.spoiled {
             check_rest(typed_channel, channel.coalesce, &config.ring, report);
         }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use crate::relay::Carriage;
+
 use super::access::access;
 use super::channel::resolve_channels;
 use super::out_groups;
@@ -64,10 +66,35 @@ fn rtsp(typed: &TypedRtsp, directory: &Path, report: &mut Report<'_>) -> RtspCon
         http_listen: listeners(&typed.http_listen, "[rtsp] http_listen", "[\"0.0.0.0:8080\"]", report),
         udp_ports: udp_ports.unwrap_or(UdpPorts::Range { first: 6970, last: 6999 }),
         dont_fragment: typed.dont_fragment.as_ref().is_some_and(|value| *value.get_ref()),
+        learn_ports: parsed(&typed.learn_ports, "[rtsp] learn_ports", scalar::learning, report)
+            .unwrap_or_default(),
+        transports: transports(&typed.transports, report),
         session_timeout,
         longest_silence: longest_silence(&typed.longest_silence, session_timeout, report),
         close_grace: close_grace(&typed.close_grace, session_timeout, report),
     }
+}
+
+fn transports(typed: &Typed<Vec<Spanned<String>>>, report: &mut Report<'_>) -> Vec<Carriage> {
+    const PLACE: &str = "[rtsp] transports";
+    let Some(typed) = typed else { return Carriage::ALL.map(|(by, _)| by).into() };
+    let (most, count) = (Carriage::ALL.len(), typed.get_ref().len());
+    if !(1..=most).contains(&count) {
+        let wrong = format!("{PLACE}: {count} transports; write 1 to {most}, such as [\"udp\", \"tcp\"]");
+        report.add(typed.span().start, wrong);
+    }
+    let mut all = Vec::new();
+    for text in typed.get_ref().iter().take(most) {
+        match scalar::transport(text.get_ref()) {
+            Ok(by) if all.contains(&by) => {
+                let again = format!("{PLACE}: {:?} is there twice; leave one out", by.label());
+                report.add(text.span().start, again);
+            }
+            Ok(by) => all.push(by),
+            Err(wrong) => report.add(text.span().start, format!("{PLACE}: {wrong}")),
+        }
+    }
+    all
 }
 
 fn longest_silence(typed: &Typed<String>, session_timeout: Duration, report: &mut Report<'_>) -> Duration {

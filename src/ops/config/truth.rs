@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::report::Problem;
 use crate::net::Marks;
-use crate::relay::Coalesce;
-use crate::serve::{KeyFiles, Networks, Rule};
+use crate::relay::{Carriage, Coalesce};
+use crate::serve::{KeyFiles, Learning, Networks, Rule};
 use crate::wire::rtsp::Redirect;
 use crate::wire::sdp::Presentation;
 
@@ -50,6 +50,10 @@ pub struct RtspConfig {
     pub udp_ports: UdpPorts,
     /// Nobody cuts media over UDP into fragments: what is too large for a path is dropped.
     pub dont_fragment: bool,
+    /// How it is learnt at which ports viewers behind a NAT are.
+    pub learn_ports: Learning,
+    /// By what media may reach viewers; at least one, none twice.
+    pub transports: Vec<Carriage>,
     /// How long a session lives without a sign of its viewer; whole seconds, as the Session header has it
     /// (RFC 2326, 12.37).
     pub session_timeout: Duration,

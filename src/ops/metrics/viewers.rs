@@ -35,6 +35,7 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
         let help = "Times that a connection could not be accepted.";
         out.counter("mirrorball_accept_errors_total", help, &[("reason", reason)], count);
     }
+    learnt(&stats, out);
     for ((method, status), count) in stats.requests {
         let status = status.to_string();
         let labels = [("method", method), ("status", status.as_str())];
@@ -73,6 +74,18 @@ fn sessions(engine: &Engine, channel: &Channel, out: &mut Families) {
     out.gauge("mirrorball_channel_sessions", "RTSP sessions of the channel.", &labels, now as f64);
     let help = "RTSP sessions that there may be of the channel.";
     out.gauge("mirrorball_channel_session_limit", help, &labels, limit as f64);
+}
+
+/// Where viewers behind a NAT are.
+fn learnt(stats: &ServerStats, out: &mut Families) {
+    for (port, count) in stats.learnt {
+        let help = "Ports of viewers that were learnt from what they sent.";
+        out.counter("mirrorball_ports_learnt_total", help, &[("port", port)], count);
+    }
+    let help = "Tracks whose ports are not learnt, since too many of their address are looked for.";
+    out.counter("mirrorball_ports_not_learnt_total", help, &[], stats.not_learnt);
+    let help = "Datagrams to an RTP port, while a viewer is looked for there, from addresses that no subscriber has.";
+    out.counter("mirrorball_rtp_strangers_total", help, &[], stats.rtp_strangers);
 }
 
 /// What RTSP is carried by.

@@ -196,14 +196,19 @@ impl Talk {
         }
     }
 
-    /// A session begins here.
+    /// A session begins here. Who asks for it `in_connection` may have waited in vain over UDP: ffmpeg pauses what it has
+    /// then, and never asks for that again. It is not to be in the way.
     pub fn begin(
         &mut self,
         world: &dyn World,
         channel: Arc<Channel>,
+        in_connection: bool,
         now: Instant,
     ) -> Result<Arc<Session>, RefusedFor> {
-        let session = world.begin(&self.home, channel, now)?;
+        let is_left =
+            |own: &&Arc<Session>| Arc::ptr_eq(&own.channel, &channel) && own.waits_beside_connection();
+        let left = self.sessions.iter().find(is_left).filter(|_| in_connection).cloned();
+        let session = world.begin(&self.home, channel, left.as_deref(), now)?;
         self.sessions.push(session.clone());
         self.actions.push_back(Action::Watch(session.clone()));
         Ok(session)

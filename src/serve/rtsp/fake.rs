@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{TaskQueue, Timers, lock};
 use crate::relay::rig::{ROOMY, by_hand, outward, packet, stopped};
-use crate::relay::{Catalogue, Channel, Coalesce, Dispatch, Place, Track};
+use crate::relay::{Carriage, Catalogue, Channel, Coalesce, Dispatch, Place, Track};
 use crate::wire::rtsp::Request;
 use crate::wire::sdp;
 
@@ -16,7 +16,7 @@ use super::super::access::{Account, Addresses, Good, PerAddress};
 use super::super::guard::{Acquaintance, Verdict};
 use super::super::journal::{Story, Teller};
 use super::super::media::{Grant, Heirs, Way};
-use super::super::stats::{Counters, RefusedFor};
+use super::super::stats::{Counters, FELL_BACK, RefusedFor};
 use super::super::stream::Room;
 use super::home::Home;
 use super::session::Session;
@@ -40,6 +40,8 @@ pub struct Fake {
     counters: Arc<Counters>,
     teller: Arc<Teller>,
     room: Room,
+    /// By what nothing is sent.
+    pub not_served: Vec<Carriage>,
     /// Nobody new is welcome.
     pub is_full: bool,
     begun: AtomicUsize,
@@ -87,6 +89,7 @@ impl Fake {
             counters,
             teller: Teller::new(queue.clone(), timers.clone()),
             room: Room::default(),
+            not_served: Vec::new(),
             is_full: false,
             begun: AtomicUsize::new(0),
             on: Arc::default(),
@@ -151,8 +154,10 @@ impl World for Fake {
         &self,
         home: &Arc<Home>,
         channel: Arc<Channel>,
+        instead_of: Option<&Session>,
         now: Instant,
     ) -> Result<Arc<Session>, RefusedFor> {
+        instead_of.into_iter().for_each(|before| drop(self.sessions.end(before, FELL_BACK, now)));
         let id = format!("session-{}", self.begun.fetch_add(1, Relaxed));
         let place = self.account.take(Good::Sessions, 1).map_err(|_| RefusedFor::Address)?;
         let story = Story::new(&self.teller, self.peer, channel.clone());
@@ -175,11 +180,13 @@ impl World for Fake {
         let local = self.local();
         let (grant, place) = match wanted {
             Wanted::Interleaved { channels } => (Grant::Interleaved { channels }, None),
-            Wanted::Udp { client } => (Grant::Udp { local, client, server: (6970, 6971) }, Some(client.0)),
+            Wanted::Udp { client } => {
+                (Grant::Udp { local, client, at: client, server: (6970, 6971) }, Some(client.0))
+            }
             Wanted::Multicast => {
                 (Grant::Multicast { group: [239, 2, 2, 2].into(), ports: (5000, 5001), ttl: 1 }, None)
             }
-            Wanted::Raw { client } => (Grant::Raw { local, client, server: 6970 }, Some(client)),
+            Wanted::Raw { client } => (Grant::Raw { local, client, at: client, server: 6970 }, Some(client)),
         };
         let mut taken = lock(&self.taken);
         if place.is_some_and(|place| taken.contains(&place)) {
@@ -187,6 +194,10 @@ impl World for Fake {
         }
         taken.extend(place);
         Ok(Box::new(Noted { grant, place, is_on: false, on: self.on.clone(), taken: self.taken.clone() }))
+    }
+
+    fn serves(&self, by: Carriage) -> bool {
+        !self.not_served.contains(&by)
     }
 
     fn allows_udp(&self) -> bool {

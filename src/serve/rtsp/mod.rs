@@ -17,11 +17,11 @@ mod home;
 mod inbox;
 mod life;
 mod patience;
+mod reach;
 mod refusal;
 mod requests;
 mod session;
 mod sessions;
-
 mod setup;
 mod state;
 mod world;

@@ -20,6 +20,9 @@ use super::patience::{Media, Signs};
 use super::setup::{Costs, Quality, Setup};
 use super::state::{Held, State};
 
+/// What is no longer than this and no RTCP is there to open a way through a NAT, or to keep it open.
+const PUNCH_BYTES: usize = 12;
+
 /// One viewer of one channel.
 pub struct Session {
     /// Unguessable: it is what entitles to control the session.
@@ -123,7 +126,7 @@ impl Session {
         let told = self.change(|held| {
             let Held { setups, story, .. } = held;
             let changed =
-                setups.iter_mut().filter_map(|setup| setup.change_over(story).then_some(())).count();
+                setups.iter_mut().filter_map(|setup| setup.change_over(story, now).then_some(())).count();
             (changed > 0).then(|| (story.clone(), setups.iter().map(Setup::told).collect()))
         });
         if let Some((story, ways)) = told.flatten() {
@@ -255,6 +258,7 @@ impl Session {
     pub fn hear(&self, track: usize, datagram: &[u8], counters: &Counters, now: Instant) -> bool {
         let feedback = match rtcp::feedback(datagram) {
             Ok(feedback) => feedback,
+            Err(_) if datagram.len() <= PUNCH_BYTES => return false,
             Err(not_rtcp) => {
                 counters.rtcp_refused(not_rtcp.reason());
                 return false;
@@ -285,21 +289,8 @@ impl Session {
         says_goodbye == Some(true) && self.lose(track)
     }
 
-    /// The viewer's host says that nobody listens at a track's port. `true`: it has said so again, without a sign of
-    /// life in between, of all that was playing. What is said at one time counts once: packets of a moment may all come
-    /// back, though the viewer has opened its port since.
-    pub fn refuse(&self, track: usize, at: SocketAddr, now: Instant) -> bool {
-        let last_sign = self.signs().last;
-        let again = self.with(|held| {
-            let setup = held.of_track(track).filter(|setup| setup.plays() && setup.is_at(at))?;
-            let before = setup.refused_at.replace(now);
-            Some(before.is_some_and(|before| before < now && last_sign < before))
-        });
-        again == Some(true) && self.lose(track)
-    }
-
     /// A track's viewer is gone. `true`: so it is from all others; else they play on without this one.
-    fn lose(&self, track: usize) -> bool {
+    pub(super) fn lose(&self, track: usize) -> bool {
         let others_play = self.change(|held| {
             let others_play = held.playing().any(|setup| setup.track.number != track);
             if others_play && let Some(setup) = held.of_track(track) {
@@ -364,7 +355,7 @@ impl Session {
     }
 
     /// What there is to say of what it holds, and nothing once it has ended.
-    fn with<T: Default>(&self, say: impl FnOnce(&mut Held) -> T) -> T {
+    pub(super) fn with<T: Default>(&self, say: impl FnOnce(&mut Held) -> T) -> T {
         lock(&self.state).held().map(say).unwrap_or_default()
     }
 

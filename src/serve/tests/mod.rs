@@ -9,10 +9,10 @@ mod setup;
 
 use super::access::Good;
 use super::guard::Access;
-use super::{FrontDoor, Limits, Listener, RtspServer, ServerConfig};
+use super::{FrontDoor, Learning, Limits, Listener, RtspServer, ServerConfig};
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 use crate::relay::rig::{ROOMY, by_hand, outward, packet};
-use crate::relay::{Catalogue, Channel, Coalesce, Lateness, Leg};
+use crate::relay::{Carriage, Catalogue, Channel, Coalesce, Lateness, Leg};
 use crate::wire::sdp;
 use socket2::{Domain, Socket, Type};
 use std::collections::{HashMap, VecDeque};
@@ -84,6 +84,8 @@ impl Rig {
         let mut config = ServerConfig {
             udp_ports: None,
             dont_fragment: false,
+            learning: Learning::Immediate,
+            transports: Carriage::ALL.map(|(by, _)| by).into(),
             session_timeout,
             longest_silence,
             close_grace,

@@ -16,6 +16,7 @@ mod patience;
 mod quiet;
 mod source;
 mod still;
+mod town;
 mod viewer;
 mod wire;
 
@@ -31,5 +32,6 @@ pub use network::{
 pub use patience::{eventually, is_thorough, passes, say};
 pub use quiet::{Quiet, demo_by_demo};
 pub use source::{Group, Source, Stamp, bye, sender_report};
+pub use town::Town;
 pub use viewer::{Medium, Over, Viewer, datagram, parameter, receiver_report, report, report_of_loss};
 pub use wire::{Told, Wire};

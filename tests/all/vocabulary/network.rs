@@ -223,6 +223,22 @@ fn bring_up((name, address): (&str, &str), mtu: u32) {
     ip(&["link", "set", name, "up"]);
 }
 
+/// A NAT on what leaves this network by an interface: ports are others outside, and nothing comes in unasked.
+#[track_caller]
+pub fn masquerade(interface: &str) {
+    nft("add table ip nat");
+    nft("add chain ip nat out { type nat hook postrouting priority 100 ; }");
+    nft(&format!("add rule ip nat out oifname \"{interface}\" masquerade fully-random"));
+}
+
+/// From here on no UDP is passed on from one cable of this network to another.
+#[track_caller]
+pub fn pass_no_udp() {
+    nft("add table inet pass");
+    nft("add chain inet pass on { type filter hook forward priority 0 ; }");
+    nft("add rule inet pass on meta l4proto udp drop");
+}
+
 /// A firewall on what leaves this network, that lets everything pass.
 #[track_caller]
 pub fn raise_firewall() {

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::net::Marks;
+use crate::relay::Carriage;
+use crate::serve::Learning;
 use crate::wire::rtsp::Redirect;
 
 mod access;
@@ -54,6 +56,8 @@ fn an_empty_config_has_safe_defaults() {
     assert_eq!(config.rtsp.listen, ["0.0.0.0:8554".parse::<SocketAddr>().expect("an address")]);
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Range { first: 6970, last: 6999 });
     assert!(!config.rtsp.dont_fragment, "many a firewall swallows what routers say of it");
+    assert_eq!(config.rtsp.learn_ports, Learning::Immediate, "UDP needs no config");
+    assert_eq!(config.rtsp.transports, Carriage::ALL.map(|(by, _)| by));
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(60));
     assert_eq!(config.rtsp.close_grace, Duration::from_secs(10));
     assert!(config.admin.listen.ip().is_loopback(), "operators' pages are not for the network");
@@ -86,6 +90,8 @@ listen = ["10.0.0.1:554", "[2001:db8::1]:554"]
 http_listen = ["0.0.0.0:8080"]
 udp_ports = "0"
 dont_fragment = true
+learn_ports = "delayed"
+transports = ["tcp", "udp"]
 session_timeout = "30s"
 close_grace = "1500ms"
 [admin]
@@ -124,6 +130,8 @@ ttl = 16
     assert_eq!(config.rtsp.tls, None);
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Any);
     assert!(config.rtsp.dont_fragment);
+    assert_eq!(config.rtsp.learn_ports, Learning::Delayed);
+    assert_eq!(config.rtsp.transports, [Carriage::Tcp, Carriage::Udp]);
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(30));
     assert_eq!(config.rtsp.close_grace, Duration::from_millis(1500));
     assert_eq!(config.admin.listen.port(), 9000);

@@ -180,3 +180,13 @@ fn a_group_that_a_channel_is_sent_to_is_no_source_and_no_other_channels() {
         );
     }
 }
+
+#[test]
+fn a_group_that_nobody_may_ask_for_is_noted() {
+    let with = |transports: &str| {
+        let channel = "[[channel]]\nname = \"a\"\nsource = \"rtp://239.9.9.1:5004\"\n";
+        warned(&format!("[rtsp]\ntransports = [{transports}]\n{channel}multicast_out = \"239.2.2.2:5000\"\n"))
+    };
+    assert_says(&with("\"udp\"")[0], &["toml:6: channel \"a\": multicast_out is of no use", "add it there"]);
+    assert!(with("\"udp\", \"multicast\"").is_empty());
+}

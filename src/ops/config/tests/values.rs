@@ -2,6 +2,7 @@
 
 use super::{accepted, assert_says, refused, warned};
 use crate::net::Marks;
+use crate::serve::Learning;
 
 #[test]
 fn a_list_says_which_of_its_values_is_wrong() {
@@ -109,6 +110,27 @@ fn what_packets_say_fits_in_its_field_and_is_left_to_the_system_where_nothing_is
         &refused(&channel("dscp = \"EF\""))[0],
         &["\"EF\" is a text, and a whole number", "write dscp = 34"],
     );
+}
+
+#[test]
+fn what_can_be_chosen_is_told() {
+    let learn = |word| refused(&format!("[rtsp]\nlearn_ports = {word}")).join("\n");
+    assert_says(
+        &learn("\"heuristic\""),
+        &[
+            "toml:2: [rtsp] learn_ports: \"heuristic\" is no way",
+            "write \"immediate\", \"delayed\" or \"off\"",
+        ],
+    );
+    assert_says(&learn("true"), &["write learn_ports = \"immediate\""]);
+    assert_eq!(accepted("[rtsp]\nlearn_ports = \"off\"").rtsp.learn_ports, Learning::Off);
+    let transports = |list| refused(&format!("[rtsp]\ntransports = {list}")).join("\n");
+    assert_says(&transports("[]"), &["toml:2: [rtsp] transports: 0 transports; write 1 to 4"]);
+    assert_says(&transports("[\"tcp\", \"tcp\"]"), &["\"tcp\" is there twice; leave one out"]);
+    assert_says(&transports("[\"sctp\"]"), &["\"sctp\" is no transport; write \"udp\", \"tcp\""]);
+    let many: Vec<_> = (0..1000).map(|n| format!("\"{n}\"")).collect();
+    let many = refused(&format!("[rtsp]\ntransports = [{}]", many.join(", ")));
+    assert_eq!(many.len(), 1 + 4, "what is beyond the most is not looked at");
 }
 
 #[test]
