@@ -273,7 +273,7 @@ mod tests {
 
     fn growing() -> Arc<ServerSocket> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        socket.set_nonblocking(true).expect("a socket");
+        socket.set_nonblocking(true).expect("a flag");
         ServerSocket::growing(socket).expect("a socket that sends")
     }
 
