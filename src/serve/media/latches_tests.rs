@@ -1,23 +1,8 @@
 //! Who is looked for at a pair, and what is made of what comes there.
 
-use super::super::taker::Taker;
+use super::super::taker::nobody;
 use super::*;
 use crate::event::clock;
-use std::sync::Arc;
-
-/// One who hears nothing.
-struct Nobody;
-
-impl Taker for Nobody {
-    fn hear(&self, _: usize, _: SocketAddr, _: &[u8], _: Instant) {}
-    fn learn(&self, _: &Learnt, _: Instant) {}
-    fn refuse(&self, _: usize, _: SocketAddr, _: Instant) {}
-    fn give_way(&self, _: Instant) {}
-}
-
-fn client(track: usize) -> Client {
-    Client { taker: Arc::new(Nobody), track }
-}
 
 fn at(port: u16) -> SocketAddr {
     ([192, 0, 2, 9], port).into()
@@ -36,7 +21,7 @@ struct Search(Latches, Learning, Instant, u64);
 impl Search {
     fn by(learning: Learning) -> Self {
         let mut latches = Latches::default();
-        let number = latches.begin(&client(1), [at(5000), at(5001)]).expect("nobody else is looked for");
+        let number = latches.begin(&nobody(1), [at(5000), at(5001)]).expect("nobody else is looked for");
         Self(latches, learning, clock::now(), number)
     }
 
@@ -55,7 +40,7 @@ fn each_port_is_that_of_the_first_packet_to_ours_and_stays() {
     assert_eq!(search.hear(Port::Rtp, at(40_000), 2), Some((Port::Rtp, at(40_000))));
     assert!(!search.0.want_rtp());
     assert_eq!(search.hear(Port::Rtp, at(40_002), 3), None);
-    assert!(search.0.begin(&client(2), [at(6000), at(6001)]).is_some(), "its place is free for the next");
+    assert!(search.0.begin(&nobody(2), [at(6000), at(6001)]).is_some(), "its place is free for the next");
 }
 
 #[test]
@@ -100,8 +85,8 @@ fn with_a_delay_the_newest_port_counts_and_the_clock_tells_if_nothing_comes() {
 fn of_an_address_one_is_looked_for_and_of_a_crowd_nobody() {
     let mut search = Search::by(Learning::Immediate);
     let other = SocketAddr::from(([192, 0, 2, 8], 5000));
-    assert!(search.0.begin(&client(2), [at(6000), at(6001)]).is_none());
-    assert!(search.0.begin(&client(2), [other, other]).is_some(), "another address is another matter");
+    assert!(search.0.begin(&nobody(2), [at(6000), at(6001)]).is_none());
+    assert!(search.0.begin(&nobody(2), [other, other]).is_some(), "another address is another matter");
     let second = search.0.crowd(at(0).ip());
     assert_eq!(search.hear(Port::Rtp, at(40_000), 0), None, "whose would it be");
     let third = search.0.crowd(at(0).ip());
@@ -109,16 +94,16 @@ fn of_an_address_one_is_looked_for_and_of_a_crowd_nobody() {
     search.0.end(at(0).ip(), third);
     assert!(search.0.is_crowd(at(0).ip()), "the first is there yet");
     search.0.end(at(0).ip(), search.3);
-    assert!(search.0.begin(&client(4), [at(6000), at(6001)]).is_some());
+    assert!(search.0.begin(&nobody(4), [at(6000), at(6001)]).is_some());
 }
 
 #[test]
 fn who_ends_takes_nobody_elses_place() {
     let mut search = Search::by(Learning::Immediate);
     search.0.end(at(0).ip(), search.3);
-    let second = search.0.begin(&client(2), [at(6000), at(6000)]).expect("the first is gone");
+    let second = search.0.begin(&nobody(2), [at(6000), at(6000)]).expect("the first is gone");
     search.0.end(at(0).ip(), search.3);
     let found = search.0.hear((Port::Rtp, at(40_000)), false, Learning::Immediate, search.2);
     assert!(matches!(found, Hint::Learnt(learnt) if learnt.latch == second && learnt.client.track == 2));
-    assert!(search.0.begin(&client(3), [at(6000), at(6001)]).is_some(), "without RTCP that was all");
+    assert!(search.0.begin(&nobody(3), [at(6000), at(6001)]).is_some(), "without RTCP that was all");
 }

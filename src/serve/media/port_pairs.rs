@@ -92,35 +92,27 @@ impl PortPairs {
         owner: Client,
     ) -> io::Result<Arc<Reservation>> {
         let (local, client) = (with_port(local, 0), announced.0.ip());
+        let places = [announced.0, announced.1];
         let is_near = client.is_loopback() || client == local.ip();
         let mut pairs = self.pairs();
-        let taken = match self.learning {
-            Learning::Off => self.take_free(local, announced, &owner, &mut pairs),
-            _ if is_near => self.take_free(local, announced, &owner, &mut pairs),
-            _ => self.take_to_learn(local, announced, &owner, &mut pairs),
+        let taken = if is_near || self.learning == Learning::Off {
+            self.take_at_any(local, &mut pairs, true, |clients| {
+                Some((clients.reserve(places, &owner)?, None))
+            })
+        } else {
+            self.take_to_learn(local, places, &owner, &mut pairs)
         };
         let (pair, spots, search) = taken?;
         Ok(Arc::new(Reservation { pair, announced, spots, search }))
     }
 
-    fn take_free(
-        &self,
-        local: SocketAddr,
-        (rtp, rtcp): (SocketAddr, SocketAddr),
-        owner: &Client,
-        pairs: &mut Vec<Arc<PortPair>>,
-    ) -> io::Result<Taken> {
-        self.take_at_any(local, pairs, true, |clients| Some((clients.reserve([rtp, rtcp], owner)?, None)))
-    }
-
     fn take_to_learn(
         &self,
         local: SocketAddr,
-        (rtp, rtcp): (SocketAddr, SocketAddr),
+        places: [SocketAddr; 2],
         owner: &Client,
         pairs: &mut Vec<Arc<PortPair>>,
     ) -> io::Result<Taken> {
-        let places = [rtp, rtcp];
         let found = |(spots, search)| Some((spots, Some(Arc::new(search))));
         let may_open = pairs.iter().filter(|pair| pair.local == local).count() < PAIRS_TO_LEARN_AT;
         let alone = |clients: &Arc<Clients>| clients.reserve_and_search(places, owner).and_then(found);
@@ -128,13 +120,12 @@ impl PortPairs {
             taken.0.listen_for_punches();
             return Ok(taken);
         }
-        let in_crowd =
-            |clients: &Arc<Clients>| clients.reserve_in_crowd(places, owner, false).and_then(found);
-        self.take_at_any(local, pairs, false, in_crowd).or_else(|_| {
-            let begin_crowd =
-                |clients: &Arc<Clients>| clients.reserve_in_crowd(places, owner, true).and_then(found);
-            self.take_at_any(local, pairs, true, begin_crowd)
-        })
+        let mut in_crowd = |may_begin: bool| {
+            let take =
+                |clients: &Arc<Clients>| clients.reserve_in_crowd(places, owner, may_begin).and_then(found);
+            self.take_at_any(local, pairs, may_begin, take)
+        };
+        in_crowd(false).or_else(|_| in_crowd(true))
     }
 
     /// Takes what there is at the first pair of an address that has it, or at a further one.
@@ -328,230 +319,5 @@ impl Reservation {
 }
 
 #[cfg(all(test, not(model)))]
-mod tests {
-    use super::*;
-    use crate::event::{Class, TaskQueue, clock};
-
-    /// One who hears nothing.
-    struct Nobody;
-
-    impl Taker for Nobody {
-        fn hear(&self, _: usize, _: SocketAddr, _: &[u8], _: Instant) {}
-        fn learn(&self, _: &Learnt, _: Instant) {}
-        fn refuse(&self, _: usize, _: SocketAddr, _: Instant) {}
-        fn give_way(&self, _: Instant) {}
-    }
-
-    fn client() -> Client {
-        Client { taker: Arc::new(Nobody), track: 1 }
-    }
-
-    /// Pairs of any ports, and what they stand on.
-    struct Rig {
-        queue: Arc<TaskQueue>,
-        poller: Arc<Poller>,
-        timers: Arc<Timers>,
-        pairs: PortPairs,
-    }
-
-    impl Rig {
-        fn new() -> Self {
-            Self::learning(Learning::Immediate)
-        }
-
-        fn learning(learning: Learning) -> Self {
-            let queue = TaskQueue::start("t-pairs", 1).expect("a thread");
-            let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
-            let timers = Timers::start(&poller, Class::Control).expect("a timer");
-            let pairs =
-                PortPairs::new(poller.clone(), timers.clone(), None, (false, learning), Arc::default());
-            Self { queue, poller, timers, pairs }
-        }
-
-        fn stop(self) {
-            self.pairs.stop();
-            self.poller.stop();
-            self.timers.stop();
-            self.queue.stop();
-        }
-    }
-
-    #[test]
-    fn a_reservation_ends_while_the_map_is_taken_and_its_place_is_free_for_the_next() {
-        let rig = Rig::new();
-        let pairs = &rig.pairs;
-        let places = [40_000, 40_001].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let reserve =
-            || pairs.reserve(([127, 0, 0, 1], 8554).into(), places.into(), client()).expect("a pair");
-        let first = reserve();
-        let clients = first.pair.clients.clone();
-        let taken = clients.table();
-        drop(first); // and waits for nobody
-        drop(taken);
-        assert!(places.iter().all(|place| clients.find(*place).is_none()));
-        let second = reserve();
-        assert!(Arc::ptr_eq(&second.pair.clients, &clients), "the same pair serves the same places again");
-        assert!(places.iter().all(|place| clients.find(*place).is_some()));
-        drop(second);
-        rig.stop();
-    }
-
-    #[test]
-    fn sockets_beside_a_full_one_go_though_all_viewers_have_left() {
-        let rig = Rig::new();
-        let pairs = &rig.pairs;
-        let places = [40_000, 40_001].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let viewer = pairs.reserve(([127, 0, 0, 1], 8554).into(), places.into(), client()).expect("a pair");
-        viewer.pair.rtp.have_one_more();
-        drop(viewer);
-        assert_eq!((pairs.sockets_beside(), pairs.is_in_use()), (1, true), "somebody looks after it");
-        assert!(pairs.take_refusals(clock::now()).is_empty());
-        assert_eq!((pairs.sockets_beside(), pairs.is_in_use()), (0, false));
-        rig.stop();
-    }
-
-    #[test]
-    fn a_pair_that_nobody_uses_goes_when_viewers_come_to_another_address() {
-        let rig = Rig::new();
-        let pairs = &rig.pairs;
-        let viewer = |port| ([127, 0, 0, 1], port).into();
-        let reserve = |host, port| {
-            pairs.reserve(([127, 0, 0, host], 8554).into(), (viewer(port), viewer(port + 1)), client())
-        };
-        let first = reserve(1, 40_000).expect("a pair");
-        let second = reserve(2, 40_000).expect("a pair of the other address");
-        assert!(!Arc::ptr_eq(&first.pair, &second.pair), "the same place is free there");
-        assert_eq!(pairs.pairs().len(), 2);
-        drop(first);
-        let again = reserve(2, 40_002).expect("room in the pair that is there");
-        assert_eq!(pairs.pairs().len(), 2, "kept while nothing else is needed");
-        let third = reserve(3, 40_000).expect("a pair of a third address");
-        assert_eq!(pairs.pairs().len(), 2, "and gone when something is");
-        drop((second, again, third));
-        rig.stop();
-    }
-
-    /// Where a client behind a NAT is said to be.
-    fn places(port: u16) -> (SocketAddr, SocketAddr) {
-        let host = [192, 0, 2, 9];
-        ((host, port).into(), (host, port + 1).into())
-    }
-
-    #[test]
-    fn tracks_of_one_address_that_are_looked_for_share_no_pair_and_those_that_were_found_do() {
-        let rig = Rig::new();
-        let reserve =
-            |port| rig.pairs.reserve(([127, 0, 0, 1], 8554).into(), places(port), client()).expect("a pair");
-        let [first, second] = [5000, 5002].map(reserve);
-        assert!(!Arc::ptr_eq(&first.pair, &second.pair));
-        let now = clock::now();
-        let clients = first.pair.clients.clone();
-        let heard = |port, from: SocketAddr| match clients.hear(port, from, true, now) {
-            Voice::Learnt(learnt) => learnt,
-            _ => panic!("nobody is looked for"),
-        };
-        let moved = heard(Port::Rtp, places(40_000).0);
-        assert!(first.is_of(&moved) && !second.is_of(&moved));
-        let at = first.follow(&moved).expect("its place is free");
-        assert_eq!((at.rtp(), at.rtcp(), at.announced), (places(40_000).0, places(5000).1, places(5000)));
-        heard(Port::Rtcp, places(5000).1);
-        drop(first);
-        assert!(clients.find(places(5000).0).is_none(), "nothing goes there any more");
-        assert!(clients.find(places(5000).1).is_some() && clients.find(places(40_000).0).is_some());
-        let third = reserve(5000);
-        assert!(!Arc::ptr_eq(&at.pair, &third.pair), "one of its places is in use");
-        let fourth = reserve(6000);
-        assert!(Arc::ptr_eq(&at.pair, &fourth.pair), "the first is looked for no more");
-        drop((second, third, fourth, at));
-        assert!(clients.is_empty());
-        rig.stop();
-    }
-
-    #[test]
-    fn beyond_some_pairs_an_address_shares_one_and_is_not_looked_for() {
-        let rig = Rig::new();
-        let reserve =
-            |port| rig.pairs.reserve(([127, 0, 0, 1], 8554).into(), places(port), client()).expect("a pair");
-        let mut all: Vec<_> = (0..12).map(|n| reserve(5000 + 2 * n)).collect();
-        assert_eq!(rig.pairs.pairs().len(), PAIRS_TO_LEARN_AT);
-        assert_eq!(
-            all.iter().map(|one| one.is_of_crowd()).collect::<Vec<_>>(),
-            [[false; 8].as_slice(), &[true; 4]].concat()
-        );
-        let heard = |reservation: &Arc<Reservation>| {
-            let from = places(40_000).0;
-            matches!(reservation.pair.clients.hear(Port::Rtp, from, true, clock::now()), Voice::Learnt(_))
-        };
-        let crowd = all[8].pair.clone();
-        assert!(
-            all[9..].iter().all(|other| Arc::ptr_eq(&other.pair, &crowd)),
-            "it is one pair that is shared"
-        );
-        assert!(!heard(&all[8]), "and nobody is taken for another one there");
-        assert_eq!(all.iter().take(8).filter(|one| heard(one)).count(), 7);
-        all.retain(|one| !Arc::ptr_eq(&one.pair, &crowd));
-        let next = reserve(6000);
-        assert!(Arc::ptr_eq(&next.pair, &crowd) && heard(&next), "once the crowd has gone");
-        drop((all, next));
-        rig.stop();
-    }
-
-    #[test]
-    fn who_can_not_be_behind_a_nat_and_who_is_not_to_be_learnt_shares_a_pair_at_once() {
-        for (learning, local, client_of) in [
-            (Learning::Immediate, [127, 0, 0, 1], [127, 0, 0, 2]),
-            (Learning::Delayed, [127, 0, 0, 1], [127, 0, 0, 1]),
-            (Learning::Off, [127, 0, 0, 1], [192, 0, 2, 9]),
-        ] {
-            let rig = Rig::learning(learning);
-            let all: Vec<_> = (0..3u16)
-                .map(|n| {
-                    let places = [5000, 5001].map(|port| SocketAddr::from((client_of, port + 2 * n)));
-                    rig.pairs.reserve((local, 8554).into(), places.into(), client()).expect("a pair")
-                })
-                .collect();
-            assert_eq!(rig.pairs.pairs().len(), 1);
-            assert!(all.iter().all(|one| !one.is_searched_for() && !one.pair.rtp.listens()));
-            let from = SocketAddr::from((client_of, 40_000));
-            let voice = all[0].pair.clients.hear(Port::Rtp, from, true, clock::now());
-            assert!(matches!(voice, Voice::Stranger));
-            drop(all);
-            rig.stop();
-        }
-    }
-
-    #[test]
-    fn a_range_of_one_pair_serves_all_and_learns_of_nobody_who_shares_it() {
-        let rig = Rig::new();
-        let only = rig.pairs.reserve(([127, 0, 0, 1], 8554).into(), places(5000), client()).expect("a pair");
-        let range = Some(only.pair.port..=only.pair.port + 1);
-        let pairs = PortPairs { ports: range, ..rig.pairs };
-        let second = pairs.reserve(([127, 0, 0, 1], 8554).into(), places(5002), client()).expect("the same");
-        assert!(Arc::ptr_eq(&only.pair, &second.pair));
-        let voice = only.pair.clients.hear(Port::Rtp, places(40_000).0, true, clock::now());
-        assert!(matches!(voice, Voice::Stranger));
-        drop((only, second));
-        Rig { pairs, ..rig }.stop();
-    }
-
-    #[test]
-    fn what_comes_to_a_port_for_rtp_is_looked_at_while_somebody_is_looked_for() {
-        let rig = Rig::new();
-        let here = SocketAddr::from(([127, 0, 0, 1], 8554));
-        // Behind this host, as far as its server knows: nobody comes from there by UDP.
-        let far = rig.pairs.reserve(here, places(5000), client()).expect("a pair");
-        let server = SocketAddr::from(([127, 0, 0, 1], far.pair.port));
-        let stranger = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
-        let punch = || assert_eq!(stranger.send_to(&[], server).expect("lo takes packets"), 0);
-        let strangers = || rig.pairs.counters.read(0).rtp_strangers;
-        punch();
-        assert!(rig.pairs.glance_for_clients(clock::now()).is_empty());
-        assert_eq!(strangers(), 1);
-        drop(far);
-        assert!(rig.pairs.look_for_clients(clock::now()).is_empty());
-        punch();
-        assert!(rig.pairs.look_for_clients(clock::now()).is_empty());
-        assert_eq!(strangers(), 1, "the kernel drops it");
-        rig.stop();
-    }
-}
+#[path = "port_pairs_tests.rs"]
+mod tests;

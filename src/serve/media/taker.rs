@@ -38,3 +38,18 @@ pub struct Learnt {
     /// Where the client is reached: at its own address, always.
     pub at: SocketAddr,
 }
+
+/// A client who hears nothing.
+#[cfg(all(test, not(model)))]
+pub fn nobody(track: usize) -> Client {
+    struct Nobody;
+
+    impl Taker for Nobody {
+        fn hear(&self, _: usize, _: SocketAddr, _: &[u8], _: Instant) {}
+        fn learn(&self, _: &Learnt, _: Instant) {}
+        fn refuse(&self, _: usize, _: SocketAddr, _: Instant) {}
+        fn give_way(&self, _: Instant) {}
+    }
+
+    Client { taker: Arc::new(Nobody), track }
+}
