@@ -17,11 +17,11 @@ use crate::wire::http::{Spoken, spoken};
 
 use super::access::{Account, Good, Share};
 use super::arrival::{Arrival, Place, Turn, ask_for_turn};
-use super::rtsp::{Conversation, Home, READ_BYTES, Session};
+use super::rtsp::{Conversation, Home, Session};
 use super::rtsp_server::RtspServer;
 use super::session_watch::SessionWatch;
 use super::stats::CutFor;
-use super::stream::{ByteStream, Output, Sink};
+use super::stream::{ByteStream, Output, READ_BYTES, Sink};
 
 /// Messages answered per task, and reads: a client that floods goes to the queue's tail after these many.
 const MESSAGES_PER_TASK: usize = 32;

@@ -2,7 +2,6 @@
 //!
 //! It ends with that: either way what follows the head belongs to the service, or the request was refused.
 
-use std::cell::RefCell;
 use std::io;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -16,17 +15,12 @@ use crate::wire::http::{Answer, HEAD_BYTES, Head, Method, Spoken, spoken};
 use super::super::access::{Account, Good, Share};
 use super::super::arrival::{Arrival, Turn, ask_for_turn};
 use super::super::journal::{Refused, Why};
-use super::super::rtsp::READ_BYTES;
 use super::super::rtsp_server::RtspServer;
 use super::super::stats::{CutFor, Transport};
-use super::super::stream::{Output, Post, Sink};
+use super::super::stream::{Output, Post, READ_BYTES, Sink};
 
 /// Words of the log.
 const NOT_SERVED: &str = "request over HTTP refused";
-
-thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
-}
 
 /// What requests over HTTP lead to.
 pub(super) trait HttpService: Send + Sync {
@@ -104,12 +98,7 @@ impl HttpConnection {
                 return Ok(());
             }
             let State { arrival: Some(arrival), bytes, .. } = state else { return Ok(()) };
-            let count = SCRATCH.with_borrow_mut(|scratch| {
-                let count = arrival.stream.read(scratch)?;
-                bytes.extend_from_slice(&scratch[..count]);
-                io::Result::Ok(count)
-            });
-            match count {
+            match arrival.stream.read_more(bytes) {
                 Ok(0) => return Err(None),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),

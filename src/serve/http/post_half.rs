@@ -1,6 +1,5 @@
 //! Of a tunnel, the half by which the client speaks: the body of its POST.
 
-use std::cell::RefCell;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
@@ -13,21 +12,16 @@ use crate::wire::http::Upstream;
 use super::super::access::{Account, Share};
 use super::super::arrival::{Arrival, Place, Turn, ask_for_turn};
 use super::super::downstream::Heard;
-use super::super::rtsp::READ_BYTES;
 use super::super::rtsp_connection::{OtherHalf, RtspConnection};
 use super::super::rtsp_server::RtspServer;
 use super::super::stats::CutFor;
-use super::super::stream::ByteStream;
+use super::super::stream::{ByteStream, READ_BYTES};
 use super::http_connection::Rest;
 
 /// A client that floods goes to the queue's tail after these many reads.
 const READS_PER_TASK: usize = 4;
 /// What a half has that is followed is passed on in as many turns; that is more than the kernel keeps of one that is not read.
 const LAST_TURNS: usize = 16;
-
-thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
-}
 
 pub(super) struct PostHalf {
     server: Arc<RtspServer>,
@@ -170,12 +164,7 @@ impl PostHalf {
                 }
             }
             state.bytes = Vec::new(); // a client that says nothing holds nothing
-            let read = SCRATCH.with_borrow_mut(|scratch| {
-                let count = self.stream.read(scratch)?;
-                state.bytes.extend_from_slice(&scratch[..count]);
-                io::Result::Ok(count)
-            });
-            match read {
+            match self.stream.read_more(&mut state.bytes) {
                 Ok(0) => return Ends::Over,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ends::Reading,

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use crate::wire::rtsp::framing::{self, FROM_CLIENTS};
 use crate::wire::rtsp::{Incoming, Invalid};
 
-/// Bytes of one read.
-pub const READ_BYTES: usize = 4 << 10;
+use super::super::stream::READ_BYTES;
 
 /// What waits at most: all but a byte of the longest message, and what the read that came on top of it brought.
 pub const MAX_UNREAD_BYTES: usize = FROM_CLIENTS.message() + READ_BYTES;

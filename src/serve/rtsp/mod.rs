@@ -30,7 +30,7 @@ pub use conversation::{Action, Conversation};
 #[cfg(fuzzing)]
 pub use exercise::exercise;
 pub use home::Home;
-pub use inbox::{MAX_UNREAD_BYTES, MESSAGE_TIMEOUT, READ_BYTES};
+pub use inbox::{MAX_UNREAD_BYTES, MESSAGE_TIMEOUT};
 pub use patience::{Patience, Verdict};
 pub use refusal::retry_after_s;
 pub use session::Session;
