@@ -82,9 +82,7 @@ fn frames_without_end_cost_nobody_a_packet_and_are_counted() {
         let _ = played.join().expect("no panic"); // with an end, or a reset
     });
     crowd.expect_all_past(programme, beam.sent() + 20);
-    for (place, _viewer, tally) in crowd.disband() {
-        assert!(tally.is_flawless(), "viewer {place} got {tally:?}");
-    }
+    crowd.expect_flawless();
     expect_nothing_dropped(&mirrorball);
     beam.stop();
 }
@@ -164,9 +162,7 @@ fn descriptors_run_out_and_who_plays_goes_on() {
         newcomer.reply().status == 200
     });
     assert!(served, "newcomers are served as soon as there are descriptors");
-    for (place, _viewer, tally) in crowd.disband() {
-        assert!(tally.is_flawless(), "viewer {place} got {tally:?}");
-    }
+    crowd.expect_flawless();
 }
 
 /// Some may be taken on meanwhile, and closed as they ask for nothing.
@@ -282,9 +278,7 @@ fn a_flood_from_one_address_costs_the_others_nothing() {
     assert!(held < 200 * CONNECTION_BYTES, "{held} bytes are held");
 
     crowd.expect_all_past(programme, beam.sent() + 50);
-    for (place, _viewer, tally) in crowd.disband() {
-        assert!(tally.is_flawless(), "viewer {place} got {tally:?}");
-    }
+    crowd.expect_flawless();
     expect_nothing_dropped(&mirrorball);
     beam.stop();
 }
