@@ -32,8 +32,9 @@ impl RtspConnection {
             Action::Watch(session) => SessionWatch::start(server, &session, now),
             Action::Start { session, plan, agent } => {
                 // Players open the way through a NAT before they ask for packets.
-                let learnt = server.pairs.glance_for_clients(now);
-                learnt.iter().for_each(|learnt| learnt.client.taker.learn(learnt, now));
+                if session.is_looked_for() {
+                    server.pairs.glance_for_clients(now).iter().for_each(|learnt| learnt.tell(now));
+                }
                 session.play(&plan, agent.as_deref(), now);
             }
             Action::ChangeOver(session) => session.change_over(now),

@@ -31,7 +31,7 @@ impl RefusalWatch {
     fn look(server: &RtspServer, now: Instant) {
         server.poller.vitals().may_fault("refusals", String::new);
         let learnt = server.pairs.look_for_clients(now);
-        learnt.iter().for_each(|learnt| learnt.client.taker.learn(learnt, now));
+        learnt.iter().for_each(|learnt| learnt.tell(now));
         for (place, client) in server.pairs.take_refusals(now) {
             client.taker.refuse(client.track, place, now);
         }

@@ -104,7 +104,7 @@ impl RtcpReceiver {
         let client = match self.clients.hear(Port::Rtcp, datagram.source, teaches, now) {
             Voice::Known(client) => client,
             Voice::Learnt(learnt) => {
-                learnt.client.taker.learn(&learnt, now);
+                learnt.tell(now);
                 learnt.client
             }
             Voice::Unsure => return,

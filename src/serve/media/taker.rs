@@ -39,6 +39,13 @@ pub struct Learnt {
     pub at: SocketAddr,
 }
 
+impl Learnt {
+    /// Tells who takes something there.
+    pub fn tell(&self, now: Instant) {
+        self.client.taker.learn(self, now);
+    }
+}
+
 /// A client who hears nothing.
 #[cfg(all(test, not(model)))]
 pub fn nobody(track: usize) -> Client {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::super::media::{Followed, Learnt};
 use super::session::Session;
+use super::setup::Setup;
 use super::state::Held;
 
 impl Session {
@@ -23,6 +24,11 @@ impl Session {
             story.follow(ways, now);
         }
         Some(followed)
+    }
+
+    /// Whether it may yet be learnt that its viewer takes some of it elsewhere.
+    pub fn is_looked_for(&self) -> bool {
+        self.with(|held| held.setups.iter().any(Setup::is_looked_for))
     }
 
     /// Whether it is paused, and all of it goes beside its connection.

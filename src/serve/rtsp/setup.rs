@@ -100,6 +100,11 @@ impl Setup {
         Some(followed)
     }
 
+    /// Whether it may yet be learnt that its viewer is elsewhere.
+    pub fn is_looked_for(&self) -> bool {
+        self.ways().any(|way| way.is_unsure())
+    }
+
     /// Whether it plays and its viewer should listen where it is sent. Before that is known, a NAT answers.
     pub fn is_to_listen(&self, now: Instant) -> bool {
         let has_had_time = |since| now.saturating_duration_since(since) >= UNSURE_FOR;
