@@ -18,6 +18,9 @@ use super::refusals::keep_refusals;
 /// Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`. One more is tried again by its
 /// client's kernel, a second later and then later still.
 const BACKLOG: i32 = 16_384;
+/// Of what a client says and we have not read, the kernel keeps about so much, instead of the megabytes to which it lets the
+/// buffer of a fast sender grow: requests are short, and the work of a flood is the kernel's before it is ours.
+const UNREAD_BYTES: usize = 16 << 10;
 /// How often a pair of free ports is looked for where any will do.
 const ATTEMPTS: usize = 64;
 /// A filter of one instruction (BPF_RET | BPF_K): of any packet, 0 bytes are kept.
@@ -44,6 +47,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     answer_few_times(&socket)?;
+    socket.set_recv_buffer_size(UNREAD_BYTES)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
