@@ -6,10 +6,21 @@ use std::net::{SocketAddr, UdpSocket};
 
 use socket2::{SockFilter, SockRef};
 
-/// A filter of one instruction (BPF_RET | BPF_K): of any datagram, its header of 8 bytes is kept.
+use super::refusals::keep_refusals;
+
+/// A filter of one instruction (BPF_RET | BPF_K): of any packet, 0 bytes are kept.
+const KEEP_NOTHING: SockFilter = SockFilter::new(0x06, 0, 0, 0);
+/// Likewise: of any datagram, its header of 8 bytes is kept.
 const KEEP_HEADER: SockFilter = SockFilter::new(0x06, 0, 0, 8);
 
-/// Has the kernel keep who sends to a socket, in its receive buffer; until [`send_only`](super::send_only).
+/// Has the kernel drop by itself all that comes to a socket that nobody reads: its room is for what comes back of what
+/// was sent, see [`take_refusals`](super::take_refusals).
+pub fn send_only(socket: &UdpSocket) -> io::Result<()> {
+    SockRef::from(socket).attach_filter(&[KEEP_NOTHING])?;
+    keep_refusals(socket)
+}
+
+/// Has the kernel keep who sends to a socket, in its receive buffer; until [`send_only`].
 pub fn keep_senders(socket: &UdpSocket) -> io::Result<()> {
     SockRef::from(socket).attach_filter(&[KEEP_HEADER])
 }
@@ -29,7 +40,7 @@ pub fn take_senders(socket: &UdpSocket, most: usize) -> Vec<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{bind_pair, send_only};
+    use super::super::bind_pair;
     use super::*;
     use std::net::Ipv4Addr;
 

@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use crate::event::lock;
 use crate::net::{
-    Control, Destination, Marks, Position, Sender, forbids_fragments, keep_senders, open_beside, path_mtu,
+    Control, Destination, Marks, PathAsker, Position, Sender, forbids_fragments, keep_senders, open_beside,
     segments, send_buffer, send_only, take_refusals, take_senders, with_room,
 };
 
@@ -39,6 +39,7 @@ pub struct ServerSocket {
     segments: bool,
     /// Packets that are larger than a path takes whole leave it in fragments, and are counted.
     fragments: bool,
+    paths: PathAsker,
     /// It sends to groups, with a TTL of its own.
     to_groups: bool,
     /// How many sockets there may be.
@@ -87,7 +88,8 @@ impl ServerSocket {
         let (all, fullness) = (vec![Arc::new(socket)], Fullness::default());
         let (listens, changes) = (AtomicBool::new(false), Mutex::default());
         let sockets = Mutex::new(Sockets { all, current: 0, fullness, full_at: None, has_warned: false });
-        Self { segments, fragments, to_groups: false, most, listens, changes, sockets }
+        let paths = PathAsker::default();
+        Self { segments, fragments, paths, to_groups: false, most, listens, changes, sockets }
     }
 
     /// A destination of what is sent here.
@@ -104,7 +106,7 @@ impl ServerSocket {
 
     /// The largest IP packet that goes to an address whole, as far as the kernel knows.
     pub(super) fn mtu_towards(&self, address: SocketAddr) -> Option<usize> {
-        path_mtu(self.current().local_addr().ok()?, address).ok()
+        self.paths.path_mtu(self.current().local_addr().ok()?, address).ok()
     }
 
     /// What is told of packets that are sent here.
