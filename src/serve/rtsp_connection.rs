@@ -307,11 +307,17 @@ impl RtspConnection {
 impl State {
     /// Takes in what one read brought.
     fn hear(&mut self, bytes: &[u8]) -> Result<(), Over> {
-        let Says::Something(first) = &mut self.says else {
-            if matches!(self.says, Says::Rtsp) {
+        let first = match &mut self.says {
+            Says::Something(first) => first,
+            Says::Rtsp => {
                 self.conversation.add(bytes);
+                return Ok(());
             }
-            return Ok(());
+            // Who goes on where it only hears never comes by another connection.
+            Says::Nothing(half) if !half.was_whole && !bytes.trim_ascii().is_empty() => {
+                return Err(Over::Cut(CutFor::BrokenTunnel));
+            }
+            Says::Nothing(_) => return Ok(()),
         };
         first.extend_from_slice(bytes);
         match spoken(first) {

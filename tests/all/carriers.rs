@@ -119,6 +119,12 @@ fn half_of_a_tunnel_is_not_waited_for_for_long() {
         }
         assert!(Connection::by(half).is_closed_within(Duration::from_secs(20)));
     }
+    // One that has both on one connection will not come by another.
+    let mut both = send_get(own(mirrorball.rtsp), &fresh_cookie());
+    read_head(&both);
+    both.write_all(b"POST /news HTTP/1.1\r\nx-sessioncookie: one\r\n\r\nT1BU").expect("room");
+    assert!(Connection::by(both).is_closed_within(Duration::from_secs(20)));
+    mirrorball.expect_metric(CUT, &[("reason", "broken tunnel")], 1.0);
     // A tunnel that was whole, and has lost its POST, is not half of one.
     let mut connection = Connection::by(tunnel(|| own(mirrorball.rtsp), 1000));
     connection.request("OPTIONS", "*", &[]).expect(200);
@@ -249,13 +255,19 @@ fn a_slow_reader_through_tls_gets_every_packet_whole() {
 #[test]
 fn media_does_not_go_in_the_clear_where_its_viewer_came_through_tls() {
     let mut source = Source::new();
-    let udp = [("Transport", "RTP/AVP;unicast;client_port=40000-40001")];
-    let mirrorball = Setup::new().channel("news", source.group).through_tls().start();
+    let mirrorball =
+        Setup::new().channel("news", source.group).multicast_out(Group::fresh()).through_tls().start();
     for carrier in [Carrier::Tls, Carrier::SecretTunnel] {
         let connection = Connection::by(carrier.connect(&mirrorball));
         let mut viewer = Viewer::by(connection, &mirrorball, "news");
         let url = format!("{}/trackID=1", viewer.url);
-        viewer.connection.request("SETUP", &url, &udp).expect(461);
+        for clear in [
+            "RTP/AVP;unicast;client_port=40000-40001",
+            "RAW/RAW/UDP;unicast;client_port=40000",
+            "RTP/AVP;multicast",
+        ] {
+            viewer.connection.request("SETUP", &url, &[("Transport", clear)]).expect(461);
+        }
         let either =
             [("Transport", "RTP/AVP;unicast;client_port=40000-40001,RTP/AVP/TCP;unicast;interleaved=4-5")];
         let granted = viewer.connection.request("SETUP", &url, &either).expect(200);
@@ -268,7 +280,7 @@ fn media_does_not_go_in_the_clear_where_its_viewer_came_through_tls() {
         source.send(3);
         assert!(viewer.packet_within(0, Duration::from_secs(20)).is_some());
     }
-    mirrorball.expect_metric("mirrorball_sessions_refused_total", &[("reason", "clear")], 2.0);
+    mirrorball.expect_metric("mirrorball_sessions_refused_total", &[("reason", "clear")], 6.0);
     let mirrorball =
         Setup::new().channel("news", source.group).through_tls().rtsp("clear_media = true").start();
     let connection = Connection::by(Carrier::Tls.connect(&mirrorball));
