@@ -49,6 +49,7 @@ impl House {
         let setup = Setup::new()
             .section("access", &format!("users = \"{}\"\n{access}", users.display()))
             .channel("news", news)
+            .multicast_out(Group::fresh())
             .channel("film", Group::fresh())
             .channel_line(film)
             .channel("open", Group::fresh())
@@ -131,6 +132,7 @@ fn a_channel_is_for_those_who_log_in() {
         for method in ["SETUP", "PLAY", "TEARDOWN", "ANNOUNCE", "GET_PARAMETER"] {
             client.asks(method, "news", &[TCP]).expect(401);
         }
+        client.asks("SETUP", "news", &[("Transport", "RTP/AVP;multicast")]).expect(401);
         client.asks("DESCRIBE", "absent", &[]).expect(401); // whether it is there is for users
         house.mirrorball.expect_metric("mirrorball_sessions", &[], 0.0);
         client.takes(&challenge, number, "ben", PASSWORD);
