@@ -30,6 +30,19 @@ const DUO: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=duo\r\nc=IN IP4 239.77.6
 /// Sessions that there may be.
 pub const MOST_SESSIONS: usize = 3;
 
+/// What becomes of whatever is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    /// It is done, if it can be.
+    Friendly,
+    /// 401.
+    Asking,
+    /// 403.
+    Closed,
+    /// 503.
+    Waiting,
+}
+
 /// The server, as one client finds it.
 pub struct Fake {
     peer: SocketAddr,
@@ -44,6 +57,8 @@ pub struct Fake {
     pub not_served: Vec<Carriage>,
     /// Nobody new is welcome.
     pub is_full: bool,
+    /// How requests are judged.
+    pub mood: Mood,
     begun: AtomicUsize,
     /// Ways that are on.
     pub on: Arc<AtomicUsize>,
@@ -91,6 +106,7 @@ impl Fake {
             room: Room::default(),
             not_served: Vec::new(),
             is_full: false,
+            mood: Mood::Friendly,
             begun: AtomicUsize::new(0),
             on: Arc::default(),
             taken: Arc::default(),
@@ -135,7 +151,15 @@ impl World for Fake {
     }
 
     fn judge(&self, _: &Request, _: &About<'_>, _: &mut Acquaintance, _: Instant) -> Verdict {
-        Verdict::Allowed
+        match self.mood {
+            Mood::Friendly => Verdict::Allowed,
+            Mood::Asking => {
+                let challenges = vec![r#"Digest realm="edge", nonce="7""#.to_owned()];
+                Verdict::Challenge { challenges, failed: Some("unknown user") }
+            }
+            Mood::Closed => Verdict::Forbidden("network"),
+            Mood::Waiting => Verdict::NotNow(Duration::from_secs(1), "failures"),
+        }
     }
 
     fn welcome(&self, _: &Channel, _: Instant) -> Result<(), RefusedFor> {
