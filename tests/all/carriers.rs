@@ -390,6 +390,19 @@ fn tls_where_none_is_served_is_hung_up_on() {
 }
 
 #[test]
+fn what_comes_in_one_record_is_all_answered() {
+    let mirrorball = Setup::new().channel("news", Group::fresh()).through_tls().start();
+    for carrier in [Carrier::Tls, Carrier::SecretTunnel] {
+        let mut connection = Connection::by(carrier.connect(&mirrorball));
+        // Records of up to 16 KiB, read by 4 at a time.
+        for requests in [40, 90, 180, 270, 300] {
+            connection.send("OPTIONS * RTSP/1.0\r\nCSeq: 7\r\nX: of a crowd\r\n\r\n".repeat(requests));
+            (0..requests).for_each(|_| drop(connection.reply().expect(200)));
+        }
+    }
+}
+
+#[test]
 fn a_handshake_that_stops_half_way_is_not_waited_for() {
     let mut source = Source::new();
     let setup = Setup::new().channel("news", source.group).through_tls();

@@ -79,7 +79,7 @@ impl TlsStream {
                 return Ok(0);
             }
         }
-        Err(ErrorKind::WouldBlock.into())
+        self.session().tls.reader().read(into) // what the last of them has completed
     }
 
     /// Sends what is encrypted, and the end if that is next.
