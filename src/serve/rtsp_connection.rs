@@ -175,7 +175,9 @@ impl RtspConnection {
 
     /// Ends the connection for what its client did or left undone.
     pub(super) fn cut(&self, state: &mut State, reason: CutFor) {
-        self.server.counters.connection_cut(reason);
+        if !self.is_closed() {
+            self.server.counters.connection_cut(reason);
+        }
         self.end(state, Closed::Cut(reason));
     }
 

@@ -128,6 +128,11 @@ impl Conversation {
         self.inbox.excuse();
     }
 
+    /// Whether nothing more is heard.
+    pub fn is_over(&self) -> bool {
+        self.inbox.is_deaf()
+    }
+
     /// Bytes that nobody has read.
     pub fn unread(&self) -> usize {
         self.inbox.len()

@@ -82,6 +82,10 @@ impl Inbox {
         self.deaf = true;
     }
 
+    pub fn is_deaf(&self) -> bool {
+        self.deaf
+    }
+
     /// When a message that is not whole was begun, or the bytes were that can be none.
     pub fn began(&self) -> Option<Instant> {
         self.began

@@ -67,8 +67,7 @@ impl Asked<'_> {
             Method::Extension(_) => Err(StatusCode::NotImplemented.into()),
             _ => {
                 self.channel()?;
-                let header = Some(("Allow", METHODS.to_owned()));
-                Err(Refusal { header, ..StatusCode::MethodNotAllowed.into() })
+                Err(not_now(StatusCode::MethodNotAllowed))
             }
         }
     }
@@ -130,7 +129,7 @@ impl Asked<'_> {
         if session.is_playing() {
             self.talk.actions.push_back(Action::Pause(session.clone()));
         } else if !session.is_paused() {
-            return Err(StatusCode::MethodNotValidInThisState.into());
+            return Err(not_now(StatusCode::MethodNotValidInThisState));
         }
         Ok(self.ok(Some(&session)))
     }
@@ -183,7 +182,7 @@ impl Asked<'_> {
         match track {
             Some(_) if session.tracks() > 1 => Err(StatusCode::OnlyAggregateOperationAllowed.into()),
             Some(track) if session.granted(track.number).is_none() => {
-                Err(StatusCode::MethodNotValidInThisState.into())
+                Err(not_now(StatusCode::MethodNotValidInThisState))
             }
             _ => Ok(session),
         }
@@ -268,6 +267,11 @@ impl Asked<'_> {
             agent: request.header("User-Agent").map(str::to_owned),
         }
     }
+}
+
+/// A refusal that says what there is (RFC 2326 sections 11.3.5 and 11.3.6).
+fn not_now(status: StatusCode) -> Refusal {
+    Refusal { header: Some(("Allow", METHODS.to_owned())), ..status.into() }
 }
 
 fn rtp_info(planned: &Planned) -> RtpInfo<'_> {
