@@ -115,17 +115,21 @@ impl PortPairs {
     ) -> io::Result<Taken> {
         let found = |(spots, search)| Some((spots, Some(Arc::new(search))));
         let may_open = pairs.iter().filter(|pair| pair.local == local).count() < PAIRS_TO_LEARN_AT;
-        let alone = |clients: &Arc<Clients>| clients.reserve_and_search(places, owner).and_then(found);
-        if let Ok(taken) = self.take_at_any(local, pairs, may_open, alone) {
-            taken.0.listen_for_punches();
-            return Ok(taken);
-        }
-        let mut in_crowd = |may_begin: bool| {
+        let alone = |pairs: &mut Vec<_>, may_open| {
+            let take = |clients: &Arc<Clients>| clients.reserve_and_search(places, owner).and_then(found);
+            let taken = self.take_at_any(local, pairs, may_open, take);
+            taken.inspect(|(pair, ..)| pair.listen_for_punches())
+        };
+        let in_crowd = |pairs: &mut Vec<_>, may_begin| {
             let take =
                 |clients: &Arc<Clients>| clients.reserve_in_crowd(places, owner, may_begin).and_then(found);
-            self.take_at_any(local, pairs, may_begin, take)
+            self.take_at_any(local, pairs, false, take)
         };
-        in_crowd(false).or_else(|_| in_crowd(true))
+        // Where its places are taken at all of them it is alone at a further one.
+        alone(pairs, may_open)
+            .or_else(|_| in_crowd(pairs, false))
+            .or_else(|_| in_crowd(pairs, true))
+            .or_else(|_| alone(pairs, true))
     }
 
     /// Takes what there is at the first pair of an address that has it, or at a further one.
@@ -283,6 +287,11 @@ impl Reservation {
         (self.pair.local, self.pair.port)
     }
 
+    /// Keeps one of the client's places from being given to others, and not the other one.
+    pub fn hold(&self, port: Port) -> Arc<Spot> {
+        self.spots[port as usize].clone()
+    }
+
     pub fn rtp(&self) -> SocketAddr {
         self.spots[0].at
     }
@@ -308,10 +317,15 @@ impl Reservation {
 
     /// The same client where it has turned out to be; it may be there already. `None`: that place is somebody else's.
     pub fn follow(&self, learnt: &Learnt) -> Option<Arc<Self>> {
+        let [rtp, rtcp] = &self.spots;
         let mut spots = self.spots.clone();
-        let own = &mut spots[learnt.port as usize];
-        if own.at != learnt.at {
-            *own = self.pair.clients.follow(learnt)?;
+        if self.spots[learnt.port as usize].at != learnt.at {
+            let spot = self.pair.clients.follow(learnt)?;
+            if Arc::ptr_eq(rtp, rtcp) {
+                spots = [spot.clone(), spot];
+            } else {
+                spots[learnt.port as usize] = spot;
+            }
         }
         let (pair, search) = (self.pair.clone(), self.search.clone());
         Some(Arc::new(Self { pair, announced: self.announced, spots, search }))

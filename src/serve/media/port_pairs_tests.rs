@@ -124,6 +124,36 @@ fn tracks_of_one_address_that_are_looked_for_share_no_pair_and_those_that_were_f
 }
 
 #[test]
+fn who_was_found_elsewhere_leaves_the_place_that_it_named() {
+    let rig = Rig::new();
+    let reserve =
+        |places| rig.pairs.reserve(([127, 0, 0, 1], 8554).into(), places, nobody(1)).expect("a pair");
+    let now = clock::now();
+    let found = |at: &Arc<Reservation>, port, from: SocketAddr| {
+        let Voice::Learnt(learnt) = at.pair.clients.hear(port, from, true, now) else {
+            panic!("not looked for")
+        };
+        at.follow(&learnt).expect("its place is free")
+    };
+    let named = places(5000);
+    // What goes to RTP keeps that place alone, whatever becomes of the other one.
+    let mut first = reserve(named);
+    let clients = first.pair.clients.clone();
+    first = found(&first, Port::Rtp, places(40_000).0);
+    let held = first.hold(Port::Rtp);
+    first = found(&first, Port::Rtcp, places(40_000).1);
+    assert!([named.0, named.1].iter().all(|place| clients.find(*place).is_none()));
+    drop(first);
+    assert!(clients.find(places(40_000).0).is_some() && clients.find(places(40_000).1).is_none());
+    drop(held);
+    // Of a transport stream without RTP both places are one.
+    let raw = found(&reserve((named.0, named.0)), Port::Rtp, places(40_000).0);
+    assert!(clients.find(named.0).is_none() && clients.find(raw.rtcp()).is_some());
+    drop(raw);
+    rig.stop();
+}
+
+#[test]
 fn beyond_some_pairs_an_address_shares_one_and_is_not_looked_for() {
     let rig = Rig::new();
     let reserve =
@@ -146,6 +176,18 @@ fn beyond_some_pairs_an_address_shares_one_and_is_not_looked_for() {
     let next = reserve(6000);
     assert!(Arc::ptr_eq(&next.pair, &crowd) && heard(&next), "once the crowd has gone");
     drop((all, next));
+    rig.stop();
+}
+
+#[test]
+fn whose_places_are_taken_at_all_pairs_is_looked_for_at_one_of_its_own() {
+    let rig = Rig::new();
+    let reserve =
+        || rig.pairs.reserve(([127, 0, 0, 1], 8554).into(), places(5000), nobody(1)).expect("a pair");
+    let all: Vec<_> = (0..=PAIRS_TO_LEARN_AT).map(|_| reserve()).collect();
+    assert_eq!(rig.pairs.pairs().len(), PAIRS_TO_LEARN_AT + 1, "each names the same ports");
+    assert!(all.iter().all(|one| one.is_searched_for() && !one.is_of_crowd() && one.pair.rtp.listens()));
+    drop(all);
     rig.stop();
 }
 

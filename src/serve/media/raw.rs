@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::relay::{Carriage, Flow, Handover, Place, Subscription, Track};
 
 use super::super::journal::Story;
+use super::super::stats::Port;
 use super::port_pairs::Reservation;
 use super::taker::Learnt;
 use super::way::{Followed, Grant, Heirs, Way};
@@ -33,7 +34,7 @@ impl Raw {
 
     fn subscribe(&self, track: &Track, from: Place, story: &Arc<Story>) -> Subscription {
         let (to, books) = ((&self.at.pair.rtp, self.at.rtp()), Some(story.clone() as _));
-        track.rtp.subscribe_datagrams(Carriage::Raw, to, from, self.at.clone(), books)
+        track.rtp.subscribe_datagrams(Carriage::Raw, to, from, self.at.hold(Port::Rtp), books)
     }
 }
 

@@ -31,12 +31,12 @@ impl OverUdp {
 
     fn subscribe_rtp(&self, track: &Track, from: Place, story: &Arc<Story>) -> Subscription {
         let (to, books) = ((&self.at.pair.rtp, self.at.rtp()), Some(story.clone() as _));
-        track.rtp.subscribe_datagrams(Carriage::Udp, to, from, self.at.clone(), books)
+        track.rtp.subscribe_datagrams(Carriage::Udp, to, from, self.at.hold(Port::Rtp), books)
     }
 
     fn subscribe_rtcp(&self, track: &Track, from: Place) -> Subscription {
         let to = (&self.at.pair.rtcp, self.at.rtcp());
-        track.rtcp.subscribe_datagrams(Carriage::Udp, to, from, self.at.clone(), None)
+        track.rtcp.subscribe_datagrams(Carriage::Udp, to, from, self.at.hold(Port::Rtcp), None)
     }
 }
 
