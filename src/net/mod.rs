@@ -23,7 +23,7 @@ mod to_group;
 
 pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
 pub use control::{Control, Marks};
-pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, open_descriptors};
+pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, is_passing, open_descriptors};
 pub use interface::{InterfaceError, interface_index, interface_is_there, interface_name};
 pub use membership::{Group, MembershipError, ReceiveSocket};
 pub use path_mtu::{PathAsker, forbid_fragments, forbids_fragments};

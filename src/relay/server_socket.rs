@@ -95,7 +95,8 @@ impl ServerSocket {
     /// A destination of what is sent here.
     pub(super) fn destination(&self, address: SocketAddr) -> Destination {
         let destination = Destination::new(address, self.segments);
-        let mtu = if self.fragments { self.mtu_towards(address) } else { None };
+        let asked = || self.paths.path_mtu(self.current().local_addr().ok()?, address).ok();
+        let mtu = if self.fragments { asked() } else { None };
         mtu.map_or(destination, |mtu| destination.by_path_of(mtu))
     }
 
@@ -104,9 +105,9 @@ impl ServerSocket {
         self.fragments
     }
 
-    /// The largest IP packet that goes to an address whole, as far as the kernel knows.
+    /// The largest IP packet that goes to an address whole, as far as the kernel knows. Waits for nobody who asks for others.
     pub(super) fn mtu_towards(&self, address: SocketAddr) -> Option<usize> {
-        self.paths.path_mtu(self.current().local_addr().ok()?, address).ok()
+        PathAsker::default().path_mtu(self.current().local_addr().ok()?, address).ok()
     }
 
     /// What is told of packets that are sent here.
@@ -252,6 +253,9 @@ impl ServerSocket {
         // Once they are there: who has them listen meanwhile has seen them, or is seen here.
         if self.listens() {
             let _ = self.filter(&new); // viewers that are not found through one of them say more
+            if !self.listens() {
+                let _ = self.filter(&new); // who ended that meanwhile may not have seen them
+            }
         }
         Some(current)
     }
