@@ -40,7 +40,7 @@ usage: fanout.sh udp|tcp|tls|tunnel|channels|many|curve|setup|storm|sockets [opt
   --sessions N           so many are registered by setup (10000)
   --repeat N             each run N times; the table has the one least disturbed: of the lowest p99 delay (1)
   --only bare|mirrorball one of the two relays alone
-  --mirrorball FILE      the program (target/release/mirrorball, which is built if it is missing)
+  --mirrorball FILE      the program (target/release/mirrorball, which is built)
   --cores RELAY,VIEW     the two cores (0,1)
   --cores2               the relay has both cores and two threads that send; source and receivers stay on the second
   --json                 one JSON object a run instead of the table
@@ -144,7 +144,7 @@ build() {
     [ "${ONLY}" != bare ] || return 0
     if [ -z "${MIRRORBALL}" ]; then
         MIRRORBALL=${CARGO_TARGET_DIR:-${root}/target}/release/mirrorball
-        [ -x "${MIRRORBALL}" ] || cargo build --quiet --release --manifest-path "${root}/Cargo.toml"
+        cargo build --quiet --release --manifest-path "${root}/Cargo.toml"
     fi
     [ -x "${MIRRORBALL}" ] || fail "no program at ${MIRRORBALL}"
 }

@@ -269,6 +269,35 @@ fn files_and_options_that_pages_name_exist() {
     found.assert_none();
 }
 
+/// Who reads what is promised is to find the test that holds it, and the counter that tells.
+#[test]
+fn tests_and_counters_that_promises_name_exist() {
+    const PAGE: &str = "docs/security.md";
+    let mut found = Findings::default();
+    let page = Page::read(PAGE);
+    let files = ["src", "tests"].into_iter().flat_map(files_under);
+    let code: String =
+        files.map(|path| Page::read(path.to_str().expect("our file names are UTF-8")).text).collect();
+    let is_of_name = |byte: u8| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let mut named = 0;
+    for (line, row) in page.text.lines().enumerate().filter(|(_, text)| text.starts_with("| ")) {
+        let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
+        let names = last.split('`').skip(1).step_by(2).filter(|name| name.bytes().all(is_of_name));
+        for name in names.filter(|name| name.contains('_') && !name.starts_with("mirrorball_")) {
+            named += 1;
+            if !code.contains(&format!("fn {name}()")) {
+                found.add_at(PAGE, line + 1, &format!("`{name}` is no test; name one"));
+            }
+        }
+    }
+    assert!(named > 20, "{PAGE}: {named} tests are named; the tables have them in their last column");
+    let documented = Page::read("docs/metrics.md").table_names();
+    for (line, metric) in page.metrics().into_iter().filter(|(_, metric)| !documented.contains_key(metric)) {
+        found.add_at(PAGE, line, &format!("`{metric}` is not in docs/metrics.md; name one"));
+    }
+    found.assert_none();
+}
+
 #[test]
 fn every_config_key_is_documented_and_every_documented_key_exists() {
     const PAGE: &str = "docs/configuration.md";

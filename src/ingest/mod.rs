@@ -1,7 +1,7 @@
 //! How streams come in: groups are joined once, on shared sockets.
 //!
 //! ```text
-//!  channel ─▶ Receivers: one RtpReceiver per port and family, joined to many groups
+//!  channel ─▶ Receivers: an RtpReceiver per port, family and interface, joined to many groups; further ones where it is full
 //!      socket ─▶ Intake of its table: when? ─▶ receive_data ─▶ route by destination (and source) ─▶ Leg ─▶ Track ─▶ lanes
 //!  Joining: each track's interface, looked up once a second: joined there and nowhere else
 //!  SilenceWatch: a timer per channel that tells when its tracks stop and return, and has silent groups joined again

@@ -1,8 +1,10 @@
 //! The descriptors of this process: how many there are and may be, and one that is held for when there is none.
 
 use std::fs::{self, File};
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 
 /// A descriptor held open for nothing, so that there is one when all others are taken.
@@ -16,6 +18,12 @@ static TURN: Mutex<()> = Mutex::new(());
 pub fn in_turn<T>(accept: impl FnOnce() -> T) -> T {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     accept()
+}
+
+/// Whether what can not be opened or read now may be in a moment.
+pub fn is_passing(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw);
+    matches!(code, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EIO | Errno::EINTR))
 }
 
 impl SpareDescriptor {
@@ -96,6 +104,14 @@ pub fn open_descriptors() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_runs_out_comes_again_and_what_is_not_there_does_not() {
+        let of = |code: Errno| is_passing(&io::Error::from_raw_os_error(code as i32));
+        assert!([Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM].into_iter().all(of));
+        assert!(![Errno::ENOENT, Errno::EACCES].into_iter().any(of));
+        assert!(!is_passing(&io::ErrorKind::InvalidData.into()));
+    }
 
     #[test]
     fn descriptors_are_counted() {

@@ -7,11 +7,13 @@ mod address;
 mod buffers;
 mod control;
 mod descriptors;
+mod half_open;
 mod interface;
 mod membership;
 mod path_mtu;
 mod peer;
 mod priority;
+mod punches;
 mod receive;
 mod refusals;
 mod route;
@@ -21,17 +23,18 @@ mod to_group;
 
 pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
 pub use control::{Control, Marks};
-pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, open_descriptors};
+pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, is_passing, open_descriptors};
 pub use interface::{
     InterfaceError, interface_addresses, interface_index, interface_is_there, interface_name,
 };
 pub use membership::{Group, MembershipError, ReceiveSocket, any_beside, bound_for};
-pub use path_mtu::{forbid_fragments, forbids_fragments, path_mtu};
-pub use peer::{Progress, VANISHED_AFTER, allow_pauses, mark_connection, notice_vanishing, progress};
+pub use path_mtu::{PathAsker, forbid_fragments, forbids_fragments};
+pub use peer::{Progress, VANISHED_AFTER, allow_pauses, mark_connection, progress};
 pub use priority::lower_priority;
+pub use punches::{keep_senders, send_only, take_senders};
 pub use receive::{Datagram, ReceiveBatch};
 pub use refusals::take_refusals;
 pub use route::{RouteAsker, RouteError};
 pub use send::{Destination, Position, Refusal, Refused, SendReport, Sender, segments, split_run};
-pub use server::{ServerPair, bind_pair, listen, open_beside, send_buffer, send_only, with_port, with_room};
+pub use server::{ServerPair, bind_pair, listen, open_beside, send_buffer, with_port, with_room};
 pub use to_group::{leave_by, open_to_group};

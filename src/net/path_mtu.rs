@@ -7,11 +7,14 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Mutex, PoisonError};
 
 use nix::libc;
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use nix::{getsockopt_impl, setsockopt_impl, sockopt_impl};
 use socket2::Socket;
+
+use super::punches::send_only;
 
 sockopt_impl!(Discover, Both, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::c_int);
 sockopt_impl!(DiscoverV6, Both, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::c_int);
@@ -47,14 +50,33 @@ pub fn forbids_fragments(socket: &UdpSocket) -> io::Result<bool> {
     })
 }
 
-/// The largest IP packet that goes whole from a host to another one, as far as the kernel knows: what the first link takes,
-/// or less where the route says so or a router has.
-pub fn path_mtu(mut from: SocketAddr, to: SocketAddr) -> io::Result<usize> {
+/// Who asks for the sizes of paths from one address: by one socket, which goes on to the next path.
+#[derive(Default)]
+pub struct PathAsker(Mutex<Option<UdpSocket>>);
+
+impl PathAsker {
+    /// The largest IP packet that goes whole from a host to another one, as far as the kernel knows: what the first link
+    /// takes, or less where the route says so or a router has.
+    pub fn path_mtu(&self, from: SocketAddr, to: SocketAddr) -> io::Result<usize> {
+        let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let asks = match socket.take() {
+            Some(asks) => asks,
+            None => bound(from)?,
+        };
+        asks.connect(to)?;
+        let mtu = if to.is_ipv6() { getsockopt(&asks, PathMtuV6) } else { getsockopt(&asks, sockopt::IpMtu) };
+        // An interface that an address names would hold it for good.
+        let names_interface = matches!(to, SocketAddr::V6(v6) if v6.scope_id() != 0);
+        *socket = Some(asks).filter(|_| !names_interface);
+        usize::try_from(mtu?).map_err(io::Error::other)
+    }
+}
+
+fn bound(mut from: SocketAddr) -> io::Result<UdpSocket> {
     from.set_port(0);
     let socket = UdpSocket::bind(from)?;
-    socket.connect(to)?;
-    let mtu = if to.is_ipv6() { getsockopt(&socket, PathMtuV6) } else { getsockopt(&socket, sockopt::IpMtu) };
-    usize::try_from(mtu?).map_err(io::Error::other)
+    send_only(&socket)?;
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -71,13 +93,17 @@ mod tests {
             let Ok(socket) = UdpSocket::bind(SocketAddr::new(host, 0)) else { continue }; // no IPv6
             let place = socket.local_addr().expect("bound");
             let largest = if host.is_ipv6() { lo } else { lo.min(65_535) }; // of its length field
-            assert_eq!(path_mtu(place, place).ok(), Some(largest));
+            let asker = PathAsker::default();
+            for port in [place.port(), 9] {
+                let mtu = asker.path_mtu(place, SocketAddr::new(host, port));
+                assert_eq!(mtu.ok(), Some(largest), "of port {port}");
+            }
         }
     }
 
     #[test]
     fn a_path_from_an_address_that_is_not_ours_is_not_known() {
         let theirs = ([192, 0, 2, 1], 5004).into();
-        assert!(path_mtu(theirs, ([127, 0, 0, 1], 9).into()).is_err());
+        assert!(PathAsker::default().path_mtu(theirs, ([127, 0, 0, 1], 9).into()).is_err());
     }
 }

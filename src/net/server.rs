@@ -8,19 +8,24 @@ use std::sync::Arc;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::buffers::{SEND_BUFFER_BYTES, ask_to_send};
+use super::half_open::answer_few_times;
 use super::path_mtu::{allow_fragments, forbid_fragments, forbids_fragments};
-use super::refusals::keep_refusals;
+use super::peer::notice_vanishing;
+use super::punches::send_only;
 
 /// Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`. One more is tried again by its
 /// client's kernel, a second later and then later still.
 const BACKLOG: i32 = 16_384;
+/// Of what a client says and we have not read, the kernel keeps about so much, instead of the megabytes to which it lets the
+/// buffer of a fast sender grow: requests are short, and the work of a flood is the kernel's before it is ours.
+const UNREAD_BYTES: usize = 16 << 10;
+/// Bytes of media in the kernel that were not sent yet: bounds what a slow reader holds.
+const UNSENT_BYTES: u32 = 256 << 10;
 /// How often a pair of free ports is looked for where any will do.
 const ATTEMPTS: usize = 64;
-/// A filter of one instruction (BPF_RET | BPF_K): of any packet, 0 bytes are kept.
-const KEEP_NOTHING: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 
 /// Two UDP sockets on neighbouring ports: RTP on the even one, RTCP on the next (RFC 3550 section 11).
 #[derive(Debug)]
@@ -33,7 +38,8 @@ pub struct ServerPair {
     pub port: u16,
 }
 
-/// Opens a TCP listener. An IPv6 listener takes IPv6 only, so both families can listen on one port.
+/// Opens a TCP listener. An IPv6 listener takes IPv6 only, so both families can listen on one port. Its connections have
+/// what is set here from the first, as Linux hands it on.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket =
         Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
@@ -42,6 +48,11 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
+    answer_few_times(&socket)?;
+    socket.set_recv_buffer_size(UNREAD_BYTES)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    notice_vanishing(&socket)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
@@ -114,13 +125,6 @@ pub fn send_buffer(socket: &UdpSocket) -> usize {
     SockRef::from(socket).send_buffer_size().unwrap_or(SEND_BUFFER_BYTES)
 }
 
-/// Has the kernel drop by itself all that comes to a socket that nobody reads: its room is for what comes back of what
-/// was sent, see [`take_refusals`](super::take_refusals).
-pub fn send_only(socket: &UdpSocket) -> io::Result<()> {
-    SockRef::from(socket).attach_filter(&[KEEP_NOTHING])?;
-    keep_refusals(socket)
-}
-
 /// The same host at another port.
 pub fn with_port(mut host: SocketAddr, port: u16) -> SocketAddr {
     host.set_port(port);
@@ -159,6 +163,7 @@ pub(super) fn sending_socket(address: SocketAddr) -> io::Result<Socket> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::peer::{VANISHED_AFTER, allow_pauses};
     use super::*;
     use std::net::{Ipv4Addr, TcpStream};
     use std::time::Duration;
@@ -171,6 +176,24 @@ mod tests {
         assert_eq!([&pair.rtp, &pair.rtcp, &beside()].map(forbid), [false; 3]);
         forbid_fragments(&pair.rtp).expect("a socket");
         assert_eq!([&pair.rtp, &beside()].map(forbid), [true; 2]);
+    }
+
+    #[test]
+    fn connections_have_what_was_set_where_they_were_listened_for() {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        listener.set_nonblocking(false).expect("a socket");
+        let _client = TcpStream::connect(listener.local_addr().expect("bound")).expect("a listener");
+        let (ours, _) = listener.accept().expect("one");
+        let has = SockRef::from(&ours);
+        assert_eq!(has.recv_buffer_size().expect("set"), 2 * UNREAD_BYTES, "the kernel reckons for both");
+        assert!(has.tcp_nodelay().expect("set"));
+        assert_eq!(has.tcp_notsent_lowat().expect("set"), UNSENT_BYTES);
+        let idle = has.tcp_keepalive_time().expect("set")
+            + has.tcp_keepalive_interval().expect("set") * has.tcp_keepalive_retries().expect("set");
+        assert!(has.keepalive().expect("set"));
+        assert_eq!((idle, has.tcp_user_timeout().expect("set")), (VANISHED_AFTER, Some(VANISHED_AFTER)));
+        allow_pauses(&ours).expect("a connection");
+        assert_eq!(has.tcp_user_timeout().expect("set").unwrap_or_default(), Duration::ZERO);
     }
 
     #[test]

@@ -244,21 +244,27 @@ fn server_config(config: &Config, certificates: Option<Arc<Certificates>>) -> Se
             UdpPorts::Range { first, last } => Some(first..=last),
         },
         dont_fragment,
+        learning: config.rtsp.learn_ports,
+        transports: config.rtsp.transports.clone(),
         session_timeout,
         longest_silence,
         close_grace,
         clear_media: config.rtsp.tls.as_ref().is_some_and(|tls| tls.clear_media),
         certificates,
         multicast_out: config.channels.iter().filter_map(out_group).collect(),
+        channel_sessions: config.channels.iter().filter_map(most_sessions).collect(),
         limits: Limits {
             connections: config.limits.connections,
             connections_per_address: config.limits.connections_per_address,
             sessions: config.limits.sessions,
             sessions_per_address: config.limits.sessions_per_address,
+            sessions_per_channel: config.limits.sessions_per_channel,
             unread_bytes_per_address: config.limits.unread_bytes_per_address,
+            egress: config.limits.egress_mbit as u64 * 1_000_000,
             egress_per_address: config.limits.egress_mbit_per_address as u64 * 1_000_000,
         },
         redirect: config.limits.redirect.clone(),
+        redirect_tls: config.limits.redirect_tls.clone(),
     }
 }
 
@@ -282,6 +288,10 @@ fn out_group(channel: &ChannelConfig) -> Option<(String, OutGroup)> {
     let MulticastOut { group, ttl, interface } = channel.multicast_out.clone()?;
     let interface = interface.as_ref().map(ToString::to_string);
     Some((channel.name.clone(), OutGroup { group, ttl, interface }))
+}
+
+fn most_sessions(channel: &ChannelConfig) -> Option<(String, usize)> {
+    Some((channel.name.clone(), channel.sessions?))
 }
 
 /// What the admin endpoint asks.

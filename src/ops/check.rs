@@ -9,11 +9,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use ipnet::IpNet;
 
 use crate::net::Marks;
-use crate::relay::Coalesce;
-use crate::serve::{Networks, Rule, Who};
+use crate::relay::{Carriage, Coalesce};
+use crate::serve::{Learning, Networks, Rule, Who};
 use crate::wire::sdp::Framing;
 
-use super::config::{AccessConfig, ChannelConfig, Config, ConfigError, MulticastOut, UdpPorts};
+use super::config::{AccessConfig, ChannelConfig, Config, ConfigError, LimitsConfig, MulticastOut, UdpPorts};
 use super::open_files::{self, Shortage};
 use super::socket_buffers::{self, Capped};
 
@@ -62,6 +62,13 @@ impl fmt::Display for Plan {
         if rtsp.dont_fragment {
             writeln!(f, "          packets are dropped that are too large for a path")?;
         }
+        if rtsp.learn_ports == Learning::Off {
+            writeln!(f, "          viewers' ports are those that they name, also behind a NAT")?;
+        }
+        if rtsp.transports.len() < Carriage::ALL.len() {
+            let served = rtsp.transports.iter().map(|by| by.label()).collect::<Vec<_>>().join(", ");
+            writeln!(f, "          media goes by {served} alone")?;
+        }
         writeln!(f, "admin     http://{}/", admin.listen)?;
         writeln!(f, "log       {}", log.format)?;
         writeln!(
@@ -72,11 +79,7 @@ impl fmt::Display for Plan {
         writeln!(f, "          media workers busy for {} % before packets wait", engine.busy_percent)?;
         writeln!(f, "          poll tables of {} entries", engine.poll_table_entries)?;
         writeln!(f, "ring      {:?} or {} bytes a track", ring.max_age, ring.max_bytes)?;
-        let (connections, sessions) = (limits.connections_per_address, limits.sessions_per_address);
-        writeln!(f, "limits    {} connections, {connections} an address", limits.connections)?;
-        writeln!(f, "          {} sessions, {sessions} an address", limits.sessions)?;
-        let (egress, unread) = (limits.egress_mbit_per_address, limits.unread_bytes_per_address);
-        writeln!(f, "          {egress} Mbit/s and {unread} unread bytes an address")?;
+        write_limits(f, limits)?;
         writeln!(f, "access    {}", who_and_where(access))?;
         if let Some(shortage) = self.shortage {
             writeln!(f, "note      {shortage}")?;
@@ -90,6 +93,16 @@ impl fmt::Display for Plan {
         writeln!(f, "channels  {}", channels.len())?;
         channels.iter().try_for_each(|channel| write_channel(f, channel))
     }
+}
+
+fn write_limits(f: &mut fmt::Formatter<'_>, limits: &LimitsConfig) -> fmt::Result {
+    let (connections, sessions) = (limits.connections_per_address, limits.sessions_per_address);
+    writeln!(f, "limits    {} connections, {connections} an address", limits.connections)?;
+    let of_channel = limits.sessions_per_channel;
+    writeln!(f, "          {} sessions, {sessions} an address, {of_channel} a channel", limits.sessions)?;
+    let (all, egress) = (limits.egress_mbit, limits.egress_mbit_per_address);
+    writeln!(f, "          {all} Mbit/s, {egress} Mbit/s an address")?;
+    writeln!(f, "          {} unread bytes an address", limits.unread_bytes_per_address)
 }
 
 fn listeners(addresses: &[SocketAddr]) -> String {
@@ -148,6 +161,9 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
         writeln!(f, "    packets say {}", said.join(" and "))?;
     }
     write_rule(f, &channel.rule)?;
+    if let Some(sessions) = channel.sessions {
+        writeln!(f, "    up to {sessions} sessions")?;
+    }
     if let Some(MulticastOut { group, ttl, interface }) = &channel.multicast_out {
         let by = interface.as_ref().map_or("the route's interface".into(), ToString::to_string);
         writeln!(
@@ -207,15 +223,18 @@ mod tests {
 
     #[test]
     fn a_plan_names_listeners_channels_and_groups() {
-        let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\ndont_fragment = true\n[[channel]]\nname = \"uk/news\"\n\
+        let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\ndont_fragment = true\nlearn_ports = \"off\"\ntransports = [\"udp\", \"multicast\"]\n[[channel]]\nname = \"uk/news\"\n\
                     source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n\
-                    coalesce = \"2ms\"\ndscp = 46\nttl = 8\nmulticast_out = \"239.2.2.2:5000\"\n[engine]\nbusy_percent = 30\n";
+                    coalesce = \"2ms\"\ndscp = 46\nttl = 8\nmulticast_out = \"239.2.2.2:5000\"\nsessions = 300\n\
+                    [engine]\nbusy_percent = 30\n[limits]\negress_mbit = 10000\n";
         let config = Config::parse(text, Path::new("mirrorball.toml")).expect("a right config");
         let file = PathBuf::from("mirrorball.toml");
         let plan = Plan { file, config, shortage: None, capped: Vec::new() }.to_string();
         for part in [
             "RTSP      0.0.0.0:8554, [::]:8554\n",
             "ports 6970-6999, 15 pairs\n",
+            "viewers' ports are those that they name, also behind a NAT\n",
+            "media goes by udp, multicast alone\n",
             "http://127.0.0.1:9469/\n",
             "  /uk/news\n",
             "media workers busy for 30 % before packets wait\n",
@@ -226,7 +245,10 @@ mod tests {
             "packets are dropped that are too large for a path\n",
             "20000 connections, 2000 an address\n",
             "access    anybody\n",
-            "1000 Mbit/s and 4194304 unread bytes an address\n",
+            "20000 sessions, 2000 an address, 20000 a channel\n",
+            "10000 Mbit/s, 1000 Mbit/s an address\n",
+            "4194304 unread bytes an address\n",
+            "    up to 300 sessions\n",
             "from group 232.9.9.1:5004, source 10.0.0.7, RTCP on port 5005\n",
         ] {
             assert!(plan.contains(part), "{part:?} is not in\n{plan}");

@@ -73,7 +73,7 @@ pub enum Command {
     /// Say what a config would do, or list all its errors.
     #[command(after_help = EXIT_CODES)]
     Check(ConfigArgs),
-    /// Send a test programme to a multicast group on this machine and serve it; needs no config and no network.
+    /// Send a test programme by multicast on this machine and serve it; needs no config and no network.
     #[command(after_help = EXIT_CODES)]
     Demo(DemoArgs),
     /// Load an RTSP server with subscribers, and measure loss, delay and set-up time.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::books::{Books, Sent};
-use super::handover::{Handover, Place};
+use super::handover::Place;
 use super::ring::Ring;
 use super::standing::Standing;
 use super::totals::Totals;
@@ -64,12 +64,9 @@ impl Cursor {
         self.place.move_to(self.next() - packets as u64);
     }
 
-    /// Goes no further, and tells `heir` how far that was.
-    pub fn hand_over(&mut self, heir: &Arc<Handover>) {
-        match self.place.after().filter(|_| !self.place.begin()) {
-            Some(before) => before.pass_on(heir),
-            None => heir.tell(self.ring.give_up(&self.place)),
-        }
+    /// Whether this is where it stands.
+    pub fn is_at(&self, place: &Arc<Standing>) -> bool {
+        Arc::ptr_eq(&self.place, place)
     }
 
     /// Counts packets that the connection has taken.
@@ -86,6 +83,7 @@ impl Cursor {
 
 impl Drop for Cursor {
     fn drop(&mut self) {
+        self.place.let_go(|| self.ring.give_up(&self.place));
         if let Some(books) = &self.books {
             // A reader that was stuck to the end has missed what has gone meanwhile.
             self.totals.overrun(self.ring.settle(&self.place));

@@ -9,6 +9,7 @@
 use std::io;
 use std::mem;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,8 @@ use bytes::Bytes;
 
 use crate::event::lock;
 use crate::net::{
-    Control, Destination, Marks, Position, Sender, forbids_fragments, open_beside, path_mtu, segments,
-    send_buffer, send_only, take_refusals, with_room,
+    Control, Destination, Marks, PathAsker, Position, Sender, forbids_fragments, keep_senders, open_beside,
+    segments, send_buffer, send_only, take_refusals, take_senders, with_room,
 };
 
 use super::fullness::{Fullness, Verdict};
@@ -30,16 +31,23 @@ const MOST_BYTES: usize = 1 << 30;
 const BESIDE_FOR: Duration = Duration::from_secs(60);
 /// Messages of what came back that are read of a socket at one look.
 const REFUSALS_AT_A_LOOK: usize = 256;
+/// Datagrams to the port that are taken of each socket at least.
+const PUNCHES_OF_EACH: usize = 8;
 
 /// A server port, as lanes send from it.
 pub struct ServerSocket {
     segments: bool,
     /// Packets that are larger than a path takes whole leave it in fragments, and are counted.
     fragments: bool,
+    paths: PathAsker,
     /// It sends to groups, with a TTL of its own.
     to_groups: bool,
     /// How many sockets there may be.
     most: usize,
+    /// Who sends to the port is kept, to be taken.
+    listens: AtomicBool,
+    /// One has that changed at a time.
+    changes: Mutex<()>,
     sockets: Mutex<Sockets>,
 }
 
@@ -60,8 +68,8 @@ impl ServerSocket {
         Arc::new(Self::new(socket, 1, false)) // reports are small
     }
 
-    /// A socket that only sends. What clients send there, to open their firewall, is of no use; and were the socket
-    /// polled for it, the kernel would look for someone to wake at each packet that has left.
+    /// A socket that only sends. What clients send there, to open their firewall, tells where they are and no more; and were
+    /// the socket polled for it, the kernel would look for someone to wake at each packet that has left.
     pub fn growing(socket: UdpSocket) -> io::Result<Arc<Self>> {
         send_only(&socket)?;
         let fragments = !forbids_fragments(&socket)?;
@@ -78,14 +86,17 @@ impl ServerSocket {
     fn new(socket: UdpSocket, most: usize, fragments: bool) -> Self {
         let segments = segments(&socket);
         let (all, fullness) = (vec![Arc::new(socket)], Fullness::default());
+        let (listens, changes) = (AtomicBool::new(false), Mutex::default());
         let sockets = Mutex::new(Sockets { all, current: 0, fullness, full_at: None, has_warned: false });
-        Self { segments, fragments, to_groups: false, most, sockets }
+        let paths = PathAsker::default();
+        Self { segments, fragments, paths, to_groups: false, most, listens, changes, sockets }
     }
 
     /// A destination of what is sent here.
     pub(super) fn destination(&self, address: SocketAddr) -> Destination {
         let destination = Destination::new(address, self.segments);
-        let mtu = if self.fragments { self.mtu_towards(address) } else { None };
+        let asked = || self.paths.path_mtu(self.current().local_addr().ok()?, address).ok();
+        let mtu = if self.fragments { asked() } else { None };
         mtu.map_or(destination, |mtu| destination.by_path_of(mtu))
     }
 
@@ -94,9 +105,9 @@ impl ServerSocket {
         self.fragments
     }
 
-    /// The largest IP packet that goes to an address whole, as far as the kernel knows.
+    /// The largest IP packet that goes to an address whole, as far as the kernel knows. Waits for nobody who asks for others.
     pub(super) fn mtu_towards(&self, address: SocketAddr) -> Option<usize> {
-        path_mtu(self.current().local_addr().ok()?, address).ok()
+        PathAsker::default().path_mtu(self.current().local_addr().ok()?, address).ok()
     }
 
     /// What is told of packets that are sent here.
@@ -152,8 +163,37 @@ impl ServerSocket {
 
     /// Takes the destinations that say that nobody listens there.
     pub fn take_refusals(&self) -> Vec<SocketAddr> {
-        let all = self.sockets().all.clone();
-        all.iter().flat_map(|socket| take_refusals(socket, REFUSALS_AT_A_LOOK)).collect()
+        self.all().iter().flat_map(|socket| take_refusals(socket, REFUSALS_AT_A_LOOK)).collect()
+    }
+
+    /// Has those kept who send to the port, or drops them as they come. Not for threads of media, which would wait.
+    pub fn listen(&self, listens: bool) -> io::Result<()> {
+        let _change = lock(&self.changes);
+        if self.listens.swap(listens, SeqCst) == listens {
+            return Ok(());
+        }
+        self.filter(&self.all())
+    }
+
+    /// Whether those are kept.
+    pub fn listens(&self) -> bool {
+        self.listens.load(SeqCst)
+    }
+
+    /// Takes those who have sent to the port, up to so many, or some of each socket.
+    pub fn take_punches(&self, most: usize) -> Vec<SocketAddr> {
+        let all = self.all();
+        let of_each = (most / all.len()).max(PUNCHES_OF_EACH);
+        all.iter().flat_map(|socket| take_senders(socket, of_each)).collect()
+    }
+
+    fn filter(&self, sockets: &[Arc<UdpSocket>]) -> io::Result<()> {
+        let listens = self.listens();
+        sockets.iter().try_for_each(|socket| if listens { keep_senders(socket) } else { send_only(socket) })
+    }
+
+    fn all(&self) -> Vec<Arc<UdpSocket>> {
+        self.sockets().all.clone()
     }
 
     /// Sockets beside the one in use.
@@ -186,10 +226,12 @@ impl ServerSocket {
         let opened: Result<Vec<_>, _> = (0..count).map(|_| open_beside(&all[0]).map(Arc::new)).collect();
         let address = all[0].local_addr().ok().map(tracing::field::display);
         let mut sockets = self.sockets();
+        let mut new = Vec::new();
         match opened {
             // Unless another worker was quicker.
             Ok(opened) if sockets.all.len() == all.len() => {
                 sockets.current = sockets.all.len();
+                new = opened.clone();
                 sockets.all.extend(opened);
                 let count = sockets.all.len();
                 tracing::info!(address, count, "send buffers stayed full: more sockets on the port");
@@ -206,7 +248,16 @@ impl ServerSocket {
                 return None;
             }
         }
-        Some(sockets.current())
+        let current = sockets.current();
+        drop(sockets);
+        // Once they are there: who has them listen meanwhile has seen them, or is seen here.
+        if self.listens() {
+            let _ = self.filter(&new); // viewers that are not found through one of them say more
+            if !self.listens() {
+                let _ = self.filter(&new); // who ended that meanwhile may not have seen them
+            }
+        }
+        Some(current)
     }
 
     fn sockets(&self) -> MutexGuard<'_, Sockets> {
@@ -228,6 +279,7 @@ mod tests {
 
     fn growing() -> Arc<ServerSocket> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        socket.set_nonblocking(true).expect("a flag");
         ServerSocket::growing(socket).expect("a socket that sends")
     }
 
@@ -288,6 +340,31 @@ mod tests {
     }
 
     #[test]
+    fn whoever_sends_to_a_port_that_listens_is_heard_on_whichever_socket_and_nobody_else() {
+        let server = growing();
+        let at = server.current().local_addr().expect("bound");
+        let clients: Vec<_> =
+            (0..40).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port")).collect();
+        let all_send = || {
+            clients.iter().for_each(|client| assert_eq!(client.send_to(&[], at).ok(), Some(0)));
+            let mut heard: Vec<_> = server.take_punches(99).iter().map(SocketAddr::port).collect();
+            heard.sort_unstable();
+            heard
+        };
+        let mut own: Vec<_> =
+            clients.iter().map(|client| client.local_addr().expect("bound").port()).collect();
+        own.sort_unstable();
+        assert!(all_send().is_empty());
+        server.grow(&server.all()).expect("a socket on the same port");
+        server.listen(true).expect("sockets");
+        assert_eq!(all_send(), own);
+        server.grow(&server.all()).expect("more sockets, which listen too");
+        assert_eq!(all_send(), own);
+        server.listen(false).expect("sockets");
+        assert!(all_send().is_empty());
+    }
+
+    #[test]
     fn the_port_of_a_server_is_nobody_elses() {
         let server = growing();
         server.grow(&server.all()).expect("a socket on the same port");
@@ -300,10 +377,6 @@ mod tests {
         #[cfg(not(model))]
         pub(crate) fn have_one_more(&self) {
             self.grow(&self.all()).expect("a socket on the same port");
-        }
-
-        fn all(&self) -> Vec<Arc<UdpSocket>> {
-            self.sockets().all.clone()
         }
     }
 }

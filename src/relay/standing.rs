@@ -1,8 +1,11 @@
 //! Where a stream subscriber stands in its ring, and what it has missed: so that what it misses is counted while it misses
 //! it, also for one that never reads again. It is counted when somebody asks, by arithmetic: nothing is done for each packet.
 
-use std::sync::Arc;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use crate::event::lock;
 
 use super::handover::{Handover, Place};
 
@@ -19,6 +22,16 @@ pub struct Standing {
     settled: AtomicU64,
     missed: AtomicU64,
     over: AtomicBool,
+    heir: Mutex<Heir>,
+}
+
+/// Who goes on from here.
+enum Heir {
+    /// Nobody, as far as is known.
+    None,
+    Named(Arc<Handover>),
+    /// Whoever is named from now on is told at once: it is read no more.
+    Late,
 }
 
 impl Standing {
@@ -28,7 +41,32 @@ impl Standing {
             Place::After(before) => (NOWHERE, Some(before)),
         };
         let (next, settled, missed) = (AtomicU64::new(next), AtomicU64::new(0), AtomicU64::new(0));
-        Self { next, after, settled, missed, over: AtomicBool::new(false) }
+        Self { next, after, settled, missed, over: AtomicBool::new(false), heir: Mutex::new(Heir::None) }
+    }
+
+    /// Has `heir` go on where this one is let go, however that comes about, or was.
+    pub fn bequeath(&self, heir: Arc<Handover>) {
+        let mut state = lock(&self.heir);
+        if matches!(*state, Heir::Late) {
+            drop(state);
+            return self.tell(&heir, || self.give_up());
+        }
+        *state = Heir::Named(heir);
+    }
+
+    /// It is let go: its heir is told how far it went, which is where it is given up.
+    pub(super) fn let_go(&self, give_up: impl FnOnce() -> u64) {
+        let heir = mem::replace(&mut *lock(&self.heir), Heir::Late);
+        if let Heir::Named(heir) = heir {
+            self.tell(&heir, give_up);
+        }
+    }
+
+    fn tell(&self, heir: &Arc<Handover>, give_up: impl FnOnce() -> u64) {
+        match self.after().filter(|_| !self.begin()) {
+            Some(before) => before.pass_on(heir),
+            None => heir.tell(give_up()),
+        }
     }
 
     /// Who tells it where to begin.

@@ -30,7 +30,13 @@ impl RtspConnection {
                 server.teller.refuse(&Refused { client: self.peer, why, method, asked, agent }, now);
             }
             Action::Watch(session) => SessionWatch::start(server, &session, now),
-            Action::Start { session, plan, agent } => session.play(&plan, agent.as_deref(), now),
+            Action::Start { session, plan, agent } => {
+                // Players open the way through a NAT before they ask for packets.
+                if session.is_looked_for() {
+                    server.pairs.glance_for_clients(now).iter().for_each(|learnt| learnt.tell(now));
+                }
+                session.play(&plan, agent.as_deref(), now);
+            }
             Action::ChangeOver(session) => session.change_over(now),
             Action::Pause(session) => session.pause(),
             Action::TearDown(session, track) => session.tear_down(track),

@@ -4,18 +4,18 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use crate::relay::{Channel, Track};
-use crate::wire::rtsp::Request;
+use crate::relay::{Carriage, Channel, Track};
+use crate::wire::rtsp::{Redirect, Request};
 
 use super::access::Good;
 use super::guard::{Acquaintance, Asked, Verdict};
 use super::journal::Story;
-use super::media::{Client, Interleaved, Multicast, OverUdp, Raw, Taker, Way};
+use super::media::{Client, Followed, Interleaved, Learnt, Multicast, OverUdp, Raw, Taker, Way};
 use super::refusal_watch::RefusalWatch;
 use super::rtsp::{About, Costs, Home, Session, Wanted, World};
 use super::rtsp_connection::RtspConnection;
-use super::rtsp_server::RtspServer;
-use super::stats::{Counters, NOT_BACK, RefusedFor};
+use super::rtsp_server::{RtspServer, ServerConfig};
+use super::stats::{Counters, FELL_BACK, NOT_BACK, RefusedFor};
 
 impl World for RtspConnection {
     fn peer(&self) -> SocketAddr {
@@ -43,7 +43,7 @@ impl World for RtspConnection {
     }
 
     fn elsewhere(&self, uri: &str) -> Option<String> {
-        self.server.config.redirect.as_ref()?.location(uri, self.local)
+        self.other_server()?.location(uri, self.local)
     }
 
     fn judge(&self, request: &Request, about: &About<'_>, known: &mut Acquaintance, now: Instant) -> Verdict {
@@ -59,31 +59,28 @@ impl World for RtspConnection {
         self.server.guard.judge(&asked, known, now)
     }
 
-    fn welcome(&self, now: Instant) -> Result<(), RefusedFor> {
+    fn welcome(&self, channel: &Channel, now: Instant) -> Result<(), RefusedFor> {
         if self.server.lateness.is_too_late(now) {
             self.server.say_that_newcomers_are_refused(now);
             return Err(RefusedFor::Late);
         }
         // Players follow at DESCRIBE rather than later.
-        if self.server.config.redirect.is_some() && self.server.is_full() {
-            return Err(RefusedFor::Limit);
-        }
-        Ok(())
+        if self.other_server().is_some() { self.server.has_room(channel) } else { Ok(()) }
     }
 
     fn begin(
         &self,
         home: &Arc<Home>,
         channel: Arc<Channel>,
+        instead_of: Option<&Session>,
         now: Instant,
     ) -> Result<Arc<Session>, RefusedFor> {
+        instead_of.into_iter().for_each(|before| drop(self.server.sessions.end(before, FELL_BACK, now)));
         let id = session_id().map_err(|_| RefusedFor::Limit)?;
-        let place = self.account.take(Good::Sessions, 1).ok_or(RefusedFor::Address)?;
+        let place = self.account.take(Good::Sessions, 1).map_err(|_| RefusedFor::Address)?;
         let story = Story::new(&self.server.teller, self.peer, channel.clone());
         let session = Arc::new(Session::new(id, channel, (self.peer.ip(), home), (place, story), now));
-        if !self.server.sessions.add(&session) {
-            return Err(RefusedFor::Limit);
-        }
+        self.server.sessions.add(&session)?;
         // Behind that: who stops ends all that are there, and this one may have come later.
         if self.server.is_stopping() {
             self.server.sessions.end(&session, "shutdown", now);
@@ -100,7 +97,7 @@ impl World for RtspConnection {
         // One that is set up already weighs no more for being so again.
         let is_new = session.granted(track.number).is_none();
         let weight = if is_new { track.rtp.ring().bits_per_second() } else { 0 };
-        let egress = self.account.take(Good::Egress, weight).ok_or(RefusedFor::Egress)?;
+        let egress = self.account.take(Good::Egress, weight).map_err(RefusedFor::egress)?;
         Ok(Costs { egress, memory })
     }
 
@@ -111,6 +108,9 @@ impl World for RtspConnection {
         wanted: Wanted,
         now: Instant,
     ) -> Result<Box<dyn Way>, RefusedFor> {
+        if !matches!(wanted, Wanted::Interleaved { .. }) && self.is_to_stay_secret(session) {
+            return Err(RefusedFor::Clear);
+        }
         let places = match wanted {
             Wanted::Udp { client } => client,
             Wanted::Raw { client } => (client, client),
@@ -129,11 +129,24 @@ impl World for RtspConnection {
             }
             RefusedFor::Limit
         })?;
+        if reserved.is_of_crowd() {
+            server.counters.not_learnt();
+            if server.has_crowds.begins(now) {
+                tracing::warn!(
+                    client = %peer.ip(),
+                    "too many viewers of one address have not been heard yet: some are not found if they are behind a NAT"
+                );
+            }
+        }
         RefusalWatch::start(server, now);
         Ok(match wanted {
             Wanted::Raw { .. } => Box::new(Raw::new(reserved)),
             _ => Box::new(OverUdp::new(reserved, track.rtcp.marks())),
         })
+    }
+
+    fn serves(&self, by: Carriage) -> bool {
+        self.server.config.transports.contains(&by)
     }
 
     fn allows_udp(&self) -> bool {
@@ -150,6 +163,22 @@ impl World for RtspConnection {
 }
 
 impl RtspConnection {
+    /// Where its client is sent if there is no room. Nobody is led out of TLS.
+    fn other_server(&self) -> Option<&Redirect> {
+        let ServerConfig { redirect, redirect_tls, .. } = &self.server.config;
+        if !self.stream.is_secret() {
+            return redirect.as_ref();
+        }
+        redirect_tls.as_ref().or(redirect.as_ref().filter(|other| other.is_secret()))
+    }
+
+    /// Whether a session is of a connection through TLS, which may not be this one, and nothing of it is to leave that.
+    fn is_to_stay_secret(&self, session: &Session) -> bool {
+        let home = session.home();
+        let output = home.as_ref().and_then(|home| home.output.as_ref());
+        !self.server.config.clear_media && output.is_some_and(|output| output.is_secret())
+    }
+
     fn by_multicast(
         &self,
         session: &Session,
@@ -161,7 +190,7 @@ impl RtspConnection {
             if self.server.lacks_groups.begins(now) {
                 tracing::warn!(channel, %error, "nothing can be sent to the channel's multicast_out");
             }
-            RefusedFor::Limit
+            RefusedFor::OutGroup
         })?;
         Ok(Box::new(Multicast::new(seat, track.rtcp.marks())))
     }
@@ -187,6 +216,13 @@ impl Taker for Seat {
         }
         if session.hear(track, datagram, &server.counters, now) {
             server.sessions.end(&session, "goodbye", now);
+        }
+    }
+
+    fn learn(&self, learnt: &Learnt, now: Instant) {
+        let Some((server, session)) = self.taken() else { return };
+        if session.follow(learnt, now) == Some(Followed::Moves) {
+            server.counters.learnt(learnt.port);
         }
     }
 

@@ -6,17 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use socket2::SockRef;
-
 use crate::event::{Class, Poller, Task, Work};
-use crate::net::notice_vanishing;
 
 use super::access::{Account, Share};
 use super::stats::{Counters, Transport};
 use super::stream::ByteStream;
-
-/// Bytes of media in the kernel that were not sent yet: bounds what a slow reader holds.
-const UNSENT_BYTES: u32 = 256 << 10;
 
 pub(super) struct Arrival {
     pub stream: ByteStream,
@@ -57,9 +51,6 @@ impl Arrival {
         place: Place,
     ) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        socket.set_nodelay(true)?;
-        SockRef::from(&*socket).set_tcp_notsent_lowat(UNSENT_BYTES)?;
-        notice_vanishing(&socket)?;
         Ok(Self { stream: ByteStream::Plain(socket), peer, account, place })
     }
 }

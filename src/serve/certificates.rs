@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::mem;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -15,6 +16,7 @@ use rustls::server::NoServerSessionStorage;
 use x509_cert::der::Decode;
 
 use crate::event::{Follows, lock};
+use crate::net::is_passing;
 
 /// Chains have some KiB.
 const FILE_BYTES: u64 = 1 << 20;
@@ -201,9 +203,14 @@ impl Follows for Certificates {
         if now == looks.read || !is_settled {
             return;
         }
-        looks.read = now;
+        let before = mem::replace(&mut looks.read, now);
+        let read = self.files.read();
+        if matches!(&read, Err(BadPair::Unreadable { error, .. }) if is_passing(error)) {
+            looks.read = before; // the next look reads it
+            return;
+        }
         drop(looks);
-        match self.files.read() {
+        match read {
             Ok(served) => {
                 let valid_until =
                     httpdate::fmt_http_date(std::time::UNIX_EPOCH + Duration::from_secs(served.expires));

@@ -67,6 +67,8 @@ impl Work for ConnectionWatch {
         } else if connection.waits_for_us(&state) {
             state.excused_at = Some(state.reads); // the delay is ours
             connection.watch_at(&mut state, now + connection.server.message_timeout());
+        } else if state.conversation.is_over() {
+            connection.close_now(&mut state); // it was hung up on, and has had time to read why
         } else {
             connection.cut(&mut state, reason);
         }

@@ -220,7 +220,7 @@ impl Listener {
             return self.turn_away(&socket, peer, NotTaken::Limit);
         }
         let account = server.addresses.account(peer.ip());
-        let Some(share) = account.take(Good::Connections, 1) else {
+        let Ok(share) = account.take(Good::Connections, 1) else {
             if self.troubles.address.begins(clock::now()) {
                 let address = peer.ip();
                 tracing::warn!(%address, "an address is refused more connections: limits.connections_per_address are there");

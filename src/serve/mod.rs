@@ -1,12 +1,15 @@
-//! How viewers are served: RTSP/1.0, over shared UDP port pairs or interleaved in the connection.
+//! How viewers are served: RTSP/1.0, plain, through TLS and by a tunnel; media over shared UDP port pairs, by multicast or
+//! interleaved in the connection.
 //!
 //! ```text
-//!  RtspListener ─▶ RtspConnection ─▶ RtspTask ─▶ rtsp/: a conversation, its sessions ─▶ actions
+//!  Listener ─▶ a door (tls/, http/, RtspListener)
+//!                    ▼
+//!              RtspConnection ─▶ RtspTask ─▶ rtsp/: a conversation, its sessions ─▶ actions
 //!                    │  access/: who asks for what                                       │
 //!                    │  guard/: who may watch what                                       │
 //!                    │  journal/: what the log tells                                     ▼
 //!                    └─ stream/: Output (a StreamSink) ◀── interleaved ──┬── media/: ways of a track
-//!                                                     port pairs ◀───────┘
+//!                                          port pairs, out-groups ◀──────┘
 //! ```
 
 mod access;
@@ -45,7 +48,7 @@ pub use guard::{
 };
 pub use journal::legible;
 pub use listener::Listener;
-pub use media::OutGroup;
+pub use media::{Learning, OutGroup};
 pub use rtsp::Quality;
 /// What the fuzz target of that name exercises.
 #[cfg(fuzzing)]

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use super::access::Beyond;
+
 /// What carries a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transport {
@@ -67,10 +69,16 @@ pub(super) enum RefusedFor {
     Connection,
     /// Its requests come through TLS, and its packets would go in the clear.
     Clear,
+    /// The channel has as many sessions as it may.
+    Channel,
+    /// It would take more than all may have a second.
+    TotalEgress,
+    /// The channel's group can not be sent to.
+    OutGroup,
 }
 
 impl RefusedFor {
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Late, "late"),
         (Self::Limit, "limit"),
         (Self::Port, "port"),
@@ -78,7 +86,23 @@ impl RefusedFor {
         (Self::Egress, "egress"),
         (Self::Connection, "connection"),
         (Self::Clear, "clear"),
+        (Self::Channel, "channel"),
+        (Self::TotalEgress, "total egress"),
+        (Self::OutGroup, "multicast_out"),
     ];
+
+    /// Why a track gets no egress.
+    pub fn egress(beyond: Beyond) -> Self {
+        match beyond {
+            Beyond::Address => Self::Egress,
+            Beyond::All => Self::TotalEgress,
+        }
+    }
+
+    /// Whether it is this server that is full, so that another one may do better.
+    pub fn is_full(self) -> bool {
+        matches!(self, Self::Late | Self::Limit | Self::Channel | Self::TotalEgress)
+    }
 
     /// Its word, in metrics and the log.
     pub fn label(self) -> &'static str {
@@ -171,6 +195,17 @@ impl CutFor {
     pub fn label(self) -> &'static str {
         Self::ALL[self as usize].1
     }
+}
+
+/// Which of a pair's ports a viewer was found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Port {
+    Rtp,
+    Rtcp,
+}
+
+impl Port {
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Rtp, "rtp"), (Self::Rtcp, "rtcp")];
 }
 
 /// What accept(2) fails for.

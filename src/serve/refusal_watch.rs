@@ -1,5 +1,5 @@
 //! The RefusalWatch: hears that nobody listens at a viewer's port any more (ICMP port unreachable), and ends what is sent
-//! there.
+//! there. It hears too what comes to our RTP ports from viewers behind a NAT, and has their media go where they are.
 //!
 //! It looks by the clock, and for as long as there are viewers over UDP: a socket that is polled for what comes back
 //! would have the kernel look for someone to wake at each packet that has left.
@@ -30,6 +30,8 @@ impl RefusalWatch {
 
     fn look(server: &RtspServer, now: Instant) {
         server.poller.vitals().may_fault("refusals", String::new);
+        let learnt = server.pairs.look_for_clients(now);
+        learnt.iter().for_each(|learnt| learnt.tell(now));
         for (place, client) in server.pairs.take_refusals(now) {
             client.taker.refuse(client.track, place, now);
         }

@@ -17,11 +17,11 @@ use crate::wire::http::{Spoken, spoken};
 
 use super::access::{Account, Good, Share};
 use super::arrival::{Arrival, Place, Turn, ask_for_turn};
-use super::rtsp::{Conversation, Home, READ_BYTES, Session};
+use super::rtsp::{Conversation, Home, Session};
 use super::rtsp_server::RtspServer;
 use super::session_watch::SessionWatch;
 use super::stats::CutFor;
-use super::stream::{ByteStream, Output, Sink};
+use super::stream::{ByteStream, Output, READ_BYTES, Sink};
 
 /// Messages answered per task, and reads: a client that floods goes to the queue's tail after these many.
 const MESSAGES_PER_TASK: usize = 32;
@@ -139,7 +139,7 @@ impl RtspConnection {
         let local = socket.local_addr()?;
         let output = Output::new(stream.clone(), server.poller.clone(), server.counters.clone());
         let home = Home::of(output.clone());
-        let unread = account.take(Good::UnreadBytes, 0);
+        let unread = account.take(Good::UnreadBytes, 0).ok();
         let shares = unread.map(|unread| Shares { connection: place, unread });
         // What has come already is read when the socket takes something, which is at once.
         let first = if stream.has_more() { Interest::Write } else { Interest::Read };
@@ -175,7 +175,9 @@ impl RtspConnection {
 
     /// Ends the connection for what its client did or left undone.
     pub(super) fn cut(&self, state: &mut State, reason: CutFor) {
-        self.server.counters.connection_cut(reason);
+        if !self.is_closed() {
+            self.server.counters.connection_cut(reason);
+        }
         self.end(state, Closed::Cut(reason));
     }
 
@@ -214,6 +216,7 @@ impl RtspConnection {
         if let Some(key) = self.key.get() {
             key.unregister();
         }
+        self.home.close(clock::now());
         state.alarm = None;
         true
     }
@@ -306,11 +309,17 @@ impl RtspConnection {
 impl State {
     /// Takes in what one read brought.
     fn hear(&mut self, bytes: &[u8]) -> Result<(), Over> {
-        let Says::Something(first) = &mut self.says else {
-            if matches!(self.says, Says::Rtsp) {
+        let first = match &mut self.says {
+            Says::Something(first) => first,
+            Says::Rtsp => {
                 self.conversation.add(bytes);
+                return Ok(());
             }
-            return Ok(());
+            // Who goes on where it only hears never comes by another connection.
+            Says::Nothing(half) if !half.was_whole && !bytes.trim_ascii().is_empty() => {
+                return Err(Over::Cut(CutFor::BrokenTunnel));
+            }
+            Says::Nothing(_) => return Ok(()),
         };
         first.extend_from_slice(bytes);
         match spoken(first) {
@@ -327,7 +336,7 @@ impl State {
 
     /// Whether the client's address may have us hold so much that is not read.
     pub(super) fn may_hold(&mut self, unread: usize) -> bool {
-        self.shares.as_mut().is_some_and(|shares| shares.unread.change(unread as u64))
+        self.shares.as_mut().is_some_and(|shares| shares.unread.change(unread as u64).is_ok())
     }
 }
 

@@ -8,16 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::event::{Class, Episode, Follows, Poller, Timers, clock};
-use crate::relay::{Catalogue, Lateness};
+use crate::relay::{Carriage, Catalogue, Channel, Lateness};
 use crate::wire::rtsp::Redirect;
 
 use super::access::{Addresses, PerAddress, counted_as};
 use super::certificates::Certificates;
 use super::guard::{Access, AccessStats};
 use super::journal::{Refused, Teller, Why};
-use super::media::{OutGroup, OutGroups, PortPairs};
-use super::rtsp::{MESSAGE_TIMEOUT, Patience, Quality, Session, Sessions};
-use super::stats::{Counters, CutFor, ServerStats};
+use super::media::{Learning, OutGroup, OutGroups, PortPairs};
+use super::rtsp::{MESSAGE_TIMEOUT, Patience, Quality, Session, SessionLimits, Sessions};
+use super::stats::{Counters, CutFor, EGRESS, RefusedFor, ServerStats};
 
 /// What the RTSP server needs to know.
 #[derive(Debug, Clone)]
@@ -26,6 +26,10 @@ pub struct ServerConfig {
     pub udp_ports: Option<RangeInclusive<u16>>,
     /// Nobody cuts up what leaves over UDP.
     pub dont_fragment: bool,
+    /// How it is learnt at which ports viewers behind a NAT are.
+    pub learning: Learning,
+    /// By what media may reach viewers.
+    pub transports: Vec<Carriage>,
     /// A session without a sign of its viewer for this long is ended; whole seconds.
     pub session_timeout: Duration,
     /// Likewise, one that plays while its source is silent.
@@ -40,8 +44,12 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Where newcomers are sent who would be too many.
     pub redirect: Option<Redirect>,
+    /// Where those of them are who come through TLS.
+    pub redirect_tls: Option<Redirect>,
     /// Where channels go by multicast, by name.
     pub multicast_out: HashMap<String, OutGroup>,
+    /// Sessions at a time of channels for which that is said otherwise, by name.
+    pub channel_sessions: HashMap<String, usize>,
 }
 
 /// Beyond these, requests are refused and counted.
@@ -55,8 +63,12 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions at a time from one address.
     pub sessions_per_address: usize,
+    /// Sessions at a time of one channel.
+    pub sessions_per_channel: usize,
     /// Bytes of one address that nobody has read: unfinished requests and unread replies.
     pub unread_bytes_per_address: usize,
+    /// Bits a second of all the tracks that are set up.
+    pub egress: u64,
     /// Bits a second of all the tracks that one address has set up.
     pub egress_per_address: u64,
 }
@@ -89,6 +101,7 @@ pub struct RtspServer {
     stopping: AtomicBool,
     refuses_newcomers: Episode,
     pub(super) lacks_pairs: Episode,
+    pub(super) has_crowds: Episode,
     pub(super) lacks_groups: Episode,
 }
 
@@ -109,16 +122,21 @@ impl RtspServer {
         }
         let counters = Arc::<Counters>::default();
         let teller = Teller::new(poller.queue(Class::Control).clone(), timers.clone());
+        let limits = SessionLimits {
+            all: config.limits.sessions,
+            per_channel: config.limits.sessions_per_channel,
+            of_channels: config.channel_sessions.clone(),
+        };
         Arc::new(Self {
             catalogue,
-            sessions: Sessions::new(config.limits.sessions, counters.clone()),
+            sessions: Sessions::new(limits, counters.clone()),
             guard,
-            addresses: Addresses::new(config.limits.per_address()),
+            addresses: Addresses::new(config.limits.per_address(), config.limits.egress),
             pairs: PortPairs::new(
                 poller.clone(),
                 timers.clone(),
                 config.udp_ports.clone(),
-                config.dont_fragment,
+                (config.dont_fragment, config.learning),
                 counters.clone(),
             ),
             out_groups,
@@ -131,6 +149,7 @@ impl RtspServer {
             stopping: AtomicBool::new(false),
             refuses_newcomers: Episode::default(),
             lacks_pairs: Episode::default(),
+            has_crowds: Episode::default(),
             lacks_groups: Episode::default(),
         })
     }
@@ -140,6 +159,21 @@ impl RtspServer {
         let certificate_expires =
             self.config.certificates.as_ref().map(|certificates| certificates.expires());
         ServerStats { certificate_expires, ..self.counters.read(self.sessions.len()) }
+    }
+
+    /// How much it takes on.
+    pub fn limits(&self) -> Limits {
+        self.config.limits
+    }
+
+    /// Bits a second of all the tracks that are set up.
+    pub fn egress(&self) -> u64 {
+        self.addresses.egress()
+    }
+
+    /// How many sessions a channel has, and how many it may have.
+    pub fn channel_sessions(&self, channel: &str) -> (usize, usize) {
+        self.sessions.of_channel(channel)
     }
 
     /// The figures of logins.
@@ -194,9 +228,12 @@ impl RtspServer {
         self.stopping.load(Relaxed)
     }
 
-    /// Whether there are as many sessions as there may be.
-    pub(super) fn is_full(&self) -> bool {
-        self.sessions.len() >= self.config.limits.sessions
+    /// Whether there is room for one more who watches a channel, as fast as it is now.
+    pub(super) fn has_room(&self, channel: &Channel) -> Result<(), RefusedFor> {
+        self.sessions.has_room(&channel.name)?;
+        let bits: u64 = channel.tracks.iter().map(|track| track.rtp.ring().bits_per_second()).sum();
+        let is_within = self.addresses.egress().saturating_add(bits) <= self.config.limits.egress;
+        if is_within { Ok(()) } else { Err(RefusedFor::TotalEgress) }
     }
 
     /// One line an episode: a flood of them would make it worse.
@@ -228,7 +265,7 @@ impl RtspServer {
         for session in sessions {
             let with_it = session.bits_per_second() + taken;
             if with_it > self.config.limits.egress_per_address {
-                self.cut(&session, "egress", "more than your address may have");
+                self.cut(&session, EGRESS, "more than your address may have");
             } else {
                 taken = with_it;
             }

@@ -1,13 +1,14 @@
 //! The SessionWatch: one timer a session, which ends it when its viewer has been silent for too long.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::event::{Task, Work, clock};
 
+use super::access::Beyond;
 use super::rtsp::{Session, Verdict};
 use super::rtsp_server::RtspServer;
-use super::stats::NOT_BACK;
+use super::stats::{EGRESS, NOT_BACK};
 
 pub(super) struct SessionWatch {
     server: Weak<RtspServer>,
@@ -36,10 +37,10 @@ impl SessionWatch {
 
     fn look(self: Arc<Self>, server: &RtspServer, session: &Session, now: Instant) {
         session.looked_at(now);
-        let is_asked = session.lives_by_connection();
-        let home = session.home().filter(|_| is_asked);
-        if let Some(output) = home.as_ref().and_then(|home| home.output.as_ref())
-            && output.progress().is_some_and(|progress| !session.take_progress(progress, now))
+        let (is_asked, longest) = (session.lives_by_connection(), server.config.longest_silence);
+        let home = session.home();
+        if let Some(output) = home.as_ref().filter(|_| is_asked).and_then(|home| home.output.as_ref())
+            && output.progress().is_some_and(|progress| !session.take_progress(progress, longest, now))
         {
             server.sessions.end(session, "timeout", now);
             return output.cut_off(); // nobody would hear a goodbye
@@ -51,10 +52,17 @@ impl SessionWatch {
             }
             Verdict::Over => server.cut(session, "timeout", "no sign of life"),
             Verdict::LookAgain(at) => {
-                if session.is_playing() && !session.weigh_what_has_come() {
-                    server.shed_egress(session.peer);
+                match session.is_playing().then(|| session.weigh_what_has_come()) {
+                    Some(Err(Beyond::Address)) => server.shed_egress(session.peer),
+                    // All are too many to look for who came last among them; this one is known to be too much.
+                    Some(Err(Beyond::All)) => {
+                        return server.cut(session, EGRESS, "more than there is for all");
+                    }
+                    Some(Ok(())) | None => {}
                 }
-                self.wake(server, session, at);
+                // Where it stands by a connection that had asked before, that may be closed meanwhile.
+                let soon = now + server.config.close_grace.max(Duration::from_secs(1));
+                self.wake(server, session, if home.is_some() { at } else { at.min(soon) });
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::wire::rtsp::{Method, StatusCode};
 
 use super::reporter::NotTheirs;
 
-pub(super) use super::reasons::{AcceptError, CutFor, NoHandshake, NotTaken, RefusedFor, Transport};
+pub(super) use super::reasons::{AcceptError, CutFor, NoHandshake, NotTaken, Port, RefusedFor, Transport};
 
 /// The figures of an RTSP server.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +43,12 @@ pub struct ServerStats {
     pub rtcp_reports: u64,
     /// Datagrams to the RTCP port from addresses that nobody registered.
     pub rtcp_strangers: u64,
+    /// Datagrams to an RTP port, while a viewer is looked for there, from addresses that nobody registered.
+    pub rtp_strangers: u64,
+    /// Ports of viewers behind a NAT that were learnt, by ours.
+    pub learnt: [(&'static str, u64); Port::ALL.len()],
+    /// Tracks whose viewers' ports are not learnt, since too many of their address are looked for.
+    pub not_learnt: u64,
     /// Datagrams from subscribers' addresses that are not RTCP, or not theirs, by reason.
     pub rtcp_refused: BTreeMap<&'static str, u64>,
 }
@@ -66,20 +72,29 @@ pub(super) struct Counters {
     sessions_refused: [AtomicU64; RefusedFor::ALL.len()],
     rtcp_reports: AtomicU64,
     rtcp_strangers: AtomicU64,
+    rtp_strangers: AtomicU64,
+    learnt: [AtomicU64; Port::ALL.len()],
+    not_learnt: AtomicU64,
 }
 
 /// Its connection was closed, and no sign of its viewer has come since.
 pub(super) const NOT_BACK: &str = "not back";
 
+/// Its source sends again, and that is more than there is for it.
+pub(super) const EGRESS: &str = "egress";
+/// Its client has set up the same anew in its connection, as nothing came over UDP.
+pub(super) const FELL_BACK: &str = "fell back";
+
 /// Why sessions end. Each has a series from the start, so that the first is seen as one.
-const ENDED_FOR: [&str; 10] = [
+const ENDED_FOR: [&str; 11] = [
     "teardown",
     "connection closed",
     NOT_BACK,
+    FELL_BACK,
     "timeout",
     "goodbye",
     "refused",
-    "egress",
+    EGRESS,
     "not granted",
     "shutdown",
     "fault",
@@ -161,6 +176,18 @@ impl Counters {
         self.rtcp_strangers.fetch_add(1, Relaxed);
     }
 
+    pub fn rtp_stranger(&self) {
+        self.rtp_strangers.fetch_add(1, Relaxed);
+    }
+
+    pub fn learnt(&self, port: Port) {
+        self.learnt[port as usize].fetch_add(1, Relaxed);
+    }
+
+    pub fn not_learnt(&self) {
+        self.not_learnt.fetch_add(1, Relaxed);
+    }
+
     pub fn rtcp_refused(&self, reason: &'static str) {
         *self.tables().rtcp_refused.entry(reason).or_default() += 1;
     }
@@ -188,6 +215,9 @@ impl Counters {
             sessions_ended: tables.sessions_ended.clone(),
             rtcp_reports: self.rtcp_reports.load(Relaxed),
             rtcp_strangers: self.rtcp_strangers.load(Relaxed),
+            rtp_strangers: self.rtp_strangers.load(Relaxed),
+            learnt: Port::ALL.map(|(port, label)| (label, self.learnt[port as usize].load(Relaxed))),
+            not_learnt: self.not_learnt.load(Relaxed),
             rtcp_refused: tables.rtcp_refused.clone(),
         }
     }

@@ -4,7 +4,7 @@
 //!  upstream                                          viewers
 //!  datagram ─▶ rtp::check ─▶ reception               bytes ─▶ rtsp::framing ─▶ Request ─▶ transport, range
 //!  datagram ─▶ rtcp::reflectable                     bytes ◀─ rtsp::reply
-//!  datagram ─▶ transport_stream::check ─▶ packetizer
+//!  datagram ─▶ transport_stream::check ─▶ packetizer bytes ─▶ http: RTSP, or a tunnel's head and what comes up it
 //!  SDP file ─▶ sdp::parse ─▶ Presentation ─▶ sdp::unicast (what DESCRIBE returns)
 //!  config   ─▶ source_url ─▶ sdp::mpegts             datagram ─▶ rtcp::feedback
 //!

@@ -46,6 +46,26 @@ fn a_file_that_may_not_be_read_is_named_with_the_user_and_the_remedy() {
     assert_says(&output, &[&format!("user {user} may not enter {}", directory.display()), "chmod o+x"]);
 }
 
+/// What everybody may read is refused as a key: no advice may lead there.
+#[test]
+fn a_private_key_that_may_not_be_read_is_not_to_be_opened_to_everybody() {
+    if !nobody_runs_it("a_private_key_that_may_not_be_read_is_not_to_be_opened_to_everybody") {
+        return;
+    }
+    let setup = Setup::new().through_tls();
+    let config = setup.write();
+    let directory = config.parent().expect("it is in one");
+    let key = directory.join("edge.key");
+    allow(directory, 0o755);
+    allow(&directory.join("edge.pem"), 0o644);
+    allow(&key, 0o000);
+    let output = ended(as_nobody(binary()).args(["check", "--config"]).arg(&config));
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    let may_not = format!("user {} may not read {} (mode 0000, of ", nobody(), key.display());
+    assert_says(&output, &["[rtsp] private_key: ", &may_not, &format!("chmod 640 {}", key.display())]);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("o+r"), "{output:?}");
+}
+
 #[test]
 fn thousands_of_errors_are_told_each() {
     let setup = Setup::new();

@@ -119,6 +119,12 @@ fn half_of_a_tunnel_is_not_waited_for_for_long() {
         }
         assert!(Connection::by(half).is_closed_within(Duration::from_secs(20)));
     }
+    // One that has both on one connection will not come by another.
+    let mut both = send_get(own(mirrorball.rtsp), &fresh_cookie());
+    read_head(&both);
+    both.write_all(b"POST /news HTTP/1.1\r\nx-sessioncookie: one\r\n\r\nT1BU").expect("room");
+    assert!(Connection::by(both).is_closed_within(Duration::from_secs(20)));
+    mirrorball.expect_metric(CUT, &[("reason", "broken tunnel")], 1.0);
     // A tunnel that was whole, and has lost its POST, is not half of one.
     let mut connection = Connection::by(tunnel(|| own(mirrorball.rtsp), 1000));
     connection.request("OPTIONS", "*", &[]).expect(200);
@@ -249,13 +255,19 @@ fn a_slow_reader_through_tls_gets_every_packet_whole() {
 #[test]
 fn media_does_not_go_in_the_clear_where_its_viewer_came_through_tls() {
     let mut source = Source::new();
-    let udp = [("Transport", "RTP/AVP;unicast;client_port=40000-40001")];
-    let mirrorball = Setup::new().channel("news", source.group).through_tls().start();
+    let mirrorball =
+        Setup::new().channel("news", source.group).multicast_out(Group::fresh()).through_tls().start();
     for carrier in [Carrier::Tls, Carrier::SecretTunnel] {
         let connection = Connection::by(carrier.connect(&mirrorball));
         let mut viewer = Viewer::by(connection, &mirrorball, "news");
         let url = format!("{}/trackID=1", viewer.url);
-        viewer.connection.request("SETUP", &url, &udp).expect(461);
+        for clear in [
+            "RTP/AVP;unicast;client_port=40000-40001",
+            "RAW/RAW/UDP;unicast;client_port=40000",
+            "RTP/AVP;multicast",
+        ] {
+            viewer.connection.request("SETUP", &url, &[("Transport", clear)]).expect(461);
+        }
         let either =
             [("Transport", "RTP/AVP;unicast;client_port=40000-40001,RTP/AVP/TCP;unicast;interleaved=4-5")];
         let granted = viewer.connection.request("SETUP", &url, &either).expect(200);
@@ -268,13 +280,74 @@ fn media_does_not_go_in_the_clear_where_its_viewer_came_through_tls() {
         source.send(3);
         assert!(viewer.packet_within(0, Duration::from_secs(20)).is_some());
     }
-    mirrorball.expect_metric("mirrorball_sessions_refused_total", &[("reason", "clear")], 2.0);
+    mirrorball.expect_metric("mirrorball_sessions_refused_total", &[("reason", "clear")], 6.0);
     let mirrorball =
         Setup::new().channel("news", source.group).through_tls().rtsp("clear_media = true").start();
     let connection = Connection::by(Carrier::Tls.connect(&mirrorball));
     let mut viewer = Viewer::playing_by(connection, &mirrorball, "news", Over::Udp);
     source.send(1);
     viewer.packet();
+}
+
+#[test]
+fn what_goes_in_the_clear_was_asked_for_in_the_clear() {
+    let mut source = Source::new();
+    let mirrorball = Setup::new().channel("news", source.group).through_tls().start();
+    let through_tls = || Connection::by(Carrier::Tls.connect(&mirrorball));
+    // What was set up over UDP by a plain connection goes on so, whatever connection asks for it then.
+    let mut viewer = Viewer::of(&mirrorball, "news");
+    viewer.set_up(1, Over::Udp);
+    let plain = std::mem::replace(&mut viewer.connection, through_tls());
+    viewer.play();
+    source.send(1);
+    viewer.packet();
+    let (track, session) = (format!("{}/trackID=1", viewer.url), viewer.session.clone());
+    let udp = [("Transport", "RTP/AVP;unicast;client_port=40000-40001"), ("Session", session.as_str())];
+    viewer.connection.request("SETUP", &track, &udp).expect(461);
+    // What was set up through TLS stays in that connection, whatever connection asks for it.
+    let mut viewer = Viewer::by(through_tls(), &mirrorball, "news");
+    viewer.set_up(1, Over::Tcp);
+    let mut other = Connection::open(mirrorball.rtsp);
+    let (url, session) = (viewer.url.clone(), viewer.session.clone());
+    other.request("PLAY", &url, &[("Session", &session)]).expect(200);
+    source.send(1);
+    assert!(viewer.packet_within(0, Duration::from_secs(20)).is_some(), "it comes where it was set up");
+    let interleaved = [("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1"), ("Session", session.as_str())];
+    let udp = [udp[0], ("Session", session.as_str())];
+    for headers in [&interleaved, &udp] {
+        other.request("SETUP", &format!("{url}/trackID=1"), headers).expect(461);
+    }
+    assert_eq!(other.frame(0, Duration::from_millis(150)), None);
+    drop(plain);
+}
+
+#[test]
+fn who_comes_through_tls_is_not_sent_out_of_it() {
+    let full = |limits: &str| {
+        let group = Group::fresh();
+        let setup = Setup::new().channel("news", group).through_tls();
+        setup
+            .section("limits", &format!("sessions = 1\nredirect = \"rtsp://other.example\"\n{limits}"))
+            .start()
+    };
+    for (limits, status, location) in [
+        ("", 503, None),
+        ("redirect_tls = \"rtsps://secret.example:8322\"", 302, Some("rtsps://secret.example:8322/news")),
+    ] {
+        let mirrorball = full(limits);
+        let _viewer = Viewer::playing(&mirrorball, "news", Over::Tcp);
+        let ask = |carrier: Carrier| {
+            let mut newcomer = Connection::by(carrier.connect(&mirrorball));
+            newcomer.request("SETUP", &mirrorball.url("news"), &[("Transport", "RTP/AVP/TCP;unicast")])
+        };
+        for carrier in [Carrier::Tls, Carrier::SecretTunnel] {
+            let reply = ask(carrier).expect(status);
+            assert_eq!(reply.header("Location"), location, "{reply:?}");
+            assert_eq!(reply.header("Retry-After").is_some(), status == 503, "{reply:?}");
+        }
+        let reply = ask(Carrier::Plain).expect(302);
+        assert_eq!(reply.header("Location"), Some("rtsp://other.example/news"));
+    }
 }
 
 #[test]
@@ -314,6 +387,19 @@ fn tls_where_none_is_served_is_hung_up_on() {
     }
     mirrorball.expect_metric(CUT, &[("reason", "tls on a plain port")], 2.0);
     mirrorball.expect_logged("reason=\"tls on a plain port\"", 1);
+}
+
+#[test]
+fn what_comes_in_one_record_is_all_answered() {
+    let mirrorball = Setup::new().channel("news", Group::fresh()).through_tls().start();
+    for carrier in [Carrier::Tls, Carrier::SecretTunnel] {
+        let mut connection = Connection::by(carrier.connect(&mirrorball));
+        // Records of up to 16 KiB, read by 4 at a time.
+        for requests in [40, 90, 180, 270, 300] {
+            connection.send("OPTIONS * RTSP/1.0\r\nCSeq: 7\r\nX: of a crowd\r\n\r\n".repeat(requests));
+            (0..requests).for_each(|_| drop(connection.reply().expect(200)));
+        }
+    }
 }
 
 #[test]

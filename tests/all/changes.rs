@@ -42,6 +42,14 @@ fn packets_change_over_to_other_channels_and_none_is_lost_or_comes_twice() {
     });
 }
 
+#[test]
+fn packets_change_over_to_channels_that_were_its_own_and_none_is_lost_or_comes_twice() {
+    change_over(Over::Tcp, |viewer, round| {
+        let channels = ["1-0", "0-1", "1-2", "2-3", "3-2", "2-1"][round];
+        viewer.set_up_interleaved(1, &format!("RTP/AVP/TCP;unicast;interleaved={channels}"));
+    });
+}
+
 fn change_over(from: Over, change: impl Fn(&mut Viewer, usize)) {
     let (source, mirrorball) = one_channel();
     let programme = source.programme;

@@ -32,6 +32,10 @@ fn from_options_to_teardown(over: Over) {
     assert_eq!(described.header("Content-Base"), Some(format!("{url}/").as_str()));
     assert!(described.body.contains("\r\nm=video 0 RTP/AVP 33\r\n"), "{}", described.body);
     assert!(described.body.contains("a=control:trackID=1\r\n"), "{}", described.body);
+    expect_strict(&described.body);
+    let with_slash = [("Accept", "application/sdp")];
+    let again = viewer.connection.request("DESCRIBE", &format!("{url}/"), &with_slash).expect(200);
+    assert_eq!(again.body, described.body);
 
     viewer.set_up(1, over);
     source.send(5);
@@ -51,6 +55,18 @@ fn from_options_to_teardown(over: Over) {
     source.send(5);
     viewer.expect_silence();
     viewer.request("PLAY").expect(454);
+}
+
+/// What players stumble over that read each line as the RFC has it.
+fn expect_strict(description: &str) {
+    assert!(description.ends_with("\r\n") && !description.replace("\r\n", "").contains(['\r', '\n']));
+    for (line, shape) in description.lines().zip(["v=0", "o=", "s="]) {
+        assert!(line.starts_with(shape), "{line:?} where {shape} belongs");
+    }
+    assert!(description.lines().all(|line| line.len() > 2), "a line without a value in {description}");
+    for needed in ["\r\nt=0 0\r\n", "\r\na=rtpmap:33 MP2T/90000\r\n"] {
+        assert!(description.contains(needed), "{needed:?} is not in {description}");
+    }
 }
 
 #[test]

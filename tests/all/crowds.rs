@@ -149,9 +149,7 @@ fn a_crowd_that_comes_and_goes_all_at_once_costs_nobody_a_packet() {
         mirrorball.expect_metric("mirrorball_sessions", &[], 8.0);
         stays.expect_all_past(programme, beam.sent() + 20);
     }
-    for (place, _, tally) in stays.disband() {
-        assert!(tally.is_flawless(), "viewer {place} stayed and got {tally:?}");
-    }
+    stays.expect_flawless();
     expect_nothing_dropped(&mirrorball);
     beam.stop();
 }
@@ -199,9 +197,7 @@ fn a_viewer_who_reads_slowly_over_tcp_holds_up_nobody_and_gets_whole_packets() {
     }
     assert!(skipped > 0, "the story needs a reader that falls behind");
     assert!(passes(Duration::from_secs(5), || overrun() > 0.0), "what it skipped is counted");
-    for (place, _viewer, tally) in crowd.disband() {
-        assert!(tally.is_flawless(), "viewer {place} got {tally:?}");
-    }
+    crowd.expect_flawless();
     beam.stop();
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -17,7 +17,7 @@ use retina::client::{Credentials, PlayOptions, Session, SessionOptions, SetupOpt
 use tempfile::TempDir;
 
 use crate::vocabulary::{
-    Carrier, Connection, Group, Mirrorball, Needs, Quiet, Reply, Setup, binary, eventually,
+    Carrier, Connection, Group, Mirrorball, Needs, Quiet, Reply, Setup, Source, binary, eventually,
     in_a_network_of_its_own,
 };
 
@@ -34,12 +34,22 @@ struct House {
 impl House {
     /// With these lines in `[access]` and for `film`.
     fn with(access: &str, film: &str) -> Self {
+        Self::of(access, film, Group::fresh())
+    }
+
+    /// With media for `news`.
+    fn of_source(access: &str, source: &Source) -> Self {
+        Self::of(access, "", source.group)
+    }
+
+    fn of(access: &str, film: &str, news: Group) -> Self {
         let directory = TempDir::new().expect("a directory");
         let users = directory.path().join("users");
         write_users(&users, &Self::people(&["anna", "ben"])).expect("a file");
         let setup = Setup::new()
             .section("access", &format!("users = \"{}\"\n{access}", users.display()))
-            .channel("news", Group::fresh())
+            .channel("news", news)
+            .multicast_out(Group::fresh())
             .channel("film", Group::fresh())
             .channel_line(film)
             .channel("open", Group::fresh())
@@ -122,6 +132,7 @@ fn a_channel_is_for_those_who_log_in() {
         for method in ["SETUP", "PLAY", "TEARDOWN", "ANNOUNCE", "GET_PARAMETER"] {
             client.asks(method, "news", &[TCP]).expect(401);
         }
+        client.asks("SETUP", "news", &[("Transport", "RTP/AVP;multicast")]).expect(401);
         client.asks("DESCRIBE", "absent", &[]).expect(401); // whether it is there is for users
         house.mirrorball.expect_metric("mirrorball_sessions", &[], 0.0);
         client.takes(&challenge, number, "ben", PASSWORD);
@@ -131,9 +142,9 @@ fn a_channel_is_for_those_who_log_in() {
         let session = [("Session", id.as_str())];
         client.asks("PLAY", "news", &session).expect(200);
         let mut thief = house.client();
-        let (own, free) = (house.mirrorball.url("news"), house.mirrorball.url("open"));
+        let [own, free, of_sat_ip] = ["news", "open", "stream=0"].map(|name| house.mirrorball.url(name));
         for method in ["TEARDOWN", "GET_PARAMETER", "OPTIONS"] {
-            for uri in [own.as_str(), "*", &free] {
+            for uri in [own.as_str(), "*", &free, &of_sat_ip] {
                 thief.connection.request(method, uri, &session).expect(401);
             }
         }
@@ -146,7 +157,7 @@ fn a_channel_is_for_those_who_log_in() {
     house.client().asks("DESCRIBE", "open", &[]).expect(200);
     assert_eq!(house.mirrorball.metric("mirrorball_logins_total", &[]), 3.0);
     assert_eq!(house.mirrorball.metric("mirrorball_access_refused_total", &[("reason", "channel")]), 2.0);
-    assert!(!house.mirrorball.has_logged("401"), "that somebody comes without a login is no news");
+    assert!(!house.mirrorball.has_logged("status=401"), "that somebody comes without a login is no news");
 }
 
 #[test]
@@ -208,6 +219,7 @@ fn no_answer_is_good_twice_or_after_its_time() {
     client.login = None;
     client.asks("DESCRIBE", "news", &login).expect(200);
     assert!(is_stale(&thief.asks("DESCRIBE", "news", &login)), "another connection");
+    assert!(is_stale(&house.client_from(2).asks("DESCRIBE", "news", &login)), "another address");
     let challenge = client.asks("DESCRIBE", "news", &login);
     assert!(is_stale(&challenge), "the same one");
     client.takes(&challenge, 0, "anna", PASSWORD);
@@ -219,7 +231,7 @@ fn no_answer_is_good_twice_or_after_its_time() {
     client.takes(&challenge, 1, "anna", PASSWORD);
     client.asks("DESCRIBE", "news", &[]).expect(200);
     let stale = |reason| house.mirrorball.metric("mirrorball_login_challenges_total", &[("reason", reason)]);
-    assert_eq!(["foreign", "replayed", "expired"].map(stale), [1.0; 3]);
+    assert_eq!(["foreign", "replayed", "expired"].map(stale), [1.0, 2.0, 1.0]);
     assert_eq!(house.mirrorball.metric("mirrorball_login_failures_total", &[]), 0.0);
 }
 
@@ -236,6 +248,43 @@ fn a_client_of_the_old_form_repeats_itself_on_its_connection_alone() {
         client.asks("DESCRIBE", "news", &[("Authorization", answer.as_str())]).expect(200);
     }
     assert!(is_stale(&thief.asks("DESCRIBE", "news", &[("Authorization", answer.as_str())])));
+}
+
+#[test]
+fn who_opens_a_connection_for_each_request_logs_in_once_and_plays_on() {
+    let mut source = Source::new();
+    let house = House::of_source("", &source);
+    let (rtp, rtcp) = (UdpSocket::bind("127.0.0.1:0"), UdpSocket::bind("127.0.0.1:0"));
+    let (rtp, rtcp) = (rtp.expect("a port"), rtcp.expect("a port"));
+    rtp.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let port = |socket: &UdpSocket| socket.local_addr().expect("bound").port();
+    let transport = format!("RTP/AVP;unicast;client_port={}-{}", port(&rtp), port(&rtcp));
+    for (qop, session_of) in [(true, "one that counts"), (false, "one of the old form")] {
+        let challenge = house.client().asks("DESCRIBE", "news", &[]).expect(401);
+        let challenge = challenge.all("WWW-Authenticate")[1].to_owned();
+        let challenge = if qop { challenge } else { challenge.replace(", algorithm=MD5, qop=\"auth\"", "") };
+        let mut login = Some((PasswordClient::try_from(challenge.as_str()).expect("one"), "anna", PASSWORD));
+        let mut asks = |method: &str, headers: &[(&str, &str)]| {
+            let mut client = Client { login: login.take(), ..house.client() };
+            let reply = client.asks(method, "news", headers).expect(200);
+            login = client.login;
+            reply
+        };
+        asks("DESCRIBE", &[]);
+        let reply = asks("SETUP", &[("Transport", &transport)]);
+        let id = reply.header("Session").and_then(|value| value.split(';').next()).expect("an id").to_owned();
+        asks("PLAY", &[("Session", &id)]);
+        // Who counts nothing would be asked anew before it says a thing twice.
+        for _ in 0..if qop { 3 } else { 1 } {
+            asks("GET_PARAMETER", &[("Session", &id)]);
+            source.send(1);
+            rtp.recv(&mut [0; 2048]).unwrap_or_else(|error| panic!("{session_of}: {error}"));
+        }
+        asks("TEARDOWN", &[("Session", &id)]);
+    }
+    let challenged =
+        |reason| house.mirrorball.metric("mirrorball_login_challenges_total", &[("reason", reason)]);
+    assert_eq!(["new", "foreign", "replayed", "expired"].map(challenged), [2.0, 0.0, 0.0, 0.0]);
 }
 
 #[test]

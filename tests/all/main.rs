@@ -3,6 +3,7 @@
 //! Each story starts a program of its own on free ports of loopback, so all run beside each other. With
 //! `CI=true` they are told at full length, and one that can not be told fails.
 
+mod admission; // who is taken on, and that who is in loses nothing by who is not
 mod advice; // what an operator is told of a config, a machine and a log
 mod bare; // transport streams that come without RTP
 mod carriers; // TLS, tunnels and both, where plain connections are served too
@@ -17,7 +18,9 @@ mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises
 mod logins; // who may log in, and who may not
 mod logs; // a log, and other output, that nobody takes
+mod matrix; // real clients over every carriage, and the table of them; proxies
 mod multicast_out; // channels that go to a group, for those who ask
+mod nat; // viewers behind a NAT, and those for whom UDP gets nowhere
 mod networks; // groups, sources and interfaces
 mod noise; // random bytes on every port
 mod outages; // what the network forgets, and interfaces and routes that come, go and move
@@ -30,6 +33,7 @@ mod returns; // connections that come and go, and sessions that stay
 mod senders; // who sends to a group: neighbours, two at once, nobody
 mod silence; // streams that stop, and how it is told
 mod sources; // sources that stop, return and report
+mod strangers; // what is sent to who has proved nothing
 mod supervision; // whoever starts the program and watches over it
 mod vanishing; // viewers whose port, host or attention is gone
 mod viewers_log; // what the log tells of each viewer, and never tells

@@ -3,8 +3,8 @@
 
 mod hearing;
 mod player;
-mod programme;
-mod retina_player;
+pub mod programme;
+pub mod retina_player;
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::vocabulary::{
-    Group, Mirrorball, Needs, Over, Setup, Viewer, eventually, in_a_network_of_its_own, is_thorough, say,
+    Group, Mirrorball, Needs, Over, Setup, Town, Viewer, eventually, in_a_network_of_its_own, is_thorough,
+    say,
 };
 use hearing::Ear;
 use player::{Player, probe};
@@ -76,6 +77,63 @@ fn players_stay_while_the_source_is_away_and_see_it_return() {
             heard.expect_times(&middle, 2);
             heard.expect(&later);
         }
+    });
+}
+
+const BEHIND_A_NAT: Needs =
+    Needs { programs: &["ip", "nft", "ffmpeg", "ffprobe", "gst-launch-1.0"], route: true, ipv6: false };
+
+#[test]
+fn players_behind_a_nat_see_every_frame_over_udp() {
+    in_a_network_of_its_own("players behind a NAT", &BEHIND_A_NAT, || {
+        let town = Town::build();
+        let programme = Programme::of_seconds(2 * MARGIN_SECONDS + 2);
+        let group = Group::fresh();
+        let described = programme.describe(group);
+        let mirrorball = Setup::new().listening_on(Town::EDGE).described("film", &described).start();
+        let (url, directory) = (mirrorball.url("film"), programme.directory());
+        let mut sender = programme.send(Form::Tracks, group);
+        for track in ["1", "2"] {
+            let arrived = || mirrorball.metric("mirrorball_channel_packets_total", &[("track", track)]) > 0.0;
+            eventually("the track begins", || arrived().then_some(()));
+        }
+        let players = town.homes[0].within(|| {
+            let gstreamer = Player::gstreamer(Form::Tracks, Over::Udp, &url, directory);
+            [Player::ffmpeg(Over::Udp, &url, directory), gstreamer]
+        });
+        let probe = town.homes[1].within(|| probe(Over::Udp, &url));
+        // Both tracks of all three, at both ports.
+        let learnt = |port| mirrorball.metric("mirrorball_ports_learnt_total", &[("port", port)]);
+        eventually("all are found", || (learnt("rtp") >= 6.0 && learnt("rtcp") >= 6.0).then_some(()));
+        sender.ends();
+        probe.expect_h264_and_aac();
+        expect_all_reports_taken(&mirrorball);
+        mirrorball.expect_metric("mirrorball_sessions_refused_total", &[], 0.0);
+        end(mirrorball);
+        let middle = programme.middle(MARGIN_SECONDS..MARGIN_SECONDS + 2);
+        players.into_iter().for_each(|player| player.heard().expect(&middle));
+        fs::remove_dir_all(directory).expect("the programme's directory");
+    });
+}
+
+#[test]
+fn ffmpeg_falls_back_to_its_connection_where_udp_gets_nowhere() {
+    in_a_network_of_its_own("a path that passes no UDP", &BEHIND_A_NAT, || {
+        let town = Town::build();
+        town.pass_no_udp();
+        let programme = Programme::of_seconds(2 * MARGIN_SECONDS + 4);
+        let group = Group::fresh();
+        let setup = Setup::new().listening_on(Town::EDGE).channel("film", group);
+        let mirrorball = setup.section("limits", "sessions_per_address = 1").start();
+        let (url, directory) = (mirrorball.url("film"), programme.directory());
+        let mut sender = programme.send(Form::TransportStream, group);
+        let player = town.homes[0].within(|| Player::ffmpeg_that_tries(&url, directory));
+        mirrorball.expect_metric("mirrorball_sessions_ended_total", &[("reason", "fell back")], 1.0);
+        mirrorball.expect_metric("mirrorball_sessions", &[], 1.0);
+        sender.ends();
+        end(mirrorball);
+        player.heard().expect(&programme.middle(MARGIN_SECONDS + 2..MARGIN_SECONDS + 4));
+        fs::remove_dir_all(directory).expect("the programme's directory");
     });
 }
 

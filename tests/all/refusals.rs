@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::conversation::{one_channel, two_tracks};
-use crate::vocabulary::{Connection, Over, Reply, Setup, Source, Viewer};
+use crate::vocabulary::{Connection, Group, Over, Reply, Setup, Source, Viewer};
 
 const UDP: (&str, &str) = ("Transport", "RTP/AVP;unicast;client_port=5000-5001");
 
@@ -87,11 +87,22 @@ fn a_head_or_body_without_end_is_refused_and_the_connection_closed() {
 }
 
 #[test]
+fn who_was_hung_up_on_and_stays_is_no_one_who_did_not_finish() {
+    let mirrorball = Setup::new().channel("news", Group::fresh()).rtsp("session_timeout = \"2s\"").start();
+    let mut connection = Connection::open(mirrorball.rtsp);
+    connection.send(format!("OPTIONS * RTSP/1.0\r\nCSeq: 8\r\nX: {}", "x".repeat(20_000)));
+    connection.reply().expect(400);
+    mirrorball.expect_metric("mirrorball_rtsp_connections", &[], 0.0);
+    mirrorball.expect_metric("mirrorball_rtsp_connections_cut_total", &[], 0.0);
+}
+
+#[test]
 fn a_request_at_the_wrong_time_is_refused() {
     let (_source, mirrorball) = one_channel();
     let mut viewer = Viewer::of(&mirrorball, "news");
     viewer.set_up(1, Over::Udp);
-    viewer.request("PAUSE").expect(455);
+    let refused = viewer.request("PAUSE").expect(455);
+    assert!(refused.header("Allow").is_some_and(|allowed| allowed.contains("PLAY")), "{refused:?}");
     viewer.play();
     let (url, session) = (viewer.url.clone(), viewer.session.clone());
     let unreadable = [("Session", session.as_str()), ("Range", "npt=soon-")];

@@ -12,7 +12,7 @@ use super::load::read_bytes;
 use super::out_groups::out_group;
 use super::password::without_password;
 use super::report::Report;
-use super::resolve::{duration_within, octet_within, parsed};
+use super::resolve::{AT_A_TIME, duration_within, number_within, octet_within, parsed};
 use super::scalar;
 use super::truth::{ChannelConfig, Interface};
 use super::typed::TypedChannel;
@@ -66,6 +66,7 @@ fn resolve_channel(
         dscp: octet_within(&typed.dscp, &named("dscp"), 0..=63, report),
         ttl: octet_within(&typed.ttl, &named("ttl"), 1..=255, report),
     };
+    let sessions = number_within(&typed.sessions, &named("sessions"), 0, AT_A_TIME, report);
     let rule = rule(typed, door, report);
     let Input { text, interface: by_input, presentation } = input(typed, directory, report)?;
     let interface = one_interface(typed, by_input, by_key, report);
@@ -80,6 +81,7 @@ fn resolve_channel(
         marks,
         rule,
         multicast_out,
+        sessions: Some(sessions).filter(|_| typed.sessions.is_some()),
     })
 }
 

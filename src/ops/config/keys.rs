@@ -32,7 +32,7 @@ const fn key(name: &'static str, example: &'static str) -> Key {
     Key { name, example }
 }
 
-/// The whole config, in the order of the documentation.
+/// The whole config, its sections in the order of the documentation.
 pub const KEYS: &[Section] = &[RTSP, ADMIN, LOG, ENGINE, RING, LIMITS, ACCESS, CHANNEL];
 
 pub(super) const RTSP: Section = Section {
@@ -47,6 +47,8 @@ pub(super) const RTSP: Section = Section {
         key("http_listen", r#"["0.0.0.0:8080"]"#),
         key("udp_ports", r#""6970-6999""#),
         key("dont_fragment", "false"),
+        key("learn_ports", r#""immediate""#),
+        key("transports", r#"["udp", "tcp", "multicast", "raw"]"#),
         key("session_timeout", r#""60s""#),
         key("longest_silence", r#""24h""#),
         key("close_grace", r#""10s""#),
@@ -83,9 +85,12 @@ pub(super) const LIMITS: Section = Section {
         key("connections_per_address", "2000"),
         key("sessions", "20000"),
         key("sessions_per_address", "2000"),
+        key("sessions_per_channel", "20000"),
         key("unread_bytes_per_address", "4194304"),
+        key("egress_mbit", "10000"),
         key("egress_mbit_per_address", "1000"),
         key("redirect", r#""rtsp://other.example:8554""#),
+        key("redirect_tls", r#""rtsps://other.example:8322""#),
     ],
 };
 
@@ -117,6 +122,7 @@ pub(super) const CHANNEL: Section = Section {
         key("multicast_out", r#""239.2.2.2:5000""#),
         key("multicast_out_ttl", "1"),
         key("multicast_out_interface", r#""eth1""#),
+        key("sessions", "500"),
         key("users", r#"["anna"]"#),
         key("public", "true"),
         key("allow", r#"["10.0.0.0/8"]"#),

@@ -1,5 +1,5 @@
-//! From a file to a [`Config`]. The only part of the config that touches the disk, along with the
-//! session descriptions that channels name.
+//! From a file to a [`Config`]. Nothing else of the disk is touched but the files that it names: session descriptions, the
+//! certificate and its key, the file of users.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -12,7 +12,7 @@ use super::scalar;
 use super::section::Number;
 use super::truth::{Config, RingConfig, UdpPorts};
 use super::typed::{Typed, TypedChannel, TypedConfig, TypedLimits};
-use crate::relay::Coalesce;
+use crate::relay::{Carriage, Coalesce};
 
 /// The longest rest of `coalesce = "auto"`: that of connections.
 const LONGEST_AUTO: Duration = Duration::from_millis(20);
@@ -29,6 +29,7 @@ pub(super) fn check(typed: &TypedConfig, config: &Config, report: &mut Report<'_
     }
     if !typed.limits.spoiled {
         check_limits(&typed.limits, config, report);
+        check_redirect(typed, report);
     }
     if !typed.ring.spoiled && config.channels.iter().any(|channel| channel.coalesce == Coalesce::Auto) {
         let of_ring = typed.ring.max_bytes.as_ref().map_or(0, |number| number.span().start);
@@ -38,8 +39,19 @@ pub(super) fn check(typed: &TypedConfig, config: &Config, report: &mut Report<'_
     for typed_channel in &typed.channels {
         let name = typed_channel.name.as_ref().map(Spanned::get_ref);
         let Some(channel) = name.and_then(|name| by_name.get(name)) else { continue };
+        let goes_to_groups = config.rtsp.transports.contains(&Carriage::Multicast);
+        if let Some(group) = typed_channel.multicast_out.as_ref().filter(|_| !goes_to_groups) {
+            let place = &typed_channel.place;
+            let useless = format!(
+                "{place}: multicast_out is of no use, since [rtsp] transports lacks \"multicast\"; add it there"
+            );
+            report.warn(group.span().start, useless);
+        }
         if !typed.ring.spoiled {
             check_rest(typed_channel, channel.coalesce, &config.ring, report);
+        }
+        if !typed.limits.spoiled {
+            check_sessions(typed_channel, config, report);
         }
         let longest = config.rtsp.longest_silence;
         if let Some(silent_after) =
@@ -168,20 +180,46 @@ fn check_udp_ports(typed: &TypedConfig, config: &Config, report: &mut Report<'_>
     }
 }
 
-/// A limit of an address that is above that of all does nothing.
+/// A limit of an address, or of a channel, that is above that of all does nothing.
 fn check_limits(typed: &TypedLimits, config: &Config, report: &mut Report<'_>) {
     let limits = &config.limits;
-    let mut compare = |of_address: &Typed<Number>, name: &str, value: usize, all: usize| {
-        if let Some(of_address) = of_address.as_ref().filter(|_| value > all) {
-            let wrong = format!(
-                "[limits] {name}_per_address: {value} is above {name} ({all}), so it limits nothing; write less"
-            );
-            report.warn(of_address.span().start, wrong);
+    let mut compare = |part: &Typed<Number>, (name, value): (&str, usize), (of, all): (&str, usize)| {
+        if let Some(part) = part.as_ref().filter(|_| value > all) {
+            let wrong =
+                format!("[limits] {name}: {value} is above {of} ({all}), so it limits nothing; write less");
+            report.warn(part.span().start, wrong);
         }
     };
-    let of_address = (limits.connections_per_address, limits.sessions_per_address);
-    compare(&typed.connections_per_address, "connections", of_address.0, limits.connections);
-    compare(&typed.sessions_per_address, "sessions", of_address.1, limits.sessions);
+    let connections = ("connections", limits.connections);
+    let of_address = ("connections_per_address", limits.connections_per_address);
+    compare(&typed.connections_per_address, of_address, connections);
+    let sessions = ("sessions", limits.sessions);
+    compare(&typed.sessions_per_address, ("sessions_per_address", limits.sessions_per_address), sessions);
+    compare(&typed.sessions_per_channel, ("sessions_per_channel", limits.sessions_per_channel), sessions);
+    let of_address = ("egress_mbit_per_address", limits.egress_mbit_per_address);
+    compare(&typed.egress_mbit_per_address, of_address, ("egress_mbit", limits.egress_mbit));
+}
+
+/// Clients through TLS are sent nowhere where there are none.
+fn check_redirect(typed: &TypedConfig, report: &mut Report<'_>) {
+    if let Some(url) = typed.limits.redirect_tls.as_ref().filter(|_| typed.rtsp.tls_listen.is_none()) {
+        let wrong =
+            "[limits] redirect_tls: nobody comes through TLS, as there is no [rtsp] tls_listen; leave it out";
+        report.warn(url.span().start, wrong.to_owned());
+    }
+}
+
+/// So does that of a channel.
+fn check_sessions(typed: &TypedChannel, config: &Config, report: &mut Report<'_>) {
+    let all = config.limits.sessions;
+    let above = |number: &&Spanned<Number>| number.get_ref().value.is_some_and(|value| value > all as i64);
+    if let Some(number) = typed.sessions.as_ref().filter(above) {
+        let (place, value) = (&typed.place, &number.get_ref().typed);
+        let wrong = format!(
+            "{place}: sessions: {value} is above [limits] sessions ({all}), so it limits nothing; write less"
+        );
+        report.warn(number.span().start, wrong);
+    }
 }
 
 /// Packets that wait to be sent together wait in the ring, which lets them go by age and bytes.

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use crate::relay::Carriage;
+
 use super::access::access;
 use super::channel::resolve_channels;
 use super::out_groups;
@@ -27,6 +29,8 @@ const RTSP_PORT: u16 = 8554;
 const ADMIN_PORT: u16 = 9469;
 const LISTENERS: usize = 64;
 const WORKERS: usize = 256;
+/// What a limit may be.
+pub(super) const AT_A_TIME: RangeInclusive<usize> = 1..=1_000_000;
 
 /// The config that was meant. Where a value is wrong it is noted, and the default stands in, so that
 /// the rest of the file is still looked at; a caller uses the result only when nothing was noted.
@@ -40,7 +44,7 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
     let after_admin = report.noted();
     let (engine, ring) = (engine(&typed.engine, report), ring(&typed.ring, report));
     let after_ring = report.noted();
-    let limits = limits(&typed.limits, &rtsp.listen, report);
+    let limits = limits(&typed.limits, &rtsp, report);
     typed.rtsp.spoiled |= after_rtsp > noted;
     typed.admin.spoiled |= after_admin > after_rtsp;
     typed.ring.spoiled |= after_ring > after_admin;
@@ -62,10 +66,35 @@ fn rtsp(typed: &TypedRtsp, directory: &Path, report: &mut Report<'_>) -> RtspCon
         http_listen: listeners(&typed.http_listen, "[rtsp] http_listen", "[\"0.0.0.0:8080\"]", report),
         udp_ports: udp_ports.unwrap_or(UdpPorts::Range { first: 6970, last: 6999 }),
         dont_fragment: typed.dont_fragment.as_ref().is_some_and(|value| *value.get_ref()),
+        learn_ports: parsed(&typed.learn_ports, "[rtsp] learn_ports", scalar::learning, report)
+            .unwrap_or_default(),
+        transports: transports(&typed.transports, report),
         session_timeout,
         longest_silence: longest_silence(&typed.longest_silence, session_timeout, report),
         close_grace: close_grace(&typed.close_grace, session_timeout, report),
     }
+}
+
+fn transports(typed: &Typed<Vec<Spanned<String>>>, report: &mut Report<'_>) -> Vec<Carriage> {
+    const PLACE: &str = "[rtsp] transports";
+    let Some(typed) = typed else { return Carriage::ALL.map(|(by, _)| by).into() };
+    let (most, count) = (Carriage::ALL.len(), typed.get_ref().len());
+    if !(1..=most).contains(&count) {
+        let wrong = format!("{PLACE}: {count} transports; write 1 to {most}, such as [\"udp\", \"tcp\"]");
+        report.add(typed.span().start, wrong);
+    }
+    let mut all = Vec::new();
+    for text in typed.get_ref().iter().take(most) {
+        match scalar::transport(text.get_ref()) {
+            Ok(by) if all.contains(&by) => {
+                let again = format!("{PLACE}: {:?} is there twice; leave one out", by.label());
+                report.add(text.span().start, again);
+            }
+            Ok(by) => all.push(by),
+            Err(wrong) => report.add(text.span().start, format!("{PLACE}: {wrong}")),
+        }
+    }
+    all
 }
 
 fn longest_silence(typed: &Typed<String>, session_timeout: Duration, report: &mut Report<'_>) -> Duration {
@@ -180,9 +209,13 @@ fn ring(typed: &TypedRing, report: &mut Report<'_>) -> RingConfig {
     }
 }
 
-fn limits(typed: &TypedLimits, listen: &[SocketAddr], report: &mut Report<'_>) -> LimitsConfig {
-    let other = |text: &str| scalar::redirect(text, listen);
+fn limits(typed: &TypedLimits, rtsp: &RtspConfig, report: &mut Report<'_>) -> LimitsConfig {
+    let through_tls = rtsp.tls.iter().flat_map(|tls| &tls.listen);
+    let own: Vec<_> = rtsp.listen.iter().chain(through_tls).copied().collect();
+    let other = |text: &str| scalar::redirect(text, &own);
     let redirect = parsed(&typed.redirect, "[limits] redirect", other, report);
+    let other = |text: &str| scalar::redirect_tls(text, &own);
+    let redirect_tls = parsed(&typed.redirect_tls, "[limits] redirect_tls", other, report);
     let bytes = number_within(
         &typed.unread_bytes_per_address,
         "[limits] unread_bytes_per_address",
@@ -191,7 +224,8 @@ fn limits(typed: &TypedLimits, listen: &[SocketAddr], report: &mut Report<'_>) -
         report,
     );
     let mut limit =
-        |value: &Typed<Number>, place, default| number_within(value, place, default, 1..=1_000_000, report);
+        |value: &Typed<Number>, place, default| number_within(value, place, default, AT_A_TIME, report);
+    let sessions = limit(&typed.sessions, "[limits] sessions", 20_000);
     LimitsConfig {
         connections: limit(&typed.connections, "[limits] connections", 20_000),
         connections_per_address: limit(
@@ -199,15 +233,18 @@ fn limits(typed: &TypedLimits, listen: &[SocketAddr], report: &mut Report<'_>) -
             "[limits] connections_per_address",
             2_000,
         ),
-        sessions: limit(&typed.sessions, "[limits] sessions", 20_000),
+        sessions,
         sessions_per_address: limit(&typed.sessions_per_address, "[limits] sessions_per_address", 2_000),
+        sessions_per_channel: limit(&typed.sessions_per_channel, "[limits] sessions_per_channel", sessions),
         unread_bytes_per_address: bytes,
+        egress_mbit: limit(&typed.egress_mbit, "[limits] egress_mbit", 1_000_000),
         egress_mbit_per_address: limit(
             &typed.egress_mbit_per_address,
             "[limits] egress_mbit_per_address",
             1_000,
         ),
         redirect,
+        redirect_tls,
     }
 }
 

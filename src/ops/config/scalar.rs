@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use ipnet::IpNet;
 
-use crate::relay::Coalesce;
+use crate::relay::{Carriage, Coalesce};
+use crate::serve::Learning;
 use crate::wire::rtsp::Redirect;
 
 use super::super::log_format::LogFormat;
@@ -112,10 +113,31 @@ pub(super) fn redirect(typed: &str, listen: &[SocketAddr]) -> Result<Redirect, S
     }
 }
 
+/// The same, for clients through TLS, who are not to leave it.
+pub(super) fn redirect_tls(typed: &str, listen: &[SocketAddr]) -> Result<Redirect, String> {
+    match redirect(typed, listen)? {
+        other if other.is_secret() => Ok(other),
+        _ => Err(format!("{typed:?} leads out of TLS; write a URL that begins with \"rtsps://\"")),
+    }
+}
+
 /// How lines of the log look: `auto`, `text` or `json`.
 pub(super) fn log_format(typed: &str) -> Result<LogFormat, String> {
     LogFormat::from_str(typed, false)
         .map_err(|_| format!("{typed:?} is no format; write \"auto\", \"text\" or \"json\""))
+}
+
+/// How ports of viewers are learnt.
+pub(super) fn learning(typed: &str) -> Result<Learning, String> {
+    let known = Learning::ALL.iter().find(|(_, name)| *name == typed).map(|(learning, _)| *learning);
+    known.ok_or_else(|| format!("{typed:?} is no way to learn; write \"immediate\", \"delayed\" or \"off\""))
+}
+
+/// By what media reaches a viewer.
+pub(super) fn transport(typed: &str) -> Result<Carriage, String> {
+    let known = Carriage::ALL.iter().find(|(_, label)| *label == typed).map(|(by, _)| *by);
+    known
+        .ok_or_else(|| format!("{typed:?} is no transport; write \"udp\", \"tcp\", \"multicast\" or \"raw\""))
 }
 
 /// A network such as `10.0.0.0/8`, or one address.

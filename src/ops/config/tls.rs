@@ -8,7 +8,7 @@ use super::report::Report;
 use super::resolve::listeners;
 use super::truth::TlsConfig;
 use super::typed::{Typed, TypedRtsp};
-use super::unreadable::why;
+use super::unreadable::{why, why_no_key};
 use crate::serve::{BadPair, KeyFiles};
 
 /// How TLS is served, if it is to be. The pair is read, so that a config that is right can be served.
@@ -43,7 +43,8 @@ pub(super) fn resolve(typed: &TypedRtsp, directory: &Path, report: &mut Report<'
             };
             let wrong = match &bad {
                 BadPair::Unreadable { file, error } => {
-                    format!("{} can not be read: {}", file.display(), why(file, error))
+                    let why = if is_of_key { why_no_key(file, error) } else { why(file, error) };
+                    format!("{} can not be read: {why}", file.display())
                 }
                 bad => bad.to_string(),
             };

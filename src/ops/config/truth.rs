@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::report::Problem;
 use crate::net::Marks;
-use crate::relay::Coalesce;
-use crate::serve::{KeyFiles, Networks, Rule};
+use crate::relay::{Carriage, Coalesce};
+use crate::serve::{KeyFiles, Learning, Networks, Rule};
 use crate::wire::rtsp::Redirect;
 use crate::wire::sdp::Presentation;
 
@@ -50,6 +50,10 @@ pub struct RtspConfig {
     pub udp_ports: UdpPorts,
     /// Nobody cuts media over UDP into fragments: what is too large for a path is dropped.
     pub dont_fragment: bool,
+    /// How it is learnt at which ports viewers behind a NAT are.
+    pub learn_ports: Learning,
+    /// By what media may reach viewers; at least one, none twice.
+    pub transports: Vec<Carriage>,
     /// How long a session lives without a sign of its viewer; whole seconds, as the Session header has it
     /// (RFC 2326, 12.37).
     pub session_timeout: Duration,
@@ -144,12 +148,18 @@ pub struct LimitsConfig {
     pub sessions: usize,
     /// Sessions at a time from one client address.
     pub sessions_per_address: usize,
+    /// Sessions at a time of one channel, unless it says otherwise.
+    pub sessions_per_channel: usize,
     /// Bytes of unfinished requests and unread replies of one client address.
     pub unread_bytes_per_address: usize,
+    /// Media to all clients, in Mbit a second.
+    pub egress_mbit: usize,
     /// Media to one client address, in Mbit a second.
     pub egress_mbit_per_address: usize,
     /// Where newcomers are sent who would be too many.
     pub redirect: Option<Redirect>,
+    /// Where those of them are who come through TLS.
+    pub redirect_tls: Option<Redirect>,
 }
 
 /// `[access]`.
@@ -189,6 +199,8 @@ pub struct ChannelConfig {
     pub rule: Rule,
     /// Where it goes by multicast, for those who ask.
     pub multicast_out: Option<MulticastOut>,
+    /// Sessions of it at a time, if that is said for it alone.
+    pub sessions: Option<usize>,
 }
 
 /// A group that a channel is sent to.

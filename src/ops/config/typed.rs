@@ -34,6 +34,8 @@ pub(super) struct TypedRtsp {
     pub(super) http_listen: Typed<Vec<Spanned<String>>>,
     pub(super) udp_ports: Typed<String>,
     pub(super) dont_fragment: Typed<bool>,
+    pub(super) learn_ports: Typed<String>,
+    pub(super) transports: Typed<Vec<Spanned<String>>>,
     pub(super) session_timeout: Typed<String>,
     pub(super) longest_silence: Typed<String>,
     pub(super) close_grace: Typed<String>,
@@ -67,9 +69,12 @@ pub(super) struct TypedLimits {
     pub(super) connections_per_address: Typed<Number>,
     pub(super) sessions: Typed<Number>,
     pub(super) sessions_per_address: Typed<Number>,
+    pub(super) sessions_per_channel: Typed<Number>,
     pub(super) unread_bytes_per_address: Typed<Number>,
+    pub(super) egress_mbit: Typed<Number>,
     pub(super) egress_mbit_per_address: Typed<Number>,
     pub(super) redirect: Typed<String>,
+    pub(super) redirect_tls: Typed<String>,
 }
 
 pub(super) struct TypedAccess {
@@ -103,6 +108,7 @@ pub(super) struct TypedChannel {
     pub(super) multicast_out: Typed<String>,
     pub(super) multicast_out_ttl: Typed<Number>,
     pub(super) multicast_out_interface: Typed<String>,
+    pub(super) sessions: Typed<Number>,
 }
 
 impl TypedChannel {
@@ -148,6 +154,8 @@ fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedRtsp 
         http_listen: from.read("http_listen", report),
         udp_ports: from.read("udp_ports", report),
         dont_fragment: from.read("dont_fragment", report),
+        learn_ports: from.read("learn_ports", report),
+        transports: from.read("transports", report),
         session_timeout: from.read("session_timeout", report),
         longest_silence: from.read("longest_silence", report),
         close_grace: from.read("close_grace", report),
@@ -190,9 +198,12 @@ fn read_limits(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedLim
         connections_per_address: from.read("connections_per_address", report),
         sessions: from.read("sessions", report),
         sessions_per_address: from.read("sessions_per_address", report),
+        sessions_per_channel: from.read("sessions_per_channel", report),
         unread_bytes_per_address: from.read("unread_bytes_per_address", report),
+        egress_mbit: from.read("egress_mbit", report),
         egress_mbit_per_address: from.read("egress_mbit_per_address", report),
         redirect: from.read("redirect", report),
+        redirect_tls: from.read("redirect_tls", report),
     };
     typed.spoiled = from.finish(report);
     typed
@@ -254,6 +265,7 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedCh
         multicast_out: from.read("multicast_out", report),
         multicast_out_ttl: from.read("multicast_out_ttl", report),
         multicast_out_interface: from.read("multicast_out_interface", report),
+        sessions: from.read("sessions", report),
         users: from.read("users", report),
         public: from.read("public", report),
         allow: from.read("allow", report),

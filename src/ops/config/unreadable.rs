@@ -26,19 +26,30 @@ pub(in crate::ops) fn why(file: &Path, error: &io::Error) -> String {
 /// What was wrong with a file of users.
 pub(in crate::ops) fn why_no_users(file: &Path, error: &UsersError) -> String {
     match error {
-        UsersError::Unreadable(error) => why_not_private(file, error),
+        UsersError::Unreadable(error) => {
+            let remedy = |who: &str, file: &str| format!("make it that user's: chown {who} {file}");
+            why_not_private(file, error, remedy)
+        }
         other => other.to_string(),
     }
 }
 
-/// The same of a file that is to be its owner's alone.
-fn why_not_private(file: &Path, error: &io::Error) -> String {
+/// The same of a private key, which everybody may read is none: it takes a group to let the program read another user's.
+pub(super) fn why_no_key(file: &Path, error: &io::Error) -> String {
+    why_not_private(file, error, |_, key| {
+        format!("let a group that it is in read it, and nobody else: chgrp GROUP {key}; chmod 640 {key}")
+    })
+}
+
+/// The same of a file that others may not read; `remedy` is for a user and that file.
+fn why_not_private(file: &Path, error: &io::Error, remedy: impl FnOnce(&str, &str) -> String) -> String {
     let path = absolute(file).unwrap_or_else(|_| file.to_owned());
     if error.kind() != ErrorKind::PermissionDenied || closed_directory(&path).is_some() || !path.exists() {
         return why(file, error);
     }
     let who = user(geteuid());
-    format!("user {who} may not have {}; make it that user's: chown {who} {}", owned(&path), path.display())
+    let remedy = remedy(&who, &path.display().to_string());
+    format!("user {who} may not read {}; {remedy}", owned(&path))
 }
 
 fn missing(file: &Path) -> String {

@@ -12,10 +12,12 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     for channel in engine.catalogue.channels() {
         forwarded(channel, out);
         fragmented(channel, out);
+        sessions(engine, channel, out);
     }
     qualities(engine, out);
     let stats = engine.server.stats();
     out.gauge("mirrorball_sessions", "RTSP sessions.", &[], stats.sessions as f64);
+    limits(engine, out);
     for (transport, count) in stats.connections {
         let labels = [("transport", transport)];
         out.gauge("mirrorball_rtsp_connections", "RTSP connections.", &labels, count as f64);
@@ -33,6 +35,7 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
         let help = "Times that a connection could not be accepted.";
         out.counter("mirrorball_accept_errors_total", help, &[("reason", reason)], count);
     }
+    learnt(&stats, out);
     for ((method, status), count) in stats.requests {
         let status = status.to_string();
         let labels = [("method", method), ("status", status.as_str())];
@@ -51,6 +54,38 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     out.gauge("mirrorball_sockets_beside", help, &[], engine.server.sockets_beside() as f64);
     let help = "RTCP from addresses that no subscriber has.";
     out.counter("mirrorball_rtcp_strangers_total", help, &[], stats.rtcp_strangers);
+}
+
+/// How many may come, and how much of the network they have been given.
+fn limits(engine: &Engine, out: &mut Families) {
+    let limits = engine.server.limits();
+    out.gauge("mirrorball_session_limit", "RTSP sessions that there may be.", &[], limits.sessions as f64);
+    let help = "RTSP connections that there may be.";
+    out.gauge("mirrorball_rtsp_connection_limit", help, &[], limits.connections as f64);
+    let help = "Media of all tracks that are set up, as fast as it was when they were weighed.";
+    out.gauge("mirrorball_egress_bits_per_second", help, &[], engine.server.egress() as f64);
+    let help = "Media that may be set up.";
+    out.gauge("mirrorball_egress_limit_bits_per_second", help, &[], limits.egress as f64);
+}
+
+fn sessions(engine: &Engine, channel: &Channel, out: &mut Families) {
+    let (now, limit) = engine.server.channel_sessions(&channel.name);
+    let labels = [("channel", channel.name.as_str())];
+    out.gauge("mirrorball_channel_sessions", "RTSP sessions of the channel.", &labels, now as f64);
+    let help = "RTSP sessions that there may be of the channel.";
+    out.gauge("mirrorball_channel_session_limit", help, &labels, limit as f64);
+}
+
+/// Where viewers behind a NAT are.
+fn learnt(stats: &ServerStats, out: &mut Families) {
+    for (port, count) in stats.learnt {
+        let help = "Ports of viewers that were learnt from what they sent.";
+        out.counter("mirrorball_ports_learnt_total", help, &[("port", port)], count);
+    }
+    let help = "Tracks whose ports are not learnt, since too many of their address are looked for.";
+    out.counter("mirrorball_ports_not_learnt_total", help, &[], stats.not_learnt);
+    let help = "Datagrams to an RTP port, while a viewer is looked for there, from addresses that no subscriber has.";
+    out.counter("mirrorball_rtp_strangers_total", help, &[], stats.rtp_strangers);
 }
 
 /// What RTSP is carried by.
@@ -94,6 +129,8 @@ fn logins(engine: &Engine, out: &mut Families) {
     }
     let help = "Addresses whose failed logins were forgotten to make room for those of others.";
     out.counter("mirrorball_login_addresses_forgotten_total", help, &[], stats.forgotten);
+    let help = "Nonces that were forgotten before their time, to make room for others.";
+    out.counter("mirrorball_login_nonces_forgotten_total", help, &[], stats.nonces_forgotten);
 }
 
 fn forwarded(channel: &Channel, out: &mut Families) {

@@ -84,6 +84,7 @@ impl Leg {
             (Route::Udp(sockets), GrantedDelivery::Udp { server_ports }) => {
                 sockets.from = [server.ip(), granted.source.unwrap_or(server.ip())];
                 sockets.ports = server_ports;
+                sockets.open_the_way();
             }
             (
                 route @ Route::Interleaved { .. },
@@ -158,6 +159,18 @@ impl Leg {
                 // A report has less than 100 bytes.
                 Some([&interleaved_header(*rtcp_channel, report.len() as u16)[..], &report].concat())
             }
+        }
+    }
+}
+
+impl Sockets {
+    /// Sends nothing to the server's ports, as players do: through a firewall the answer to that comes in, and through a NAT
+    /// it shows where we are.
+    fn open_the_way(&self) {
+        if let Some((rtp, rtcp)) = self.ports {
+            // What is lost of it is not missed where there is nothing in between.
+            let _ = self.pair.rtp.send_to(&[], SocketAddr::new(self.from[1], rtp));
+            let _ = self.pair.rtcp.send_to(&[], SocketAddr::new(self.from[1], rtcp));
         }
     }
 }

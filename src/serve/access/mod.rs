@@ -4,4 +4,4 @@ mod addresses;
 mod guesses;
 mod turns;
 
-pub use addresses::{Account, Addresses, Good, PerAddress, Share, counted_as};
+pub use addresses::{Account, Addresses, Beyond, Good, PerAddress, Share, counted_as};

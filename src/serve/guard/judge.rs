@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::acquaintance::Acquaintance;
 use super::failures::{FailureLimits, Failures};
 use super::networks::Networks;
+use super::nonces::Nonces;
 use super::tallies::{AccessStats, Barred, Challenged, Failed, Tallies};
 use super::users::Users;
 use super::users_file::{UsersError, UsersFile};
@@ -99,7 +100,7 @@ pub struct Access {
     pub(super) users: Option<Arc<UsersFile>>,
     networks: Networks,
     failures: Failures,
-    nonce_lifetime: Duration,
+    nonces: Nonces,
     channels: HashMap<String, Rule>,
     /// What the passwords of users who do not exist are held against: they take as long to refuse as others.
     nobody: Ha1,
@@ -117,7 +118,7 @@ impl Access {
             users: users.map(UsersFile::open).transpose()?.map(Arc::new),
             networks,
             failures: Failures::new(failures),
-            nonce_lifetime,
+            nonces: Nonces::new(nonce_lifetime),
             channels,
             nobody: Ha1::of("", "", ""),
             tallies: Tallies::default(),
@@ -144,7 +145,8 @@ impl Access {
     /// Its figures.
     #[must_use]
     pub fn stats(&self) -> AccessStats {
-        self.tallies.read(self.failures.forgotten.load(Relaxed))
+        let (failures, nonces) = (&self.failures.forgotten, &self.nonces.forgotten);
+        self.tallies.read(failures.load(Relaxed), nonces.load(Relaxed))
     }
 
     /// What is to be done with a request that comes by the connection of this acquaintance.
@@ -223,9 +225,8 @@ impl Login<'_> {
             Credentials::Digest(answer) => {
                 self.check_place(answer)?;
                 let is_right = answer.is_right(ha1, (&self.asked.method.clone()).into());
-                let count = answer.counted.as_ref().map(|counted| counted.count);
-                let life = self.access.nonce_lifetime;
-                let mut standing = || known.answer(&answer.nonce, count, life, self.now);
+                let nonces = &self.access.nonces;
+                let mut standing = || known.answer(nonces, answer, self.asked.client, self.now);
                 (is_right, (is_right && user.is_some()).then(&mut standing).and_then(Challenged::by))
             }
         };
@@ -273,7 +274,7 @@ impl Login<'_> {
         failed: Option<&'static str>,
     ) -> Verdict {
         let realm = self.users.realm();
-        match known.challenge(self.access.nonce_lifetime, self.now) {
+        match known.challenge(&self.access.nonces, self.asked.client, self.now) {
             Ok(nonce) => Verdict::Challenge {
                 challenges: challenges(realm, nonce, is_stale, self.asked.over_tls),
                 failed,

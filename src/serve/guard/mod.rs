@@ -1,8 +1,8 @@
 //! Who may watch what, and from where: the one judgement that all requests are under, by whatever way they come.
 //!
 //! ```text
-//!  a request ─▶ Access::judge ─▶ networks ─▶ failures ─▶ users ─▶ acquaintance ─▶ Verdict
-//!                (when?)          address     waits       proof    nonce, count
+//!  a request ─▶ Access::judge ─▶ networks ─▶ failures ─▶ users ─▶ acquaintance ─▶ nonces ─▶ Verdict
+//!                (when?)          address     waits       proof    connection     counts
 //!
 //!  the file of users ─▶ users_file, each second
 //! ```
@@ -13,6 +13,7 @@ mod acquaintance;
 mod failures;
 mod judge;
 mod networks;
+mod nonces;
 mod tallies;
 mod users;
 mod users_file;

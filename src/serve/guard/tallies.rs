@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::acquaintance::Standing;
+use super::nonces::Standing;
 
 /// The figures of logins.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +17,8 @@ pub struct AccessStats {
     pub barred: [(&'static str, u64); Barred::ALL.len()],
     /// Addresses whose failures were forgotten before their time.
     pub forgotten: u64,
+    /// Nonces that were.
+    pub nonces_forgotten: u64,
 }
 
 /// Why somebody is challenged who has not failed.
@@ -26,9 +28,9 @@ pub(super) enum Challenged {
     New,
     /// Its nonce has expired.
     Expired,
-    /// Its nonce is another connection's, or of a program that has ended.
+    /// Its nonce is another address's, or of a program that has ended.
     Foreign,
-    /// Its nonce was used with this count before.
+    /// Its nonce was used with this count, or for this answer, before.
     Replayed,
 }
 
@@ -145,7 +147,7 @@ impl Tallies {
         self.barred[why as usize].fetch_add(1, Relaxed);
     }
 
-    pub fn read(&self, forgotten: u64) -> AccessStats {
+    pub fn read(&self, forgotten: u64, nonces_forgotten: u64) -> AccessStats {
         AccessStats {
             logins: self.logins.load(Relaxed),
             challenges: Challenged::ALL
@@ -153,6 +155,7 @@ impl Tallies {
             failures: Failed::ALL.map(|(why, label)| (label, self.failures[why as usize].load(Relaxed))),
             barred: Barred::ALL.map(|(why, label)| (label, self.barred[why as usize].load(Relaxed))),
             forgotten,
+            nonces_forgotten,
         }
     }
 }

@@ -231,13 +231,15 @@ fn no_answer_is_good_a_second_time() {
     assert_eq!(player.ask(Some(&answer)), Verdict::Allowed);
     let challenges = thief.challenges(Some(&answer));
     assert!(is_stale(&challenges) && !challenges[0].contains(nonce_of(&challenge)), "another connection");
+    let challenges = Player::new(&door).from("192.0.2.2").challenges(Some(&answer));
+    assert!(is_stale(&challenges) && !challenges[0].contains(nonce_of(&challenge)), "another address");
     let challenges = player.challenges(Some(&answer));
     assert!(is_stale(&challenges) && !challenges[0].contains(nonce_of(&challenge)), "the same one");
     let mut client = PasswordClient::try_from(challenges[0].as_str()).expect("a challenge");
     let answer = player.answer(&mut client, "anna", "open sesame");
     assert_eq!(player.ask(Some(&answer)), Verdict::Allowed, "who knows the password goes on at once");
     assert_eq!(door.count(|stats| &stats.challenges, "foreign"), 1);
-    assert_eq!(door.count(|stats| &stats.challenges, "replayed"), 1);
+    assert_eq!(door.count(|stats| &stats.challenges, "replayed"), 2);
     assert!(door.access.stats().failures.iter().all(|(_, count)| *count == 0), "none of it is a failure");
 }
 
@@ -253,6 +255,29 @@ fn a_client_that_counts_nothing_repeats_itself_on_its_own_connection_alone() {
         assert_eq!(player.ask(Some(&answer)), Verdict::Allowed);
         assert!(is_stale(&thief.challenges(Some(&answer))));
     }
+}
+
+#[test]
+fn a_client_that_opens_a_connection_for_each_request_is_challenged_once() {
+    let door = Door::new();
+    for counts in [true, false] {
+        let challenge = Player::new(&door).challenges(None).swap_remove(1);
+        let mut client = if counts {
+            PasswordClient::try_from(challenge.as_str()).expect("one")
+        } else {
+            without_qop(&challenge)
+        };
+        for method in [Method::Describe, Method::Setup, Method::Play, Method::GetParameter, Method::Teardown]
+        {
+            let mut player = Player::new(&door).asks(method, EDGE);
+            let answer = player.answer(&mut client, "anna", "open sesame");
+            assert_eq!(answer.contains("qop"), counts, "{answer}");
+            assert_eq!(player.ask(Some(&answer)), Verdict::Allowed, "{answer}");
+            let challenges = Player::new(&door).asks(player.method.clone(), EDGE).challenges(Some(&answer));
+            assert!(is_stale(&challenges), "it is not good for whoever repeats it: {challenges:?}");
+        }
+    }
+    assert_eq!(door.count(|stats| &stats.challenges, "new"), 2);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::users::{Users, WrongLine};
 use crate::event::{Follows, lock};
+use crate::net::is_passing;
 
 /// Some twenty thousand users fit.
 const FILE_BYTES: u64 = 4 << 20;
@@ -141,15 +142,23 @@ impl UsersFile {
     /// Reads the file if it has changed since it was seen last. What is wrong with it changes nothing.
     pub fn read_again(&self) -> Option<Result<usize, UsersError>> {
         let now = fs::metadata(&self.path).map(|about| Stamp::of(&about)).ok();
-        if std::mem::replace(&mut *lock(&self.seen), now) == now {
+        let mut seen = lock(&self.seen);
+        if *seen == now {
             return None;
         }
-        Some(read(&self.path).map(|(users, stamp)| {
-            *lock(&self.seen) = Some(stamp);
-            let count = users.iter().len();
-            *lock(&self.users) = Arc::new(users);
-            count
-        }))
+        match read(&self.path) {
+            Ok((users, stamp)) => {
+                *seen = Some(stamp);
+                let count = users.iter().len();
+                *lock(&self.users) = Arc::new(users);
+                Some(Ok(count))
+            }
+            Err(UsersError::Unreadable(error)) if is_passing(&error) => None, // the next look reads it
+            Err(wrong) => {
+                *seen = now;
+                Some(Err(wrong))
+            }
+        }
     }
 }
 

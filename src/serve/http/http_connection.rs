@@ -2,7 +2,6 @@
 //!
 //! It ends with that: either way what follows the head belongs to the service, or the request was refused.
 
-use std::cell::RefCell;
 use std::io;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -13,20 +12,15 @@ use crate::event::{Alarm, Class, Event, Interest, PollEventConsumer, PollKey, Ta
 use crate::relay::StreamSink;
 use crate::wire::http::{Answer, HEAD_BYTES, Head, Method, Spoken, spoken};
 
-use super::super::access::Account;
+use super::super::access::{Account, Good, Share};
 use super::super::arrival::{Arrival, Turn, ask_for_turn};
 use super::super::journal::{Refused, Why};
-use super::super::rtsp::READ_BYTES;
 use super::super::rtsp_server::RtspServer;
 use super::super::stats::{CutFor, Transport};
-use super::super::stream::{Output, Post, Sink};
+use super::super::stream::{Output, Post, READ_BYTES, Sink};
 
 /// Words of the log.
 const NOT_SERVED: &str = "request over HTTP refused";
-
-thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
-}
 
 /// What requests over HTTP lead to.
 pub(super) trait HttpService: Send + Sync {
@@ -34,7 +28,13 @@ pub(super) trait HttpService: Send + Sync {
     ///
     /// # Errors
     /// What it is told instead.
-    fn serve(&self, head: Head, rest: Vec<u8>, arrival: Arrival) -> Result<(), (Arrival, Answer)>;
+    fn serve(&self, head: Head, rest: Rest, arrival: Arrival) -> Result<(), (Arrival, Answer)>;
+}
+
+/// What has come of a client and is not read, as a part of what its address may have us hold.
+pub(super) struct Rest {
+    pub bytes: Vec<u8>,
+    pub share: Share,
 }
 
 pub(super) struct HttpConnection {
@@ -49,6 +49,8 @@ struct State {
     /// Absent once it is led on, or closed.
     arrival: Option<Arrival>,
     bytes: Vec<u8>,
+    /// What they are a part of; absent likewise.
+    share: Option<Share>,
     alarm: Option<Alarm>,
     /// Something has come and waits for a turn, or for a worker: until it is read the client is not to blame.
     waits: bool,
@@ -66,11 +68,12 @@ impl HttpConnection {
         let (socket, account) = (arrival.stream.socket().clone(), arrival.account.clone());
         // What has come already is looked at when the socket takes something, which is at once.
         let has_more = !bytes.is_empty() || arrival.stream.has_more();
+        let share = account.take(Good::UnreadBytes, 0).ok();
         let connection = Arc::new(Self {
             server: server.clone(),
             service: service.clone(),
             key: OnceLock::new(),
-            state: Mutex::new(State { arrival: Some(arrival), bytes, alarm: None, waits: false }),
+            state: Mutex::new(State { arrival: Some(arrival), bytes, share, alarm: None, waits: false }),
             account,
         });
         let key = server.poller.register(Class::Control, socket, connection.clone())?;
@@ -87,16 +90,15 @@ impl HttpConnection {
     /// Reads what is there, until the client is led on. Errors: it is gone, or to go.
     fn read(&self, state: &mut State) -> Result<(), Option<CutFor>> {
         loop {
+            let is_within = |share: &mut Share| share.change(state.bytes.len() as u64).is_ok();
+            if !state.share.as_mut().is_some_and(is_within) {
+                return Err(Some(CutFor::UnreadBytes));
+            }
             if self.lead_on(state)? {
                 return Ok(());
             }
             let State { arrival: Some(arrival), bytes, .. } = state else { return Ok(()) };
-            let count = SCRATCH.with_borrow_mut(|scratch| {
-                let count = arrival.stream.read(scratch)?;
-                bytes.extend_from_slice(&scratch[..count]);
-                io::Result::Ok(count)
-            });
-            match count {
+            match arrival.stream.read_more(bytes) {
                 Ok(0) => return Err(None),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -114,10 +116,11 @@ impl HttpConnection {
         let answer = match Head::read(&state.bytes) {
             Ok(None) => return Ok(false),
             Ok(Some((head, length))) => {
-                let Some(arrival) = self.let_go(state) else { return Ok(true) };
-                let rest = mem::take(&mut state.bytes).split_off(length);
+                let Some((arrival, mut share)) = self.let_go(state) else { return Ok(true) };
+                let bytes = mem::take(&mut state.bytes).split_off(length);
                 let method = head.method;
-                match self.service.serve(head, rest, arrival) {
+                let _ = share.change(bytes.len() as u64); // less than before
+                match self.service.serve(head, Rest { bytes, share }, arrival) {
                     Ok(()) => {
                         self.server.counters.http_request(method.label(), 200);
                         return Ok(true);
@@ -126,7 +129,7 @@ impl HttpConnection {
                 }
             }
             Err(wrong) => {
-                let Some(arrival) = self.let_go(state) else { return Ok(true) };
+                let Some((arrival, _)) = self.let_go(state) else { return Ok(true) };
                 let text = "This is no request of HTTP that is served here.";
                 (arrival, Answer { status: wrong.status(), text }, Method::Other)
             }
@@ -136,12 +139,12 @@ impl HttpConnection {
     }
 
     /// Polls for the client no more, so that others may.
-    fn let_go(&self, state: &mut State) -> Option<Arrival> {
+    fn let_go(&self, state: &mut State) -> Option<(Arrival, Share)> {
         if let Some(key) = self.key.get() {
             key.unregister();
         }
         state.alarm = None;
-        state.arrival.take()
+        state.arrival.take().zip(state.share.take())
     }
 
     /// The answer goes out as far as the connection takes it at once, which has taken nothing yet.
@@ -159,12 +162,12 @@ impl HttpConnection {
 
     fn close_for(&self, reason: Option<CutFor>) {
         let mut state = self.state();
-        let Some(arrival) = self.let_go(&mut state) else { return };
-        arrival.stream.shut();
+        let Some((arrival, _)) = self.let_go(&mut state) else { return };
         if let Some(reason) = reason {
             self.server.counters.connection_cut(reason);
             self.server.tell_of_cut(arrival.peer, reason);
         }
+        arrival.stream.shut();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

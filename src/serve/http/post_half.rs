@@ -1,6 +1,5 @@
 //! Of a tunnel, the half by which the client speaks: the body of its POST.
 
-use std::cell::RefCell;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
@@ -10,21 +9,19 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use crate::event::{Alarm, Class, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock, lock};
 use crate::wire::http::Upstream;
 
-use super::super::access::Account;
+use super::super::access::{Account, Share};
 use super::super::arrival::{Arrival, Place, Turn, ask_for_turn};
 use super::super::downstream::Heard;
-use super::super::rtsp::READ_BYTES;
 use super::super::rtsp_connection::{OtherHalf, RtspConnection};
 use super::super::rtsp_server::RtspServer;
 use super::super::stats::CutFor;
-use super::super::stream::ByteStream;
+use super::super::stream::{ByteStream, READ_BYTES};
+use super::http_connection::Rest;
 
 /// A client that floods goes to the queue's tail after these many reads.
 const READS_PER_TASK: usize = 4;
-
-thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
-}
+/// What a half has that is followed is passed on in as many turns; that is more than the kernel keeps of one that is not read.
+const LAST_TURNS: usize = 16;
 
 pub(super) struct PostHalf {
     server: Arc<RtspServer>,
@@ -44,6 +41,8 @@ struct State {
     body: Upstream,
     /// What has come and is not passed on.
     bytes: Vec<u8>,
+    /// What that is a part of.
+    share: Share,
     /// Something was passed on that is not all answered.
     is_held_back: bool,
     down: Weak<RtspConnection>,
@@ -61,8 +60,10 @@ pub(super) type Forget = Box<dyn FnOnce(*const PostHalf) + Send>;
 
 /// How a task ends.
 enum Ends {
-    /// There may be more to read.
+    /// All that has come is read.
     Reading,
+    /// There may be more to read.
+    InTurn,
     /// The client has to read first.
     HeldBack,
     /// The client says no more.
@@ -71,13 +72,14 @@ enum Ends {
 }
 
 impl PostHalf {
-    /// Waits for the half by which we speak. `bytes` have come already; `forget` is called as it ends.
+    /// Waits for the half by which we speak. `rest` has come already; `forget` is called as it ends.
     pub fn open(
         server: &Arc<RtspServer>,
         arrival: Arrival,
-        bytes: Vec<u8>,
+        rest: Rest,
         forget: Forget,
     ) -> io::Result<Arc<Self>> {
+        let Rest { bytes, share } = rest;
         let Arrival { stream, peer, account, place } = arrival;
         let half = Arc::new(Self {
             server: server.clone(),
@@ -88,6 +90,7 @@ impl PostHalf {
             state: Mutex::new(State {
                 body: Upstream::default(),
                 bytes,
+                share,
                 is_held_back: false,
                 down: Weak::new(),
             }),
@@ -106,11 +109,17 @@ impl PostHalf {
 
     /// The tunnel is whole.
     pub fn join(self: &Arc<Self>, down: &Arc<RtspConnection>) {
-        let Ok(before) = down.join(self.clone()) else { return self.end() };
+        // Held until all is said that came before: whoever follows this one waits for that.
+        let mut state = lock(&self.state);
+        state.down = Arc::downgrade(down);
+        let Ok(before) = down.join(self.clone()) else {
+            drop(state);
+            return self.end();
+        };
         if let Some(before) = before {
             before.finish();
         }
-        lock(&self.state).down = Arc::downgrade(down);
+        drop(state);
         if let Some(held) = &mut *lock(&self.held) {
             held.alarm = None;
         }
@@ -121,8 +130,17 @@ impl PostHalf {
         }
     }
 
-    /// Passes on what is there.
+    /// Passes on what is there. What can not be passed on is weighed.
     fn pass_on(&self, state: &mut State, down: &Arc<RtspConnection>, reads: usize) -> Ends {
+        let ends = self.pass_on_unweighed(state, down, reads);
+        if state.share.change(state.bytes.len() as u64).is_ok() {
+            ends
+        } else {
+            Ends::Cut(CutFor::UnreadBytes)
+        }
+    }
+
+    fn pass_on_unweighed(&self, state: &mut State, down: &Arc<RtspConnection>, reads: usize) -> Ends {
         self.server.poller.vitals().may_fault("post", String::new);
         if mem::take(&mut state.is_held_back) && down.hear(&[]) == Heard::HeldBack {
             state.is_held_back = true;
@@ -146,12 +164,7 @@ impl PostHalf {
                 }
             }
             state.bytes = Vec::new(); // a client that says nothing holds nothing
-            let read = SCRATCH.with_borrow_mut(|scratch| {
-                let count = self.stream.read(scratch)?;
-                state.bytes.extend_from_slice(&scratch[..count]);
-                io::Result::Ok(count)
-            });
-            match read {
+            match self.stream.read_more(&mut state.bytes) {
                 Ok(0) => return Ends::Over,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ends::Reading,
@@ -159,7 +172,13 @@ impl PostHalf {
                 Err(error) => return CutFor::of_tls(&error).map_or(Ends::Over, Ends::Cut),
             }
         }
-        Ends::Reading
+        Ends::InTurn
+    }
+
+    /// Passes on all that is there.
+    fn pass_on_the_rest(&self, state: &mut State, down: &Arc<RtspConnection>) -> Ends {
+        let mut turns = (0..LAST_TURNS).map(|_| self.pass_on(state, down, READS_PER_TASK));
+        turns.find(|ends| !matches!(ends, Ends::InTurn)).unwrap_or(Ends::InTurn)
     }
 
     /// Once the client has read enough it is heard further.
@@ -215,9 +234,10 @@ impl OtherHalf for PostHalf {
         let down = state.down.clone();
         if let Some(down) = down.upgrade() {
             // What could not be passed on now would be lost, and what follows it nonsense.
-            match self.pass_on(&mut state, &down, READS_PER_TASK) {
+            match self.pass_on_the_rest(&mut state, &down) {
                 Ends::Cut(reason) => self.cut(&down, reason),
                 Ends::HeldBack => self.cut(&down, CutFor::UnreadReplies),
+                Ends::InTurn => self.cut(&down, CutFor::BrokenTunnel), // it goes on and on
                 Ends::Reading | Ends::Over => {}
             }
         }
@@ -263,7 +283,7 @@ impl Work for PostHalf {
         let has_more = !state.bytes.is_empty() || self.stream.has_more();
         drop(state);
         match ends {
-            Ends::Reading => {
+            Ends::Reading | Ends::InTurn => {
                 let interest = if has_more { Interest::Write } else { Interest::Read };
                 self.key.get().into_iter().for_each(|key| key.resume(interest));
             }
@@ -295,5 +315,112 @@ impl Work for HalfWatch {
         if let Some(half) = self.0.upgrade() {
             OtherHalf::close(&*half);
         }
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::super::super::access::Good;
+    use super::super::super::rtsp_connection::{Half, Says};
+    use super::super::super::stats::Transport;
+    use super::super::super::tests::Rig;
+    use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    /// A client's connection, and ours.
+    fn arrival(rig: &Rig) -> (TcpStream, Arrival) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("a listener");
+        let (own, peer) = listener.accept().expect("one");
+        let account = rig.server.addresses.account(peer.ip());
+        let share = account.take(Good::Connections, 1).expect("room");
+        let place = Place::new(share, rig.server.counters.clone(), Transport::Http);
+        (client, Arrival::new(Arc::new(own), peer, account, place).expect("a socket"))
+    }
+
+    fn post(rig: &Rig, said: &str) -> (TcpStream, Arc<PostHalf>) {
+        let (client, arrival) = arrival(rig);
+        let bytes = STANDARD.encode(said).into_bytes();
+        let share = arrival.account.take(Good::UnreadBytes, bytes.len() as u64).expect("room");
+        let half = PostHalf::open(&rig.server, arrival, Rest { bytes, share }, Box::new(|_| {}));
+        (client, half.expect("it is polled"))
+    }
+
+    fn asking(cseq: u32) -> String {
+        format!("OPTIONS * RTSP/1.0\r\nCSeq: {cseq}\r\n\r\n")
+    }
+
+    #[track_caller]
+    fn expect_replies(get: TcpStream, cseqs: impl IntoIterator<Item = u32>) {
+        get.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a timeout");
+        let mut lines = BufReader::new(get).lines().map(|line| line.expect("a reply"));
+        for cseq in cseqs {
+            let line = lines.find(|line| line.starts_with("CSeq: ")).expect("a reply");
+            assert_eq!(line, format!("CSeq: {cseq}"));
+        }
+    }
+
+    /// The half by which we speak, of a client that we are to read by the other.
+    fn get(rig: &Rig) -> (TcpStream, Arc<RtspConnection>) {
+        let (client, arrival) = arrival(rig);
+        let half = Half { other: None, was_whole: false, _name: Box::new(()) };
+        let down = RtspConnection::open(rig.server.clone(), arrival, Says::Nothing(half), None);
+        (client, down.expect("it is polled"))
+    }
+
+    #[test]
+    fn posts_that_come_at_once_are_heard_one_after_the_other() {
+        let rig = Rig::with_connections(4);
+        let (get, down) = get(&rig);
+        let (ours, posts): (Vec<_>, Vec<_>) = (1..=3).map(|cseq| post(&rig, &asking(cseq))).unzip();
+        let [first, second, third] = &posts[..] else { panic!("three posts") };
+        // Its task is under way.
+        let under_way = lock(&first.state);
+        assert!(down.join(first.clone()).is_ok());
+        thread::scope(|scope| {
+            scope.spawn(|| second.join(&down));
+            let follows = || match &down.state().says {
+                Says::Nothing(Half { other: Some(other), .. }) => {
+                    std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(second))
+                }
+                _ => false,
+            };
+            while !follows() {
+                thread::yield_now();
+            }
+            let last = scope.spawn(|| third.join(&down));
+            let began = clock::now();
+            while !last.is_finished() && began.elapsed() < std::time::Duration::from_millis(100) {
+                thread::yield_now(); // it waits for those before it, and would lose what they have said otherwise
+            }
+            let mut under_way = under_way;
+            under_way.down = Arc::downgrade(&down);
+        });
+        expect_replies(get, 1..=3);
+        drop((ours, posts, down));
+        rig.stop();
+    }
+
+    #[test]
+    fn what_a_post_has_said_is_heard_before_the_one_that_follows_however_much_it_is() {
+        let rig = Rig::with_connections(3);
+        let (get, down) = get(&rig);
+        let (mut client, first) = post(&rig, "");
+        let filler = "x".repeat(3000);
+        let long = |cseq| format!("OPTIONS * RTSP/1.0\r\nCSeq: {cseq}\r\nX: {filler}\r\n\r\n");
+        let (_, second) = post(&rig, &asking(11));
+        // Nobody has a turn to read it.
+        assert!(down.join(first.clone()).is_ok());
+        lock(&first.state).down = Arc::downgrade(&down);
+        let said: String = (1..=10).map(long).collect();
+        client.write_all(STANDARD.encode(said).as_bytes()).expect("the kernel takes it");
+        second.join(&down);
+        expect_replies(get, 1..=11);
+        drop((client, first, second, down));
+        rig.stop();
     }
 }

@@ -24,7 +24,7 @@ use super::super::arrival::Arrival;
 use super::super::rtsp_connection::{Half, RtspConnection, Says};
 use super::super::rtsp_server::RtspServer;
 use super::super::stream::{Post, Sink};
-use super::http_connection::HttpService;
+use super::http_connection::{HttpService, Rest};
 use super::post_half::{Forget, PostHalf};
 
 const NOT_SERVED: Answer = Answer {
@@ -81,7 +81,7 @@ impl Tunnels {
             Ok(connection) => {
                 connection.output.post(Post::Bytes(Bytes::from(tunnel_begins(clock::unix_now()))));
                 Sink(connection.output.clone()).pump(None);
-                if let Some(up) = self.table.wait_down(&name, &connection) {
+                while let Some(up) = self.table.next_up(&name, &connection) {
                     up.join(&connection);
                 }
             }
@@ -90,7 +90,7 @@ impl Tunnels {
         Ok(())
     }
 
-    fn listen(&self, name: Name, arrival: Arrival, rest: Vec<u8>) {
+    fn listen(&self, name: Name, arrival: Arrival, rest: Rest) {
         let (peer, forget) = (arrival.peer, self.table.forgetting(name.clone()));
         match PostHalf::open(&self.server, arrival, rest, forget) {
             Ok(up) => {
@@ -104,7 +104,7 @@ impl Tunnels {
 }
 
 impl HttpService for Tunnels {
-    fn serve(&self, head: Head, rest: Vec<u8>, arrival: Arrival) -> Result<(), (Arrival, Answer)> {
+    fn serve(&self, head: Head, rest: Rest, arrival: Arrival) -> Result<(), (Arrival, Answer)> {
         let (address, is_secret) = (counted_as(arrival.peer.ip()), arrival.stream.is_secret());
         let name = head.cookie.map(|cookie| Name { address, is_secret, cookie });
         match (head.method, name) {
@@ -129,12 +129,16 @@ impl Table {
         is_free.then(|| Taken { table: self.clone(), name: name.clone() })
     }
 
-    /// The half by which we speak is there. Returns the other one, if that waits.
-    fn wait_down(&self, name: &Name, down: &Arc<RtspConnection>) -> Option<Arc<PostHalf>> {
+    /// The half by which we speak is there. Returns the other one, if that waits; if none does, who comes from now on finds
+    /// this one. So who comes meanwhile follows those who waited.
+    fn next_up(&self, name: &Name, down: &Arc<RtspConnection>) -> Option<Arc<PostHalf>> {
         let mut table = self.all();
         let halves = table.get_mut(name)?; // or it has ended meanwhile
-        halves.down = Arc::downgrade(down);
-        std::mem::take(&mut halves.up).upgrade()
+        let up = std::mem::take(&mut halves.up).upgrade();
+        if up.is_none() {
+            halves.down = Arc::downgrade(down);
+        }
+        up
     }
 
     /// A half by which the client speaks is there. Returns the other one, or has it wait for that.

@@ -48,8 +48,27 @@ pub struct Begun<'a> {
     pub channel: &'a str,
     pub ways: Vec<Way>,
     pub agent: Option<&'a str>,
+    pub what: Course,
+}
+
+/// What has become of a session that plays.
+#[derive(Debug, Clone, Copy)]
+pub enum Course {
+    Plays,
     /// It has played before, in other ways.
-    pub again: bool,
+    Changes,
+    /// Likewise, at other ports.
+    IsFollowed,
+}
+
+impl Course {
+    fn told(self) -> &'static str {
+        match self {
+            Self::Plays => "a session plays",
+            Self::Changes => "a session goes on in another way",
+            Self::IsFollowed => "a session goes on at ports that were learnt",
+        }
+    }
 }
 
 /// A session that has ended.
@@ -64,6 +83,8 @@ pub struct Ended {
     pub session: u64,
     pub channel: Arc<Channel>,
     pub has_played: bool,
+    /// Where packets went last, over UDP.
+    pub client_ports: Option<String>,
     pub lasted: Duration,
     pub jitter_seconds: Option<f64>,
     pub round_trip: Option<Duration>,
@@ -93,18 +114,12 @@ impl Way {
 
 impl Begun<'_> {
     pub fn tell(&self) {
-        let Self { client, session, channel, again, .. } = *self;
-        let (mut client_ports, mut server_ports, mut groups, mut channels) = (vec![], vec![], vec![], vec![]);
+        let Self { client, session, channel, what, .. } = *self;
+        let (mut server_ports, mut groups, mut channels) = (vec![], vec![], vec![]);
         for way in &self.ways {
             match way {
-                Way::Udp { client, server } => {
-                    client_ports.push(pair(*client));
-                    server_ports.push(pair(*server));
-                }
-                Way::Raw { client, server } => {
-                    client_ports.push(client.to_string());
-                    server_ports.push(server.to_string());
-                }
+                Way::Udp { server, .. } => server_ports.push(pair(*server)),
+                Way::Raw { server, .. } => server_ports.push(server.to_string()),
                 Way::Multicast { group, ports } => groups.push(format!("{group}:{}", pair(*ports))),
                 Way::Tcp { channels: of_way } => channels.push(pair(*of_way)),
             }
@@ -113,14 +128,14 @@ impl Begun<'_> {
         let is_used = |transport: &&str| self.ways.iter().any(|way| way.transport() == *transport);
         let transport =
             ["udp", "raw", "multicast", "tcp"].into_iter().filter(is_used).collect::<Vec<_>>().join(" and ");
-        let told = [client_ports, server_ports, groups, channels].map(list);
-        let [client_ports, server_ports, groups, channels] = told;
+        let client_ports = client_ports(&self.ways);
+        let [server_ports, groups, channels] = [server_ports, groups, channels].map(list);
         let agent = self.agent.map(legible);
         let (client, port) = (client.ip(), client.port());
         tracing::info!(
             target: VIEWERS,
             %client, port, session, channel, transport, client_ports, server_ports, groups, channels, agent,
-            "{}", if again { "a session goes on in another way" } else { "a session plays" }
+            "{}", what.told()
         );
     }
 }
@@ -138,10 +153,12 @@ impl Ended {
             );
         }
         let jitter_ms = self.jitter_seconds.map(|jitter| thousandths(jitter * 1e3));
+        let client_ports = self.client_ports.as_deref();
         let round_trip_ms = self.round_trip.map(|time| thousandths(time.as_secs_f64() * 1e3));
         tracing::info!(
             target: VIEWERS,
             %client, port, session, channel, reason, seconds, packets, bytes, missed, lost, jitter_ms, round_trip_ms,
+            client_ports,
             "a session has ended"
         );
     }
@@ -192,6 +209,16 @@ pub fn reason_of(status: StatusCode) -> &'static str {
         StatusCode::OptionNotSupported => "option not supported",
         _ => "unavailable",
     }
+}
+
+/// Where packets go over UDP.
+pub fn client_ports(ways: &[Way]) -> Option<String> {
+    let ports = |way: &Way| match way {
+        Way::Udp { client, .. } => Some(pair(*client)),
+        Way::Raw { client, .. } => Some(client.to_string()),
+        Way::Multicast { .. } | Way::Tcp { .. } => None,
+    };
+    list(ways.iter().filter_map(ports).collect())
 }
 
 /// `5000-5001`: of RTP and of RTCP.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::event::lock;
 use crate::relay::{Books, Channel, Sent};
 
-use super::lines::{Begun, Ended, Way};
+use super::lines::{Begun, Course as What, Ended, Way, client_ports};
 use super::teller::Teller;
 
 /// One session's.
@@ -32,6 +32,8 @@ struct Course {
     began: Option<Instant>,
     /// Why it ended, and after how long.
     end: Option<(&'static str, Duration)>,
+    /// Where packets went last, over UDP.
+    client_ports: Option<String>,
     /// By track.
     heard: Vec<(usize, Heard)>,
 }
@@ -72,22 +74,33 @@ impl Story {
             let mut course = self.course();
             let is_first = course.began.is_none();
             course.began.get_or_insert(now);
+            course.client_ports = client_ports(&ways);
             is_first
         };
         if is_first {
-            let over_tcp = ways.iter().any(|way| matches!(way, Way::Tcp { .. }));
-            let (client, session, channel) = (self.client, self.number, self.channel.name.as_str());
-            let begun = Begun { client, over_tcp, session, channel, ways, agent, again: false };
-            self.teller.begin(&begun, now);
+            self.teller.begin(&self.begun(What::Plays, ways, agent), now);
         }
     }
 
     /// It plays on in other ways.
     pub fn change(&self, ways: Vec<Way>, now: Instant) {
+        self.go_on(What::Changes, ways, now);
+    }
+
+    /// It plays on at other ports, which were learnt.
+    pub fn follow(&self, ways: Vec<Way>, now: Instant) {
+        self.go_on(What::IsFollowed, ways, now);
+    }
+
+    fn go_on(&self, what: What, ways: Vec<Way>, now: Instant) {
+        self.course().client_ports = client_ports(&ways);
+        self.teller.change(&self.begun(what, ways, None), now);
+    }
+
+    fn begun<'a>(&'a self, what: What, ways: Vec<Way>, agent: Option<&'a str>) -> Begun<'a> {
         let over_tcp = ways.iter().any(|way| matches!(way, Way::Tcp { .. }));
         let (client, session, channel) = (self.client, self.number, self.channel.name.as_str());
-        let begun = Begun { client, over_tcp, session, channel, ways, agent: None, again: true };
-        self.teller.change(&begun, now);
+        Begun { client, over_tcp, session, channel, ways, agent, what }
     }
 
     /// The viewer reports on a track.
@@ -135,6 +148,7 @@ impl Drop for Story {
             session: self.number,
             channel: self.channel.clone(),
             has_played: course.began.is_some(),
+            client_ports: course.client_ports,
             lasted,
             jitter_seconds: latest().filter_map(|report| report.jitter_seconds).reduce(f64::max),
             round_trip: latest().filter_map(|report| report.round_trip).max(),

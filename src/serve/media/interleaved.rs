@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::net::Marks;
-use crate::relay::{Place, StreamSink, Subscription, Track};
+use crate::relay::{Place, Standing, StreamSink, Subscription, Track};
 use crate::wire::rtsp::interleaved_header;
 
 use super::super::journal::Story;
@@ -16,7 +16,13 @@ use super::way::{Grant, Heirs, Way};
 pub struct Interleaved {
     output: Arc<Output>,
     channels: (u8, u8),
-    feed: Option<(Subscription, Subscription)>,
+    feed: Option<Feed>,
+}
+
+struct Feed {
+    /// Where RTP and RTCP stand.
+    places: [Arc<Standing>; 2],
+    _subscriptions: [Subscription; 2],
 }
 
 impl Interleaved {
@@ -33,21 +39,24 @@ impl Way for Interleaved {
 
     fn start(&mut self, track: &Track, (rtp_from, rtcp_from): (Place, Place), story: &Arc<Story>) {
         let (rtp, rtcp) = (track.rtp.cursor(rtp_from), track.rtcp.cursor(rtcp_from));
-        let (rtp_place, rtcp_place) = (rtp.place(), rtcp.place());
+        let places = [rtp.place(), rtcp.place()];
         self.output.post(Post::Open { channel: self.channels.0, cursor: rtp.told_to(story.clone()) });
         self.output.post(Post::Open { channel: self.channels.1, cursor: rtcp });
         let sink = || Arc::new(Sink(self.output.clone()));
-        self.feed = Some((
-            track.rtp.subscribe_stream(sink(), rtp_place),
-            track.rtcp.subscribe_stream(sink(), rtcp_place),
-        ));
+        let _subscriptions = [
+            track.rtp.subscribe_stream(sink(), places[0].clone()),
+            track.rtcp.subscribe_stream(sink(), places[1].clone()),
+        ];
+        self.feed = Some(Feed { places, _subscriptions });
     }
 
     fn stop(&mut self, heirs: Option<&Heirs>) {
         let Some(feed) = self.feed.take() else { return };
-        let (rtp, rtcp) = self.channels;
-        self.output.post(Post::Close { channel: rtp, heir: heirs.map(|heirs| heirs.rtp.clone()) });
-        self.output.post(Post::Close { channel: rtcp, heir: heirs.map(|heirs| heirs.rtcp.clone()) });
+        if let Some(Heirs { rtp, rtcp }) = heirs {
+            feed.places[0].bequeath(rtp.clone());
+            feed.places[1].bequeath(rtcp.clone());
+        }
+        feed.places.iter().for_each(|place| self.output.post(Post::Close(place.clone())));
         drop(feed);
         // What the connection has for streams that were closed goes now: no lane asks for it any more.
         Sink(self.output.clone()).pump(None);

@@ -8,17 +8,20 @@
 
 mod clients;
 mod interleaved;
+mod latches;
 mod multicast;
 mod port_pairs;
 mod raw;
 mod rtcp_receiver;
+mod taker;
 mod udp;
 mod way;
 
-pub use clients::{Client, Taker};
 pub use interleaved::Interleaved;
+pub use latches::{FIRST_CLIENT_PORT, Learning};
 pub use multicast::{Multicast, OutGroup, OutGroups};
 pub use port_pairs::PortPairs;
 pub use raw::Raw;
+pub use taker::{Client, Learnt, Taker};
 pub use udp::OverUdp;
-pub use way::{Grant, Heirs, Way};
+pub use way::{Followed, Grant, Heirs, Way};

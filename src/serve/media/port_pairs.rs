@@ -15,12 +15,21 @@ use crate::event::{Poller, Timers, lock};
 use crate::net::{bind_pair, forbid_fragments, with_port};
 use crate::relay::ServerSocket;
 
-use super::super::stats::Counters;
-use super::clients::{Client, Clients, Taker};
+use super::super::stats::{Counters, Port};
+use super::clients::{Clients, Search, Spot, Voice};
+use super::latches::Learning;
 use super::rtcp_receiver::RtcpReceiver;
+use super::taker::{Client, Learnt, Taker};
 
 /// Pairs of one address at most, where the configured range does not say less.
 const MAX_PAIRS: usize = 64;
+/// Up to so many of one address are looked for at a time, each at a pair of its own.
+const PAIRS_TO_LEARN_AT: usize = 8;
+/// Datagrams to an RTP port that are taken at one look, and before somebody plays.
+const PUNCHES_AT_A_LOOK: usize = 256;
+const PUNCHES_BEFORE_PLAY: usize = 32;
+
+type Taken = (Arc<PortPair>, [Arc<Spot>; 2], Option<Arc<Search>>);
 
 /// All the pairs of the server.
 pub struct PortPairs {
@@ -29,6 +38,7 @@ pub struct PortPairs {
     ports: Option<RangeInclusive<u16>>,
     /// Nobody cuts up what leaves.
     dont_fragment: bool,
+    learning: Learning,
     counters: Arc<Counters>,
     pairs: Mutex<Vec<Arc<PortPair>>>,
     /// Somebody looks for what comes back.
@@ -47,11 +57,14 @@ pub struct PortPair {
     receiver: Arc<RtcpReceiver>,
 }
 
-/// A client's two addresses at a pair; free again when dropped.
+/// A client's two places at a pair; free again when dropped.
 pub struct Reservation {
     pub pair: Arc<PortPair>,
-    pub rtp: SocketAddr,
-    pub rtcp: SocketAddr,
+    /// What the client has named.
+    pub announced: (SocketAddr, SocketAddr),
+    spots: [Arc<Spot>; 2],
+    /// It may yet turn out to be elsewhere.
+    search: Option<Arc<Search>>,
 }
 
 impl PortPairs {
@@ -60,37 +73,87 @@ impl PortPairs {
         poller: Arc<Poller>,
         timers: Arc<Timers>,
         ports: Option<RangeInclusive<u16>>,
-        dont_fragment: bool,
+        (dont_fragment, learning): (bool, Learning),
         counters: Arc<Counters>,
     ) -> Self {
         let (pairs, watched) = (Mutex::default(), AtomicBool::new(false));
-        Self { poller, timers, ports, dont_fragment, counters, pairs, watched }
+        Self { poller, timers, ports, dont_fragment, learning, counters, pairs, watched }
     }
 
     /// Reserves a client's ports at the first pair of the address it connected to, `local`, where both are free;
     /// opens a further pair if needed, and closes those that nobody uses.
+    ///
+    /// One that may be behind a NAT is looked for at its pair, as the only one of its address; where there are too many of
+    /// these it is not. From this machine's own addresses nobody comes through a NAT.
     pub fn reserve(
         &self,
         local: SocketAddr,
-        (rtp, rtcp): (SocketAddr, SocketAddr),
+        announced: (SocketAddr, SocketAddr),
         owner: Client,
     ) -> io::Result<Arc<Reservation>> {
-        let local = with_port(local, 0);
+        let (local, client) = (with_port(local, 0), announced.0.ip());
+        let places = [announced.0, announced.1];
+        let is_near = client.is_loopback() || client == local.ip();
         let mut pairs = self.pairs();
-        let known = pairs.iter().filter(|pair| pair.local == local);
-        let free = known.into_iter().find(|pair| pair.clients.reserve(rtp, rtcp, &owner)).cloned();
-        let pair = match free {
-            Some(pair) => pair,
-            None => {
-                // Their address may be this machine's no more.
-                pairs.extract_if(.., |pair| pair.clients.is_empty()).for_each(|pair| pair.receiver.shut());
-                let pair = self.open(local, &pairs)?;
-                pair.clients.reserve(rtp, rtcp, &owner);
-                pairs.push(pair.clone());
-                pair
-            }
+        let taken = if is_near || self.learning == Learning::Off {
+            self.take_at_any(local, &mut pairs, true, |clients| {
+                Some((clients.reserve(places, &owner)?, None))
+            })
+        } else {
+            self.take_to_learn(local, places, &owner, &mut pairs)
         };
-        Ok(Arc::new(Reservation { pair, rtp, rtcp }))
+        let (pair, spots, search) = taken?;
+        Ok(Arc::new(Reservation { pair, announced, spots, search }))
+    }
+
+    fn take_to_learn(
+        &self,
+        local: SocketAddr,
+        places: [SocketAddr; 2],
+        owner: &Client,
+        pairs: &mut Vec<Arc<PortPair>>,
+    ) -> io::Result<Taken> {
+        let found = |(spots, search)| Some((spots, Some(Arc::new(search))));
+        let may_open = pairs.iter().filter(|pair| pair.local == local).count() < PAIRS_TO_LEARN_AT;
+        let alone = |pairs: &mut Vec<_>, may_open| {
+            let take = |clients: &Arc<Clients>| clients.reserve_and_search(places, owner).and_then(found);
+            let taken = self.take_at_any(local, pairs, may_open, take);
+            taken.inspect(|(pair, ..)| pair.listen_for_punches())
+        };
+        let in_crowd = |pairs: &mut Vec<_>, may_begin| {
+            let take =
+                |clients: &Arc<Clients>| clients.reserve_in_crowd(places, owner, may_begin).and_then(found);
+            self.take_at_any(local, pairs, false, take)
+        };
+        // Where its places are taken at all of them it is alone at a further one.
+        alone(pairs, may_open)
+            .or_else(|_| in_crowd(pairs, false))
+            .or_else(|_| in_crowd(pairs, true))
+            .or_else(|_| alone(pairs, true))
+    }
+
+    /// Takes what there is at the first pair of an address that has it, or at a further one.
+    fn take_at_any(
+        &self,
+        local: SocketAddr,
+        pairs: &mut Vec<Arc<PortPair>>,
+        may_open: bool,
+        take: impl Fn(&Arc<Clients>) -> Option<([Arc<Spot>; 2], Option<Arc<Search>>)>,
+    ) -> io::Result<Taken> {
+        let known = pairs.iter().filter(|pair| pair.local == local);
+        let take_at =
+            |pair: &Arc<PortPair>| take(&pair.clients).map(|(spots, search)| (pair.clone(), spots, search));
+        if let Some(taken) = known.into_iter().find_map(take_at) {
+            return Ok(taken);
+        }
+        if !may_open {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        // Their address may be this machine's no more.
+        pairs.extract_if(.., |pair| pair.clients.is_empty()).for_each(|pair| pair.receiver.shut());
+        let pair = self.open(local, pairs)?;
+        pairs.push(pair.clone());
+        take_at(&pair).ok_or_else(|| io::ErrorKind::AddrInUse.into())
     }
 
     /// Who takes something at a client's places, at any pair.
@@ -112,6 +175,23 @@ impl PortPairs {
                 .collect::<Vec<_>>()
         };
         pairs.iter().flat_map(refusing).collect()
+    }
+
+    /// What has been learnt of where clients are, by what has come to the RTP ports: a short look.
+    pub fn glance_for_clients(&self, now: Instant) -> Vec<Learnt> {
+        let pairs = self.pairs().clone();
+        pairs.iter().flat_map(|pair| pair.hear(PUNCHES_BEFORE_PLAY, &self.counters, now)).collect()
+    }
+
+    /// The same, and by the time. What comes to RTP ports at which nobody is looked for is dropped from here on.
+    pub fn look_for_clients(&self, now: Instant) -> Vec<Learnt> {
+        let mut learnt = Vec::new();
+        for pair in &self.pairs().clone() {
+            learnt.extend(pair.hear(PUNCHES_AT_A_LOOK, &self.counters, now));
+            learnt.extend(pair.clients.due(now));
+            pair.listen_if_needed();
+        }
+        learnt
     }
 
     /// `true`: nobody has begun yet to look for what comes back.
@@ -148,7 +228,7 @@ impl PortPairs {
             [&sockets.rtp, &sockets.rtcp].into_iter().try_for_each(forbid_fragments)?;
         }
         let (rtp, rtcp) = (ServerSocket::growing(sockets.rtp)?, ServerSocket::alone(sockets.rtcp));
-        let clients = Arc::new(Clients::default());
+        let clients = Clients::new(self.learning);
         let receiver = RtcpReceiver::open(
             rtcp.current(),
             clients.clone(),
@@ -165,114 +245,93 @@ impl PortPairs {
     }
 }
 
+impl PortPair {
+    /// Somebody is looked for by what comes to the RTP port.
+    fn listen_for_punches(&self) {
+        if let Err(error) = self.rtp.listen(true) {
+            tracing::warn!(%error, port = self.port, "nobody is heard at a server port for RTP");
+        }
+    }
+
+    fn hear(&self, most: usize, counters: &Counters, now: Instant) -> Vec<Learnt> {
+        let mut learnt = Vec::new();
+        if !self.rtp.listens() {
+            return learnt;
+        }
+        for from in self.rtp.take_punches(most) {
+            match self.clients.hear(Port::Rtp, from, true, now) {
+                Voice::Learnt(place) => learnt.push(place),
+                Voice::Stranger => counters.rtp_stranger(),
+                Voice::Known(_) | Voice::Unsure => {}
+            }
+        }
+        learnt
+    }
+
+    fn listen_if_needed(&self) {
+        if self.rtp.listens() && !self.clients.want_rtp() {
+            let _ = self.rtp.listen(false); // what comes is read, then, and means nothing
+            // Unless one came meanwhile.
+            if self.clients.want_rtp() {
+                return self.listen_for_punches();
+            }
+            // What is left would take the room of what comes back.
+            while !self.rtp.listens() && !self.rtp.take_punches(PUNCHES_AT_A_LOOK).is_empty() {}
+        }
+    }
+}
+
 impl Reservation {
     /// Whom the client connected to, of no port; and the port that RTP comes from.
     pub fn server(&self) -> (SocketAddr, u16) {
         (self.pair.local, self.pair.port)
     }
-}
 
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.pair.clients.free([self.rtp, self.rtcp]);
+    /// Keeps one of the client's places from being given to others, and not the other one.
+    pub fn hold(&self, port: Port) -> Arc<Spot> {
+        self.spots[port as usize].clone()
+    }
+
+    pub fn rtp(&self) -> SocketAddr {
+        self.spots[0].at
+    }
+
+    pub fn rtcp(&self) -> SocketAddr {
+        self.spots[1].at
+    }
+
+    /// Whether the client may yet turn out to be elsewhere.
+    pub fn is_searched_for(&self) -> bool {
+        self.search.is_some()
+    }
+
+    /// Whether it is not looked for, as there are too many of its address.
+    pub fn is_of_crowd(&self) -> bool {
+        self.search.as_ref().is_some_and(|search| search.is_of_crowd)
+    }
+
+    /// Whether that is about this client.
+    pub fn is_of(&self, learnt: &Learnt) -> bool {
+        self.search.as_ref().is_some_and(|search| search.number == learnt.latch)
+    }
+
+    /// The same client where it has turned out to be; it may be there already. `None`: that place is somebody else's.
+    pub fn follow(&self, learnt: &Learnt) -> Option<Arc<Self>> {
+        let [rtp, rtcp] = &self.spots;
+        let mut spots = self.spots.clone();
+        if self.spots[learnt.port as usize].at != learnt.at {
+            let spot = self.pair.clients.follow(learnt)?;
+            if Arc::ptr_eq(rtp, rtcp) {
+                spots = [spot.clone(), spot];
+            } else {
+                spots[learnt.port as usize] = spot;
+            }
+        }
+        let (pair, search) = (self.pair.clone(), self.search.clone());
+        Some(Arc::new(Self { pair, announced: self.announced, spots, search }))
     }
 }
 
 #[cfg(all(test, not(model)))]
-mod tests {
-    use super::*;
-    use crate::event::{Class, TaskQueue, clock};
-
-    /// One who hears nothing.
-    struct Nobody;
-
-    impl Taker for Nobody {
-        fn hear(&self, _: usize, _: SocketAddr, _: &[u8], _: Instant) {}
-        fn refuse(&self, _: usize, _: SocketAddr, _: Instant) {}
-        fn give_way(&self, _: Instant) {}
-    }
-
-    fn client() -> Client {
-        Client { taker: Arc::new(Nobody), track: 1 }
-    }
-
-    /// Pairs of any ports, and what they stand on.
-    struct Rig {
-        queue: Arc<TaskQueue>,
-        poller: Arc<Poller>,
-        timers: Arc<Timers>,
-        pairs: PortPairs,
-    }
-
-    impl Rig {
-        fn new() -> Self {
-            let queue = TaskQueue::start("t-pairs", 1).expect("a thread");
-            let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
-            let timers = Timers::start(&poller, Class::Control).expect("a timer");
-            let pairs = PortPairs::new(poller.clone(), timers.clone(), None, false, Arc::default());
-            Self { queue, poller, timers, pairs }
-        }
-
-        fn stop(self) {
-            self.pairs.stop();
-            self.poller.stop();
-            self.timers.stop();
-            self.queue.stop();
-        }
-    }
-
-    #[test]
-    fn a_reservation_ends_while_the_map_is_taken_and_its_place_is_free_for_the_next() {
-        let rig = Rig::new();
-        let pairs = &rig.pairs;
-        let places = [40_000, 40_001].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let reserve =
-            || pairs.reserve(([127, 0, 0, 1], 8554).into(), places.into(), client()).expect("a pair");
-        let first = reserve();
-        let clients = first.pair.clients.clone();
-        let taken = clients.map();
-        drop(first); // and waits for nobody
-        drop(taken);
-        assert!(places.iter().all(|place| clients.find(*place).is_none()));
-        let second = reserve();
-        assert!(Arc::ptr_eq(&second.pair.clients, &clients), "the same pair serves the same places again");
-        assert!(places.iter().all(|place| clients.find(*place).is_some()));
-        drop(second);
-        rig.stop();
-    }
-
-    #[test]
-    fn sockets_beside_a_full_one_go_though_all_viewers_have_left() {
-        let rig = Rig::new();
-        let pairs = &rig.pairs;
-        let places = [40_000, 40_001].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let viewer = pairs.reserve(([127, 0, 0, 1], 8554).into(), places.into(), client()).expect("a pair");
-        viewer.pair.rtp.have_one_more();
-        drop(viewer);
-        assert_eq!((pairs.sockets_beside(), pairs.is_in_use()), (1, true), "somebody looks after it");
-        assert!(pairs.take_refusals(clock::now()).is_empty());
-        assert_eq!((pairs.sockets_beside(), pairs.is_in_use()), (0, false));
-        rig.stop();
-    }
-
-    #[test]
-    fn a_pair_that_nobody_uses_goes_when_viewers_come_to_another_address() {
-        let rig = Rig::new();
-        let pairs = &rig.pairs;
-        let viewer = |port| ([127, 0, 0, 1], port).into();
-        let reserve = |host, port| {
-            pairs.reserve(([127, 0, 0, host], 8554).into(), (viewer(port), viewer(port + 1)), client())
-        };
-        let first = reserve(1, 40_000).expect("a pair");
-        let second = reserve(2, 40_000).expect("a pair of the other address");
-        assert!(!Arc::ptr_eq(&first.pair, &second.pair), "the same place is free there");
-        assert_eq!(pairs.pairs().len(), 2);
-        drop(first);
-        let again = reserve(2, 40_002).expect("room in the pair that is there");
-        assert_eq!(pairs.pairs().len(), 2, "kept while nothing else is needed");
-        let third = reserve(3, 40_000).expect("a pair of a third address");
-        assert_eq!(pairs.pairs().len(), 2, "and gone when something is");
-        drop((second, again, third));
-        rig.stop();
-    }
-}
+#[path = "port_pairs_tests.rs"]
+mod tests;

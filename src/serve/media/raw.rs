@@ -3,16 +3,20 @@
 
 use std::sync::Arc;
 
-use crate::relay::{Carriage, Flow, Place, Subscription, Track};
+use crate::relay::{Carriage, Flow, Handover, Place, Subscription, Track};
 
 use super::super::journal::Story;
+use super::super::stats::Port;
 use super::port_pairs::Reservation;
-use super::way::{Grant, Heirs, Way};
+use super::taker::Learnt;
+use super::way::{Followed, Grant, Heirs, Way};
 
 /// A client's place at a pair, and what is sent there.
 pub struct Raw {
     /// Both its places are one.
     at: Arc<Reservation>,
+    /// The client has been heard at the port that it has.
+    is_sure: bool,
     feed: Option<Feed>,
 }
 
@@ -24,21 +28,24 @@ struct Feed {
 
 impl Raw {
     pub fn new(at: Arc<Reservation>) -> Self {
-        Self { at, feed: None }
+        let is_sure = !at.is_searched_for();
+        Self { at, is_sure, feed: None }
+    }
+
+    fn subscribe(&self, track: &Track, from: Place, story: &Arc<Story>) -> Subscription {
+        let (to, books) = ((&self.at.pair.rtp, self.at.rtp()), Some(story.clone() as _));
+        track.rtp.subscribe_datagrams(Carriage::Raw, to, from, self.at.hold(Port::Rtp), books)
     }
 }
 
 impl Way for Raw {
     fn grant(&self) -> Grant {
         let (local, server) = self.at.server();
-        Grant::Raw { local, client: self.at.rtp, server }
+        Grant::Raw { local, client: self.at.announced.0, at: self.at.rtp(), server }
     }
 
     fn start(&mut self, track: &Track, (from, _): (Place, Place), story: &Arc<Story>) {
-        let Reservation { pair, rtp, .. } = &*self.at;
-        let (reservation, books) = (self.at.clone(), Some(story.clone() as _));
-        let payloads =
-            track.rtp.subscribe_datagrams(Carriage::Raw, (&pair.rtp, *rtp), from, reservation, books);
+        let payloads = self.subscribe(track, from, story);
         self.feed = Some(Feed { payloads, rtcp: track.rtcp.clone() });
     }
 
@@ -50,4 +57,27 @@ impl Way for Raw {
     }
 
     fn say(&self, _: &[u8]) {}
+
+    fn follow(&mut self, learnt: &Learnt, track: &Track, story: &Arc<Story>) -> Option<Followed> {
+        if !self.at.is_of(learnt) {
+            return None;
+        }
+        let at = self.at.follow(learnt)?;
+        self.is_sure = true;
+        if at.rtp() == self.at.rtp() {
+            return Some(Followed::Stays);
+        }
+        self.at = at;
+        if let Some(Feed { payloads, rtcp }) = self.feed.take() {
+            let heir = Handover::new();
+            let next = self.subscribe(track, Place::After(heir.clone()), story);
+            payloads.hand_over(&heir);
+            self.feed = Some(Feed { payloads: next, rtcp });
+        }
+        Some(Followed::Moves)
+    }
+
+    fn is_unsure(&self) -> bool {
+        !self.is_sure
+    }
 }

@@ -13,9 +13,10 @@ use crate::event::{
     Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Timers, Vitals, Work, clock,
 };
 use crate::net::{Datagram, ReceiveBatch};
+use crate::wire::rtcp;
 
-use super::super::stats::Counters;
-use super::clients::Clients;
+use super::super::stats::{Counters, Port};
+use super::clients::{Clients, Voice};
 
 /// Datagrams per `recvmmsg`.
 const BATCH: usize = 16;
@@ -98,8 +99,16 @@ impl RtcpReceiver {
 
     fn hear(&self, datagram: &Datagram<'_>, now: Instant) {
         self.vitals.may_fault("reports", String::new);
-        let Some(client) = self.clients.find(datagram.source) else {
-            return self.counters.rtcp_stranger();
+        // Who leaves may have been here before whoever is looked for now.
+        let teaches = !rtcp::says_goodbye(datagram.payload);
+        let client = match self.clients.hear(Port::Rtcp, datagram.source, teaches, now) {
+            Voice::Known(client) => client,
+            Voice::Learnt(learnt) => {
+                learnt.tell(now);
+                learnt.client
+            }
+            Voice::Unsure => return,
+            Voice::Stranger => return self.counters.rtcp_stranger(),
         };
         client.taker.hear(client.track, datagram.source, datagram.payload, now);
     }
@@ -137,6 +146,7 @@ impl Work for RtcpReceiver {
 
 #[cfg(all(test, not(model)))]
 mod tests {
+    use super::super::latches::Learning;
     use super::*;
     use crate::event::TaskQueue;
     use nix::sys::eventfd::EventFd;
@@ -152,7 +162,7 @@ mod tests {
         let queue = TaskQueue::start("t-reports", 1).expect("a thread");
         let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
-        let (clients, counters) = (Arc::<Clients>::default(), Arc::<Counters>::default());
+        let (clients, counters) = (Clients::new(Learning::Off), Arc::<Counters>::default());
         let began = clock::now();
         let receiver =
             RtcpReceiver::open(broken(), clients, counters.clone(), (&poller, &timers)).expect("registered");

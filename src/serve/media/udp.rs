@@ -5,39 +5,50 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::net::Marks;
-use crate::relay::{Carriage, Place, Subscription, Track};
+use crate::relay::{Carriage, Handover, Place, Subscription, Track};
 
 use super::super::journal::Story;
+use super::super::stats::Port;
 use super::port_pairs::Reservation;
-use super::way::{Grant, Heirs, Way};
+use super::taker::Learnt;
+use super::way::{Followed, Grant, Heirs, Way};
 
 /// A client's places at a pair, and what is sent there.
 pub struct OverUdp {
     at: Arc<Reservation>,
     /// What the IP header of our own reports says.
     marks: Marks,
+    /// The client has been heard at the port that it has for RTP.
+    is_sure: bool,
     feed: Option<(Subscription, Subscription)>,
 }
 
 impl OverUdp {
     pub fn new(at: Arc<Reservation>, marks: Marks) -> Self {
-        Self { at, marks, feed: None }
+        let is_sure = !at.is_searched_for();
+        Self { at, marks, is_sure, feed: None }
+    }
+
+    fn subscribe_rtp(&self, track: &Track, from: Place, story: &Arc<Story>) -> Subscription {
+        let (to, books) = ((&self.at.pair.rtp, self.at.rtp()), Some(story.clone() as _));
+        track.rtp.subscribe_datagrams(Carriage::Udp, to, from, self.at.hold(Port::Rtp), books)
+    }
+
+    fn subscribe_rtcp(&self, track: &Track, from: Place) -> Subscription {
+        let to = (&self.at.pair.rtcp, self.at.rtcp());
+        track.rtcp.subscribe_datagrams(Carriage::Udp, to, from, self.at.hold(Port::Rtcp), None)
     }
 }
 
 impl Way for OverUdp {
     fn grant(&self) -> Grant {
         let (local, port) = self.at.server();
-        Grant::Udp { local, client: (self.at.rtp, self.at.rtcp), server: (port, port + 1) }
+        let (client, at) = (self.at.announced, (self.at.rtp(), self.at.rtcp()));
+        Grant::Udp { local, client, at, server: (port, port + 1) }
     }
 
     fn start(&mut self, track: &Track, (rtp_from, rtcp_from): (Place, Place), story: &Arc<Story>) {
-        let Reservation { pair, rtp, rtcp } = &*self.at;
-        let (by, books) = (Carriage::Udp, Some(story.clone() as _));
-        self.feed = Some((
-            track.rtp.subscribe_datagrams(by, (&pair.rtp, *rtp), rtp_from, self.at.clone(), books),
-            track.rtcp.subscribe_datagrams(by, (&pair.rtcp, *rtcp), rtcp_from, self.at.clone(), None),
-        ));
+        self.feed = Some((self.subscribe_rtp(track, rtp_from, story), self.subscribe_rtcp(track, rtcp_from)));
     }
 
     fn stop(&mut self, heirs: Option<&Heirs>) {
@@ -49,6 +60,39 @@ impl Way for OverUdp {
 
     fn say(&self, rtcp: &[u8]) {
         // What is lost here is also told by the connection's end.
-        self.at.pair.rtcp.say(Bytes::copy_from_slice(rtcp), self.at.rtcp, self.marks);
+        self.at.pair.rtcp.say(Bytes::copy_from_slice(rtcp), self.at.rtcp(), self.marks);
+    }
+
+    fn follow(&mut self, learnt: &Learnt, track: &Track, story: &Arc<Story>) -> Option<Followed> {
+        if !self.at.is_of(learnt) {
+            return None;
+        }
+        let at = self.at.follow(learnt)?;
+        self.is_sure |= learnt.port == Port::Rtp;
+        if (at.rtp(), at.rtcp()) == (self.at.rtp(), self.at.rtcp()) {
+            return Some(Followed::Stays);
+        }
+        self.at = at;
+        if let Some((rtp, rtcp)) = self.feed.take() {
+            let heir = Handover::new();
+            let from = Place::After(heir.clone());
+            self.feed = Some(match learnt.port {
+                Port::Rtp => {
+                    let next = self.subscribe_rtp(track, from, story);
+                    rtp.hand_over(&heir);
+                    (next, rtcp)
+                }
+                Port::Rtcp => {
+                    let next = self.subscribe_rtcp(track, from);
+                    rtcp.hand_over(&heir);
+                    (rtp, next)
+                }
+            });
+        }
+        Some(Followed::Moves)
+    }
+
+    fn is_unsure(&self) -> bool {
+        !self.is_sure
     }
 }

@@ -7,6 +7,7 @@ use crate::relay::{Carriage, Handover, Place, Track};
 use crate::wire::rtsp::transport::{Profile, Transport};
 
 use super::super::journal::{self, Story};
+use super::taker::Learnt;
 
 /// How a track reaches a viewer, whether packets are on the way or not. Ends as it goes.
 pub trait Way: Send {
@@ -21,6 +22,25 @@ pub trait Way: Send {
 
     /// Sends RTCP of our own.
     fn say(&self, rtcp: &[u8]);
+
+    /// Its viewer is there, as has been learnt: packets that are on the way go there from here on. `None`: it is not about
+    /// this way.
+    fn follow(&mut self, _: &Learnt, _: &Track, _: &Arc<Story>) -> Option<Followed> {
+        None
+    }
+
+    /// Whether it may yet be learnt that its viewer is elsewhere.
+    fn is_unsure(&self) -> bool {
+        false
+    }
+}
+
+/// What came of something that was learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    /// The viewer is where it said.
+    Stays,
+    Moves,
 }
 
 /// What a viewer was granted for a track, in its own terms.
@@ -29,8 +49,10 @@ pub enum Grant {
     Udp {
         /// Whom it connected to; of no port.
         local: SocketAddr,
-        /// Where it takes RTP and RTCP.
+        /// Where it said that it takes RTP and RTCP.
         client: (SocketAddr, SocketAddr),
+        /// Where it does.
+        at: (SocketAddr, SocketAddr),
         /// The ports that these come from.
         server: (u16, u16),
     },
@@ -38,8 +60,10 @@ pub enum Grant {
     Raw {
         /// Whom it connected to; of no port.
         local: SocketAddr,
-        /// Where it takes it.
+        /// Where it said that it takes it.
         client: SocketAddr,
+        /// Where it does.
+        at: SocketAddr,
         /// The port that it comes from.
         server: u16,
     },
@@ -91,8 +115,8 @@ impl Grant {
     /// Whether the viewer takes packets at this address.
     pub fn is_at(&self, address: SocketAddr) -> bool {
         match self {
-            Self::Udp { client: (rtp, rtcp), .. } => [*rtp, *rtcp].contains(&address),
-            Self::Raw { client, .. } => *client == address,
+            Self::Udp { at: (rtp, rtcp), .. } => [*rtp, *rtcp].contains(&address),
+            Self::Raw { at, .. } => *at == address,
             Self::Multicast { .. } | Self::Interleaved { .. } => false,
         }
     }
@@ -114,10 +138,10 @@ impl Grant {
     /// In the words of the log.
     pub fn told(&self) -> journal::Way {
         match self {
-            Self::Udp { client: (rtp, rtcp), server, .. } => {
+            Self::Udp { at: (rtp, rtcp), server, .. } => {
                 journal::Way::Udp { client: (rtp.port(), rtcp.port()), server: *server }
             }
-            Self::Raw { client, server, .. } => journal::Way::Raw { client: client.port(), server: *server },
+            Self::Raw { at, server, .. } => journal::Way::Raw { client: at.port(), server: *server },
             Self::Multicast { group, ports, .. } => journal::Way::Multicast { group: *group, ports: *ports },
             Self::Interleaved { channels } => journal::Way::Tcp { channels: *channels },
         }

@@ -128,6 +128,11 @@ impl Conversation {
         self.inbox.excuse();
     }
 
+    /// Whether nothing more is heard.
+    pub fn is_over(&self) -> bool {
+        self.inbox.is_deaf()
+    }
+
     /// Bytes that nobody has read.
     pub fn unread(&self) -> usize {
         self.inbox.len()
@@ -135,11 +140,16 @@ impl Conversation {
 
     /// When the client is to be hung up on if nothing changes, and why.
     pub fn time_is_up(&self, message_timeout: Duration, session_timeout: Duration) -> (Instant, CutFor) {
-        let last_sign = self.talk.last_sign;
-        match (self.inbox.began(), self.talk.has_asked) {
-            (Some(began), _) => (began + message_timeout, CutFor::Unfinished),
-            (None, false) => (last_sign + message_timeout, CutFor::Silent),
-            (None, true) => (last_sign + session_timeout, CutFor::Idle),
+        let (longest, reason) = match self.talk.has_asked {
+            true => (session_timeout, CutFor::Idle),
+            false => (message_timeout, CutFor::Silent),
+        };
+        let silent_at = self.talk.last_sign + longest;
+        match self.inbox.began() {
+            None => (silent_at, reason),
+            Some(began) if began <= silent_at => (began + message_timeout, CutFor::Unfinished),
+            // What means nothing may be begun again and again: that is no more than to be silent.
+            Some(_) => (silent_at + message_timeout, reason),
         }
     }
 
@@ -196,14 +206,19 @@ impl Talk {
         }
     }
 
-    /// A session begins here.
+    /// A session begins here. Who asks for it `in_connection` may have waited in vain over UDP: ffmpeg pauses what it has
+    /// then, and never asks for that again. It is not to be in the way.
     pub fn begin(
         &mut self,
         world: &dyn World,
         channel: Arc<Channel>,
+        in_connection: bool,
         now: Instant,
     ) -> Result<Arc<Session>, RefusedFor> {
-        let session = world.begin(&self.home, channel, now)?;
+        let is_left =
+            |own: &&Arc<Session>| Arc::ptr_eq(&own.channel, &channel) && own.waits_beside_connection();
+        let left = self.sessions.iter().find(is_left).filter(|_| in_connection).cloned();
+        let session = world.begin(&self.home, channel, left.as_deref(), now)?;
         self.sessions.push(session.clone());
         self.actions.push_back(Action::Watch(session.clone()));
         Ok(session)
@@ -232,5 +247,43 @@ impl Talk {
     pub fn end(&mut self, session: Arc<Session>, reason: &'static str) {
         self.sessions.retain(|own| !Arc::ptr_eq(own, &session));
         self.actions.push_back(Action::End(session, reason));
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::super::fake::Fake;
+    use super::*;
+    use crate::event::clock;
+
+    const TEN: Duration = Duration::from_secs(10);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn who_begins_again_and_again_what_means_nothing_is_silent() {
+        let began = clock::now();
+        let (world, mut conversation) = (Fake::new(began), Conversation::new(Arc::default(), began));
+        let at = |seconds| began + Duration::from_secs(seconds);
+        // Of a frame on nobody's channel the end, and of another one the beginning.
+        let mut say = |bytes: &[u8], seconds| {
+            conversation.add(bytes);
+            while conversation.step(&world, at(seconds)) {
+                while conversation.poll().is_some() {}
+            }
+            conversation.settle(at(seconds));
+            let (time, reason) = conversation.time_is_up(TEN, MINUTE);
+            (time.duration_since(began).as_secs(), reason)
+        };
+        assert_eq!(say(b"$\x09\x00\x02a", 2), (12, CutFor::Unfinished), "as any message");
+        assert_eq!(say(b"a$\x09\x00\x02a", 9), (19, CutFor::Unfinished));
+        for seconds in [11, 15, 19] {
+            assert_eq!(
+                say(b"a$\x09\x00\x02a", seconds),
+                (20, CutFor::Silent),
+                "it may be finished, and no more"
+            );
+        }
+        assert_eq!(say(b"aOPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n", 19), (79, CutFor::Idle));
+        assert_eq!(say(b"$\x09\x00\x02a", 80), (89, CutFor::Idle));
     }
 }

@@ -12,7 +12,7 @@ use crate::wire::rtsp::{Incoming, Method, Reply, Response, StatusCode};
 
 use super::super::access::Good;
 use super::conversation::{Action, Conversation};
-use super::fake::{Fake, MOST_SESSIONS};
+use super::fake::{Fake, MOST_SESSIONS, Mood};
 use super::home::Home;
 
 const METHODS: [&str; 12] = [
@@ -41,6 +41,8 @@ const TRANSPORTS: [&str; 9] = [
     "nonsense",
     "RAW/RAW/UDP;unicast;client_port=40004,MP2T/H2221/UDP;client_port=40000,RTP/AVP;client_port=40004-40005",
 ];
+const MOODS: [Mood; 5] = [Mood::Friendly, Mood::Friendly, Mood::Asking, Mood::Closed, Mood::Waiting];
+
 /// Leads two conversations of one client's: the bytes choose what is said in which of them, in which parts it arrives, and
 /// what happens beside it.
 pub fn exercise(bytes: &[u8]) {
@@ -57,7 +59,8 @@ pub fn exercise(bytes: &[u8]) {
     while let Some(choice) = dice.next() {
         let mut next = || dice.next().unwrap_or(0);
         match choice % 16 {
-            0..=9 => lead.ask(&mut next),
+            0..=8 => lead.ask(&mut next),
+            9 => lead.world.mood = MOODS[usize::from(next()) % MOODS.len()],
             10 => lead.change_lines(next()),
             11 => lead.end_one(next()),
             12 => lead.world.is_full = !lead.world.is_full,
@@ -143,6 +146,7 @@ impl Lead {
     /// Closes a connection. What goes by it ends with it.
     fn close(&mut self) {
         let mut line = mem::replace(&mut self.lines[self.on], Line::new(self.now));
+        line.home.close(self.now);
         for session in line.conversation.end() {
             if !session.leave(&line.home, self.now) {
                 self.world.sessions.end(&session, "connection closed", self.now);
@@ -184,6 +188,13 @@ impl Lead {
         assert!(matches!(read, Ok(Some((Incoming::Response, length))) if length == bytes.len()), "{read:?}");
         let response = Response::parse(&bytes).expect("a response");
         assert_eq!((response.cseq(), response.status()), (Some(cseq), status));
+        let refused = match self.world.mood {
+            Mood::Friendly => return,
+            Mood::Asking => StatusCode::Unauthorized,
+            Mood::Closed => StatusCode::Forbidden,
+            Mood::Waiting => StatusCode::ServiceUnavailable,
+        };
+        assert_eq!(status, refused, "whatever it asks for");
     }
 
     /// Another thread ends a session.

@@ -1,5 +1,6 @@
 //! A world of memory, for conversations that are led without a socket.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{TaskQueue, Timers, lock};
 use crate::relay::rig::{ROOMY, by_hand, outward, packet, stopped};
-use crate::relay::{Catalogue, Channel, Coalesce, Dispatch, Place, Track};
+use crate::relay::{Carriage, Catalogue, Channel, Coalesce, Dispatch, Place, Track};
 use crate::wire::rtsp::Request;
 use crate::wire::sdp;
 
@@ -15,11 +16,11 @@ use super::super::access::{Account, Addresses, Good, PerAddress};
 use super::super::guard::{Acquaintance, Verdict};
 use super::super::journal::{Story, Teller};
 use super::super::media::{Grant, Heirs, Way};
-use super::super::stats::{Counters, RefusedFor};
+use super::super::stats::{Counters, FELL_BACK, RefusedFor};
 use super::super::stream::Room;
 use super::home::Home;
 use super::session::Session;
-use super::sessions::Sessions;
+use super::sessions::{SessionLimits, Sessions};
 use super::setup::Costs;
 use super::world::{About, Wanted, World};
 
@@ -28,6 +29,19 @@ const DUO: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=duo\r\nc=IN IP4 239.77.6
 
 /// Sessions that there may be.
 pub const MOST_SESSIONS: usize = 3;
+
+/// What becomes of whatever is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    /// It is done, if it can be.
+    Friendly,
+    /// 401.
+    Asking,
+    /// 403.
+    Closed,
+    /// 503.
+    Waiting,
+}
 
 /// The server, as one client finds it.
 pub struct Fake {
@@ -39,8 +53,12 @@ pub struct Fake {
     counters: Arc<Counters>,
     teller: Arc<Teller>,
     room: Room,
+    /// By what nothing is sent.
+    pub not_served: Vec<Carriage>,
     /// Nobody new is welcome.
     pub is_full: bool,
+    /// How requests are judged.
+    pub mood: Mood,
     begun: AtomicUsize,
     /// Ways that are on.
     pub on: Arc<AtomicUsize>,
@@ -70,7 +88,9 @@ impl Fake {
         };
         let peer = SocketAddr::from(([192, 0, 2, 9], 50_000));
         let per_address = PerAddress { connections: 9, sessions: 9, unread_bytes: 1 << 20, egress: 1 << 20 };
-        let (addresses, counters) = (Addresses::new(per_address), Arc::<Counters>::default());
+        let (addresses, counters) = (Addresses::new(per_address, 1 << 20), Arc::<Counters>::default());
+        let limits =
+            SessionLimits { all: MOST_SESSIONS, per_channel: MOST_SESSIONS, of_channels: HashMap::new() };
         let news = sdp::mpegts("news", [239, 77, 60, 2].into(), 5004, None);
         Self {
             peer,
@@ -78,13 +98,15 @@ impl Fake {
                 channel("news", news),
                 channel("duo", sdp::parse(DUO.as_bytes()).expect("a description")),
             ]),
-            sessions: Sessions::new(MOST_SESSIONS, counters.clone()),
+            sessions: Sessions::new(limits, counters.clone()),
             account: addresses.account(peer.ip()),
             _addresses: addresses,
             counters,
             teller: Teller::new(queue.clone(), timers.clone()),
             room: Room::default(),
+            not_served: Vec::new(),
             is_full: false,
+            mood: Mood::Friendly,
             begun: AtomicUsize::new(0),
             on: Arc::default(),
             taken: Arc::default(),
@@ -129,10 +151,18 @@ impl World for Fake {
     }
 
     fn judge(&self, _: &Request, _: &About<'_>, _: &mut Acquaintance, _: Instant) -> Verdict {
-        Verdict::Allowed
+        match self.mood {
+            Mood::Friendly => Verdict::Allowed,
+            Mood::Asking => {
+                let challenges = vec![r#"Digest realm="edge", nonce="7""#.to_owned()];
+                Verdict::Challenge { challenges, failed: Some("unknown user") }
+            }
+            Mood::Closed => Verdict::Forbidden("network"),
+            Mood::Waiting => Verdict::NotNow(Duration::from_secs(1), "failures"),
+        }
     }
 
-    fn welcome(&self, _: Instant) -> Result<(), RefusedFor> {
+    fn welcome(&self, _: &Channel, _: Instant) -> Result<(), RefusedFor> {
         if self.is_full { Err(RefusedFor::Late) } else { Ok(()) }
     }
 
@@ -148,18 +178,20 @@ impl World for Fake {
         &self,
         home: &Arc<Home>,
         channel: Arc<Channel>,
+        instead_of: Option<&Session>,
         now: Instant,
     ) -> Result<Arc<Session>, RefusedFor> {
+        instead_of.into_iter().for_each(|before| drop(self.sessions.end(before, FELL_BACK, now)));
         let id = format!("session-{}", self.begun.fetch_add(1, Relaxed));
-        let place = self.account.take(Good::Sessions, 1).ok_or(RefusedFor::Address)?;
+        let place = self.account.take(Good::Sessions, 1).map_err(|_| RefusedFor::Address)?;
         let story = Story::new(&self.teller, self.peer, channel.clone());
         let session = Arc::new(Session::new(id, channel, (self.peer.ip(), home), (place, story), now));
-        if self.sessions.add(&session) { Ok(session) } else { Err(RefusedFor::Limit) }
+        self.sessions.add(&session).map(|()| session)
     }
 
     fn costs(&self, _: &Session, _: &Track, url: &str) -> Result<Costs, RefusedFor> {
         let memory = self.room.for_setup(url.len()).ok_or(RefusedFor::Connection)?;
-        Ok(Costs { egress: self.account.take(Good::Egress, 0).ok_or(RefusedFor::Egress)?, memory })
+        Ok(Costs { egress: self.account.take(Good::Egress, 0).map_err(RefusedFor::egress)?, memory })
     }
 
     fn way(
@@ -172,11 +204,13 @@ impl World for Fake {
         let local = self.local();
         let (grant, place) = match wanted {
             Wanted::Interleaved { channels } => (Grant::Interleaved { channels }, None),
-            Wanted::Udp { client } => (Grant::Udp { local, client, server: (6970, 6971) }, Some(client.0)),
+            Wanted::Udp { client } => {
+                (Grant::Udp { local, client, at: client, server: (6970, 6971) }, Some(client.0))
+            }
             Wanted::Multicast => {
                 (Grant::Multicast { group: [239, 2, 2, 2].into(), ports: (5000, 5001), ttl: 1 }, None)
             }
-            Wanted::Raw { client } => (Grant::Raw { local, client, server: 6970 }, Some(client)),
+            Wanted::Raw { client } => (Grant::Raw { local, client, at: client, server: 6970 }, Some(client)),
         };
         let mut taken = lock(&self.taken);
         if place.is_some_and(|place| taken.contains(&place)) {
@@ -184,6 +218,10 @@ impl World for Fake {
         }
         taken.extend(place);
         Ok(Box::new(Noted { grant, place, is_on: false, on: self.on.clone(), taken: self.taken.clone() }))
+    }
+
+    fn serves(&self, by: Carriage) -> bool {
+        !self.not_served.contains(&by)
     }
 
     fn allows_udp(&self) -> bool {

@@ -4,20 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::net::with_port;
-use crate::relay::{Channel, Track};
+use crate::relay::{Carriage, Channel, Track};
 use crate::wire::rtsp::transport::{self, Delivery, Transport};
 use crate::wire::rtsp::{Reply, StatusCode};
 
-use super::super::media::Grant;
+use super::super::media::{FIRST_CLIENT_PORT, Grant};
 use super::super::stats::RefusedFor;
 use super::conversation::Action;
 use super::refusal::Refusal;
 use super::requests::Asked;
 use super::session::Session;
 use super::world::Wanted;
-
-/// Below it are the ports of services that every host knows (RFC 6335).
-const FIRST_CLIENT_PORT: u16 = 1024;
 
 impl Asked<'_> {
     pub fn set_up(&mut self) -> Result<Reply, Refusal> {
@@ -32,7 +29,7 @@ impl Asked<'_> {
         self.check_ports(&transport)?;
         let session = match self.request.session() {
             Some(_) => self.session()?,
-            None => self.begin(channel.clone())?,
+            None => self.begin(channel.clone(), is_in_connection(&transport))?,
         };
         if !Arc::ptr_eq(&session.channel, &channel) {
             return Err(StatusCode::AggregateOperationNotAllowed.into());
@@ -52,9 +49,9 @@ impl Asked<'_> {
         Ok(reply)
     }
 
-    fn begin(&mut self, channel: Arc<Channel>) -> Result<Arc<Session>, Refusal> {
-        self.world.welcome(self.now).map_err(|reason| self.too_much(reason))?;
-        let begun = self.talk.begin(self.world, channel, self.now);
+    fn begin(&mut self, channel: Arc<Channel>, in_connection: bool) -> Result<Arc<Session>, Refusal> {
+        self.world.welcome(&channel, self.now).map_err(|reason| self.too_much(reason))?;
+        let begun = self.talk.begin(self.world, channel, in_connection, self.now);
         begun.map_err(|reason| self.too_much(reason))
     }
 
@@ -118,9 +115,9 @@ impl Asked<'_> {
     /// The first transport that is served; through TLS, in the connection where nothing else may be.
     fn transport(&self, header: &str, channel: &Channel, track: &Track) -> Result<Transport, Refusal> {
         let allows_udp = self.world.allows_udp();
-        let is_secret = |asked: &Transport| matches!(asked.delivery, Delivery::Interleaved { .. });
         let is_served = |asked: &Transport| self.is_served(channel, track, asked);
-        let found = transport::parse(header, |asked| is_served(asked) && (allows_udp || is_secret(asked)));
+        let found =
+            transport::parse(header, |asked| is_served(asked) && (allows_udp || is_in_connection(asked)));
         found.map_err(|refused| match transport::parse(header, is_served) {
             Ok(_) => self.too_much(RefusedFor::Clear),
             Err(_) => refused.status().into(),
@@ -128,12 +125,19 @@ impl Asked<'_> {
     }
 
     fn is_served(&self, channel: &Channel, track: &Track, asked: &Transport) -> bool {
-        match asked.delivery {
+        let by = match asked.delivery {
+            Delivery::Raw { .. } => Carriage::Raw,
+            Delivery::Multicast => Carriage::Multicast,
+            Delivery::Udp { .. } => Carriage::Udp,
+            Delivery::Interleaved { .. } => Carriage::Tcp,
+        };
+        let is_possible = match asked.delivery {
             // Without RTP only a transport stream tells where it is and how fast it goes.
             Delivery::Raw { .. } => track.description.is_transport_stream(),
             Delivery::Multicast => self.world.out_group(channel).is_some(),
             Delivery::Udp { .. } | Delivery::Interleaved { .. } => true,
-        }
+        };
+        is_possible && self.world.serves(by)
     }
 
     /// Ports of well-known services are no viewer's: a stream is not to be aimed at one. Another transport may be.
@@ -145,4 +149,8 @@ impl Asked<'_> {
         };
         if lowest < FIRST_CLIENT_PORT { Err(self.too_much(RefusedFor::Port)) } else { Ok(()) }
     }
+}
+
+fn is_in_connection(asked: &Transport) -> bool {
+    matches!(asked.delivery, Delivery::Interleaved { .. })
 }

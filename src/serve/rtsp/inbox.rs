@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use crate::wire::rtsp::framing::{self, FROM_CLIENTS};
 use crate::wire::rtsp::{Incoming, Invalid};
 
-/// Bytes of one read.
-pub const READ_BYTES: usize = 4 << 10;
+use super::super::stream::READ_BYTES;
 
 /// What waits at most: all but a byte of the longest message, and what the read that came on top of it brought.
 pub const MAX_UNREAD_BYTES: usize = FROM_CLIENTS.message() + READ_BYTES;
@@ -81,6 +80,10 @@ impl Inbox {
     /// Nothing more is to be read.
     pub fn deafen(&mut self) {
         self.deaf = true;
+    }
+
+    pub fn is_deaf(&self) -> bool {
+        self.deaf
     }
 
     /// When a message that is not whole was begun, or the bytes were that can be none.

@@ -15,12 +15,13 @@ mod fake;
 mod granting;
 mod home;
 mod inbox;
+mod life;
 mod patience;
+mod reach;
 mod refusal;
 mod requests;
 mod session;
 mod sessions;
-
 mod setup;
 mod state;
 mod world;
@@ -29,10 +30,10 @@ pub use conversation::{Action, Conversation};
 #[cfg(fuzzing)]
 pub use exercise::exercise;
 pub use home::Home;
-pub use inbox::{MAX_UNREAD_BYTES, MESSAGE_TIMEOUT, READ_BYTES};
+pub use inbox::{MAX_UNREAD_BYTES, MESSAGE_TIMEOUT};
 pub use patience::{Patience, Verdict};
 pub use refusal::retry_after_s;
 pub use session::Session;
-pub use sessions::Sessions;
+pub use sessions::{SessionLimits, Sessions};
 pub use setup::{Costs, Quality};
 pub use world::{About, Wanted, World};

@@ -26,8 +26,13 @@ impl Refusal {
     pub fn of(reason: RefusedFor, client_port: u16) -> Self {
         let (status, header) = match reason {
             RefusedFor::Port | RefusedFor::Clear => (StatusCode::UnsupportedTransport, None),
-            RefusedFor::Egress => (StatusCode::NotEnoughBandwidth, None),
-            RefusedFor::Late | RefusedFor::Limit | RefusedFor::Address | RefusedFor::Connection => {
+            RefusedFor::Egress | RefusedFor::TotalEgress => (StatusCode::NotEnoughBandwidth, None),
+            RefusedFor::Late
+            | RefusedFor::Limit
+            | RefusedFor::Address
+            | RefusedFor::Connection
+            | RefusedFor::Channel
+            | RefusedFor::OutGroup => {
                 let seconds = retry_after_s(client_port).to_string();
                 (StatusCode::ServiceUnavailable, Some(("Retry-After", seconds)))
             }

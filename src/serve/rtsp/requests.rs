@@ -67,8 +67,7 @@ impl Asked<'_> {
             Method::Extension(_) => Err(StatusCode::NotImplemented.into()),
             _ => {
                 self.channel()?;
-                let header = Some(("Allow", METHODS.to_owned()));
-                Err(Refusal { header, ..StatusCode::MethodNotAllowed.into() })
+                Err(not_now(StatusCode::MethodNotAllowed))
             }
         }
     }
@@ -81,7 +80,7 @@ impl Asked<'_> {
     fn describe(&self) -> Result<Reply, Refusal> {
         let (channel, _) = self.channel()?;
         if self.is_newcomer {
-            self.world.welcome(self.now).map_err(|reason| self.too_much(reason))?;
+            self.world.welcome(&channel, self.now).map_err(|reason| self.too_much(reason))?;
         }
         if !accepts_sdp(self.request.header("Accept")) {
             return Err(StatusCode::NotAcceptable.into());
@@ -116,9 +115,7 @@ impl Asked<'_> {
         if plan.is_empty() {
             return Ok(reply);
         }
-        if !session.weigh() {
-            return Err(self.too_much(RefusedFor::Egress));
-        }
+        session.weigh().map_err(|beyond| self.too_much(RefusedFor::egress(beyond)))?;
         let info: Vec<_> = plan.iter().map(rtp_info).collect();
         let reply =
             if plan.iter().any(|track| track.start.is_some()) { reply.rtp_info(&info) } else { reply };
@@ -132,7 +129,7 @@ impl Asked<'_> {
         if session.is_playing() {
             self.talk.actions.push_back(Action::Pause(session.clone()));
         } else if !session.is_paused() {
-            return Err(StatusCode::MethodNotValidInThisState.into());
+            return Err(not_now(StatusCode::MethodNotValidInThisState));
         }
         Ok(self.ok(Some(&session)))
     }
@@ -185,7 +182,7 @@ impl Asked<'_> {
         match track {
             Some(_) if session.tracks() > 1 => Err(StatusCode::OnlyAggregateOperationAllowed.into()),
             Some(track) if session.granted(track.number).is_none() => {
-                Err(StatusCode::MethodNotValidInThisState.into())
+                Err(not_now(StatusCode::MethodNotValidInThisState))
             }
             _ => Ok(session),
         }
@@ -236,8 +233,8 @@ impl Asked<'_> {
 
     /// Where a newcomer is sent instead: it is we who are full.
     fn elsewhere(&self, reason: RefusedFor) -> Option<String> {
-        let is_full = matches!(reason, RefusedFor::Late | RefusedFor::Limit) && self.is_newcomer;
-        is_full.then(|| self.world.elsewhere(&self.request.uri)).flatten()
+        let is_sent = reason.is_full() && self.is_newcomer;
+        is_sent.then(|| self.world.elsewhere(&self.request.uri)).flatten()
     }
 
     fn refuse(&mut self, refusal: &Refusal) -> Reply {
@@ -270,6 +267,11 @@ impl Asked<'_> {
             agent: request.header("User-Agent").map(str::to_owned),
         }
     }
+}
+
+/// A refusal that says what there is (RFC 2326 sections 11.3.5 and 11.3.6).
+fn not_now(status: StatusCode) -> Refusal {
+    Refusal { header: Some(("Allow", METHODS.to_owned())), ..status.into() }
 }
 
 fn rtp_info(planned: &Planned) -> RtpInfo<'_> {

@@ -1,7 +1,6 @@
 //! One viewer's session, which its connection, its reports and those who watch over it share.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,15 +9,19 @@ use crate::net::{Progress, VANISHED_AFTER};
 use crate::relay::{Carriage, Channel, RingStart, Track};
 use crate::wire::rtcp;
 
-use super::super::access::Share;
+use super::super::access::{Beyond, Share};
 use super::super::journal::Story;
 use super::super::media::{Grant, Way};
 use super::super::reporter::Said;
 use super::super::stats::Counters;
 use super::home::Home;
+use super::life::Life;
 use super::patience::{Media, Signs};
 use super::setup::{Costs, Quality, Setup};
 use super::state::{Held, State};
+
+/// What is no longer than this and no RTCP is there to open a way through a NAT, or to keep it open.
+const PUNCH_BYTES: usize = 12;
 
 /// One viewer of one channel.
 pub struct Session {
@@ -30,9 +33,7 @@ pub struct Session {
     pub peer: IpAddr,
     /// When it began.
     pub epoch: Instant,
-    last_sign_ms: AtomicU64,
-    /// Bytes of the connection that were known to be acknowledged.
-    acknowledged: AtomicU64,
+    life: Life,
     state: Mutex<State>,
 }
 
@@ -54,27 +55,17 @@ impl Session {
         now: Instant,
     ) -> Self {
         let held = Held::new(home, place, story);
-        Self {
-            id,
-            channel,
-            peer,
-            epoch: now,
-            last_sign_ms: AtomicU64::new(0),
-            acknowledged: AtomicU64::new(0),
-            state: Mutex::new(State::Ready(held)),
-        }
+        Self { id, channel, peer, epoch: now, life: Life::new(now), state: Mutex::new(State::Ready(held)) }
     }
 
     /// A sign of life.
     pub fn touch(&self, now: Instant) {
-        let ms = now.saturating_duration_since(self.epoch).as_millis() as u64;
-        self.last_sign_ms.fetch_max(ms, Relaxed);
+        self.life.touch(now);
     }
 
     /// What it is judged by.
     pub fn signs(&self) -> Signs {
-        let last = self.epoch + Duration::from_millis(self.last_sign_ms.load(Relaxed));
-        Signs { last, left_at: self.with(|held| held.whereabouts.left_at()) }
+        Signs { last: self.life.last(), left_at: self.with(|held| held.whereabouts.left_at()) }
     }
 
     /// The connection that it belongs to, if it has one.
@@ -92,7 +83,7 @@ impl Session {
             let is_new = !held.whereabouts.is_at(home);
             let moves = held.move_to(home);
             if is_new && moves {
-                self.acknowledged.store(0, Relaxed); // of another connection
+                self.life.moves();
             }
             moves
         })
@@ -135,7 +126,7 @@ impl Session {
         let told = self.change(|held| {
             let Held { setups, story, .. } = held;
             let changed =
-                setups.iter_mut().filter_map(|setup| setup.change_over(story).then_some(())).count();
+                setups.iter_mut().filter_map(|setup| setup.change_over(story, now).then_some(())).count();
             (changed > 0).then(|| (story.clone(), setups.iter().map(Setup::told).collect()))
         });
         if let Some((story, ways)) = told.flatten() {
@@ -169,21 +160,21 @@ impl Session {
         self.with(|held| held.setups.len())
     }
 
-    /// Reckons what tracks that are to start take by how fast they are now. `false`: its address would have too much.
-    pub fn weigh(&self) -> bool {
-        let has_room =
-            |held: &mut Held| held.setups.iter_mut().filter(|setup| !setup.plays()).all(Setup::weigh);
-        lock(&self.state).held().is_none_or(has_room)
+    /// Reckons what tracks that are to start take by how fast they are now.
+    pub fn weigh(&self) -> Result<(), Beyond> {
+        self.weigh_those(|setup| !setup.plays())
     }
 
-    /// Reckons tracks of which nothing had come when they were weighed. `false`: its address would have too much. Others
-    /// stay as they were: who was let in is not sent away for a moment in which its stream is faster.
-    pub fn weigh_what_has_come(&self) -> bool {
-        let has_room = |held: &mut Held| {
-            let unknown = held.setups.iter_mut().filter(|setup| setup.costs.egress.amount() == 0);
-            unknown.fold(true, |fits, setup| fits & setup.weigh())
-        };
-        lock(&self.state).held().is_none_or(has_room)
+    /// Reckons tracks of which nothing had come when they were weighed. Others stay as they were: who was let in is not
+    /// sent away for a moment in which its stream is faster.
+    pub fn weigh_what_has_come(&self) -> Result<(), Beyond> {
+        self.weigh_those(|setup| setup.costs.egress.amount() == 0)
+    }
+
+    fn weigh_those(&self, which: impl Fn(&Setup) -> bool) -> Result<(), Beyond> {
+        let mut state = lock(&self.state);
+        let setups = state.held().into_iter().flat_map(|held| &mut held.setups);
+        setups.filter(|setup| which(setup)).try_for_each(Setup::weigh)
     }
 
     /// Bits a second that are sent to it now.
@@ -267,6 +258,7 @@ impl Session {
     pub fn hear(&self, track: usize, datagram: &[u8], counters: &Counters, now: Instant) -> bool {
         let feedback = match rtcp::feedback(datagram) {
             Ok(feedback) => feedback,
+            Err(_) if datagram.len() <= PUNCH_BYTES => return false,
             Err(not_rtcp) => {
                 counters.rtcp_refused(not_rtcp.reason());
                 return false;
@@ -297,21 +289,8 @@ impl Session {
         says_goodbye == Some(true) && self.lose(track)
     }
 
-    /// The viewer's host says that nobody listens at a track's port. `true`: it has said so again, without a sign of
-    /// life in between, of all that was playing. What is said at one time counts once: packets of a moment may all come
-    /// back, though the viewer has opened its port since.
-    pub fn refuse(&self, track: usize, at: SocketAddr, now: Instant) -> bool {
-        let last_sign = self.signs().last;
-        let again = self.with(|held| {
-            let setup = held.of_track(track).filter(|setup| setup.plays() && setup.is_at(at))?;
-            let before = setup.refused_at.replace(now);
-            Some(before.is_some_and(|before| before < now && last_sign < before))
-        });
-        again == Some(true) && self.lose(track)
-    }
-
     /// A track's viewer is gone. `true`: so it is from all others; else they play on without this one.
-    fn lose(&self, track: usize) -> bool {
+    pub(super) fn lose(&self, track: usize) -> bool {
         let others_play = self.change(|held| {
             let others_play = held.playing().any(|setup| setup.track.number != track);
             if others_play && let Some(setup) = held.of_track(track) {
@@ -350,14 +329,10 @@ impl Session {
         self.with(|held| held.carriages().max().is_some_and(Carriage::is_mute))
     }
 
-    /// Takes what was acknowledged for a sign of life, and of one without RTCP that its host keeps the connection up.
-    /// `false`: what is under way is answered by nobody any more.
-    pub fn take_progress(&self, progress: Progress, now: Instant) -> bool {
-        let has_advanced =
-            self.acknowledged.fetch_max(progress.acknowledged, Relaxed) < progress.acknowledged;
-        if has_advanced || self.is_mute() && progress.last_answer_age < VANISHED_AFTER {
-            self.touch(now);
-        }
+    /// Takes what its connection shows for a sign of life; of one without RTCP for this long at most. `false`: what is under
+    /// way is answered by nobody any more.
+    pub fn take_progress(&self, progress: Progress, longest: Duration, now: Instant) -> bool {
+        self.life.take(&progress, self.is_mute().then_some(longest), now);
         !(progress.in_flight && progress.last_answer_age >= VANISHED_AFTER)
     }
 
@@ -380,7 +355,7 @@ impl Session {
     }
 
     /// What there is to say of what it holds, and nothing once it has ended.
-    fn with<T: Default>(&self, say: impl FnOnce(&mut Held) -> T) -> T {
+    pub(super) fn with<T: Default>(&self, say: impl FnOnce(&mut Held) -> T) -> T {
         lock(&self.state).held().map(say).unwrap_or_default()
     }
 

@@ -6,56 +6,115 @@ use std::time::Instant;
 
 use crate::event::lock;
 
-use super::super::stats::Counters;
+use super::super::stats::{Counters, RefusedFor};
 use super::home::Home;
 use super::session::Session;
 
+/// How many there may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// In all.
+    pub all: usize,
+    /// Of one channel.
+    pub per_channel: usize,
+    /// Of channels for which that is said otherwise, by their names.
+    pub of_channels: HashMap<String, usize>,
+}
+
 /// The sessions of the server.
 pub struct Sessions {
-    max: usize,
+    limits: SessionLimits,
     counters: Arc<Counters>,
-    by_id: Mutex<HashMap<String, Arc<Session>>>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    by_id: HashMap<String, Arc<Session>>,
+    /// How many each channel has that has any.
+    of_channels: HashMap<String, usize>,
+}
+
+impl SessionLimits {
+    /// How many a channel may have.
+    pub fn of(&self, channel: &str) -> usize {
+        self.of_channels.get(channel).copied().unwrap_or(self.per_channel)
+    }
 }
 
 impl Sessions {
-    pub fn new(max: usize, counters: Arc<Counters>) -> Self {
-        Self { max, counters, by_id: Mutex::default() }
+    pub fn new(limits: SessionLimits, counters: Arc<Counters>) -> Self {
+        Self { limits, counters, table: Mutex::default() }
     }
 
-    /// Adds a session. `false`: the limit is reached.
-    pub fn add(&self, session: &Arc<Session>) -> bool {
-        let id = session.id.clone();
-        let mut by_id = self.by_id();
-        if by_id.len() >= self.max {
-            return false;
-        }
-        by_id.insert(id, session.clone());
-        true
+    /// Adds a session, unless there are as many as there may be.
+    pub fn add(&self, session: &Arc<Session>) -> Result<(), RefusedFor> {
+        let channel = &session.channel.name;
+        let mut table = self.table();
+        table.has_room(channel, &self.limits)?;
+        table.by_id.insert(session.id.clone(), session.clone());
+        *table.of_channels.entry(channel.clone()).or_default() += 1;
+        Ok(())
+    }
+
+    /// Whether a channel may have one more.
+    pub fn has_room(&self, channel: &str) -> Result<(), RefusedFor> {
+        self.table().has_room(channel, &self.limits)
+    }
+
+    /// How many a channel has, and how many it may have.
+    pub fn of_channel(&self, channel: &str) -> (usize, usize) {
+        (self.table().of_channel(channel), self.limits.of(channel))
     }
 
     /// Ends a session, once; `reason` is what metrics count it under. It is counted before anybody sees that it is out.
     /// Returns the connection that it belonged to.
     pub fn end(&self, session: &Session, reason: &'static str, now: Instant) -> Option<Arc<Home>> {
-        let mut by_id = self.by_id();
-        by_id.remove(&session.id)?;
+        let mut table = self.table();
+        table.remove(session)?;
         self.counters.session_ended(reason);
-        drop(by_id);
+        drop(table);
         session.end(reason, now)
     }
 
     pub fn find(&self, id: &str) -> Option<Arc<Session>> {
-        self.by_id().get(id).cloned()
+        self.table().by_id.get(id).cloned()
     }
 
     pub fn all(&self) -> Vec<Arc<Session>> {
-        self.by_id().values().cloned().collect()
+        self.table().by_id.values().cloned().collect()
     }
 
     pub fn len(&self) -> usize {
-        self.by_id().len()
+        self.table().by_id.len()
     }
 
-    fn by_id(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
-        lock(&self.by_id)
+    fn table(&self) -> MutexGuard<'_, Table> {
+        lock(&self.table)
+    }
+}
+
+impl Table {
+    fn of_channel(&self, channel: &str) -> usize {
+        self.of_channels.get(channel).copied().unwrap_or(0)
+    }
+
+    fn has_room(&self, channel: &str, limits: &SessionLimits) -> Result<(), RefusedFor> {
+        if self.by_id.len() >= limits.all {
+            return Err(RefusedFor::Limit);
+        }
+        if self.of_channel(channel) >= limits.of(channel) { Err(RefusedFor::Channel) } else { Ok(()) }
+    }
+
+    fn remove(&mut self, session: &Session) -> Option<()> {
+        self.by_id.remove(&session.id)?;
+        let channel = &session.channel.name;
+        if let Some(count) = self.of_channels.get_mut(channel) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_channels.remove(channel);
+            }
+        }
+        Some(())
     }
 }

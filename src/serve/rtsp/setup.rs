@@ -8,14 +8,18 @@ use std::time::{Duration, Instant};
 use crate::relay::{Carriage, Track};
 use crate::wire::rtcp::{self, Report};
 
-use super::super::access::Share;
+use super::super::access::{Beyond, Share};
 use super::super::journal::{self, Story};
-use super::super::media::{Grant, Heirs, Way};
+use super::super::media::{Followed, Grant, Heirs, Learnt, Way};
 use super::super::reporter::Reporter;
 use super::super::stream::SetupBytes;
 
 /// A sender report this young is handed to a new viewer at once, for lip sync from the first picture.
 const REPORT_MAX_AGE: Duration = Duration::from_secs(10);
+
+/// So long a viewer that plays has to show where it is, if it is not where it said, or to ask for its connection instead:
+/// players wait for ten seconds before they do.
+const UNSURE_FOR: Duration = Duration::from_secs(15);
 
 /// One track that was set up.
 pub struct Setup {
@@ -27,6 +31,8 @@ pub struct Setup {
     coming: Option<Box<dyn Way>>,
     /// When packets began to be sent, while they are.
     since: Option<Instant>,
+    /// When they began to go this way.
+    this_way_since: Option<Instant>,
     /// Who reports on it.
     pub reporter: Reporter,
     /// What it has reported last.
@@ -52,8 +58,9 @@ pub struct Quality {
 
 impl Setup {
     pub fn new(track: Arc<Track>, url: String, way: Box<dyn Way>, costs: Costs) -> Self {
-        let (coming, since, quality, refused_at) = (None, None, None, None);
-        Self { track, url, costs, way, coming, since, reporter: Reporter::default(), quality, refused_at }
+        let (coming, since, this_way_since, quality, refused_at) = (None, None, None, None, None);
+        let reporter = Reporter::default();
+        Self { track, url, costs, way, coming, since, this_way_since, reporter, quality, refused_at }
     }
 
     /// How the track reaches the viewer, by what was granted last.
@@ -75,13 +82,33 @@ impl Setup {
     }
 
     /// Has packets go on by what was granted last: from the very one at which the way before ends. `false`: they do already.
-    pub fn change_over(&mut self, story: &Arc<Story>) -> bool {
+    pub fn change_over(&mut self, story: &Arc<Story>, now: Instant) -> bool {
         let Some(coming) = self.coming.take() else { return false };
         let mut before = mem::replace(&mut self.way, coming);
         let heirs = Heirs::new();
         self.way.start(&self.track, heirs.places(), story);
         before.stop(Some(&heirs));
+        self.this_way_since = Some(now);
         true
+    }
+
+    /// Its viewer is there, as has been learnt. `None`: it is not about how it reaches the viewer.
+    pub fn follow(&mut self, learnt: &Learnt, story: &Arc<Story>) -> Option<Followed> {
+        let Self { coming, way, track, .. } = self;
+        let followed = coming.iter_mut().chain([way]).find_map(|way| way.follow(learnt, track, story))?;
+        self.refused_at = None;
+        Some(followed)
+    }
+
+    /// Whether it may yet be learnt that its viewer is elsewhere.
+    pub fn is_looked_for(&self) -> bool {
+        self.ways().any(|way| way.is_unsure())
+    }
+
+    /// Whether it plays and its viewer should listen where it is sent. Before that is known, a NAT answers.
+    pub fn is_to_listen(&self, now: Instant) -> bool {
+        let has_had_time = |since| now.saturating_duration_since(since) >= UNSURE_FOR;
+        self.plays() && (!self.way.is_unsure() || self.this_way_since.is_none_or(has_had_time))
     }
 
     /// Has packets sent from ring number `from` on, unless they are. They are a part of the viewer's `story`.
@@ -91,7 +118,7 @@ impl Setup {
             let newest_report = rtcp.newest(now, REPORT_MAX_AGE);
             let rtcp_from = newest_report.map_or_else(|| rtcp.head(), |report| report.number);
             self.way.start(&self.track, (from.into(), rtcp_from.into()), story);
-            self.since = Some(now);
+            (self.since, self.this_way_since) = (Some(now), Some(now));
         }
     }
 
@@ -112,8 +139,8 @@ impl Setup {
         }
     }
 
-    /// Reckons what the track takes by how fast it is now. `false`: the address would have too much.
-    pub fn weigh(&mut self) -> bool {
+    /// Reckons what the track takes by how fast it is now.
+    pub fn weigh(&mut self) -> Result<(), Beyond> {
         self.costs.egress.change(self.track.rtp.ring().bits_per_second())
     }
 

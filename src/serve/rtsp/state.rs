@@ -108,7 +108,7 @@ impl Held {
             let Some(room) = room.collect::<Option<Vec<_>>>() else { return false };
             self.setups.iter_mut().zip(room).for_each(|(setup, room)| setup.costs.memory = room);
         }
-        self.whereabouts = Whereabouts::at(home);
+        self.whereabouts.move_to(home);
         true
     }
 
@@ -118,7 +118,7 @@ impl Held {
         if is_of_another || self.is_bound() {
             return is_of_another;
         }
-        self.whereabouts = Whereabouts::Left(now);
+        self.whereabouts.leave(now);
         true
     }
 

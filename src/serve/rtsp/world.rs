@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::relay::{Channel, Track};
+use crate::relay::{Carriage, Channel, Track};
 use crate::wire::rtsp::Request;
 
 use super::super::guard::{Acquaintance, Verdict};
@@ -40,14 +40,17 @@ pub trait World {
     /// Whether the client may make a request.
     fn judge(&self, request: &Request, about: &About<'_>, known: &mut Acquaintance, now: Instant) -> Verdict;
 
-    /// Whether one more can be served. One who comes while media is too late is told so before it costs anything.
-    fn welcome(&self, now: Instant) -> Result<(), RefusedFor>;
+    /// Whether one more can be served with a channel. One who comes while media is too late is told so before it costs
+    /// anything.
+    fn welcome(&self, channel: &Channel, now: Instant) -> Result<(), RefusedFor>;
 
-    /// A new session of this client's, which belongs to its connection, if it may have one more.
+    /// A new session of this client's, which belongs to its connection, if it may have one more. It may take the place of
+    /// another one, which ends.
     fn begin(
         &self,
         home: &Arc<Home>,
         channel: Arc<Channel>,
+        instead_of: Option<&Session>,
         now: Instant,
     ) -> Result<Arc<Session>, RefusedFor>;
 
@@ -62,6 +65,9 @@ pub trait World {
         wanted: Wanted,
         now: Instant,
     ) -> Result<Box<dyn Way>, RefusedFor>;
+
+    /// Whether packets may reach viewers so at all.
+    fn serves(&self, by: Carriage) -> bool;
 
     /// Whether packets may go beside the connection, where everybody on the way can read them.
     fn allows_udp(&self) -> bool;
@@ -97,14 +103,15 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// Whether that is what the client has been granted, when it found us there.
+    /// Whether that is what the client has been granted, when it found us there. One that was found elsewhere than it said is
+    /// looked for anew when it says so again.
     pub fn is(&self, grant: &Grant, found_at: SocketAddr) -> bool {
         match (self, grant) {
-            (Self::Udp { client: wanted }, Grant::Udp { local, client, .. }) => {
-                wanted == client && local.ip() == found_at.ip()
+            (Self::Udp { client: wanted }, Grant::Udp { local, at, .. }) => {
+                wanted == at && local.ip() == found_at.ip()
             }
-            (Self::Raw { client: wanted }, Grant::Raw { local, client, .. }) => {
-                wanted == client && local.ip() == found_at.ip()
+            (Self::Raw { client: wanted }, Grant::Raw { local, at, .. }) => {
+                wanted == at && local.ip() == found_at.ip()
             }
             (Self::Multicast, Grant::Multicast { .. }) => true,
             (Self::Interleaved { channels: wanted }, Grant::Interleaved { channels }) => wanted == channels,

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+/// Bytes of one read.
+pub const READ_BYTES: usize = 4 << 10;
+
 /// Replies that wait, beyond which no more is read of the client: it goes on when it has read.
 pub const HELD_BACK_BYTES: usize = 4 << 10;
 

@@ -1,13 +1,19 @@
 //! A connection as bytes both ways, whatever carries them: plain TCP, or TLS on it. Knows no protocol above.
 
+use std::cell::RefCell;
 use std::io::{self, Read};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
 use crate::relay::Batch;
 
+use super::bounds::READ_BYTES;
 use super::tls_stream::TlsStream;
 use super::writer::{Posted, Writer, Written};
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
 
 /// Clones are the same connection. One thread at a time reads, and one writes.
 #[derive(Clone)]
@@ -36,6 +42,15 @@ impl ByteStream {
             Self::Plain(socket) => (&**socket).read(into),
             Self::Tls(stream) => stream.read(into),
         }
+    }
+
+    /// The same, behind what has come before: up to [`READ_BYTES`].
+    pub fn read_more(&self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let count = self.read(scratch)?;
+            bytes.extend_from_slice(&scratch[..count]);
+            Ok(count)
+        })
     }
 
     /// Whether something has come of which the kernel knows no more, so that polling would not tell of it.

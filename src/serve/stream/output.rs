@@ -71,6 +71,11 @@ impl Output {
         }
     }
 
+    /// Whether nobody else can read what leaves.
+    pub fn is_secret(&self) -> bool {
+        self.stream.is_secret()
+    }
+
     /// Whether the client is to read what it was answered before it asks for more.
     pub fn holds_back(&self) -> bool {
         self.posted.bytes() > HELD_BACK_BYTES

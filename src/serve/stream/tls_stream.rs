@@ -14,13 +14,11 @@ use rustls::{ProtocolVersion, ServerConnection};
 
 use crate::event::lock;
 
+use super::bounds::READ_BYTES;
 use super::writer::SLICES_PER_WRITE;
 
 /// The most that a record carries.
 pub const RECORD_BYTES: usize = 16 << 10;
-
-/// Bytes of one read.
-const READ_BYTES: usize = 4 << 10;
 
 /// Reads that may pass without a byte for the user before others have their turn.
 const EMPTY_READS: usize = 4;
@@ -81,7 +79,7 @@ impl TlsStream {
                 return Ok(0);
             }
         }
-        Err(ErrorKind::WouldBlock.into())
+        self.session().tls.reader().read(into) // what the last of them has completed
     }
 
     /// Sends what is encrypted, and the end if that is next.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::{Buf, Bytes};
 
 use crate::event::lock;
-use crate::relay::{Batch, Cursor, Handover, Image};
+use crate::relay::{Batch, Cursor, Image, Standing};
 use crate::wire::rtsp::framing::INTERLEAVED_HEADER_LEN;
 use crate::wire::rtsp::interleaved_header;
 
@@ -25,8 +25,8 @@ pub enum Post {
     Bytes(Bytes),
     /// From here on, packets of this cursor go out on this channel.
     Open { channel: u8, cursor: Cursor },
-    /// No more packets on this channel; an `heir` is told how far they went.
-    Close { channel: u8, heir: Option<Arc<Handover>> },
+    /// No more packets of the cursor that stands here. Channels may be another's meanwhile.
+    Close(Arc<Standing>),
     /// Nothing follows.
     Hangup,
 }
@@ -178,7 +178,7 @@ impl Writer {
                 Post::Open { channel, cursor } => {
                     self.streams.push(Stream { channel, cursor, unfinished: 0 });
                 }
-                Post::Close { channel, heir } => self.close(channel, heir),
+                Post::Close(place) => self.streams.retain(|stream| !stream.cursor.is_at(&place)),
                 Post::Hangup => {
                     self.streams.clear();
                     return Taken::Hangup;
@@ -186,14 +186,6 @@ impl Writer {
             }
         }
         Taken::Nothing
-    }
-
-    fn close(&mut self, channel: u8, heir: Option<Arc<Handover>>) {
-        for mut closed in self.streams.extract_if(.., |stream| stream.channel == channel) {
-            if let Some(heir) = &heir {
-                closed.cursor.hand_over(heir);
-            }
-        }
     }
 
     /// One batch of each stream in turn, as far as the socket takes them whole. `false`: nothing more is due.

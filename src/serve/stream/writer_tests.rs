@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::relay::rig::{ROOMY, flow, packet};
-use crate::relay::{Books, Carriage, Flow, Sent};
+use crate::relay::{Books, Carriage, Flow, Handover, Place, Sent};
 use std::sync::Arc;
 
 /// What was told to have been sent.
@@ -221,12 +221,31 @@ fn a_socket_that_takes_little_at_a_time_splits_nothing() {
 
 /// Three packets of ten bytes on channel 0, written to a socket that had room for so many bytes.
 fn blocked_within(room: usize) -> (Posted, Arc<Flow>, Writer, Socket) {
+    let (posted, rtp, writer, socket, _) = blocked_at(room);
+    (posted, rtp, writer, socket)
+}
+
+/// The same, and where that stands.
+fn blocked_at(room: usize) -> (Posted, Arc<Flow>, Writer, Socket, Arc<Standing>) {
     let (posted, rtp) = (Posted::default(), flow(ROOMY));
     rtp.push((1..=3).map(|number| packet(number, 10)));
-    posted.add(open(0, &rtp), usize::MAX);
+    let place = open_at(&posted, 0, &rtp, 0.into());
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, room));
     assert!(writer.write(&mut socket, &posted, None).is_err());
-    (posted, rtp, writer, socket)
+    (posted, rtp, writer, socket, place)
+}
+
+fn open_at(posted: &Posted, channel: u8, flow: &Arc<Flow>, from: Place) -> Arc<Standing> {
+    let cursor = flow.cursor(from);
+    let place = cursor.place();
+    posted.add(Post::Open { channel, cursor }, usize::MAX);
+    place
+}
+
+/// Has what stands there end, and what begins after `heir` go on.
+fn close_for(posted: &Posted, place: &Arc<Standing>, heir: &Arc<Handover>) {
+    place.bequeath(heir.clone());
+    posted.add(Post::Close(place.clone()), usize::MAX);
 }
 
 #[test]
@@ -241,8 +260,8 @@ fn a_reply_waits_for_the_packet_that_was_begun_and_for_no_other() {
 
 #[test]
 fn a_closed_channel_ends_with_a_whole_packet() {
-    let (posted, rtp, mut writer, mut socket) = blocked_within(20);
-    posted.add(Post::Close { channel: 0, heir: None }, usize::MAX);
+    let (posted, rtp, mut writer, mut socket, place) = blocked_at(20);
+    posted.add(Post::Close(place), usize::MAX);
     posted.add(reply(b'T'), usize::MAX);
     socket.room = usize::MAX;
     writer.write(&mut socket, &posted, None).expect("room");
@@ -253,12 +272,11 @@ fn a_closed_channel_ends_with_a_whole_packet() {
 
 #[test]
 fn what_changes_over_within_a_connection_goes_on_by_other_channels_with_the_next_packet() {
-    let (posted, rtp, mut writer, mut socket) = blocked_within(20);
+    let (posted, rtp, mut writer, mut socket, mut place) = blocked_at(20);
     let (first, second, third) = (Handover::new(), Handover::new(), Handover::new());
-    for (closed, heir, opened) in [(0, &first, 2), (2, &second, 4), (4, &third, 6)] {
-        posted.add(Post::Close { channel: closed, heir: Some(heir.clone()) }, usize::MAX);
-        let cursor = rtp.cursor(crate::relay::Place::After(heir.clone()));
-        posted.add(Post::Open { channel: opened, cursor }, usize::MAX);
+    for (heir, opened) in [(&first, 2), (&second, 4), (&third, 6)] {
+        close_for(&posted, &place, heir);
+        place = open_at(&posted, opened, &rtp, Place::After(heir.clone()));
     }
     socket.room = usize::MAX;
     writer.write(&mut socket, &posted, None).expect("room");
@@ -268,13 +286,47 @@ fn what_changes_over_within_a_connection_goes_on_by_other_channels_with_the_next
 }
 
 #[test]
+fn two_streams_change_channels_with_each_other() {
+    let (posted, rtp, mut writer, mut socket, rtp_place) = blocked_at(20);
+    let rtcp = flow(ROOMY);
+    let rtcp_place = open_at(&posted, 1, &rtcp, 0.into());
+    let (rtp_on, rtcp_on) = (Handover::new(), Handover::new());
+    // As a way begins before the one that it follows ends.
+    let _rtp = open_at(&posted, 1, &rtp, Place::After(rtp_on.clone()));
+    let _rtcp = open_at(&posted, 0, &rtcp, Place::After(rtcp_on.clone()));
+    close_for(&posted, &rtp_place, &rtp_on);
+    close_for(&posted, &rtcp_place, &rtcp_on);
+    socket.room = usize::MAX;
+    writer.write(&mut socket, &posted, None).expect("room");
+    rtcp.push([packet(9, 10)]);
+    writer.write(&mut socket, &posted, None).expect("room");
+    let packet = |channel, number| Packet { channel, number, len: 10 };
+    assert_eq!(read(&socket.taken), [packet(0, 1), packet(0, 2), packet(1, 3), packet(0, 9)]);
+}
+
+#[test]
+fn who_goes_on_elsewhere_is_told_where_though_the_connection_dies() {
+    for dies_first in [false, true] {
+        let (posted, _rtp, writer, _, place) = blocked_at(20);
+        let (mut writer, heir) = (Some(writer), Handover::new());
+        if dies_first {
+            drop(writer.take());
+        }
+        close_for(&posted, &place, &heir);
+        posted.clear();
+        drop(writer);
+        assert_eq!(heir.place(), Some(2), "two were begun: {dies_first}");
+    }
+}
+
+#[test]
 fn a_channel_that_is_not_told_yet_where_to_begin_holds_up_nothing() {
     let posted = Posted::default();
     let (rtp, other) = (flow(ROOMY), flow(ROOMY));
     rtp.push((1..=3).map(|number| packet(number, 10)));
     other.push([packet(9, 10)]);
     let handover = Handover::new();
-    let cursor = rtp.cursor(crate::relay::Place::After(handover.clone()));
+    let cursor = rtp.cursor(Place::After(handover.clone()));
     posted.add(Post::Open { channel: 0, cursor }, usize::MAX);
     posted.add(open(2, &other), usize::MAX);
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, usize::MAX));

@@ -9,10 +9,10 @@ mod setup;
 
 use super::access::Good;
 use super::guard::Access;
-use super::{FrontDoor, Limits, Listener, RtspServer, ServerConfig};
+use super::{FrontDoor, Learning, Limits, Listener, RtspServer, ServerConfig};
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 use crate::relay::rig::{ROOMY, by_hand, outward, packet};
-use crate::relay::{Catalogue, Channel, Coalesce, Lateness, Leg};
+use crate::relay::{Carriage, Catalogue, Channel, Coalesce, Lateness, Leg};
 use crate::wire::sdp;
 use socket2::{Domain, Socket, Type};
 use std::collections::{HashMap, VecDeque};
@@ -24,10 +24,10 @@ use std::time::Duration;
 const TWO_TRACKS: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=duo\r\nc=IN IP4 239.77.60.1/8\r\nt=0 0\r\n\
     m=video 5004 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\nm=audio 5006 RTP/AVP 0\r\n";
 
-struct Rig {
+pub(super) struct Rig {
     queue: Arc<TaskQueue>,
     poller: Arc<Poller>,
-    server: Arc<RtspServer>,
+    pub server: Arc<RtspServer>,
     listener: Arc<Listener>,
 }
 
@@ -38,6 +38,13 @@ impl Rig {
 
     fn patient_for(session_timeout: Duration) -> Self {
         Self::with(session_timeout, |_| {})
+    }
+
+    /// One that takes on so many connections.
+    pub fn with_connections(connections: usize) -> Self {
+        Self::with(Duration::from_secs(60), |config| {
+            (config.limits.connections, config.limits.connections_per_address) = (connections, connections);
+        })
     }
 
     fn with(session_timeout: Duration, change: impl FnOnce(&mut ServerConfig)) -> Self {
@@ -66,15 +73,19 @@ impl Rig {
             connections_per_address: 3,
             sessions: 3,
             sessions_per_address: 2,
+            sessions_per_channel: 3,
             unread_bytes_per_address: 28 << 10,
+            egress: 10_000_000,
             egress_per_address: 1_000_000,
         };
         let longest_silence = 4 * session_timeout;
         let close_grace = session_timeout / 6;
-        let redirect = None;
+        let (redirect, redirect_tls) = (None, None);
         let mut config = ServerConfig {
             udp_ports: None,
             dont_fragment: false,
+            learning: Learning::Immediate,
+            transports: Carriage::ALL.map(|(by, _)| by).into(),
             session_timeout,
             longest_silence,
             close_grace,
@@ -82,7 +93,9 @@ impl Rig {
             certificates: None,
             limits,
             redirect,
+            redirect_tls,
             multicast_out: HashMap::new(),
+            channel_sessions: HashMap::new(),
         };
         change(&mut config);
         let to_come = clock::now() + Duration::from_secs(3600); // no time passes before
@@ -99,7 +112,7 @@ impl Rig {
         Client::of(stream)
     }
 
-    fn stop(self) {
+    pub fn stop(self) {
         self.listener.stop();
         self.server.stop();
         self.poller.stop();

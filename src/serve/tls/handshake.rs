@@ -19,10 +19,9 @@ use super::super::access::Account;
 use super::super::arrival::{Arrival, Door, Turn, ask_for_turn};
 use super::super::certificates::Certificates;
 use super::super::journal::{Refused, Why};
-use super::super::rtsp::READ_BYTES;
 use super::super::rtsp_server::RtspServer;
 use super::super::stats::{NoHandshake, Transport};
-use super::super::stream::{ByteStream, TlsStream};
+use super::super::stream::{ByteStream, READ_BYTES, TlsStream};
 
 /// What a client may say in a handshake: its hello is the longest part, with some hundreds of bytes.
 pub const HANDSHAKE_BYTES: usize = 16 << 10;

@@ -37,13 +37,14 @@ impl Answer {
 }
 
 /// The head of the reply to a tunnel's GET, which has no end: RTSP follows, as long as the connection lives. HTTP/1.0, in which a
-/// body without a length is one; caches and proxies are told to keep nothing of it.
+/// body without a length is one; caches and proxies are told to keep nothing of it, and nginx in a word of its own not to wait
+/// until a buffer is full.
 #[must_use]
 pub fn tunnel_begins(since_1970: Duration) -> Vec<u8> {
     let date = date(since_1970);
     format!(
         "HTTP/1.0 200 OK\r\nDate: {date}\r\nConnection: close\r\nCache-Control: no-store\r\nPragma: no-cache\r\n\
-         Content-Type: application/x-rtsp-tunnelled\r\n\r\n"
+         X-Accel-Buffering: no\r\nContent-Type: application/x-rtsp-tunnelled\r\n\r\n"
     )
     .into_bytes()
 }

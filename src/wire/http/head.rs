@@ -28,8 +28,6 @@ pub struct Head {
     pub cookie: Option<String>,
     /// Whether the body is in another form than its bytes one after the other.
     pub is_coded: bool,
-    /// For the log.
-    pub agent: Option<String>,
 }
 
 /// Why bytes are no head that is taken.
@@ -100,7 +98,6 @@ impl Head {
             },
             cookie: cookie.map(str::to_owned),
             is_coded: value("Transfer-Encoding").is_some(),
-            agent: value("User-Agent").map(str::to_owned),
         })
     }
 }

@@ -75,6 +75,12 @@ pub fn feedback(datagram: &[u8]) -> Result<Feedback, NotRtcp> {
     Ok(feedback)
 }
 
+/// Whether a datagram has a BYE in it, whole or not.
+#[must_use]
+pub fn says_goodbye(datagram: &[u8]) -> bool {
+    packets(datagram).is_ok_and(|mut all| all.any(|packet| packet_type(packet) == Bye::PACKET_TYPE))
+}
+
 impl Feedback {
     /// Its report on a source.
     #[must_use]

@@ -102,6 +102,12 @@ impl fmt::Debug for DigestAnswer {
 }
 
 impl DigestAnswer {
+    /// What it has hashed.
+    #[must_use]
+    pub fn response(&self) -> &[u8] {
+        &self.response
+    }
+
     /// Whether it is the answer of one who knows the password, for a request by `method`.
     #[must_use]
     pub fn is_right(&self, ha1: &Ha1, method: &str) -> bool {

@@ -28,6 +28,12 @@ impl Redirect {
         is_right.then(|| Self { base: base.to_owned(), host, port })
     }
 
+    /// Whether it is reached through TLS.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        scheme(&self.base) == Some("rtsps".to_owned())
+    }
+
     /// Whether it is this server, as far as its address tells.
     #[must_use]
     pub fn is_at(&self, own: SocketAddr) -> bool {
@@ -53,7 +59,7 @@ impl Redirect {
 
 /// The host, without brackets, and the port of a URI.
 fn authority(uri: &str) -> Option<(String, u16)> {
-    let usual = match uri.split_once("://")?.0.to_ascii_lowercase().as_str() {
+    let usual = match scheme(uri)?.as_str() {
         "rtsp" => RTSP_PORT,
         "rtsps" => RTSPS_PORT,
         _ => return None,
@@ -73,6 +79,10 @@ fn authority(uri: &str) -> Option<(String, u16)> {
     let port = port?;
     let port = if port.is_empty() { usual } else { port.parse().ok().filter(|port| *port > 0)? };
     Some((host.to_owned(), port))
+}
+
+fn scheme(uri: &str) -> Option<String> {
+    Some(uri.split_once("://")?.0.to_ascii_lowercase())
 }
 
 /// What stands between the scheme and the path.
@@ -115,6 +125,8 @@ mod tests {
         assert!(by_address.location("rtsp://edge/news", own("192.0.2.1:554")).is_some());
         let v6 = Redirect::parse("rtsps://[2001:db8::1]").expect("a server");
         assert!(v6.is_at(own("[2001:db8::1]:322")));
+        assert!(v6.is_secret() && !by_name.is_secret());
+        assert!(Redirect::parse("RTSPS://edge").is_some_and(|other| other.is_secret()));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct Request {
 /// What a request's URI names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// `*`, or a URI without a path: the server as a whole.
+    /// `*`, a URI without a path, or SAT>IP's `/stream=N`: the server as a whole, where the session says what is meant.
     Server,
     /// A channel, or one track of it.
     Channel {
@@ -106,7 +106,7 @@ impl Target {
             Some((stem, suffix)) if suffix.eq_ignore_ascii_case(".sdp") && !stem.is_empty() => stem,
             _ => name,
         };
-        if name.is_empty() {
+        if name.is_empty() || (track.is_none() && names_a_session(name)) {
             return Ok(Self::Server);
         }
         Ok(Self::Channel {
@@ -197,6 +197,12 @@ fn path_of(uri: &str) -> Result<&str, &'static str> {
         return Err("the URI is neither rtsp:// nor rtsps://");
     }
     Ok(rest.find(['/', '?', '#']).map_or("", |at| &rest[at..]))
+}
+
+/// SAT>IP's `stream=N`, by which VLC asks for a session that was set up by another name. No channel has such a name.
+fn names_a_session(name: &str) -> bool {
+    let number = name.strip_prefix("stream=");
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Splits `…/trackID=N` off the end.
@@ -363,6 +369,16 @@ mod tests {
             assert_eq!(target(uri), Target::Server, "{uri}");
         }
         assert_eq!(target(".sdp"), channel(".sdp", None, None));
+    }
+
+    #[test]
+    fn a_session_is_named_as_sat_ip_has_it() {
+        for uri in ["rtsp://edge:8554/stream=0", "rtsp://edge/stream=12/", "/stream=7?src=1"] {
+            assert_eq!(target(uri), Target::Server, "{uri}");
+        }
+        for name in ["stream=", "stream=one", "news/stream=0", "stream"] {
+            assert_eq!(target(&format!("rtsp://edge/{name}")), channel(name, None, None));
+        }
     }
 
     #[test]

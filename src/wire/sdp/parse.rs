@@ -18,7 +18,7 @@ pub const MAX_SDP_LEN: usize = 64 * 1024;
 pub const MAX_TRACKS: usize = 32;
 
 /// Reads a source's description: every medium that is not disabled (port 0) becomes a track, and must be RTP
-/// (`RTP/AVP` or `RTP/AVPF`) sent to a multicast group.
+/// (`RTP/AVP` or `RTP/AVPF`, or `MP2T/AVP` for the first) sent to a multicast group.
 ///
 /// # Errors
 /// The first thing that cannot be used.

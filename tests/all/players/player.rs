@@ -68,6 +68,15 @@ impl Player {
         Self::ffmpeg_by(transport(over), url, directory)
     }
 
+    /// ffmpeg, by the transports that it tries by itself: two seconds each.
+    pub fn ffmpeg_that_tries(url: &str, directory: &Path) -> Self {
+        let name = "ffmpeg that tries".to_owned();
+        let (picture, sound) = (file(directory, &name, "yuv"), file(directory, &name, "aac"));
+        let mut command = ffmpeg(&["-v", "info", "-nostats", "-timeout", "2000000", "-i", url]);
+        let yields = decode(&mut command, picture, sound);
+        Self::process(name, command, yields, directory)
+    }
+
     /// ffmpeg, by what it calls this transport.
     pub fn ffmpeg_by(transport: &str, url: &str, directory: &Path) -> Self {
         let name = format!("ffmpeg over {transport}");

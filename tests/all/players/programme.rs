@@ -103,6 +103,16 @@ impl Programme {
         Sender::start(send)
     }
 
+    /// Sends the transport stream to each of these groups, over and over.
+    pub fn repeat(&self, groups: &[Group]) -> Sender {
+        let mut send = ffmpeg(&["-re", "-stream_loop", "-1", "-i"]);
+        send.arg(self.transport_stream());
+        for group in groups {
+            send.args(["-map", "0", "-c", "copy", "-f", "rtp_mpegts"]).arg(url(*group, "&pkt_size=1328"));
+        }
+        Sender::start(send)
+    }
+
     /// The description of the tracks, which ffmpeg writes as it sends: here, next to nothing.
     pub fn describe(&self, group: Group) -> String {
         let file = self.directory().join("film.sdp");
@@ -136,6 +146,11 @@ impl Programme {
         };
         let sound = Sound { framed: sound(&self.transport_stream()), bare: sound(&self.movie()) };
         Part { frames, picture, sound }
+    }
+
+    /// Its pictures, frame behind frame.
+    pub fn picture(&self) -> Vec<u8> {
+        picture_of(&self.transport_stream())
     }
 
     fn transport_stream(&self) -> PathBuf {

@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use futures::StreamExt;
 use retina::client::{
-    PacketItem, PlayOptions, Playing, Session, SessionOptions, SetupOptions, TcpTransportOptions, Transport,
-    UdpTransportOptions,
+    Credentials, PacketItem, PlayOptions, Playing, Session, SessionGroup, SessionOptions, SetupOptions,
+    TcpTransportOptions, Transport, UdpTransportOptions,
 };
 use retina::codec::{CodecItem, FrameFormat};
 use url::Url;
@@ -46,23 +47,60 @@ pub fn keep_tracks(over: Over, url: &str, picture: &Path, sound: &Path) -> JoinH
     })
 }
 
+/// Keeps so many seconds of a transport stream, and says goodbye.
+pub fn keep_seconds(over: Over, url: &str, seconds: f64, stream: &Path) -> Result<(), String> {
+    let mut file = File::create(stream).map_err(|error| error.to_string())?;
+    let url = Url::parse(url).map_err(|error| error.to_string())?;
+    runtime().block_on(async {
+        let group = Arc::new(SessionGroup::default());
+        let options = SessionOptions::default().session_group(group.clone());
+        let watch = async {
+            let mut session = play(over, url, options).await?;
+            // A report that came before it may be about another time.
+            let mut first = None;
+            while let Some(item) = session.next().await {
+                let PacketItem::Rtp(packet) = item? else { continue };
+                file.write_all(packet.payload()).expect("room on the disk");
+                let now = packet.timestamp().elapsed_secs();
+                if now - *first.get_or_insert(now) > seconds {
+                    break;
+                }
+            }
+            Ok::<_, retina::Error>(())
+        };
+        let watched = watch.await;
+        watched.and(group.await_teardown().await).map_err(|error| error.to_string())
+    })
+}
+
 fn in_background<W>(over: Over, url: &str, watch: W) -> JoinHandle<()>
 where
     W: AsyncFnOnce(Session<Playing>) + Send + 'static,
 {
     let url = Url::parse(url).expect("a URL");
     thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let session =
-                play(over, url).await.unwrap_or_else(|error| panic!("retina over {over:?}: {error}"));
+        runtime().block_on(async {
+            let session = play(over, url, SessionOptions::default())
+                .await
+                .unwrap_or_else(|error| panic!("retina over {over:?}: {error}"));
             watch(session).await;
         });
     })
 }
 
-async fn play(over: Over, url: Url) -> Result<Session<Playing>, retina::Error> {
-    let mut session = Session::describe(url, SessionOptions::default()).await?;
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// Plays what a URL names, which may have a login: retina wants that apart.
+async fn play(over: Over, mut url: Url, options: SessionOptions) -> Result<Session<Playing>, retina::Error> {
+    let login = url
+        .password()
+        .map(|password| Credentials { username: url.username().to_owned(), password: password.to_owned() });
+    if login.is_some() {
+        url.set_username("").and_then(|()| url.set_password(None)).expect("a URL of a host");
+    }
+    let mut session = Session::describe(url, options.creds(login)).await?;
     for track in 0..session.streams().len() {
         let transport = match over {
             Over::Udp => Transport::Udp(UdpTransportOptions::default()),

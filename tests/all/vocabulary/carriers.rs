@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,6 +17,7 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
 
+use super::connection::connect;
 use super::mirrorball::Mirrorball;
 
 /// What carries a conversation.
@@ -35,7 +36,7 @@ pub enum Carrier {
 impl Carrier {
     /// A connection to the program that is carried so.
     pub fn connect(self, mirrorball: &Mirrorball) -> TcpStream {
-        let plain = |address: SocketAddr| TcpStream::connect(address).expect("the program accepts");
+        let plain = |address| connect(None, address);
         match self {
             Self::Plain => plain(mirrorball.rtsp),
             Self::Tls => through_tls(plain(mirrorball.rtsps())).0,
@@ -195,7 +196,8 @@ pub fn send_post(stream: TcpStream, cookie: &str, part: usize) -> TcpStream {
 /// What is carried by both halves.
 pub fn join(get: TcpStream, post: TcpStream, part: usize) -> TcpStream {
     let head = read_head(&get);
-    assert!(head.starts_with("HTTP/1.0 200 OK\r\n"), "{head}");
+    // A proxy may speak a later version of HTTP.
+    assert!(head.starts_with("HTTP/1.") && head[8..].starts_with(" 200 OK\r\n"), "{head}");
     let (ours, near) = pair();
     let (from, back) = (near.try_clone().expect("a descriptor"), get.try_clone().expect("a descriptor"));
     thread::spawn(move || {

@@ -1,12 +1,14 @@
 //! An RTSP connection by hand: bytes out, replies and interleaved frames in. Knows no session.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use mirrorball::event::clock;
 use socket2::{Domain, Protocol, Socket, Type};
+
+use super::patience::eventually;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -43,16 +45,12 @@ enum Message {
 
 impl Connection {
     pub fn open(address: SocketAddr) -> Self {
-        Self::by(TcpStream::connect(address).expect("the program accepts"))
+        Self::by(connect(None, address))
     }
 
     /// A connection from one of this machine's addresses.
     pub fn from(own: impl Into<IpAddr>, address: SocketAddr) -> Self {
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).expect("a socket");
-        socket.bind(&SocketAddr::new(own.into(), 0).into()).expect("an address of this machine");
-        socket.connect(&address.into()).expect("the program accepts");
-        Self::by(socket.into())
+        Self::by(connect(Some(own.into()), address))
     }
 
     /// A connection whose kernel holds little for a reader that does not read.
@@ -215,6 +213,22 @@ impl Connection {
         self.read += head_len + length;
         Some(Message::Reply(reply))
     }
+}
+
+/// A connection to the program, from one of this machine's addresses where that is said. While the kernel lays out routes
+/// of IPv6, as it does when it gets round to a cable, it may find none for a moment.
+pub fn connect(own: Option<IpAddr>, address: SocketAddr) -> TcpStream {
+    let attempt = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        own.map_or(Ok(()), |own| socket.bind(&SocketAddr::new(own, 0).into()))?;
+        socket.connect(&address.into()).map(|()| TcpStream::from(socket))
+    };
+    eventually("a route to the program", || match attempt() {
+        Err(error) if matches!(error.kind(), ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable) => {
+            None
+        }
+        connected => Some(connected.expect("the program accepts")),
+    })
 }
 
 impl Reply {

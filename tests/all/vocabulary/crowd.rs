@@ -118,6 +118,14 @@ impl Crowd {
         .collect()
     }
 
+    /// Disbands it. Everyone has got what was sent since its first packet, each once, in order and undamaged.
+    #[track_caller]
+    pub fn expect_flawless(self) {
+        for (place, _viewer, tally) in self.disband() {
+            assert!(tally.is_flawless(), "viewer {place} got {tally:?}");
+        }
+    }
+
     fn members(&self) -> MutexGuard<'_, Vec<Option<Member>>> {
         self.members.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }

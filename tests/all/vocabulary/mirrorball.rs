@@ -458,7 +458,7 @@ impl Drop for Mirrorball {
 }
 
 /// A certificate that is valid until that year, and its key.
-fn certificate(until: i32) -> (String, String) {
+pub fn certificate(until: i32) -> (String, String) {
     let mut parameters = rcgen::CertificateParams::new(vec!["edge".to_owned()]).expect("a name");
     parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
     let key = rcgen::KeyPair::generate().expect("a key");

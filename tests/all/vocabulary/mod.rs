@@ -8,6 +8,7 @@
 mod carriers;
 mod connection;
 mod crowd;
+mod document;
 mod metrics;
 mod mirrorball;
 mod network;
@@ -15,19 +16,22 @@ mod patience;
 mod quiet;
 mod source;
 mod still;
+mod town;
 mod viewer;
 mod wire;
 
 pub use carriers::{Carrier, fresh_cookie, join, read_head, send_get, send_post, through_tls, tunnel};
 pub use connection::{Connection, Reply};
 pub use crowd::{Crowd, Tally};
-pub use mirrorball::{Mirrorball, Setup, binary};
+pub use document::{Row, Table};
+pub use mirrorball::{Mirrorball, Setup, binary, certificate};
 pub use network::{
-    Needs, Network, Plug, block_udp_port, count, counted, in_a_network_of_its_own, raise_firewall, route,
-    set_mtu, skip, swallow_icmp, unblock_all, with_a_disk_of_its_own,
+    Needs, Network, Plug, block_udp_port, count, counted, counted_bytes, in_a_network_of_its_own, is_there,
+    know_neighbour, raise_firewall, route, set_mtu, skip, swallow_icmp, unblock_all, with_a_disk_of_its_own,
 };
 pub use patience::{eventually, is_thorough, passes, say};
 pub use quiet::{Quiet, demo_by_demo};
 pub use source::{Group, Source, Stamp, bye, sender_report};
-pub use viewer::{Over, Viewer, datagram, parameter, receiver_report, report, report_of_loss};
+pub use town::Town;
+pub use viewer::{Medium, Over, Viewer, datagram, parameter, receiver_report, report, report_of_loss};
 pub use wire::{Told, Wire};

@@ -126,10 +126,8 @@ impl Plug {
     /// The hosts are where nobody looks for them, behind a link that takes next to nothing and whose queue is short.
     pub fn throttle(&self, hosts: &[Ipv4Addr]) {
         for host in hosts {
-            let (place, address) = (format!("{host}/24"), host.to_string());
-            ip(&["address", "delete", &place, "dev", self.name]);
-            let lladdr = "02:00:00:00:00:01";
-            ip(&["neighbour", "add", &address, "lladdr", lladdr, "dev", self.name, "nud", "permanent"]);
+            ip(&["address", "delete", &format!("{host}/24"), "dev", self.name]);
+            know_neighbour(*host, self.name);
         }
         let queue = ["tbf", "rate", "100kbit", "burst", "2kb", "limit", "4kb"];
         let shape = [&["qdisc", "add", "dev", self.name, "root"][..], &queue].concat();
@@ -207,6 +205,12 @@ pub fn route(to: &str, via: &str) {
     ip(&["route", "add", to, "via", via]);
 }
 
+/// Knows where a host of an interface's network is, which need not be there.
+pub fn know_neighbour(host: Ipv4Addr, interface: &str) {
+    let lladdr = "02:00:00:00:00:01";
+    ip(&["neighbour", "add", &host.to_string(), "lladdr", lladdr, "dev", interface, "nud", "permanent"]);
+}
+
 /// Has an interface take packets of this size.
 pub fn set_mtu(interface: &str, mtu: u32) {
     ip(&["link", "set", interface, "mtu", &mtu.to_string()]);
@@ -217,6 +221,22 @@ fn bring_up((name, address): (&str, &str), mtu: u32) {
     ip(&[&["address", "add", address, "dev", name][..], at_once].concat());
     set_mtu(name, mtu);
     ip(&["link", "set", name, "up"]);
+}
+
+/// A NAT on what leaves this network by an interface: ports are others outside, and nothing comes in unasked.
+#[track_caller]
+pub fn masquerade(interface: &str) {
+    nft("add table ip nat");
+    nft("add chain ip nat out { type nat hook postrouting priority 100 ; }");
+    nft(&format!("add rule ip nat out oifname \"{interface}\" masquerade fully-random"));
+}
+
+/// From here on no UDP is passed on from one cable of this network to another.
+#[track_caller]
+pub fn pass_no_udp() {
+    nft("add table inet pass");
+    nft("add chain inet pass on { type filter hook forward priority 0 ; }");
+    nft("add rule inet pass on meta l4proto udp drop");
 }
 
 /// A firewall on what leaves this network, that lets everything pass.
@@ -253,12 +273,23 @@ pub fn count(name: &str, matching: &str) {
 /// How many packets were counted under a name, runs of segments as one.
 #[track_caller]
 pub fn counted(name: &str) -> u64 {
+    counter(name, "packets ")
+}
+
+/// And how many bytes they had, with their IP headers.
+#[track_caller]
+pub fn counted_bytes(name: &str) -> u64 {
+    counter(name, "bytes ")
+}
+
+#[track_caller]
+fn counter(name: &str, of: &str) -> u64 {
     let rules = output("nft", &["list chain inet story out"]).expect("nft tells");
     let comment = format!("comment \"{name}\"");
     let rule = rules.lines().find(|rule| rule.contains(&comment)).expect("a rule of that name");
-    let packets =
-        rule.split_once("counter packets ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
-    packets.expect("a number")
+    let figures = rule.split_once(" counter ").map_or("", |(_, figures)| figures);
+    let figure = figures.split_once(of).and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+    figure.expect("a number")
 }
 
 #[track_caller]
@@ -304,7 +335,8 @@ pub fn skip(name: &str, reason: &str) {
     say(&format!("skipped: {name}: {reason}"));
 }
 
-fn is_there(program: &str) -> bool {
+/// Whether a program is installed.
+pub fn is_there(program: &str) -> bool {
     let dirs = std::env::var("PATH").unwrap_or_default();
     dirs.split(':').chain(["/usr/sbin", "/sbin"]).any(|dir| Path::new(dir).join(program).is_file())
 }

@@ -242,6 +242,15 @@ impl Viewer {
         }
     }
 
+    /// Sends something to our ports of a track from its own, as players do to open a way through a NAT.
+    pub fn punch(&self, track: usize, bytes: &[u8]) {
+        let Medium::Udp { rtp, rtcp, server_rtp, server_rtcp } = &self.media[track] else {
+            panic!("in the connection there is no port")
+        };
+        rtp.send_to(bytes, server_rtp).expect("the network takes packets");
+        rtcp.send_to(bytes, server_rtcp).expect("the network takes packets");
+    }
+
     /// Says that it is alive.
     pub fn report(&mut self) {
         self.send_rtcp(0, &receiver_report());

@@ -23,6 +23,8 @@ const TURNS_OF_A_BYTE: u64 = 50;
 /// At most in a turn, so that a relay that closes at once is not asked for more than it can give up.
 const CONNECTS_PER_TURN: usize = 100;
 const FLOOD: usize = 16 << 10;
+/// What the kernel keeps of what one says. Elsewhere it were no memory of the relay's machine, and is not to be here.
+const UNSENT: usize = 64 << 10;
 /// The first bytes of a TLS hello, which is much longer.
 const HELLO: [u8; 12] = [22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3, 7];
 
@@ -86,6 +88,8 @@ pub fn assail(doors: Doors, progress: &Progress) -> Result<()> {
     let mut next_ns = sys::monotonic_ns();
     while progress.goes_on() {
         let mut connects = CONNECTS_PER_TURN;
+        // Who is first changes: else those who are closed at once took all that may connect in a turn.
+        strangers.rotate_left(CONNECTS_PER_TURN);
         for stranger in &mut strangers {
             if stranger.stream.is_none() && connects > 0 {
                 connects -= 1;
@@ -114,6 +118,7 @@ impl Stranger {
         let address = address_plan::subscriber(FIRST_STRANGER + self.place % ADDRESSES);
         socket.bind(&SocketAddrV4::new(address, 0).into())?;
         socket.set_nonblocking(true)?;
+        socket.set_send_buffer_size(UNSENT)?;
         let door = if matches!(self.manner, Manner::HalfHandshake) { doors.rtsps } else { doors.rtsp };
         match socket.connect(&door.into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),

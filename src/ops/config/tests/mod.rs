@@ -8,6 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::net::Marks;
+use crate::relay::Carriage;
+use crate::serve::Learning;
 use crate::wire::rtsp::Redirect;
 
 mod access;
@@ -54,6 +56,8 @@ fn an_empty_config_has_safe_defaults() {
     assert_eq!(config.rtsp.listen, ["0.0.0.0:8554".parse::<SocketAddr>().expect("an address")]);
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Range { first: 6970, last: 6999 });
     assert!(!config.rtsp.dont_fragment, "many a firewall swallows what routers say of it");
+    assert_eq!(config.rtsp.learn_ports, Learning::Immediate, "UDP needs no config");
+    assert_eq!(config.rtsp.transports, Carriage::ALL.map(|(by, _)| by));
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(60));
     assert_eq!(config.rtsp.close_grace, Duration::from_secs(10));
     assert!(config.admin.listen.ip().is_loopback(), "operators' pages are not for the network");
@@ -66,9 +70,12 @@ fn an_empty_config_has_safe_defaults() {
         connections_per_address: 2_000,
         sessions: 20_000,
         sessions_per_address: 2_000,
+        sessions_per_channel: 20_000,
         unread_bytes_per_address: 4 << 20,
+        egress_mbit: 1_000_000,
         egress_mbit_per_address: 1_000,
         redirect: None,
+        redirect_tls: None,
     };
     assert_eq!(config.limits, limits);
     assert!(config.channels.is_empty());
@@ -83,6 +90,8 @@ listen = ["10.0.0.1:554", "[2001:db8::1]:554"]
 http_listen = ["0.0.0.0:8080"]
 udp_ports = "0"
 dont_fragment = true
+learn_ports = "delayed"
+transports = ["tcp", "udp"]
 session_timeout = "30s"
 close_grace = "1500ms"
 [admin]
@@ -99,15 +108,19 @@ max_bytes = 1048576
 connections = 10
 sessions = 20
 sessions_per_address = 5
+sessions_per_channel = 15
 connections_per_address = 6
 unread_bytes_per_address = 70000
+egress_mbit = 800
 egress_mbit_per_address = 80
 redirect = "rtsp://other.example:8554/"
+redirect_tls = "rtsps://other.example:8322"
 [[channel]]
 name = "uk/news"
 source = "rtp://10.1.1.1@232.9.9.1:5004"
 interface = "eth0.100"
 silent_after = "5s"
+sessions = 7
 dscp = 34
 ttl = 16
 "#,
@@ -117,6 +130,8 @@ ttl = 16
     assert_eq!(config.rtsp.tls, None);
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Any);
     assert!(config.rtsp.dont_fragment);
+    assert_eq!(config.rtsp.learn_ports, Learning::Delayed);
+    assert_eq!(config.rtsp.transports, [Carriage::Tcp, Carriage::Udp]);
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(30));
     assert_eq!(config.rtsp.close_grace, Duration::from_millis(1500));
     assert_eq!(config.admin.listen.port(), 9000);
@@ -129,15 +144,19 @@ ttl = 16
         connections_per_address: 6,
         sessions: 20,
         sessions_per_address: 5,
+        sessions_per_channel: 15,
         unread_bytes_per_address: 70_000,
+        egress_mbit: 800,
         egress_mbit_per_address: 80,
         redirect: Redirect::parse("rtsp://other.example:8554"),
+        redirect_tls: Redirect::parse("rtsps://other.example:8322"),
     };
     assert_eq!(config.limits, limits);
     let [news] = &config.channels[..] else { panic!("one channel: {:?}", config.channels) };
     assert_eq!(news.name, "uk/news");
     assert_eq!(news.interface, Some(Interface::Name("eth0.100".into())));
     assert_eq!(news.silent_after, Duration::from_secs(5));
+    assert_eq!(news.sessions, Some(7));
     assert_eq!(news.marks, Marks { dscp: Some(34), ttl: Some(16) });
     assert_eq!(news.input, "rtp://10.1.1.1@232.9.9.1:5004");
     let [track] = &news.presentation.tracks[..] else { panic!("one track: {:?}", news.presentation) };

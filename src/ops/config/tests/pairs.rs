@@ -87,6 +87,27 @@ fn a_limit_of_an_address_above_that_of_all_limits_nothing() {
         assert!(warned(&format!("[limits]\n{key} = 100\n{key}_per_address = 100\n")).is_empty());
         assert!(warned(&format!("[limits]\n{key} = 100\n")).is_empty(), "the default is nobody's slip");
     }
+    let of_all = warned("[limits]\negress_mbit = 100\negress_mbit_per_address = 101\n");
+    assert_says(&of_all[0], &["toml:3: [limits] egress_mbit_per_address: 101 is above egress_mbit (100)"]);
+}
+
+#[test]
+fn a_limit_of_a_channel_above_that_of_all_limits_nothing() {
+    let of_each = warned("[limits]\nsessions = 100\nsessions_per_channel = 101\n");
+    assert_says(&of_each[0], &["toml:3: [limits] sessions_per_channel: 101 is above sessions (100)"]);
+    let of_one = |sessions: u32| {
+        format!(
+            "[limits]\nsessions = 100\nsessions_per_channel = 50\n{}sessions = {sessions}\n",
+            channel(5004)
+        )
+    };
+    assert_says(
+        &warned(&of_one(101))[0],
+        &["toml:7: channel \"a\": sessions: 101 is above [limits] sessions (100)"],
+    );
+    assert!(warned(&of_one(100)).is_empty(), "more than others have is what it is for");
+    let none = refused(&of_one(0));
+    assert_says(&none[0], &["toml:7: channel \"a\" sessions: 0 is out of bounds; write 1 to 1000000"]);
 }
 
 #[test]
@@ -158,4 +179,14 @@ fn a_group_that_a_channel_is_sent_to_is_no_source_and_no_other_channels() {
             &["toml:4: channel \"a\" multicast_out_", "without multicast_out it does nothing"],
         );
     }
+}
+
+#[test]
+fn a_group_that_nobody_may_ask_for_is_noted() {
+    let with = |transports: &str| {
+        let channel = "[[channel]]\nname = \"a\"\nsource = \"rtp://239.9.9.1:5004\"\n";
+        warned(&format!("[rtsp]\ntransports = [{transports}]\n{channel}multicast_out = \"239.2.2.2:5000\"\n"))
+    };
+    assert_says(&with("\"udp\"")[0], &["toml:6: channel \"a\": multicast_out is of no use", "add it there"]);
+    assert!(with("\"udp\", \"multicast\"").is_empty());
 }

@@ -1,7 +1,8 @@
 //! Values that are right TOML, and not what their keys hold.
 
-use super::{accepted, assert_says, refused};
+use super::{accepted, assert_says, refused, warned};
 use crate::net::Marks;
+use crate::serve::Learning;
 
 #[test]
 fn a_list_says_which_of_its_values_is_wrong() {
@@ -66,6 +67,16 @@ fn clients_are_sent_to_another_server_and_not_to_this_one() {
         assert_says(&wrong[0], &["toml:4: [limits] redirect", says]);
     }
     accepted("[limits]\nredirect = \"rtsp://[2001:db8::1]:8554\"");
+    let out_of_tls = refused("[limits]\nredirect_tls = \"rtsp://other.example\"");
+    assert_says(&out_of_tls[0], &["toml:2: [limits] redirect_tls", "leads out of TLS", "\"rtsps://\""]);
+    let unused = warned("[limits]\nredirect_tls = \"rtsps://other.example\"");
+    assert_says(&unused[0], &["toml:2: [limits] redirect_tls: nobody comes through TLS"]);
+}
+
+#[test]
+fn a_channel_may_have_as_many_sessions_as_there_are_where_nothing_else_is_said() {
+    let limits = accepted("[limits]\nsessions = 50000").limits;
+    assert_eq!((limits.sessions, limits.sessions_per_channel), (50_000, 50_000));
 }
 
 #[test]
@@ -74,6 +85,8 @@ fn a_limit_of_an_address_is_within_bounds() {
         ("connections_per_address", "1 to 1000000"),
         ("unread_bytes_per_address", "65536 to 1073741824"),
         ("egress_mbit_per_address", "1 to 1000000"),
+        ("egress_mbit", "1 to 1000000"),
+        ("sessions_per_channel", "1 to 1000000"),
     ] {
         let wrong = format!("toml:2: [limits] {key}: 0 is out of bounds; write {bounds}");
         assert_says(&refused(&format!("[limits]\n{key} = 0"))[0], &[&wrong]);
@@ -97,6 +110,27 @@ fn what_packets_say_fits_in_its_field_and_is_left_to_the_system_where_nothing_is
         &refused(&channel("dscp = \"EF\""))[0],
         &["\"EF\" is a text, and a whole number", "write dscp = 34"],
     );
+}
+
+#[test]
+fn what_can_be_chosen_is_told() {
+    let learn = |word| refused(&format!("[rtsp]\nlearn_ports = {word}")).join("\n");
+    assert_says(
+        &learn("\"heuristic\""),
+        &[
+            "toml:2: [rtsp] learn_ports: \"heuristic\" is no way",
+            "write \"immediate\", \"delayed\" or \"off\"",
+        ],
+    );
+    assert_says(&learn("true"), &["write learn_ports = \"immediate\""]);
+    assert_eq!(accepted("[rtsp]\nlearn_ports = \"off\"").rtsp.learn_ports, Learning::Off);
+    let transports = |list| refused(&format!("[rtsp]\ntransports = {list}")).join("\n");
+    assert_says(&transports("[]"), &["toml:2: [rtsp] transports: 0 transports; write 1 to 4"]);
+    assert_says(&transports("[\"tcp\", \"tcp\"]"), &["\"tcp\" is there twice; leave one out"]);
+    assert_says(&transports("[\"sctp\"]"), &["\"sctp\" is no transport; write \"udp\", \"tcp\""]);
+    let many: Vec<_> = (0..1000).map(|n| format!("\"{n}\"")).collect();
+    let many = refused(&format!("[rtsp]\ntransports = [{}]", many.join(", ")));
+    assert_eq!(many.len(), 1 + 4, "what is beyond the most is not looked at");
 }
 
 #[test]
