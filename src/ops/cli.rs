@@ -322,7 +322,7 @@ mod tests {
         let error = elsewhere.plan().expect_err("two interfaces");
         assert_eq!(error.exit_code(), i32::from(EXIT_USAGE));
         for wrong in [
-            &["rtp://10.0.0.1:5004"] as &[&str],
+            &["rtp://255.0.0.1:5004"] as &[&str],
             &["239.9.9.1:5004"],
             &["rtp://239.9.9.1:5004", "--seconds", "0"],
             &["rtp://239.9.9.1:5004", "--seconds", "3601"],

@@ -413,9 +413,22 @@ fn ctrl_c_ends_it_early_with_the_report() {
 }
 
 #[test]
+fn what_is_sent_to_this_machine_itself_is_listened_to_alike() {
+    let free = UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port() & !1;
+    for (host, to) in [("127.0.0.1", "127.0.0.1"), ("@", "127.0.0.6")] {
+        let mut sender = Sender::to(Group::fresh());
+        let output = listen(&format!("udp://{host}:{free}"), &["--seconds", "1", "--json"], || {
+            let datagram = sender.ts();
+            sender.socket.send_to(&datagram, (to, free)).expect("lo takes packets");
+        });
+        assert_eq!(output.status.code(), Some(0), "{host}: {output:?}");
+    }
+}
+
+#[test]
 fn what_can_not_be_listened_to_is_a_wrong_command_line_or_said() {
     for (source, options, code, says) in [
-        ("rtp://10.0.0.1:5004", &[] as &[&str], 2, "10.0.0.1 is not a multicast address"),
+        ("rtp://255.0.0.1:5004", &[] as &[&str], 2, "255.0.0.1 is not to be received"),
         ("nowhere.sdp", &[], 2, "nor is it the path of an SDP file"),
         ("rtp://eth7@239.9.9.1:5004", &["--interface", "eth8"], 2, "leave one out"),
         ("rtp://239.9.9.1:5004", &["--interface", "eth7-of-none"], 1, "no interface is named or addressed"),

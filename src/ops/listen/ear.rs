@@ -44,7 +44,7 @@ impl Ear {
             let Ok(count) = batch.receive(&self.socket) else { return };
             for datagram in batch.datagrams() {
                 self.dropped = datagram.overflow.unwrap_or(self.dropped);
-                if datagram.destination == group {
+                if group.is_unspecified() || datagram.destination == group {
                     each(datagram);
                 }
             }
