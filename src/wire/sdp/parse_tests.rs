@@ -92,7 +92,7 @@ fn errors_name_the_line_and_the_remedy() {
         ("239.9.9.1/16", "media.example", 7, "names are not resolved"),
         ("c=IN IP4 239.9.9.2/16\n", "", 11, "write c=IN IP4 group/ttl below it"),
         ("RTP/AVP 97", "RTP/SAVP 97", 11, "let the source send RTP/AVP"),
-        ("RTP/AVP 97", "raw/raw/udp 97", 11, "RTP/AVP 33"),
+        ("RTP/AVP 97", "raw/raw/udp 97", 11, "source = \"udp://239.9.9."),
         ("RTP/AVP 97", "TCP/RTP/AVP 97", 11, "or port 0"),
         ("RTP/AVP 97", "RTP/AVP h264", 11, "from 0 to 127"),
         ("RTP/AVP 97", "RTP/AVP 128", 11, "from 0 to 127"),

@@ -1,6 +1,6 @@
 //! One medium of a source's description: where its stream is sent, and what it is.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Attribute, Connection, Media, Rtcp, RtpMap, Session};
 
@@ -50,7 +50,12 @@ impl Reader<'_> {
                 format!("its a=rtpmap says that it is RTP: write RTP/AVP {}", self.medium.fmt)
             }
             "UDP" | "MP2T/H2221/UDP" | "RAW/RAW/UDP" => {
-                "it is bare MPEG-TS, which is not read yet; let the source send RTP/AVP 33".into()
+                let place = self.group().map_or("group:port".to_owned(), |group| {
+                    SocketAddr::new(group, self.medium.port).to_string()
+                });
+                format!(
+                    "if it is MPEG-TS without RTP, give the channel source = \"udp://{place}\" in place of this file"
+                )
             }
             _ => "write RTP/AVP or RTP/AVPF, or port 0 to leave the medium out".to_owned(),
         };
