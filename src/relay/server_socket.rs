@@ -95,8 +95,7 @@ impl ServerSocket {
     /// A destination of what is sent here.
     pub(super) fn destination(&self, address: SocketAddr) -> Destination {
         let destination = Destination::new(address, self.segments);
-        let asked = || self.paths.path_mtu(self.current().local_addr().ok()?, address).ok();
-        let mtu = if self.fragments { asked() } else { None };
+        let mtu = if self.fragments { self.asks(&self.paths, address) } else { None };
         mtu.map_or(destination, |mtu| destination.by_path_of(mtu))
     }
 
@@ -107,7 +106,11 @@ impl ServerSocket {
 
     /// The largest IP packet that goes to an address whole, as far as the kernel knows. Waits for nobody who asks for others.
     pub(super) fn mtu_towards(&self, address: SocketAddr) -> Option<usize> {
-        PathAsker::default().path_mtu(self.current().local_addr().ok()?, address).ok()
+        self.asks(&PathAsker::default(), address)
+    }
+
+    fn asks(&self, asker: &PathAsker, address: SocketAddr) -> Option<usize> {
+        asker.path_mtu(self.current().local_addr().ok()?, address).ok()
     }
 
     /// What is told of packets that are sent here.
