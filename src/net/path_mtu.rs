@@ -51,17 +51,24 @@ pub fn forbids_fragments(socket: &UdpSocket) -> io::Result<bool> {
 }
 
 /// Who asks for the sizes of paths from one address: by one socket, which goes on to the next path.
-#[derive(Default)]
-pub struct PathAsker(Mutex<Option<UdpSocket>>);
+pub struct PathAsker {
+    from: SocketAddr,
+    socket: Mutex<Option<UdpSocket>>,
+}
 
 impl PathAsker {
-    /// The largest IP packet that goes whole from a host to another one, as far as the kernel knows: what the first link
-    /// takes, or less where the route says so or a router has.
-    pub fn path_mtu(&self, from: SocketAddr, to: SocketAddr) -> io::Result<usize> {
-        let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// One that asks from the host of this address.
+    pub fn new(from: SocketAddr) -> Self {
+        Self { from, socket: Mutex::default() }
+    }
+
+    /// The largest IP packet that goes whole to another host, as far as the kernel knows: what the first link takes, or less
+    /// where the route says so or a router has.
+    pub fn path_mtu(&self, to: SocketAddr) -> io::Result<usize> {
+        let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         let asks = match socket.take() {
             Some(asks) => asks,
-            None => bound(from)?,
+            None => bound(self.from)?,
         };
         asks.connect(to)?;
         let mtu = if to.is_ipv6() { getsockopt(&asks, PathMtuV6) } else { getsockopt(&asks, sockopt::IpMtu) };
@@ -93,9 +100,9 @@ mod tests {
             let Ok(socket) = UdpSocket::bind(SocketAddr::new(host, 0)) else { continue }; // no IPv6
             let place = socket.local_addr().expect("bound");
             let largest = if host.is_ipv6() { lo } else { lo.min(65_535) }; // of its length field
-            let asker = PathAsker::default();
+            let asker = PathAsker::new(place);
             for port in [place.port(), 9] {
-                let mtu = asker.path_mtu(place, SocketAddr::new(host, port));
+                let mtu = asker.path_mtu(SocketAddr::new(host, port));
                 assert_eq!(mtu.ok(), Some(largest), "of port {port}");
             }
         }
@@ -104,6 +111,6 @@ mod tests {
     #[test]
     fn a_path_from_an_address_that_is_not_ours_is_not_known() {
         let theirs = ([192, 0, 2, 1], 5004).into();
-        assert!(PathAsker::default().path_mtu(theirs, ([127, 0, 0, 1], 9).into()).is_err());
+        assert!(PathAsker::new(theirs).path_mtu(([127, 0, 0, 1], 9).into()).is_err());
     }
 }

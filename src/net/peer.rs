@@ -4,11 +4,11 @@
 use std::io;
 use std::mem;
 use std::net::TcpStream;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use nix::libc;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockRef, Socket, TcpKeepalive};
 
 use super::control::Marks;
 
@@ -32,13 +32,13 @@ pub struct Progress {
 
 /// Has the kernel notice a peer that vanishes: by keep-alive while nothing is on its way to it, and else by what it
 /// leaves unacknowledged.
-pub fn notice_vanishing<S: AsFd>(socket: &S) -> io::Result<()> {
+pub fn notice_vanishing(socket: &Socket) -> io::Result<()> {
     let keep_alive = TcpKeepalive::new()
         .with_time(KEEP_ALIVE_AFTER)
         .with_interval(KEEP_ALIVE_EVERY)
         .with_retries(KEEP_ALIVE_PROBES);
-    SockRef::from(socket).set_tcp_keepalive(&keep_alive)?;
-    SockRef::from(socket).set_tcp_user_timeout(Some(VANISHED_AFTER))
+    socket.set_tcp_keepalive(&keep_alive)?;
+    socket.set_tcp_user_timeout(Some(VANISHED_AFTER))
 }
 
 /// Lets a peer leave data unacknowledged: the kernel would take one who has closed its window for a while, as a player

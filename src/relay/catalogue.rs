@@ -1,11 +1,13 @@
 //! The Catalogue: all the channels by name, and who watches each.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::wire::sdp::Presentation;
+use crate::event::lock;
+use crate::wire::sdp::{self, Presentation};
 
 use super::beat::Coalesce;
 use super::carriage::Carriage;
@@ -26,6 +28,14 @@ pub struct Channel {
     pub silent_after: Duration,
     /// Who watches.
     pub audience: Audience,
+    described: Mutex<Option<Described>>,
+}
+
+/// The description that was asked for last: of those who come at once, most want the same.
+struct Described {
+    server: IpAddr,
+    group: Option<(SocketAddr, u8)>,
+    text: Arc<str>,
 }
 
 /// Subscribers now, by how packets reach them.
@@ -60,7 +70,21 @@ impl Channel {
             .map(|(i, track)| Track::new(outward, i + 1, track.clone(), limits, coalesce, dispatch, now))
             .collect();
         let name = outward.channel.to_string();
-        Arc::new(Self { name, presentation, tracks, silent_after, audience: Audience::default() })
+        let (audience, described) = (Audience::default(), Mutex::default());
+        Arc::new(Self { name, presentation, tracks, silent_after, audience, described })
+    }
+
+    /// Its description for a viewer who reaches us at `server`; for one who takes it from a group, with that and its TTL.
+    pub fn description(&self, server: IpAddr, group: Option<(SocketAddr, u8)>) -> Arc<str> {
+        let mut last = lock(&self.described);
+        if let Some(last) = last.as_ref().filter(|last| (last.server, last.group) == (server, group)) {
+            return last.text.clone();
+        }
+        let text = Arc::from(match group {
+            Some((group, ttl)) => sdp::multicast(&self.presentation, server, group, ttl),
+            None => sdp::unicast(&self.presentation, server),
+        });
+        last.insert(Described { server, group, text }).text.clone()
     }
 
     /// Whether all tracks are silent.
@@ -102,5 +126,37 @@ impl Catalogue {
     /// All channels by name.
     pub fn channels(&self) -> impl Iterator<Item = &Arc<Channel>> {
         self.channels.values()
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::super::rig::{ROOMY, by_hand, outward};
+    use super::*;
+    use crate::event::clock;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    #[test]
+    fn a_description_is_for_who_asks_whatever_was_asked_for_last() {
+        let presentation = sdp::mpegts("news", Ipv4Addr::new(239, 77, 61, 1).into(), 5004, None);
+        let (silent_after, now) = (Duration::from_secs(2), clock::now());
+        let channel = Channel::new(
+            &outward("news"),
+            presentation.clone(),
+            silent_after,
+            ROOMY,
+            Coalesce::Auto,
+            &by_hand(),
+            now,
+        );
+        let (one, other): (IpAddr, IpAddr) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+        let group = ([239, 77, 61, 2], 6000).into();
+        for server in [one, one, other, one] {
+            assert_eq!(*channel.description(server, None), sdp::unicast(&presentation, server));
+        }
+        for ttl in [1, 1, 2] {
+            let expected = sdp::multicast(&presentation, one, group, ttl);
+            assert_eq!(*channel.description(one, Some((group, ttl))), expected);
+        }
     }
 }

@@ -36,6 +36,7 @@ const PUNCHES_OF_EACH: usize = 8;
 
 /// A server port, as lanes send from it.
 pub struct ServerSocket {
+    at: SocketAddr,
     segments: bool,
     /// Packets that are larger than a path takes whole leave it in fragments, and are counted.
     fragments: bool,
@@ -64,8 +65,8 @@ struct Sockets {
 
 impl ServerSocket {
     /// A socket that is read, too: it stays the only one of its port, for another would take from what arrives.
-    pub fn alone(socket: UdpSocket) -> Arc<Self> {
-        Arc::new(Self::new(socket, 1, false)) // reports are small
+    pub fn alone(socket: UdpSocket) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self::new(socket, 1, false)?)) // reports are small
     }
 
     /// A socket that only sends. What clients send there, to open their firewall, tells where they are and no more; and were
@@ -74,29 +75,28 @@ impl ServerSocket {
         send_only(&socket)?;
         let fragments = !forbids_fragments(&socket)?;
         let most = (MOST_BYTES / send_buffer(&socket).max(1)).clamp(1, MOST_SOCKETS);
-        Ok(Arc::new(Self::new(socket, most, fragments)))
+        Ok(Arc::new(Self::new(socket, most, fragments)?))
     }
 
     /// A socket that sends to groups. How large the paths to those who joined them are, nobody tells.
     pub fn to_groups(socket: UdpSocket) -> io::Result<Arc<Self>> {
         send_only(&socket)?;
-        Ok(Arc::new(Self { to_groups: true, ..Self::new(socket, 1, false) }))
+        Ok(Arc::new(Self { to_groups: true, ..Self::new(socket, 1, false)? }))
     }
 
-    fn new(socket: UdpSocket, most: usize, fragments: bool) -> Self {
-        let segments = segments(&socket);
+    fn new(socket: UdpSocket, most: usize, fragments: bool) -> io::Result<Self> {
+        let (segments, at) = (segments(&socket), socket.local_addr()?);
         let (all, fullness) = (vec![Arc::new(socket)], Fullness::default());
         let (listens, changes) = (AtomicBool::new(false), Mutex::default());
         let sockets = Mutex::new(Sockets { all, current: 0, fullness, full_at: None, has_warned: false });
-        let paths = PathAsker::default();
-        Self { segments, fragments, paths, to_groups: false, most, listens, changes, sockets }
+        let paths = PathAsker::new(at);
+        Ok(Self { at, segments, fragments, paths, to_groups: false, most, listens, changes, sockets })
     }
 
     /// A destination of what is sent here.
     pub(super) fn destination(&self, address: SocketAddr) -> Destination {
         let destination = Destination::new(address, self.segments);
-        let asked = || self.paths.path_mtu(self.current().local_addr().ok()?, address).ok();
-        let mtu = if self.fragments { asked() } else { None };
+        let mtu = if self.fragments { self.paths.path_mtu(address).ok() } else { None };
         mtu.map_or(destination, |mtu| destination.by_path_of(mtu))
     }
 
@@ -107,14 +107,14 @@ impl ServerSocket {
 
     /// The largest IP packet that goes to an address whole, as far as the kernel knows. Waits for nobody who asks for others.
     pub(super) fn mtu_towards(&self, address: SocketAddr) -> Option<usize> {
-        PathAsker::default().path_mtu(self.current().local_addr().ok()?, address).ok()
+        PathAsker::new(self.at).path_mtu(address).ok()
     }
 
     /// What is told of packets that are sent here.
     pub(super) fn control(&self, marks: Marks) -> Control {
         let ttl = marks.ttl.filter(|_| !self.to_groups);
         let marks = Marks { ttl, ..marks };
-        Control::new(marks, self.current().local_addr().is_ok_and(|own| own.is_ipv6()))
+        Control::new(marks, self.at.is_ipv6())
     }
 
     /// Sends one packet, if it can be sent now.
@@ -212,9 +212,8 @@ impl ServerSocket {
         let closed = mem::replace(&mut sockets.all, vec![current]);
         (sockets.current, sockets.has_warned) = (0, false);
         drop(sockets); // closing takes a while
-        let address = closed[0].local_addr().ok().map(tracing::field::display);
         tracing::info!(
-            address,
+            address = %self.at,
             count = closed.len() - 1,
             "sockets beside a full one are not needed any more"
         );
@@ -224,7 +223,7 @@ impl ServerSocket {
     fn grow(&self, all: &[Arc<UdpSocket>]) -> Option<Arc<UdpSocket>> {
         let count = all.len().min(self.most - all.len());
         let opened: Result<Vec<_>, _> = (0..count).map(|_| open_beside(&all[0]).map(Arc::new)).collect();
-        let address = all[0].local_addr().ok().map(tracing::field::display);
+        let address = tracing::field::display(self.at);
         let mut sockets = self.sockets();
         let mut new = Vec::new();
         match opened {

@@ -244,7 +244,7 @@ impl Taker for Seat {
 
 /// 96 random bits: whoever knows the id controls the session.
 fn session_id() -> Result<String, getrandom::Error> {
-    let mut random = [0; 12];
-    getrandom::fill(&mut random)?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut random = [0; 16];
+    getrandom::fill(&mut random[4..])?;
+    Ok(format!("{:024x}", u128::from_be_bytes(random)))
 }

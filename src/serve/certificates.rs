@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::mem;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -203,12 +202,11 @@ impl Follows for Certificates {
         if now == looks.read || !is_settled {
             return;
         }
-        let before = mem::replace(&mut looks.read, now);
         let read = self.files.read();
         if matches!(&read, Err(BadPair::Unreadable { error, .. }) if is_passing(error)) {
-            looks.read = before; // the next look reads it
-            return;
+            return; // the next look reads it
         }
+        looks.read = now;
         drop(looks);
         match read {
             Ok(served) => {

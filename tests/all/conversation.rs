@@ -27,15 +27,15 @@ fn from_options_to_teardown(over: Over) {
         assert!(methods.header("Public").is_some_and(|public| public.contains(method)), "{methods:?}");
     }
 
-    let described = viewer.connection.request("DESCRIBE", &url, &[("Accept", "application/sdp")]).expect(200);
+    let accept = [("Accept", "application/sdp")];
+    let described = viewer.connection.request("DESCRIBE", &url, &accept).expect(200);
     assert_eq!(described.header("Content-Type"), Some("application/sdp"));
     assert_eq!(described.header("Content-Base"), Some(format!("{url}/").as_str()));
     assert!(described.body.contains("\r\nm=video 0 RTP/AVP 33\r\n"), "{}", described.body);
     assert!(described.body.contains("a=control:trackID=1\r\n"), "{}", described.body);
     expect_strict(&described.body);
-    let with_slash = [("Accept", "application/sdp")];
-    let again = viewer.connection.request("DESCRIBE", &format!("{url}/"), &with_slash).expect(200);
-    assert_eq!(again.body, described.body);
+    let with_slash = viewer.connection.request("DESCRIBE", &format!("{url}/"), &accept).expect(200);
+    assert_eq!(with_slash.body, described.body);
 
     viewer.set_up(1, over);
     source.send(5);

@@ -130,8 +130,11 @@ fn descriptors_run_out_and_who_plays_goes_on() {
     let mut slow = Viewer::playing_by(slow, &mirrorball, "news", Over::Tcp);
     let crowd =
         Crowd::of([Over::Udp, Over::Tcp].map(|over| (Viewer::playing(&mirrorball, "news", over), programme)));
-    let mut flood: Vec<_> =
-        (0..300).map(|_| hostile_stream(mirrorball.rtsp).expect("a connection")).collect();
+    let connect = |_| hostile_stream(mirrorball.rtsp).expect("a connection");
+    // Those who ask for something are let stay, and keep the descriptors that they have.
+    let flood: Vec<_> = (0..250).map(connect).collect();
+    flood.iter().for_each(|mut stream| drop(stream.write(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")));
+    let more: Vec<_> = (0..50).map(connect).collect();
     let refused = || mirrorball.metric(REFUSED, &[("reason", "descriptors")]);
     let taken = || mirrorball.metric("mirrorball_rtsp_connections", &[]);
     assert!(passes(Duration::from_secs(20), || refused() + taken() >= 303.0), "all are answered");
@@ -139,11 +142,11 @@ fn descriptors_run_out_and_who_plays_goes_on() {
     assert_eq!(mirrorball.metric("mirrorball_descriptor_limit", &[]), 64.0);
     let open = mirrorball.metric("mirrorball_open_descriptors", &[]);
     assert!(open < 64.0, "{open} descriptors are open: some are kept for who serves");
-    expect_some_to_be_turned_away(flood.split_off(250));
+    expect_some_to_be_turned_away(more);
 
     // Now there are none at all: those that are kept, a quarter, are taken away.
     mirrorball.allow_descriptors(48);
-    let late: Vec<_> = (0..20).map(|_| hostile_stream(mirrorball.rtsp).expect("a connection")).collect();
+    let late: Vec<_> = (0..20).map(connect).collect();
     let errors = || mirrorball.metric("mirrorball_accept_errors_total", &[("reason", "descriptors")]);
     assert!(passes(Duration::from_secs(20), || errors() > 0.0), "they are counted");
     expect_some_to_be_turned_away(late);

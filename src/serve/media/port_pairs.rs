@@ -227,7 +227,7 @@ impl PortPairs {
         if self.dont_fragment {
             [&sockets.rtp, &sockets.rtcp].into_iter().try_for_each(forbid_fragments)?;
         }
-        let (rtp, rtcp) = (ServerSocket::growing(sockets.rtp)?, ServerSocket::alone(sockets.rtcp));
+        let (rtp, rtcp) = (ServerSocket::growing(sockets.rtp)?, ServerSocket::alone(sockets.rtcp)?);
         let clients = Clients::new(self.learning);
         let receiver = RtcpReceiver::open(
             rtcp.current(),

@@ -121,6 +121,7 @@ impl Conversation {
     /// To be called when all is taken that is to be now.
     pub fn settle(&mut self, now: Instant) {
         self.inbox.settle(now);
+        self.talk.actions.shrink_to_fit(); // clients rest for long
     }
 
     /// It is not the client who keeps the rest from being read.

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use crate::relay::{Channel, Track};
 use crate::wire::rtsp::{METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, range};
-use crate::wire::sdp;
 
 use super::super::stats::{CutFor, RefusedFor};
 use super::admit::admit;
@@ -87,11 +86,7 @@ impl Asked<'_> {
         }
         let group =
             self.world.out_group(&channel).filter(|_| self.asks_for_group() && self.world.allows_udp());
-        let (presentation, own) = (&channel.presentation, self.world.local().ip());
-        let description = match group {
-            Some((group, ttl)) => sdp::multicast(presentation, own, group, ttl),
-            None => sdp::unicast(presentation, own),
-        };
+        let description = channel.description(self.world.local().ip(), group);
         Ok(self.ok(None).description(&self.request.content_base(), &description))
     }
 

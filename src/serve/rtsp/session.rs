@@ -112,6 +112,7 @@ impl Session {
             match (held.of_track(track.number), way) {
                 (Some(present), way) => present.renew(url.to_owned(), costs.memory, way),
                 (None, Some(way)) => {
+                    held.setups.reserve_exact(1); // most have a track or two
                     held.setups.push(Setup::new(track.clone(), url.to_owned(), way, costs));
                     held.setups.sort_by_key(|setup| setup.track.number);
                 }

@@ -6,7 +6,9 @@
 //! no more than a record waits here.
 
 use std::cell::RefCell;
+use std::error::Error;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::mem;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -34,6 +36,8 @@ pub struct TlsStream {
 
 struct Session {
     tls: ServerConnection,
+    /// What has come and waits until all is taken that was decrypted before: the session takes in no more than a record then.
+    rest: Vec<u8>,
     /// Nothing follows what is still to be sent.
     ends: bool,
 }
@@ -42,7 +46,7 @@ impl TlsStream {
     /// On a connection that has shaken hands.
     pub fn new(socket: Arc<TcpStream>, mut tls: ServerConnection) -> Self {
         tls.set_buffer_limit(Some(RECORD_BYTES));
-        Self { socket, session: Mutex::new(Session { tls, ends: false }) }
+        Self { socket, session: Mutex::new(Session { tls, rest: Vec::new(), ends: false }) }
     }
 
     pub fn socket(&self) -> &Arc<TcpStream> {
@@ -50,8 +54,8 @@ impl TlsStream {
     }
 
     pub fn has_more(&self) -> bool {
-        // It reads again only when all that it has decrypted was taken.
-        !self.session().tls.wants_read()
+        let session = self.session();
+        !session.rest.is_empty() || !session.tls.wants_read()
     }
 
     pub fn has_to_answer(&self) -> bool {
@@ -61,25 +65,20 @@ impl TlsStream {
     /// `InvalidData`: the client breaks the rules of TLS. `Unsupported`: it wants to shake hands again.
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         for _ in 0..EMPTY_READS {
-            let taken = self.session().tls.reader().read(into);
-            match taken {
+            match self.session().take_out(&self.socket, into) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 taken => return taken,
             }
             let has_ended = SCRATCH.with_borrow_mut(|scratch| {
                 let count = (&*self.socket).read(scratch)?;
-                let mut session = self.session();
-                if let Err(error) = session.take_in(&scratch[..count]) {
-                    let _ = session.send(&self.socket); // the alert that says why
-                    return Err(error);
-                }
+                self.session().take_in(&self.socket, &scratch[..count])?;
                 io::Result::Ok(count == 0)
             })?;
             if has_ended {
                 return Ok(0);
             }
         }
-        self.session().tls.reader().read(into) // what the last of them has completed
+        self.session().take_out(&self.socket, into) // what the last of them has completed
     }
 
     /// Sends what is encrypted, and the end if that is next.
@@ -129,10 +128,35 @@ impl TlsStream {
 }
 
 impl Session {
-    fn take_in(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    /// Hands out what is decrypted.
+    fn take_out(&mut self, socket: &TcpStream, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.tls.reader().read(into) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock && !self.rest.is_empty() => {
+                    let rest = mem::take(&mut self.rest);
+                    self.take_in(socket, &rest)?;
+                }
+                taken => return taken,
+            }
+        }
+    }
+
+    /// Decrypts what has come.
+    fn take_in(&mut self, socket: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+        self.decrypt(bytes).inspect_err(|_| {
+            let _ = self.send(socket); // the alert that says why
+        })
+    }
+
+    fn decrypt(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let had_to_answer = self.tls.wants_write();
-        while !bytes.is_empty() && self.tls.read_tls(&mut bytes)? > 0 {
-            self.tls.process_new_packets().map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+        while !bytes.is_empty() {
+            if !self.tls.wants_read() {
+                self.rest = bytes.to_vec();
+                break;
+            }
+            self.tls.read_tls(&mut bytes).map_err(invalid)?;
+            self.tls.process_new_packets().map_err(invalid)?;
         }
         // In TLS 1.2 a server has nothing to say of its own but that.
         let is_old = self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_2);
@@ -154,6 +178,10 @@ impl Session {
     }
 }
 
+fn invalid(error: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, error)
+}
+
 /// `WouldBlock`: nothing was taken. What is taken is encrypted, and sent as soon as the socket takes it.
 impl Write for &TlsStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -168,3 +196,7 @@ impl Write for &TlsStream {
         self.send()
     }
 }
+
+#[cfg(all(test, not(model)))]
+#[path = "tls_stream_tests.rs"]
+mod tests;

@@ -185,6 +185,7 @@ impl Writer {
                 }
             }
         }
+        queue.posts.shrink_to_fit(); // clients rest for long
         Taken::Nothing
     }
 

@@ -43,19 +43,19 @@ impl Reply {
         }
         let reply = Self { builder, challenges: vec![], body: vec![] };
         match cseq {
-            Some(cseq) => reply.with(headers::CSEQ, &cseq.to_string()),
+            Some(cseq) => reply.with(headers::CSEQ, cseq.to_string()),
             None => reply,
         }
     }
 
     /// Date: when this is sent, as the time since 1970 (RFC 2326 section 12.18).
     pub fn date(self, since_1970: Duration) -> Self {
-        self.with(headers::DATE, &httpdate::fmt_http_date(UNIX_EPOCH + since_1970))
+        self.with(headers::DATE, httpdate::fmt_http_date(UNIX_EPOCH + since_1970))
     }
 
     /// Session: the id and how long it lives without a sign of life, in seconds.
     pub fn session(self, id: &str, timeout_s: u32) -> Self {
-        self.with(headers::SESSION, &format!("{id};timeout={timeout_s}"))
+        self.with(headers::SESSION, format!("{id};timeout={timeout_s}"))
     }
 
     /// Transport: what `transport::Transport::reply` wrote.
@@ -74,7 +74,7 @@ impl Reply {
             return self;
         }
         let entries: Vec<String> = tracks.iter().map(RtpInfo::entry).collect();
-        self.with(headers::RTP_INFO, &entries.join(","))
+        self.with(headers::RTP_INFO, entries.join(","))
     }
 
     /// Public: the methods of this server, for OPTIONS.
@@ -109,7 +109,7 @@ impl Reply {
         let _ = self.builder.build(self.body).write(&mut bytes);
         let challenges: String = self
             .challenges
-            .iter()
+            .into_iter()
             .map(|challenge| format!("WWW-Authenticate: {}\r\n", without_controls(challenge)))
             .collect();
         let status_line = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
@@ -122,14 +122,15 @@ impl Reply {
         self.with(name, content_type)
     }
 
-    fn with(mut self, name: HeaderName, value: &str) -> Self {
-        self.builder = self.builder.header(name, without_controls(value));
+    fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.builder = self.builder.header(name, without_controls(value.into()));
         self
     }
 }
 
-fn without_controls(value: &str) -> String {
-    value.chars().filter(|c| !c.is_control()).collect()
+fn without_controls(mut value: String) -> String {
+    value.retain(|c| !c.is_control());
+    value
 }
 
 impl RtpInfo<'_> {
