@@ -86,9 +86,11 @@ impl Memberships {
     /// The network hears of it only when the last socket of this machine leaves the group on that link, and the first
     /// one joins: so all of them do, whatever their track. And while any of them gets something, none does.
     pub fn due_together(&mut self, track: &Arc<Track>, now: Instant) -> Vec<Membership> {
-        let group = self.of(track).next().map(|joined| joined.group);
-        let Some(group) = group.filter(|group| group.address.is_multicast()) else { return Vec::new() };
-        let together = self.told_as_one(&group).unwrap_or_default();
+        let groups: Vec<_> = self.of(track).map(|joined| joined.group.clone()).collect();
+        let Some(first) = groups.first().filter(|group| group.address.is_multicast()) else {
+            return Vec::new();
+        };
+        let together = self.told_as_one(first, &groups).unwrap_or_default();
         let lately = |at: &usize| self.0[*at].renewed_at.is_some_and(|at| now < at + RENEW_EVERY);
         if together.iter().any(lately) {
             return Vec::new();
@@ -103,11 +105,11 @@ impl Memberships {
         renewed
     }
 
-    /// The silent memberships that stand or fall with a group's; `None`: something comes to one of them.
+    /// The silent memberships that stand or fall with a track's, which has these groups; `None`: something comes to one of them.
     ///
     /// Hosts of IGMPv2 know no sources, and who joins a group from any source asks for all of them (RFC 3376, 3.2). So
     /// only where something comes from another source, and all ask for sources of their own, one is renewed alone.
-    fn told_as_one(&self, group: &Group) -> Option<Vec<usize>> {
+    fn told_as_one(&self, group: &Group, groups: &[Group]) -> Option<Vec<usize>> {
         let on_link = |at: &usize| {
             let other = &self.0[*at].group;
             (other.address, other.interface) == (group.address, group.interface)
@@ -120,7 +122,7 @@ impl Memberships {
         if on_link.iter().any(|at| self.0[*at].group.source.is_none()) {
             return None;
         }
-        let alone: Vec<_> = on_link.into_iter().filter(|at| self.0[*at].group == *group).collect();
+        let alone: Vec<_> = on_link.into_iter().filter(|at| groups.contains(&self.0[*at].group)).collect();
         all_silent(&alone).then_some(alone)
     }
 

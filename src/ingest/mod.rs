@@ -22,7 +22,7 @@ mod silence;
 mod unheard;
 
 pub use port_counts::PortStats;
-pub use receivers::{OpenError, Receivers};
+pub use receivers::{OpenError, Receivers, groups_of};
 pub use rtp_receiver::RtpReceiver;
 pub use silence::SilenceWatch;
 pub use unheard::advice;

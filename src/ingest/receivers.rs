@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Class, Episode, Poller, Task, TaskQueue, Timers, Work, clock, lock};
 use crate::net::{Group, MembershipError, ReceiveSocket, bound_for, interface_name};
 use crate::relay::{Busy, Channel, Track};
+use crate::wire::sdp::TrackDescription;
 
 use super::intake::Intake;
 use super::joining::{Joining, Pass};
@@ -197,10 +198,12 @@ impl Receivers {
     pub(super) fn open(&self, leg: &Arc<Leg>, interface: u32) -> Result<(), OpenError> {
         let _operations = lock(&self.operations);
         let description = &leg.track.description;
-        let group = Group { address: description.group, source: description.source, interface };
-        self.join(description.port, group, Route { leg: leg.clone(), kind: Kind::Media })?;
-        if let Some(port) = description.rtcp_port.filter(|port| *port != description.port) {
-            self.join(port, group, Route { leg: leg.clone(), kind: Kind::Rtcp })?;
+        let rtcp_port = description.rtcp_port.filter(|port| *port != description.port);
+        for group in groups_of(description, interface) {
+            if let Some(port) = rtcp_port {
+                self.join(port, group.clone(), Route { leg: leg.clone(), kind: Kind::Rtcp })?;
+            }
+            self.join(description.port, group, Route { leg: leg.clone(), kind: Kind::Media })?;
         }
         leg.track.set_joined(true);
         Ok(())
@@ -271,7 +274,7 @@ impl Receivers {
                 Err(error) => return Err(error.into()),
             }
         }
-        let receiver = self.open_joined(port, group, route.clone())?;
+        let receiver = self.open_joined(port, &group, route.clone())?;
         let mut state = self.state();
         state.receivers.push(receiver.clone());
         state.memberships.add(group, receiver, route);
@@ -279,13 +282,13 @@ impl Receivers {
     }
 
     /// A further socket. It is joined before anything else: what can not be joined now opens one each second.
-    fn open_joined(&self, port: u16, group: Group, route: Route) -> Result<Arc<RtpReceiver>, OpenError> {
+    fn open_joined(&self, port: u16, group: &Group, route: Route) -> Result<Arc<RtpReceiver>, OpenError> {
         let failed = |error| OpenError::Socket { port, error };
         let socket = ReceiveSocket::bind(port, group.address).map_err(failed)?;
-        socket.join(&group)?;
+        socket.join(group)?;
         let intake = self.intake().map_err(failed)?;
         let news = self.counts.of(port);
-        RtpReceiver::open(port, socket, &group, &route, &self.poller, intake, news).map_err(failed)
+        RtpReceiver::open(port, socket, group, &route, &self.poller, intake, news).map_err(failed)
     }
 
     /// The intake of one more socket: another one, while there are fewer than media workers, or that with the least.
@@ -299,6 +302,20 @@ impl Receivers {
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+}
+
+/// What is joined for a track on an interface: its group, once for each sender that is named.
+#[must_use]
+pub fn groups_of(description: &TrackDescription, interface: u32) -> Vec<Group> {
+    let filter = &description.filter;
+    let group = |source| {
+        let (address, except) = (description.group, filter.excluded().to_vec());
+        Group { address, source, except, interface }
+    };
+    match filter.named() {
+        [] => vec![group(None)],
+        named => named.iter().map(|source| group(Some(*source))).collect(),
     }
 }
 

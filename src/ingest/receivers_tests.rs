@@ -219,10 +219,11 @@ fn a_route_with_a_source_goes_before_one_for_any() {
         .map(|channel| Route { leg: Leg::of(channel.tracks[0].clone()), kind: Kind::Media });
     let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
     let [source, stranger] = [7, 8].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
+    let of = |source, except| Group { address: group, source, except, interface: 1 };
     let mut routes = Routes::default();
-    assert!(routes.insert(group, None, &any));
-    assert!(routes.insert(group, Some(source), &one));
-    assert!(!routes.insert(group, None, &one), "the place is taken");
+    assert!(routes.insert(&of(None, vec![]), &any));
+    assert!(routes.insert(&of(Some(source), vec![]), &one));
+    assert!(!routes.insert(&of(None, vec![]), &one), "the place is taken");
     let rtp = [0x80, 33];
     let found = |from| match routes.find(group, from, &rtp) {
         Some(Owner::Media(leg)) => Some(leg.track.description.group),
@@ -230,8 +231,22 @@ fn a_route_with_a_source_goes_before_one_for_any() {
     };
     assert_eq!(found(source), Some(one.track().description.group));
     assert_eq!(found(stranger), Some(any.track().description.group));
-    assert!(routes.remove(group, None, &any), "nothing is left");
+    assert!(routes.remove(&of(None, vec![]), &any), "nothing is left");
     assert!(routes.find(group, stranger, &rtp).is_none());
+}
+
+#[test]
+fn who_is_excluded_is_nobodys_and_others_who_exclude_another_have_a_place_elsewhere() {
+    let route = Route { leg: Leg::of(channel(205, 5004, None).tracks[0].clone()), kind: Kind::Rtcp };
+    let address = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 205));
+    let [excluded, other] = [7, 8].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
+    let all_but = |except| Group { address, source: None, except, interface: 1 };
+    let mut routes = Routes::default();
+    assert!(routes.insert(&all_but(vec![excluded]), &route));
+    assert!(!routes.insert(&all_but(vec![]), &route) && !routes.has(&all_but(vec![])));
+    assert!(routes.insert(&all_but(vec![excluded]), &route) && routes.has(&all_but(vec![excluded])));
+    assert!(routes.find(address, excluded, &[0x80, 200]).is_none());
+    assert!(routes.find(address, other, &[0x80, 200]).is_some());
 }
 
 #[test]
@@ -244,8 +259,9 @@ fn a_port_of_one_tracks_reports_and_anothers_media_tells_them_apart() {
     let rtcp = Route { leg: Leg::of(reports.tracks[0].clone()), kind: Kind::Rtcp };
     for track in [&media.tracks[0], &muxed] {
         let rtp = Route { leg: Leg::of(track.clone()), kind: Kind::Media };
-        let mut routes = Routes::default();
-        assert!(routes.insert(group, None, &rtcp) && routes.insert(group, None, &rtp));
+        let (of, mut routes) = (groups_of(&track.description, 1).remove(0), Routes::default());
+        let of = Group { address: group, ..of };
+        assert!(routes.insert(&of, &rtcp) && routes.insert(&of, &rtp));
         let heirs = |second: u8| match routes.find(group, Ipv4Addr::LOCALHOST.into(), &[0x80, second]) {
             Some(Owner::Media(owner)) if Arc::ptr_eq(&owner.track, track) => 0,
             Some(Owner::Rtcp(owners)) if Arc::ptr_eq(&owners[0], rtcp.track()) => owners.len(),
@@ -254,7 +270,7 @@ fn a_port_of_one_tracks_reports_and_anothers_media_tells_them_apart() {
         let reported_to = if track.is_muxed() { 2 } else { 1 };
         assert_eq!([33, 161, 200, 206, 223].map(heirs), [0, 0, reported_to, reported_to, reported_to]);
         assert_eq!((routes.len(), routes.streams()), (1, 1));
-        assert!(!routes.remove(group, None, &rtp) && routes.remove(group, None, &rtcp));
+        assert!(!routes.remove(&of, &rtp) && routes.remove(&of, &rtcp));
     }
 }
 

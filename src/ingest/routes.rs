@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::net::any_beside;
+use crate::net::{Group, any_beside};
 use crate::relay::{Rhythm, Track};
 use crate::wire::rtp;
 
@@ -34,6 +34,8 @@ pub(super) enum Kind {
 /// What is sent to one group, by one source or by any.
 #[derive(Default, Clone)]
 struct Place {
+    /// Where it is any, those who are not meant.
+    except: Vec<IpAddr>,
     media: Option<Arc<Leg>>,
     /// Several where descriptions give several tracks one port for reports. A muxed track is here too.
     rtcp: Vec<Arc<Track>>,
@@ -56,12 +58,13 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// `false`: another leg's media has the place.
-    pub fn insert(&mut self, group: IpAddr, source: Option<IpAddr>, route: &Route) -> bool {
+    /// `false`: another leg's media has the place, or it is another's who does not mean the same senders.
+    pub fn insert(&mut self, group: &Group, route: &Route) -> bool {
         let Route { leg, kind } = route;
         let track = &leg.track;
-        let place = self.places.entry((group, source)).or_default();
-        if *kind == Kind::Media && place.media.is_some() {
+        let new = || Place { except: group.except.clone(), ..Place::default() };
+        let place = self.places.entry((group.address, group.source)).or_insert_with(new);
+        if place.except != group.except || (*kind == Kind::Media && place.media.is_some()) {
             return false;
         }
         if *kind == Kind::Media {
@@ -78,8 +81,9 @@ impl Routes {
     }
 
     /// Takes a track's route out. `true`: nothing is left at its place.
-    pub fn remove(&mut self, group: IpAddr, source: Option<IpAddr>, route: &Route) -> bool {
-        let Some(place) = self.places.get_mut(&(group, source)) else { return false };
+    pub fn remove(&mut self, group: &Group, route: &Route) -> bool {
+        let at = (group.address, group.source);
+        let Some(place) = self.places.get_mut(&at) else { return false };
         if route.kind == Kind::Media {
             place.media = place.media.take().filter(|leg| !Arc::ptr_eq(leg, &route.leg));
         }
@@ -88,14 +92,15 @@ impl Routes {
         }
         let is_empty = place.media.is_none() && place.rtcp.is_empty();
         if is_empty {
-            self.places.remove(&(group, source));
+            self.places.remove(&at);
         }
         is_empty
     }
 
-    /// Whether something of the group is received, by that source.
-    pub fn has(&self, group: IpAddr, source: Option<IpAddr>) -> bool {
-        self.places.contains_key(&(group, source))
+    /// Whether something of the group is received, by the same senders.
+    pub fn has(&self, group: &Group) -> bool {
+        let place = self.places.get(&(group.address, group.source));
+        place.is_some_and(|place| place.except == group.except)
     }
 
     /// Groups and sources.
@@ -117,7 +122,8 @@ impl Routes {
     pub fn find(&self, destination: IpAddr, source: IpAddr, datagram: &[u8]) -> Option<Owner<'_>> {
         let sent_to = |address| {
             let from_one = self.places.get(&(address, Some(source)));
-            from_one.or_else(|| self.places.get(&(address, None)))
+            let from_any = || self.places.get(&(address, None)).filter(|any| !any.except.contains(&source));
+            from_one.or_else(from_any)
         };
         let elsewhere = || if destination.is_multicast() { None } else { sent_to(any_beside(destination)) };
         sent_to(destination).or_else(elsewhere).map(|place| place.owner(datagram))

@@ -81,7 +81,7 @@ impl RtpReceiver {
             warned: Mutex::default(),
             errors_in_row: AtomicU32::new(0),
         });
-        receiver.change_routes(|routes| routes.insert(group.address, group.source, route));
+        receiver.change_routes(|routes| routes.insert(group, route));
         let key = receiver.intake.register(poller, socket, receiver.clone())?;
         receiver.key.get_or_init(|| key).enable(Interest::Read)?;
         Ok(receiver)
@@ -90,17 +90,16 @@ impl RtpReceiver {
     /// Joins a group and routes what comes to it. Routed first, so that no packet is ever a stray; and not locked while
     /// the kernel joins, which may take its time, and packets would wait.
     pub(super) fn join(&self, group: &Group, route: &Route) -> Result<(), MembershipError> {
-        let Group { address, source, .. } = *group;
-        let is_joined = self.routes().has(address, source);
-        if !self.change_routes(|routes| routes.insert(address, source, route)) {
+        let is_joined = self.routes().has(group);
+        if !self.change_routes(|routes| routes.insert(group, route)) {
             let error = io::ErrorKind::AlreadyExists.into();
-            return Err(MembershipError::SocketFull { group: address, error });
+            return Err(MembershipError::SocketFull { group: group.address, error });
         }
         if is_joined {
             return Ok(());
         }
         self.socket.join(group).inspect_err(|_| {
-            self.change_routes(|routes| routes.remove(address, source, route));
+            self.change_routes(|routes| routes.remove(group, route));
         })
     }
 
@@ -117,20 +116,19 @@ impl RtpReceiver {
 
     /// Forgets a route, and leaves its group if no other route needs it.
     pub(super) fn leave(&self, group: &Group, route: &Route) {
-        let Group { address, source, .. } = *group;
         let mut rest = Routes::clone(&self.current_routes());
-        if rest.remove(address, source, route)
+        if rest.remove(group, route)
             && let Err(error) = self.socket.leave(group)
         {
             tracing::debug!(group = %group.address, %error, "leaving a group failed");
         }
         // Last, so that no packet is ever a stray.
-        self.change_routes(|routes| routes.remove(address, source, route));
+        self.change_routes(|routes| routes.remove(group, route));
     }
 
-    /// Whether it receives something of a group already, by the same source.
+    /// Whether it receives something of a group already, by the same senders.
     pub(super) fn has(&self, group: &Group) -> bool {
-        self.routes().has(group.address, group.source)
+        self.routes().has(group)
     }
 
     /// Polls the socket for what comes next, unless it only fails.

@@ -120,7 +120,7 @@ impl SilenceWatch {
         let nowhere = if description.group.is_unspecified() { "any" } else { "an interface that is gone" };
         let interface = receivers.interface_of(track).unwrap_or_else(|| nowhere.to_owned());
         let (channel, group, port) = (&self.channel.name, description.group, description.port);
-        let advice = unheard::advice(group, description.source, &interface);
+        let advice = unheard::advice(group, &description.filter, &interface);
         tracing::warn!(channel, track = track.number, %group, port, "{advice}");
     }
 

@@ -15,12 +15,14 @@ use super::buffers::ask_to_receive;
 
 /// A multicast group as it is joined: where, and from whom. Or an address of this machine, which takes no joining; unspecified,
 /// it is any of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Group {
     /// Where packets are sent.
     pub address: IpAddr,
     /// The one sender to receive from (SSM, RFC 4607); any sender when absent.
     pub source: Option<IpAddr>,
+    /// Where any sender is meant, those who are not.
+    pub except: Vec<IpAddr>,
     /// The interface's index; 0 lets the kernel's route decide.
     pub interface: u32,
 }
@@ -90,7 +92,7 @@ impl ReceiveSocket {
             Some(_) => libc::MCAST_JOIN_SOURCE_GROUP,
             None => libc::MCAST_JOIN_GROUP,
         };
-        self.membership(group, option).map_err(|error| {
+        self.membership(group, group.source, option).map_err(|error| {
             let group = group.address;
             match error.raw_os_error() {
                 Some(libc::ENOBUFS | libc::ENOMEM | libc::EADDRINUSE | libc::EINVAL) => {
@@ -98,7 +100,11 @@ impl ReceiveSocket {
                 }
                 _ => MembershipError::Join { group, error },
             }
-        })
+        })?;
+        // Those beyond the kernel's limit (net.ipv4.igmp_max_msf) arrive, and are for the caller to tell apart.
+        let block = |source: &IpAddr| self.membership(group, Some(*source), libc::MCAST_BLOCK_SOURCE).is_ok();
+        let _ = group.except.iter().all(block);
+        Ok(())
     }
 
     /// Leaves a group.
@@ -110,13 +116,13 @@ impl ReceiveSocket {
             Some(_) => libc::MCAST_LEAVE_SOURCE_GROUP,
             None => libc::MCAST_LEAVE_GROUP,
         };
-        self.membership(group, option)
+        self.membership(group, group.source, option)
     }
 
-    fn membership(&self, group: &Group, option: libc::c_int) -> io::Result<()> {
+    fn membership(&self, group: &Group, source: Option<IpAddr>, option: libc::c_int) -> io::Result<()> {
         let level = if group.address.is_ipv6() { libc::IPPROTO_IPV6 } else { libc::IPPROTO_IP };
         let gr_group = storage(group.address);
-        match group.source {
+        match source {
             Some(source) => {
                 let gsr_source = storage(source);
                 let request = libc::group_source_req {

@@ -15,7 +15,7 @@ fn bind(port: u16) -> (ReceiveSocket, u16) {
 
 fn group(last: u8) -> Group {
     let interface = interface_index("lo").expect("loopback");
-    Group { address: Ipv4Addr::new(239, 77, 50, last).into(), source: None, interface }
+    Group { address: Ipv4Addr::new(239, 77, 50, last).into(), source: None, except: Vec::new(), interface }
 }
 
 /// A socket that sends to groups by way of loopback.

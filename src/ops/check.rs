@@ -12,6 +12,7 @@ use crate::net::Marks;
 use crate::relay::{Carriage, Coalesce};
 use crate::serve::{Learning, Networks, Rule, Who};
 use crate::wire::sdp::Framing;
+use crate::wire::source_filter::SourceFilter;
 
 use super::config::{AccessConfig, ChannelConfig, Config, ConfigError, LimitsConfig, MulticastOut, UdpPorts};
 use super::open_files::{self, Shortage};
@@ -174,7 +175,9 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
     for track in &channel.presentation.tracks {
         let what = if track.group.is_multicast() { "group" } else { "address" };
         write!(f, "    {} from {what} {}", track.media, SocketAddr::new(track.group, track.port))?;
-        track.source.iter().try_for_each(|source| write!(f, ", source {source}"))?;
+        if track.filter != SourceFilter::Any {
+            write!(f, ", {}", track.filter)?;
+        }
         writeln!(f, "{}{}", framing(track.framing), rtcp(track.rtcp_port))?;
     }
     Ok(())

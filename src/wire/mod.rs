@@ -28,6 +28,7 @@ pub mod rtp;
 pub mod rtsp;
 mod run;
 pub mod sdp;
+pub mod source_filter;
 pub mod source_url;
 pub mod strangers;
 pub mod transport_stream;

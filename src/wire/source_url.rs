@@ -7,6 +7,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use super::source_filter::SourceFilter;
+
 /// The longest name of a network interface the kernel takes, in bytes (`IFNAMSIZ` less its final zero).
 const MAX_INTERFACE_LEN: usize = 15;
 
@@ -19,8 +21,8 @@ pub struct SourceUrl {
     pub group: IpAddr,
     /// The port, 1 to 65534.
     pub port: u16,
-    /// The one source to take packets from: a source-specific join (RFC 4607). Same family as the group.
-    pub source: Option<IpAddr>,
+    /// From whom packets are taken: a source-specific join (RFC 4607) of each who is named. Same family as the group.
+    pub filter: SourceFilter,
     /// The interface to join on, by name: before the `@`, or as the zone of an IPv6 address (RFC 4007).
     pub interface: Option<String>,
 }
@@ -98,7 +100,7 @@ pub enum InvalidSourceUrl {
     /// Two interfaces are named.
     #[error("it names interface {0} and interface {1}; write one of them")]
     TwoInterfaces(String, String),
-    /// What stands before the `@` is neither an address nor an interface's name.
+    /// What stands before the `@` is neither an address nor an interface's name, or one of several is no address.
     #[error(
         "\"{0}\" before the @ is neither an IP address nor an interface; write the sender's address or, for example, eth0"
     )]
@@ -117,7 +119,7 @@ impl FromStr for SourceUrl {
         let any =
             if at.starts_with(':') && text.contains('@') { format!("0.0.0.0{at}") } else { at.to_owned() };
         let (group, zone, port) = group_and_port(&any)?;
-        let (source, interface) = source_or_interface(before)?;
+        let (sources, interface) = sources_or_interface(before)?;
         let interface = match (zone, interface) {
             (Some(zone), Some(other)) if zone != other => {
                 return Err(InvalidSourceUrl::TwoInterfaces(other, zone));
@@ -127,22 +129,25 @@ impl FromStr for SourceUrl {
         if let Some(interface) = interface.as_ref().filter(|_| !group.is_multicast()) {
             return Err(InvalidSourceUrl::InterfaceOfAddress(group, interface.clone()));
         }
-        if let Some(source_address) = source.filter(|source| source.is_ipv4() != group.is_ipv4()) {
-            return Err(InvalidSourceUrl::Family { source_address, group });
+        if let Some(source_address) = sources.iter().find(|source| source.is_ipv4() != group.is_ipv4()) {
+            return Err(InvalidSourceUrl::Family { source_address: *source_address, group });
         }
-        Ok(Self { scheme, group, port, source, interface })
+        Ok(Self { scheme, group, port, filter: SourceFilter::only(sources), interface })
     }
 }
 
 impl fmt::Display for SourceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.scheme.name())?;
-        match (&self.source, &self.interface) {
-            (Some(IpAddr::V6(source)), Some(zone)) => write!(f, "[{source}%{zone}]@")?,
-            (Some(IpAddr::V6(source)), None) => write!(f, "[{source}]@")?,
-            (Some(source), _) => write!(f, "{source}@")?,
-            (None, Some(interface)) => write!(f, "{interface}@")?,
-            (None, None) => {}
+        let zone = self.interface.as_ref().map_or_else(String::new, |zone| format!("%{zone}"));
+        let sources = self.filter.named().iter().map(|source| match source {
+            IpAddr::V6(source) => format!("[{source}{zone}]"),
+            IpAddr::V4(source) => source.to_string(),
+        });
+        match (sources.collect::<Vec<_>>().join(","), &self.interface) {
+            (sources, _) if !sources.is_empty() => write!(f, "{sources}@")?,
+            (_, Some(interface)) => write!(f, "{interface}@")?,
+            (_, None) => {}
         }
         write!(f, "{}", std::net::SocketAddr::new(self.group, self.port))
     }
@@ -237,24 +242,41 @@ fn is_interface_name(name: &str) -> bool {
     (1..=MAX_INTERFACE_LEN).contains(&name.len()) && name.chars().all(is_name_char)
 }
 
-fn source_or_interface(before: &str) -> Result<(Option<IpAddr>, Option<String>), InvalidSourceUrl> {
-    if before.is_empty() {
-        return Ok((None, None));
-    }
-    let bare = before.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')).unwrap_or(before);
-    let (host, zone) = if bare.contains(':') { host_and_zone(bare)? } else { (bare, None) };
-    if let Ok(source) = host.parse::<IpAddr>() {
+/// What stands before the `@`: the senders, or the interface, or an address with its zone.
+fn sources_or_interface(before: &str) -> Result<(Vec<IpAddr>, Option<String>), InvalidSourceUrl> {
+    let (mut sources, mut zone) = (Vec::new(), None::<String>);
+    for one in before.split(',').filter(|_| !before.is_empty()) {
+        let bare = one.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')).unwrap_or(one);
+        let (host, of) = if bare.contains(':') { host_and_zone(bare)? } else { (bare, None) };
+        let Ok(source) = host.parse::<IpAddr>() else {
+            // Of an interface there is one, and nothing else.
+            return if one == before {
+                interface(before)
+            } else {
+                Err(InvalidSourceUrl::Interface(one.to_owned()))
+            };
+        };
         if source.is_multicast() || source.is_unspecified() {
             return Err(InvalidSourceUrl::SourceNotUnicast(source));
         }
-        return Ok((Some(source), zone));
+        match (&zone, of) {
+            (Some(one), Some(other)) if *one != other => {
+                return Err(InvalidSourceUrl::TwoInterfaces(one.clone(), other));
+            }
+            (_, of) => zone = of.or(zone),
+        }
+        sources.push(source);
     }
+    Ok((sources, zone))
+}
+
+fn interface(before: &str) -> Result<(Vec<IpAddr>, Option<String>), InvalidSourceUrl> {
     // Digits and dots alone are a mistyped address, and joining on an interface so called would mislead.
     let is_mistyped_address = before.chars().all(|c| c.is_ascii_digit() || c == '.');
     if !is_interface_name(before) || is_mistyped_address {
         return Err(InvalidSourceUrl::Interface(before.to_owned()));
     }
-    Ok((None, Some(before.to_owned())))
+    Ok((Vec::new(), Some(before.to_owned())))
 }
 
 #[cfg(test)]
@@ -279,7 +301,8 @@ mod tests {
             " rtp://239.9.9.1:5004\n",
         ] {
             let (scheme, group) = (Scheme::Rtp, ip("239.9.9.1"));
-            let expected = SourceUrl { scheme, group, port: 5004, source: None, interface: None };
+            let expected =
+                SourceUrl { scheme, group, port: 5004, filter: SourceFilter::Any, interface: None };
             assert_eq!(parse(text), expected, "{text}");
         }
     }
@@ -310,15 +333,32 @@ mod tests {
 
     #[test]
     fn before_the_at_an_address_is_the_source_and_a_name_the_interface() {
-        assert_eq!(parse("rtp://192.0.2.7@232.1.1.1:5004").source, Some(ip("192.0.2.7")));
+        assert_eq!(parse("rtp://192.0.2.7@232.1.1.1:5004").filter, SourceFilter::from(Some(ip("192.0.2.7"))));
         assert_eq!(parse("rtp://eth0.100@239.9.9.1:5004").interface.as_deref(), Some("eth0.100"));
-        assert_eq!(parse("rtp://232.1.1.1:5004").source, None, "232/8 may be joined from any source");
+        assert_eq!(
+            parse("rtp://232.1.1.1:5004").filter,
+            SourceFilter::Any,
+            "232/8 may be joined from any source"
+        );
+    }
+
+    #[test]
+    fn several_senders_are_a_list() {
+        for (text, sources) in [
+            ("rtp://192.0.2.8,192.0.2.7@239.9.9.1:5004", ["192.0.2.7", "192.0.2.8"]),
+            ("rtp://[2001:db8::7],2001:db8::8@[ff3e::1]:5004", ["2001:db8::7", "2001:db8::8"]),
+            ("rtp://[fe80::7%eth0],[fe80::8]@[ff35::1]:5004", ["fe80::7", "fe80::8"]),
+        ] {
+            let url = parse(text);
+            assert_eq!(url.filter.named(), sources.map(ip), "{text}");
+            assert_eq!(parse(&url.to_string()), url);
+        }
     }
 
     #[test]
     fn ipv6_stands_in_brackets() {
         let url = parse("rtp://[2001:db8::7]@[ff3e::1]:5004");
-        assert_eq!((url.source, url.group), (Some(ip("2001:db8::7")), ip("ff3e::1")));
+        assert_eq!((url.filter.named(), url.group), (&[ip("2001:db8::7")][..], ip("ff3e::1")));
         assert_eq!(parse("rtp://2001:db8::7@[ff3e::1]:5004"), url);
         assert_eq!(url.to_string(), "rtp://[2001:db8::7]@[ff3e::1]:5004");
     }
@@ -334,7 +374,11 @@ mod tests {
         }
         for text in ["rtp://[fe80::7%eth0]@[ff32::1]:5004", "rtp://[fe80::7]@[ff32::1%eth0]:5004"] {
             let url = parse(text);
-            assert_eq!((url.source, url.interface.as_deref()), (Some(ip("fe80::7")), Some("eth0")), "{text}");
+            assert_eq!(
+                (url.filter.named(), url.interface.as_deref()),
+                (&[ip("fe80::7")][..], Some("eth0")),
+                "{text}"
+            );
             assert_eq!(parse(&url.to_string()), url);
         }
     }
@@ -369,6 +413,10 @@ mod tests {
             ("rtp://239.9.9.1%eth0:5004", "nothing behind an IPv4 address"),
             ("rtp://eth1@[ff02::1%eth0]:5004", "interface eth1 and interface eth0; write one"),
             ("rtp://239.9.9.1:5004?ttl=4", "write rtp://group:port alone"),
+            ("rtp://10.1.1.1,camera@239.9.9.1:5004", "\"camera\" before the @"),
+            ("rtp://10.1.1.1,,10.1.1.2@239.9.9.1:5004", "\"\" before the @"),
+            ("rtp://10.1.1.1,[2001:db8::7]@239.9.9.1:5004", "source 2001:db8::7 and group 239.9.9.1"),
+            ("rtp://[fe80::7%eth0],[fe80::8%eth1]@[ff35::9]:5004", "interface eth0 and interface eth1"),
         ] {
             let error = text.parse::<SourceUrl>().expect_err(text).to_string();
             assert!(error.contains(remedy), "{text}: {error}");
@@ -377,18 +425,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hostile_text_never_panics(text in "((rtp|udp|auto)://)?[\\[\\]@:/.0-9a-fé%]{0,40}") {
+        fn hostile_text_never_panics(text in "((rtp|udp|auto)://)?[\\[\\]@:/.,0-9a-fé%]{0,40}") {
             if let Ok(url) = text.parse::<SourceUrl>() {
                 prop_assert_eq!(parse(&url.to_string()), url);
             }
         }
 
         #[test]
-        fn what_is_printed_is_read_back(host in 1..=u32::MAX, port in 1..=65534u16, form in 0..3usize) {
+        fn what_is_printed_is_read_back(host in 1..=u32::MAX, port in 1..=65534u16, form in 0..4usize) {
             let group = IpAddr::from([239, (host >> 16) as u8, (host >> 8) as u8, host as u8]);
-            let source = (form == 1).then(|| IpAddr::from([10, 1, 2, 3]));
-            let interface = (form == 2).then(|| "eth0".to_owned());
-            let url = SourceUrl { scheme: Scheme::ALL[form], group, port, source, interface };
+            let sources = [10, 11].map(|last| IpAddr::from([10, 1, 2, last]));
+            let filter = SourceFilter::only(sources.into_iter().take(form % 3).collect());
+            let interface = (form == 3).then(|| "eth0".to_owned());
+            let url = SourceUrl { scheme: Scheme::ALL[form % 3], group, port, filter, interface };
             prop_assert_eq!(parse(&url.to_string()), url);
         }
     }

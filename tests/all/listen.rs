@@ -196,7 +196,7 @@ fn one_source_alone_is_heard_where_one_is_named() {
             sender.send(&datagram);
         });
     });
-    assert_eq!((code, &track["source"]), (Some(0), &"127.0.0.4".into()));
+    assert_eq!((code, &track["sources"]), (Some(0), &serde_json::json!(["127.0.0.4"])));
     assert_eq!(track["senders"].as_array().map(Vec::len), Some(1), "{track}");
     assert!(track["senders"][0]["address"].as_str().is_some_and(|address| address.starts_with("127.0.0.4:")));
 }

@@ -2,7 +2,7 @@
 //! session description are by their parsers in `wire` alone.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::access::{Door, rule};
@@ -19,6 +19,7 @@ use super::typed::TypedChannel;
 use super::unreadable::why;
 use crate::net::Marks;
 use crate::wire::sdp::{self, Framing, MAX_SDP_LEN, Presentation, TrackDescription};
+use crate::wire::source_filter::SourceFilter;
 use crate::wire::source_url::{Scheme, SourceUrl};
 
 /// The most channels in one config. Each has sockets, rings and metrics of its own.
@@ -127,7 +128,7 @@ fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
     Ok(Input {
         text: url.to_string(),
         interface,
-        presentation: sdp::framed_mpegts(channel_name, framing, (url.group, url.port), url.source),
+        presentation: sdp::framed_mpegts(channel_name, framing, (url.group, url.port), url.filter),
     })
 }
 
@@ -146,7 +147,7 @@ fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {
 fn remark_groups(typed: &TypedChannel, channel: &ChannelConfig, report: &mut Report<'_>) {
     let remarks = channel.presentation.tracks.iter();
     let mut remarks: Vec<_> =
-        remarks.filter_map(|track| remark(track.group, track.source, channel.interface.as_ref())).collect();
+        remarks.filter_map(|track| remark(track.group, &track.filter, channel.interface.as_ref())).collect();
     remarks.dedup();
     for remark in remarks {
         match remark {
@@ -172,8 +173,8 @@ fn one_interface(
     by_key.or(by_input)
 }
 
-/// A track's group, port, source and interface.
-type Route = (SocketAddr, Option<IpAddr>, Option<Interface>);
+/// A track's group, port, senders and interface.
+type Route = (SocketAddr, SourceFilter, Option<Interface>);
 
 /// Where each name and each group was first used, to say so when it is used again.
 #[derive(Default)]
@@ -217,7 +218,7 @@ impl FirstUses {
         let offset = typed.input_offset();
         for track in &channel.presentation.tracks {
             let group = SocketAddr::new(track.group, track.port);
-            let route = (group, track.source, channel.interface.clone());
+            let route = (group, track.filter.clone(), channel.interface.clone());
             if let Some((first, line)) = self.routes.get(&route) {
                 let wrong = format!("{group} is taken by {first} in line {line}; leave one out");
                 report.add(offset, format!("{}: {wrong}", typed.place));

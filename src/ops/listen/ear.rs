@@ -1,7 +1,7 @@
 //! A socket that listens: one port of one track, joined to the track's group.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::net::{Datagram, Group, RECEIVE_BUFFER_BYTES, ReceiveBatch, ReceiveSocket};
@@ -24,8 +24,9 @@ pub struct Ear {
 
 impl Ear {
     /// Listens to a port of a track.
-    pub fn open(track: usize, port: u16, group: &Group, is_control: bool) -> Result<Self, String> {
-        let socket = ReceiveSocket::bind(port, group.address).map_err(|error| match error.kind() {
+    pub fn open(track: usize, port: u16, groups: &[Group], is_control: bool) -> Result<Self, String> {
+        let address = groups.first().map_or(Ipv4Addr::UNSPECIFIED.into(), |group| group.address);
+        let socket = ReceiveSocket::bind(port, address).map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => {
                 format!("another program has port {port} for itself; end it, or listen on another machine")
             }
@@ -33,7 +34,7 @@ impl Ear {
         })?;
         let buffer_bytes =
             socket.set_receive_buffer(RECEIVE_BUFFER_BYTES).map_err(|error| error.to_string())?;
-        socket.join(group).map_err(|error| error.to_string())?;
+        groups.iter().try_for_each(|group| socket.join(group)).map_err(|error| error.to_string())?;
         Ok(Self { track, is_control, buffer_bytes, dropped: 0, socket })
     }
 

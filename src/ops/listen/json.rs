@@ -1,5 +1,6 @@
 //! The report for programs. Its names are public: `docs/operations.md` has them.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -34,12 +35,13 @@ fn of_track(track: &Heard, ended: Duration) -> Value {
     let senders = track.hearing.senders.iter();
     json!({
         "group": track.group().to_string(),
-        "source": description.source.map(|source| source.to_string()),
+        "sources": hosts(description.filter.named()),
+        "excluded_sources": hosts(description.filter.excluded()),
         "media": legible(&description.media),
         "payload_types": description.payload_types,
         "interface": {
             "name": place.name,
-            "addresses": place.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "addresses": hosts(&place.addresses),
             "by_route": place.is_by_route,
         },
         "protocol": track.protocol,
@@ -55,6 +57,10 @@ fn of_track(track: &Heard, ended: Duration) -> Value {
         "rtcp": of_control(&track.hearing.control),
         "notes": track.notes(),
     })
+}
+
+fn hosts(addresses: &[IpAddr]) -> Vec<String> {
+    addresses.iter().map(ToString::to_string).collect()
 }
 
 fn of_sender(sender: &Sender, ended: Duration) -> Value {

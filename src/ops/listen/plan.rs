@@ -78,7 +78,7 @@ impl Plan {
                     Scheme::Udp => Framing::Bare,
                     Scheme::Auto => Framing::Either,
                 };
-                Ok(sdp::framed_mpegts("", framing, (url.group, url.port), url.source).tracks)
+                Ok(sdp::framed_mpegts("", framing, (url.group, url.port), url.filter.clone()).tracks)
             }
             ListenSource::File(file) => {
                 let content = read_bytes(file, MAX_SDP_LEN as u64)

@@ -7,6 +7,7 @@ use crate::ingest::advice;
 use crate::net::RECEIVE_BUFFER_BYTES;
 use crate::ops::config::{Interface, Remark, remark};
 use crate::wire::packetizer::MP2T;
+use crate::wire::source_filter::SourceFilter;
 
 use super::hearing::{Hearing, Verdict};
 use super::place::Place;
@@ -59,8 +60,7 @@ impl Heard {
         let addresses: Vec<_> = place.addresses.iter().map(ToString::to_string).collect();
         let addresses = if addresses.is_empty() { "no address".to_owned() } else { addresses.join(", ") };
         let how = if place.is_by_route { "by route" } else { "as named" };
-        let of =
-            hearing.description.source.map_or("any source".to_owned(), |source| format!("source {source}"));
+        let of = &hearing.description.filter;
         let (group, seconds) = (self.group(), length.as_secs());
         format!(
             "{group} on {} ({addresses}), {how}: joined for {of} by {protocol}, listening for {seconds} s",
@@ -94,22 +94,22 @@ impl Heard {
 
     fn of_the_network(&self) -> Vec<String> {
         let description = &self.hearing.description;
-        let (group, source) = (description.group, description.source);
+        let (group, filter) = (description.group, &description.filter);
         let mut notes = Vec::new();
         if let Some(Remark::Wrong(told) | Remark::Worse(told)) =
-            remark(group, source, self.interface.as_ref())
+            remark(group, filter, self.interface.as_ref())
         {
             notes.push(told);
         }
         let name = &self.place.name;
-        if source.is_some() && matches!(self.protocol, "IGMPv1" | "IGMPv2" | "MLDv1") {
+        if *filter != SourceFilter::Any && matches!(self.protocol, "IGMPv1" | "IGMPv2" | "MLDv1") {
             let protocol = self.protocol;
             notes.push(format!(
                 "{name} speaks {protocol}, so the network is told of the group and of no source"
             ));
         }
         if self.hearing.verdict() == Verdict::Nothing {
-            notes.push(advice(group, source, name));
+            notes.push(advice(group, filter, name));
             if group.is_ipv4() && self.place.is_strict() {
                 let remedy = format!("set sysctl net.ipv4.conf.{name}.rp_filter=2");
                 notes.push(format!(

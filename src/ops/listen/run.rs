@@ -7,7 +7,8 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::event::clock;
-use crate::net::{Group, ReceiveBatch};
+use crate::ingest::groups_of;
+use crate::net::ReceiveBatch;
 use crate::wire::sdp::TrackDescription;
 
 use super::Plan;
@@ -62,10 +63,14 @@ pub fn run(plan: &Plan, stop: &Receiver<()>, mut begun: impl FnMut(&str)) -> Res
 
 /// A track's port, and the one of its RTCP where that is another.
 fn open(track: usize, of: &TrackDescription, place: &Place) -> Result<Vec<Ear>, String> {
-    let group = Group { address: of.group, source: of.source, interface: place.index };
+    let groups = groups_of(of, place.index);
     let control = of.rtcp_port.filter(|port| *port != of.port).map(|port| (port, true));
     let ports = [Some((of.port, false)), control];
-    ports.into_iter().flatten().map(|(port, is_control)| Ear::open(track, port, &group, is_control)).collect()
+    ports
+        .into_iter()
+        .flatten()
+        .map(|(port, is_control)| Ear::open(track, port, &groups, is_control))
+        .collect()
 }
 
 /// Whether it ended before its time.

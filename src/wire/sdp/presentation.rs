@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::super::packetizer::MP2T;
 use sdp_types::{Attribute, Media, Origin, Session};
 
+use super::super::source_filter::SourceFilter;
+
 /// A program as its source describes it: its name, and one track per RTP stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presentation {
@@ -30,8 +32,8 @@ pub struct TrackDescription {
     pub rtcp_port: Option<u16>,
     /// What its datagrams are.
     pub framing: Framing,
-    /// The only source to take it from (RFC 4570), of the group's family.
-    pub source: Option<IpAddr>,
+    /// From whom it is taken (RFC 4570), of the group's family.
+    pub filter: SourceFilter,
     /// The payload types of its `m=` line, at least one.
     pub payload_types: Vec<u8>,
     /// The clock rate in Hz of the first payload type, if an `a=rtpmap:` or RFC 3551 tells it.
@@ -63,10 +65,10 @@ impl TrackDescription {
 }
 
 /// The description of an MPEG transport stream in RTP (RFC 2250), which needs no file: payload type 33 says it all.
-/// RTCP is on the next port, where there is one. `source` is of the group's family.
+/// RTCP is on the next port, where there is one. The senders that `filter` names are of the group's family.
 #[must_use]
-pub fn mpegts(channel_name: &str, group: IpAddr, port: u16, source: Option<IpAddr>) -> Presentation {
-    framed_mpegts(channel_name, Framing::Rtp, (group, port), source)
+pub fn mpegts(channel_name: &str, group: IpAddr, port: u16, filter: impl Into<SourceFilter>) -> Presentation {
+    framed_mpegts(channel_name, Framing::Rtp, (group, port), filter.into())
 }
 
 /// The same of a transport stream that comes in RTP, or without. Viewers get it in RTP.
@@ -75,7 +77,7 @@ pub fn framed_mpegts(
     channel_name: &str,
     framing: Framing,
     (group, port): (IpAddr, u16),
-    source: Option<IpAddr>,
+    filter: SourceFilter,
 ) -> Presentation {
     let (payload_type, clock_rate) = MP2T;
     let track = TrackDescription {
@@ -83,7 +85,7 @@ pub fn framed_mpegts(
         port,
         rtcp_port: port.checked_add(1).filter(|_| framing != Framing::Bare),
         framing,
-        source,
+        filter,
         payload_types: vec![payload_type],
         clock_rate: Some(clock_rate),
         encoding: Some("MP2T".to_owned()),

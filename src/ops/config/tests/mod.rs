@@ -161,7 +161,7 @@ ttl = 16
     assert_eq!(news.input, "rtp://10.1.1.1@232.9.9.1:5004");
     let [track] = &news.presentation.tracks[..] else { panic!("one track: {:?}", news.presentation) };
     assert_eq!((track.group, track.port), (IpAddr::from([232, 9, 9, 1]), 5004));
-    assert_eq!(track.source, Some(IpAddr::from([10, 1, 1, 1])));
+    assert_eq!(track.filter.named(), [IpAddr::from([10, 1, 1, 1])]);
 }
 
 #[test]
