@@ -13,6 +13,9 @@ use super::unheard::{self, Unheard, Wait};
 
 /// Between two times that the log is told of one silence: what comes and goes all the time is no news.
 const SAY_EVERY: Duration = Duration::from_secs(10);
+/// Of a track that has fallen silent, so long it is waited for packets without payload, or for what is refused: where they come the
+/// network delivers the group, and to join it again would lose some.
+const OTHERS_COME_WITHIN: Duration = Duration::from_millis(200);
 /// A look is so much later than it is due, of `silent_after` and at most: tracks that stop together are seen together.
 const SLACK: (u32, Duration) = (8, Duration::from_millis(100));
 
@@ -27,6 +30,8 @@ pub struct SilenceWatch {
 
 struct State {
     pulses: Vec<Pulse>,
+    /// Of each track that is silent, the datagrams that were no media when it was last looked at.
+    others: Vec<Option<u64>>,
     unheard: Vec<Unheard>,
     timer: Option<TimerId>,
     /// Since when not all tracks are silent.
@@ -48,6 +53,7 @@ impl SilenceWatch {
         let silent_after = channel.silent_after;
         let state = State {
             pulses: channel.tracks.iter().map(|_| Pulse::new(silent_after)).collect(),
+            others: vec![None; channel.tracks.len()],
             unheard: channel.tracks.iter().map(|_| Unheard::default()).collect(),
             timer: None,
             sends_since: None,
@@ -145,11 +151,23 @@ impl SilenceWatch {
         }
     }
 
-    /// Tracks whose silence has lasted: one that has not begun yet was joined just now.
-    fn silent_tracks(&self, now: Instant) -> impl Iterator<Item = &Arc<Track>> {
-        let since = |track: &Track| track.signs.last().unwrap_or(self.started_at);
-        let lasts = move |track: &Track| now >= since(track) + self.channel.silent_after;
-        self.channel.tracks.iter().filter(move |track| track.is_silent() && lasts(track))
+    /// Tracks that the network may have forgotten: their silence has lasted, and nothing else comes. One that has not begun yet
+    /// was joined just now. Of others it is to be seen by then whether something does.
+    fn forgotten_tracks(&self, state: &mut State, now: Instant) -> (Vec<Arc<Track>>, Option<Instant>) {
+        let (mut forgotten, mut next) = (Vec::new(), None);
+        for (track, others) in self.channel.tracks.iter().zip(&mut state.others) {
+            let since = track.signs.last().unwrap_or(self.started_at);
+            if !track.is_silent() || now < since + self.channel.silent_after {
+                *others = None;
+                continue;
+            }
+            match others.replace(track.others()) {
+                None => next = Some(now + OTHERS_COME_WITHIN),
+                Some(before) if *others == Some(before) => forgotten.push(track.clone()),
+                Some(_) => {}
+            }
+        }
+        (forgotten, next)
     }
 }
 
@@ -178,11 +196,12 @@ impl Work for SilenceWatch {
         let next = self.look(&mut state, now);
         self.tell(&mut state, now);
         let (unheard, wait) = self.unheard_tracks(&mut state, now);
-        self.look_at(&mut state, wait.map_or(next, |wait| next.min(wait)));
+        let (forgotten, soon) = self.forgotten_tracks(&mut state, now);
+        self.look_at(&mut state, [wait, soon].into_iter().flatten().fold(next, Instant::min));
         drop(state); // who renews may wait for the kernel
         if let Some(receivers) = self.receivers.upgrade() {
             unheard.iter().for_each(|track| self.tell_of_unheard(track, &receivers));
-            self.silent_tracks(now).for_each(|track| receivers.renew(track, now));
+            forgotten.iter().for_each(|track| receivers.renew(track, now));
         }
     }
 

@@ -281,6 +281,14 @@ impl Track {
         refused || self.writer().reception.packets() > 0 || self.is_muxed() && reports()
     }
 
+    /// Datagrams to its group that have come and were no media.
+    pub fn others(&self) -> u64 {
+        let refused = self.refused.read();
+        let refused: u64 = refused.not_rtp().chain(refused.not_rtcp()).map(|(_, count)| count).sum::<u64>()
+            + refused.other_types;
+        refused + self.empty.load(Relaxed) + self.rtcp.ring().head()
+    }
+
     /// The SSRC that the track carries now.
     pub fn ssrc(&self) -> Option<u32> {
         self.writer().reception.ssrc()

@@ -124,7 +124,9 @@ fn descriptors_run_out_and_who_plays_goes_on() {
     allow_many_descriptors();
     let source = Source::new();
     let programme = source.programme;
-    let mirrorball = Setup::new().channel("news", source.group).start_with_descriptors(64);
+    let setup = Setup::new().channel("news", source.group);
+    // However long it takes, who reads nothing meanwhile is not silent.
+    let mirrorball = setup.rtsp("session_timeout = \"600s\"").start_with_descriptors(64);
     let beam = source.beam(400);
     let slow = Connection::with_little_room(mirrorball.rtsp);
     let mut slow = Viewer::playing_by(slow, &mirrorball, "news", Over::Tcp);
