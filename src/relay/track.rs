@@ -284,7 +284,7 @@ impl Track {
     /// Datagrams to its group that have come and were no media.
     pub fn others(&self) -> u64 {
         let refused = self.refused.read();
-        let refused: u64 = refused.not_rtp().chain(refused.not_rtcp()).map(|(_, count)| count).sum::<u64>()
+        let refused: u64 = refused.not_media().chain(refused.not_rtcp()).map(|(_, count)| count).sum::<u64>()
             + refused.other_types;
         refused + self.empty.load(Relaxed) + self.rtcp.ring().head()
     }
