@@ -238,7 +238,7 @@ fn what_the_kernel_does_on_the_interface_is_told_where_nothing_comes() {
                 &format!("{group} on plug-listen (10.78.5.1"),
                 "joined for source 10.78.5.9 by IGMPv2",
                 "plug-listen speaks IGMPv2, so the network is told of the group and of no source",
-                "Only 10.78.5.9 is heard",
+                "It is taken from source 10.78.5.9 alone",
                 "set sysctl net.ipv4.conf.plug-listen.rp_filter=2",
             ],
         );
