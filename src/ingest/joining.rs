@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
+use crate::event::{clock, lock};
 use crate::net::{RouteAsker, interface_index, interface_is_there};
-use crate::relay::Track;
+use crate::relay::{Channel, Track};
 
 use super::leg::Leg;
 use super::receivers::Receivers;
 
 /// A track's leg, and where it is to be received.
 pub(super) struct Joining {
-    pub channel: String,
+    pub channel: Arc<Channel>,
     pub leg: Arc<Leg>,
     /// An interface's name or address; the kernel's route where absent.
     pub interface: Option<String>,
-    /// Whether the log has it joined.
-    pub told_joined: AtomicBool,
+    /// Whether the log has it joined; nothing was told of it since it is wanted where absent. Locked by the one who sees to it.
+    pub told_joined: Mutex<Option<bool>>,
 }
 
 /// What was found in one pass over all tracks: each interface and route is looked up once, and told of once.
@@ -39,39 +39,60 @@ enum What {
     Moved,
     Mended,
     Joined,
+    /// By somebody, on demand.
+    Wanted,
+    Unwanted,
+    /// It is wanted, and can not be joined.
+    InVain,
 }
 
 impl Joining {
-    /// Joins for the first time.
+    /// Joins for the first time, unless somebody is waited for who wants it.
     pub fn begin(&self, receivers: &Receivers, pass: &mut Pass) {
-        let (channel, track) = (&self.channel, self.leg.track.number);
+        let mut told = lock(&self.told_joined);
+        if !self.channel.demand.is_there(clock::now()) {
+            return;
+        }
         let place = pass.interface(self);
-        match place.and_then(|index| self.join(receivers, index)) {
-            Ok(()) => {
-                self.told_joined.store(true, Relaxed);
-                tracing::info!(channel, track, group = %self.leg.track.description.group, "joined");
-            }
+        let joined = place.and_then(|index| self.join(receivers, index));
+        *told = Some(joined.is_ok());
+        let (channel, track) = (&self.channel.name, self.leg.track.number);
+        match joined {
+            Ok(()) => tracing::info!(channel, track, group = %self.leg.track.description.group, "joined"),
             Err(error) => tracing::warn!(channel, track, "not received yet, and tried again: {error}"),
         }
     }
 
-    /// Joins where it is to be joined by now, and leaves where it was.
+    /// Joins where it is to be joined by now, and leaves where it was, or where nobody wants it.
     pub fn follow(&self, receivers: &Receivers, pass: &mut Pass) {
+        let mut told = lock(&self.told_joined);
+        let (track, demand) = (&self.leg.track, &self.channel.demand);
+        let was_joined = track.is_joined();
+        if !demand.is_there(clock::now()) {
+            *told = None;
+            if was_joined {
+                receivers.leave(track, None);
+                track.pause();
+                pass.note(self, What::Unwanted, String::new());
+            }
+            return;
+        }
         let place = pass.interface(self);
-        let was_joined = self.leg.track.is_joined();
-        if was_joined && pass.stays(&self.leg.track, place.as_ref().ok()) {
+        if was_joined && pass.stays(track, place.as_ref().ok()) {
             return;
         }
         let joined = place.and_then(|index| self.join(receivers, index));
-        match (self.told_joined.swap(joined.is_ok(), Relaxed), joined) {
-            (true, Ok(())) if was_joined => pass.note(self, What::Moved, String::new()),
-            (true, Ok(())) => pass.note(self, What::Mended, String::new()),
-            (false, Ok(())) => pass.note(self, What::Joined, String::new()),
-            (true, Err(error)) => {
-                receivers.leave(&self.leg.track, None);
+        match (told.replace(joined.is_ok()), joined) {
+            (Some(true), Ok(())) if was_joined => pass.note(self, What::Moved, String::new()),
+            (Some(true), Ok(())) => pass.note(self, What::Mended, String::new()),
+            (Some(false), Ok(())) => pass.note(self, What::Joined, String::new()),
+            (None, Ok(())) => pass.note(self, What::Wanted, String::new()),
+            (Some(true), Err(error)) => {
+                receivers.leave(track, None);
                 pass.note(self, What::Lost, error);
             }
-            (false, Err(_)) => {}
+            (None, Err(error)) => pass.note(self, What::InVain, error),
+            (Some(false), Err(_)) => {}
         }
     }
 
@@ -144,6 +165,11 @@ impl Pass {
                     tracing::warn!(interface, tracks, "a renewal had failed, or the socket: joined again")
                 }
                 What::Joined => tracing::info!(interface, tracks, "joined"),
+                What::Wanted => tracing::debug!(interface, tracks, "joined on demand"),
+                What::Unwanted => tracing::debug!(interface, tracks, "left, since nobody wants them"),
+                What::InVain => {
+                    tracing::warn!(interface, tracks, "wanted and not received, and tried again: {error}")
+                }
             }
         }
     }

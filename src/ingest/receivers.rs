@@ -3,7 +3,7 @@
 
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,7 @@ pub struct Receivers {
     counts: AllCounts,
     renewal_fails: Episode,
     renewals: AtomicU64,
+    joins: AtomicU64,
     this: Weak<Receivers>,
 }
 
@@ -98,6 +99,7 @@ impl Receivers {
             counts: AllCounts::default(),
             renewal_fails: Episode::default(),
             renewals: AtomicU64::new(0),
+            joins: AtomicU64::new(0),
             this: this.clone(),
         })
     }
@@ -106,12 +108,17 @@ impl Receivers {
     pub fn receive(&self, channel: &Arc<Channel>, interface: Option<&str>) {
         let mut pass = Pass::default();
         for track in &channel.tracks {
-            let (channel, interface) = (channel.name.clone(), interface.map(str::to_owned));
-            let told_joined = AtomicBool::new(false);
-            let joining = Arc::new(Joining { channel, leg: Leg::of(track.clone()), interface, told_joined });
+            let (channel, interface) = (channel.clone(), interface.map(str::to_owned));
+            let (leg, told_joined) = (Leg::of(track.clone()), Mutex::default());
+            let joining = Arc::new(Joining { channel, leg, interface, told_joined });
             joining.begin(self, &mut pass);
             self.state().joinings.push(joining);
         }
+        let (this, queue, wanted) = (self.this.clone(), self.queue().clone(), Arc::downgrade(channel));
+        channel.demand.on_begin(move || {
+            let wanted = Wanted { receivers: this.clone(), channel: wanted.clone() };
+            queue.push(Task::new("Join", Arc::new(wanted)));
+        });
         if !mem::replace(&mut self.state().follows, true) {
             self.follow_later();
         }
@@ -146,6 +153,11 @@ impl Receivers {
     /// Times that a silent group was joined again.
     pub fn renewals(&self) -> u64 {
         self.renewals.load(Relaxed)
+    }
+
+    /// Groups that were joined on a socket; one that is there for another track already is none.
+    pub fn joins(&self) -> u64 {
+        self.joins.load(Relaxed)
     }
 
     /// The name of the interface that a track is joined on.
@@ -265,8 +277,10 @@ impl Receivers {
         // Where something of the group comes already, all of it has to be told apart; room is no question then.
         shared.sort_by_key(|receiver| !receiver.has(&group));
         for receiver in shared {
+            let is_joined = receiver.has(&group);
             match receiver.join(&group, &route) {
                 Ok(()) => {
+                    self.joins.fetch_add(u64::from(!is_joined), Relaxed);
                     self.state().memberships.add(group, receiver, route);
                     return Ok(());
                 }
@@ -275,6 +289,7 @@ impl Receivers {
             }
         }
         let receiver = self.open_joined(port, &group, route.clone())?;
+        self.joins.fetch_add(1, Relaxed);
         let mut state = self.state();
         state.receivers.push(receiver.clone());
         state.memberships.add(group, receiver, route);
@@ -378,6 +393,29 @@ impl Work for Receivers {
         self.poller.vitals().fault("watch");
         self.follow_later();
     }
+}
+
+/// Somebody wants a channel that is joined on demand.
+struct Wanted {
+    receivers: Weak<Receivers>,
+    channel: Weak<Channel>,
+}
+
+impl Work for Wanted {
+    fn run(self: Arc<Self>) {
+        let Some((receivers, channel)) = self.receivers.upgrade().zip(self.channel.upgrade()) else { return };
+        receivers.poller.vitals().may_fault("join", || channel.name.clone());
+        let state = receivers.state();
+        let mut pass = Pass::over(state.memberships.interfaces());
+        let of_channel = state.joinings.iter().filter(|joining| Arc::ptr_eq(&joining.channel, &channel));
+        let joinings: Vec<_> = of_channel.cloned().collect();
+        drop(state);
+        joinings.iter().for_each(|joining| joining.follow(&receivers, &mut pass));
+        pass.tell();
+    }
+
+    /// The next look joins it.
+    fn close(self: Arc<Self>) {}
 }
 
 #[cfg(all(test, not(model)))]

@@ -133,6 +133,9 @@ impl SilenceWatch {
     /// Tells the log of a source that stops or returns, and of single tracks that do so while others flow.
     fn tell(&self, state: &mut State, now: Instant) {
         let channel = &self.channel.name;
+        if !self.channel.demand.has_lasted(self.channel.silent_after, now) {
+            return; // nobody waits for it, or not for long enough
+        }
         match state.channel.change(state.sends_since.is_none(), now) {
             Some(true) => tracing::warn!(channel, "the source is silent; viewers stay connected"),
             Some(false) => tracing::info!(channel, "the source sends"),

@@ -204,6 +204,7 @@ impl Engine {
         for channel in &config.channels {
             let Some(built) = self.catalogue.find(&channel.name) else { continue };
             let interface = channel.interface.as_ref().map(ToString::to_string);
+            channel.on_demand.into_iter().for_each(|linger| built.demand.be_needed(linger));
             self.receivers.receive(built, interface.as_deref());
             SilenceWatch::start(built, &self.receivers, &self.timers);
         }
@@ -307,7 +308,10 @@ impl AdminSource for Scrape {
     }
 
     fn ready(&self) -> Result<String, String> {
-        let is_joined = |channel: &Channel| channel.tracks.iter().all(|track| track.is_joined());
+        let now = clock::now();
+        let is_joined = |channel: &Channel| {
+            !channel.demand.is_there(now) || channel.tracks.iter().all(|track| track.is_joined())
+        };
         let deaf = self.listeners.iter().find(|listener| !listener.is_open());
         let channels = self.engine.catalogue.channels();
         self.stage.ready(

@@ -150,6 +150,9 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
     let interface = channel.interface.as_ref().map_or("the route's interface".into(), ToString::to_string);
     writeln!(f, "  /{}", channel.name)?;
     writeln!(f, "    of {}, on {interface}, silent after {:?}", channel.input, channel.silent_after)?;
+    if let Some(linger) = channel.on_demand {
+        writeln!(f, "    joined while somebody watches, and {linger:?} longer")?;
+    }
     if let Coalesce::Fixed(rest) = channel.coalesce {
         writeln!(f, "    packets wait {rest:?} to be sent together")?;
     }

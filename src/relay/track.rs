@@ -53,6 +53,8 @@ pub struct Track {
     writer: Mutex<Writer>,
 
     joined: AtomicBool,
+    /// The number in the ring of the first packet after the latest pause.
+    paused_at: AtomicU64,
     bytes: AtomicU64,
     empty: AtomicU64,
     refused: Arc<Refused>,
@@ -120,6 +122,7 @@ impl Track {
             writer: Mutex::new(writer),
 
             joined: AtomicBool::new(false),
+            paused_at: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             empty: AtomicU64::new(0),
             refused: dispatch.ledger.open_refused(),
@@ -249,7 +252,8 @@ impl Track {
 
     /// Where a subscriber of now starts. `None`: the source is silent, and the next packet is the first.
     pub fn start(&self, now: Instant) -> Option<RingStart> {
-        self.rtp.ring().newest(now, START_MAX_AGE)
+        let newest = self.rtp.ring().newest(now, START_MAX_AGE);
+        newest.filter(|newest| newest.number >= self.paused_at.load(Relaxed))
     }
 
     /// Whether source and RTCP share one port (`a=rtcp-mux`, RFC 5761).
@@ -260,6 +264,12 @@ impl Track {
     /// Told by the receiver when the groups are joined or left.
     pub fn set_joined(&self, joined: bool) {
         self.joined.store(joined, Relaxed);
+    }
+
+    /// Its groups are left for as long as nobody wants it: what it misses meanwhile is no loss.
+    pub fn pause(&self) {
+        self.writer().reception.pause();
+        self.paused_at.store(self.rtp.ring().head(), Relaxed);
     }
 
     /// Whether its groups are joined.

@@ -11,6 +11,7 @@ mod changes; // SETUP again: other ports, other channels, another way
 mod clients; // what clients of others send, as data
 mod conversation; // requests and replies, from OPTIONS to TEARDOWN
 mod crowds; // many viewers: who stays loses nothing, who leaves frees everything
+mod demand; // channels that are joined for who watches, and no longer
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
 mod ipv6; // IPv6, wherever IPv4 works
 mod listen; // what a group carries, told before there is a config

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use super::access::{Door, rule};
 use super::encoding::is_utf16;
@@ -61,6 +62,7 @@ fn resolve_channel(
     let name = parsed(&typed.name, "[[channel]]", scalar::channel_name, report);
     let silent_after =
         duration_within(&typed.silent_after, &named("silent_after"), "2s", ["100ms", "60min"], report);
+    let on_demand = on_demand(typed, report);
     let coalesce = parsed(&typed.coalesce, &named("coalesce"), scalar::coalesce, report).unwrap_or_default();
     let by_key = parsed(&typed.interface, &named("interface"), scalar::interface, report);
     let marks = Marks {
@@ -77,6 +79,7 @@ fn resolve_channel(
         input: text,
         presentation,
         interface,
+        on_demand,
         silent_after,
         coalesce,
         marks,
@@ -84,6 +87,18 @@ fn resolve_channel(
         multicast_out,
         sessions: Some(sessions).filter(|_| typed.sessions.is_some()),
     })
+}
+
+/// How long it stays joined after the last who watched, if it is not always.
+fn on_demand(typed: &TypedChannel, report: &mut Report<'_>) -> Option<Duration> {
+    let named = |key: &str| format!("{} {key}", typed.place);
+    let linger = duration_within(&typed.linger, &named("linger"), "10s", ["0s", "60min"], report);
+    let is_on_demand = parsed(&typed.join, &named("join"), scalar::join, report).unwrap_or(false);
+    if let Some(key) = typed.linger.as_ref().filter(|_| !is_on_demand && !typed.spoiled) {
+        let useless = format!("{}: it is joined always; add join = \"on-demand\"", named("linger"));
+        report.warn(key.span().start, useless);
+    }
+    is_on_demand.then_some(linger)
 }
 
 /// What a channel's `source` or `sdp` says.

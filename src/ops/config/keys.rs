@@ -115,6 +115,8 @@ pub(super) const CHANNEL: Section = Section {
         key("source", r#""rtp://239.9.9.1:5004""#),
         key("sdp", r#""news.sdp""#),
         key("interface", r#""eth0""#),
+        key("join", r#""on-demand""#),
+        key("linger", r#""10s""#),
         key("silent_after", r#""2s""#),
         key("coalesce", r#""auto""#),
         key("dscp", "34"),

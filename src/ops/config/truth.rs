@@ -189,6 +189,8 @@ pub struct ChannelConfig {
     pub presentation: Presentation,
     /// The interface to join groups on; `None` leaves it to the kernel's route.
     pub interface: Option<Interface>,
+    /// How long its groups stay joined after the last who watched; always where absent.
+    pub on_demand: Option<Duration>,
     /// How long its tracks may be without a packet before the channel counts as silent.
     pub silent_after: Duration,
     /// How long packets may wait to be sent together.

@@ -14,12 +14,16 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
         for track in &channel.tracks {
             let number = track.number.to_string();
             let labels = [("channel", channel.name.as_str()), ("track", number.as_str())];
-            arrivals(&track.stats(now), &labels, out);
+            let stats = track.stats(now);
+            arrivals(&stats, &labels, out);
+            state(channel.demand.is_there(now), &stats, &labels, out);
         }
         let labels = [("channel", channel.name.as_str())];
         let help = "Whether all tracks are silent.";
         out.gauge("mirrorball_channel_silent", help, &labels, f64::from(u8::from(channel.is_silent())));
     }
+    let help = "Groups that were joined on a socket, renewals apart.";
+    out.counter("mirrorball_group_joins_total", help, &[], engine.receivers.joins());
     let help = "Times that a silent group was joined again.";
     out.counter("mirrorball_group_renewals_total", help, &[], engine.receivers.renewals());
     let ports = engine.receivers.stats();
@@ -82,6 +86,21 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
     out.gauge("mirrorball_track_silent", help, labels, f64::from(u8::from(stats.silent)));
     let help = "Whether the track's groups are joined.";
     out.gauge("mirrorball_channel_joined", help, labels, f64::from(u8::from(stats.joined)));
+}
+
+/// Where a track is: one of its states is 1.
+fn state(is_wanted: bool, stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
+    let is = match (is_wanted, stats.joined, stats.silent) {
+        (_, true, false) => "live",
+        (_, true, true) => "stalled",
+        (true, false, _) => "joining",
+        (false, false, _) => "idle",
+    };
+    for state in ["idle", "joining", "live", "stalled"] {
+        let labels = [labels[0], labels[1], ("state", state)];
+        let help = "Whether the track is in this state.";
+        out.gauge("mirrorball_track_state", help, &labels, f64::from(u8::from(state == is)));
+    }
 }
 
 /// Everything that was not taken or not delivered, over all channels that there ever were, so that the labels stay few.

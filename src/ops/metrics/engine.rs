@@ -16,6 +16,7 @@ const CONTROL_TASKS: &[&str] = &[
     "CertificateWatch",
     "ConnectionWatch",
     "FollowInterfaces",
+    "Join",
     "FollowOutGroups",
     "Lost",
     "ReceiveReports",
