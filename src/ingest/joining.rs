@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
-use crate::event::{clock, lock};
+use crate::event::{Work, clock, lock};
 use crate::net::{RouteAsker, interface_index, interface_is_there};
 use crate::relay::{Channel, Track};
 
@@ -68,9 +68,10 @@ impl Joining {
         let mut told = lock(&self.told_joined);
         let (track, demand) = (&self.leg.track, &self.channel.demand);
         let was_joined = track.is_joined();
-        if !demand.is_there(clock::now()) {
+        let now = clock::now();
+        if !demand.is_there(now) {
             *told = None;
-            if was_joined {
+            if was_joined && receivers.changes.take_spare(now).is_ok() {
                 receivers.leave(track, None);
                 track.pause();
                 pass.note(self, What::Unwanted, String::new());
@@ -80,6 +81,13 @@ impl Joining {
         let place = pass.interface(self);
         if was_joined && pass.stays(track, place.as_ref().ok()) {
             return;
+        }
+        if !was_joined
+            && demand.is_needed()
+            && place.is_ok()
+            && let Err(at) = receivers.changes.take(now)
+        {
+            return receivers.want_later(&self.channel, at);
         }
         let joined = place.and_then(|index| self.join(receivers, index));
         match (told.replace(joined.is_ok()), joined) {
@@ -100,6 +108,30 @@ impl Joining {
         receivers.leave(&self.leg.track, Some(interface));
         receivers.open(&self.leg, interface).map_err(|error| error.to_string())
     }
+}
+
+/// Somebody wants a channel that is joined on demand.
+pub(super) struct Wanted {
+    receivers: Weak<Receivers>,
+    channel: Weak<Channel>,
+}
+
+impl Wanted {
+    pub fn new(receivers: &Weak<Receivers>, channel: &Arc<Channel>) -> Arc<Self> {
+        Arc::new(Self { receivers: receivers.clone(), channel: Arc::downgrade(channel) })
+    }
+}
+
+impl Work for Wanted {
+    fn run(self: Arc<Self>) {
+        let Some((receivers, channel)) = self.receivers.upgrade().zip(self.channel.upgrade()) else { return };
+        let (joinings, mut pass) = receivers.joinings_of(&channel);
+        joinings.iter().for_each(|joining| joining.follow(&receivers, &mut pass));
+        pass.tell();
+    }
+
+    /// The next look joins it.
+    fn close(self: Arc<Self>) {}
 }
 
 impl Pass {

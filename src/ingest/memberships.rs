@@ -6,12 +6,27 @@ use std::time::{Duration, Instant};
 
 use crate::net::Group;
 use crate::relay::Track;
+use crate::wire::sdp::TrackDescription;
 
 use super::routes::Route;
 use super::rtp_receiver::RtpReceiver;
 
 /// Between two times that a silent group is joined again.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
+
+/// What is joined for a track on an interface: its group, once for each sender that is named.
+#[must_use]
+pub fn groups_of(description: &TrackDescription, interface: u32) -> Vec<Group> {
+    let filter = &description.filter;
+    let group = |source| {
+        let (address, except) = (description.group, filter.excluded().to_vec());
+        Group { address, source, except, interface }
+    };
+    match filter.named() {
+        [] => vec![group(None)],
+        named => named.iter().map(|source| group(Some(*source))).collect(),
+    }
+}
 
 /// A socket that is joined to a group for a track. Several of one socket and group are one to the kernel.
 #[derive(Clone)]

@@ -8,6 +8,7 @@
 //! ```
 
 mod arrivals;
+mod change_pace;
 mod intake;
 mod joining;
 mod leg;
@@ -21,8 +22,9 @@ mod rtp_receiver;
 mod silence;
 mod unheard;
 
+pub use memberships::groups_of;
 pub use port_counts::PortStats;
-pub use receivers::{OpenError, Receivers, groups_of};
-pub use rtp_receiver::RtpReceiver;
+pub use receivers::Receivers;
+pub use rtp_receiver::{OpenError, RtpReceiver};
 pub use silence::SilenceWatch;
 pub use unheard::advice;

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use crate::event::{Class, Episode, Poller, Task, TaskQueue, Timers, Work, clock, lock};
 use crate::net::{Group, MembershipError, ReceiveSocket, bound_for, interface_name};
 use crate::relay::{Busy, Channel, Track};
-use crate::wire::sdp::TrackDescription;
 
+use super::change_pace::ChangePace;
 use super::intake::Intake;
-use super::joining::{Joining, Pass};
+use super::joining::{Joining, Pass, Wanted};
 use super::leg::Leg;
-use super::memberships::{Membership, Memberships};
+use super::memberships::{Membership, Memberships, groups_of};
 use super::port_counts::{AllCounts, PortStats};
 use super::routes::{Kind, Route};
-use super::rtp_receiver::RtpReceiver;
+use super::rtp_receiver::{OpenError, RtpReceiver};
 
 /// Groups of one socket. Hundreds on one port spread over several, and with them over the media tables.
 const GROUPS_PER_SOCKET: usize = 64;
@@ -44,6 +44,8 @@ pub struct Receivers {
     renewal_fails: Episode,
     renewals: AtomicU64,
     joins: AtomicU64,
+    /// How often groups are joined and left on demand.
+    pub(super) changes: ChangePace,
     this: Weak<Receivers>,
 }
 
@@ -60,32 +62,17 @@ struct State {
     stopped: bool,
 }
 
-/// Why a track is not received.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The group was not joined.
-    #[error(transparent)]
-    Membership(#[from] MembershipError),
-    /// No socket for the port.
-    #[error("receiving on UDP port {port} failed: {error}")]
-    Socket {
-        /// The port.
-        port: u16,
-        /// The kernel's answer.
-        error: io::Error,
-    },
-}
-
 impl Receivers {
-    /// No receiver yet. `busy` is told of the time that receiving takes.
-    pub fn new(poller: Arc<Poller>, timers: Arc<Timers>, busy: Arc<Busy>) -> Arc<Self> {
-        Self::with_turns(poller, timers, busy, LONGEST_TURN)
+    /// No receiver yet. `busy` is told of the time that receiving takes. On demand, memberships change so many times a second.
+    pub fn new(poller: Arc<Poller>, timers: Arc<Timers>, busy: Arc<Busy>, changes: usize) -> Arc<Self> {
+        Self::with_turns(poller, timers, busy, changes, LONGEST_TURN)
     }
 
     fn with_turns(
         poller: Arc<Poller>,
         timers: Arc<Timers>,
         busy: Arc<Busy>,
+        changes: usize,
         longest_turn: Duration,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
@@ -100,6 +87,7 @@ impl Receivers {
             renewal_fails: Episode::default(),
             renewals: AtomicU64::new(0),
             joins: AtomicU64::new(0),
+            changes: ChangePace::new(changes),
             this: this.clone(),
         })
     }
@@ -114,11 +102,8 @@ impl Receivers {
             joining.begin(self, &mut pass);
             self.state().joinings.push(joining);
         }
-        let (this, queue, wanted) = (self.this.clone(), self.queue().clone(), Arc::downgrade(channel));
-        channel.demand.on_begin(move || {
-            let wanted = Wanted { receivers: this.clone(), channel: wanted.clone() };
-            queue.push(Task::new("Join", Arc::new(wanted)));
-        });
+        let (wanted, queue) = (Wanted::new(&self.this, channel), self.queue().clone());
+        channel.demand.on_begin(move || queue.push(Task::new("Join", wanted.clone())));
         if !mem::replace(&mut self.state().follows, true) {
             self.follow_later();
         }
@@ -246,12 +231,24 @@ impl Receivers {
         unused.iter().for_each(|receiver| receiver.shut());
     }
 
+    /// All tracks of a channel, and a pass over them.
+    pub(super) fn joinings_of(&self, channel: &Arc<Channel>) -> (Vec<Arc<Joining>>, Pass) {
+        let state = self.state();
+        let of_channel = state.joinings.iter().filter(|joining| Arc::ptr_eq(&joining.channel, channel));
+        (of_channel.cloned().collect(), Pass::over(state.memberships.interfaces()))
+    }
+
     /// The next track of the look that is under way. It is passed even if looking at it fails.
     fn next_joining(&self) -> Option<Arc<Joining>> {
         let mut state = self.state();
         let joining = state.joinings.get(state.next).cloned();
         state.next = if joining.is_some() { state.next + 1 } else { 0 };
         joining
+    }
+
+    /// Sees by then to a channel that is wanted.
+    pub(super) fn want_later(&self, channel: &Arc<Channel>, at: Instant) {
+        self.timers.at(at, Task::new("Join", Wanted::new(&self.this, channel)));
     }
 
     /// The queue of control tasks.
@@ -320,20 +317,6 @@ impl Receivers {
     }
 }
 
-/// What is joined for a track on an interface: its group, once for each sender that is named.
-#[must_use]
-pub fn groups_of(description: &TrackDescription, interface: u32) -> Vec<Group> {
-    let filter = &description.filter;
-    let group = |source| {
-        let (address, except) = (description.group, filter.excluded().to_vec());
-        Group { address, source, except, interface }
-    };
-    match filter.named() {
-        [] => vec![group(None)],
-        named => named.iter().map(|source| group(Some(*source))).collect(),
-    }
-}
-
 impl State {
     /// The sockets that a group may be joined on.
     fn sockets_for(&self, port: u16, group: &Group) -> Vec<Arc<RtpReceiver>> {
@@ -393,29 +376,6 @@ impl Work for Receivers {
         self.poller.vitals().fault("watch");
         self.follow_later();
     }
-}
-
-/// Somebody wants a channel that is joined on demand.
-struct Wanted {
-    receivers: Weak<Receivers>,
-    channel: Weak<Channel>,
-}
-
-impl Work for Wanted {
-    fn run(self: Arc<Self>) {
-        let Some((receivers, channel)) = self.receivers.upgrade().zip(self.channel.upgrade()) else { return };
-        receivers.poller.vitals().may_fault("join", || channel.name.clone());
-        let state = receivers.state();
-        let mut pass = Pass::over(state.memberships.interfaces());
-        let of_channel = state.joinings.iter().filter(|joining| Arc::ptr_eq(&joining.channel, &channel));
-        let joinings: Vec<_> = of_channel.cloned().collect();
-        drop(state);
-        joinings.iter().for_each(|joining| joining.follow(&receivers, &mut pass));
-        pass.tell();
-    }
-
-    /// The next look joins it.
-    fn close(self: Arc<Self>) {}
 }
 
 #[cfg(all(test, not(model)))]

@@ -32,7 +32,7 @@ impl Rig {
         let poller = Poller::new(64, workers, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
         let busy = Busy::new(workers, 0.5, || false);
-        let receivers = Receivers::with_turns(poller.clone(), timers.clone(), busy, longest_turn);
+        let receivers = Receivers::with_turns(poller.clone(), timers.clone(), busy, 10, longest_turn);
         Self { queue, poller, timers, receivers }
     }
 

@@ -47,6 +47,22 @@ pub struct RtpReceiver {
     errors_in_row: AtomicU32,
 }
 
+/// Why a track is not received.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The group was not joined.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+    /// No socket for the port.
+    #[error("receiving on UDP port {port} failed: {error}")]
+    Socket {
+        /// The port.
+        port: u16,
+        /// The kernel's answer.
+        error: io::Error,
+    },
+}
+
 /// What the log was last told of the queue's overflow.
 #[derive(Default)]
 struct Warned {

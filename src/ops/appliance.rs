@@ -178,7 +178,12 @@ impl Engine {
             )
         });
         let catalogue = Arc::new(Catalogue::new(channels));
-        let receivers = Receivers::new(poller.clone(), timers.clone(), dispatch.busy.clone());
+        let receivers = Receivers::new(
+            poller.clone(),
+            timers.clone(),
+            dispatch.busy.clone(),
+            config.limits.membership_changes,
+        );
         certificates.iter().for_each(|certificates| certificates.look_each_second(&timers));
         let server = RtspServer::new(
             catalogue.clone(),

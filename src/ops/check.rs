@@ -103,6 +103,7 @@ fn write_limits(f: &mut fmt::Formatter<'_>, limits: &LimitsConfig) -> fmt::Resul
     writeln!(f, "          {} sessions, {sessions} an address, {of_channel} a channel", limits.sessions)?;
     let (all, egress) = (limits.egress_mbit, limits.egress_mbit_per_address);
     writeln!(f, "          {all} Mbit/s, {egress} Mbit/s an address")?;
+    writeln!(f, "          {} changes of membership a second on demand", limits.membership_changes)?;
     writeln!(f, "          {} unread bytes an address", limits.unread_bytes_per_address)
 }
 

@@ -1,7 +1,10 @@
 //! Channels that are joined for who watches them, and no longer.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::thread;
+
+use mirrorball::event::clock;
 
 use crate::vocabulary::{Group, Mirrorball, Over, Setup, Source, Viewer, eventually};
 
@@ -88,8 +91,40 @@ fn hundreds_that_nobody_watches_cost_no_membership_and_no_socket() {
 }
 
 #[test]
+fn however_fast_viewers_zap_the_network_hears_of_few_changes() {
+    const CHANNELS: usize = 40;
+    let mut source = Source::new();
+    let setup = (0..CHANNELS).fold(Setup::new(), |setup, number| {
+        let setup = setup.channel(&format!("channel-{number}"), source.group.beside());
+        setup.channel_line("join = \"on-demand\"").channel_line("linger = \"0s\"")
+    });
+    let setup = setup.channel("news", source.group).channel_line("join = \"on-demand\"");
+    let mirrorball = setup.start();
+    let began = clock::now();
+    thread::scope(|scope| {
+        for zapper in 0..20 {
+            let mirrorball = &mirrorball;
+            scope.spawn(move || {
+                for step in 0..50 {
+                    let name = format!("channel-{}", (zapper * 7 + step) % CHANNELS);
+                    Viewer::playing(mirrorball, &name, Over::Udp).teardown();
+                }
+            });
+        }
+    });
+    // One group, of media and of RTCP each.
+    let changes = mirrorball.metric(JOINS, &[]) / 2.0;
+    let seconds = began.elapsed().as_secs_f64();
+    assert!(changes >= 1.0 && changes <= 10.0 * (seconds + 1.0), "{changes} in {seconds} s");
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    expect_state(&mirrorball, "stalled");
+    source.send(3);
+    viewer.expect_packets(&source, 0..3);
+}
+
+#[test]
 fn what_can_not_be_joined_is_told_to_whom_it_concerns_once() {
-    let group = Group(std::net::SocketAddrV4::new(Ipv4Addr::new(239, 255, 77, 1), 18_004));
+    let group = Group(SocketAddrV4::new(Ipv4Addr::new(239, 255, 77, 1), 18_004));
     let setup = Setup::new().channel_on("nowhere9", "news", &format!("rtp://{group}"));
     let mirrorball = setup.channel_line("join = \"on-demand\"").start();
     assert_eq!(mirrorball.lines_logged("nowhere9"), 0, "nobody wants it");

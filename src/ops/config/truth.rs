@@ -154,6 +154,8 @@ pub struct LimitsConfig {
     pub unread_bytes_per_address: usize,
     /// Media to all clients, in Mbit a second.
     pub egress_mbit: usize,
+    /// How often a second groups are joined and left on demand.
+    pub membership_changes: usize,
     /// Media to one client address, in Mbit a second.
     pub egress_mbit_per_address: usize,
     /// Where newcomers are sent who would be too many.

@@ -1,5 +1,7 @@
 //! Channels: their names, inputs, groups and interfaces.
 
+use std::time::Duration;
+
 use super::{Interface, accepted, assert_says, refused, warned};
 
 #[test]
@@ -114,4 +116,21 @@ fn neighbouring_ports_of_a_group_are_as_good_as_any() {
     for port in [5003, 5005, 5006] {
         assert!(warned(&second(port)).is_empty(), "{port}");
     }
+}
+
+#[test]
+fn when_a_channel_is_joined_is_said_clearly_or_not_at_all() {
+    let channel =
+        |lines: &str| format!("[[channel]]\nname = \"news\"\nsource = \"rtp://239.9.9.1:5004\"\n{lines}\n");
+    let on_demand = |lines: &str| accepted(&channel(lines)).channels[0].on_demand;
+    assert_eq!([on_demand(""), on_demand("join = \"always\"")], [None, None]);
+    assert_eq!(on_demand("join = \"on-demand\""), Some(Duration::from_secs(10)));
+    assert_eq!(on_demand("join = \"on-demand\"\nlinger = \"0s\""), Some(Duration::ZERO));
+    let wrong = &refused(&channel("join = \"sometimes\""))[0];
+    assert_says(wrong, &["toml:4: channel \"news\" join: \"sometimes\" says not when; write \"always\" or"]);
+    let useless = warned(&channel("linger = \"5s\""));
+    assert_says(
+        &useless[0],
+        &["toml:4: channel \"news\" linger: it is joined always; add join = \"on-demand\""],
+    );
 }
