@@ -214,24 +214,31 @@ fn of_two_sources_of_a_group_one_is_renewed_alone_and_beside_any_source_none() {
 }
 
 #[test]
-fn a_route_with_a_source_goes_before_one_for_any() {
+fn a_group_from_one_source_and_from_any_are_on_sockets_of_their_own() {
     let (any, one) = (channel(202, 5004, None), channel(203, 5004, None));
     let route = |channel: &Arc<Channel>| Route { track: channel.tracks[0].clone(), kind: Kind::Rtp };
     let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
-    let [source, stranger] = [7, 8].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
-    let mut routes = Routes::default();
-    assert!(routes.insert(group, None, &route(&any)));
-    assert!(routes.insert(group, Some(source), &route(&one)));
-    assert!(!routes.insert(group, None, &route(&one)), "the place is taken");
-    let rtp = [0x80, 33];
-    let found = |from| match routes.find(group, from, &rtp) {
+    let [source, other, stranger] = [7, 8, 9].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
+    let found = |routes: &Routes, from| match routes.find(group, from, &[0x80, 33]) {
         Some(Owner::Rtp(track)) => Some(track.description.group),
         _ => None,
     };
-    assert_eq!(found(source), Some(one.tracks[0].description.group));
-    assert_eq!(found(stranger), Some(any.tracks[0].description.group));
+    let mut routes = Routes::default();
+    assert!(routes.insert(group, None, &route(&any)));
+    assert!(
+        !routes.insert(group, Some(source), &route(&one)),
+        "the kernel would take it from that one alone"
+    );
+    assert!(!routes.insert(group, None, &route(&one)), "the place is taken");
+    assert_eq!(found(&routes, stranger), Some(any.tracks[0].description.group));
     assert!(routes.remove(group, None, &route(&any)), "nothing is left");
-    assert!(routes.find(group, stranger, &rtp).is_none());
+    assert!(
+        routes.insert(group, Some(source), &route(&one)) && routes.insert(group, Some(other), &route(&any))
+    );
+    assert!(!routes.insert(group, None, &route(&any)));
+    assert_eq!(found(&routes, source), Some(one.tracks[0].description.group));
+    assert_eq!(found(&routes, other), Some(any.tracks[0].description.group));
+    assert_eq!(found(&routes, stranger), None);
 }
 
 #[test]

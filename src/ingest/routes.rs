@@ -39,7 +39,7 @@ pub(super) enum Owner<'r> {
     Rtcp(&'r [Arc<Track>]),
 }
 
-/// The routes of one socket. A place with a source (SSM) goes before one for any source.
+/// The routes of one socket.
 #[derive(Default, Clone)]
 pub(super) struct Routes {
     places: HashMap<(IpAddr, Option<IpAddr>), Place>,
@@ -47,9 +47,13 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// `false`: another track's RTP has the place.
+    /// `false`: another track's RTP has the place; or the group is taken here from one source, and is to be from any, or the
+    /// other way round. A socket has one filter for a group, and the kernel turns "any" into "that one" without a word.
     pub fn insert(&mut self, group: IpAddr, source: Option<IpAddr>, route: &Route) -> bool {
         let Route { track, kind } = route;
+        if self.places.keys().any(|(of, from)| *of == group && from.is_some() != source.is_some()) {
+            return false;
+        }
         let place = self.places.entry((group, source)).or_default();
         if *kind == Kind::Rtp && place.rtp.is_some() {
             return false;
