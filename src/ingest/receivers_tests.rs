@@ -214,25 +214,30 @@ fn of_two_sources_of_a_group_one_is_renewed_alone_and_beside_any_source_none() {
 }
 
 #[test]
-fn a_route_with_a_source_goes_before_one_for_any() {
+fn a_group_from_one_source_and_from_any_are_on_sockets_of_their_own() {
     let [any, one] = [channel(202, 5004, None), channel(203, 5004, None)]
         .map(|channel| Route { leg: Leg::of(channel.tracks[0].clone()), kind: Kind::Media });
+    let [source, other, stranger] = [7, 8, 9].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
     let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
-    let [source, stranger] = [7, 8].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
-    let of = |source, except| Group { address: group, source, except, interface: 1 };
-    let mut routes = Routes::default();
-    assert!(routes.insert(&of(None, vec![]), &any));
-    assert!(routes.insert(&of(Some(source), vec![]), &one));
-    assert!(!routes.insert(&of(None, vec![]), &one), "the place is taken");
-    let rtp = [0x80, 33];
-    let found = |from| match routes.find(group, from, &rtp) {
+    let of = |address, source| Group { address, source, except: vec![], interface: 1 };
+    let found = |routes: &Routes, address, from| match routes.find(address, from, &[0x80, 33]) {
         Some(Owner::Media(leg)) => Some(leg.track.description.group),
         _ => None,
     };
-    assert_eq!(found(source), Some(one.track().description.group));
-    assert_eq!(found(stranger), Some(any.track().description.group));
-    assert!(routes.remove(&of(None, vec![]), &any), "nothing is left");
-    assert!(routes.find(group, stranger, &rtp).is_none());
+    let [of_any, of_one] = [&any, &one].map(|route| Some(route.track().description.group));
+    let mut routes = Routes::default();
+    assert!(routes.insert(&of(group, None), &any));
+    assert!(!routes.insert(&of(group, Some(source)), &one), "the kernel would take it from that one alone");
+    assert!(!routes.insert(&of(group, None), &one), "the place is taken");
+    assert_eq!(found(&routes, group, stranger), of_any);
+    assert!(routes.remove(&of(group, None), &any), "nothing is left");
+    assert!(routes.insert(&of(group, Some(source)), &one) && routes.insert(&of(group, Some(other)), &any));
+    assert!(!routes.insert(&of(group, None), &any));
+    assert_eq!([source, other, stranger].map(|from| found(&routes, group, from)), [of_one, of_any, None]);
+    // An address of this machine has no filter in the kernel.
+    let own = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    assert!(routes.insert(&of(own, None), &any) && routes.insert(&of(own, Some(source)), &one));
+    assert_eq!([source, stranger].map(|from| found(&routes, own, from)), [of_one, of_any]);
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) enum Owner<'r> {
     Rtcp(&'r [Arc<Track>]),
 }
 
-/// The routes of one socket. A place with a source (SSM) goes before one for any source.
+/// The routes of one socket.
 #[derive(Default, Clone)]
 pub(super) struct Routes {
     places: HashMap<(IpAddr, Option<IpAddr>), Place>,
@@ -58,10 +58,18 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// `false`: another leg's media has the place, or it is another's who does not mean the same senders.
+    /// `false`: another leg's media has the place, or it is another's who does not mean the same senders. Nor are a group from
+    /// one source and from any on one socket: it has one filter for a group, and the kernel turns "any" into "that one"
+    /// without a word.
     pub fn insert(&mut self, group: &Group, route: &Route) -> bool {
         let Route { leg, kind } = route;
         let track = &leg.track;
+        let is_otherwise = |(address, from): &(IpAddr, Option<IpAddr>)| {
+            *address == group.address && from.is_some() != group.source.is_some()
+        };
+        if group.address.is_multicast() && self.places.keys().any(is_otherwise) {
+            return false;
+        }
         let new = || Place { except: group.except.clone(), ..Place::default() };
         let place = self.places.entry((group.address, group.source)).or_insert_with(new);
         if place.except != group.except || (*kind == Kind::Media && place.media.is_some()) {

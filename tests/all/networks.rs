@@ -116,6 +116,25 @@ fn two_sources_of_one_group_are_two_channels() {
 }
 
 #[test]
+fn who_takes_a_group_from_anybody_is_not_deaf_beside_who_takes_it_from_one() {
+    for from_anybody_first in [true, false] {
+        let group = Group::fresh();
+        let [mut seven, mut eight] = [7, 8].map(|last| Source::from(Ipv4Addr::new(127, 0, 0, last), group));
+        let channels = [("all", format!("rtp://{group}")), ("seven", format!("rtp://127.0.0.7@{group}"))];
+        let [first, second] = if from_anybody_first { [0, 1] } else { [1, 0] }.map(|place| &channels[place]);
+        let setup = Setup::new().channel_from(first.0, &first.1).channel_from(second.0, &second.1);
+        let mirrorball = setup.start();
+        let [mut all, mut one] = ["all", "seven"].map(|name| Viewer::playing(&mirrorball, name, Over::Udp));
+        eight.send(5);
+        all.expect_packets(&eight, 0..5);
+        seven.send(5);
+        all.expect_packets(&seven, 0..5);
+        one.expect_packets(&seven, 0..5);
+        one.expect_silence();
+    }
+}
+
+#[test]
 fn more_groups_than_a_socket_takes_are_all_heard() {
     let first = Source::new();
     let groups: Vec<_> = (0..40).map(|_| first.group.beside()).collect();
