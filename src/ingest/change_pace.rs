@@ -1,5 +1,5 @@
-//! How often memberships change for viewers' sake: so many times a second at most, whatever they do. Each change is a report
-//! on the wire, which routers and switches have to act on; leaving waits for joining.
+//! How often memberships change for viewers' sake: so many times a second at most, whatever they do. A track that is
+//! joined or left is a change, and a report on the wire, which routers and switches have to act on; leaving waits for joining.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -30,6 +30,11 @@ impl ChangePace {
     /// Nobody waits for it: it is made while there is room for others.
     pub fn take_spare(&self, now: Instant) -> Result<(), Instant> {
         self.take_below(self.most.div_ceil(2), now)
+    }
+
+    /// What was taken last has changed nothing.
+    pub fn give_back(&self) {
+        lock(&self.latest).pop_back();
     }
 
     fn take_below(&self, most: usize, now: Instant) -> Result<(), Instant> {
@@ -66,6 +71,8 @@ mod tests {
         assert_eq!(pace.take_spare(now), Err(now + SECOND));
         assert_eq!([pace.take(now), pace.take(now)], [Ok(()), Err(now + SECOND)]);
         assert_eq!(pace.take(now + SECOND), Ok(()));
+        pace.give_back();
+        assert_eq!([pace.take(now + SECOND), pace.take(now + SECOND)], [Ok(()), Ok(())]);
         let of_one = ChangePace::new(1);
         assert_eq!([of_one.take_spare(now), of_one.take(now)], [Ok(()), Err(now + SECOND)]);
     }

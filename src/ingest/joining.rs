@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use crate::event::{Work, clock, lock};
+use crate::event::{clock, lock};
 use crate::net::{RouteAsker, interface_index, interface_is_there};
 use crate::relay::{Channel, Track};
 
@@ -63,75 +64,81 @@ impl Joining {
         }
     }
 
-    /// Joins where it is to be joined by now, and leaves where it was, or where nobody wants it.
+    /// Joins where it is to be joined by now, and leaves where it was, or where nobody wants it. Who is to be joined on demand
+    /// waits for his turn.
     pub fn follow(&self, receivers: &Receivers, pass: &mut Pass) {
         let mut told = lock(&self.told_joined);
-        let (track, demand) = (&self.leg.track, &self.channel.demand);
+        let (track, demand, now) = (&self.leg.track, &self.channel.demand, clock::now());
         let was_joined = track.is_joined();
-        let now = clock::now();
         if !demand.is_there(now) {
-            *told = None;
-            if was_joined && receivers.changes.take_spare(now).is_ok() {
+            if receivers.place_of(track).is_some() && self.may_leave(receivers, now) {
                 receivers.leave(track, None);
-                track.pause();
                 pass.note(self, What::Unwanted, String::new());
+                *told = None;
             }
             return;
         }
-        let place = pass.interface(self);
-        if was_joined && pass.stays(track, place.as_ref().ok()) {
-            return;
+        if !was_joined && demand.is_needed() {
+            return receivers.want(&self.channel);
         }
-        if !was_joined
-            && demand.is_needed()
-            && place.is_ok()
-            && let Err(at) = receivers.changes.take(now)
-        {
-            return receivers.want_later(&self.channel, at);
+        let place = pass.interface(self);
+        if was_joined && pass.stays(track, place.as_ref().ok(), receivers) {
+            return;
         }
         let joined = place.and_then(|index| self.join(receivers, index));
         match (told.replace(joined.is_ok()), joined) {
             (Some(true), Ok(())) if was_joined => pass.note(self, What::Moved, String::new()),
             (Some(true), Ok(())) => pass.note(self, What::Mended, String::new()),
-            (Some(false), Ok(())) => pass.note(self, What::Joined, String::new()),
-            (None, Ok(())) => pass.note(self, What::Wanted, String::new()),
+            (_, Ok(())) => pass.note(self, What::Joined, String::new()),
             (Some(true), Err(error)) => {
                 receivers.leave(track, None);
                 pass.note(self, What::Lost, error);
             }
-            (None, Err(error)) => pass.note(self, What::InVain, error),
-            (Some(false), Err(_)) => {}
+            (_, Err(_)) => {}
         }
+    }
+
+    /// Joins what is wanted on demand. `Err`: not before that, for too much has changed just now.
+    pub fn want(&self, receivers: &Receivers, pass: &mut Pass) -> Result<(), Instant> {
+        let mut told = lock(&self.told_joined);
+        let (track, now) = (&self.leg.track, clock::now());
+        if track.is_joined() || !self.channel.demand.is_there(now) {
+            return Ok(());
+        }
+        let place = pass.interface(self);
+        if place.is_ok() && self.changes_membership() {
+            receivers.changes.take(now)?;
+        }
+        if receivers.place_of(track).is_none() {
+            track.pause(); // a last packet may have come as it was left
+        }
+        let tried = place.is_ok();
+        let joined = place.and_then(|index| self.join(receivers, index));
+        if joined.is_err() && tried && self.changes_membership() {
+            receivers.changes.give_back();
+        }
+        match (told.replace(joined.is_ok()), joined) {
+            (Some(false), Ok(())) => pass.note(self, What::Joined, String::new()),
+            (_, Ok(())) => pass.note(self, What::Wanted, String::new()),
+            (Some(false), Err(_)) => {}
+            (_, Err(error)) => pass.note(self, What::InVain, error),
+        }
+        Ok(())
+    }
+
+    fn may_leave(&self, receivers: &Receivers, now: Instant) -> bool {
+        !self.changes_membership() || receivers.changes.take_spare(now).is_ok()
+    }
+
+    /// What is sent to an address is told to nobody.
+    fn changes_membership(&self) -> bool {
+        self.leg.track.description.group.is_multicast()
     }
 
     fn join(&self, receivers: &Receivers, interface: u32) -> Result<(), String> {
         receivers.leave(&self.leg.track, Some(interface));
         receivers.open(&self.leg, interface).map_err(|error| error.to_string())
     }
-}
-
-/// Somebody wants a channel that is joined on demand.
-pub(super) struct Wanted {
-    receivers: Weak<Receivers>,
-    channel: Weak<Channel>,
-}
-
-impl Wanted {
-    pub fn new(receivers: &Weak<Receivers>, channel: &Arc<Channel>) -> Arc<Self> {
-        Arc::new(Self { receivers: receivers.clone(), channel: Arc::downgrade(channel) })
-    }
-}
-
-impl Work for Wanted {
-    fn run(self: Arc<Self>) {
-        let Some((receivers, channel)) = self.receivers.upgrade().zip(self.channel.upgrade()) else { return };
-        let (joinings, mut pass) = receivers.joinings_of(&channel);
-        joinings.iter().for_each(|joining| joining.follow(&receivers, &mut pass));
-        pass.tell();
-    }
-
-    /// The next look joins it.
-    fn close(self: Arc<Self>) {}
 }
 
 impl Pass {
@@ -142,11 +149,13 @@ impl Pass {
 
     /// Whether a joined track is where it is to be. Where nothing leads for the moment, as between two routes or
     /// while an interface has no address, it stays as long as there is that interface.
-    fn stays(&mut self, track: &Arc<Track>, place: Option<&u32>) -> bool {
-        let Some(on) = self.joined_on.get(&Arc::as_ptr(track).addr()) else { return false };
+    fn stays(&mut self, track: &Arc<Track>, place: Option<&u32>, receivers: &Receivers) -> bool {
+        let before = self.joined_on.get(&Arc::as_ptr(track).addr()).copied();
+        // It may have been joined since.
+        let Some(on) = before.or_else(|| receivers.place_of(track)) else { return false };
         match place {
-            Some(index) => index == on,
-            None => *self.there.entry(*on).or_insert_with(|| interface_is_there(*on)),
+            Some(index) => *index == on,
+            None => *self.there.entry(on).or_insert_with(|| interface_is_there(on)),
         }
     }
 

@@ -53,7 +53,9 @@ impl Leg {
             self.track.refuse_bare(reason, datagram, at);
             return false;
         }
-        let (header, bytes) = lock(&self.packetizer).next(datagram, self.track.signs.since_epoch(at));
+        // Held until the packet is in the ring: what comes by several sockets is numbered in one order.
+        let mut packetizer = lock(&self.packetizer);
+        let (header, bytes) = packetizer.next(datagram, self.track.signs.since_epoch(at));
         self.track.receive_bare((&header, &bytes), datagram, from, at);
         true
     }

@@ -21,6 +21,7 @@ mod routes;
 mod rtp_receiver;
 mod silence;
 mod unheard;
+mod wanted;
 
 pub use memberships::groups_of;
 pub use port_counts::PortStats;

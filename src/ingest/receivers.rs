@@ -13,12 +13,13 @@ use crate::relay::{Busy, Channel, Track};
 
 use super::change_pace::ChangePace;
 use super::intake::Intake;
-use super::joining::{Joining, Pass, Wanted};
+use super::joining::{Joining, Pass};
 use super::leg::Leg;
 use super::memberships::{Membership, Memberships, groups_of};
 use super::port_counts::{AllCounts, PortStats};
 use super::routes::{Kind, Route};
 use super::rtp_receiver::{OpenError, RtpReceiver};
+use super::wanted::{Join, Waiting};
 
 /// Groups of one socket. Hundreds on one port spread over several, and with them over the media tables.
 const GROUPS_PER_SOCKET: usize = 64;
@@ -46,6 +47,7 @@ pub struct Receivers {
     joins: AtomicU64,
     /// How often groups are joined and left on demand.
     pub(super) changes: ChangePace,
+    pub(super) waiting: Waiting,
     this: Weak<Receivers>,
 }
 
@@ -88,6 +90,7 @@ impl Receivers {
             renewals: AtomicU64::new(0),
             joins: AtomicU64::new(0),
             changes: ChangePace::new(changes),
+            waiting: Waiting::default(),
             this: this.clone(),
         })
     }
@@ -102,8 +105,11 @@ impl Receivers {
             joining.begin(self, &mut pass);
             self.state().joinings.push(joining);
         }
-        let (wanted, queue) = (Wanted::new(&self.this, channel), self.queue().clone());
-        channel.demand.on_begin(move || queue.push(Task::new("Join", wanted.clone())));
+        let (this, wanted) = (self.this.clone(), Arc::downgrade(channel));
+        channel.demand.on_begin(move || {
+            let both = this.upgrade().zip(wanted.upgrade());
+            both.into_iter().for_each(|(this, wanted)| this.want(&wanted));
+        });
         if !mem::replace(&mut self.state().follows, true) {
             self.follow_later();
         }
@@ -197,10 +203,10 @@ impl Receivers {
         let description = &leg.track.description;
         let rtcp_port = description.rtcp_port.filter(|port| *port != description.port);
         for group in groups_of(description, interface) {
+            self.join(description.port, group.clone(), Route { leg: leg.clone(), kind: Kind::Media })?;
             if let Some(port) = rtcp_port {
-                self.join(port, group.clone(), Route { leg: leg.clone(), kind: Kind::Rtcp })?;
+                self.join(port, group, Route { leg: leg.clone(), kind: Kind::Rtcp })?;
             }
-            self.join(description.port, group, Route { leg: leg.clone(), kind: Kind::Media })?;
         }
         leg.track.set_joined(true);
         Ok(())
@@ -231,11 +237,10 @@ impl Receivers {
         unused.iter().for_each(|receiver| receiver.shut());
     }
 
-    /// All tracks of a channel, and a pass over them.
-    pub(super) fn joinings_of(&self, channel: &Arc<Channel>) -> (Vec<Arc<Joining>>, Pass) {
+    /// All tracks of a channel.
+    pub(super) fn joinings_of(&self, channel: &Arc<Channel>) -> Vec<Arc<Joining>> {
         let state = self.state();
-        let of_channel = state.joinings.iter().filter(|joining| Arc::ptr_eq(&joining.channel, channel));
-        (of_channel.cloned().collect(), Pass::over(state.memberships.interfaces()))
+        state.joinings.iter().filter(|joining| Arc::ptr_eq(&joining.channel, channel)).cloned().collect()
     }
 
     /// The next track of the look that is under way. It is passed even if looking at it fails.
@@ -246,9 +251,26 @@ impl Receivers {
         joining
     }
 
-    /// Sees by then to a channel that is wanted.
-    pub(super) fn want_later(&self, channel: &Arc<Channel>, at: Instant) {
-        self.timers.at(at, Task::new("Join", Wanted::new(&self.this, channel)));
+    /// Has a channel joined that is wanted on demand, as soon as it is its turn.
+    pub(super) fn want(&self, channel: &Arc<Channel>) {
+        if self.waiting.add(channel) {
+            self.queue().push(Task::new("Join", Arc::new(Join(self.this.clone()))));
+        }
+    }
+
+    /// Goes on with joining then.
+    pub(super) fn join_at(&self, at: Instant, task: Task) {
+        self.timers.at(at, task);
+    }
+
+    /// When a task of joining that begins now lets others go before.
+    pub(super) fn turn_ends(&self) -> Instant {
+        clock::now() + self.longest_turn
+    }
+
+    /// The interface that something of a track is joined on.
+    pub(super) fn place_of(&self, track: &Arc<Track>) -> Option<u32> {
+        self.state().memberships.interface_of(track)
     }
 
     /// The queue of control tasks.
@@ -273,6 +295,7 @@ impl Receivers {
         drop(state);
         // Where something of the group comes already, all of it has to be told apart; room is no question then.
         shared.sort_by_key(|receiver| !receiver.has(&group));
+        let is_taken = !group.address.is_multicast() && !shared.is_empty();
         for receiver in shared {
             let is_joined = receiver.has(&group);
             match receiver.join(&group, &route) {
@@ -284,6 +307,9 @@ impl Receivers {
                 Err(MembershipError::SocketFull { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
+        }
+        if is_taken {
+            return Err(OpenError::Taken(port)); // of two sockets on one address the kernel chooses one
         }
         let receiver = self.open_joined(port, &group, route.clone())?;
         self.joins.fetch_add(1, Relaxed);
@@ -323,7 +349,9 @@ impl State {
         let bound = bound_for(group.address);
         let shared = self.receivers.iter().filter(|receiver| {
             (receiver.port, receiver.bound, receiver.interface) == (port, bound, group.interface)
-                && (receiver.groups() < GROUPS_PER_SOCKET || receiver.has(group))
+                && (receiver.groups() < GROUPS_PER_SOCKET
+                    || receiver.has(group)
+                    || !group.address.is_multicast())
         });
         shared.cloned().collect()
     }
@@ -354,7 +382,7 @@ impl State {
 
 impl Work for Receivers {
     fn run(self: Arc<Self>) {
-        let turn_ends = clock::now() + self.longest_turn;
+        let turn_ends = self.turn_ends();
         self.leave_failed();
         let under_way = lock(&self.pass).take();
         let mut pass = under_way.unwrap_or_else(|| Pass::over(self.state().memberships.interfaces()));

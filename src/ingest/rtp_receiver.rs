@@ -53,6 +53,9 @@ pub enum OpenError {
     /// The group was not joined.
     #[error(transparent)]
     Membership(#[from] MembershipError),
+    /// What is sent to an address of this machine is another track's.
+    #[error("what comes to UDP port {0} of that address is another channel's; send it to another port")]
+    Taken(u16),
     /// No socket for the port.
     #[error("receiving on UDP port {port} failed: {error}")]
     Socket {
@@ -179,7 +182,10 @@ impl RtpReceiver {
     /// Whether datagrams that arrive on an interface are meant. IPv6 delivers a group from all interfaces that
     /// any socket has joined it on; IPv4 from those alone that this one has.
     pub(super) fn hears(&self, interface: u32) -> bool {
-        self.bound.is_ipv4() || self.interface == 0 || self.interface == interface
+        self.bound.is_ipv4()
+            || !self.bound.is_unspecified()
+            || self.interface == 0
+            || self.interface == interface
     }
 
     pub(super) fn current_routes(&self) -> Arc<Routes> {

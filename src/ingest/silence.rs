@@ -133,7 +133,9 @@ impl SilenceWatch {
     /// Tells the log of a source that stops or returns, and of single tracks that do so while others flow.
     fn tell(&self, state: &mut State, now: Instant) {
         let channel = &self.channel.name;
-        if !self.channel.demand.has_lasted(self.channel.silent_after, now) {
+        let demand = &self.channel.demand;
+        let is_joined = || self.channel.tracks.iter().all(|track| track.is_joined());
+        if demand.is_needed() && !(demand.has_lasted(self.channel.silent_after, now) && is_joined()) {
             return; // nobody waits for it, or not for long enough
         }
         match state.channel.change(state.sends_since.is_none(), now) {
@@ -160,7 +162,8 @@ impl SilenceWatch {
         let (mut forgotten, mut next) = (Vec::new(), None);
         for (track, others) in self.channel.tracks.iter().zip(&mut state.others) {
             let since = track.signs.last().unwrap_or(self.started_at);
-            if !track.is_silent() || now < since + self.channel.silent_after {
+            let is_new = !self.channel.demand.has_lasted(self.channel.silent_after, now);
+            if is_new || !track.is_silent() || now < since + self.channel.silent_after {
                 *others = None;
                 continue;
             }

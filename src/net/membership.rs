@@ -3,7 +3,7 @@
 
 use std::io;
 use std::mem;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::libc;
@@ -58,10 +58,25 @@ impl ReceiveSocket {
     /// Binds the port of what is sent to `address`. Of groups only packets of those that are joined arrive (and stray unicast):
     /// IP_MULTICAST_ALL is off. Each datagram tells its destination, and drops in the kernel are counted.
     pub fn bind(port: u16, address: IpAddr) -> io::Result<Self> {
-        let ipv6 = address.is_ipv6();
+        Self::open(SocketAddr::new(bound_for(address), port), true)
+    }
+
+    /// The same, taking nothing from others: of a group what is sent to that group alone, of an address of this machine nothing
+    /// where somebody has the port.
+    pub fn bind_beside_others(port: u16, group: &Group) -> io::Result<Self> {
+        let is_group = group.address.is_multicast();
+        let at = match group.address {
+            IpAddr::V6(address) if is_group => SocketAddrV6::new(address, port, 0, group.interface).into(),
+            address => SocketAddr::new(address, port),
+        };
+        Self::open(at, is_group)
+    }
+
+    fn open(at: SocketAddr, is_shared: bool) -> io::Result<Self> {
+        let ipv6 = at.is_ipv6();
         let domain = if ipv6 { Domain::IPV6 } else { Domain::IPV4 };
         let socket = Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
-        socket.set_reuse_address(true)?;
+        socket.set_reuse_address(is_shared)?;
         if ipv6 {
             socket.set_only_v6(true)?;
             socket.set_multicast_all_v6(false)?;
@@ -74,7 +89,7 @@ impl ReceiveSocket {
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         // Neighbours of a burst may come merged; a kernel before 5.0 does not offer it.
         let _ = setsockopt(&socket, sockopt::UdpGroSegment, &true);
-        socket.bind(&SocketAddr::new(bound_for(address), port).into())?;
+        socket.bind(&at.into())?;
         Ok(Self { socket })
     }
 

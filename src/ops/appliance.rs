@@ -315,7 +315,8 @@ impl AdminSource for Scrape {
     fn ready(&self) -> Result<String, String> {
         let now = clock::now();
         let is_joined = |channel: &Channel| {
-            !channel.demand.is_there(now) || channel.tracks.iter().all(|track| track.is_joined())
+            let is_to_be = channel.demand.has_lasted(channel.silent_after, now);
+            !is_to_be || channel.tracks.iter().all(|track| track.is_joined())
         };
         let deaf = self.listeners.iter().find(|listener| !listener.is_open());
         let channels = self.engine.catalogue.channels();

@@ -4,6 +4,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
+/// The most hosts that one filter names: the kernel takes some ten of a group on one socket (net.ipv4.igmp_max_msf).
+pub const MAX_HOSTS: usize = 64;
+
 /// The hosts of which packets are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub enum SourceFilter {
@@ -39,6 +42,16 @@ impl SourceFilter {
     #[must_use]
     pub fn excluded(&self) -> &[IpAddr] {
         if let Self::AllBut(hosts) = self { hosts } else { &[] }
+    }
+
+    /// Whether what a host sends is wanted.
+    #[must_use]
+    pub fn admits(&self, host: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(hosts) => hosts.contains(&host),
+            Self::AllBut(hosts) => !hosts.contains(&host),
+        }
     }
 
     /// Whether somebody may be of both.
@@ -117,6 +130,15 @@ mod tests {
         ] {
             assert_eq!([first.overlap(&second), second.overlap(&first)], [overlap; 2], "{first}; {second}");
         }
+    }
+
+    #[test]
+    fn who_is_named_is_admitted_or_is_not() {
+        let [one, two] = [1, 2].map(|last| hosts([last])[0]);
+        let admits = |filter: SourceFilter| [one, two].map(|host| filter.admits(host));
+        assert_eq!(admits(SourceFilter::Any), [true, true]);
+        assert_eq!(admits(SourceFilter::only(vec![one])), [true, false]);
+        assert_eq!(admits(SourceFilter::all_but(vec![one])), [false, true]);
     }
 
     #[test]

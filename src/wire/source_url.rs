@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::source_filter::SourceFilter;
+use super::source_filter::{MAX_HOSTS, SourceFilter};
 
 /// The longest name of a network interface the kernel takes, in bytes (`IFNAMSIZ` less its final zero).
 const MAX_INTERFACE_LEN: usize = 15;
@@ -75,13 +75,18 @@ pub enum InvalidSourceUrl {
     #[error("the port is missing; write rtp://{0}:port, often 5004")]
     NoPort(String),
     /// The port is not in range.
-    #[error("port \"{0}\" is not usable; write an even number from 2 to 65534, RTCP takes the one after it")]
+    #[error(
+        "port \"{0}\" is not usable; write a number from 1 to 65534, for rtp:// an even one: RTCP takes the one after it"
+    )]
     Port(String),
     /// The source is no host's address.
     #[error(
         "source {0} is not the address of one sender; write its unicast address, or nothing before the @"
     )]
     SourceNotUnicast(IpAddr),
+    /// There are too many sources.
+    #[error("{0} sources stand before the @; write {MAX_HOSTS} at most, or none for any")]
+    Sources(usize),
     /// The source and the group are of different families.
     #[error(
         "source {source_address} and group {group} are of different families; write both as IPv4 or both as IPv6"
@@ -186,7 +191,7 @@ fn group_and_port(at: &str) -> Result<(IpAddr, Option<String>, u16), InvalidSour
     zone_of(group, zone.as_deref())?;
     let is_nobodys = match group {
         IpAddr::V4(v4) => v4.octets()[0] >= 240,
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some(),
     };
     if is_nobodys {
         return Err(InvalidSourceUrl::NotReceived(group));
@@ -266,6 +271,9 @@ fn sources_or_interface(before: &str) -> Result<(Vec<IpAddr>, Option<String>), I
             (_, of) => zone = of.or(zone),
         }
         sources.push(source);
+    }
+    if sources.len() > MAX_HOSTS {
+        return Err(InvalidSourceUrl::Sources(sources.len()));
     }
     Ok((sources, zone))
 }
@@ -392,7 +400,7 @@ mod tests {
             ("rtp://239.9.9.1", "write rtp://239.9.9.1:port"),
             ("rtp://239.9.9.1:", "write rtp://239.9.9.1:port"),
             ("rtp://[ff15::1]", "write rtp://[ff15::1]:port"),
-            ("rtp://239.9.9.1:0", "from 2 to 65534"),
+            ("rtp://239.9.9.1:0", "from 1 to 65534"),
             ("rtp://239.9.9.1:65535", "from 2 to 65534"),
             ("rtp://239.9.9.1:70000", "from 2 to 65534"),
             ("rtp://255.255.255.255:5004", "write a group, from 224.0.0.0"),

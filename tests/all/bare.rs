@@ -126,11 +126,7 @@ fn what_is_something_else_than_the_source_says_is_told_once_and_counted() {
 
 #[test]
 fn what_is_sent_to_an_address_of_this_machine_needs_no_group() {
-    let port = || {
-        let free = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        free.local_addr().expect("bound").port() & !1
-    };
-    let (named, any) = (port(), port());
+    let [named, any] = [Group::fresh(), Group::fresh()].map(|group| group.0.port());
     let mirrorball = Setup::new()
         .channel_by_route("named", &format!("udp://127.0.0.1:{named}"))
         .channel_by_route("any", &format!("udp://@:{any}"))

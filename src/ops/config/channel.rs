@@ -234,7 +234,8 @@ impl FirstUses {
         for track in &channel.presentation.tracks {
             let group = SocketAddr::new(track.group, track.port);
             let route = (group, track.filter.clone(), channel.interface.clone());
-            if let Some((first, line)) = self.routes.get(&route) {
+            let taken = self.routes.iter().find(|(known, _)| are_one(known, &route));
+            if let Some((_, (first, line))) = taken {
                 let wrong = format!("{group} is taken by {first} in line {line}; leave one out");
                 report.add(offset, format!("{}: {wrong}", typed.place));
             } else {
@@ -243,4 +244,11 @@ impl FirstUses {
             }
         }
     }
+}
+
+/// Whether packets of both can not be told apart. To an address of this machine there is one socket for all of a port.
+fn are_one(first: &Route, second: &Route) -> bool {
+    let (group, filter, _) = first;
+    let is_own = !group.ip().is_multicast();
+    first == second || is_own && *group == second.0 && filter.overlap(&second.1)
 }

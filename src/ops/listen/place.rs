@@ -22,22 +22,34 @@ pub struct Place {
 impl Place {
     /// Where a group is to be joined.
     pub fn of(group: IpAddr, interface: Option<&Interface>) -> Result<Self, String> {
-        let index = match interface {
+        if group.is_unspecified() {
+            return Ok(Self { index: 0, name: "any".to_owned(), addresses: Vec::new(), is_by_route: false });
+        }
+        let own = Some(group).filter(|group| !group.is_multicast()).map(Interface::Address);
+        let index = match own.as_ref().or(interface) {
             Some(named) => interface_index(&named.to_string()).map_err(|error| error.to_string())?,
             None => RouteAsker::default().interface_towards(group).map_err(|error| error.to_string())?,
         };
         let name = interface_name(index).unwrap_or_else(|| "the route's interface".to_owned());
         let addresses = interface_addresses(&name);
-        Ok(Self { index, name, addresses, is_by_route: interface.is_none() })
+        Ok(Self { index, name, addresses, is_by_route: own.is_none() && interface.is_none() })
     }
 
-    /// By which protocol its network is told of a group: what the querier there speaks decides.
-    pub fn protocol(&self, group: IpAddr) -> &'static str {
-        if group.is_ipv6() {
-            let forced =
-                fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{}/force_mld_version", self.name));
-            return if forced.is_ok_and(|version| version.trim() == "1") { "MLDv1" } else { "MLDv2" };
+    /// By which protocol its network is told of a group: of IPv4 what the querier there speaks, as far as one was heard, of IPv6
+    /// what this machine is set to. Of an address nobody is told.
+    pub fn protocol(&self, group: IpAddr) -> Option<&'static str> {
+        if !group.is_multicast() {
+            return None;
         }
+        Some(if group.is_ipv6() { self.mld() } else { self.igmp() })
+    }
+
+    fn mld(&self) -> &'static str {
+        let forced = fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{}/force_mld_version", self.name));
+        if forced.is_ok_and(|version| version.trim() == "1") { "MLDv1" } else { "MLDv2" }
+    }
+
+    fn igmp(&self) -> &'static str {
         let groups = fs::read_to_string("/proc/thread-self/net/igmp").unwrap_or_default();
         let version = groups.lines().find_map(|line| {
             let mut words = line.split_whitespace();

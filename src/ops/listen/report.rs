@@ -1,5 +1,6 @@
 //! What was heard, and what is to be said of it. `docs/operations.md` describes every figure.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub struct Heard {
     /// Where it is joined.
     pub place: Place,
     /// By which protocol.
-    pub protocol: &'static str,
+    pub protocol: Option<&'static str>,
     /// Where it was to be joined; by route where absent.
     pub interface: Option<Interface>,
     /// What came.
@@ -56,16 +57,21 @@ impl Heard {
 
     /// How it is joined.
     pub fn joined(&self, length: Duration) -> String {
-        let Self { place, protocol, hearing, .. } = self;
+        let Self { place, hearing, .. } = self;
+        let (group, of, seconds) = (self.group(), &hearing.description.filter, length.as_secs());
         let addresses: Vec<_> = place.addresses.iter().map(ToString::to_string).collect();
-        let addresses = if addresses.is_empty() { "no address".to_owned() } else { addresses.join(", ") };
+        let on = match addresses.join(", ") {
+            _ if place.index == 0 => "any interface".to_owned(),
+            none if none.is_empty() => format!("{} (no address)", place.name),
+            addresses => format!("{} ({addresses})", place.name),
+        };
         let how = if place.is_by_route { "by route" } else { "as named" };
-        let of = &hearing.description.filter;
-        let (group, seconds) = (self.group(), length.as_secs());
-        format!(
-            "{group} on {} ({addresses}), {how}: joined for {of} by {protocol}, listening for {seconds} s",
-            place.name
-        )
+        match self.protocol {
+            Some(protocol) => {
+                format!("{group} on {on}, {how}: joined for {of} by {protocol}, listening for {seconds} s")
+            }
+            None => format!("{group} on {on}: no group, from {of}, listening for {seconds} s"),
+        }
     }
 
     /// What may be wrong, each with its remedy.
@@ -76,20 +82,34 @@ impl Heard {
         let is_foreign = |payload_type: &u8| !description.payload_types.contains(payload_type);
         if description.payload_types == [MP2T.0] && types().flat_map(|one| &one.payload_types).any(is_foreign)
         {
-            let remedy = "describe another payload in a session description (sdp = \"FILE\")";
-            notes.push(format!("a source string stands for MPEG-TS, payload type 33; {remedy}"));
+            let remedy = "describe them in a session description (sdp = \"FILE\")";
+            notes.push(format!("other payload types than 33, MPEG-TS, come; {remedy}"));
         }
-        let senders: Vec<_> = self.hearing.senders.iter().map(|(address, _)| address.to_string()).collect();
-        if senders.len() > 1 {
-            let remedy = "stop all but one, or name it as the source in front of an @";
-            notes.push(format!("several senders: {}; {remedy}", senders.join(", ")));
-        }
-        if self.hearing.control.not_rtcp > 0 {
+        notes.extend(self.of_several_senders());
+        let has_own_port = description.rtcp_port != Some(description.port);
+        if has_own_port && self.hearing.control.not_rtcp > 0 {
             let port = description.rtcp_port.unwrap_or_default();
             notes
                 .push(format!("what comes on port {port} is no RTCP: the next channel's media, most likely"));
         }
         notes
+    }
+
+    /// Several where one is expected: hosts that were named are.
+    fn of_several_senders(&self) -> Option<String> {
+        let senders = &self.hearing.senders;
+        let hosts: BTreeSet<_> = senders.iter().map(|(address, _)| address.ip()).collect();
+        let named = self.hearing.description.filter.named();
+        if senders.len() < 2 || hosts.len() == senders.len() && hosts.iter().all(|host| named.contains(host))
+        {
+            return None;
+        }
+        let told = senders.iter().map(|(address, _)| address.to_string()).collect::<Vec<_>>().join(", ");
+        let remedy = match hosts.len() {
+            1 => "they are one host, which sends twice or has begun anew: see what runs there",
+            _ => "stop all but one, or name it as the source in front of an @",
+        };
+        Some(format!("several senders: {told}; {remedy}"))
     }
 
     fn of_the_network(&self) -> Vec<String> {
@@ -102,8 +122,9 @@ impl Heard {
             notes.push(told);
         }
         let name = &self.place.name;
-        if *filter != SourceFilter::Any && matches!(self.protocol, "IGMPv1" | "IGMPv2" | "MLDv1") {
-            let protocol = self.protocol;
+        if *filter != SourceFilter::Any
+            && let Some(protocol @ ("IGMPv1" | "IGMPv2" | "MLDv1")) = self.protocol
+        {
             notes.push(format!(
                 "{name} speaks {protocol}, so the network is told of the group and of no source"
             ));
@@ -111,7 +132,7 @@ impl Heard {
         if self.hearing.verdict() == Verdict::Nothing {
             notes.push(advice(group, filter, name));
             if group.is_ipv4() && self.place.is_strict() {
-                let remedy = format!("set sysctl net.ipv4.conf.{name}.rp_filter=2");
+                let remedy = format!("set sysctl net.ipv4.conf.{}.rp_filter=2", name.replace('.', "/"));
                 notes.push(format!(
                     "rp_filter is 1 here: senders that {name} is not the way to are dropped; {remedy}"
                 ));

@@ -65,12 +65,11 @@ pub fn run(plan: &Plan, stop: &Receiver<()>, mut begun: impl FnMut(&str)) -> Res
 fn open(track: usize, of: &TrackDescription, place: &Place) -> Result<Vec<Ear>, String> {
     let groups = groups_of(of, place.index);
     let control = of.rtcp_port.filter(|port| *port != of.port).map(|port| (port, true));
-    let ports = [Some((of.port, false)), control];
-    ports
-        .into_iter()
-        .flatten()
-        .map(|(port, is_control)| Ear::open(track, port, &groups, is_control))
-        .collect()
+    let mut ears = Vec::new();
+    for (port, is_control) in [Some((of.port, false)), control].into_iter().flatten() {
+        ears.extend(Ear::open(track, port, &groups, is_control)?);
+    }
+    Ok(ears)
 }
 
 /// Whether it ended before its time.
@@ -87,7 +86,8 @@ fn listen(ears: &mut [Ear], heard: &mut [Heard], until: Duration, stop: &Receive
         let now = clock::unix_now();
         for ear in &mut *ears {
             let (hearing, is_control) = (&mut heard[ear.track].hearing, ear.is_control);
-            ear.take(hearing.description.group, &mut batch, |datagram| {
+            let description = hearing.description.clone();
+            ear.take(&description, &mut batch, |datagram| {
                 if is_control {
                     hearing.control.take(datagram.payload);
                 } else {

@@ -15,6 +15,8 @@ use super::survey::Survey;
 const MAX_SSRCS: usize = 8;
 /// The most kinds of datagrams that are told apart that the source does not say.
 const MAX_KINDS: usize = 8;
+/// Over less than that, what came is no rate.
+const SHORTEST_MEAN: Duration = Duration::from_millis(100);
 /// What may be listened for, in seconds.
 const MAX_SECONDS: u64 = 3600;
 
@@ -137,7 +139,7 @@ impl Sender {
     /// How fast it sent, up to the end.
     pub fn bit_rate(&self, end: Duration) -> BitRate {
         let passed = end.saturating_sub(self.began);
-        let mean = self.bytes as f64 * 8.0 / passed.as_secs_f64().max(1e-3);
+        let mean = self.bytes as f64 * 8.0 / passed.max(SHORTEST_MEAN).as_secs_f64();
         let whole = passed.as_secs().min(MAX_SECONDS) as usize;
         let in_second = |second| self.seconds.get(second).map_or(0.0, |bytes| *bytes as f64 * 8.0);
         let slowest = (0..whole).map(in_second).reduce(f64::min);

@@ -121,7 +121,7 @@ fn of_survey(survey: &Survey) -> Vec<Row> {
     }
     let mut rows = vec![("MPEG-TS", whole)];
     if survey.psi.programmes().next().is_none() {
-        rows.push(("programme", "none is listed: no PAT came".to_owned()));
+        rows.push(("programme", "none is listed: no PAT that can be read came".to_owned()));
     }
     rows.extend(
         survey.psi.programmes().map(|(number, one)| ("programme", of_programme(survey, number, one))),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use sdp_types::{Attribute, Session};
 
-use super::super::source_filter::SourceFilter;
+use super::super::source_filter::{MAX_HOSTS, SourceFilter};
 use super::presentation::TrackDescription;
 
 /// How one is written.
@@ -35,6 +35,12 @@ pub(super) fn read(attributes: &[Attribute], group: IpAddr) -> Result<Option<Fil
             One::Excl(more) => excluded.extend(more),
             One::Of(other) => of_another = Some(other),
         }
+    }
+    let most = included.len().max(excluded.len());
+    if most > MAX_HOSTS {
+        return Err(format!(
+            "a=source-filter: {most} hosts for one group; write {MAX_HOSTS} at most, or remove the line"
+        ));
     }
     Ok(match (included.is_empty(), excluded.is_empty()) {
         (true, true) => of_another.map(Filter::Of),
