@@ -12,7 +12,7 @@ use crate::net::{Group, MembershipError, ReceiveSocket, bound_for, interface_nam
 use crate::relay::{Busy, Channel, Track};
 
 use super::change_pace::ChangePace;
-use super::intake::Intake;
+use super::intake::{Intake, roomiest};
 use super::joining::{Joining, Pass};
 use super::leg::Leg;
 use super::memberships::{Membership, Memberships, groups_of};
@@ -32,7 +32,7 @@ const LONGEST_TURN: Duration = Duration::from_millis(100);
 /// The receive sockets of the program.
 pub struct Receivers {
     poller: Arc<Poller>,
-    timers: Arc<Timers>,
+    pub(super) timers: Arc<Timers>,
     busy: Arc<Busy>,
     /// Held by who joins and leaves, over the system calls. Taken before `state`, which is never held over one: metrics
     /// and who only looks wait for no kernel.
@@ -258,11 +258,6 @@ impl Receivers {
         }
     }
 
-    /// Goes on with joining then.
-    pub(super) fn join_at(&self, at: Instant, task: Task) {
-        self.timers.at(at, task);
-    }
-
     /// When a task of joining that begins now lets others go before.
     pub(super) fn turn_ends(&self) -> Instant {
         clock::now() + self.longest_turn
@@ -335,7 +330,8 @@ impl Receivers {
             let intake = Intake::open(&self.poller, self.busy.clone())?;
             self.state().intakes.push(intake);
         }
-        self.state().roomiest().ok_or_else(|| io::Error::other("no media table receives"))
+        let state = self.state();
+        roomiest(&state.intakes, &state.receivers).ok_or_else(|| io::Error::other("no media table receives"))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -354,16 +350,6 @@ impl State {
                     || !group.address.is_multicast())
         });
         shared.cloned().collect()
-    }
-
-    /// The intake with the least to do.
-    fn roomiest(&self) -> Option<Arc<Intake>> {
-        // Streams are the work: sockets of reports are as many, and do little.
-        let roomiest = self.intakes.iter().min_by_key(|intake| {
-            let own = self.receivers.iter().filter(|receiver| receiver.is_of(intake));
-            own.fold((0, 0), |(streams, sockets), receiver| (streams + receiver.streams(), sockets + 1))
-        });
-        roomiest.cloned()
     }
 
     /// Takes out the receivers that nothing is left on, of those that this was left on.

@@ -65,7 +65,7 @@ impl Work for Join {
             let joinings = receivers.joinings_of(&channel);
             if let Err(at) = joinings.iter().try_for_each(|joining| joining.want(&receivers, &mut pass)) {
                 receivers.waiting.put_back(&channel);
-                receivers.join_at(at, Task::new("Join", self));
+                receivers.timers.at(at, Task::new("Join", self));
                 break;
             }
             if clock::now() >= turn_ends {

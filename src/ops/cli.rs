@@ -209,7 +209,7 @@ impl ProbeArgs {
 #[derive(Debug, Args)]
 pub struct ListenArgs {
     /// The source, as a channel of the config has it: rtp://GROUP:PORT, udp:// for MPEG-TS without RTP, auto:// for either,
-    /// with [SOURCE@] or [INTERFACE@] in front of the group; or an SDP file.
+    /// with SENDER@ or INTERFACE@ in front of the group; or an SDP file.
     #[arg(value_name = "SOURCE")]
     pub source: ListenSource,
     /// For how long.
