@@ -34,7 +34,8 @@ usage: fanout.sh udp|tcp|tls|tunnel|channels|many|curve|setup|storm|sockets [opt
   --ports N              the channels' groups are spread over N ports (1)
   --burst N              each channel sends N packets at a time (1)
   --gro                  the relay's device merges what arrives: ethtool -K DEV gro on
-  --shape ts|h264        equal packets of 1328 bytes (ts), or frames in fragments of 1400 bytes
+  --shape ts|raw|h264    equal packets of 1328 bytes (ts), the same transport stream without RTP (raw; Mirrorball
+                         only), or frames in fragments of 1400 bytes
   --no-gso               the relay's device does not segment: ethtool -K DEV tx-udp-segmentation off
   --stall N              N of the TCP readers stop reading for 5 s
   --sessions N           so many are registered by setup (10000)
@@ -103,7 +104,7 @@ options() {
             --rate) RATE=$2; shift ;;
             --channels) CHANNELS=$2; shift ;;
             --ports) PORTS=$2; shift ;;
-            --shape) SHAPE=$2; shift ;;
+            --shape) SHAPE=$2; [ "${SHAPE}" != raw ] || ONLY=mirrorball; shift ;;
             --burst) BURST=$2; shift ;;
             --gro) GRO=on ;;
             --no-gso) GSO=off ;;
@@ -264,6 +265,8 @@ write_channel() {
     printf '[[channel]]\nname = "%s"\ninterface = "%s"\n' "${name}" "${RELAY_IP}"
     if [ "${SHAPE}" = ts ]; then
         printf 'source = "rtp://%s:%s"\n' "${group}" "${port}"
+    elif [ "${SHAPE}" = raw ]; then
+        printf 'source = "udp://%s:%s"\n' "${group}" "${port}"
     else
         printf 'v=0\r\no=- 1 1 IN IP4 %s\r\ns=%s\r\nc=IN IP4 %s/4\r\nt=0 0\r\nm=video %s RTP/AVP 96\r\n%s\r\n' \
             "${VIEW_IP}" "${name}" "${group}" "${port}" "a=rtpmap:96 H264/90000" > "${WORK}/${name}.sdp"

@@ -18,4 +18,8 @@ pub fn exercise(datagram: &[u8]) {
         Ok(said) => assert!(said.reports.len() <= 31 && said.goodbyes.len() <= 31),
         Err(error) => assert!(!error.reason().is_empty()),
     }
+    match rtcp::source_says(datagram) {
+        Ok(said) => assert!(said.names.len() <= 31),
+        Err(error) => assert!(!error.reason().is_empty()),
+    }
 }

@@ -12,7 +12,8 @@ pub fn exercise(text: &[u8]) {
     assert!(!program.tracks.is_empty());
     for track in &program.tracks {
         assert!(track.group.is_multicast() && track.port > 0 && !track.payload_types.is_empty());
-        assert!(track.source.is_none_or(|source| source.is_ipv4() == track.group.is_ipv4()));
+        let hosts = track.filter.named().iter().chain(track.filter.excluded());
+        hosts.for_each(|host| assert_eq!(host.is_ipv4(), track.group.is_ipv4()));
     }
     let described = sdp::unicast(&program, IpAddr::V6(Ipv6Addr::LOCALHOST));
     let media = described.lines().filter(|line| line.starts_with("m=")).count();

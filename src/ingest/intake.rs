@@ -209,3 +209,12 @@ impl Sleeper for Intake {
         }
     }
 }
+/// The one with the least to do of these, by the sockets that are theirs.
+pub(super) fn roomiest(intakes: &[Arc<Intake>], receivers: &[Arc<RtpReceiver>]) -> Option<Arc<Intake>> {
+    // Streams are the work: sockets of reports are as many, and do little.
+    let load = |intake: &&Arc<Intake>| {
+        let own = receivers.iter().filter(|receiver| receiver.is_of(intake));
+        own.fold((0, 0), |(streams, sockets), receiver| (streams + receiver.streams(), sockets + 1))
+    };
+    intakes.iter().min_by_key(load).cloned()
+}

@@ -2,22 +2,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
+use crate::event::{clock, lock};
 use crate::net::{RouteAsker, interface_index, interface_is_there};
-use crate::relay::Track;
+use crate::relay::{Channel, Track};
 
+use super::leg::Leg;
 use super::receivers::Receivers;
 
-/// One track, and where it is to be received.
+/// A track's leg, and where it is to be received.
 pub(super) struct Joining {
-    pub channel: String,
-    pub track: Arc<Track>,
+    pub channel: Arc<Channel>,
+    pub leg: Arc<Leg>,
     /// An interface's name or address; the kernel's route where absent.
     pub interface: Option<String>,
-    /// Whether the log has it joined.
-    pub told_joined: AtomicBool,
+    /// Whether the log has it joined; nothing was told of it since it is wanted where absent. Locked by the one who sees to it.
+    pub told_joined: Mutex<Option<bool>>,
 }
 
 /// What was found in one pass over all tracks: each interface and route is looked up once, and told of once.
@@ -38,45 +40,104 @@ enum What {
     Moved,
     Mended,
     Joined,
+    /// By somebody, on demand.
+    Wanted,
+    Unwanted,
+    /// It is wanted, and can not be joined.
+    InVain,
 }
 
 impl Joining {
-    /// Joins for the first time.
+    /// Joins for the first time, unless somebody is waited for who wants it.
     pub fn begin(&self, receivers: &Receivers, pass: &mut Pass) {
-        let (channel, track) = (&self.channel, self.track.number);
+        let mut told = lock(&self.told_joined);
+        if !self.channel.demand.is_there(clock::now()) {
+            return;
+        }
         let place = pass.interface(self);
-        match place.and_then(|index| self.join(receivers, index)) {
-            Ok(()) => {
-                self.told_joined.store(true, Relaxed);
-                tracing::info!(channel, track, group = %self.track.description.group, "joined");
-            }
+        let joined = place.and_then(|index| self.join(receivers, index));
+        *told = Some(joined.is_ok());
+        let (channel, track) = (&self.channel.name, self.leg.track.number);
+        match joined {
+            Ok(()) => tracing::info!(channel, track, group = %self.leg.track.description.group, "joined"),
             Err(error) => tracing::warn!(channel, track, "not received yet, and tried again: {error}"),
         }
     }
 
-    /// Joins where it is to be joined by now, and leaves where it was.
+    /// Joins where it is to be joined by now, and leaves where it was, or where nobody wants it. Who is to be joined on demand
+    /// waits for his turn.
     pub fn follow(&self, receivers: &Receivers, pass: &mut Pass) {
+        let mut told = lock(&self.told_joined);
+        let (track, demand, now) = (&self.leg.track, &self.channel.demand, clock::now());
+        let was_joined = track.is_joined();
+        if !demand.is_there(now) {
+            if receivers.place_of(track).is_some() && self.may_leave(receivers, now) {
+                receivers.leave(track, None);
+                pass.note(self, What::Unwanted, String::new());
+                *told = None;
+            }
+            return;
+        }
+        if !was_joined && demand.is_needed() {
+            return receivers.want(&self.channel);
+        }
         let place = pass.interface(self);
-        let was_joined = self.track.is_joined();
-        if was_joined && pass.stays(&self.track, place.as_ref().ok()) {
+        if was_joined && pass.stays(track, place.as_ref().ok(), receivers) {
             return;
         }
         let joined = place.and_then(|index| self.join(receivers, index));
-        match (self.told_joined.swap(joined.is_ok(), Relaxed), joined) {
-            (true, Ok(())) if was_joined => pass.note(self, What::Moved, String::new()),
-            (true, Ok(())) => pass.note(self, What::Mended, String::new()),
-            (false, Ok(())) => pass.note(self, What::Joined, String::new()),
-            (true, Err(error)) => {
-                receivers.leave(&self.track, None);
+        match (told.replace(joined.is_ok()), joined) {
+            (Some(true), Ok(())) if was_joined => pass.note(self, What::Moved, String::new()),
+            (Some(true), Ok(())) => pass.note(self, What::Mended, String::new()),
+            (_, Ok(())) => pass.note(self, What::Joined, String::new()),
+            (Some(true), Err(error)) => {
+                receivers.leave(track, None);
                 pass.note(self, What::Lost, error);
             }
-            (false, Err(_)) => {}
+            (_, Err(_)) => {}
         }
     }
 
+    /// Joins what is wanted on demand. `Err`: not before that, for too much has changed just now.
+    pub fn want(&self, receivers: &Receivers, pass: &mut Pass) -> Result<(), Instant> {
+        let mut told = lock(&self.told_joined);
+        let (track, now) = (&self.leg.track, clock::now());
+        if track.is_joined() || !self.channel.demand.is_there(now) {
+            return Ok(());
+        }
+        let place = pass.interface(self);
+        if place.is_ok() && self.changes_membership() {
+            receivers.changes.take(now)?;
+        }
+        if receivers.place_of(track).is_none() {
+            track.pause(); // a last packet may have come as it was left
+        }
+        let tried = place.is_ok();
+        let joined = place.and_then(|index| self.join(receivers, index));
+        if joined.is_err() && tried && self.changes_membership() {
+            receivers.changes.give_back();
+        }
+        match (told.replace(joined.is_ok()), joined) {
+            (Some(false), Ok(())) => pass.note(self, What::Joined, String::new()),
+            (_, Ok(())) => pass.note(self, What::Wanted, String::new()),
+            (Some(false), Err(_)) => {}
+            (_, Err(error)) => pass.note(self, What::InVain, error),
+        }
+        Ok(())
+    }
+
+    fn may_leave(&self, receivers: &Receivers, now: Instant) -> bool {
+        !self.changes_membership() || receivers.changes.take_spare(now).is_ok()
+    }
+
+    /// What is sent to an address is told to nobody.
+    fn changes_membership(&self) -> bool {
+        self.leg.track.description.group.is_multicast()
+    }
+
     fn join(&self, receivers: &Receivers, interface: u32) -> Result<(), String> {
-        receivers.leave(&self.track, Some(interface));
-        receivers.open(&self.track, interface).map_err(|error| error.to_string())
+        receivers.leave(&self.leg.track, Some(interface));
+        receivers.open(&self.leg, interface).map_err(|error| error.to_string())
     }
 }
 
@@ -88,17 +149,22 @@ impl Pass {
 
     /// Whether a joined track is where it is to be. Where nothing leads for the moment, as between two routes or
     /// while an interface has no address, it stays as long as there is that interface.
-    fn stays(&mut self, track: &Arc<Track>, place: Option<&u32>) -> bool {
-        let Some(on) = self.joined_on.get(&Arc::as_ptr(track).addr()) else { return false };
+    fn stays(&mut self, track: &Arc<Track>, place: Option<&u32>, receivers: &Receivers) -> bool {
+        let before = self.joined_on.get(&Arc::as_ptr(track).addr()).copied();
+        // It may have been joined since.
+        let Some(on) = before.or_else(|| receivers.place_of(track)) else { return false };
         match place {
-            Some(index) => index == on,
-            None => *self.there.entry(*on).or_insert_with(|| interface_is_there(*on)),
+            Some(index) => *index == on,
+            None => *self.there.entry(on).or_insert_with(|| interface_is_there(on)),
         }
     }
 
     fn interface(&mut self, joining: &Joining) -> Result<u32, String> {
-        let group = joining.track.description.group;
-        let found = match &joining.interface {
+        let group = joining.leg.track.description.group;
+        let own = Some(group).filter(|group| !group.is_multicast()).map(|own| own.to_string());
+        let found = match own.as_ref().or(joining.interface.as_ref()) {
+            // Any address of this machine.
+            Some(_) if group.is_unspecified() => return Ok(0),
             Some(name) => self
                 .by_name
                 .entry(name.clone())
@@ -140,6 +206,11 @@ impl Pass {
                     tracing::warn!(interface, tracks, "a renewal had failed, or the socket: joined again")
                 }
                 What::Joined => tracing::info!(interface, tracks, "joined"),
+                What::Wanted => tracing::debug!(interface, tracks, "joined on demand"),
+                What::Unwanted => tracing::debug!(interface, tracks, "left, since nobody wants them"),
+                What::InVain => {
+                    tracing::warn!(interface, tracks, "wanted and not received, and tried again: {error}")
+                }
             }
         }
     }

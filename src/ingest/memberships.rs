@@ -6,12 +6,27 @@ use std::time::{Duration, Instant};
 
 use crate::net::Group;
 use crate::relay::Track;
+use crate::wire::sdp::TrackDescription;
 
 use super::routes::Route;
 use super::rtp_receiver::RtpReceiver;
 
 /// Between two times that a silent group is joined again.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
+
+/// What is joined for a track on an interface: its group, once for each sender that is named.
+#[must_use]
+pub fn groups_of(description: &TrackDescription, interface: u32) -> Vec<Group> {
+    let filter = &description.filter;
+    let group = |source| {
+        let (address, except) = (description.group, filter.excluded().to_vec());
+        Group { address, source, except, interface }
+    };
+    match filter.named() {
+        [] => vec![group(None)],
+        named => named.iter().map(|source| group(Some(*source))).collect(),
+    }
+}
 
 /// A socket that is joined to a group for a track. Several of one socket and group are one to the kernel.
 #[derive(Clone)]
@@ -50,7 +65,7 @@ impl Memberships {
     pub fn interfaces(&self) -> HashMap<usize, u32> {
         self.0
             .iter()
-            .map(|joined| (Arc::as_ptr(&joined.route.track).addr(), joined.group.interface))
+            .map(|joined| (Arc::as_ptr(joined.route.track()).addr(), joined.group.interface))
             .collect()
     }
 
@@ -61,7 +76,7 @@ impl Memberships {
     /// Takes out those of a track on other interfaces than the one to keep.
     pub fn take(&mut self, track: &Arc<Track>, keep: Option<u32>) -> Vec<Membership> {
         let goes = |joined: &mut Membership| {
-            Arc::ptr_eq(&joined.route.track, track) && Some(joined.group.interface) != keep
+            Arc::ptr_eq(joined.route.track(), track) && Some(joined.group.interface) != keep
         };
         self.0.extract_if(.., goes).collect()
     }
@@ -86,8 +101,11 @@ impl Memberships {
     /// The network hears of it only when the last socket of this machine leaves the group on that link, and the first
     /// one joins: so all of them do, whatever their track. And while any of them gets something, none does.
     pub fn due_together(&mut self, track: &Arc<Track>, now: Instant) -> Vec<Membership> {
-        let Some(group) = self.of(track).next().map(|joined| joined.group) else { return Vec::new() };
-        let together = self.told_as_one(&group).unwrap_or_default();
+        let groups: Vec<_> = self.of(track).map(|joined| joined.group.clone()).collect();
+        let Some(first) = groups.first().filter(|group| group.address.is_multicast()) else {
+            return Vec::new();
+        };
+        let together = self.told_as_one(first, &groups).unwrap_or_default();
         let lately = |at: &usize| self.0[*at].renewed_at.is_some_and(|at| now < at + RENEW_EVERY);
         if together.iter().any(lately) {
             return Vec::new();
@@ -102,28 +120,28 @@ impl Memberships {
         renewed
     }
 
-    /// The silent memberships that stand or fall with a group's; `None`: something comes to one of them.
+    /// The silent memberships that stand or fall with a track's, which has these groups; `None`: something comes to one of them.
     ///
     /// Hosts of IGMPv2 know no sources, and who joins a group from any source asks for all of them (RFC 3376, 3.2). So
     /// only where something comes from another source, and all ask for sources of their own, one is renewed alone.
-    fn told_as_one(&self, group: &Group) -> Option<Vec<usize>> {
+    fn told_as_one(&self, group: &Group, groups: &[Group]) -> Option<Vec<usize>> {
         let on_link = |at: &usize| {
             let other = &self.0[*at].group;
             (other.address, other.interface) == (group.address, group.interface)
         };
         let on_link: Vec<_> = (0..self.0.len()).filter(on_link).collect();
-        let all_silent = |places: &[usize]| places.iter().all(|at| self.0[*at].route.track.is_silent());
+        let all_silent = |places: &[usize]| places.iter().all(|at| self.0[*at].route.track().is_silent());
         if all_silent(&on_link) {
             return Some(on_link);
         }
         if on_link.iter().any(|at| self.0[*at].group.source.is_none()) {
             return None;
         }
-        let alone: Vec<_> = on_link.into_iter().filter(|at| self.0[*at].group == *group).collect();
+        let alone: Vec<_> = on_link.into_iter().filter(|at| groups.contains(&self.0[*at].group)).collect();
         all_silent(&alone).then_some(alone)
     }
 
     fn of(&self, track: &Arc<Track>) -> impl Iterator<Item = &Membership> {
-        self.0.iter().filter(move |joined| Arc::ptr_eq(&joined.route.track, track))
+        self.0.iter().filter(move |joined| Arc::ptr_eq(joined.route.track(), track))
     }
 }

@@ -2,14 +2,16 @@
 //!
 //! ```text
 //!  channel ─▶ Receivers: an RtpReceiver per port, family and interface, joined to many groups; further ones where it is full
-//!      socket ─▶ Intake of its table: when? ─▶ receive_data ─▶ route by destination (and source) ─▶ Track ─▶ lanes
+//!      socket ─▶ Intake of its table: when? ─▶ receive_data ─▶ route by destination (and source) ─▶ Leg ─▶ Track ─▶ lanes
 //!  Joining: each track's interface, looked up once a second: joined there and nowhere else
 //!  SilenceWatch: a timer per channel that tells when its tracks stop and return, and has silent groups joined again
 //! ```
 
 mod arrivals;
+mod change_pace;
 mod intake;
 mod joining;
+mod leg;
 mod memberships;
 mod port_counts;
 mod pulse;
@@ -19,8 +21,11 @@ mod routes;
 mod rtp_receiver;
 mod silence;
 mod unheard;
+mod wanted;
 
+pub use memberships::groups_of;
 pub use port_counts::PortStats;
-pub use receivers::{OpenError, Receivers};
-pub use rtp_receiver::RtpReceiver;
+pub use receivers::Receivers;
+pub use rtp_receiver::{OpenError, RtpReceiver};
 pub use silence::SilenceWatch;
+pub use unheard::advice;

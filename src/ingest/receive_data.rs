@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::event::{Vitals, clock};
 use crate::net::{Datagram, ReceiveBatch};
 use crate::relay::Flow;
-use crate::wire::{rtcp, rtp};
+use crate::wire::rtcp;
 
 use super::arrivals::Arrivals;
 use super::routes::{Owner, Routes};
@@ -110,11 +110,11 @@ impl Intaken {
             return false;
         }
         match routes.find(datagram.destination, source.ip(), payload) {
-            Some(Owner::Rtp(track)) => match rtp::check(payload) {
-                Ok(header) if track.receive(&header, payload, source, at) => self.touch(&track.rtp),
-                Ok(_) => {}
-                Err(reason) => track.refuse(reason, payload, at),
-            },
+            Some(Owner::Media(leg)) => {
+                if leg.receive(payload, source, at) {
+                    self.touch(&leg.track.rtp);
+                }
+            }
             Some(Owner::Rtcp(tracks)) => match rtcp::reflectable(payload) {
                 Ok(Some(reflectable)) => tracks.iter().for_each(|track| {
                     track.receive_rtcp(&reflectable, at);

@@ -3,20 +3,23 @@
 
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use crate::event::{Class, Episode, Poller, Task, TaskQueue, Timers, Work, clock, lock};
-use crate::net::{Group, MembershipError, ReceiveSocket, interface_name};
+use crate::net::{Group, MembershipError, ReceiveSocket, bound_for, interface_name};
 use crate::relay::{Busy, Channel, Track};
 
-use super::intake::Intake;
+use super::change_pace::ChangePace;
+use super::intake::{Intake, roomiest};
 use super::joining::{Joining, Pass};
-use super::memberships::{Membership, Memberships};
+use super::leg::Leg;
+use super::memberships::{Membership, Memberships, groups_of};
 use super::port_counts::{AllCounts, PortStats};
 use super::routes::{Kind, Route};
-use super::rtp_receiver::RtpReceiver;
+use super::rtp_receiver::{OpenError, RtpReceiver};
+use super::wanted::{Join, Waiting};
 
 /// Groups of one socket. Hundreds on one port spread over several, and with them over the media tables.
 const GROUPS_PER_SOCKET: usize = 64;
@@ -29,7 +32,7 @@ const LONGEST_TURN: Duration = Duration::from_millis(100);
 /// The receive sockets of the program.
 pub struct Receivers {
     poller: Arc<Poller>,
-    timers: Arc<Timers>,
+    pub(super) timers: Arc<Timers>,
     busy: Arc<Busy>,
     /// Held by who joins and leaves, over the system calls. Taken before `state`, which is never held over one: metrics
     /// and who only looks wait for no kernel.
@@ -41,6 +44,10 @@ pub struct Receivers {
     counts: AllCounts,
     renewal_fails: Episode,
     renewals: AtomicU64,
+    joins: AtomicU64,
+    /// How often groups are joined and left on demand.
+    pub(super) changes: ChangePace,
+    pub(super) waiting: Waiting,
     this: Weak<Receivers>,
 }
 
@@ -57,32 +64,17 @@ struct State {
     stopped: bool,
 }
 
-/// Why a track is not received.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The group was not joined.
-    #[error(transparent)]
-    Membership(#[from] MembershipError),
-    /// No socket for the port.
-    #[error("receiving on UDP port {port} failed: {error}")]
-    Socket {
-        /// The port.
-        port: u16,
-        /// The kernel's answer.
-        error: io::Error,
-    },
-}
-
 impl Receivers {
-    /// No receiver yet. `busy` is told of the time that receiving takes.
-    pub fn new(poller: Arc<Poller>, timers: Arc<Timers>, busy: Arc<Busy>) -> Arc<Self> {
-        Self::with_turns(poller, timers, busy, LONGEST_TURN)
+    /// No receiver yet. `busy` is told of the time that receiving takes. On demand, memberships change so many times a second.
+    pub fn new(poller: Arc<Poller>, timers: Arc<Timers>, busy: Arc<Busy>, changes: usize) -> Arc<Self> {
+        Self::with_turns(poller, timers, busy, changes, LONGEST_TURN)
     }
 
     fn with_turns(
         poller: Arc<Poller>,
         timers: Arc<Timers>,
         busy: Arc<Busy>,
+        changes: usize,
         longest_turn: Duration,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
@@ -96,6 +88,9 @@ impl Receivers {
             counts: AllCounts::default(),
             renewal_fails: Episode::default(),
             renewals: AtomicU64::new(0),
+            joins: AtomicU64::new(0),
+            changes: ChangePace::new(changes),
+            waiting: Waiting::default(),
             this: this.clone(),
         })
     }
@@ -104,12 +99,17 @@ impl Receivers {
     pub fn receive(&self, channel: &Arc<Channel>, interface: Option<&str>) {
         let mut pass = Pass::default();
         for track in &channel.tracks {
-            let (channel, interface) = (channel.name.clone(), interface.map(str::to_owned));
-            let told_joined = AtomicBool::new(false);
-            let joining = Arc::new(Joining { channel, track: track.clone(), interface, told_joined });
+            let (channel, interface) = (channel.clone(), interface.map(str::to_owned));
+            let (leg, told_joined) = (Leg::of(track.clone()), Mutex::default());
+            let joining = Arc::new(Joining { channel, leg, interface, told_joined });
             joining.begin(self, &mut pass);
             self.state().joinings.push(joining);
         }
+        let (this, wanted) = (self.this.clone(), Arc::downgrade(channel));
+        channel.demand.on_begin(move || {
+            let both = this.upgrade().zip(wanted.upgrade());
+            both.into_iter().for_each(|(this, wanted)| this.want(&wanted));
+        });
         if !mem::replace(&mut self.state().follows, true) {
             self.follow_later();
         }
@@ -146,6 +146,11 @@ impl Receivers {
         self.renewals.load(Relaxed)
     }
 
+    /// Groups that were joined on a socket; one that is there for another track already is none.
+    pub fn joins(&self) -> u64 {
+        self.joins.load(Relaxed)
+    }
+
     /// The name of the interface that a track is joined on.
     pub(super) fn interface_of(&self, track: &Arc<Track>) -> Option<String> {
         let index = self.state().memberships.interface_of(track)?;
@@ -161,7 +166,7 @@ impl Receivers {
     #[cfg(all(test, not(model)))]
     pub fn forget(&self, channel: &Channel) {
         let is_of = |track: &Arc<Track>| channel.tracks.iter().any(|own| Arc::ptr_eq(own, track));
-        self.state().joinings.retain(|joining| !is_of(&joining.track));
+        self.state().joinings.retain(|joining| !is_of(&joining.leg.track));
         channel.tracks.iter().for_each(|track| self.leave(track, None));
     }
 
@@ -186,22 +191,24 @@ impl Receivers {
         drop(state);
         for joined in &memberships {
             joined.receiver.leave(&joined.group, &joined.route);
-            joined.route.track.set_joined(false);
+            joined.route.track().set_joined(false);
         }
         receivers.iter().for_each(|receiver| receiver.shut());
         intakes.iter().for_each(|intake| intake.stop());
     }
 
-    /// Joins a track's groups on an interface, as far as they are not.
-    pub(super) fn open(&self, track: &Arc<Track>, interface: u32) -> Result<(), OpenError> {
+    /// Joins a leg's groups on an interface, as far as they are not.
+    pub(super) fn open(&self, leg: &Arc<Leg>, interface: u32) -> Result<(), OpenError> {
         let _operations = lock(&self.operations);
-        let description = &track.description;
-        let group = Group { address: description.group, source: description.source, interface };
-        self.join(description.port, group, Route { track: track.clone(), kind: Kind::Rtp })?;
-        if !track.is_muxed() {
-            self.join(description.rtcp_port, group, Route { track: track.clone(), kind: Kind::Rtcp })?;
+        let description = &leg.track.description;
+        let rtcp_port = description.rtcp_port.filter(|port| *port != description.port);
+        for group in groups_of(description, interface) {
+            self.join(description.port, group.clone(), Route { leg: leg.clone(), kind: Kind::Media })?;
+            if let Some(port) = rtcp_port {
+                self.join(port, group, Route { leg: leg.clone(), kind: Kind::Rtcp })?;
+            }
         }
-        track.set_joined(true);
+        leg.track.set_joined(true);
         Ok(())
     }
 
@@ -225,9 +232,15 @@ impl Receivers {
         let unused = self.state().take_unused(left);
         for joined in left {
             joined.receiver.leave(&joined.group, &joined.route);
-            joined.route.track.set_joined(false);
+            joined.route.track().set_joined(false);
         }
         unused.iter().for_each(|receiver| receiver.shut());
+    }
+
+    /// All tracks of a channel.
+    pub(super) fn joinings_of(&self, channel: &Arc<Channel>) -> Vec<Arc<Joining>> {
+        let state = self.state();
+        state.joinings.iter().filter(|joining| Arc::ptr_eq(&joining.channel, channel)).cloned().collect()
     }
 
     /// The next track of the look that is under way. It is passed even if looking at it fails.
@@ -236,6 +249,23 @@ impl Receivers {
         let joining = state.joinings.get(state.next).cloned();
         state.next = if joining.is_some() { state.next + 1 } else { 0 };
         joining
+    }
+
+    /// Has a channel joined that is wanted on demand, as soon as it is its turn.
+    pub(super) fn want(&self, channel: &Arc<Channel>) {
+        if self.waiting.add(channel) {
+            self.queue().push(Task::new("Join", Arc::new(Join(self.this.clone()))));
+        }
+    }
+
+    /// When a task of joining that begins now lets others go before.
+    pub(super) fn turn_ends(&self) -> Instant {
+        clock::now() + self.longest_turn
+    }
+
+    /// The interface that something of a track is joined on.
+    pub(super) fn place_of(&self, track: &Arc<Track>) -> Option<u32> {
+        self.state().memberships.interface_of(track)
     }
 
     /// The queue of control tasks.
@@ -253,16 +283,19 @@ impl Receivers {
     /// the memberships of a socket (net.ipv4.igmp_max_memberships). The caller holds `operations`.
     fn join(&self, port: u16, group: Group, route: Route) -> Result<(), OpenError> {
         let state = self.state();
-        if state.stopped || state.memberships.has(port, &group, &route.track) {
+        if state.stopped || state.memberships.has(port, &group, route.track()) {
             return Ok(());
         }
         let mut shared = state.sockets_for(port, &group);
         drop(state);
         // Where something of the group comes already, all of it has to be told apart; room is no question then.
         shared.sort_by_key(|receiver| !receiver.has(&group));
+        let is_taken = !group.address.is_multicast() && !shared.is_empty();
         for receiver in shared {
+            let is_joined = receiver.has(&group);
             match receiver.join(&group, &route) {
                 Ok(()) => {
+                    self.joins.fetch_add(u64::from(!is_joined), Relaxed);
                     self.state().memberships.add(group, receiver, route);
                     return Ok(());
                 }
@@ -270,7 +303,11 @@ impl Receivers {
                 Err(error) => return Err(error.into()),
             }
         }
-        let receiver = self.open_joined(port, group, route.clone())?;
+        if is_taken {
+            return Err(OpenError::Taken(port)); // of two sockets on one address the kernel chooses one
+        }
+        let receiver = self.open_joined(port, &group, route.clone())?;
+        self.joins.fetch_add(1, Relaxed);
         let mut state = self.state();
         state.receivers.push(receiver.clone());
         state.memberships.add(group, receiver, route);
@@ -278,13 +315,13 @@ impl Receivers {
     }
 
     /// A further socket. It is joined before anything else: what can not be joined now opens one each second.
-    fn open_joined(&self, port: u16, group: Group, route: Route) -> Result<Arc<RtpReceiver>, OpenError> {
+    fn open_joined(&self, port: u16, group: &Group, route: Route) -> Result<Arc<RtpReceiver>, OpenError> {
         let failed = |error| OpenError::Socket { port, error };
-        let socket = ReceiveSocket::bind(port, group.address.is_ipv6()).map_err(failed)?;
-        socket.join(&group)?;
+        let socket = ReceiveSocket::bind(port, group.address).map_err(failed)?;
+        socket.join(group)?;
         let intake = self.intake().map_err(failed)?;
         let news = self.counts.of(port);
-        RtpReceiver::open(port, socket, &group, &route, &self.poller, intake, news).map_err(failed)
+        RtpReceiver::open(port, socket, group, &route, &self.poller, intake, news).map_err(failed)
     }
 
     /// The intake of one more socket: another one, while there are fewer than media workers, or that with the least.
@@ -293,7 +330,8 @@ impl Receivers {
             let intake = Intake::open(&self.poller, self.busy.clone())?;
             self.state().intakes.push(intake);
         }
-        self.state().roomiest().ok_or_else(|| io::Error::other("no media table receives"))
+        let state = self.state();
+        roomiest(&state.intakes, &state.receivers).ok_or_else(|| io::Error::other("no media table receives"))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -304,22 +342,14 @@ impl Receivers {
 impl State {
     /// The sockets that a group may be joined on.
     fn sockets_for(&self, port: u16, group: &Group) -> Vec<Arc<RtpReceiver>> {
-        let ipv6 = group.address.is_ipv6();
+        let bound = bound_for(group.address);
         let shared = self.receivers.iter().filter(|receiver| {
-            (receiver.port, receiver.ipv6, receiver.interface) == (port, ipv6, group.interface)
-                && (receiver.groups() < GROUPS_PER_SOCKET || receiver.has(group))
+            (receiver.port, receiver.bound, receiver.interface) == (port, bound, group.interface)
+                && (receiver.groups() < GROUPS_PER_SOCKET
+                    || receiver.has(group)
+                    || !group.address.is_multicast())
         });
         shared.cloned().collect()
-    }
-
-    /// The intake with the least to do.
-    fn roomiest(&self) -> Option<Arc<Intake>> {
-        // Streams are the work: sockets of reports are as many, and do little.
-        let roomiest = self.intakes.iter().min_by_key(|intake| {
-            let own = self.receivers.iter().filter(|receiver| receiver.is_of(intake));
-            own.fold((0, 0), |(streams, sockets), receiver| (streams + receiver.streams(), sockets + 1))
-        });
-        roomiest.cloned()
     }
 
     /// Takes out the receivers that nothing is left on, of those that this was left on.
@@ -338,7 +368,7 @@ impl State {
 
 impl Work for Receivers {
     fn run(self: Arc<Self>) {
-        let turn_ends = clock::now() + self.longest_turn;
+        let turn_ends = self.turn_ends();
         self.leave_failed();
         let under_way = lock(&self.pass).take();
         let mut pass = under_way.unwrap_or_else(|| Pass::over(self.state().memberships.interfaces()));

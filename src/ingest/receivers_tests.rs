@@ -32,7 +32,7 @@ impl Rig {
         let poller = Poller::new(64, workers, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
         let busy = Busy::new(workers, 0.5, || false);
-        let receivers = Receivers::with_turns(poller.clone(), timers.clone(), busy, longest_turn);
+        let receivers = Receivers::with_turns(poller.clone(), timers.clone(), busy, 10, longest_turn);
         Self { queue, poller, timers, receivers }
     }
 
@@ -215,53 +215,67 @@ fn of_two_sources_of_a_group_one_is_renewed_alone_and_beside_any_source_none() {
 
 #[test]
 fn a_group_from_one_source_and_from_any_are_on_sockets_of_their_own() {
-    let (any, one) = (channel(202, 5004, None), channel(203, 5004, None));
-    let route = |channel: &Arc<Channel>| Route { track: channel.tracks[0].clone(), kind: Kind::Rtp };
-    let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
+    let [any, one] = [channel(202, 5004, None), channel(203, 5004, None)]
+        .map(|channel| Route { leg: Leg::of(channel.tracks[0].clone()), kind: Kind::Media });
     let [source, other, stranger] = [7, 8, 9].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
-    let found = |routes: &Routes, from| match routes.find(group, from, &[0x80, 33]) {
-        Some(Owner::Rtp(track)) => Some(track.description.group),
+    let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
+    let of = |address, source| Group { address, source, except: vec![], interface: 1 };
+    let found = |routes: &Routes, address, from| match routes.find(address, from, &[0x80, 33]) {
+        Some(Owner::Media(leg)) => Some(leg.track.description.group),
         _ => None,
     };
+    let [of_any, of_one] = [&any, &one].map(|route| Some(route.track().description.group));
     let mut routes = Routes::default();
-    assert!(routes.insert(group, None, &route(&any)));
-    assert!(
-        !routes.insert(group, Some(source), &route(&one)),
-        "the kernel would take it from that one alone"
-    );
-    assert!(!routes.insert(group, None, &route(&one)), "the place is taken");
-    assert_eq!(found(&routes, stranger), Some(any.tracks[0].description.group));
-    assert!(routes.remove(group, None, &route(&any)), "nothing is left");
-    assert!(
-        routes.insert(group, Some(source), &route(&one)) && routes.insert(group, Some(other), &route(&any))
-    );
-    assert!(!routes.insert(group, None, &route(&any)));
-    assert_eq!(found(&routes, source), Some(one.tracks[0].description.group));
-    assert_eq!(found(&routes, other), Some(any.tracks[0].description.group));
-    assert_eq!(found(&routes, stranger), None);
+    assert!(routes.insert(&of(group, None), &any));
+    assert!(!routes.insert(&of(group, Some(source)), &one), "the kernel would take it from that one alone");
+    assert!(!routes.insert(&of(group, None), &one), "the place is taken");
+    assert_eq!(found(&routes, group, stranger), of_any);
+    assert!(routes.remove(&of(group, None), &any), "nothing is left");
+    assert!(routes.insert(&of(group, Some(source)), &one) && routes.insert(&of(group, Some(other)), &any));
+    assert!(!routes.insert(&of(group, None), &any));
+    assert_eq!([source, other, stranger].map(|from| found(&routes, group, from)), [of_one, of_any, None]);
+    // An address of this machine has no filter in the kernel.
+    let own = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    assert!(routes.insert(&of(own, None), &any) && routes.insert(&of(own, Some(source)), &one));
+    assert_eq!([source, stranger].map(|from| found(&routes, own, from)), [of_one, of_any]);
+}
+
+#[test]
+fn who_is_excluded_is_nobodys_and_others_who_exclude_another_have_a_place_elsewhere() {
+    let route = Route { leg: Leg::of(channel(205, 5004, None).tracks[0].clone()), kind: Kind::Rtcp };
+    let address = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 205));
+    let [excluded, other] = [7, 8].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
+    let all_but = |except| Group { address, source: None, except, interface: 1 };
+    let mut routes = Routes::default();
+    assert!(routes.insert(&all_but(vec![excluded]), &route));
+    assert!(!routes.insert(&all_but(vec![]), &route) && !routes.has(&all_but(vec![])));
+    assert!(routes.insert(&all_but(vec![excluded]), &route) && routes.has(&all_but(vec![excluded])));
+    assert!(routes.find(address, excluded, &[0x80, 200]).is_none());
+    assert!(routes.find(address, other, &[0x80, 200]).is_some());
 }
 
 #[test]
 fn a_port_of_one_tracks_reports_and_anothers_media_tells_them_apart() {
     let [media, reports, muxed] = [202, 203, 204].map(|last| channel(last, 5004, None));
     let mut muxed = muxed.tracks[0].description.clone();
-    muxed.rtcp_port = muxed.port;
+    muxed.rtcp_port = Some(muxed.port);
     let muxed = Track::new(&outward("m"), 1, muxed, ROOMY, Coalesce::Auto, &by_hand(), clock::now());
     let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
-    let rtcp = Route { track: reports.tracks[0].clone(), kind: Kind::Rtcp };
+    let rtcp = Route { leg: Leg::of(reports.tracks[0].clone()), kind: Kind::Rtcp };
     for track in [&media.tracks[0], &muxed] {
-        let rtp = Route { track: track.clone(), kind: Kind::Rtp };
-        let mut routes = Routes::default();
-        assert!(routes.insert(group, None, &rtcp) && routes.insert(group, None, &rtp));
+        let rtp = Route { leg: Leg::of(track.clone()), kind: Kind::Media };
+        let (of, mut routes) = (groups_of(&track.description, 1).remove(0), Routes::default());
+        let of = Group { address: group, ..of };
+        assert!(routes.insert(&of, &rtcp) && routes.insert(&of, &rtp));
         let heirs = |second: u8| match routes.find(group, Ipv4Addr::LOCALHOST.into(), &[0x80, second]) {
-            Some(Owner::Rtp(owner)) if Arc::ptr_eq(owner, track) => 0,
-            Some(Owner::Rtcp(owners)) if Arc::ptr_eq(&owners[0], &rtcp.track) => owners.len(),
+            Some(Owner::Media(owner)) if Arc::ptr_eq(&owner.track, track) => 0,
+            Some(Owner::Rtcp(owners)) if Arc::ptr_eq(&owners[0], rtcp.track()) => owners.len(),
             _ => panic!("it is somebody's"),
         };
         let reported_to = if track.is_muxed() { 2 } else { 1 };
         assert_eq!([33, 161, 200, 206, 223].map(heirs), [0, 0, reported_to, reported_to, reported_to]);
         assert_eq!((routes.len(), routes.streams()), (1, 1));
-        assert!(!routes.remove(group, None, &rtp) && routes.remove(group, None, &rtcp));
+        assert!(!routes.remove(&of, &rtp) && routes.remove(&of, &rtcp));
     }
 }
 
@@ -293,7 +307,7 @@ fn channels_on_neighbouring_ports_have_a_socket_a_port_and_lose_nothing() {
                 let track = &channel.tracks[0].description;
                 let rtp = [0x80, 33, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 7, 0x47];
                 source.send_to(&rtp, (track.group, track.port)).expect("sent");
-                source.send_to(&report, (track.group, track.rtcp_port)).expect("sent");
+                source.send_to(&report, (track.group, track.rtcp_port.expect("RTCP"))).expect("sent");
             }
         }
         let heads = |channel: &Arc<Channel>| {
@@ -401,7 +415,7 @@ fn what_can_not_be_joined_starts_no_table() {
     let rig = Rig::new();
     let channel = channel(217, free_port(), None);
     let before = rig.poller.stats().len();
-    assert!(rig.receivers.open(&channel.tracks[0], u32::MAX >> 1).is_err());
+    assert!(rig.receivers.open(&Leg::of(channel.tracks[0].clone()), u32::MAX >> 1).is_err());
     assert_eq!(rig.poller.stats().len(), before);
     assert!(rig.receivers.state().intakes.is_empty());
     rig.stop();

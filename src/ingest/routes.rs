@@ -5,27 +5,38 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::net::{Group, any_beside};
 use crate::relay::{Rhythm, Track};
 use crate::wire::rtp;
+
+use super::leg::Leg;
 
 /// What a group carries on this port.
 #[derive(Clone)]
 pub(super) struct Route {
-    pub track: Arc<Track>,
+    pub leg: Arc<Leg>,
     pub kind: Kind,
+}
+
+impl Route {
+    pub fn track(&self) -> &Arc<Track> {
+        &self.leg.track
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// RTP, and RTCP too where the track says so (RFC 5761).
-    Rtp,
+    /// RTP, and RTCP too where the track says so (RFC 5761); or a bare transport stream.
+    Media,
     Rtcp,
 }
 
 /// What is sent to one group, by one source or by any.
 #[derive(Default, Clone)]
 struct Place {
-    rtp: Option<Arc<Track>>,
+    /// Where it is any, those who are not meant.
+    except: Vec<IpAddr>,
+    media: Option<Arc<Leg>>,
     /// Several where descriptions give several tracks one port for reports. A muxed track is here too.
     rtcp: Vec<Arc<Track>>,
 }
@@ -33,8 +44,8 @@ struct Place {
 /// Whose a datagram is.
 #[derive(Clone, Copy)]
 pub(super) enum Owner<'r> {
-    /// RTP of this track, or what is refused in its name.
-    Rtp(&'r Arc<Track>),
+    /// Media of this leg, or what is refused in its name.
+    Media(&'r Arc<Leg>),
     /// RTCP of these, or likewise.
     Rtcp(&'r [Arc<Track>]),
 }
@@ -47,19 +58,25 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// `false`: another track's RTP has the place; or the group is taken here from one source, and is to be from any, or the
-    /// other way round. A socket has one filter for a group, and the kernel turns "any" into "that one" without a word.
-    pub fn insert(&mut self, group: IpAddr, source: Option<IpAddr>, route: &Route) -> bool {
-        let Route { track, kind } = route;
-        if self.places.keys().any(|(of, from)| *of == group && from.is_some() != source.is_some()) {
+    /// `false`: another leg's media has the place, or it is another's who does not mean the same senders. Nor are a group from
+    /// one source and from any on one socket: it has one filter for a group, and the kernel turns "any" into "that one"
+    /// without a word.
+    pub fn insert(&mut self, group: &Group, route: &Route) -> bool {
+        let Route { leg, kind } = route;
+        let track = &leg.track;
+        let is_otherwise = |(address, from): &(IpAddr, Option<IpAddr>)| {
+            *address == group.address && from.is_some() != group.source.is_some()
+        };
+        if group.address.is_multicast() && self.places.keys().any(is_otherwise) {
             return false;
         }
-        let place = self.places.entry((group, source)).or_default();
-        if *kind == Kind::Rtp && place.rtp.is_some() {
+        let new = || Place { except: group.except.clone(), ..Place::default() };
+        let place = self.places.entry((group.address, group.source)).or_insert_with(new);
+        if place.except != group.except || (*kind == Kind::Media && place.media.is_some()) {
             return false;
         }
-        if *kind == Kind::Rtp {
-            place.rtp = Some(track.clone());
+        if *kind == Kind::Media {
+            place.media = Some(leg.clone());
         }
         if *kind == Kind::Rtcp || track.is_muxed() {
             place.rtcp.push(track.clone());
@@ -72,25 +89,26 @@ impl Routes {
     }
 
     /// Takes a track's route out. `true`: nothing is left at its place.
-    pub fn remove(&mut self, group: IpAddr, source: Option<IpAddr>, route: &Route) -> bool {
-        let Some(place) = self.places.get_mut(&(group, source)) else { return false };
-        let is_other = |track: &Arc<Track>| !Arc::ptr_eq(track, &route.track);
-        if route.kind == Kind::Rtp {
-            place.rtp = place.rtp.take().filter(is_other);
+    pub fn remove(&mut self, group: &Group, route: &Route) -> bool {
+        let at = (group.address, group.source);
+        let Some(place) = self.places.get_mut(&at) else { return false };
+        if route.kind == Kind::Media {
+            place.media = place.media.take().filter(|leg| !Arc::ptr_eq(leg, &route.leg));
         }
-        if route.kind == Kind::Rtcp || route.track.is_muxed() {
-            place.rtcp.retain(is_other);
+        if route.kind == Kind::Rtcp || route.track().is_muxed() {
+            place.rtcp.retain(|track| !Arc::ptr_eq(track, route.track()));
         }
-        let is_empty = place.rtp.is_none() && place.rtcp.is_empty();
+        let is_empty = place.media.is_none() && place.rtcp.is_empty();
         if is_empty {
-            self.places.remove(&(group, source));
+            self.places.remove(&at);
         }
         is_empty
     }
 
-    /// Whether something of the group is received, by that source.
-    pub fn has(&self, group: IpAddr, source: Option<IpAddr>) -> bool {
-        self.places.contains_key(&(group, source))
+    /// Whether something of the group is received, by the same senders.
+    pub fn has(&self, group: &Group) -> bool {
+        let place = self.places.get(&(group.address, group.source));
+        place.is_some_and(|place| place.except == group.except)
     }
 
     /// Groups and sources.
@@ -98,9 +116,9 @@ impl Routes {
         self.places.len()
     }
 
-    /// Those that carry RTP.
+    /// Those that carry media.
     pub fn streams(&self) -> usize {
-        self.places.values().filter(|place| place.rtp.is_some()).count()
+        self.places.values().filter(|place| place.media.is_some()).count()
     }
 
     /// The rhythms that those who are subscribed to any of them go by.
@@ -110,16 +128,21 @@ impl Routes {
 
     /// Whose a datagram is that was sent so. `None`: nobody asked for it.
     pub fn find(&self, destination: IpAddr, source: IpAddr, datagram: &[u8]) -> Option<Owner<'_>> {
-        let place = self.places.get(&(destination, Some(source)));
-        place.or_else(|| self.places.get(&(destination, None))).map(|place| place.owner(datagram))
+        let sent_to = |address| {
+            let from_one = self.places.get(&(address, Some(source)));
+            let from_any = || self.places.get(&(address, None)).filter(|any| !any.except.contains(&source));
+            from_one.or_else(from_any)
+        };
+        let elsewhere = || if destination.is_multicast() { None } else { sent_to(any_beside(destination)) };
+        sent_to(destination).or_else(elsewhere).map(|place| place.owner(datagram))
     }
 }
 
 impl Place {
     /// What looks like nothing of anyone's is for the one that is there to refuse.
     fn owner(&self, datagram: &[u8]) -> Owner<'_> {
-        match &self.rtp {
-            Some(track) if self.rtcp.is_empty() || !is_rtcp(track, datagram) => Owner::Rtp(track),
+        match &self.media {
+            Some(leg) if self.rtcp.is_empty() || !is_rtcp(&leg.track, datagram) => Owner::Media(leg),
             _ => Owner::Rtcp(&self.rtcp),
         }
     }

@@ -1,12 +1,13 @@
 //! The RtpReceiver: one shared receive socket of a port, and the consumer behind it.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Interest, PollEventConsumer, PollKey, Poller, Task, clock, lock};
-use crate::net::{Group, MembershipError, RECEIVE_BUFFER_BYTES, ReceiveSocket};
+use crate::net::{Group, MembershipError, RECEIVE_BUFFER_BYTES, ReceiveSocket, bound_for};
 
 use super::intake::Intake;
 use super::port_counts::PortCounts;
@@ -27,8 +28,8 @@ const MOST_ERRORS: u32 = 10;
 pub struct RtpReceiver {
     /// The UDP port.
     pub port: u16,
-    /// Whether it is of the IPv6 family.
-    pub ipv6: bool,
+    /// The address that its socket is bound to; unspecified for groups.
+    pub bound: IpAddr,
     /// The interface its groups are joined on; 0 is the kernel's choice, where it does not tell.
     pub interface: u32,
     pub(super) socket: Arc<ReceiveSocket>,
@@ -44,6 +45,25 @@ pub struct RtpReceiver {
     warned: Mutex<Warned>,
     /// Errors since the last packet.
     errors_in_row: AtomicU32,
+}
+
+/// Why a track is not received.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The group was not joined.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+    /// What is sent to an address of this machine is another track's.
+    #[error("what comes to UDP port {0} of that address is another channel's; send it to another port")]
+    Taken(u16),
+    /// No socket for the port.
+    #[error("receiving on UDP port {port} failed: {error}")]
+    Socket {
+        /// The port.
+        port: u16,
+        /// The kernel's answer.
+        error: io::Error,
+    },
 }
 
 /// What the log was last told of the queue's overflow.
@@ -68,7 +88,7 @@ impl RtpReceiver {
         let granted = socket.set_receive_buffer(RECEIVE_BUFFER_BYTES)?;
         let receiver = Arc::new(Self {
             port,
-            ipv6: group.address.is_ipv6(),
+            bound: bound_for(group.address),
             interface: group.interface,
             socket: socket.clone(),
             routes: Mutex::default(),
@@ -80,7 +100,7 @@ impl RtpReceiver {
             warned: Mutex::default(),
             errors_in_row: AtomicU32::new(0),
         });
-        receiver.change_routes(|routes| routes.insert(group.address, group.source, route));
+        receiver.change_routes(|routes| routes.insert(group, route));
         let key = receiver.intake.register(poller, socket, receiver.clone())?;
         receiver.key.get_or_init(|| key).enable(Interest::Read)?;
         Ok(receiver)
@@ -89,17 +109,16 @@ impl RtpReceiver {
     /// Joins a group and routes what comes to it. Routed first, so that no packet is ever a stray; and not locked while
     /// the kernel joins, which may take its time, and packets would wait.
     pub(super) fn join(&self, group: &Group, route: &Route) -> Result<(), MembershipError> {
-        let Group { address, source, .. } = *group;
-        let is_joined = self.routes().has(address, source);
-        if !self.change_routes(|routes| routes.insert(address, source, route)) {
+        let is_joined = self.routes().has(group);
+        if !self.change_routes(|routes| routes.insert(group, route)) {
             let error = io::ErrorKind::AlreadyExists.into();
-            return Err(MembershipError::SocketFull { group: address, error });
+            return Err(MembershipError::SocketFull { group: group.address, error });
         }
         if is_joined {
             return Ok(());
         }
         self.socket.join(group).inspect_err(|_| {
-            self.change_routes(|routes| routes.remove(address, source, route));
+            self.change_routes(|routes| routes.remove(group, route));
         })
     }
 
@@ -116,20 +135,19 @@ impl RtpReceiver {
 
     /// Forgets a route, and leaves its group if no other route needs it.
     pub(super) fn leave(&self, group: &Group, route: &Route) {
-        let Group { address, source, .. } = *group;
         let mut rest = Routes::clone(&self.current_routes());
-        if rest.remove(address, source, route)
+        if rest.remove(group, route)
             && let Err(error) = self.socket.leave(group)
         {
             tracing::debug!(group = %group.address, %error, "leaving a group failed");
         }
         // Last, so that no packet is ever a stray.
-        self.change_routes(|routes| routes.remove(address, source, route));
+        self.change_routes(|routes| routes.remove(group, route));
     }
 
-    /// Whether it receives something of a group already, by the same source.
+    /// Whether it receives something of a group already, by the same senders.
     pub(super) fn has(&self, group: &Group) -> bool {
-        self.routes().has(group.address, group.source)
+        self.routes().has(group)
     }
 
     /// Polls the socket for what comes next, unless it only fails.
@@ -164,7 +182,10 @@ impl RtpReceiver {
     /// Whether datagrams that arrive on an interface are meant. IPv6 delivers a group from all interfaces that
     /// any socket has joined it on; IPv4 from those alone that this one has.
     pub(super) fn hears(&self, interface: u32) -> bool {
-        !self.ipv6 || self.interface == 0 || self.interface == interface
+        self.bound.is_ipv4()
+            || !self.bound.is_unspecified()
+            || self.interface == 0
+            || self.interface == interface
     }
 
     pub(super) fn current_routes(&self) -> Arc<Routes> {

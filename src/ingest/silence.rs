@@ -123,16 +123,21 @@ impl SilenceWatch {
 
     fn tell_of_unheard(&self, track: &Arc<Track>, receivers: &Receivers) {
         let description = &track.description;
-        let interface =
-            receivers.interface_of(track).unwrap_or_else(|| "an interface that is gone".to_owned());
+        let nowhere = if description.group.is_unspecified() { "any" } else { "an interface that is gone" };
+        let interface = receivers.interface_of(track).unwrap_or_else(|| nowhere.to_owned());
         let (channel, group, port) = (&self.channel.name, description.group, description.port);
-        let advice = unheard::advice(group, description.source, &interface);
+        let advice = unheard::advice(group, &description.filter, &interface);
         tracing::warn!(channel, track = track.number, %group, port, "{advice}");
     }
 
     /// Tells the log of a source that stops or returns, and of single tracks that do so while others flow.
     fn tell(&self, state: &mut State, now: Instant) {
         let channel = &self.channel.name;
+        let demand = &self.channel.demand;
+        let is_joined = || self.channel.tracks.iter().all(|track| track.is_joined());
+        if demand.is_needed() && !(demand.has_lasted(self.channel.silent_after, now) && is_joined()) {
+            return; // nobody waits for it, or not for long enough
+        }
         match state.channel.change(state.sends_since.is_none(), now) {
             Some(true) => tracing::warn!(channel, "the source is silent; viewers stay connected"),
             Some(false) => tracing::info!(channel, "the source sends"),
@@ -157,7 +162,8 @@ impl SilenceWatch {
         let (mut forgotten, mut next) = (Vec::new(), None);
         for (track, others) in self.channel.tracks.iter().zip(&mut state.others) {
             let since = track.signs.last().unwrap_or(self.started_at);
-            if !track.is_silent() || now < since + self.channel.silent_after {
+            let is_new = !self.channel.demand.has_lasted(self.channel.silent_after, now);
+            if is_new || !track.is_silent() || now < since + self.channel.silent_after {
                 *others = None;
                 continue;
             }

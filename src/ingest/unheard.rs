@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::relay::Track;
+use crate::wire::source_filter::SourceFilter;
 
 /// One track, until something comes or the log was told.
 #[derive(Debug, Default)]
@@ -45,10 +46,19 @@ impl Unheard {
 }
 
 /// What may be wrong with a track that is joined on this interface.
-pub(super) fn advice(group: IpAddr, source: Option<IpAddr>, interface: &str) -> String {
-    let alone = source.map_or_else(String::new, |source| {
-        format!(" Only {source} is heard: if another host sends, name that one as the source.")
-    });
+#[must_use]
+pub fn advice(group: IpAddr, filter: &SourceFilter, interface: &str) -> String {
+    let alone = match filter {
+        SourceFilter::Any => String::new(),
+        _ => format!(" It is taken from {filter} alone: if another host sends, name that one as the source."),
+    };
+    if !group.is_multicast() {
+        let host = if group.is_unspecified() { String::new() } else { format!(" and dst host {group}") };
+        return format!(
+            "nothing has ever come. See whether it arrives: tcpdump -pni {interface} udp{host}. If not, the source is off, or \
+             sends elsewhere. If so, a firewall drops it, or it goes to another port.{alone}"
+        );
+    }
     format!(
         "nothing has ever come, though the group is joined on {interface}. See whether it is on that network: \
          tcpdump -pni {interface} udp and dst host {group}. If not, the source is off, or sends elsewhere, or a switch \
@@ -104,8 +114,8 @@ mod tests {
     #[test]
     fn the_only_source_that_is_heard_is_named() {
         let source = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
-        let told = advice(GROUP, Some(source), "eth1");
-        assert!(told.contains("joined on eth1") && told.contains("Only 192.0.2.7 is heard"), "{told}");
-        assert!(!advice(GROUP, None, "eth1").contains("Only"));
+        let told = advice(GROUP, &Some(source).into(), "eth1");
+        assert!(told.contains("joined on eth1") && told.contains("from source 192.0.2.7 alone"), "{told}");
+        assert!(!advice(GROUP, &SourceFilter::Any, "eth1").contains("alone"));
     }
 }

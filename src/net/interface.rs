@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use nix::ifaddrs::getifaddrs;
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::{if_nameindex, if_nametoindex};
 
 /// No such interface on this machine, or not now.
@@ -37,12 +37,24 @@ pub fn interface_name(index: u32) -> Option<String> {
     Some(named.name().to_string_lossy().into_owned())
 }
 
+/// The addresses of an interface, those of IPv4 first.
+pub fn interface_addresses(name: &str) -> Vec<IpAddr> {
+    let all = getifaddrs().into_iter().flatten().filter(|interface| interface.interface_name == name);
+    let mut addresses: Vec<_> = all.filter_map(|interface| ip_of(&interface)).collect();
+    addresses.sort();
+    addresses
+}
+
+fn ip_of(interface: &InterfaceAddress) -> Option<IpAddr> {
+    let address = interface.address?;
+    let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+}
+
 fn name_of_address(wanted: IpAddr) -> Option<String> {
     let addresses = getifaddrs().ok()?;
     let mut addresses = addresses.filter_map(|interface| {
-        let address = interface.address?;
-        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
-        let ip = v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))?;
+        let ip = ip_of(&interface)?;
         Some((interface.interface_name, ip))
     });
     addresses.find(|(_, ip)| *ip == wanted).map(|(name, _)| name)
@@ -65,6 +77,7 @@ mod tests {
         let by_name = interface_index("lo").unwrap();
         assert_eq!(interface_index("127.0.0.1").unwrap(), by_name);
         assert!(interface_is_there(by_name));
+        assert_eq!(interface_addresses("lo").first(), Some(&"127.0.0.1".parse().unwrap()));
         assert_eq!(interface_name(by_name).as_deref(), Some("lo"));
         assert_eq!(interface_name(0x7fff_0000), None);
         assert!(!interface_is_there(0x7fff_0000));

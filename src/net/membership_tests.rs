@@ -4,16 +4,18 @@ use super::*;
 use crate::net::{Datagram, ReceiveBatch, interface_index};
 use std::net::UdpSocket;
 
+const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// A socket on `port`, or on any that is free.
 fn bind(port: u16) -> (ReceiveSocket, u16) {
-    let socket = ReceiveSocket::bind(port, false).expect("a port");
+    let socket = ReceiveSocket::bind(port, ANY).expect("a port");
     let address = socket.socket.local_addr().expect("bound").as_socket().expect("an IP address");
     (socket, address.port())
 }
 
 fn group(last: u8) -> Group {
     let interface = interface_index("lo").expect("loopback");
-    Group { address: Ipv4Addr::new(239, 77, 50, last).into(), source: None, interface }
+    Group { address: Ipv4Addr::new(239, 77, 50, last).into(), source: None, except: Vec::new(), interface }
 }
 
 /// A socket that sends to groups by way of loopback.
@@ -61,7 +63,7 @@ fn a_batch_tells_where_each_datagram_was_sent_and_by_whom() {
 #[test]
 fn over_ipv6_too_a_datagram_tells_its_interface() {
     let Ok(sender) = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)) else { return }; // a machine without IPv6
-    let socket = ReceiveSocket::bind(0, true).expect("a port");
+    let socket = ReceiveSocket::bind(0, Ipv6Addr::UNSPECIFIED.into()).expect("a port");
     let port = socket.socket.local_addr().expect("bound").as_socket().expect("an IP address").port();
     sender.send_to(b"six", (Ipv6Addr::LOCALHOST, port)).expect("sent");
     let mut batch = ReceiveBatch::new(1);
@@ -135,7 +137,7 @@ fn a_missing_interface_says_what_to_look_at() {
 
 #[test]
 fn merged_neighbours_come_apart_again() {
-    let receiver = ReceiveSocket::bind(0, false).expect("a port");
+    let receiver = ReceiveSocket::bind(0, ANY).expect("a port");
     let port = receiver.socket.local_addr().expect("bound").as_socket().expect("of IP").port();
     let sender = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     setsockopt(&sender, sockopt::UdpGsoSegment, &100).expect("a kernel that segments");

@@ -24,8 +24,10 @@ mod to_group;
 pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
 pub use control::{Control, Marks};
 pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, is_passing, open_descriptors};
-pub use interface::{InterfaceError, interface_index, interface_is_there, interface_name};
-pub use membership::{Group, MembershipError, ReceiveSocket};
+pub use interface::{
+    InterfaceError, interface_addresses, interface_index, interface_is_there, interface_name,
+};
+pub use membership::{Group, MembershipError, ReceiveSocket, any_beside, bound_for};
 pub use path_mtu::{PathAsker, forbid_fragments, forbids_fragments};
 pub use peer::{Progress, VANISHED_AFTER, allow_pauses, mark_connection, progress};
 pub use priority::lower_priority;

@@ -178,7 +178,12 @@ impl Engine {
             )
         });
         let catalogue = Arc::new(Catalogue::new(channels));
-        let receivers = Receivers::new(poller.clone(), timers.clone(), dispatch.busy.clone());
+        let receivers = Receivers::new(
+            poller.clone(),
+            timers.clone(),
+            dispatch.busy.clone(),
+            config.limits.membership_changes,
+        );
         certificates.iter().for_each(|certificates| certificates.look_each_second(&timers));
         let server = RtspServer::new(
             catalogue.clone(),
@@ -204,6 +209,7 @@ impl Engine {
         for channel in &config.channels {
             let Some(built) = self.catalogue.find(&channel.name) else { continue };
             let interface = channel.interface.as_ref().map(ToString::to_string);
+            channel.on_demand.into_iter().for_each(|linger| built.demand.be_needed(linger));
             self.receivers.receive(built, interface.as_deref());
             SilenceWatch::start(built, &self.receivers, &self.timers);
         }
@@ -307,7 +313,11 @@ impl AdminSource for Scrape {
     }
 
     fn ready(&self) -> Result<String, String> {
-        let is_joined = |channel: &Channel| channel.tracks.iter().all(|track| track.is_joined());
+        let now = clock::now();
+        let is_joined = |channel: &Channel| {
+            let is_to_be = channel.demand.has_lasted(channel.silent_after, now);
+            !is_to_be || channel.tracks.iter().all(|track| track.is_joined())
+        };
         let deaf = self.listeners.iter().find(|listener| !listener.is_open());
         let channels = self.engine.catalogue.channels();
         self.stage.ready(

@@ -11,6 +11,8 @@ use ipnet::IpNet;
 use crate::net::Marks;
 use crate::relay::{Carriage, Coalesce};
 use crate::serve::{Learning, Networks, Rule, Who};
+use crate::wire::sdp::Framing;
+use crate::wire::source_filter::SourceFilter;
 
 use super::config::{AccessConfig, ChannelConfig, Config, ConfigError, LimitsConfig, MulticastOut, UdpPorts};
 use super::open_files::{self, Shortage};
@@ -101,6 +103,7 @@ fn write_limits(f: &mut fmt::Formatter<'_>, limits: &LimitsConfig) -> fmt::Resul
     writeln!(f, "          {} sessions, {sessions} an address, {of_channel} a channel", limits.sessions)?;
     let (all, egress) = (limits.egress_mbit, limits.egress_mbit_per_address);
     writeln!(f, "          {all} Mbit/s, {egress} Mbit/s an address")?;
+    writeln!(f, "          {} changes of membership a second on demand", limits.membership_changes)?;
     writeln!(f, "          {} unread bytes an address", limits.unread_bytes_per_address)
 }
 
@@ -148,6 +151,9 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
     let interface = channel.interface.as_ref().map_or("the route's interface".into(), ToString::to_string);
     writeln!(f, "  /{}", channel.name)?;
     writeln!(f, "    of {}, on {interface}, silent after {:?}", channel.input, channel.silent_after)?;
+    if let Some(linger) = channel.on_demand {
+        writeln!(f, "    joined while somebody watches, and {linger:?} longer")?;
+    }
     if let Coalesce::Fixed(rest) = channel.coalesce {
         writeln!(f, "    packets wait {rest:?} to be sent together")?;
     }
@@ -171,11 +177,26 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
         )?;
     }
     for track in &channel.presentation.tracks {
-        write!(f, "    {} from group {}", track.media, SocketAddr::new(track.group, track.port))?;
-        track.source.iter().try_for_each(|source| write!(f, ", source {source}"))?;
-        writeln!(f, ", RTCP on port {}", track.rtcp_port)?;
+        let what = if track.group.is_multicast() { "group" } else { "address" };
+        write!(f, "    {} from {what} {}", track.media, SocketAddr::new(track.group, track.port))?;
+        if track.filter != SourceFilter::Any {
+            write!(f, ", {}", track.filter)?;
+        }
+        writeln!(f, "{}{}", framing(track.framing), rtcp(track.rtcp_port))?;
     }
     Ok(())
+}
+
+fn framing(framing: Framing) -> &'static str {
+    match framing {
+        Framing::Rtp => "",
+        Framing::Bare => ", bare MPEG-TS",
+        Framing::Either => ", in RTP or bare MPEG-TS",
+    }
+}
+
+fn rtcp(port: Option<u16>) -> String {
+    port.map_or_else(String::new, |port| format!(", RTCP on port {port}"))
 }
 
 #[cfg(test)]

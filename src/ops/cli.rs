@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::listen::{self, ListenSource};
 use super::log_filter::LogFilter;
 use super::log_format::LogFormat;
 use super::probe::{Delivery, Plan, ProbeUrl, Tracks};
 use crate::serve::{Scope, check_name};
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// The program ended as it was asked to.
 pub const EXIT_OK: u8 = 0;
@@ -25,6 +27,13 @@ const PROBE_EXIT_CODES: &str = "Exit codes:
   2   wrong command line
 
 Loss alone does not change the code: read it from the table or with --json. docs/probe.md describes every figure.";
+
+const LISTEN_EXIT_CODES: &str = "Exit codes:
+  0   every track of SOURCE was heard, and is what SOURCE says
+  1   nothing came, or something else, or listening could not begin; the report or the log says why
+  2   wrong command line
+
+Loss alone does not change the code. docs/operations.md describes every figure.";
 
 const USER_HELP: &str = "Exit codes:
   0   done
@@ -70,6 +79,9 @@ pub enum Command {
     /// Load an RTSP server with subscribers, and measure loss, delay and set-up time.
     #[command(after_help = PROBE_EXIT_CODES)]
     Probe(ProbeArgs),
+    /// Join the groups of a source for some seconds, and say what comes.
+    #[command(after_help = LISTEN_EXIT_CODES)]
+    Listen(ListenArgs),
     /// Say who may log in, in a file that holds no password.
     #[command(subcommand, after_help = USER_HELP)]
     User(UserCommand),
@@ -193,11 +205,39 @@ impl ProbeArgs {
     }
 }
 
+/// What to listen to.
+#[derive(Debug, Args)]
+pub struct ListenArgs {
+    /// The source, as a channel of the config has it: rtp://GROUP:PORT, udp:// for MPEG-TS without RTP, auto:// for either,
+    /// with SENDER@ or INTERFACE@ in front of the group; or an SDP file.
+    #[arg(value_name = "SOURCE")]
+    pub source: ListenSource,
+    /// For how long.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub seconds: u64,
+    /// Where to join, by name or address; without it, where the kernel's route to the group leads.
+    #[arg(long, value_name = "NAME|ADDRESS")]
+    pub interface: Option<String>,
+    /// Print JSON in place of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ListenArgs {
+    /// What is to be done.
+    ///
+    /// # Errors
+    /// A wrong command line.
+    pub fn plan(&self) -> Result<listen::Plan, clap::Error> {
+        let length = Duration::from_secs(self.seconds);
+        listen::Plan::new(self.source.clone(), self.interface.as_deref(), length)
+            .map_err(|wrong| Cli::command().error(ErrorKind::ValueValidation, wrong))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
-    use clap::error::ErrorKind;
 
     #[test]
     fn the_definitions_agree_with_each_other() {
@@ -265,6 +305,30 @@ mod tests {
         ] {
             let typed = ["mirrorball", "user"].iter().chain(wrong);
             let error = Cli::try_parse_from(typed).expect_err("wrong");
+            assert_eq!(error.exit_code(), i32::from(EXIT_USAGE), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_source_is_listened_to_on_one_interface() {
+        let typed = ["mirrorball", "listen", "udp://eth1@239.9.9.1:5004", "--seconds", "2", "--json"];
+        let cli = Cli::try_parse_from(typed).expect("a full command");
+        let Command::Listen(args) = cli.command else { panic!("not listen") };
+        assert!(args.json);
+        let plan = args.plan().expect("a plan");
+        assert_eq!(plan.interface.map(|named| named.to_string()).as_deref(), Some("eth1"));
+        assert_eq!(plan.length, Duration::from_secs(2));
+        let elsewhere = ListenArgs { interface: Some("eth2".into()), ..args };
+        let error = elsewhere.plan().expect_err("two interfaces");
+        assert_eq!(error.exit_code(), i32::from(EXIT_USAGE));
+        for wrong in [
+            &["rtp://255.0.0.1:5004"] as &[&str],
+            &["239.9.9.1:5004"],
+            &["rtp://239.9.9.1:5004", "--seconds", "0"],
+            &["rtp://239.9.9.1:5004", "--seconds", "3601"],
+            &[],
+        ] {
+            let error = Cli::try_parse_from(["mirrorball", "listen"].iter().chain(wrong)).expect_err("wrong");
             assert_eq!(error.exit_code(), i32::from(EXIT_USAGE), "{wrong:?}");
         }
     }

@@ -9,7 +9,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::appliance::Appliance;
 use super::check::check;
-use super::cli::{Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, ProbeArgs, UserCommand};
+use super::cli::{
+    Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, ListenArgs, ProbeArgs, UserCommand,
+};
 use super::config::{Config, ConfigError};
 use super::demo::{DemoError, Demonstration, Refresh};
 use super::log_filter::LogFilter;
@@ -17,7 +19,7 @@ use super::log_format::LogFormat;
 use super::outlet::{Outlet, Unlocked};
 use super::signals::{HangUp, stop_requests};
 use super::watch::{Judge, LOOK, Watch};
-use super::{log, open_files, probe, socket_buffers, users};
+use super::{listen, log, open_files, probe, socket_buffers, users};
 use crate::event::clock;
 
 /// Where to look when a thread can not be started.
@@ -48,6 +50,7 @@ pub fn run(typed: Result<Cli, clap::Error>) -> u8 {
         Command::Check(args) => print_plan(&args.config),
         Command::Demo(args) => demo(args),
         Command::Probe(args) => run_probe(args),
+        Command::Listen(args) => run_listen(args),
         Command::User(command) => change_users(command),
     };
     result.err().unwrap_or(EXIT_OK)
@@ -158,6 +161,21 @@ fn run_probe(args: &ProbeArgs) -> Result<(), u8> {
     })?;
     print(&if args.json { format!("{:#}\n", report.to_json()) } else { report.to_string() })?;
     if report.all_served() { Ok(()) } else { Err(EXIT_FAILURE) }
+}
+
+fn run_listen(args: &ListenArgs) -> Result<(), u8> {
+    let plan = args.plan().map_err(|wrong| explain(&wrong))?;
+    let stop = signals(HangUp::Usual)?;
+    let mut printed = Ok(());
+    let result = listen::run(&plan, &stop, |joined| {
+        if !args.json && printed.is_ok() {
+            printed = print(joined);
+        }
+    });
+    let report = result.map_err(|error| failed(&error))?;
+    printed?;
+    print(&if args.json { format!("{:#}\n", report.to_json()) } else { report.to_string() })?;
+    if report.is_as_said() { Ok(()) } else { Err(EXIT_FAILURE) }
 }
 
 fn change_users(command: &UserCommand) -> Result<(), u8> {

@@ -35,4 +35,6 @@ pub mod config; // mirrorball.toml: what was typed, then what is true
 
 pub mod demo; // the built-in programme and its terminal
 
+pub mod listen; // `mirrorball listen`: what a group carries
+
 pub mod probe; // `mirrorball probe`: a load client for any RTSP server

@@ -25,7 +25,7 @@ impl Stage {
     }
 
     /// What to answer, with an address that is not listened on, if there is one, and with all channels' names and whether
-    /// all of a channel's groups are joined.
+    /// all of a channel's groups are joined that are to be.
     ///
     /// # Errors
     /// Why nobody is to be sent here. One channel that can not be joined is no reason to take the others' viewers

@@ -11,6 +11,7 @@ use crate::wire::sdp::{self, Presentation};
 
 use super::beat::Coalesce;
 use super::carriage::Carriage;
+use super::demand::Demand;
 use super::dispatch::Dispatch;
 use super::outward::Outward;
 use super::ring::RingLimits;
@@ -28,6 +29,8 @@ pub struct Channel {
     pub silent_after: Duration,
     /// Who watches.
     pub audience: Audience,
+    /// Who wants it, and whether it is received for their sake alone.
+    pub demand: Arc<Demand>,
     described: Mutex<Option<Described>>,
 }
 
@@ -70,8 +73,8 @@ impl Channel {
             .map(|(i, track)| Track::new(outward, i + 1, track.clone(), limits, coalesce, dispatch, now))
             .collect();
         let name = outward.channel.to_string();
-        let (audience, described) = (Audience::default(), Mutex::default());
-        Arc::new(Self { name, presentation, tracks, silent_after, audience, described })
+        let (audience, demand, described) = (Audience::default(), Arc::default(), Mutex::default());
+        Arc::new(Self { name, presentation, tracks, silent_after, audience, demand, described })
     }
 
     /// Its description for a viewer who reaches us at `server`; for one who takes it from a group, with that and its TTL.

@@ -35,7 +35,8 @@ impl Signs {
         }
     }
 
-    pub(super) fn since_epoch(&self, at: Instant) -> Duration {
+    /// A time, counted as arrivals are.
+    pub fn since_epoch(&self, at: Instant) -> Duration {
         at.saturating_duration_since(self.epoch)
     }
 

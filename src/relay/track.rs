@@ -13,7 +13,9 @@ use crate::wire::random_access::PayloadFormat;
 use crate::wire::reception::{Arrival, Reception};
 use crate::wire::rtcp::{NotRtcp, Reflectable};
 use crate::wire::rtp::{self, NotRtp, RtpHeader};
-use crate::wire::sdp::TrackDescription;
+use crate::wire::sdp::{Framing, TrackDescription};
+use crate::wire::strangers;
+use crate::wire::transport_stream::NotTs;
 
 use super::beat::Coalesce;
 use super::dispatch::Dispatch;
@@ -51,6 +53,8 @@ pub struct Track {
     writer: Mutex<Writer>,
 
     joined: AtomicBool,
+    /// The number in the ring of the first packet after the latest pause.
+    paused_at: AtomicU64,
     bytes: AtomicU64,
     empty: AtomicU64,
     refused: Arc<Refused>,
@@ -118,6 +122,7 @@ impl Track {
             writer: Mutex::new(writer),
 
             joined: AtomicBool::new(false),
+            paused_at: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             empty: AtomicU64::new(0),
             refused: dispatch.ledger.open_refused(),
@@ -134,17 +139,38 @@ impl Track {
             self.tell_of_strangers(datagram, at);
             return false;
         }
+        self.take(header, [datagram, &[]], header.payload(datagram), (from, at));
+        true
+    }
+
+    /// Takes in a datagram without RTP, and the header that makes a packet of it.
+    pub fn receive_bare(
+        &self,
+        (header, bytes): (&RtpHeader, &[u8]),
+        datagram: &[u8],
+        from: SocketAddr,
+        at: Instant,
+    ) {
+        self.take(header, [bytes, datagram], datagram, (from, at));
+    }
+
+    fn take(
+        &self,
+        header: &RtpHeader,
+        packet: [&[u8]; 2],
+        payload: &[u8],
+        (from, at): (SocketAddr, Instant),
+    ) {
         let arrival = self.signs.since_epoch(at);
-        let payload = header.payload(datagram);
         let (data, random_access, news) = {
             let mut writer = self.writer();
             let news = writer.measure(header, from, arrival, at);
-            (writer.keep(datagram), writer.is_random_access(header, payload), news)
+            (writer.keep(packet), writer.is_random_access(header, payload), news)
         };
         if let Some(news) = news {
             self.tell(news);
         }
-        self.bytes.fetch_add(datagram.len() as u64, Relaxed);
+        self.bytes.fetch_add(data.len() as u64, Relaxed);
         if payload.is_empty() {
             self.empty.fetch_add(1, Relaxed);
         } else {
@@ -152,7 +178,6 @@ impl Track {
         }
         let RtpHeader { sequence, timestamp, .. } = *header;
         self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at, random_access }]);
-        true
     }
 
     /// Takes in what subscribers may see of a datagram of the source's RTCP.
@@ -176,6 +201,12 @@ impl Track {
         self.tell_of_strangers(datagram, at);
     }
 
+    /// Counts a datagram that is no transport stream where one is to be.
+    pub fn refuse_bare(&self, reason: NotTs, datagram: &[u8], at: Instant) {
+        self.refused.not_ts(reason);
+        self.tell_of_strangers(datagram, at);
+    }
+
     #[cold]
     fn tell(&self, news: News) {
         let (channel, track, group) = (&*self.channel, self.number, self.description.group);
@@ -190,7 +221,11 @@ impl Track {
     fn tell_of_strangers(&self, datagram: &[u8], at: Instant) {
         if self.strange.begins(at) {
             let (channel, track, group) = (&*self.channel, self.number, self.description.group);
-            tracing::warn!(channel, track, %group, "not taken: {}", rtp::looks_like(datagram));
+            let what = match self.description.framing {
+                Framing::Bare => strangers::instead_of_ts(datagram),
+                Framing::Rtp | Framing::Either => strangers::instead_of_rtp(datagram),
+            };
+            tracing::warn!(channel, track, %group, "not taken: {what}");
         }
     }
 
@@ -204,7 +239,8 @@ impl Track {
         if !self.strange_rtcp.begins(at) {
             return;
         }
-        let (channel, track, port) = (&*self.channel, self.number, self.description.rtcp_port);
+        let (channel, track) = (&*self.channel, self.number);
+        let port = self.description.rtcp_port.unwrap_or_default();
         let what = match rtp::check(datagram) {
             Ok(_) if !rtp::is_rtcp_beside(datagram, &[]) => {
                 "RTP, of a stream that no channel has, on the port of this one's RTCP".to_owned()
@@ -216,17 +252,24 @@ impl Track {
 
     /// Where a subscriber of now starts. `None`: the source is silent, and the next packet is the first.
     pub fn start(&self, now: Instant) -> Option<RingStart> {
-        self.rtp.ring().newest(now, START_MAX_AGE)
+        let newest = self.rtp.ring().newest(now, START_MAX_AGE);
+        newest.filter(|newest| newest.number >= self.paused_at.load(Relaxed))
     }
 
     /// Whether source and RTCP share one port (`a=rtcp-mux`, RFC 5761).
     pub fn is_muxed(&self) -> bool {
-        self.description.port == self.description.rtcp_port
+        self.description.rtcp_port == Some(self.description.port)
     }
 
     /// Told by the receiver when the groups are joined or left.
     pub fn set_joined(&self, joined: bool) {
         self.joined.store(joined, Relaxed);
+    }
+
+    /// Its groups are left for as long as nobody wants it: what it misses meanwhile is no loss.
+    pub fn pause(&self) {
+        self.writer().reception.pause();
+        self.paused_at.store(self.rtp.ring().head(), Relaxed);
     }
 
     /// Whether its groups are joined.
@@ -243,7 +286,7 @@ impl Track {
     pub fn is_heard(&self) -> bool {
         let refused = self.refused.read();
         let refused_rtcp = refused.not_rtcp().any(|(_, count)| count > 0);
-        let refused = refused.other_types > 0 || refused.not_rtp().any(|(_, count)| count > 0);
+        let refused = refused.other_types > 0 || refused.not_media().any(|(_, count)| count > 0);
         let reports = || self.rtcp.ring().head() > 0 || refused_rtcp;
         refused || self.writer().reception.packets() > 0 || self.is_muxed() && reports()
     }
@@ -251,7 +294,7 @@ impl Track {
     /// Datagrams to its group that have come and were no media.
     pub fn others(&self) -> u64 {
         let refused = self.refused.read();
-        let refused: u64 = refused.not_rtp().chain(refused.not_rtcp()).map(|(_, count)| count).sum::<u64>()
+        let refused: u64 = refused.not_media().chain(refused.not_rtcp()).map(|(_, count)| count).sum::<u64>()
             + refused.other_types;
         refused + self.empty.load(Relaxed) + self.rtcp.ring().head()
     }
@@ -308,11 +351,13 @@ impl Writer {
         true
     }
 
-    fn keep(&mut self, datagram: &[u8]) -> Bytes {
-        if self.chunk.capacity() < datagram.len() {
-            self.chunk = BytesMut::with_capacity(CHUNK_BYTES.max(datagram.len()));
+    fn keep(&mut self, [head, rest]: [&[u8]; 2]) -> Bytes {
+        let length = head.len() + rest.len();
+        if self.chunk.capacity() < length {
+            self.chunk = BytesMut::with_capacity(CHUNK_BYTES.max(length));
         }
-        self.chunk.extend_from_slice(datagram);
+        self.chunk.extend_from_slice(head);
+        self.chunk.extend_from_slice(rest);
         self.chunk.split().freeze()
     }
 }

@@ -86,6 +86,7 @@ impl World for RtspConnection {
             self.server.sessions.end(&session, "shutdown", now);
             return Err(RefusedFor::Limit);
         }
+        session.claim();
         Ok(session)
     }
 

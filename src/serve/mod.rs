@@ -46,6 +46,7 @@ pub use guard::{
     Access, AccessConfig, AccessStats, Acquaintance, Asked, FailureLimits, Networks, Rule, Scope, User,
     Users, UsersError, Verdict, Who, WrongLine, check_name, read_users, write_users,
 };
+pub use journal::legible;
 pub use listener::Listener;
 pub use media::{Learning, OutGroup};
 pub use rtsp::Quality;

@@ -5,6 +5,8 @@ use crate::wire; // what the exercises know the wire floor as
 
 #[path = "../../fuzz/exercise/authorization.rs"]
 pub mod authorization;
+#[path = "../../fuzz/exercise/psi.rs"]
+pub mod psi;
 #[path = "../../fuzz/exercise/rtcp.rs"]
 pub mod rtcp;
 #[path = "../../fuzz/exercise/rtp.rs"]
@@ -63,4 +65,9 @@ fn tunnel_seeds_replay() {
 #[test]
 fn authorization_seeds_replay() {
     replay("authorization", authorization::exercise);
+}
+
+#[test]
+fn psi_seeds_replay() {
+    replay("psi", psi::exercise);
 }

@@ -4,9 +4,11 @@
 //!  upstream                                          viewers
 //!  datagram ─▶ rtp::check ─▶ reception               bytes ─▶ rtsp::framing ─▶ Request ─▶ transport, range
 //!  datagram ─▶ rtcp::reflectable                     bytes ◀─ rtsp::reply
-//!                                                    bytes ─▶ http: RTSP, or a tunnel's head and what comes up it
+//!  datagram ─▶ transport_stream::check ─▶ packetizer bytes ─▶ http: RTSP, or a tunnel's head and what comes up it
 //!  SDP file ─▶ sdp::parse ─▶ Presentation ─▶ sdp::unicast (what DESCRIBE returns)
 //!  config   ─▶ source_url ─▶ sdp::mpegts             datagram ─▶ rtcp::feedback
+//!
+//!  datagram ─▶ transport_stream::packets ─▶ ts_packet ─▶ psi: what a transport stream carries (`listen`)
 //!
 //!  as a client (the probe): rtsp::ask ─▶ bytes ─▶ rtsp::framing ─▶ Response, sdp::offers; datagram ─▶ mark
 //! ```
@@ -17,6 +19,8 @@ pub mod http;
 mod jitter;
 pub mod mark;
 mod pace;
+pub mod packetizer;
+pub mod psi;
 pub mod random_access;
 pub mod reception;
 pub mod rtcp;
@@ -24,4 +28,8 @@ pub mod rtp;
 pub mod rtsp;
 mod run;
 pub mod sdp;
+pub mod source_filter;
 pub mod source_url;
+pub mod strangers;
+pub mod transport_stream;
+pub mod ts_packet;

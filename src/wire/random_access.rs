@@ -5,8 +5,7 @@
 
 use std::iter;
 
-/// The sizes of a transport stream packet: ISO/IEC 13818-1, and with the parity of DVB's outer code behind it.
-const TS_PACKET_LENS: [usize; 2] = [188, 204];
+use super::transport_stream::packets;
 
 /// A payload format, as far as random access goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +51,7 @@ impl PayloadFormat {
     #[must_use]
     pub fn starts_at(self, payload: &[u8]) -> bool {
         match self {
-            Self::Mp2t => ts_packets(payload).any(is_ts_start),
+            Self::Mp2t => packets(payload).any(is_ts_start),
             Self::H264 => h264_units(payload).any(|kind| matches!(kind, 5 | 7)),
             Self::H265 => h265_units(payload).any(|kind| matches!(kind, 16..=21 | 32 | 33)),
             Self::Jpeg => matches!(payload, [_, 0, 0, 0, ..]),
@@ -60,16 +59,6 @@ impl PayloadFormat {
             Self::Other => false,
         }
     }
-}
-
-/// The size of the transport stream packets that a payload would be whole ones of.
-pub(super) fn ts_packet_len(payload: &[u8]) -> Option<usize> {
-    TS_PACKET_LENS.into_iter().find(|length| payload.len().is_multiple_of(*length))
-}
-
-/// The packets of a payload, which carries whole ones (RFC 2250 section 2).
-fn ts_packets(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
-    payload.chunks_exact(ts_packet_len(payload).unwrap_or(TS_PACKET_LENS[0]))
 }
 
 /// A packet that starts a picture with the random access indicator set (ISO/IEC 13818-1 section 2.4.3.5).

@@ -200,6 +200,13 @@ impl Reception {
         self.sender.as_ref()?.jitter.seconds(rate)
     }
 
+    /// Nothing is received from here on, as we want it: what comes later is another beginning. What is under way is lost.
+    pub fn pause(&mut self) {
+        self.let_go();
+        self.turn = None;
+        self.lost += self.sender.take().map_or(0, |sender| sender.run.missing());
+    }
+
     fn follow(&mut self, header: &RtpHeader, arrival: Duration) -> Arrival {
         if self.sender.as_ref().is_none_or(|sender| sender.run.ssrc != header.ssrc)
             && let Some(what) = self.turn_to(header, arrival)

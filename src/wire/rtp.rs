@@ -6,8 +6,6 @@ use std::ops::Range;
 
 use rtp_rs::{RtpReader, RtpReaderError};
 
-use super::random_access::ts_packet_len;
-
 /// The fields of one packet's header, and where its payload starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RtpHeader {
@@ -105,22 +103,6 @@ pub fn check(datagram: &[u8]) -> Result<RtpHeader, NotRtp> {
         marker: packet.mark(),
         header_len: packet.payload_offset(),
     })
-}
-
-/// What a datagram that is no packet of the stream looks like, for the log: what to look for, and where.
-#[must_use]
-pub fn looks_like(datagram: &[u8]) -> String {
-    match check(datagram) {
-        Ok(header) => format!(
-            "RTP of payload type {}, which the channel does not have (forward error correction, or a second sender)",
-            header.payload_type
-        ),
-        Err(NotRtp::Rtcp) => "RTCP, on the port of RTP without a=rtcp-mux".to_owned(),
-        Err(_) if datagram.first() == Some(&0x47) && ts_packet_len(datagram).is_some() => {
-            "bare MPEG-TS, without RTP in front of it; have the sender send RTP".to_owned()
-        }
-        Err(reason) => format!("no RTP: {reason}"),
-    }
 }
 
 /// RTCP packet types 200 to 204 read as RTP are a set marker and payload types 72 to 76, which RFC 3551
@@ -275,19 +257,5 @@ mod tests {
         fn hostile_headers_never_panic(first in 0x80..=0xbfu8, rest in prop::collection::vec(any::<u8>(), 11..80)) {
             fuzz::rtp::exercise(&[&[first], &rest[..]].concat());
         }
-    }
-
-    #[test]
-    fn what_is_not_ours_is_recognised() {
-        let mut ts = vec![0xff; 7 * 188];
-        ts[0] = 0x47;
-        assert!(looks_like(&ts).starts_with("bare MPEG-TS"));
-        let mut other = vec![0; 20];
-        (other[0], other[1]) = (0x80, 96);
-        assert!(looks_like(&other).starts_with("RTP of payload type 96"));
-        (other[0], other[1]) = (0x80, 200);
-        assert!(looks_like(&other).starts_with("RTCP"));
-        assert!(looks_like(b"GET / HTTP/1.1").starts_with("no RTP: not RTP version 2"));
-        assert!(looks_like(b"").starts_with("no RTP: shorter"));
     }
 }

@@ -5,13 +5,16 @@
 
 mod admission; // who is taken on, and that who is in loses nothing by who is not
 mod advice; // what an operator is told of a config, a machine and a log
+mod bare; // transport streams that come without RTP
 mod carriers; // TLS, tunnels and both, where plain connections are served too
 mod changes; // SETUP again: other ports, other channels, another way
 mod clients; // what clients of others send, as data
 mod conversation; // requests and replies, from OPTIONS to TEARDOWN
 mod crowds; // many viewers: who stays loses nothing, who leaves frees everything
+mod demand; // channels that are joined for who watches, and no longer
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
 mod ipv6; // IPv6, wherever IPv4 works
+mod listen; // what a group carries, told before there is a config
 mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises
 mod logins; // who may log in, and who may not

@@ -1,5 +1,6 @@
 //! Groups, sources and interfaces: who is heard, and where.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 
 use crate::vocabulary::{
@@ -41,9 +42,69 @@ fn a_source_specific_channel_hears_its_source_alone() {
 }
 
 #[test]
+fn of_several_sources_each_is_heard_and_no_other() {
+    let group = Group::source_specific();
+    let [mut first, mut second, mut other] = from_hosts([7, 8, 9], group);
+    let url = format!("rtp://127.0.0.8,127.0.0.7@{group}");
+    let mirrorball = Setup::new().channel_from("news", &url).start();
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    for source in [&mut first, &mut second] {
+        other.send(5);
+        source.send(5);
+        viewer.expect_packets(source, 0..5);
+    }
+    viewer.expect_silence();
+    mirrorball.expect_metric("mirrorball_channel_packets_total", &[("channel", "news")], 10.0);
+    for host in [7, 8] {
+        let is_asked = || (asked_for(group, host) == Some((2, 0))).then_some(());
+        eventually("it is asked for, by a socket for media and one for reports", is_asked);
+    }
+}
+
+#[test]
+fn who_is_excluded_is_heard_no_more_than_by_a_channel_that_takes_all() {
+    let group = Group::fresh();
+    let [mut source, mut other] = from_hosts([7, 9], group);
+    let sdp = format!(
+        "v=0\r\ns=news\r\nt=0 0\r\nc=IN IP4 {}/8\r\nm=video {} RTP/AVP 33\r\n\
+         a=source-filter: excl IN IP4 * 127.0.0.9\r\n",
+        group.0.ip(),
+        group.0.port()
+    );
+    let mirrorball = Setup::new().described("news", &sdp).channel("all", group).start();
+    let [mut news, mut all] = ["news", "all"].map(|name| Viewer::playing(&mirrorball, name, Over::Udp));
+    other.send(5);
+    all.expect_packets(&other, 0..5);
+    source.send(5);
+    all.expect_packets(&source, 0..5);
+    news.expect_packets(&source, 0..5);
+    news.expect_silence();
+    let is_excluded = || (asked_for(group, 9) == Some((0, 2))).then_some(());
+    eventually("it is excluded by two sockets, and not by the other channel's", is_excluded);
+}
+
+fn from_hosts<const N: usize>(last: [u8; N], group: Group) -> [Source; N] {
+    last.map(|last| Source::from(Ipv4Addr::new(127, 0, 0, last), group))
+}
+
+/// How many sockets of this machine have this host as a source of a group, and how many exclude it (`/proc/net/mcfilter`).
+fn asked_for(group: Group, host: u8) -> Option<(u32, u32)> {
+    let hex = |address: Ipv4Addr| format!("0x{:08x}", u32::from(address));
+    let addresses = [hex(*group.0.ip()), hex(Ipv4Addr::new(127, 0, 0, host))];
+    let filters = fs::read_to_string("/proc/thread-self/net/mcfilter").expect("Linux tells");
+    let counts = filters.lines().filter_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [_, _, group, source, included, excluded] = words[..] else { return None };
+        let is_it = addresses == [group, source];
+        is_it.then(|| (included.parse().expect("a count"), excluded.parse().expect("a count")))
+    });
+    counts.max()
+}
+
+#[test]
 fn two_sources_of_one_group_are_two_channels() {
     let group = Group::source_specific();
-    let mut sources = [7, 8].map(|last| Source::from(Ipv4Addr::new(127, 0, 0, last), group));
+    let mut sources = from_hosts([7, 8], group);
     let mirrorball = Setup::new()
         .channel_from("seven", &format!("rtp://127.0.0.7@{group}"))
         .channel_from("eight", &format!("rtp://127.0.0.8@{group}"))

@@ -35,13 +35,13 @@ fn a_port_that_is_taken_ends_the_program_with_1_and_says_so() {
 
 #[test]
 fn a_wrong_config_ends_the_program_with_78_and_all_its_errors() {
-    let setup = Setup::new().rtsp("lisen = 5").channel_from("news", "rtp://10.0.0.1:5004");
+    let setup = Setup::new().rtsp("lisen = 5").channel_from("news", "rtp://255.0.0.1:5004");
     let config = setup.write();
     for command in ["serve", "check"] {
         let output = run(&[command, "--config", config.to_str().expect("a plain path")]);
         assert_eq!(output.status.code(), Some(78), "{output:?}");
         assert_says(&output, &["mirrorball.toml:4:", "`lisen`", "did you mean `listen`?"]);
-        assert_says(&output, &["channel \"news\"", "10.0.0.1 is not a multicast address"]);
+        assert_says(&output, &["channel \"news\"", "255.0.0.1 is not to be received"]);
     }
     let output = run(&["serve", "--config", "/nowhere/mirrorball.toml"]);
     assert_eq!(output.status.code(), Some(78), "{output:?}");

@@ -5,6 +5,8 @@
 //!  | RTP    | TS head, or   | mark  | filling …
 //!  |        | FU-A and zeros|       |
 //! ```
+//! A transport stream without RTP is as that behind the RTP header, which the relay makes.
+//!
 //! The first packet of a run thus tells, with the pace, when each packet was due. It knows no socket.
 
 /// Bytes of a packet until the mark's end: what has to be read of it.
@@ -14,6 +16,8 @@ const RTP_BYTES: usize = 12;
 const MARK_AT: usize = RTP_BYTES + 6;
 const MARK_BYTES: usize = 48;
 const MAGIC: u64 = 0x4d69_7272_6f72_6221;
+/// The same of what is sent without RTP, whose sequence numbers are the relay's.
+const MAGIC_RAW: u64 = !MAGIC;
 const TS_BYTES: usize = 188;
 /// A random access point about twice a second at 800 packets a second.
 const RANDOM_ACCESS_INTERVAL: u64 = 400;
@@ -38,6 +42,8 @@ pub struct Mark {
 pub enum Shape {
     /// Seven MPEG-TS packets in RTP: 1328 bytes each.
     Ts,
+    /// The same without RTP: 1316 bytes.
+    Raw,
     /// Fragments of H.264 frames: 1400 bytes each but for the last of a frame.
     H264,
 }
@@ -51,7 +57,7 @@ impl Mark {
             u64::from_be_bytes(bytes)
         };
         let sequence = u16::from_be_bytes([packet[2], packet[3]]);
-        let reflected = word(0) == MAGIC && sequence == word(1) as u16;
+        let reflected = word(0) == MAGIC && sequence == word(1) as u16 || word(0) == MAGIC_RAW;
         reflected.then(|| Self {
             number: word(1),
             sent_ns: word(2),
@@ -64,23 +70,27 @@ impl Mark {
     /// Writes the whole RTP packet.
     pub fn write(&self, shape: Shape, packets_per_frame: u64, into: &mut Vec<u8>) {
         match shape {
-            Shape::Ts => self.write_ts(into),
+            Shape::Ts => {
+                self.write_rtp(33, false, self.number * self.interval_ns * 9 / 100_000, into);
+                self.write_ts(MAGIC, into);
+            }
+            Shape::Raw => self.write_ts(MAGIC_RAW, into),
             Shape::H264 => self.write_h264(packets_per_frame.max(2), into),
         }
     }
 
-    fn write_ts(&self, into: &mut Vec<u8>) {
-        self.write_rtp(33, false, self.number * self.interval_ns * 9 / 100_000, into);
+    fn write_ts(&self, magic: u64, into: &mut Vec<u8>) {
+        let before = into.len();
         let random_access = if self.number.is_multiple_of(RANDOM_ACCESS_INTERVAL) { 0x40 } else { 0 };
         for index in 0..7_u64 {
             let continuity = ((self.number * 7 + index) & 0x0f) as u8;
             if index == 0 {
                 into.extend([0x47, 0x01, 0x00, 0x30 | continuity, 1, random_access]);
-                self.write_words(into);
+                self.write_words(magic, into);
             } else {
                 into.extend([0x47, 0x01, 0x00, 0x10 | continuity]);
             }
-            into.resize(RTP_BYTES + (index as usize + 1) * TS_BYTES, 0xff);
+            into.resize(before + (index as usize + 1) * TS_BYTES, 0xff);
         }
     }
 
@@ -91,7 +101,7 @@ impl Mark {
         self.write_rtp(96, last, frame * packets_per_frame * self.interval_ns * 9 / 100_000, into);
         let header = u8::from(first) << 7 | u8::from(last) << 6 | if key { 5 } else { 1 };
         into.extend([0x7c, header, 0, 0, 0, 0]);
-        self.write_words(into);
+        self.write_words(MAGIC, into);
         // The last fragment is any size below the others': what an encoder leaves over.
         let size = if last { HEAD_BYTES + (frame.wrapping_mul(7919) % 1300) as usize } else { 1400 };
         into.resize(size, 0xff);
@@ -104,8 +114,8 @@ impl Mark {
         into.extend((0x4d42_0000 + self.channel as u32).to_be_bytes());
     }
 
-    fn write_words(&self, into: &mut Vec<u8>) {
-        for word in [MAGIC, self.number, self.sent_ns, self.began_ns, self.interval_ns, self.channel] {
+    fn write_words(&self, magic: u64, into: &mut Vec<u8>) {
+        for word in [magic, self.number, self.sent_ns, self.began_ns, self.interval_ns, self.channel] {
             into.extend(word.to_be_bytes());
         }
     }
@@ -126,6 +136,14 @@ mod tests {
             packet[3] ^= 1;
             assert_eq!(Mark::read(&packet), None, "another sequence number is no reflection");
         }
+    }
+
+    #[test]
+    fn what_is_sent_without_rtp_tells_its_mark_behind_any_header() {
+        let mark = Mark { number: 70_000, sent_ns: 5, began_ns: 3, interval_ns: 1_250_000, channel: 9 };
+        let mut packet = vec![0x80, 33, 0xab, 0xcd, 0, 0, 0, 0, 0, 0, 0, 0];
+        mark.write(Shape::Raw, 32, &mut packet);
+        assert_eq!((Mark::read(&packet), packet.len()), (Some(mark), 1328));
     }
 
     #[test]

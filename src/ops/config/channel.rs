@@ -2,8 +2,9 @@
 //! session description are by their parsers in `wire` alone.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use super::access::{Door, rule};
 use super::encoding::is_utf16;
@@ -18,8 +19,9 @@ use super::truth::{ChannelConfig, Interface};
 use super::typed::TypedChannel;
 use super::unreadable::why;
 use crate::net::Marks;
-use crate::wire::sdp::{self, MAX_SDP_LEN, Presentation};
-use crate::wire::source_url::SourceUrl;
+use crate::wire::sdp::{self, Framing, MAX_SDP_LEN, Presentation, TrackDescription};
+use crate::wire::source_filter::SourceFilter;
+use crate::wire::source_url::{Scheme, SourceUrl};
 
 /// The most channels in one config. Each has sockets, rings and metrics of its own.
 const CHANNELS: usize = 4096;
@@ -60,6 +62,7 @@ fn resolve_channel(
     let name = parsed(&typed.name, "[[channel]]", scalar::channel_name, report);
     let silent_after =
         duration_within(&typed.silent_after, &named("silent_after"), "2s", ["100ms", "60min"], report);
+    let on_demand = on_demand(typed, report);
     let coalesce = parsed(&typed.coalesce, &named("coalesce"), scalar::coalesce, report).unwrap_or_default();
     let by_key = parsed(&typed.interface, &named("interface"), scalar::interface, report);
     let marks = Marks {
@@ -76,6 +79,7 @@ fn resolve_channel(
         input: text,
         presentation,
         interface,
+        on_demand,
         silent_after,
         coalesce,
         marks,
@@ -83,6 +87,18 @@ fn resolve_channel(
         multicast_out,
         sessions: Some(sessions).filter(|_| typed.sessions.is_some()),
     })
+}
+
+/// How long it stays joined after the last who watched, if it is not always.
+fn on_demand(typed: &TypedChannel, report: &mut Report<'_>) -> Option<Duration> {
+    let named = |key: &str| format!("{} {key}", typed.place);
+    let linger = duration_within(&typed.linger, &named("linger"), "10s", ["0s", "60min"], report);
+    let is_on_demand = parsed(&typed.join, &named("join"), scalar::join, report).unwrap_or(false);
+    if let Some(key) = typed.linger.as_ref().filter(|_| !is_on_demand && !typed.spoiled) {
+        let useless = format!("{}: it is joined always; add join = \"on-demand\"", named("linger"));
+        report.warn(key.span().start, useless);
+    }
+    is_on_demand.then_some(linger)
 }
 
 /// What a channel's `source` or `sdp` says.
@@ -119,10 +135,15 @@ fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
     let url: SourceUrl = text.parse().map_err(|error| wrong(&error))?;
     let interface =
         url.interface.as_deref().map(scalar::interface).transpose().map_err(|error| wrong(&error))?;
+    let framing = match url.scheme {
+        Scheme::Rtp => Framing::Rtp,
+        Scheme::Udp => Framing::Bare,
+        Scheme::Auto => Framing::Either,
+    };
     Ok(Input {
         text: url.to_string(),
         interface,
-        presentation: sdp::mpegts(channel_name, url.group, url.port, url.source),
+        presentation: sdp::framed_mpegts(channel_name, framing, (url.group, url.port), url.filter),
     })
 }
 
@@ -141,7 +162,7 @@ fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {
 fn remark_groups(typed: &TypedChannel, channel: &ChannelConfig, report: &mut Report<'_>) {
     let remarks = channel.presentation.tracks.iter();
     let mut remarks: Vec<_> =
-        remarks.filter_map(|track| remark(track.group, track.source, channel.interface.as_ref())).collect();
+        remarks.filter_map(|track| remark(track.group, &track.filter, channel.interface.as_ref())).collect();
     remarks.dedup();
     for remark in remarks {
         match remark {
@@ -167,14 +188,16 @@ fn one_interface(
     by_key.or(by_input)
 }
 
-/// A track's group, port, source and interface.
-type Route = (SocketAddr, Option<IpAddr>, Option<Interface>);
+/// A track's group, port, senders and interface.
+type Route = (SocketAddr, SourceFilter, Option<Interface>);
 
 /// Where each name and each group was first used, to say so when it is used again.
 #[derive(Default)]
 struct FirstUses {
     names: HashMap<String, usize>,
     routes: HashMap<Route, (String, usize)>,
+    /// By port and family: whether whatever is sent there to this machine is one's.
+    ports: HashMap<(u16, bool), (bool, String, usize)>,
 }
 
 impl FirstUses {
@@ -187,18 +210,45 @@ impl FirstUses {
         }
     }
 
+    /// Where all that is sent to this machine's port is one channel's, it is the only one there: of several sockets the
+    /// kernel chooses one.
+    fn check_ports(&mut self, typed: &TypedChannel, track: &TrackDescription, report: &mut Report<'_>) {
+        let (offset, is_all) = (typed.input_offset(), track.group.is_unspecified());
+        let line = report.line(offset);
+        for port in [Some(track.port), track.rtcp_port].into_iter().flatten() {
+            let here = (is_all, typed.place.clone(), line);
+            let (first_is_all, first, at) = self.ports.entry((port, track.group.is_ipv4())).or_insert(here);
+            if (is_all || *first_is_all) && *at != line {
+                let wrong = format!(
+                    "port {port} is {first}'s in line {at} too; name the address of this machine that each is sent to"
+                );
+                report.add(offset, format!("{}: {wrong}", typed.place));
+                break;
+            }
+        }
+    }
+
     /// A group is joined once, and its packets have one way to go.
     fn check_tracks(&mut self, typed: &TypedChannel, channel: &ChannelConfig, report: &mut Report<'_>) {
         let offset = typed.input_offset();
         for track in &channel.presentation.tracks {
             let group = SocketAddr::new(track.group, track.port);
-            let route = (group, track.source, channel.interface.clone());
-            if let Some((first, line)) = self.routes.get(&route) {
+            let route = (group, track.filter.clone(), channel.interface.clone());
+            let taken = self.routes.iter().find(|(known, _)| are_one(known, &route));
+            if let Some((_, (first, line))) = taken {
                 let wrong = format!("{group} is taken by {first} in line {line}; leave one out");
                 report.add(offset, format!("{}: {wrong}", typed.place));
             } else {
                 self.routes.insert(route, (typed.place.clone(), report.line(offset)));
+                self.check_ports(typed, track, report);
             }
         }
     }
+}
+
+/// Whether packets of both can not be told apart. To an address of this machine there is one socket for all of a port.
+fn are_one(first: &Route, second: &Route) -> bool {
+    let (group, filter, _) = first;
+    let is_own = !group.ip().is_multicast();
+    first == second || is_own && *group == second.0 && filter.overlap(&second.1)
 }

@@ -4,24 +4,31 @@ use std::net::IpAddr;
 
 use super::truth::Interface;
 use crate::wire::sdp::is_source_specific;
+use crate::wire::source_filter::SourceFilter;
 
 /// What is to be said of a group.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Remark {
+pub(in crate::ops) enum Remark {
     /// Nothing could be received.
     Wrong(String),
     /// It works, but worse than another group would.
     Worse(String),
 }
 
-/// What is to be said of joining `group`, of `source`, on `interface`.
-pub(super) fn remark(group: IpAddr, source: Option<IpAddr>, interface: Option<&Interface>) -> Option<Remark> {
-    if let Some(IpAddr::V6(link_local)) = source
-        && link_local.is_unicast_link_local()
-        && interface.is_none()
-    {
+/// What is to be said of joining `group`, of these senders, on `interface`.
+pub(in crate::ops) fn remark(
+    group: IpAddr,
+    filter: &SourceFilter,
+    interface: Option<&Interface>,
+) -> Option<Remark> {
+    let of_a_link = |host: &&IpAddr| matches!(host, IpAddr::V6(host) if host.is_unicast_link_local());
+    let mut hosts = filter.named().iter().chain(filter.excluded());
+    if let Some(link_local) = hosts.find(of_a_link).filter(|_| interface.is_none()) {
         let remedy = "name its interface, such as interface = \"eth0\"";
         return Some(Remark::Wrong(format!("source {link_local} is one of each link; {remedy}")));
+    }
+    if !group.is_multicast() {
+        return None;
     }
     match group {
         // It works within one network, and there is somebody who does so: no reason to keep them from it.
@@ -33,7 +40,7 @@ pub(super) fn remark(group: IpAddr, source: Option<IpAddr>, interface: Option<&I
         IpAddr::V4(_) => None,
     }
     .or_else(|| {
-        let is_lost = source.is_none() && is_source_specific(group);
+        let is_lost = filter.named().is_empty() && is_source_specific(group);
         is_lost.then(|| {
             Remark::Worse(format!(
                 "{group} is for a source that is named (RFC 4607), and routers join it with one alone; name the \
@@ -69,7 +76,7 @@ mod tests {
     fn of(group: &str, source: Option<&str>, interface: Option<&str>) -> Option<Remark> {
         let address = |text: &str| text.parse().expect("an address");
         let interface = interface.map(|name| Interface::Name(name.to_owned()));
-        remark(address(group), source.map(address), interface.as_ref())
+        remark(address(group), &source.map(address).into(), interface.as_ref())
     }
 
     #[test]

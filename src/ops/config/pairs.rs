@@ -158,7 +158,8 @@ fn check_udp_ports(typed: &TypedConfig, config: &Config, report: &mut Report<'_>
     let mut taken = BTreeSet::new();
     for channel in &config.channels {
         let tracks = channel.presentation.tracks.iter().filter(|track| serves(track.group));
-        let ports: BTreeSet<u16> = tracks.flat_map(|track| [track.port, track.rtcp_port]).collect();
+        let ports: BTreeSet<u16> =
+            tracks.flat_map(|track| [Some(track.port), track.rtcp_port]).flatten().collect();
         let Some(port) = ports.range(first..=last).next() else { continue };
         taken.extend(ports.range(first..=last).map(|port| port & !1));
         let of = by_name.get(&channel.name);

@@ -238,6 +238,7 @@ fn limits(typed: &TypedLimits, rtsp: &RtspConfig, report: &mut Report<'_>) -> Li
         sessions_per_channel: limit(&typed.sessions_per_channel, "[limits] sessions_per_channel", sessions),
         unread_bytes_per_address: bytes,
         egress_mbit: limit(&typed.egress_mbit, "[limits] egress_mbit", 1_000_000),
+        membership_changes: limit(&typed.membership_changes, "[limits] membership_changes", 10),
         egress_mbit_per_address: limit(
             &typed.egress_mbit_per_address,
             "[limits] egress_mbit_per_address",

@@ -90,6 +90,15 @@ pub(super) fn listen_address(typed: &str) -> Result<SocketAddr, String> {
 /// The longest hold that can be asked for.
 const MAX_HOLD: Duration = Duration::from_millis(100);
 
+/// Whether groups are joined on demand alone.
+pub(super) fn join(typed: &str) -> Result<bool, String> {
+    match typed {
+        "always" => Ok(false),
+        "on-demand" => Ok(true),
+        _ => Err(format!("{typed:?} says not when; write \"always\" or \"on-demand\"")),
+    }
+}
+
 /// How long packets may wait to be sent together: `auto`, or a duration.
 pub(super) fn coalesce(typed: &str) -> Result<Coalesce, String> {
     if typed == "auto" {
@@ -189,7 +198,7 @@ pub(super) fn channel_name(typed: &str) -> Result<String, String> {
 }
 
 /// An interface by its name or one of its addresses.
-pub(super) fn interface(typed: &str) -> Result<Interface, String> {
+pub(in crate::ops) fn interface(typed: &str) -> Result<Interface, String> {
     if let Some((_, zone)) = typed.split_once('%').filter(|(address, _)| address.parse::<IpAddr>().is_ok()) {
         return Err(format!("{typed:?} has a zone; write the interface's name alone: \"{zone}\""));
     }

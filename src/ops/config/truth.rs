@@ -154,6 +154,8 @@ pub struct LimitsConfig {
     pub unread_bytes_per_address: usize,
     /// Media to all clients, in Mbit a second.
     pub egress_mbit: usize,
+    /// How often a second groups are joined and left on demand.
+    pub membership_changes: usize,
     /// Media to one client address, in Mbit a second.
     pub egress_mbit_per_address: usize,
     /// Where newcomers are sent who would be too many.
@@ -189,6 +191,8 @@ pub struct ChannelConfig {
     pub presentation: Presentation,
     /// The interface to join groups on; `None` leaves it to the kernel's route.
     pub interface: Option<Interface>,
+    /// How long its groups stay joined after the last who watched; always where absent.
+    pub on_demand: Option<Duration>,
     /// How long its tracks may be without a packet before the channel counts as silent.
     pub silent_after: Duration,
     /// How long packets may wait to be sent together.

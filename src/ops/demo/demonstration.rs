@@ -62,6 +62,7 @@ impl Demonstration {
             format!("[rtsp]\nlisten = [\"{listen}\"]\nudp_ports = \"0\"\n[admin]\nlisten = \"{admin}\"\n");
         let mut config = Config::parse(&text, Path::new("demo"))?;
         config.channels.push(ChannelConfig {
+            on_demand: None,
             sessions: None,
             rule: Rule::default(),
             name: CHANNEL.to_owned(),

@@ -14,12 +14,16 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
         for track in &channel.tracks {
             let number = track.number.to_string();
             let labels = [("channel", channel.name.as_str()), ("track", number.as_str())];
-            arrivals(&track.stats(now), &labels, out);
+            let stats = track.stats(now);
+            arrivals(&stats, &labels, out);
+            state(channel.demand.is_there(now), &stats, &labels, out);
         }
         let labels = [("channel", channel.name.as_str())];
         let help = "Whether all tracks are silent.";
         out.gauge("mirrorball_channel_silent", help, &labels, f64::from(u8::from(channel.is_silent())));
     }
+    let help = "Groups that were joined on a socket, renewals apart.";
+    out.counter("mirrorball_group_joins_total", help, &[], engine.receivers.joins());
     let help = "Times that a silent group was joined again.";
     out.counter("mirrorball_group_renewals_total", help, &[], engine.receivers.renewals());
     let ports = engine.receivers.stats();
@@ -57,7 +61,7 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
     for (name, help, value) in counters {
         out.counter(name, help, labels, value);
     }
-    let refused = stats.refused.not_rtp().chain([("payload_type", stats.refused.other_types)]);
+    let refused = stats.refused.not_media().chain([("payload_type", stats.refused.other_types)]);
     let not_rtcp = stats.refused.not_rtcp().map(|(reason, count)| (format!("rtcp_{reason}"), count));
     for (reason, count) in refused.map(|(reason, count)| (reason.to_owned(), count)).chain(not_rtcp) {
         let labels = [labels[0], labels[1], ("reason", reason.as_str())];
@@ -84,6 +88,21 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
     out.gauge("mirrorball_channel_joined", help, labels, f64::from(u8::from(stats.joined)));
 }
 
+/// Where a track is: one of its states is 1.
+fn state(is_wanted: bool, stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
+    let is = match (is_wanted, stats.joined, stats.silent) {
+        (_, true, false) => "live",
+        (_, true, true) => "stalled",
+        (true, false, _) => "joining",
+        (false, false, _) => "idle",
+    };
+    for state in ["idle", "joining", "live", "stalled"] {
+        let labels = [labels[0], labels[1], ("state", state)];
+        let help = "Whether the track is in this state.";
+        out.gauge("mirrorball_track_state", help, &labels, f64::from(u8::from(state == is)));
+    }
+}
+
 /// Everything that was not taken or not delivered, over all channels that there ever were, so that the labels stay few.
 fn drops(engine: &Engine, out: &mut Families) {
     let mut drop = |leg: &'static str, reason: &str, count: u64| {
@@ -91,7 +110,7 @@ fn drops(engine: &Engine, out: &mut Families) {
         out.counter("mirrorball_drops_total", help, &[("leg", leg), ("reason", reason)], count);
     };
     let refused = engine.dispatch.ledger.refused();
-    for (reason, count) in refused.not_rtp() {
+    for (reason, count) in refused.not_media() {
         drop("in", &format!("rtp_{reason}"), count);
     }
     drop("in", "payload_type", refused.other_types);

@@ -17,6 +17,7 @@ const CONTROL_TASKS: &[&str] = &[
     "ConnectionWatch",
     "FollowInterfaces",
     "FollowOutGroups",
+    "Join",
     "Lost",
     "ReceiveReports",
     "RefusalWatch",

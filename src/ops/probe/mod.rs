@@ -33,6 +33,7 @@ mod worker;
 pub use descriptors::Shortage;
 pub use failure::Failure;
 pub use plan::{Delivery, Plan, ProbeUrl, Tracks};
+pub(in crate::ops) use progress::bits;
 pub use report::Report;
 pub use run::{ProbeError, run};
 

@@ -6,6 +6,7 @@ mod restraint;
 mod story;
 mod teller;
 
+pub use legible::legible;
 pub use lines::{REFUSED, Refused, Way, reason_of};
 pub use restraint::Why;
 pub use story::{Report, Story};

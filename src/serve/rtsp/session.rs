@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Alarm, lock};
 use crate::net::{Progress, VANISHED_AFTER};
-use crate::relay::{Carriage, Channel, RingStart, Track};
+use crate::relay::{Carriage, Channel, Claim, RingStart, Track};
 use crate::wire::rtcp;
 
 use super::super::access::{Beyond, Share};
@@ -56,6 +56,12 @@ impl Session {
     ) -> Self {
         let held = Held::new(home, place, story);
         Self { id, channel, peer, epoch: now, life: Life::new(now), state: Mutex::new(State::Ready(held)) }
+    }
+
+    /// Its channel is received for its sake, until it ends.
+    pub fn claim(&self) {
+        let claim = Claim::on(&self.channel.demand);
+        self.with(|held| held.claim = Some(claim));
     }
 
     /// A sign of life.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::event::Alarm;
-use crate::relay::{Carriage, Channel, Viewer};
+use crate::relay::{Carriage, Channel, Claim, Viewer};
 
 use super::super::access::Share;
 use super::super::journal::Story;
@@ -43,6 +43,8 @@ pub struct Held {
     _place: Share,
     /// What the log tells of it once it has ended.
     pub story: Arc<Story>,
+    /// Its channel is received for its sake.
+    pub claim: Option<Claim>,
 }
 
 impl State {
@@ -91,7 +93,8 @@ impl State {
 
 impl Held {
     pub fn new(home: &Arc<Home>, place: Share, story: Arc<Story>) -> Self {
-        Self { setups: Vec::new(), watch: None, whereabouts: Whereabouts::at(home), _place: place, story }
+        let (setups, whereabouts) = (Vec::new(), Whereabouts::at(home));
+        Self { setups, watch: None, whereabouts, _place: place, story, claim: None }
     }
 
     /// A connection asks for it, to which it belongs from now on. `false`: it does not. What goes by the connection that it

@@ -5,11 +5,13 @@
 
 mod compound;
 mod feedback;
+mod names;
 mod reflect;
 mod write;
 
 pub use compound::NotRtcp;
 pub use feedback::{Feedback, Report, feedback, says_goodbye};
+pub use names::{SourceSays, source_says};
 pub use reflect::{Reflectable, SenderTime, reflectable};
 pub use write::{goodbye, receiver_report};
 

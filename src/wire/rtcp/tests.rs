@@ -168,6 +168,17 @@ fn our_goodbye_is_a_compound_packet_that_others_understand() {
     }
 }
 
+#[test]
+fn a_source_names_its_streams() {
+    let datagram = [sender_report(), description()].concat();
+    let names = vec![(SSRC, "source".to_owned())];
+    assert_eq!(source_says(&datagram), Ok(SourceSays { sender_reports: 1, is_goodbye: false, names }));
+    assert!(source_says(&[0x81, 203, 0, 1, 0, 0, 0, 9]).is_ok_and(|said| said.is_goodbye));
+    assert_eq!(source_says(b"GET /"), Err(NotRtcp::Version));
+    let cut = [0x81, 202, 0, 2, 0, 0, 0, 9, 1, 200, 0, 0];
+    assert_eq!(source_says(&cut), Ok(SourceSays::default()), "a name that is longer than its packet");
+}
+
 proptest! {
     #[test]
     fn hostile_bytes_never_panic(datagram in prop::collection::vec(any::<u8>(), 0..200)) {

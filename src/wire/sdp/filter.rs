@@ -1,9 +1,10 @@
-//! Source filters (RFC 4570): which source a group is to be joined with.
+//! Source filters (RFC 4570): from whom a group is to be taken.
 
 use std::net::IpAddr;
 
 use sdp_types::{Attribute, Session};
 
+use super::super::source_filter::{MAX_HOSTS, SourceFilter};
 use super::presentation::TrackDescription;
 
 /// How one is written.
@@ -12,25 +13,45 @@ pub(super) const SHAPE: &str = "write a=source-filter: incl IN IP4 group source"
 /// What a description's filters say of a group.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Filter {
-    /// It is sent by these, at least one.
-    Sources(Vec<IpAddr>),
+    /// From whom it is taken.
+    From(SourceFilter),
     /// Nothing: they are about another group.
+    Of(String),
+}
+
+/// What one of them says.
+enum One {
+    Incl(Vec<IpAddr>),
+    Excl(Vec<IpAddr>),
     Of(String),
 }
 
 /// Reads the filters among attributes. `None`: there is none.
 pub(super) fn read(attributes: &[Attribute], group: IpAddr) -> Result<Option<Filter>, String> {
-    let (mut sources, mut of_another) = (Vec::new(), None);
+    let (mut included, mut excluded, mut of_another) = (Vec::new(), Vec::new(), None);
     for filter in values(attributes, "source-filter") {
         match one(filter, group)? {
-            Filter::Sources(more) => sources.extend(more),
-            Filter::Of(other) => of_another = Some(other),
+            One::Incl(more) => included.extend(more),
+            One::Excl(more) => excluded.extend(more),
+            One::Of(other) => of_another = Some(other),
         }
     }
-    sources.sort_unstable();
-    sources.dedup();
-    let found = if sources.is_empty() { of_another.map(Filter::Of) } else { Some(Filter::Sources(sources)) };
-    Ok(found)
+    let most = included.len().max(excluded.len());
+    if most > MAX_HOSTS {
+        return Err(format!(
+            "a=source-filter: {most} hosts for one group; write {MAX_HOSTS} at most, or remove the line"
+        ));
+    }
+    Ok(match (included.is_empty(), excluded.is_empty()) {
+        (true, true) => of_another.map(Filter::Of),
+        (false, true) => Some(Filter::From(SourceFilter::only(included))),
+        (true, false) => Some(Filter::From(SourceFilter::all_but(excluded))),
+        (false, false) => {
+            return Err(format!(
+                "a=source-filter: incl and excl for one group; {SHAPE}, and remove the lines with excl"
+            ));
+        }
+    })
 }
 
 /// A filter of the session that is about none of its groups was meant for one of them.
@@ -60,16 +81,13 @@ fn destination(filter: &str) -> Option<&str> {
 }
 
 /// Read here and not as `sdp_types::SourceFilter`, which refuses that TTL.
-fn one(filter: &str, group: IpAddr) -> Result<Filter, String> {
+fn one(filter: &str, group: IpAddr) -> Result<One, String> {
     let mut words = filter.split_ascii_whitespace();
     let (Some(mode), Some(destination)) = (words.next(), destination(filter)) else {
         return Err(format!("a=source-filter: \"{filter}\" is incomplete; {SHAPE}"));
     };
     if destination != "*" && destination.parse() != Ok(group) {
-        return Ok(Filter::Of(destination.to_owned()));
-    }
-    if !mode.eq_ignore_ascii_case("incl") {
-        return Err(format!("a=source-filter: mode {mode} cannot be joined; {SHAPE}, or remove the line"));
+        return Ok(One::Of(destination.to_owned()));
     }
     let sources = words.skip(3).map(|word| match word.parse::<IpAddr>() {
         Ok(source) if source.is_ipv4() == group.is_ipv4() && !source.is_multicast() => Ok(source),
@@ -81,5 +99,11 @@ fn one(filter: &str, group: IpAddr) -> Result<Filter, String> {
     if sources.is_empty() {
         return Err(format!("a=source-filter: no source follows the group; {SHAPE}"));
     }
-    Ok(Filter::Sources(sources))
+    match mode.to_ascii_lowercase().as_str() {
+        "incl" => Ok(One::Incl(sources)),
+        "excl" => Ok(One::Excl(sources)),
+        _ => Err(format!(
+            "a=source-filter: \"{mode}\" is no mode, which is incl or excl; {SHAPE}, or remove the line"
+        )),
+    }
 }

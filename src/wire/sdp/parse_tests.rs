@@ -1,13 +1,16 @@
 //! Descriptions of real senders' habits, what is refused in them, and what viewers see of them.
 
 use super::super::samples::{AES67, ALL, CAMERA, FFMPEG, GSTREAMER, IPV6};
-use super::super::{mpegts, unicast};
+use super::super::{Framing, mpegts, unicast};
 use super::*;
 use crate::wire::fuzz;
+use crate::wire::source_filter::SourceFilter;
 use proptest::prelude::*;
 use std::net::IpAddr;
 
 const SERVER: &str = "192.0.2.1";
+const TWO_MODES: &str =
+    "a=source-filter: incl IN IP4 * 10.0.0.1\na=source-filter: excl IN IP4 239.9.9.2 10.0.0.2";
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
@@ -28,8 +31,9 @@ fn ffmpeg_gives_two_tracks() {
     let video = TrackDescription {
         group: ip("239.9.9.1"),
         port: 5004,
-        rtcp_port: 5005,
-        source: None,
+        rtcp_port: Some(5005),
+        framing: Framing::Rtp,
+        filter: SourceFilter::Any,
         payload_types: vec![96],
         clock_rate: Some(90_000),
         encoding: Some("H264".into()),
@@ -42,15 +46,15 @@ fn ffmpeg_gives_two_tracks() {
 #[test]
 fn gstreamer_names_its_rtcp_port_and_shares_the_sessions_group() {
     let track = &read(GSTREAMER).tracks[0];
-    assert_eq!((track.group, track.port, track.rtcp_port), (ip("239.1.2.3"), 5000, 5010));
+    assert_eq!((track.group, track.port, track.rtcp_port), (ip("239.1.2.3"), 5000, Some(5010)));
     assert_eq!(track.payload_types, [96, 97]);
 }
 
 #[test]
 fn aes67_is_source_specific() {
-    assert_eq!(read(AES67).tracks[0].source, Some(ip("192.168.1.21")));
+    assert_eq!(read(AES67).tracks[0].filter, SourceFilter::from(Some(ip("192.168.1.21"))));
     let filter_with_ttl = AES67.replace("incl IN IP4 239.69.11.44 ", "incl IN IP4 239.69.11.44/32 ");
-    assert_eq!(read(&filter_with_ttl).tracks[0].source, Some(ip("192.168.1.21")));
+    assert_eq!(read(&filter_with_ttl).tracks[0].filter, SourceFilter::from(Some(ip("192.168.1.21"))));
 }
 
 #[test]
@@ -64,7 +68,7 @@ fn a_camera_is_taken_as_it_is_without_its_disabled_track() {
 #[test]
 fn ipv6_has_a_filter_for_every_group() {
     let track = &read(IPV6).tracks[0];
-    assert_eq!((track.group, track.source), (ip("ff3e::8000:1"), Some(ip("2001:db8::9"))));
+    assert_eq!((track.group, track.filter.named()), (ip("ff3e::8000:1"), &[ip("2001:db8::9")][..]));
 }
 
 #[test]
@@ -77,9 +81,23 @@ fn line_ends_and_a_byte_order_mark_make_no_difference() {
 }
 
 #[test]
+fn a_filter_names_several_senders_or_those_who_are_not_meant() {
+    let filters = |lines: &str| read(&FFMPEG.replace("b=AS:128\n", lines)).tracks[1].filter.clone();
+    let hosts = || vec![ip("10.0.0.1"), ip("10.0.0.2")];
+    for lines in [
+        "a=source-filter: incl IN IP4 239.9.9.2 10.0.0.2 10.0.0.1\n",
+        "a=source-filter: INCL IN IP4 * 10.0.0.1\na=source-filter: incl IN IP4 239.9.9.2/16 10.0.0.2\n",
+    ] {
+        assert_eq!(filters(lines), SourceFilter::only(hosts()), "{lines}");
+    }
+    let excluded = "a=source-filter: excl IN IP4 * 10.0.0.1 10.0.0.2\n";
+    assert_eq!(filters(excluded), SourceFilter::all_but(hosts()));
+}
+
+#[test]
 fn multiplexed_rtcp_is_on_the_rtp_port() {
     let track = &read(&FFMPEG.replace("b=AS:2500\n", "a=rtcp-mux\n")).tracks[0];
-    assert_eq!(track.rtcp_port, track.port);
+    assert_eq!(track.rtcp_port, Some(track.port));
 }
 
 #[test]
@@ -91,15 +109,15 @@ fn errors_name_the_line_and_the_remedy() {
         ("239.9.9.1/16", "media.example", 7, "names are not resolved"),
         ("c=IN IP4 239.9.9.2/16\n", "", 11, "write c=IN IP4 group/ttl below it"),
         ("RTP/AVP 97", "RTP/SAVP 97", 11, "let the source send RTP/AVP"),
-        ("RTP/AVP 97", "raw/raw/udp 97", 11, "RTP/AVP 33"),
+        ("RTP/AVP 97", "raw/raw/udp 97", 11, "source = \"udp://239.9.9."),
         ("RTP/AVP 97", "TCP/RTP/AVP 97", 11, "or port 0"),
         ("RTP/AVP 97", "RTP/AVP h264", 11, "from 0 to 127"),
         ("RTP/AVP 97", "RTP/AVP 128", 11, "from 0 to 127"),
         ("m=audio 5006", "m=audio 65535", 11, "or write a=rtcp:port"),
         ("b=AS:128", "a=rtcp:none", 13, "write a=rtcp:port"),
-        ("b=AS:128", "a=source-filter: excl IN IP4 * 10.0.0.1", 13, "or remove the line"),
+        ("b=AS:128", "a=source-filter: none IN IP4 * 10.0.0.1", 13, "or remove the line"),
+        ("b=AS:128", TWO_MODES, 13, "remove the lines with excl"),
         ("b=AS:128", "a=source-filter: incl IN IP4 * fe80::1", 13, "incl IN IP4 group source"),
-        ("b=AS:128", "a=source-filter: incl IN IP4 * 10.0.0.1 10.0.0.2", 13, "the one to play from"),
         ("b=AS:128", "a=source-filter: incl IN IP4 *", 13, "incl IN IP4 group source"),
         ("b=AS:128", "a=source-filter: incl", 13, "incl IN IP4 group source"),
         ("b=AS:128", "a=source-filter: incl IN IP4 239.9.9.9 10.0.0.1", 13, "or remove the line"),
@@ -107,6 +125,7 @@ fn errors_name_the_line_and_the_remedy() {
         ("b=AS:128", "a=source-filter: incl IN IP4 239.9.9.2 camera", 13, "names are not resolved"),
         ("m=audio 5006", "m=audio 5006/2", 11, "an m= line for each port"),
         ("239.9.9.2/16", "232.9.9.2/16", 12, "for a source that is named"),
+        ("239.9.9.2/16", "232.9.9.2/16\r\na=source-filter: excl IN IP4 * 10.0.0.1", 12, "with one alone"),
         ("RTP/AVP 97\nc=IN IP4 239.9.9.2/16", "udp 97\nc=IN IP4 239.9.9.2/16", 11, "write RTP/AVP 97"),
         (
             "m=audio 5006 RTP/AVP 97\nc=IN IP4 239.9.9.2",
@@ -251,10 +270,10 @@ fn a_viewer_over_ipv6_sees_ipv6() {
 #[test]
 fn a_transport_stream_describes_itself() {
     let program = mpegts("news\r\nm=evil", ip("232.9.9.1"), 5004, Some(ip("192.0.2.7")));
-    assert_eq!(program.tracks[0].rtcp_port, 5005);
+    assert_eq!(program.tracks[0].rtcp_port, Some(5005));
     assert_eq!(
-        (program.tracks[0].source, program.tracks[0].clock_rate),
-        (Some(ip("192.0.2.7")), Some(90_000))
+        (&program.tracks[0].filter, program.tracks[0].clock_rate),
+        (&Some(ip("192.0.2.7")).into(), Some(90_000))
     );
     let text = unicast(&program, ip(SERVER));
     let media = "m=video 0 RTP/AVP 33\r\na=rtpmap:33 MP2T/90000\r\na=control:trackID=1\r\n";

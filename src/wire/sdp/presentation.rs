@@ -4,7 +4,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::super::packetizer::MP2T;
 use sdp_types::{Attribute, Media, Origin, Session};
+
+use super::super::source_filter::SourceFilter;
 
 /// A program as its source describes it: its name, and one track per RTP stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,10 +28,12 @@ pub struct TrackDescription {
     /// The port its RTP is sent to.
     pub port: u16,
     /// The port its RTCP is sent to: the next one, or what `a=rtcp:` says (RFC 3605); `port` itself with
-    /// `a=rtcp-mux` (RFC 5761).
-    pub rtcp_port: u16,
-    /// The only source to take it from (RFC 4570), of the group's family.
-    pub source: Option<IpAddr>,
+    /// `a=rtcp-mux` (RFC 5761). None where there is none.
+    pub rtcp_port: Option<u16>,
+    /// What its datagrams are.
+    pub framing: Framing,
+    /// From whom it is taken (RFC 4570), of the group's family.
+    pub filter: SourceFilter,
     /// The payload types of its `m=` line, at least one.
     pub payload_types: Vec<u8>,
     /// The clock rate in Hz of the first payload type, if an `a=rtpmap:` or RFC 3551 tells it.
@@ -37,6 +42,17 @@ pub struct TrackDescription {
     pub encoding: Option<String>,
     /// What it is: `video`, `audio`, `application`, …
     pub media: String,
+}
+
+/// What the datagrams of a stream are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// RTP packets.
+    Rtp,
+    /// Whole packets of a transport stream, without RTP.
+    Bare,
+    /// Either of both, as each datagram shows.
+    Either,
 }
 
 impl TrackDescription {
@@ -48,19 +64,28 @@ impl TrackDescription {
     }
 }
 
-/// The payload type of an MPEG-2 transport stream (RFC 2250, RFC 3551 section 6) and its clock rate.
-const MP2T: (u8, u32) = (33, 90_000);
-
 /// The description of an MPEG transport stream in RTP (RFC 2250), which needs no file: payload type 33 says it all.
-/// `port` is 1 to 65534; RTCP is on the next one. `source` is of the group's family.
+/// RTCP is on the next port, where there is one. The senders that `filter` names are of the group's family.
 #[must_use]
-pub fn mpegts(channel_name: &str, group: IpAddr, port: u16, source: Option<IpAddr>) -> Presentation {
+pub fn mpegts(channel_name: &str, group: IpAddr, port: u16, filter: impl Into<SourceFilter>) -> Presentation {
+    framed_mpegts(channel_name, Framing::Rtp, (group, port), filter.into())
+}
+
+/// The same of a transport stream that comes in RTP, or without. Viewers get it in RTP.
+#[must_use]
+pub fn framed_mpegts(
+    channel_name: &str,
+    framing: Framing,
+    (group, port): (IpAddr, u16),
+    filter: SourceFilter,
+) -> Presentation {
     let (payload_type, clock_rate) = MP2T;
     let track = TrackDescription {
         group,
         port,
-        rtcp_port: port.saturating_add(1),
-        source,
+        rtcp_port: port.checked_add(1).filter(|_| framing != Framing::Bare),
+        framing,
+        filter,
         payload_types: vec![payload_type],
         clock_rate: Some(clock_rate),
         encoding: Some("MP2T".to_owned()),

@@ -1,13 +1,14 @@
 //! One medium of a source's description: where its stream is sent, and what it is.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Attribute, Connection, Media, Rtcp, RtpMap, Session};
 
+use super::super::source_filter::SourceFilter;
 use super::filter::{self, Filter, values};
 use super::invalid::InvalidSdp;
 use super::lines::Section;
-use super::presentation::{TrackDescription, static_clock_rate, static_encoding};
+use super::presentation::{Framing, TrackDescription, static_clock_rate, static_encoding};
 
 /// What is RTP without encryption, however it is called.
 const RTP_PROFILES: [&str; 3] = ["RTP/AVP", "RTP/AVPF", "MP2T/AVP"];
@@ -28,8 +29,9 @@ impl Reader<'_> {
         Ok(TrackDescription {
             group,
             port: self.medium.port,
-            rtcp_port: self.rtcp_port()?,
-            source: self.source(group)?,
+            rtcp_port: Some(self.rtcp_port()?),
+            framing: Framing::Rtp,
+            filter: self.filter(group)?,
             encoding: payload_types.first().and_then(|first| self.encoding(*first)),
             clock_rate: payload_types.first().and_then(|first| self.clock_rate(*first)),
             payload_types,
@@ -49,7 +51,12 @@ impl Reader<'_> {
                 format!("its a=rtpmap says that it is RTP: write RTP/AVP {}", self.medium.fmt)
             }
             "UDP" | "MP2T/H2221/UDP" | "RAW/RAW/UDP" => {
-                "it is bare MPEG-TS, which is not read yet; let the source send RTP/AVP 33".into()
+                let place = self.group().map_or("group:port".to_owned(), |group| {
+                    SocketAddr::new(group, self.medium.port).to_string()
+                });
+                format!(
+                    "if it is MPEG-TS without RTP, give the channel source = \"udp://{place}\" in place of this file"
+                )
             }
             _ => "write RTP/AVP or RTP/AVPF, or port 0 to leave the medium out".to_owned(),
         };
@@ -120,7 +127,7 @@ impl Reader<'_> {
     }
 
     /// The source filter of the medium, else of the session (RFC 4570 section 3.2.1).
-    fn source(&self, group: IpAddr) -> Result<Option<IpAddr>, InvalidSdp> {
+    fn filter(&self, group: IpAddr) -> Result<SourceFilter, InvalidSdp> {
         let here = self.filters(&self.medium.attributes, group)?;
         if let Some(Filter::Of(other)) = here {
             let problem = format!(
@@ -131,14 +138,7 @@ impl Reader<'_> {
         }
         let of_session = || self.filters(&self.session.attributes, group);
         match here.map_or_else(of_session, |here| Ok(Some(here)))? {
-            Some(Filter::Sources(sources)) => match sources.as_slice() {
-                [source] => Ok(Some(*source)),
-                _ => {
-                    let problem =
-                        "a=source-filter: several sources for one group; write the one to play from";
-                    Err(self.problem("a=source-filter:", problem.into()))
-                }
-            },
+            Some(Filter::From(only @ SourceFilter::Only(_))) => Ok(only),
             _ if is_source_specific(group) => {
                 let problem = format!(
                     "c=: {group} is for a source that is named (RFC 4607), and routers join it with one alone; {}",
@@ -146,7 +146,8 @@ impl Reader<'_> {
                 );
                 Err(self.problem("c=", problem))
             }
-            _ => Ok(None),
+            Some(Filter::From(filter)) => Ok(filter),
+            _ => Ok(SourceFilter::Any),
         }
     }
 
@@ -212,9 +213,7 @@ pub fn is_source_specific(group: IpAddr) -> bool {
 
 /// Whether packets of two tracks can not be told apart: a track is where its packets are sent.
 pub(super) fn arrive_alike(one: &TrackDescription, other: &TrackDescription) -> bool {
-    let sources = (one.source, other.source);
-    let same_source = matches!(sources, (None, _) | (_, None)) || sources.0 == sources.1;
-    (one.group, one.port) == (other.group, other.port) && same_source
+    (one.group, one.port) == (other.group, other.port) && one.filter.overlap(&other.filter)
 }
 
 /// `MP2T/AVP`, as IPTV systems write it, is RTP/AVP.

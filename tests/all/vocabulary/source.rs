@@ -2,6 +2,7 @@
 //! stands, so that whoever gets it can tell loss, mixture and damage.
 
 use std::fmt;
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -69,6 +70,13 @@ impl Group {
         Self(SocketAddrV4::new(*Self::fresh().0.ip(), self.0.port()))
     }
 
+    /// Whether anybody of this machine has joined it (`/proc/net/igmp`).
+    pub fn is_joined(self) -> bool {
+        let groups = fs::read_to_string("/proc/thread-self/net/igmp").expect("Linux tells");
+        let group = format!("{:08X}", u32::from_ne_bytes(self.0.ip().octets()));
+        groups.lines().any(|line| line.split_whitespace().next() == Some(group.as_str()))
+    }
+
     /// Somebody who hears what is sent to it on loopback, so many ports further on.
     pub fn ear(self, ports_on: u16) -> UdpSocket {
         self.ear_on(Ipv4Addr::LOCALHOST, ports_on)
@@ -90,10 +98,10 @@ impl Group {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let [_, _, high, low] = std::process::id().to_be_bytes();
         let count = COUNT.fetch_add(1, Relaxed);
-        let last = u8::try_from(count % 250).expect("below 250") + 1;
+        let (last, turn) = ((count % 250) as u8 + 1, (count / 250) as u8);
         // Below the ports that the kernel hands out; RTP on the even one.
         let port = 10_000 + 2 * ((u16::from(low) * 37 + count as u16 * 3) % 10_000);
-        Self(SocketAddrV4::new(Ipv4Addr::new(first, 100 + (high & 63), low, last), port))
+        Self(SocketAddrV4::new(Ipv4Addr::new(first, 100 + (high.wrapping_add(turn) & 63), low, last), port))
     }
 }
 

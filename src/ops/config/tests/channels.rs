@@ -1,5 +1,7 @@
 //! Channels: their names, inputs, groups and interfaces.
 
+use std::time::Duration;
+
 use super::{Interface, accepted, assert_says, refused, warned};
 
 #[test]
@@ -43,6 +45,31 @@ fn an_interface_is_named_once() {
         &refused(&channel("rtp://239.9.9.1:5004", "eth 0"))[0],
         &["channel \"a\" interface", "ip -brief"],
     );
+}
+
+#[test]
+fn what_any_address_of_this_machine_is_sent_is_the_only_thing_on_its_port() {
+    let channel =
+        |name: &str, source: &str| format!("[[channel]]\nname = \"{name}\"\nsource = \"{source}\"\n");
+    for (first, second) in [
+        ("udp://@:5004", "rtp://239.9.9.1:5004"),
+        ("rtp://239.9.9.1:5003", "udp://@:5004"),
+        ("udp://@:5004", "udp://192.0.2.1:5004"),
+    ] {
+        let errors = refused(&(channel("a", first) + &channel("b", second)));
+        assert_says(
+            &errors[0],
+            &["toml:6: channel \"b\": port 5004 is channel \"a\"'s in line 3 too; name the address"],
+        );
+    }
+    for (first, second) in [
+        ("udp://@:5004", "rtp://239.9.9.1:5006"),
+        ("udp://@:5004", "rtp://[ff15::1]:5004"),
+        ("udp://192.0.2.1:5004", "rtp://239.9.9.1:5004"),
+        ("udp://192.0.2.1:5004", "udp://192.0.2.2:5004"),
+    ] {
+        assert_eq!(accepted(&(channel("a", first) + &channel("b", second))).channels.len(), 2);
+    }
 }
 
 fn from(source: &str) -> String {
@@ -89,4 +116,21 @@ fn neighbouring_ports_of_a_group_are_as_good_as_any() {
     for port in [5003, 5005, 5006] {
         assert!(warned(&second(port)).is_empty(), "{port}");
     }
+}
+
+#[test]
+fn when_a_channel_is_joined_is_said_clearly_or_not_at_all() {
+    let channel =
+        |lines: &str| format!("[[channel]]\nname = \"news\"\nsource = \"rtp://239.9.9.1:5004\"\n{lines}\n");
+    let on_demand = |lines: &str| accepted(&channel(lines)).channels[0].on_demand;
+    assert_eq!([on_demand(""), on_demand("join = \"always\"")], [None, None]);
+    assert_eq!(on_demand("join = \"on-demand\""), Some(Duration::from_secs(10)));
+    assert_eq!(on_demand("join = \"on-demand\"\nlinger = \"0s\""), Some(Duration::ZERO));
+    let wrong = &refused(&channel("join = \"sometimes\""))[0];
+    assert_says(wrong, &["toml:4: channel \"news\" join: \"sometimes\" says not when; write \"always\" or"]);
+    let useless = warned(&channel("linger = \"5s\""));
+    assert_says(
+        &useless[0],
+        &["toml:4: channel \"news\" linger: it is joined always; add join = \"on-demand\""],
+    );
 }

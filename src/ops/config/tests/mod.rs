@@ -73,6 +73,7 @@ fn an_empty_config_has_safe_defaults() {
         sessions_per_channel: 20_000,
         unread_bytes_per_address: 4 << 20,
         egress_mbit: 1_000_000,
+        membership_changes: 10,
         egress_mbit_per_address: 1_000,
         redirect: None,
         redirect_tls: None,
@@ -112,6 +113,7 @@ sessions_per_channel = 15
 connections_per_address = 6
 unread_bytes_per_address = 70000
 egress_mbit = 800
+membership_changes = 3
 egress_mbit_per_address = 80
 redirect = "rtsp://other.example:8554/"
 redirect_tls = "rtsps://other.example:8322"
@@ -119,6 +121,8 @@ redirect_tls = "rtsps://other.example:8322"
 name = "uk/news"
 source = "rtp://10.1.1.1@232.9.9.1:5004"
 interface = "eth0.100"
+join = "on-demand"
+linger = "30s"
 silent_after = "5s"
 sessions = 7
 dscp = 34
@@ -147,6 +151,7 @@ ttl = 16
         sessions_per_channel: 15,
         unread_bytes_per_address: 70_000,
         egress_mbit: 800,
+        membership_changes: 3,
         egress_mbit_per_address: 80,
         redirect: Redirect::parse("rtsp://other.example:8554"),
         redirect_tls: Redirect::parse("rtsps://other.example:8322"),
@@ -157,19 +162,20 @@ ttl = 16
     assert_eq!(news.interface, Some(Interface::Name("eth0.100".into())));
     assert_eq!(news.silent_after, Duration::from_secs(5));
     assert_eq!(news.sessions, Some(7));
+    assert_eq!(news.on_demand, Some(Duration::from_secs(30)));
     assert_eq!(news.marks, Marks { dscp: Some(34), ttl: Some(16) });
     assert_eq!(news.input, "rtp://10.1.1.1@232.9.9.1:5004");
     let [track] = &news.presentation.tracks[..] else { panic!("one track: {:?}", news.presentation) };
     assert_eq!((track.group, track.port), (IpAddr::from([232, 9, 9, 1]), 5004));
-    assert_eq!(track.source, Some(IpAddr::from([10, 1, 1, 1])));
+    assert_eq!(track.filter.named(), [IpAddr::from([10, 1, 1, 1])]);
 }
 
 #[test]
 fn an_error_says_file_line_key_and_remedy() {
-    let errors = refused("[[channel]]\nname = \"news\"\n\nsource = \"rtp://10.0.0.1:5004\"\n");
+    let errors = refused("[[channel]]\nname = \"news\"\n\nsource = \"rtp://239.9.9.1\"\n");
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(errors[0].starts_with("mirrorball.toml:4: channel \"news\": "), "{}", errors[0]);
-    assert_says(&errors[0], &["rtp://10.0.0.1:5004", "not a multicast", "write", "224.0.0.0"]);
+    assert_says(&errors[0], &["rtp://239.9.9.1", "the port is missing", "write rtp://239.9.9.1:port"]);
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn no_error_has_lines_or_colours_of_what_was_typed() {
 fn what_is_behind_is_told_too_and_what_is_guessed_is_not() {
     let errors = refused(
         "[rtsp\nlisten = 5\n[admin]\nlisten = oops\n[limits]\nsessions = 0\nsesions = maybe\n[[channel]]\n\
-         name = news\n[[channel]]\nname = \"b\"\nsource = \"rtp://10.0.0.1:5004\"\n",
+         name = news\n[[channel]]\nname = \"b\"\nsource = \"rtp://255.0.0.1:5004\"\n",
     );
     assert_eq!(errors.len(), 7, "{errors:#?}");
     assert_says(&errors[0], &["toml:1:1: this is no header"]);
@@ -200,7 +200,7 @@ fn what_is_behind_is_told_too_and_what_is_guessed_is_not() {
     assert_says(&errors[5], &["toml:9:8: a text stands in quotes; write name = \"news\""]);
     assert_says(
         &errors[6],
-        &["toml:12: channel \"b\": source \"rtp://10.0.0.1:5004\": 10.0.0.1 is not a multicast"],
+        &["toml:12: channel \"b\": source \"rtp://255.0.0.1:5004\": 255.0.0.1 is not to be received"],
     );
 }
 

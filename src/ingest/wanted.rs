@@ -1,0 +1,124 @@
+//! Channels that are wanted on demand and wait to be joined: one after the other, by one task for all of them.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::{Arc, Mutex, Weak};
+
+use crate::event::{Task, Work, clock, lock};
+use crate::relay::Channel;
+
+use super::joining::Pass;
+use super::receivers::Receivers;
+
+/// Who waits for his turn.
+#[derive(Default)]
+pub(super) struct Waiting(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    channels: VecDeque<Weak<Channel>>,
+    /// A task is queued, or runs, or a timer will queue it.
+    is_seen_to: bool,
+}
+
+impl Waiting {
+    /// One more, unless it waits already. `true`: a task is to see to it.
+    pub fn add(&self, channel: &Arc<Channel>) -> bool {
+        let mut queue = lock(&self.0);
+        let channel = Arc::downgrade(channel);
+        if !queue.channels.iter().any(|waits| waits.ptr_eq(&channel)) {
+            queue.channels.push_back(channel);
+        }
+        !mem::replace(&mut queue.is_seen_to, true)
+    }
+
+    /// The first of them. `None`: nobody waits, and the task is over.
+    fn next(&self) -> Option<Arc<Channel>> {
+        let mut queue = lock(&self.0);
+        while let Some(first) = queue.channels.pop_front() {
+            if let Some(first) = first.upgrade() {
+                return Some(first);
+            }
+        }
+        queue.is_seen_to = false;
+        None
+    }
+
+    fn put_back(&self, channel: &Arc<Channel>) {
+        lock(&self.0).channels.push_front(Arc::downgrade(channel));
+    }
+
+    /// The task has failed; those who wait are seen to with the next who comes.
+    fn give_up(&self) {
+        lock(&self.0).is_seen_to = false;
+    }
+}
+
+/// Sees to those who wait.
+pub(super) struct Join(pub Weak<Receivers>);
+
+impl Work for Join {
+    fn run(self: Arc<Self>) {
+        let Some(receivers) = self.0.upgrade() else { return };
+        let (turn_ends, mut pass) = (receivers.turn_ends(), Pass::default());
+        while let Some(channel) = receivers.waiting.next() {
+            let joinings = receivers.joinings_of(&channel);
+            if let Err(at) = joinings.iter().try_for_each(|joining| joining.want(&receivers, &mut pass)) {
+                receivers.waiting.put_back(&channel);
+                receivers.timers.at(at, Task::new("Join", self));
+                break;
+            }
+            if clock::now() >= turn_ends {
+                receivers.queue().push(Task::new("Join", self));
+                break;
+            }
+        }
+        pass.tell();
+    }
+
+    /// The next look asks again for what is not joined.
+    fn close(self: Arc<Self>) {
+        if let Some(receivers) = self.0.upgrade() {
+            receivers.waiting.give_up();
+        }
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+    use crate::relay::Coalesce;
+    use crate::relay::rig::{ROOMY, by_hand, outward};
+    use crate::wire::sdp;
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    #[test]
+    fn each_waits_once_in_the_order_of_coming_and_one_task_sees_to_all() {
+        let channel = |name: &str| {
+            let presentation = sdp::mpegts(name, Ipv4Addr::new(239, 77, 62, 1).into(), 5004, None);
+            let silent_after = Duration::from_secs(2);
+            Channel::new(
+                &outward(name),
+                presentation,
+                silent_after,
+                ROOMY,
+                Coalesce::Auto,
+                &by_hand(),
+                clock::now(),
+            )
+        };
+        let [first, second, gone] = ["first", "second", "gone"].map(channel);
+        let waiting = Waiting::default();
+        assert_eq!(
+            [&first, &gone, &second, &first].map(|channel| waiting.add(channel)),
+            [true, false, false, false]
+        );
+        drop(gone);
+        let next = || waiting.next().map(|channel| channel.name.clone());
+        assert_eq!(next().as_deref(), Some("first"));
+        waiting.put_back(&first);
+        assert_eq!([next(), next(), next()].map(|name| name.unwrap_or_default()), ["first", "second", ""]);
+        assert!(waiting.add(&second), "the task is over");
+    }
+}

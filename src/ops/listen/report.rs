@@ -1,0 +1,151 @@
+//! What was heard, and what is to be said of it. `docs/operations.md` describes every figure.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::ingest::advice;
+use crate::net::RECEIVE_BUFFER_BYTES;
+use crate::ops::config::{Interface, Remark, remark};
+use crate::wire::packetizer::MP2T;
+use crate::wire::source_filter::SourceFilter;
+
+use super::hearing::{Hearing, Verdict};
+use super::place::Place;
+use super::plan::ListenSource;
+
+/// What was heard of a source.
+#[derive(Debug)]
+pub struct Report {
+    pub(super) source: ListenSource,
+    pub(super) length: Duration,
+    pub(super) is_interrupted: bool,
+    /// The end, by the clock that arrivals are told by.
+    pub(super) ended: Duration,
+    pub(super) tracks: Vec<Heard>,
+}
+
+/// What was heard of one of its tracks.
+#[derive(Debug)]
+pub struct Heard {
+    /// Where it is joined.
+    pub place: Place,
+    /// By which protocol.
+    pub protocol: Option<&'static str>,
+    /// Where it was to be joined; by route where absent.
+    pub interface: Option<Interface>,
+    /// What came.
+    pub hearing: Hearing,
+    /// What the kernel gave a socket to keep datagrams in.
+    pub buffer_bytes: usize,
+    /// Datagrams that this had no room for.
+    pub dropped: u64,
+}
+
+impl Report {
+    /// Whether every track was heard, and is what the source says.
+    pub fn is_as_said(&self) -> bool {
+        self.tracks.iter().all(|track| track.hearing.verdict() == Verdict::AsSaid)
+    }
+}
+
+impl Heard {
+    /// The group and port.
+    pub fn group(&self) -> SocketAddr {
+        SocketAddr::new(self.hearing.description.group, self.hearing.description.port)
+    }
+
+    /// How it is joined.
+    pub fn joined(&self, length: Duration) -> String {
+        let Self { place, hearing, .. } = self;
+        let (group, of, seconds) = (self.group(), &hearing.description.filter, length.as_secs());
+        let addresses: Vec<_> = place.addresses.iter().map(ToString::to_string).collect();
+        let on = match addresses.join(", ") {
+            _ if place.index == 0 => "any interface".to_owned(),
+            none if none.is_empty() => format!("{} (no address)", place.name),
+            addresses => format!("{} ({addresses})", place.name),
+        };
+        let how = if place.is_by_route { "by route" } else { "as named" };
+        match self.protocol {
+            Some(protocol) => {
+                format!("{group} on {on}, {how}: joined for {of} by {protocol}, listening for {seconds} s")
+            }
+            None => format!("{group} on {on}: no group, from {of}, listening for {seconds} s"),
+        }
+    }
+
+    /// What may be wrong, each with its remedy.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.of_the_network();
+        let description = &self.hearing.description;
+        let types = || self.hearing.senders.iter().flat_map(|(_, sender)| &sender.streams);
+        let is_foreign = |payload_type: &u8| !description.payload_types.contains(payload_type);
+        if description.payload_types == [MP2T.0] && types().flat_map(|one| &one.payload_types).any(is_foreign)
+        {
+            let remedy = "describe them in a session description (sdp = \"FILE\")";
+            notes.push(format!("other payload types than 33, MPEG-TS, come; {remedy}"));
+        }
+        notes.extend(self.of_several_senders());
+        let has_own_port = description.rtcp_port != Some(description.port);
+        if has_own_port && self.hearing.control.not_rtcp > 0 {
+            let port = description.rtcp_port.unwrap_or_default();
+            notes
+                .push(format!("what comes on port {port} is no RTCP: the next channel's media, most likely"));
+        }
+        notes
+    }
+
+    /// Several where one is expected: hosts that were named are.
+    fn of_several_senders(&self) -> Option<String> {
+        let senders = &self.hearing.senders;
+        let hosts: BTreeSet<_> = senders.iter().map(|(address, _)| address.ip()).collect();
+        let named = self.hearing.description.filter.named();
+        if senders.len() < 2 || hosts.len() == senders.len() && hosts.iter().all(|host| named.contains(host))
+        {
+            return None;
+        }
+        let told = senders.iter().map(|(address, _)| address.to_string()).collect::<Vec<_>>().join(", ");
+        let remedy = match hosts.len() {
+            1 => "they are one host, which sends twice or has begun anew: see what runs there",
+            _ => "stop all but one, or name it as the source in front of an @",
+        };
+        Some(format!("several senders: {told}; {remedy}"))
+    }
+
+    fn of_the_network(&self) -> Vec<String> {
+        let description = &self.hearing.description;
+        let (group, filter) = (description.group, &description.filter);
+        let mut notes = Vec::new();
+        if let Some(Remark::Wrong(told) | Remark::Worse(told)) =
+            remark(group, filter, self.interface.as_ref())
+        {
+            notes.push(told);
+        }
+        let name = &self.place.name;
+        if *filter != SourceFilter::Any
+            && let Some(protocol @ ("IGMPv1" | "IGMPv2" | "MLDv1")) = self.protocol
+        {
+            notes.push(format!(
+                "{name} speaks {protocol}, so the network is told of the group and of no source"
+            ));
+        }
+        if self.hearing.verdict() == Verdict::Nothing {
+            notes.push(advice(group, filter, name));
+            if group.is_ipv4() && self.place.is_strict() {
+                let remedy = format!("set sysctl net.ipv4.conf.{}.rp_filter=2", name.replace('.', "/"));
+                notes.push(format!(
+                    "rp_filter is 1 here: senders that {name} is not the way to are dropped; {remedy}"
+                ));
+            }
+        }
+        if self.dropped > 0 {
+            let (dropped, bytes) = (self.dropped, self.buffer_bytes);
+            let capped =
+                if bytes < RECEIVE_BUFFER_BYTES { "; set sysctl net.core.rmem_max=16777216" } else { "" };
+            notes.push(format!(
+                "{dropped} datagrams were lost in this machine, not in the network: the buffer of {bytes} bytes was full{capped}"
+            ));
+        }
+        notes
+    }
+}

@@ -1,0 +1,103 @@
+//! Listening from its beginning to its report: places, ears, the time that they have.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, TryRecvError};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::event::clock;
+use crate::ingest::groups_of;
+use crate::net::ReceiveBatch;
+use crate::wire::sdp::TrackDescription;
+
+use super::Plan;
+use super::ear::Ear;
+use super::hearing::Hearing;
+use super::place::Place;
+use super::report::{Heard, Report};
+
+/// The longest wait, so that a stop is noticed.
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
+/// Datagrams taken at once.
+const BATCH: usize = 64;
+
+/// Listens until the time is over, or a stop is asked for. `begun` gets a line for each track once it is joined.
+///
+/// # Errors
+/// Why it can not begin.
+pub fn run(plan: &Plan, stop: &Receiver<()>, mut begun: impl FnMut(&str)) -> Result<Report, String> {
+    let (mut heard, mut ears) = (Vec::new(), Vec::new());
+    for (number, description) in plan.tracks()?.into_iter().enumerate() {
+        let place = Place::of(description.group, plan.interface.as_ref())?;
+        ears.extend(open(number, &description, &place)?);
+        let protocol = place.protocol(description.group);
+        let hearing = Hearing::of(description);
+        let track = Heard {
+            place,
+            protocol,
+            interface: plan.interface.clone(),
+            hearing,
+            buffer_bytes: 0,
+            dropped: 0,
+        };
+        begun(&format!("{}\n", track.joined(plan.length)));
+        heard.push(track);
+    }
+    let began = clock::monotonic();
+    let is_interrupted = listen(&mut ears, &mut heard, began + plan.length, stop);
+    for ear in &ears {
+        let track = &mut heard[ear.track];
+        track.dropped += u64::from(ear.dropped);
+        track.buffer_bytes = track.buffer_bytes.max(ear.buffer_bytes);
+    }
+    let length = clock::monotonic().saturating_sub(began);
+    Ok(Report {
+        source: plan.source.clone(),
+        length,
+        is_interrupted,
+        ended: clock::unix_now(),
+        tracks: heard,
+    })
+}
+
+/// A track's port, and the one of its RTCP where that is another.
+fn open(track: usize, of: &TrackDescription, place: &Place) -> Result<Vec<Ear>, String> {
+    let groups = groups_of(of, place.index);
+    let control = of.rtcp_port.filter(|port| *port != of.port).map(|port| (port, true));
+    let mut ears = Vec::new();
+    for (port, is_control) in [Some((of.port, false)), control].into_iter().flatten() {
+        ears.extend(Ear::open(track, port, &groups, is_control)?);
+    }
+    Ok(ears)
+}
+
+/// Whether it ended before its time.
+fn listen(ears: &mut [Ear], heard: &mut [Heard], until: Duration, stop: &Receiver<()>) -> bool {
+    let mut batch = ReceiveBatch::new(BATCH);
+    loop {
+        let is_stopped = !matches!(stop.try_recv(), Err(TryRecvError::Empty));
+        let left = until.saturating_sub(clock::monotonic());
+        let mut waiting: Vec<_> =
+            ears.iter().map(|ear| PollFd::new(ear.as_fd(), PollFlags::POLLIN)).collect();
+        let wait = if is_stopped { Duration::ZERO } else { left.min(LONGEST_WAIT) };
+        // Whatever cut it short: the sockets tell.
+        let _ = poll(&mut waiting, PollTimeout::from(wait.as_millis() as u8)); // at most LONGEST_WAIT
+        let now = clock::unix_now();
+        for ear in &mut *ears {
+            let (hearing, is_control) = (&mut heard[ear.track].hearing, ear.is_control);
+            let description = hearing.description.clone();
+            ear.take(&description, &mut batch, |datagram| {
+                if is_control {
+                    hearing.control.take(datagram.payload);
+                } else {
+                    hearing.take(datagram.payload, datagram.source, datagram.received_at.unwrap_or(now));
+                }
+            });
+        }
+        // What had come by then was taken.
+        if is_stopped || left.is_zero() {
+            return is_stopped;
+        }
+    }
+}
