@@ -93,8 +93,9 @@ fn resolve_channel(
 fn on_demand(typed: &TypedChannel, report: &mut Report<'_>) -> Option<Duration> {
     let named = |key: &str| format!("{} {key}", typed.place);
     let linger = duration_within(&typed.linger, &named("linger"), "10s", ["0s", "60min"], report);
-    let is_on_demand = parsed(&typed.join, &named("join"), scalar::join, report).unwrap_or(false);
-    if let Some(key) = typed.linger.as_ref().filter(|_| !is_on_demand && !typed.spoiled) {
+    let said = parsed(&typed.join, &named("join"), scalar::join, report);
+    let (is_on_demand, is_clear) = (said == Some(true), said.is_some() || typed.join.is_none());
+    if let Some(key) = typed.linger.as_ref().filter(|_| !is_on_demand && is_clear && !typed.spoiled) {
         let useless = format!("{}: it is joined always; add join = \"on-demand\"", named("linger"));
         report.warn(key.span().start, useless);
     }

@@ -126,7 +126,8 @@ fn when_a_channel_is_joined_is_said_clearly_or_not_at_all() {
     assert_eq!([on_demand(""), on_demand("join = \"always\"")], [None, None]);
     assert_eq!(on_demand("join = \"on-demand\""), Some(Duration::from_secs(10)));
     assert_eq!(on_demand("join = \"on-demand\"\nlinger = \"0s\""), Some(Duration::ZERO));
-    let wrong = &refused(&channel("join = \"sometimes\""))[0];
+    let wrong = &refused(&channel("join = \"sometimes\"\nlinger = \"5s\""));
+    let [wrong] = &wrong[..] else { panic!("one slip is one error: {wrong:#?}") };
     assert_says(wrong, &["toml:4: channel \"news\" join: \"sometimes\" says not when; write \"always\" or"]);
     let useless = warned(&channel("linger = \"5s\""));
     assert_says(
