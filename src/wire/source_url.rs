@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use super::sdp::{self, Framing, Presentation};
 use super::source_filter::{MAX_HOSTS, SourceFilter};
 
 /// The longest name of a network interface the kernel takes, in bytes (`IFNAMSIZ` less its final zero).
@@ -138,6 +139,19 @@ impl FromStr for SourceUrl {
             return Err(InvalidSourceUrl::Family { source_address: *source_address, group });
         }
         Ok(Self { scheme, group, port, filter: SourceFilter::only(sources), interface })
+    }
+}
+
+impl SourceUrl {
+    /// What comes there, as a channel of that name.
+    #[must_use]
+    pub fn presentation(&self, channel_name: &str) -> Presentation {
+        let framing = match self.scheme {
+            Scheme::Rtp => Framing::Rtp,
+            Scheme::Udp => Framing::Bare,
+            Scheme::Auto => Framing::Either,
+        };
+        sdp::framed_mpegts(channel_name, framing, (self.group, self.port), self.filter.clone())
     }
 }
 

@@ -7,9 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::access::{Door, rule};
-use super::encoding::is_utf16;
+use super::description::described_by;
 use super::groups::{Remark, remark};
-use super::load::read_bytes;
 use super::out_groups::out_group;
 use super::password::without_password;
 use super::report::Report;
@@ -17,11 +16,10 @@ use super::resolve::{AT_A_TIME, duration_within, number_within, octet_within, pa
 use super::scalar;
 use super::truth::{ChannelConfig, Interface};
 use super::typed::TypedChannel;
-use super::unreadable::why;
 use crate::net::Marks;
-use crate::wire::sdp::{self, Framing, MAX_SDP_LEN, Presentation, TrackDescription};
+use crate::wire::sdp::{Presentation, TrackDescription};
 use crate::wire::source_filter::SourceFilter;
-use crate::wire::source_url::{Scheme, SourceUrl};
+use crate::wire::source_url::SourceUrl;
 
 /// The most channels in one config. Each has sockets, rings and metrics of its own.
 const CHANNELS: usize = 4096;
@@ -136,26 +134,12 @@ fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
     let url: SourceUrl = text.parse().map_err(|error| wrong(&error))?;
     let interface =
         url.interface.as_deref().map(scalar::interface).transpose().map_err(|error| wrong(&error))?;
-    let framing = match url.scheme {
-        Scheme::Rtp => Framing::Rtp,
-        Scheme::Udp => Framing::Bare,
-        Scheme::Auto => Framing::Either,
-    };
-    Ok(Input {
-        text: url.to_string(),
-        interface,
-        presentation: sdp::framed_mpegts(channel_name, framing, (url.group, url.port), url.filter),
-    })
+    Ok(Input { text: url.to_string(), interface, presentation: url.presentation(channel_name) })
 }
 
 fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {
     let path = directory.join(text).display().to_string();
-    let content = read_bytes(Path::new(&path), MAX_SDP_LEN as u64)
-        .map_err(|error| format!("sdp {path:?} can not be read: {}", why(Path::new(&path), &error)))?;
-    if is_utf16(&content) {
-        return Err(format!("sdp {path:?}: it is UTF-16 text; save it as UTF-8"));
-    }
-    let presentation = sdp::parse(&content).map_err(|wrong| format!("sdp {path:?}: {wrong}"))?;
+    let presentation = described_by(Path::new(&path), &format!("sdp {path:?}"))?;
     Ok(Input { text: path, interface: None, presentation })
 }
 
@@ -189,14 +173,14 @@ fn one_interface(
     by_key.or(by_input)
 }
 
-/// A track's group, port, senders and interface.
-type Route = (SocketAddr, SourceFilter, Option<Interface>);
+/// From whom and where a group and port are taken, by which channel, and in which line that is.
+type Taken = (SourceFilter, Option<Interface>, String, usize);
 
 /// Where each name and each group was first used, to say so when it is used again.
 #[derive(Default)]
 struct FirstUses {
     names: HashMap<String, usize>,
-    routes: HashMap<Route, (String, usize)>,
+    groups: HashMap<SocketAddr, Vec<Taken>>,
     /// By port and family: whether whatever is sent there to this machine is one's.
     ports: HashMap<(u16, bool), (bool, String, usize)>,
 }
@@ -234,22 +218,20 @@ impl FirstUses {
         let offset = typed.input_offset();
         for track in &channel.presentation.tracks {
             let group = SocketAddr::new(track.group, track.port);
-            let route = (group, track.filter.clone(), channel.interface.clone());
-            let taken = self.routes.iter().find(|(known, _)| are_one(known, &route));
-            if let Some((_, (first, line))) = taken {
+            let (filter, interface) = (&track.filter, &channel.interface);
+            let is_own = !track.group.is_multicast();
+            let all = self.groups.entry(group).or_default();
+            // To an address of this machine there is one socket for all of a port.
+            let taken = all.iter().find(|(other, place, ..)| {
+                (other, place) == (filter, interface) || is_own && other.overlap(filter)
+            });
+            if let Some((.., first, line)) = taken {
                 let wrong = format!("{group} is taken by {first} in line {line}; leave one out");
                 report.add(offset, format!("{}: {wrong}", typed.place));
             } else {
-                self.routes.insert(route, (typed.place.clone(), report.line(offset)));
+                all.push((filter.clone(), interface.clone(), typed.place.clone(), report.line(offset)));
                 self.check_ports(typed, track, report);
             }
         }
     }
-}
-
-/// Whether packets of both can not be told apart. To an address of this machine there is one socket for all of a port.
-fn are_one(first: &Route, second: &Route) -> bool {
-    let (group, filter, _) = first;
-    let is_own = !group.ip().is_multicast();
-    first == second || is_own && *group == second.0 && filter.overlap(&second.1)
 }

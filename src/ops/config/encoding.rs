@@ -11,7 +11,7 @@ pub(super) struct Decoded {
 }
 
 /// Whether it begins as text of two bytes a character does: with a mark, or with an ASCII character of two bytes.
-pub(in crate::ops) fn is_utf16(content: &[u8]) -> bool {
+pub(super) fn is_utf16(content: &[u8]) -> bool {
     matches!(content, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=0x7f, ..] | [1..=0x7f, 0, ..])
 }
 

@@ -60,7 +60,7 @@ impl Config {
 }
 
 /// What is in `file`, which may have at most `limit_bytes`.
-pub(in crate::ops) fn read_bytes(file: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_bytes(file: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     File::open(file)?.take(limit_bytes + 1).read_to_end(&mut content)?;
     if content.len() as u64 > limit_bytes {

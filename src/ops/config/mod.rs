@@ -11,6 +11,7 @@
 
 mod access;
 mod channel;
+mod description;
 mod encoding;
 mod groups;
 mod keys;
@@ -33,14 +34,13 @@ mod unreadable;
 #[cfg(test)]
 mod tests;
 
-pub(super) use encoding::is_utf16;
+pub(super) use description::described_by;
 pub(super) use groups::{Remark, remark};
 pub use keys::{KEYS, Key, Section};
-pub(super) use load::read_bytes;
 pub use report::{ConfigError, Excerpt, Problem};
 pub(super) use scalar::interface;
 pub use truth::{
     AccessConfig, AdminConfig, ChannelConfig, Config, EngineConfig, Interface, LimitsConfig, LogConfig,
     MulticastOut, RingConfig, RtspConfig, TlsConfig, UdpPorts,
 };
-pub(super) use unreadable::{why, why_no_users};
+pub(super) use unreadable::why_no_users;

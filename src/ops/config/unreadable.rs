@@ -13,7 +13,7 @@ use crate::serve::UsersError;
 const HIDDEN: [&str; 3] = ["/home", "/root", "/run/user"];
 
 /// What was wrong with reading `file`, in words that end in a remedy where there is one.
-pub(in crate::ops) fn why(file: &Path, error: &io::Error) -> String {
+pub(super) fn why(file: &Path, error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::PermissionDenied => no_permission(file),
         ErrorKind::NotFound => missing(file),

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::ops::config::{self, Interface, is_utf16, read_bytes, why};
-use crate::wire::sdp::{self, Framing, MAX_SDP_LEN, TrackDescription};
-use crate::wire::source_url::{InvalidSourceUrl, Scheme, SourceUrl};
+use crate::ops::config::{self, Interface, described_by};
+use crate::wire::sdp::TrackDescription;
+use crate::wire::source_url::{InvalidSourceUrl, SourceUrl};
 
 /// What to listen to, where, and for how long.
 #[derive(Debug, Clone)]
@@ -71,25 +71,9 @@ impl Plan {
 
     /// The tracks of the source.
     pub fn tracks(&self) -> Result<Vec<TrackDescription>, String> {
-        match &self.source {
-            ListenSource::Url(url) => {
-                let framing = match url.scheme {
-                    Scheme::Rtp => Framing::Rtp,
-                    Scheme::Udp => Framing::Bare,
-                    Scheme::Auto => Framing::Either,
-                };
-                Ok(sdp::framed_mpegts("", framing, (url.group, url.port), url.filter.clone()).tracks)
-            }
-            ListenSource::File(file) => {
-                let content = read_bytes(file, MAX_SDP_LEN as u64)
-                    .map_err(|error| format!("{} can not be read: {}", file.display(), why(file, &error)))?;
-                if is_utf16(&content) {
-                    return Err(format!("{}: it is UTF-16 text; save it as UTF-8", file.display()));
-                }
-                let presentation =
-                    sdp::parse(&content).map_err(|wrong| format!("{}: {wrong}", file.display()))?;
-                Ok(presentation.tracks)
-            }
-        }
+        Ok(match &self.source {
+            ListenSource::Url(url) => url.presentation("").tracks,
+            ListenSource::File(file) => described_by(file, &file.display().to_string())?.tracks,
+        })
     }
 }

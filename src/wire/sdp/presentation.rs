@@ -4,9 +4,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::super::packetizer::MP2T;
 use sdp_types::{Attribute, Media, Origin, Session};
 
+use super::super::packetizer::MP2T;
 use super::super::source_filter::SourceFilter;
 
 /// A program as its source describes it: its name, and one track per RTP stream.
