@@ -209,6 +209,7 @@ impl Sleeper for Intake {
         }
     }
 }
+
 /// The one with the least to do of these, by the sockets that are theirs.
 pub(super) fn roomiest(intakes: &[Arc<Intake>], receivers: &[Arc<RtpReceiver>]) -> Option<Arc<Intake>> {
     // Streams are the work: sockets of reports are as many, and do little.

@@ -106,15 +106,15 @@ impl Joining {
             return Ok(());
         }
         let place = pass.interface(self);
-        if place.is_ok() && self.changes_membership() {
+        let is_change = place.is_ok() && self.changes_membership();
+        if is_change {
             receivers.changes.take(now)?;
         }
         if receivers.place_of(track).is_none() {
             track.pause(); // a last packet may have come as it was left
         }
-        let tried = place.is_ok();
         let joined = place.and_then(|index| self.join(receivers, index));
-        if joined.is_err() && tried && self.changes_membership() {
+        if joined.is_err() && is_change {
             receivers.changes.give_back();
         }
         match (told.replace(joined.is_ok()), joined) {

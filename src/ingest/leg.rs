@@ -29,13 +29,21 @@ impl Leg {
 
     /// Takes in what was sent to it. `true`: the track has one packet more.
     pub fn receive(&self, datagram: &[u8], from: SocketAddr, at: Instant) -> bool {
-        let is_bare = match self.framing {
-            Framing::Rtp => false,
-            Framing::Bare => true,
+        if self.framing == Framing::Rtp {
+            return self.receive_rtp(datagram, from, at);
+        }
+        match transport_stream::check(datagram) {
+            Ok(()) => {
+                self.receive_bare(datagram, from, at);
+                true
+            }
             // A version of RTP that there is does not begin as a transport stream does.
-            Framing::Either => transport_stream::check(datagram).is_ok(),
-        };
-        if is_bare { self.receive_bare(datagram, from, at) } else { self.receive_rtp(datagram, from, at) }
+            Err(_) if self.framing == Framing::Either => self.receive_rtp(datagram, from, at),
+            Err(reason) => {
+                self.track.refuse_bare(reason, datagram, at);
+                false
+            }
+        }
     }
 
     fn receive_rtp(&self, datagram: &[u8], from: SocketAddr, at: Instant) -> bool {
@@ -48,15 +56,10 @@ impl Leg {
         }
     }
 
-    fn receive_bare(&self, datagram: &[u8], from: SocketAddr, at: Instant) -> bool {
-        if let Err(reason) = transport_stream::check(datagram) {
-            self.track.refuse_bare(reason, datagram, at);
-            return false;
-        }
+    fn receive_bare(&self, datagram: &[u8], from: SocketAddr, at: Instant) {
         // Held until the packet is in the ring: what comes by several sockets is numbered in one order.
         let mut packetizer = lock(&self.packetizer);
         let (header, bytes) = packetizer.next(datagram, self.track.signs.since_epoch(at));
         self.track.receive_bare((&header, &bytes), datagram, from, at);
-        true
     }
 }

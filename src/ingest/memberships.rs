@@ -102,10 +102,7 @@ impl Memberships {
     /// one joins: so all of them do, whatever their track. And while any of them gets something, none does.
     pub fn due_together(&mut self, track: &Arc<Track>, now: Instant) -> Vec<Membership> {
         let groups: Vec<_> = self.of(track).map(|joined| joined.group.clone()).collect();
-        let Some(first) = groups.first().filter(|group| group.address.is_multicast()) else {
-            return Vec::new();
-        };
-        let together = self.told_as_one(first, &groups).unwrap_or_default();
+        let together = self.told_as_one(&groups).unwrap_or_default();
         let lately = |at: &usize| self.0[*at].renewed_at.is_some_and(|at| now < at + RENEW_EVERY);
         if together.iter().any(lately) {
             return Vec::new();
@@ -120,11 +117,13 @@ impl Memberships {
         renewed
     }
 
-    /// The silent memberships that stand or fall with a track's, which has these groups; `None`: something comes to one of them.
+    /// The silent memberships that stand or fall with a track's, which has these groups; `None`: something comes to one of them,
+    /// or there is nobody to tell.
     ///
     /// Hosts of IGMPv2 know no sources, and who joins a group from any source asks for all of them (RFC 3376, 3.2). So
     /// only where something comes from another source, and all ask for sources of their own, one is renewed alone.
-    fn told_as_one(&self, group: &Group, groups: &[Group]) -> Option<Vec<usize>> {
+    fn told_as_one(&self, groups: &[Group]) -> Option<Vec<usize>> {
+        let group = groups.first().filter(|group| group.address.is_multicast())?;
         let on_link = |at: &usize| {
             let other = &self.0[*at].group;
             (other.address, other.interface) == (group.address, group.interface)

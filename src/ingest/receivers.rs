@@ -153,8 +153,7 @@ impl Receivers {
 
     /// The name of the interface that a track is joined on.
     pub(super) fn interface_of(&self, track: &Arc<Track>) -> Option<String> {
-        let index = self.state().memberships.interface_of(track)?;
-        interface_name(index)
+        interface_name(self.place_of(track)?)
     }
 
     /// What every port did not take.
@@ -292,10 +291,9 @@ impl Receivers {
         shared.sort_by_key(|receiver| !receiver.has(&group));
         let is_taken = !group.address.is_multicast() && !shared.is_empty();
         for receiver in shared {
-            let is_joined = receiver.has(&group);
             match receiver.join(&group, &route) {
-                Ok(()) => {
-                    self.joins.fetch_add(u64::from(!is_joined), Relaxed);
+                Ok(is_new) => {
+                    self.joins.fetch_add(u64::from(is_new), Relaxed);
                     self.state().memberships.add(group, receiver, route);
                     return Ok(());
                 }

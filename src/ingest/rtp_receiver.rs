@@ -107,19 +107,20 @@ impl RtpReceiver {
     }
 
     /// Joins a group and routes what comes to it. Routed first, so that no packet is ever a stray; and not locked while
-    /// the kernel joins, which may take its time, and packets would wait.
-    pub(super) fn join(&self, group: &Group, route: &Route) -> Result<(), MembershipError> {
+    /// the kernel joins, which may take its time, and packets would wait. `false`: it was joined before, for another route.
+    pub(super) fn join(&self, group: &Group, route: &Route) -> Result<bool, MembershipError> {
         let is_joined = self.routes().has(group);
         if !self.change_routes(|routes| routes.insert(group, route)) {
             let error = io::ErrorKind::AlreadyExists.into();
             return Err(MembershipError::SocketFull { group: group.address, error });
         }
         if is_joined {
-            return Ok(());
+            return Ok(false);
         }
-        self.socket.join(group).inspect_err(|_| {
+        let joined = self.socket.join(group).inspect_err(|_| {
             self.change_routes(|routes| routes.remove(group, route));
-        })
+        });
+        joined.map(|()| true)
     }
 
     /// Leaves a group whose route stays; [`join_again`](Self::join_again) follows.

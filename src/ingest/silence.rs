@@ -160,9 +160,9 @@ impl SilenceWatch {
     /// was joined just now. Of others it is to be seen by then whether something does.
     fn forgotten_tracks(&self, state: &mut State, now: Instant) -> (Vec<Arc<Track>>, Option<Instant>) {
         let (mut forgotten, mut next) = (Vec::new(), None);
+        let is_new = !self.channel.demand.has_lasted(self.channel.silent_after, now);
         for (track, others) in self.channel.tracks.iter().zip(&mut state.others) {
             let since = track.signs.last().unwrap_or(self.started_at);
-            let is_new = !self.channel.demand.has_lasted(self.channel.silent_after, now);
             if is_new || !track.is_silent() || now < since + self.channel.silent_after {
                 *others = None;
                 continue;

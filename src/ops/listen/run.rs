@@ -67,7 +67,7 @@ fn open(track: usize, of: &TrackDescription, place: &Place) -> Result<Vec<Ear>, 
     let control = of.rtcp_port.filter(|port| *port != of.port).map(|port| (port, true));
     let mut ears = Vec::new();
     for (port, is_control) in [Some((of.port, false)), control].into_iter().flatten() {
-        ears.extend(Ear::open(track, port, &groups, is_control)?);
+        ears.extend(Ear::open(track, port, &groups, &of.filter, is_control)?);
     }
     Ok(ears)
 }
@@ -86,8 +86,7 @@ fn listen(ears: &mut [Ear], heard: &mut [Heard], until: Duration, stop: &Receive
         let now = clock::unix_now();
         for ear in &mut *ears {
             let (hearing, is_control) = (&mut heard[ear.track].hearing, ear.is_control);
-            let description = hearing.description.clone();
-            ear.take(&description, &mut batch, |datagram| {
+            ear.take(&mut batch, |datagram| {
                 if is_control {
                     hearing.control.take(datagram.payload);
                 } else {
