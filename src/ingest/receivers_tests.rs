@@ -4,7 +4,7 @@ use super::super::routes::{Owner, Routes};
 use super::*;
 use crate::event::{Class, TaskQueue};
 use crate::net::bind_pair;
-use crate::relay::rig::{ROOMY, by_hand, outward};
+use crate::relay::rig::{self, ROOMY, by_hand, outward};
 use crate::relay::{Busy, Coalesce, RefusedTotals};
 use crate::wire::sdp;
 use std::fs;
@@ -47,9 +47,7 @@ impl Rig {
 fn channel(last: u8, port: u16, source: Option<IpAddr>) -> Arc<Channel> {
     let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, last));
     let name = format!("channel-{last}");
-    let presentation = sdp::mpegts(&name, group, port, source);
-    let (outward, silent_after) = (outward(&name), Duration::from_secs(2));
-    Channel::new(&outward, presentation, silent_after, ROOMY, Coalesce::Auto, &by_hand(), clock::now())
+    rig::channel(&name, sdp::mpegts(&name, group, port, source))
 }
 
 /// An even UDP port that nobody has, nor the next.

@@ -87,27 +87,14 @@ impl Work for Join {
 #[cfg(all(test, not(model)))]
 mod tests {
     use super::*;
-    use crate::relay::Coalesce;
-    use crate::relay::rig::{ROOMY, by_hand, outward};
+    use crate::relay::rig;
     use crate::wire::sdp;
     use std::net::Ipv4Addr;
-    use std::time::Duration;
 
     #[test]
     fn each_waits_once_in_the_order_of_coming_and_one_task_sees_to_all() {
-        let channel = |name: &str| {
-            let presentation = sdp::mpegts(name, Ipv4Addr::new(239, 77, 62, 1).into(), 5004, None);
-            let silent_after = Duration::from_secs(2);
-            Channel::new(
-                &outward(name),
-                presentation,
-                silent_after,
-                ROOMY,
-                Coalesce::Auto,
-                &by_hand(),
-                clock::now(),
-            )
-        };
+        let group = Ipv4Addr::new(239, 77, 62, 1).into();
+        let channel = |name: &str| rig::channel(name, sdp::mpegts(name, group, 5004, None));
         let [first, second, gone] = ["first", "second", "gone"].map(channel);
         let waiting = Waiting::default();
         assert_eq!(

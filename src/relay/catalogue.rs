@@ -134,24 +134,14 @@ impl Catalogue {
 
 #[cfg(all(test, not(model)))]
 mod tests {
-    use super::super::rig::{ROOMY, by_hand, outward};
+    use super::super::rig;
     use super::*;
-    use crate::event::clock;
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     #[test]
     fn a_description_is_for_who_asks_whatever_was_asked_for_last() {
         let presentation = sdp::mpegts("news", Ipv4Addr::new(239, 77, 61, 1).into(), 5004, None);
-        let (silent_after, now) = (Duration::from_secs(2), clock::now());
-        let channel = Channel::new(
-            &outward("news"),
-            presentation.clone(),
-            silent_after,
-            ROOMY,
-            Coalesce::Auto,
-            &by_hand(),
-            now,
-        );
+        let channel = rig::channel("news", presentation.clone());
         let (one, other): (IpAddr, IpAddr) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
         let group = ([239, 77, 61, 2], 6000).into();
         for server in [one, one, other, one] {

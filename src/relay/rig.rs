@@ -7,11 +7,12 @@ use bytes::Bytes;
 
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 use crate::net::Marks;
+use crate::wire::sdp::Presentation;
 
 use super::lane::{Lane, Outlet};
 use super::ring::Ring;
 use super::totals::Totals;
-use super::{Busy, Coalesce, Dispatch, Flow, Lateness, Outward, Packet, RingLimits};
+use super::{Busy, Channel, Coalesce, Dispatch, Flow, Lateness, Outward, Packet, RingLimits};
 
 /// A ring that nothing leaves.
 pub const ROOMY: RingLimits = RingLimits { age: Duration::from_secs(3600), bytes: usize::MAX };
@@ -40,6 +41,12 @@ pub fn by_hand() -> Dispatch {
 /// How packets of a channel leave that says nothing of it.
 pub fn outward(channel: &str) -> Arc<Outward> {
     Outward::new(channel, Marks::default())
+}
+
+/// A channel that forgets nothing, counts as silent after two seconds, and is sent when the test says so.
+pub fn channel(name: &str, presentation: Presentation) -> Arc<Channel> {
+    let (silent_after, now) = (Duration::from_secs(2), clock::now());
+    Channel::new(&outward(name), presentation, silent_after, ROOMY, Coalesce::Auto, &by_hand(), now)
 }
 
 /// A lane that the test runs.

@@ -121,7 +121,7 @@ fn two_sources_of_one_group_are_two_channels() {
 fn who_takes_a_group_from_anybody_is_not_deaf_beside_who_takes_it_from_one() {
     for from_anybody_first in [true, false] {
         let group = Group::fresh();
-        let [mut seven, mut eight] = [7, 8].map(|last| Source::from(Ipv4Addr::new(127, 0, 0, last), group));
+        let [mut seven, mut eight] = from_hosts([7, 8], group);
         let channels = [("all", format!("rtp://{group}")), ("seven", format!("rtp://127.0.0.7@{group}"))];
         let [first, second] = if from_anybody_first { [0, 1] } else { [1, 0] }.map(|place| &channels[place]);
         let setup = Setup::new().channel_from(first.0, &first.1).channel_from(second.0, &second.1);

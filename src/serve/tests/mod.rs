@@ -11,8 +11,8 @@ use super::access::Good;
 use super::guard::Access;
 use super::{FrontDoor, Learning, Limits, Listener, RtspServer, ServerConfig};
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
-use crate::relay::rig::{ROOMY, by_hand, outward, packet};
-use crate::relay::{Carriage, Catalogue, Channel, Coalesce, Lateness, Leg};
+use crate::relay::rig::{self, ROOMY, packet};
+use crate::relay::{Carriage, Catalogue, Lateness, Leg};
 use crate::wire::sdp;
 use socket2::{Domain, Socket, Type};
 use std::collections::{HashMap, VecDeque};
@@ -52,21 +52,9 @@ impl Rig {
         let poller = Poller::new(64, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
         let group = IpAddr::V4(Ipv4Addr::new(239, 77, 60, 2));
-        let channel = |name: &str, presentation| {
-            let silent_after = Duration::from_secs(2);
-            Channel::new(
-                &outward(name),
-                presentation,
-                silent_after,
-                ROOMY,
-                Coalesce::Auto,
-                &by_hand(),
-                clock::now(),
-            )
-        };
         let catalogue = Catalogue::new([
-            channel("news", sdp::mpegts("news", group, 5004, None)),
-            channel("duo", sdp::parse(TWO_TRACKS.as_bytes()).expect("a description")),
+            rig::channel("news", sdp::mpegts("news", group, 5004, None)),
+            rig::channel("duo", sdp::parse(TWO_TRACKS.as_bytes()).expect("a description")),
         ]);
         let limits = Limits {
             connections: 3,
