@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -20,6 +21,8 @@ pub(super) struct Joining {
     pub interface: Option<String>,
     /// Whether the log has it joined; nothing was told of it since it is wanted where absent. Locked by the one who sees to it.
     pub told_joined: Mutex<Option<bool>>,
+    /// It is to be received no longer. Written with that in hand.
+    is_over: AtomicBool,
 }
 
 /// What was found in one pass over all tracks: each interface and route is looked up once, and told of once.
@@ -48,10 +51,26 @@ enum What {
 }
 
 impl Joining {
+    pub fn new(channel: Arc<Channel>, leg: Arc<Leg>, interface: Option<String>) -> Arc<Self> {
+        let (told_joined, is_over) = (Mutex::default(), AtomicBool::new(false));
+        Arc::new(Self { channel, leg, interface, told_joined, is_over })
+    }
+
+    /// Leaves for good: whoever still has it joins no more.
+    pub fn end(&self, receivers: &Receivers) {
+        let _told = lock(&self.told_joined);
+        self.is_over.store(true, Relaxed);
+        receivers.leave(&self.leg.track, None);
+    }
+
+    fn is_wanted(&self, now: Instant) -> bool {
+        !self.is_over.load(Relaxed) && self.channel.demand.is_there(now)
+    }
+
     /// Joins for the first time, unless somebody is waited for who wants it.
     pub fn begin(&self, receivers: &Receivers, pass: &mut Pass) {
         let mut told = lock(&self.told_joined);
-        if !self.channel.demand.is_there(clock::now()) {
+        if !self.is_wanted(clock::now()) {
             return;
         }
         let place = pass.interface(self);
@@ -70,7 +89,7 @@ impl Joining {
         let mut told = lock(&self.told_joined);
         let (track, demand, now) = (&self.leg.track, &self.channel.demand, clock::now());
         let was_joined = track.is_joined();
-        if !demand.is_there(now) {
+        if !self.is_wanted(now) {
             if receivers.place_of(track).is_some() && self.may_leave(receivers, now) {
                 receivers.leave(track, None);
                 pass.note(self, What::Unwanted, String::new());
@@ -102,7 +121,7 @@ impl Joining {
     pub fn want(&self, receivers: &Receivers, pass: &mut Pass) -> Result<(), Instant> {
         let mut told = lock(&self.told_joined);
         let (track, now) = (&self.leg.track, clock::now());
-        if track.is_joined() || !self.channel.demand.is_there(now) {
+        if track.is_joined() || !self.is_wanted(now) {
             return Ok(());
         }
         let place = pass.interface(self);

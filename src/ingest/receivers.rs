@@ -99,9 +99,7 @@ impl Receivers {
     pub fn receive(&self, channel: &Arc<Channel>, interface: Option<&str>) {
         let mut pass = Pass::default();
         for track in &channel.tracks {
-            let (channel, interface) = (channel.clone(), interface.map(str::to_owned));
-            let (leg, told_joined) = (Leg::of(track.clone()), Mutex::default());
-            let joining = Arc::new(Joining { channel, leg, interface, told_joined });
+            let joining = Joining::new(channel.clone(), Leg::of(track.clone()), interface.map(str::to_owned));
             joining.begin(self, &mut pass);
             self.state().joinings.push(joining);
         }
@@ -162,11 +160,10 @@ impl Receivers {
     }
 
     /// Receives a channel no longer.
-    #[cfg(all(test, not(model)))]
-    pub fn forget(&self, channel: &Channel) {
-        let is_of = |track: &Arc<Track>| channel.tracks.iter().any(|own| Arc::ptr_eq(own, track));
-        self.state().joinings.retain(|joining| !is_of(&joining.leg.track));
-        channel.tracks.iter().for_each(|track| self.leave(track, None));
+    pub fn forget(&self, channel: &Arc<Channel>) {
+        let own = self.joinings_of(channel);
+        self.state().joinings.retain(|joining| !Arc::ptr_eq(&joining.channel, channel));
+        own.iter().for_each(|joining| joining.end(self));
     }
 
     /// The ports of the sockets that there are.

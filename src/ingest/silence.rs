@@ -19,7 +19,7 @@ const OTHERS_COME_WITHIN: Duration = Duration::from_millis(200);
 /// A look is so much later than it is due, of `silent_after` and at most: tracks that stop together are seen together.
 const SLACK: (u32, Duration) = (8, Duration::from_millis(100));
 
-/// Watches one channel for as long as the timers run.
+/// Watches one channel for as long as it is in the catalogue.
 pub struct SilenceWatch {
     channel: Arc<Channel>,
     receivers: Weak<Receivers>,
@@ -194,6 +194,9 @@ impl Said {
 
 impl Work for SilenceWatch {
     fn run(self: Arc<Self>) {
+        if self.channel.is_gone() {
+            return;
+        }
         let now = clock::now();
         if let Some(timers) = self.timers.upgrade() {
             timers.vitals().may_fault("silence", String::new);

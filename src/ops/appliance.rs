@@ -8,8 +8,8 @@ use std::time::Instant;
 use nix::errno::Errno;
 
 use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock};
-use crate::ingest::{Receivers, SilenceWatch};
-use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Outward, RingLimits};
+use crate::ingest::Receivers;
+use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, RingLimits};
 use crate::serve::{
     Access, AccessConfig, BadPair, Certificates, FailureLimits, FrontDoor, Limits, Listener, OutGroup,
     RtspServer, ServerConfig, UsersError,
@@ -17,6 +17,7 @@ use crate::serve::{
 
 use super::admin::{AdminServer, AdminSource};
 use super::config::{ChannelConfig, Config, MulticastOut, RtspConfig, UdpPorts};
+use super::line_up::{LineUp, Maker};
 use super::metrics;
 use super::readiness::Stage;
 
@@ -44,6 +45,8 @@ pub struct Engine {
     pub receivers: Arc<Receivers>,
     /// The RTSP server.
     pub server: Arc<RtspServer>,
+    /// How channels come and go.
+    pub line_up: Arc<LineUp>,
     /// When it was started.
     pub started_at: Instant,
     timers: Arc<Timers>,
@@ -164,19 +167,8 @@ impl Engine {
         let target = config.engine.busy_percent as f64 / 100.0;
         let busy = Busy::new(config.engine.media_workers, target, move || joins.depth() > 0);
         let dispatch = Dispatch::new(media.clone(), media_timers, busy, lateness.clone());
-        let channels = config.channels.iter().map(|channel| {
-            let presentation = channel.presentation.clone();
-            let (outward, silent_after) = (Outward::new(&channel.name, channel.marks), channel.silent_after);
-            Channel::new(
-                &outward,
-                presentation,
-                silent_after,
-                limits,
-                channel.coalesce,
-                &dispatch,
-                started_at,
-            )
-        });
+        let maker = Maker { dispatch: dispatch.clone(), limits };
+        let channels = config.channels.iter().map(|channel| maker.make(channel, started_at));
         let catalogue = Arc::new(Catalogue::new(channels));
         let receivers = Receivers::new(
             poller.clone(),
@@ -193,7 +185,21 @@ impl Engine {
             guard,
             server_config(config, certificates),
         );
-        Ok(Self { media, control, dispatch, poller, catalogue, receivers, server, started_at, timers })
+        let line_up =
+            LineUp::new(catalogue.clone(), receivers.clone(), server.clone(), timers.clone(), maker);
+        let line_up = Arc::new(line_up);
+        Ok(Self {
+            media,
+            control,
+            dispatch,
+            poller,
+            catalogue,
+            receivers,
+            server,
+            line_up,
+            started_at,
+            timers,
+        })
     }
 
     /// Whether all parts move.
@@ -206,13 +212,7 @@ impl Engine {
 
     /// Joins all groups, once it is sure that somebody can be served.
     fn receive(&self, config: &Config) {
-        for channel in &config.channels {
-            let Some(built) = self.catalogue.find(&channel.name) else { continue };
-            let interface = channel.interface.as_ref().map(ToString::to_string);
-            channel.on_demand.into_iter().for_each(|linger| built.demand.be_needed(linger));
-            self.receivers.receive(built, interface.as_deref());
-            SilenceWatch::start(built, &self.receivers, &self.timers);
-        }
+        config.channels.iter().for_each(|channel| self.line_up.receive(channel));
     }
 
     fn stop(&self) {
@@ -322,7 +322,7 @@ impl AdminSource for Scrape {
         let channels = self.engine.catalogue.channels();
         self.stage.ready(
             deaf.map(|listener| listener.address()),
-            channels.map(|channel| (channel.name.as_str(), is_joined(channel))),
+            channels.iter().map(|channel| (channel.name.as_str(), is_joined(channel))),
         )
     }
 

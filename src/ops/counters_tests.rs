@@ -4,7 +4,7 @@
 use super::tests::{config, free_port};
 use super::*;
 use crate::relay::rig::outward;
-use crate::relay::{Batch, Carriage, Coalesce, Cursor, ServerSocket, StreamSink, Subscription};
+use crate::relay::{Batch, Carriage, Coalesce, Cursor, Keeping, ServerSocket, StreamSink, Subscription};
 use crate::wire::sdp;
 use crate::wire::{rtcp, rtp};
 use proptest::prelude::*;
@@ -229,16 +229,9 @@ impl World {
         let group = Ipv4Addr::new(239, 77, 90, (self.named % 250) as u8 + 1).into();
         let presentation = sdp::mpegts(&name, group, 5004, None);
         let limits = RingLimits { age: Duration::from_secs(2), bytes: 20_000 };
-        let (dispatch, second) = (&self.engine.dispatch, Duration::from_secs(1));
-        self.channels.push(Channel::new(
-            &outward(&name),
-            presentation,
-            second,
-            limits,
-            Coalesce::Auto,
-            dispatch,
-            self.now,
-        ));
+        let keeping = Keeping { silent_after: Duration::from_secs(1), limits, coalesce: Coalesce::Auto };
+        let (outward, dispatch) = (outward(&name), &self.engine.dispatch);
+        self.channels.push(Channel::new(&outward, presentation, keeping, Arc::default(), dispatch, self.now));
     }
 
     fn receive(&mut self, channel: &Channel, datagram: &[u8], to_rtcp: bool) {
@@ -378,6 +371,7 @@ impl Engine {
             catalogue: Arc::new(Catalogue::new(channels.iter().cloned())),
             receivers: self.receivers.clone(),
             server: self.server.clone(),
+            line_up: self.line_up.clone(),
             started_at: self.started_at,
             timers: self.timers.clone(),
         }

@@ -2,6 +2,8 @@
 
 pub mod appliance; // all parts put together, and taken apart in order
 
+pub mod line_up; // how channels come, change and go
+
 pub mod metrics; // every metric by name
 
 pub mod admin; // the HTTP endpoint for scrapes and probes, on its own thread

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use super::beat::Coalesce;
 use super::carriage::Carriage;
 use super::demand::Demand;
 use super::dispatch::Dispatch;
+use super::expected::Expected;
 use super::outward::Outward;
 use super::ring::RingLimits;
 use super::track::Track;
@@ -32,6 +33,18 @@ pub struct Channel {
     /// Who wants it, and whether it is received for their sake alone.
     pub demand: Arc<Demand>,
     described: Mutex<Option<Described>>,
+    gone: AtomicBool,
+}
+
+/// How its packets are kept and passed on.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeping {
+    /// A source that sends nothing for this long counts as silent.
+    pub silent_after: Duration,
+    /// How much of each track is remembered.
+    pub limits: RingLimits,
+    /// How long packets may wait to be sent together.
+    pub coalesce: Coalesce,
 }
 
 /// The description that was asked for last: of those who come at once, most want the same.
@@ -51,10 +64,12 @@ pub struct Viewer {
     by: Carriage,
 }
 
-/// All the channels.
+/// All the channels, which come and go while others are watched.
 #[derive(Default)]
 pub struct Catalogue {
-    channels: BTreeMap<String, Arc<Channel>>,
+    channels: Mutex<BTreeMap<String, Arc<Channel>>>,
+    /// Those that are to come.
+    expected: Mutex<BTreeMap<String, Arc<Expected>>>,
 }
 
 impl Channel {
@@ -62,19 +77,19 @@ impl Channel {
     pub fn new(
         outward: &Arc<Outward>,
         presentation: Presentation,
-        silent_after: Duration,
-        limits: RingLimits,
-        coalesce: Coalesce,
+        keeping: Keeping,
+        demand: Arc<Demand>,
         dispatch: &Dispatch,
         now: Instant,
     ) -> Arc<Self> {
+        let Keeping { silent_after, limits, coalesce } = keeping;
         let tracks = presentation.tracks.iter().enumerate();
         let tracks = tracks
             .map(|(i, track)| Track::new(outward, i + 1, track.clone(), limits, coalesce, dispatch, now))
             .collect();
         let name = outward.channel.to_string();
-        let (audience, demand, described) = (Audience::default(), Arc::default(), Mutex::default());
-        Arc::new(Self { name, presentation, tracks, silent_after, audience, demand, described })
+        let (audience, described, gone) = (Audience::default(), Mutex::default(), AtomicBool::new(false));
+        Arc::new(Self { name, presentation, tracks, silent_after, audience, demand, described, gone })
     }
 
     /// Its description for a viewer who reaches us at `server`; for one who takes it from a group, with that and its TTL.
@@ -88,6 +103,11 @@ impl Channel {
             None => sdp::unicast(&self.presentation, server),
         });
         last.insert(Described { server, group, text }).text.clone()
+    }
+
+    /// Whether it was in the catalogue, and is not any more.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Relaxed)
     }
 
     /// Whether all tracks are silent.
@@ -118,17 +138,48 @@ impl Drop for Viewer {
 impl Catalogue {
     /// The catalogue of these channels; a later one replaces an earlier of the same name.
     pub fn new(channels: impl IntoIterator<Item = Arc<Channel>>) -> Self {
-        Self { channels: channels.into_iter().map(|channel| (channel.name.clone(), channel)).collect() }
+        let catalogue = Self::default();
+        channels.into_iter().for_each(|channel| drop(catalogue.put(channel)));
+        catalogue
     }
 
     /// The channel of a name.
-    pub fn find(&self, name: &str) -> Option<&Arc<Channel>> {
-        self.channels.get(name)
+    pub fn find(&self, name: &str) -> Option<Arc<Channel>> {
+        lock(&self.channels).get(name).cloned()
+    }
+
+    /// The channel of a name that is to come.
+    pub fn expected(&self, name: &str) -> Option<Arc<Expected>> {
+        lock(&self.expected).get(name).cloned()
     }
 
     /// All channels by name.
-    pub fn channels(&self) -> impl Iterator<Item = &Arc<Channel>> {
-        self.channels.values()
+    pub fn channels(&self) -> Vec<Arc<Channel>> {
+        lock(&self.channels).values().cloned().collect()
+    }
+
+    /// Has a channel found by its name from now on, and who waits for it told; returns the one that was before.
+    pub fn put(&self, channel: Arc<Channel>) -> Option<Arc<Channel>> {
+        let name = channel.name.clone();
+        let before = lock(&self.channels).insert(name.clone(), channel);
+        before.iter().for_each(|before| before.gone.store(true, Relaxed));
+        let expected = lock(&self.expected).remove(&name);
+        expected.iter().for_each(|expected| expected.be_over());
+        before
+    }
+
+    /// Has a name waited for, until a channel of that name is put or taken.
+    pub fn expect(&self, name: &str, demand: Arc<Demand>) {
+        lock(&self.expected).insert(name.to_owned(), Expected::new(demand));
+    }
+
+    /// Has the channel of a name found no longer, nor waited for. Who watches it has it still.
+    pub fn take(&self, name: &str) -> Option<Arc<Channel>> {
+        let gone = lock(&self.channels).remove(name);
+        gone.iter().for_each(|gone| gone.gone.store(true, Relaxed));
+        let expected = lock(&self.expected).remove(name);
+        expected.iter().for_each(|expected| expected.be_over());
+        gone
     }
 }
 

@@ -12,10 +12,14 @@ use crate::wire::sdp::Presentation;
 use super::lane::{Lane, Outlet};
 use super::ring::Ring;
 use super::totals::Totals;
-use super::{Busy, Channel, Coalesce, Dispatch, Flow, Lateness, Outward, Packet, RingLimits};
+use super::{Busy, Channel, Coalesce, Dispatch, Flow, Keeping, Lateness, Outward, Packet, RingLimits};
 
 /// A ring that nothing leaves.
 pub const ROOMY: RingLimits = RingLimits { age: Duration::from_secs(3600), bytes: usize::MAX };
+
+/// A channel that forgets nothing, and counts as silent after two seconds.
+pub const FORGETS_NOTHING: Keeping =
+    Keeping { silent_after: Duration::from_secs(2), limits: ROOMY, coalesce: Coalesce::Auto };
 
 /// A queue and timers that have stopped, for what asks to be run.
 pub fn stopped() -> (Arc<TaskQueue>, Arc<Timers>) {
@@ -45,8 +49,7 @@ pub fn outward(channel: &str) -> Arc<Outward> {
 
 /// A channel that forgets nothing, counts as silent after two seconds, and is sent when the test says so.
 pub fn channel(name: &str, presentation: Presentation) -> Arc<Channel> {
-    let (silent_after, now) = (Duration::from_secs(2), clock::now());
-    Channel::new(&outward(name), presentation, silent_after, ROOMY, Coalesce::Auto, &by_hand(), now)
+    Channel::new(&outward(name), presentation, FORGETS_NOTHING, Arc::default(), &by_hand(), clock::now())
 }
 
 /// A lane that the test runs.

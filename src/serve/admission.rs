@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use crate::relay::{Carriage, Channel, Track};
+use crate::relay::{Carriage, Channel, Expected, Track};
 use crate::wire::rtsp::{Redirect, Request};
 
 use super::access::Good;
@@ -15,7 +15,7 @@ use super::refusal_watch::RefusalWatch;
 use super::rtsp::{About, Costs, Home, Session, Wanted, World};
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::{RtspServer, ServerConfig};
-use super::stats::{Counters, FELL_BACK, NOT_BACK, RefusedFor};
+use super::stats::{CHANNEL_GONE, Counters, FELL_BACK, NOT_BACK, RefusedFor};
 
 impl World for RtspConnection {
     fn peer(&self) -> SocketAddr {
@@ -27,7 +27,11 @@ impl World for RtspConnection {
     }
 
     fn channel(&self, name: &str) -> Option<Arc<Channel>> {
-        self.server.catalogue.find(name).cloned()
+        self.server.catalogue.find(name)
+    }
+
+    fn expected(&self, name: &str) -> Option<Arc<Expected>> {
+        self.server.catalogue.expected(name)
     }
 
     fn out_group(&self, channel: &Channel) -> Option<(SocketAddr, u8)> {
@@ -81,9 +85,10 @@ impl World for RtspConnection {
         let story = Story::new(&self.server.teller, self.peer, channel.clone());
         let session = Arc::new(Session::new(id, channel, (self.peer.ip(), home), (place, story), now));
         self.server.sessions.add(&session)?;
-        // Behind that: who stops ends all that are there, and this one may have come later.
-        if self.server.is_stopping() {
-            self.server.sessions.end(&session, "shutdown", now);
+        // Behind that: who stops, or takes the channel out, ends all that are there, and this one may have come later.
+        let is_over = if self.server.is_stopping() { Some("shutdown") } else { None };
+        if let Some(reason) = is_over.or(session.channel.is_gone().then_some(CHANNEL_GONE)) {
+            self.server.sessions.end(&session, reason, now);
             return Err(RefusedFor::Limit);
         }
         session.claim();

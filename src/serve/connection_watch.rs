@@ -40,6 +40,9 @@ impl RtspConnection {
 
     /// When the connection is to be closed if nothing changes, and why.
     fn time_is_up(&self, state: &State) -> (Instant, CutFor) {
+        if let Some(until) = state.waits_until() {
+            return (until, CutFor::Idle); // it is not, and goes on then
+        }
         let timeouts = (self.server.message_timeout(), self.server.config.session_timeout);
         let (at, reason) = state.conversation.time_is_up(timeouts.0, timeouts.1);
         match &state.says {
@@ -59,6 +62,13 @@ impl Work for ConnectionWatch {
             return;
         }
         state.alarm = None;
+        if state.waits_until().is_some_and(|until| until <= now)
+            && let Some(wake) = state.wake.take()
+        {
+            connection.watch_at(&mut state, now + connection.server.message_timeout());
+            drop(state);
+            return wake.make(); // it goes on, and is watched by what it does then
+        }
         state.conversation.lives_by_sessions(now);
         let (at, reason) = connection.time_is_up(&state);
         if at > now {

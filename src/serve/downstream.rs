@@ -57,6 +57,7 @@ impl RtspConnection {
             return Heard::Gone;
         }
         self.watch(&mut state);
-        if mem::take(&mut state.holds_back) { Heard::HeldBack } else { Heard::More }
+        let is_held_back = mem::take(&mut state.holds_back) || state.waits_until().is_some();
+        if is_held_back { Heard::HeldBack } else { Heard::More }
     }
 }

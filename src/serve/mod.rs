@@ -16,6 +16,7 @@ mod access;
 mod actions;
 mod admission;
 mod arrival;
+mod awaiting;
 mod bounds;
 mod certificates;
 mod connection_watch;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
 use crate::event::{Alarm, Class, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock, lock};
-use crate::relay::StreamSink;
+use crate::relay::{Call, StreamSink};
 use crate::wire::http::{Spoken, spoken};
 
 use super::access::{Account, Good, Share};
@@ -58,6 +58,8 @@ pub(super) struct State {
     pub conversation: Conversation,
     /// When the [`ConnectionWatch`] looks.
     pub(super) alarm: Option<Alarm>,
+    /// Has it go on that waits for a channel to come.
+    pub(super) wake: Option<Arc<Call>>,
     /// What has come is not all answered: the client has to read first, or others have their turn.
     pub holds_back: bool,
     pub says: Says,
@@ -156,6 +158,7 @@ impl RtspConnection {
             state: Mutex::new(State {
                 conversation: Conversation::new(home, clock::now()),
                 alarm: None,
+                wake: None,
                 holds_back: false,
                 says,
                 reads: 0,
@@ -232,6 +235,10 @@ impl RtspConnection {
         }
     }
 
+    pub(super) fn resume(&self, interest: Interest) {
+        self.key.get().into_iter().for_each(|key| key.resume(interest));
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Relaxed)
     }
@@ -295,8 +302,9 @@ impl RtspConnection {
             }
             *left -= 1;
         }
+        state.holds_back |= state.is_kept_waiting();
         state.conversation.settle(now);
-        if state.holds_back {
+        if state.holds_back || state.waits_until().is_some() {
             state.conversation.excuse();
         }
     }
@@ -374,11 +382,7 @@ impl Work for RtspConnection {
             return self.cut(&mut state, CutFor::UnreadBytes);
         }
         self.watch(&mut state);
-        let interest = if state.holds_back { Interest::Write } else { Interest::Read };
-        drop(state);
-        if let Some(key) = self.key.get() {
-            key.resume(interest);
-        }
+        self.go_on(state);
     }
 
     fn close(self: Arc<Self>) {

@@ -13,11 +13,11 @@ use crate::wire::rtsp::Redirect;
 
 use super::access::{Addresses, PerAddress, counted_as};
 use super::certificates::Certificates;
-use super::guard::{Access, AccessStats};
+use super::guard::{Access, AccessStats, Rule};
 use super::journal::{Refused, Teller, Why};
 use super::media::{Learning, OutGroup, OutGroups, PortPairs};
 use super::rtsp::{MESSAGE_TIMEOUT, Patience, Quality, Session, SessionLimits, Sessions};
-use super::stats::{Counters, CutFor, EGRESS, RefusedFor, ServerStats};
+use super::stats::{CHANNEL_GONE, Counters, CutFor, EGRESS, RefusedFor, ServerStats};
 
 /// What the RTSP server needs to know.
 #[derive(Debug, Clone)]
@@ -174,6 +174,27 @@ impl RtspServer {
     /// How many sessions a channel has, and how many it may have.
     pub fn channel_sessions(&self, channel: &str) -> (usize, usize) {
         self.sessions.of_channel(channel)
+    }
+
+    /// Serves a channel by this rule from now on, to so many at a time if that is said for it alone.
+    pub fn admit(&self, channel: &str, rule: Rule, sessions: Option<usize>) {
+        self.guard.set_rule(channel, rule);
+        self.sessions.limit(channel, sessions);
+    }
+
+    /// Ends the sessions of a channel that has left the catalogue. Whoever comes for its name is judged as for one that is not there.
+    pub fn dismiss(&self, channel: &Arc<Channel>) {
+        self.guard.forget_rule(&channel.name);
+        self.sessions.limit(&channel.name, None);
+        self.part_from(channel);
+    }
+
+    /// Ends the sessions of a channel that has left the catalogue.
+    pub fn part_from(&self, channel: &Arc<Channel>) {
+        let own = |session: &Arc<Session>| Arc::ptr_eq(&session.channel, channel);
+        for session in self.sessions.all().into_iter().filter(own) {
+            self.cut(&session, CHANNEL_GONE, "the channel has ended");
+        }
     }
 
     /// The figures of logins.

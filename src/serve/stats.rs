@@ -79,6 +79,8 @@ pub(super) struct Counters {
 
 /// Its connection was closed, and no sign of its viewer has come since.
 pub(super) const NOT_BACK: &str = "not back";
+/// Its channel is there no longer, or is another one.
+pub(super) const CHANNEL_GONE: &str = "channel gone";
 
 /// Its source sends again, and that is more than there is for it.
 pub(super) const EGRESS: &str = "egress";
@@ -86,10 +88,11 @@ pub(super) const EGRESS: &str = "egress";
 pub(super) const FELL_BACK: &str = "fell back";
 
 /// Why sessions end. Each has a series from the start, so that the first is seen as one.
-const ENDED_FOR: [&str; 11] = [
+const ENDED_FOR: [&str; 12] = [
     "teardown",
     "connection closed",
     NOT_BACK,
+    CHANNEL_GONE,
     FELL_BACK,
     "timeout",
     "goodbye",

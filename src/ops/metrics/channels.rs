@@ -118,7 +118,8 @@ fn drops(engine: &Engine, out: &mut Families) {
         drop("in", &format!("rtcp_{reason}"), count);
     }
     drop("in", "stray", engine.receivers.stats().iter().map(|port| port.stray).sum());
-    let tracks = engine.catalogue.channels().flat_map(|channel| channel.tracks.iter());
+    let channels = engine.catalogue.channels();
+    let tracks = channels.iter().flat_map(|channel| channel.tracks.iter());
     tracks.flat_map(|track| [&track.rtp, &track.rtcp]).for_each(|flow| flow.count_missed());
     let sent = engine.dispatch.ledger.sent();
     for (refusal, reason) in Refusal::ALL {

@@ -10,9 +10,9 @@ use super::families::Families;
 
 pub(super) fn collect(engine: &Engine, out: &mut Families) {
     for channel in engine.catalogue.channels() {
-        forwarded(channel, out);
-        fragmented(channel, out);
-        sessions(engine, channel, out);
+        forwarded(&channel, out);
+        fragmented(&channel, out);
+        sessions(engine, &channel, out);
     }
     qualities(engine, out);
     let stats = engine.server.stats();

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::acquaintance::Acquaintance;
@@ -14,7 +14,7 @@ use super::nonces::Nonces;
 use super::tallies::{AccessStats, Barred, Challenged, Failed, Tallies};
 use super::users::Users;
 use super::users_file::{UsersError, UsersFile};
-use crate::event::{Follows, Timers};
+use crate::event::{Follows, Timers, lock};
 use crate::wire::rtsp::authorization::{self, Credentials, Unusable};
 use crate::wire::rtsp::digest::{DigestAnswer, Ha1, challenges};
 use crate::wire::rtsp::{Method, Target};
@@ -101,7 +101,7 @@ pub struct Access {
     networks: Networks,
     failures: Failures,
     nonces: Nonces,
-    channels: HashMap<String, Rule>,
+    channels: Mutex<HashMap<String, Arc<Rule>>>,
     /// What the passwords of users who do not exist are held against: they take as long to refuse as others.
     nobody: Ha1,
     tallies: Tallies,
@@ -119,7 +119,7 @@ impl Access {
             networks,
             failures: Failures::new(failures),
             nonces: Nonces::new(nonce_lifetime),
-            channels,
+            channels: Mutex::new(channels.into_iter().map(|(name, rule)| (name, Arc::new(rule))).collect()),
             nobody: Ha1::of("", "", ""),
             tallies: Tallies::default(),
         })
@@ -133,6 +133,16 @@ impl Access {
         let config =
             AccessConfig { users: None, networks, failures, nonce_lifetime: Duration::ZERO, channels };
         Self::new(config).expect("there is no file")
+    }
+
+    /// Judges requests for a channel by this rule from now on.
+    pub fn set_rule(&self, channel: &str, rule: Rule) {
+        lock(&self.channels).insert(channel.to_owned(), Arc::new(rule));
+    }
+
+    /// Judges them as those for a channel that there is not.
+    pub fn forget_rule(&self, channel: &str) {
+        lock(&self.channels).remove(channel);
     }
 
     /// Looks from now on whether the file of users has changed.
@@ -151,11 +161,11 @@ impl Access {
 
     /// What is to be done with a request that comes by the connection of this acquaintance.
     pub fn judge(&self, asked: &Asked<'_>, known: &mut Acquaintance, now: Instant) -> Verdict {
-        let rule = asked.channel.and_then(|name| self.channels.get(name));
-        if !self.networks.let_in(rule.map(|rule| &rule.networks), asked.client) {
+        let rule = asked.channel.and_then(|name| lock(&self.channels).get(name).cloned());
+        if !self.networks.let_in(rule.as_deref().map(|rule| &rule.networks), asked.client) {
             return self.bar(Barred::Address);
         }
-        let who = rule.map_or(&Who::Users, |rule| &rule.who);
+        let who = rule.as_deref().map_or(&Who::Users, |rule| &rule.who);
         // What is about no channel tells nothing of any; and players ask for options before they know that there is a login.
         let is_about_nothing =
             *asked.method == Method::Options && !asked.names_session || asked.channel.is_none();

@@ -184,9 +184,7 @@ impl PostHalf {
     /// Once the client has read enough it is heard further.
     fn go_on_when_read(self: &Arc<Self>, down: &RtspConnection) {
         let half = self.clone();
-        if !down.output.when_read(Box::new(move || half.ask())) {
-            self.ask();
-        }
+        down.when_heard_again(move || half.ask());
     }
 
     fn ask(self: &Arc<Self>) {

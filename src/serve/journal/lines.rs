@@ -205,6 +205,7 @@ pub fn reason_of(status: StatusCode) -> &'static str {
         StatusCode::OnlyAggregateOperationAllowed => "of the whole only",
         StatusCode::UnsupportedTransport => "transport not supported",
         StatusCode::NotImplemented => "not implemented",
+        StatusCode::GatewayTimeout => "the channel's source has not answered",
         StatusCode::RTSPVersionNotSupported => "version not supported",
         StatusCode::OptionNotSupported => "option not supported",
         _ => "unavailable",

@@ -17,6 +17,7 @@ use super::home::Home;
 use super::inbox::Inbox;
 use super::requests;
 use super::session::{Planned, Session};
+use super::wait::Wait;
 use super::world::World;
 
 /// One client's.
@@ -32,6 +33,8 @@ pub struct Talk {
     /// Those that were asked for here last.
     pub sessions: Vec<Arc<Session>>,
     pub actions: VecDeque<Action>,
+    /// A request that waits for a channel to come.
+    pub wait: Option<Wait>,
     /// Who has logged in here.
     pub known: Acquaintance,
     /// The latest request, or the beginning.
@@ -87,6 +90,7 @@ impl Conversation {
             home,
             sessions,
             actions,
+            wait: None,
             known: Acquaintance::default(),
             last_sign: now,
             has_asked: false,
@@ -100,8 +104,15 @@ impl Conversation {
         self.inbox.add(bytes);
     }
 
-    /// Takes the next message that is whole. `false`: there is none.
+    /// Takes the next message that is whole. `false`: there is none, or it has to wait.
     pub fn step(&mut self, world: &dyn World, now: Instant) -> bool {
+        if let Some(wait) = self.talk.wait.take_if(|wait| wait.is_over(now)) {
+            self.talk.go_on(world, &wait, now);
+            return true;
+        }
+        if self.talk.wait.is_some() {
+            return false;
+        }
         match self.inbox.next() {
             Ok(None) => return false,
             Ok(Some((incoming, bytes))) => self.talk.take(world, incoming, bytes, now),
@@ -132,6 +143,11 @@ impl Conversation {
     /// Whether nothing more is heard.
     pub fn is_over(&self) -> bool {
         self.inbox.is_deaf()
+    }
+
+    /// What is waited for before anything else is answered.
+    pub fn wait(&self) -> Option<&Wait> {
+        self.talk.wait.as_ref()
     }
 
     /// Bytes that nobody has read.
@@ -165,6 +181,7 @@ impl Conversation {
     /// The conversation is over; returns the sessions that belonged here.
     pub fn end(&mut self) -> Vec<Arc<Session>> {
         self.inbox = Inbox::default();
+        self.talk.wait = None;
         std::mem::take(&mut self.talk.sessions)
     }
 }
@@ -182,6 +199,13 @@ impl Talk {
             Incoming::Response | Incoming::Blank => {}
         }
         self.sessions.iter().for_each(|session| session.touch(now));
+    }
+
+    /// What was waited for has come, or its time is up.
+    fn go_on(&mut self, world: &dyn World, wait: &Wait, now: Instant) {
+        self.forget_others();
+        self.last_sign = now;
+        requests::answer_late(world, self, &wait.request, now);
     }
 
     /// RTCP of a viewer in the connection.
@@ -286,5 +310,61 @@ mod tests {
         }
         assert_eq!(say(b"aOPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n", 19), (79, CutFor::Idle));
         assert_eq!(say(b"$\x09\x00\x02a", 80), (89, CutFor::Idle));
+    }
+
+    /// Says something, and returns the statuses of what is answered.
+    fn say(conversation: &mut Conversation, world: &Fake, bytes: &str, now: Instant) -> Vec<u16> {
+        conversation.add(bytes.as_bytes());
+        let mut statuses = Vec::new();
+        while conversation.step(world, now) {
+            while let Some(action) = conversation.poll() {
+                if let Action::Reply { status, .. } = action {
+                    statuses.push(status.into());
+                }
+            }
+        }
+        statuses
+    }
+
+    const DESCRIBE: &str = "DESCRIBE rtsp://edge/far RTSP/1.0\r\nCSeq: 1\r\n\r\n";
+    const OPTIONS: &str = "OPTIONS * RTSP/1.0\r\nCSeq: 2\r\n\r\n";
+    const NOTHING: [u16; 0] = [];
+
+    #[test]
+    fn who_asks_for_what_is_to_come_is_answered_when_it_is_there_and_in_order() {
+        let began = clock::now();
+        let (world, mut conversation) = (Fake::new(began), Conversation::new(Arc::default(), began));
+        let demand = Arc::new(crate::relay::Demand::default());
+        demand.be_needed(Duration::ZERO);
+        world.catalogue.expect("far", demand.clone());
+        assert_eq!(say(&mut conversation, &world, &[DESCRIBE, OPTIONS].concat(), began), NOTHING);
+        assert!(demand.is_there(began), "somebody wants it");
+        let group = std::net::Ipv4Addr::new(239, 77, 60, 9).into();
+        let far = crate::relay::rig::channel("far", crate::wire::sdp::mpegts("far", group, 5004, None));
+        world.catalogue.put(far);
+        assert_eq!(say(&mut conversation, &world, "", began), [200, 200]);
+        assert!(!demand.is_there(clock::now()), "who waited does no more");
+        assert_eq!(say(&mut conversation, &world, DESCRIBE, began), [200]);
+    }
+
+    #[test]
+    fn what_does_not_come_is_waited_for_five_seconds() {
+        let began = clock::now();
+        let (world, mut conversation) = (Fake::new(began), Conversation::new(Arc::default(), began));
+        world.catalogue.expect("far", Arc::default());
+        assert_eq!(say(&mut conversation, &world, DESCRIBE, began), NOTHING);
+        assert_eq!(say(&mut conversation, &world, OPTIONS, began + Duration::from_millis(4999)), NOTHING);
+        assert_eq!(say(&mut conversation, &world, "", began + Duration::from_secs(5)), [504, 200]);
+        world.catalogue.take("far");
+        assert_eq!(say(&mut conversation, &world, DESCRIBE, began + TEN), [404]);
+    }
+
+    #[test]
+    fn who_may_not_watch_what_is_to_come_does_not_wait() {
+        let began = clock::now();
+        let (mut world, mut conversation) = (Fake::new(began), Conversation::new(Arc::default(), began));
+        world.mood = super::super::fake::Mood::Asking;
+        world.catalogue.expect("far", Arc::default());
+        assert_eq!(say(&mut conversation, &world, DESCRIBE, began), [401]);
     }
 }

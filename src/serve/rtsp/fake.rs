@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::{TaskQueue, Timers, lock};
-use crate::relay::rig::{ROOMY, by_hand, outward, packet, stopped};
-use crate::relay::{Carriage, Catalogue, Channel, Coalesce, Dispatch, Place, Track};
+use crate::relay::rig::{FORGETS_NOTHING, by_hand, outward, packet, stopped};
+use crate::relay::{Carriage, Catalogue, Channel, Dispatch, Expected, Place, Track};
 use crate::wire::rtsp::Request;
 use crate::wire::sdp;
 
@@ -46,7 +46,7 @@ pub enum Mood {
 /// The server, as one client finds it.
 pub struct Fake {
     peer: SocketAddr,
-    catalogue: Catalogue,
+    pub catalogue: Catalogue,
     pub sessions: Sessions,
     account: Arc<Account>,
     _addresses: Arc<Addresses>,
@@ -76,15 +76,7 @@ impl Fake {
             Stopped(by_hand(), queue, timers)
         });
         let channel = |name: &str, presentation| {
-            Channel::new(
-                &outward(name),
-                presentation,
-                Duration::from_secs(2),
-                ROOMY,
-                Coalesce::Auto,
-                dispatch,
-                now,
-            )
+            Channel::new(&outward(name), presentation, FORGETS_NOTHING, Arc::default(), dispatch, now)
         };
         let peer = SocketAddr::from(([192, 0, 2, 9], 50_000));
         let per_address = PerAddress { connections: 9, sessions: 9, unread_bytes: 1 << 20, egress: 1 << 20 };
@@ -139,7 +131,11 @@ impl World for Fake {
     }
 
     fn channel(&self, name: &str) -> Option<Arc<Channel>> {
-        self.catalogue.find(name).cloned()
+        self.catalogue.find(name)
+    }
+
+    fn expected(&self, name: &str) -> Option<Arc<Expected>> {
+        self.catalogue.expected(name)
     }
 
     fn out_group(&self, channel: &Channel) -> Option<(SocketAddr, u8)> {

@@ -24,6 +24,7 @@ mod session;
 mod sessions;
 mod setup;
 mod state;
+mod wait;
 mod world;
 
 pub use conversation::{Action, Conversation};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::relay::{Channel, Track};
+use crate::relay::{Channel, Expected, Track};
 use crate::wire::rtsp::{METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, range};
 
 use super::super::stats::{CutFor, RefusedFor};
@@ -11,27 +11,26 @@ use super::admit::admit;
 use super::conversation::{Action, Refused, Talk};
 use super::refusal::Refusal;
 use super::session::{Planned, Session};
+use super::wait::Wait;
 use super::world::World;
 
-/// Answers one request.
+/// Answers one request, or has it wait for its channel.
 pub fn answer(world: &dyn World, talk: &mut Talk, request: &Request, now: Instant) {
-    let is_newcomer = talk.sessions.is_empty() && request.session().is_none();
-    let mut asked = Asked { world, talk, request, now, is_newcomer, is_guessing: false, then: None };
-    let (reply, status) = match asked.answer() {
-        Ok(reply) => (reply, StatusCode::Ok),
-        Err(refusal) => (asked.refuse(&refusal), refusal.status),
-    };
-    // The client reckons the way there and back by it (RFC 2326 section 12.38).
-    let reply = match request.header("Timestamp") {
-        Some(timestamp) => reply.header("Timestamp", timestamp),
-        None => reply,
-    };
-    let (then, is_guessing) = (asked.then, asked.is_guessing);
-    talk.actions.push_back(Action::Reply { reply, method: Some(request.method.clone()), status });
-    talk.actions.extend(then);
-    if is_guessing {
-        talk.hang_up(CutFor::Guesses);
+    let mut asked = Asked::of(world, talk, request, now);
+    let admitted = asked.admit();
+    if let (Ok(()), Some(expected)) = (&admitted, asked.to_come()) {
+        talk.wait = Some(Wait::new(request.clone(), expected, now));
+        return;
     }
+    let answered = admitted.and_then(|()| asked.answer());
+    asked.finish(answered);
+}
+
+/// Answers a request that has waited, and was admitted before that.
+pub fn answer_late(world: &dyn World, talk: &mut Talk, request: &Request, now: Instant) {
+    let mut asked = Asked::of(world, talk, request, now);
+    let answered = asked.answer();
+    asked.finish(answered);
 }
 
 /// A request, and who asks.
@@ -48,9 +47,46 @@ pub struct Asked<'a> {
     pub then: Option<Action>,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    fn of(world: &'a dyn World, talk: &'a mut Talk, request: &'a Request, now: Instant) -> Self {
+        let is_newcomer = talk.sessions.is_empty() && request.session().is_none();
+        Self { world, talk, request, now, is_newcomer, is_guessing: false, then: None }
+    }
+
+    fn admit(&mut self) -> Result<(), Refusal> {
+        admit(self.world, self.request, &mut self.talk.known, self.now)
+    }
+
+    /// The channel that has to come before it can be answered.
+    fn to_come(&self) -> Option<Arc<Expected>> {
+        let Target::Channel { name, .. } = &self.request.target else { return None };
+        if !matches!(self.request.method, Method::Describe | Method::Setup) {
+            return None;
+        }
+        // Before the channel: one that comes is found first, and then expected no more.
+        let expected = self.world.expected(name)?;
+        self.world.channel(name).is_none().then_some(expected)
+    }
+
+    fn finish(mut self, answered: Result<Reply, Refusal>) {
+        let (reply, status) = match answered {
+            Ok(reply) => (reply, StatusCode::Ok),
+            Err(refusal) => (self.refuse(&refusal), refusal.status),
+        };
+        // The client reckons the way there and back by it (RFC 2326 section 12.38).
+        let reply = match self.request.header("Timestamp") {
+            Some(timestamp) => reply.header("Timestamp", timestamp),
+            None => reply,
+        };
+        let method = Some(self.request.method.clone());
+        self.talk.actions.push_back(Action::Reply { reply, method, status });
+        self.talk.actions.extend(self.then);
+        if self.is_guessing {
+            self.talk.hang_up(CutFor::Guesses);
+        }
+    }
+
     fn answer(&mut self) -> Result<Reply, Refusal> {
-        admit(self.world, self.request, &mut self.talk.known, self.now)?;
         if let Some(features) = self.request.header("Require").or(self.request.header("Proxy-Require")) {
             let header = Some(("Unsupported", features.to_owned()));
             return Err(Refusal { header, ..StatusCode::OptionNotSupported.into() });
@@ -188,7 +224,11 @@ impl Asked<'_> {
         let Target::Channel { name, track, .. } = &self.request.target else {
             return Err(StatusCode::NotFound.into());
         };
-        let channel = self.world.channel(name).ok_or(StatusCode::NotFound)?;
+        let expected = self.world.expected(name);
+        let Some(channel) = self.world.channel(name) else {
+            let is_late = expected.is_some();
+            return Err(if is_late { StatusCode::GatewayTimeout } else { StatusCode::NotFound }.into());
+        };
         let find = |number: u32| channel.tracks.iter().find(|track| track.number == number as usize).cloned();
         let track = track.map(|number| find(number).ok_or(StatusCode::NotFound)).transpose()?;
         Ok((channel, track))

@@ -23,7 +23,7 @@ pub struct SessionLimits {
 
 /// The sessions of the server.
 pub struct Sessions {
-    limits: SessionLimits,
+    limits: Mutex<SessionLimits>,
     counters: Arc<Counters>,
     table: Mutex<Table>,
 }
@@ -44,14 +44,14 @@ impl SessionLimits {
 
 impl Sessions {
     pub fn new(limits: SessionLimits, counters: Arc<Counters>) -> Self {
-        Self { limits, counters, table: Mutex::default() }
+        Self { limits: Mutex::new(limits), counters, table: Mutex::default() }
     }
 
     /// Adds a session, unless there are as many as there may be.
     pub fn add(&self, session: &Arc<Session>) -> Result<(), RefusedFor> {
         let channel = &session.channel.name;
         let mut table = self.table();
-        table.has_room(channel, &self.limits)?;
+        table.has_room(channel, &lock(&self.limits))?;
         table.by_id.insert(session.id.clone(), session.clone());
         *table.of_channels.entry(channel.clone()).or_default() += 1;
         Ok(())
@@ -59,12 +59,21 @@ impl Sessions {
 
     /// Whether a channel may have one more.
     pub fn has_room(&self, channel: &str) -> Result<(), RefusedFor> {
-        self.table().has_room(channel, &self.limits)
+        self.table().has_room(channel, &lock(&self.limits))
     }
 
     /// How many a channel has, and how many it may have.
     pub fn of_channel(&self, channel: &str) -> (usize, usize) {
-        (self.table().of_channel(channel), self.limits.of(channel))
+        (self.table().of_channel(channel), lock(&self.limits).of(channel))
+    }
+
+    /// A channel may have so many from now on, or as many as any.
+    pub fn limit(&self, channel: &str, most: Option<usize>) {
+        let of_channels = &mut lock(&self.limits).of_channels;
+        match most {
+            Some(most) => of_channels.insert(channel.to_owned(), most),
+            None => of_channels.remove(channel),
+        };
     }
 
     /// Ends a session, once; `reason` is what metrics count it under. It is counted before anybody sees that it is out.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::relay::{Carriage, Channel, Track};
+use crate::relay::{Carriage, Channel, Expected, Track};
 use crate::wire::rtsp::Request;
 
 use super::super::guard::{Acquaintance, Verdict};
@@ -24,6 +24,9 @@ pub trait World {
 
     /// A channel by its name.
     fn channel(&self, name: &str) -> Option<Arc<Channel>>;
+
+    /// A channel of this name that is to come.
+    fn expected(&self, name: &str) -> Option<Arc<Expected>>;
 
     /// The group that a channel goes to by multicast, and how far.
     fn out_group(&self, channel: &Channel) -> Option<(SocketAddr, u8)>;

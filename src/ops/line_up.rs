@@ -1,0 +1,88 @@
+//! The line-up: channels come, change and go while others are watched. All of them do so here, whoever has named them.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use crate::event::{Timers, clock, lock};
+use crate::ingest::{Receivers, SilenceWatch};
+use crate::relay::{Catalogue, Channel, Dispatch, Keeping, Outward, RingLimits};
+use crate::serve::RtspServer;
+
+use super::config::ChannelConfig;
+
+/// The parts that a channel is made of, and by which it is received and served.
+pub struct LineUp {
+    catalogue: Arc<Catalogue>,
+    receivers: Arc<Receivers>,
+    server: Arc<RtspServer>,
+    timers: Arc<Timers>,
+    maker: Maker,
+    /// Changes go one after the other.
+    changes: Mutex<()>,
+}
+
+/// Makes channels.
+#[derive(Clone)]
+pub struct Maker {
+    /// What their lanes share.
+    pub dispatch: Dispatch,
+    /// How much they remember.
+    pub limits: RingLimits,
+}
+
+impl Maker {
+    /// The channel of a config, which is neither found nor received yet.
+    pub fn make(&self, config: &ChannelConfig, now: Instant) -> Arc<Channel> {
+        let outward = Outward::new(&config.name, config.marks);
+        let ChannelConfig { silent_after, coalesce, .. } = *config;
+        let keeping = Keeping { silent_after, limits: self.limits, coalesce };
+        let channel =
+            Channel::new(&outward, config.presentation.clone(), keeping, Arc::default(), &self.dispatch, now);
+        config.on_demand.into_iter().for_each(|linger| channel.demand.be_needed(linger));
+        channel
+    }
+}
+
+impl LineUp {
+    /// A line-up of these parts.
+    pub fn new(
+        catalogue: Arc<Catalogue>,
+        receivers: Arc<Receivers>,
+        server: Arc<RtspServer>,
+        timers: Arc<Timers>,
+        maker: Maker,
+    ) -> Self {
+        Self { catalogue, receivers, server, timers, maker, changes: Mutex::default() }
+    }
+
+    /// Receives a channel that is in the catalogue.
+    pub fn receive(&self, config: &ChannelConfig) {
+        let Some(channel) = self.catalogue.find(&config.name) else { return };
+        let interface = config.interface.as_ref().map(ToString::to_string);
+        self.receivers.receive(&channel, interface.as_deref());
+        SilenceWatch::start(&channel, &self.receivers, &self.timers);
+    }
+
+    /// Has a channel received and served from now on, in place of the one that has its name. Who watches that one is told
+    /// that it ends, and finds this one.
+    pub fn open(&self, config: &ChannelConfig) {
+        let _changes = lock(&self.changes);
+        let channel = self.maker.make(config, clock::now());
+        // Before the channel is found: nobody is let in by another one's rule.
+        self.server.admit(&config.name, config.rule.clone(), config.sessions);
+        if let Some(before) = self.catalogue.put(channel) {
+            self.receivers.forget(&before);
+            self.server.part_from(&before);
+        }
+        self.receive(config);
+    }
+
+    /// Has a channel neither received nor served any more.
+    pub fn close(&self, name: &str) {
+        let _changes = lock(&self.changes);
+        if let Some(gone) = self.catalogue.take(name) {
+            self.receivers.forget(&gone);
+            self.server.dismiss(&gone);
+        }
+    }
+}

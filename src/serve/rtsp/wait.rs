@@ -1,0 +1,32 @@
+//! A request about a channel that is to come waits for it, and what the client says behind it waits too.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::relay::{Claim, Expected};
+use crate::wire::rtsp::Request;
+
+/// A description has to be had by then; players give up after some ten seconds.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// What is waited for, and by whom.
+pub struct Wait {
+    /// What is asked once it is over.
+    pub request: Request,
+    pub expected: Arc<Expected>,
+    /// It is over by then at the latest.
+    pub until: Instant,
+    /// Somebody wants it.
+    _claim: Claim,
+}
+
+impl Wait {
+    pub fn new(request: Request, expected: Arc<Expected>, now: Instant) -> Self {
+        let claim = Claim::on(&expected.demand);
+        Self { request, expected, until: now + LONGEST_WAIT, _claim: claim }
+    }
+
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.expected.is_over() || now >= self.until
+    }
+}
