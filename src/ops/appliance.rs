@@ -285,7 +285,7 @@ fn access_config(config: &Config) -> AccessConfig {
         channels: config
             .channels
             .iter()
-            .map(|channel| (channel.name.clone(), channel.rule.clone()))
+            .map(|channel| (channel.name.clone(), channel.settings.rule.clone()))
             .collect(),
     }
 }
@@ -297,7 +297,7 @@ fn out_group(channel: &ChannelConfig) -> Option<(String, OutGroup)> {
 }
 
 fn most_sessions(channel: &ChannelConfig) -> Option<(String, usize)> {
-    Some((channel.name.clone(), channel.sessions?))
+    Some((channel.name.clone(), channel.settings.sessions?))
 }
 
 /// What the admin endpoint asks.

@@ -148,16 +148,21 @@ fn write_rule(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
 }
 
 fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Result {
-    let interface = channel.interface.as_ref().map_or("the route's interface".into(), ToString::to_string);
+    let interface =
+        channel.settings.interface.as_ref().map_or("the route's interface".into(), ToString::to_string);
     writeln!(f, "  /{}", channel.name)?;
-    writeln!(f, "    of {}, on {interface}, silent after {:?}", channel.input, channel.silent_after)?;
-    if let Some(linger) = channel.on_demand {
+    writeln!(
+        f,
+        "    of {}, on {interface}, silent after {:?}",
+        channel.input, channel.settings.silent_after
+    )?;
+    if let Some(linger) = channel.settings.on_demand {
         writeln!(f, "    joined while somebody watches, and {linger:?} longer")?;
     }
-    if let Coalesce::Fixed(rest) = channel.coalesce {
+    if let Coalesce::Fixed(rest) = channel.settings.coalesce {
         writeln!(f, "    packets wait {rest:?} to be sent together")?;
     }
-    let Marks { dscp, ttl } = channel.marks;
+    let Marks { dscp, ttl } = channel.settings.marks;
     let said: Vec<_> = [("DSCP", dscp), ("TTL", ttl)]
         .iter()
         .filter_map(|(what, value)| value.map(|value| format!("{what} {value}")))
@@ -165,8 +170,8 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
     if !said.is_empty() {
         writeln!(f, "    packets say {}", said.join(" and "))?;
     }
-    write_rule(f, &channel.rule)?;
-    if let Some(sessions) = channel.sessions {
+    write_rule(f, &channel.settings.rule)?;
+    if let Some(sessions) = channel.settings.sessions {
         writeln!(f, "    up to {sessions} sessions")?;
     }
     if let Some(MulticastOut { group, ttl, interface }) = &channel.multicast_out {

@@ -8,7 +8,7 @@ use crate::ingest::{Receivers, SilenceWatch};
 use crate::relay::{Catalogue, Channel, Dispatch, Keeping, Outward, RingLimits};
 use crate::serve::RtspServer;
 
-use super::config::ChannelConfig;
+use super::config::{ChannelConfig, ChannelSettings};
 
 /// The parts that a channel is made of, and by which it is received and served.
 pub struct LineUp {
@@ -33,12 +33,12 @@ pub struct Maker {
 impl Maker {
     /// The channel of a config, which is neither found nor received yet.
     pub fn make(&self, config: &ChannelConfig, now: Instant) -> Arc<Channel> {
-        let outward = Outward::new(&config.name, config.marks);
-        let ChannelConfig { silent_after, coalesce, .. } = *config;
+        let outward = Outward::new(&config.name, config.settings.marks);
+        let ChannelSettings { silent_after, coalesce, .. } = config.settings;
         let keeping = Keeping { silent_after, limits: self.limits, coalesce };
         let channel =
             Channel::new(&outward, config.presentation.clone(), keeping, Arc::default(), &self.dispatch, now);
-        config.on_demand.into_iter().for_each(|linger| channel.demand.be_needed(linger));
+        config.settings.on_demand.into_iter().for_each(|linger| channel.demand.be_needed(linger));
         channel
     }
 }
@@ -58,7 +58,7 @@ impl LineUp {
     /// Receives a channel that is in the catalogue.
     pub fn receive(&self, config: &ChannelConfig) {
         let Some(channel) = self.catalogue.find(&config.name) else { return };
-        let interface = config.interface.as_ref().map(ToString::to_string);
+        let interface = config.settings.interface.as_ref().map(ToString::to_string);
         self.receivers.receive(&channel, interface.as_deref());
         SilenceWatch::start(&channel, &self.receivers, &self.timers);
     }
@@ -69,7 +69,7 @@ impl LineUp {
         let _changes = lock(&self.changes);
         let channel = self.maker.make(config, clock::now());
         // Before the channel is found: nobody is let in by another one's rule.
-        self.server.admit(&config.name, config.rule.clone(), config.sessions);
+        self.server.admit(&config.name, config.settings.rule.clone(), config.settings.sessions);
         if let Some(before) = self.catalogue.put(channel) {
             self.receivers.forget(&before);
             self.server.part_from(&before);

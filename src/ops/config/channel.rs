@@ -14,7 +14,7 @@ use super::password::without_password;
 use super::report::Report;
 use super::resolve::{AT_A_TIME, duration_within, number_within, octet_within, parsed};
 use super::scalar;
-use super::truth::{ChannelConfig, Interface};
+use super::truth::{ChannelConfig, ChannelSettings, Interface};
 use super::typed::TypedChannel;
 use crate::net::Marks;
 use crate::wire::sdp::{Presentation, TrackDescription};
@@ -53,38 +53,32 @@ fn resolve_channel(
     directory: &Path,
     report: &mut Report<'_>,
 ) -> Option<ChannelConfig> {
-    let named = |key: &str| format!("{} {key}", typed.place);
     if typed.name.is_none() && !typed.spoiled {
         report.add(typed.offset, format!("{}: no name; write one such as name = \"news\"", typed.place));
     }
     let name = parsed(&typed.name, "[[channel]]", scalar::channel_name, report);
+    let mut settings = settings(typed, door, report);
+    let Input { text, interface: by_input, presentation } = input(typed, directory, report)?;
+    settings.interface = one_interface(typed, by_input, settings.interface, report);
+    let multicast_out = out_group(typed, presentation.tracks.len(), report);
+    Some(ChannelConfig { name: name?, input: text, presentation, settings, multicast_out })
+}
+
+/// How it is received and served.
+fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> ChannelSettings {
+    let named = |key: &str| format!("{} {key}", typed.place);
     let silent_after =
         duration_within(&typed.silent_after, &named("silent_after"), "2s", ["100ms", "60min"], report);
     let on_demand = on_demand(typed, report);
     let coalesce = parsed(&typed.coalesce, &named("coalesce"), scalar::coalesce, report).unwrap_or_default();
-    let by_key = parsed(&typed.interface, &named("interface"), scalar::interface, report);
+    let interface = parsed(&typed.interface, &named("interface"), scalar::interface, report);
     let marks = Marks {
         dscp: octet_within(&typed.dscp, &named("dscp"), 0..=63, report),
         ttl: octet_within(&typed.ttl, &named("ttl"), 1..=255, report),
     };
     let sessions = number_within(&typed.sessions, &named("sessions"), 0, AT_A_TIME, report);
-    let rule = rule(typed, door, report);
-    let Input { text, interface: by_input, presentation } = input(typed, directory, report)?;
-    let interface = one_interface(typed, by_input, by_key, report);
-    let multicast_out = out_group(typed, presentation.tracks.len(), report);
-    Some(ChannelConfig {
-        name: name?,
-        input: text,
-        presentation,
-        interface,
-        on_demand,
-        silent_after,
-        coalesce,
-        marks,
-        rule,
-        multicast_out,
-        sessions: Some(sessions).filter(|_| typed.sessions.is_some()),
-    })
+    let (rule, sessions) = (rule(typed, door, report), typed.sessions.as_ref().map(|_| sessions));
+    ChannelSettings { interface, on_demand, silent_after, coalesce, marks, rule, sessions }
 }
 
 /// How long it stays joined after the last who watched, if it is not always.
@@ -146,8 +140,9 @@ fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {
 /// What is to be said of the groups that it is sent to; of many tracks alike it is said once.
 fn remark_groups(typed: &TypedChannel, channel: &ChannelConfig, report: &mut Report<'_>) {
     let remarks = channel.presentation.tracks.iter();
-    let mut remarks: Vec<_> =
-        remarks.filter_map(|track| remark(track.group, &track.filter, channel.interface.as_ref())).collect();
+    let mut remarks: Vec<_> = remarks
+        .filter_map(|track| remark(track.group, &track.filter, channel.settings.interface.as_ref()))
+        .collect();
     remarks.dedup();
     for remark in remarks {
         match remark {
@@ -218,7 +213,7 @@ impl FirstUses {
         let offset = typed.input_offset();
         for track in &channel.presentation.tracks {
             let group = SocketAddr::new(track.group, track.port);
-            let (filter, interface) = (&track.filter, &channel.interface);
+            let (filter, interface) = (&track.filter, &channel.settings.interface);
             let is_own = !track.group.is_multicast();
             let all = self.groups.entry(group).or_default();
             // To an address of this machine there is one socket for all of a port.

@@ -40,7 +40,7 @@ pub use keys::{KEYS, Key, Section};
 pub use report::{ConfigError, Excerpt, Problem};
 pub(super) use scalar::interface;
 pub use truth::{
-    AccessConfig, AdminConfig, ChannelConfig, Config, EngineConfig, Interface, LimitsConfig, LogConfig,
-    MulticastOut, RingConfig, RtspConfig, TlsConfig, UdpPorts,
+    AccessConfig, AdminConfig, ChannelConfig, ChannelSettings, Config, EngineConfig, Interface, LimitsConfig,
+    LogConfig, MulticastOut, RingConfig, RtspConfig, TlsConfig, UdpPorts,
 };
 pub(super) use unreadable::why_no_users;

@@ -31,7 +31,9 @@ pub(super) fn check(typed: &TypedConfig, config: &Config, report: &mut Report<'_
         check_limits(&typed.limits, config, report);
         check_redirect(typed, report);
     }
-    if !typed.ring.spoiled && config.channels.iter().any(|channel| channel.coalesce == Coalesce::Auto) {
+    if !typed.ring.spoiled
+        && config.channels.iter().any(|channel| channel.settings.coalesce == Coalesce::Auto)
+    {
         let of_ring = typed.ring.max_bytes.as_ref().map_or(0, |number| number.span().start);
         check_bytes("coalesce = \"auto\"", of_ring, LONGEST_AUTO, &config.ring, report);
     }
@@ -48,14 +50,14 @@ pub(super) fn check(typed: &TypedConfig, config: &Config, report: &mut Report<'_
             report.warn(group.span().start, useless);
         }
         if !typed.ring.spoiled {
-            check_rest(typed_channel, channel.coalesce, &config.ring, report);
+            check_rest(typed_channel, channel.settings.coalesce, &config.ring, report);
         }
         if !typed.limits.spoiled {
             check_sessions(typed_channel, config, report);
         }
         let longest = config.rtsp.longest_silence;
         if let Some(silent_after) =
-            typed_channel.silent_after.as_ref().filter(|_| channel.silent_after > longest)
+            typed_channel.silent_after.as_ref().filter(|_| channel.settings.silent_after > longest)
         {
             let wrong = format!(
                 "{}: silent_after is above [rtsp] longest_silence ({longest:?}): viewers have gone before the channel \

@@ -189,6 +189,15 @@ pub struct ChannelConfig {
     /// Its tracks, each with group, port and source: as its session description has it, or one MPEG
     /// transport stream in RTP for a source URL.
     pub presentation: Presentation,
+    /// How it is received and served.
+    pub settings: ChannelSettings,
+    /// Where it goes by multicast, for those who ask.
+    pub multicast_out: Option<MulticastOut>,
+}
+
+/// How a channel is received and served, whatever it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelSettings {
     /// The interface to join groups on; `None` leaves it to the kernel's route.
     pub interface: Option<Interface>,
     /// How long its groups stay joined after the last who watched; always where absent.
@@ -201,8 +210,6 @@ pub struct ChannelConfig {
     pub marks: Marks,
     /// Who may watch it, and from where.
     pub rule: Rule,
-    /// Where it goes by multicast, for those who ask.
-    pub multicast_out: Option<MulticastOut>,
     /// Sessions of it at a time, if that is said for it alone.
     pub sessions: Option<usize>,
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::event::clock;
 use crate::net::Marks;
 use crate::ops::appliance::{Appliance, StartError};
-use crate::ops::config::{ChannelConfig, Config, ConfigError, Interface};
+use crate::ops::config::{ChannelConfig, ChannelSettings, Config, ConfigError, Interface};
 use crate::relay::{Carriage, Coalesce};
 use crate::serve::Rule;
 use crate::wire::sdp::{self, InvalidSdp};
@@ -62,16 +62,18 @@ impl Demonstration {
             format!("[rtsp]\nlisten = [\"{listen}\"]\nudp_ports = \"0\"\n[admin]\nlisten = \"{admin}\"\n");
         let mut config = Config::parse(&text, Path::new("demo"))?;
         config.channels.push(ChannelConfig {
-            on_demand: None,
-            sessions: None,
-            rule: Rule::default(),
             name: CHANNEL.to_owned(),
             input: "the built-in programme".to_owned(),
             presentation: sdp::parse(programme.sdp().as_bytes())?,
-            interface: Some(interface),
-            silent_after: SILENT_AFTER,
-            coalesce: Coalesce::Auto,
-            marks: Marks::default(),
+            settings: ChannelSettings {
+                interface: Some(interface),
+                on_demand: None,
+                silent_after: SILENT_AFTER,
+                coalesce: Coalesce::Auto,
+                marks: Marks::default(),
+                rule: Rule::default(),
+                sessions: None,
+            },
             multicast_out: None,
         });
         let appliance = Appliance::start(&config)?;

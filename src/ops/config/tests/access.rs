@@ -34,7 +34,7 @@ fn problems(text: &str, file: &Path) -> Vec<String> {
 fn without_a_word_of_access_anybody_may_watch() {
     let config = accepted(NEWS);
     assert_eq!((config.access.users, config.access.networks), (None, Networks::default()));
-    assert_eq!(config.channels[0].rule, Rule::default());
+    assert_eq!(config.channels[0].settings.rule, Rule::default());
     assert_eq!(
         (config.access.failures_per_address, config.access.failure_pause),
         (10, Duration::from_secs(60))
@@ -65,7 +65,7 @@ fn each_key_of_access_is_heeded() {
         (3, Duration::from_secs(300))
     );
     assert_eq!(config.access.nonce_lifetime, Duration::from_secs(90));
-    let rules: Vec<_> = config.channels.into_iter().map(|channel| channel.rule).collect();
+    let rules: Vec<_> = config.channels.into_iter().map(|channel| channel.settings.rule).collect();
     let own = Networks { allow: None, deny: list(&["10.7.0.0/16"]) };
     assert_eq!(rules[0], Rule { networks: own, who: Who::Only(vec!["anna".into(), "ben".into()]) });
     let own = Networks { allow: Some(list(&["0.0.0.0/0"])), deny: Vec::new() };

@@ -36,9 +36,9 @@ fn an_interface_is_named_once() {
         format!("[[channel]]\nname = \"a\"\nsource = \"{source}\"\ninterface = \"{interface}\"\n")
     };
     let in_url = "[[channel]]\nname = \"a\"\nsource = \"rtp://eth1@239.9.9.1:5004\"\n";
-    assert_eq!(accepted(in_url).channels[0].interface, Some(Interface::Name("eth1".into())));
+    assert_eq!(accepted(in_url).channels[0].settings.interface, Some(Interface::Name("eth1".into())));
     let agreeing = accepted(&channel("rtp://eth1@239.9.9.1:5004", "eth1"));
-    assert_eq!(agreeing.channels[0].interface, Some(Interface::Name("eth1".into())));
+    assert_eq!(agreeing.channels[0].settings.interface, Some(Interface::Name("eth1".into())));
     let errors = refused(&channel("rtp://eth1@239.9.9.1:5004", "eth0"));
     assert_says(&errors[0], &["the source names interface eth1, the key eth0; leave one out"]);
     assert_says(
@@ -79,7 +79,7 @@ fn from(source: &str) -> String {
 #[test]
 fn a_zone_is_the_interface() {
     let config = accepted(&from("rtp://[ff02::1%eth0]:5004"));
-    assert_eq!(config.channels[0].interface, Some(Interface::Name("eth0".into())));
+    assert_eq!(config.channels[0].settings.interface, Some(Interface::Name("eth0".into())));
     let errors = refused(&(from("rtp://[ff02::1%eth0]:5004") + "interface = \"eth1\""));
     assert_says(
         &errors[0],
@@ -122,7 +122,7 @@ fn neighbouring_ports_of_a_group_are_as_good_as_any() {
 fn when_a_channel_is_joined_is_said_clearly_or_not_at_all() {
     let channel =
         |lines: &str| format!("[[channel]]\nname = \"news\"\nsource = \"rtp://239.9.9.1:5004\"\n{lines}\n");
-    let on_demand = |lines: &str| accepted(&channel(lines)).channels[0].on_demand;
+    let on_demand = |lines: &str| accepted(&channel(lines)).channels[0].settings.on_demand;
     assert_eq!([on_demand(""), on_demand("join = \"always\"")], [None, None]);
     assert_eq!(on_demand("join = \"on-demand\""), Some(Duration::from_secs(10)));
     assert_eq!(on_demand("join = \"on-demand\"\nlinger = \"0s\""), Some(Duration::ZERO));

@@ -159,11 +159,11 @@ ttl = 16
     assert_eq!(config.limits, limits);
     let [news] = &config.channels[..] else { panic!("one channel: {:?}", config.channels) };
     assert_eq!(news.name, "uk/news");
-    assert_eq!(news.interface, Some(Interface::Name("eth0.100".into())));
-    assert_eq!(news.silent_after, Duration::from_secs(5));
-    assert_eq!(news.sessions, Some(7));
-    assert_eq!(news.on_demand, Some(Duration::from_secs(30)));
-    assert_eq!(news.marks, Marks { dscp: Some(34), ttl: Some(16) });
+    assert_eq!(news.settings.interface, Some(Interface::Name("eth0.100".into())));
+    assert_eq!(news.settings.silent_after, Duration::from_secs(5));
+    assert_eq!(news.settings.sessions, Some(7));
+    assert_eq!(news.settings.on_demand, Some(Duration::from_secs(30)));
+    assert_eq!(news.settings.marks, Marks { dscp: Some(34), ttl: Some(16) });
     assert_eq!(news.input, "rtp://10.1.1.1@232.9.9.1:5004");
     let [track] = &news.presentation.tracks[..] else { panic!("one track: {:?}", news.presentation) };
     assert_eq!((track.group, track.port), (IpAddr::from([232, 9, 9, 1]), 5004));

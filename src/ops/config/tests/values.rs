@@ -97,7 +97,7 @@ fn a_limit_of_an_address_is_within_bounds() {
 fn what_packets_say_fits_in_its_field_and_is_left_to_the_system_where_nothing_is_written() {
     let channel =
         |line: &str| format!("[[channel]]\nname = \"a\"\nsource = \"rtp://239.9.9.1:5004\"\n{line}\n");
-    let marks = |line: &str| accepted(&channel(line)).channels[0].marks;
+    let marks = |line: &str| accepted(&channel(line)).channels[0].settings.marks;
     assert_eq!(marks(""), Marks::default());
     assert_eq!(marks("dscp = 0"), Marks { dscp: Some(0), ttl: None });
     assert_eq!(marks("dscp = 63\nttl = 255"), Marks { dscp: Some(63), ttl: Some(255) });
