@@ -2,24 +2,23 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use nix::errno::Errno;
 
-use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock};
+use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock, lock};
 use crate::ingest::Receivers;
 use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, RingLimits};
-use crate::serve::{
-    Access, AccessConfig, BadPair, Certificates, FailureLimits, FrontDoor, Limits, Listener, OutGroup,
-    RtspServer, ServerConfig, UsersError,
-};
+use crate::serve::{Access, BadPair, Certificates, FrontDoor, Listener, RtspServer, UsersError};
 
 use super::admin::{AdminServer, AdminSource};
-use super::config::{ChannelConfig, Config, MulticastOut, RtspConfig, UdpPorts};
+use super::config::{Config, RtspConfig};
+use super::directory::Directory;
 use super::line_up::{LineUp, Maker};
 use super::metrics;
 use super::readiness::Stage;
+use super::serving::{access_config, server_config};
 
 /// The running program.
 pub struct Appliance {
@@ -50,6 +49,7 @@ pub struct Engine {
     /// When it was started.
     pub started_at: Instant,
     timers: Arc<Timers>,
+    directories: Mutex<Vec<Arc<Directory>>>,
 }
 
 /// Why the program did not start.
@@ -199,6 +199,7 @@ impl Engine {
             line_up,
             started_at,
             timers,
+            directories: Mutex::default(),
         })
     }
 
@@ -213,6 +214,11 @@ impl Engine {
     /// Joins all groups, once it is sure that somebody can be served.
     fn receive(&self, config: &Config) {
         config.channels.iter().for_each(|channel| self.line_up.receive(channel));
+        for directory in &config.directories {
+            let directory = Directory::open(directory.clone(), self.line_up.clone());
+            directory.look_each_second(&self.timers);
+            lock(&self.directories).push(directory);
+        }
     }
 
     fn stop(&self) {
@@ -239,65 +245,6 @@ fn addresses(rtsp: &RtspConfig) -> impl Iterator<Item = (SocketAddr, &'static st
     let rtsp_itself = rtsp.listen.iter().map(|address| (*address, RTSP));
     let with_tls = through_tls.map(|address| (*address, RTSPS));
     rtsp_itself.chain(with_tls).chain(rtsp.http_listen.iter().map(|address| (*address, TUNNELS)))
-}
-
-fn server_config(config: &Config, certificates: Option<Arc<Certificates>>) -> ServerConfig {
-    let RtspConfig { udp_ports, dont_fragment, session_timeout, longest_silence, close_grace, .. } =
-        config.rtsp;
-    ServerConfig {
-        udp_ports: match udp_ports {
-            UdpPorts::Any => None,
-            UdpPorts::Range { first, last } => Some(first..=last),
-        },
-        dont_fragment,
-        learning: config.rtsp.learn_ports,
-        transports: config.rtsp.transports.clone(),
-        session_timeout,
-        longest_silence,
-        close_grace,
-        clear_media: config.rtsp.tls.as_ref().is_some_and(|tls| tls.clear_media),
-        certificates,
-        multicast_out: config.channels.iter().filter_map(out_group).collect(),
-        channel_sessions: config.channels.iter().filter_map(most_sessions).collect(),
-        limits: Limits {
-            connections: config.limits.connections,
-            connections_per_address: config.limits.connections_per_address,
-            sessions: config.limits.sessions,
-            sessions_per_address: config.limits.sessions_per_address,
-            sessions_per_channel: config.limits.sessions_per_channel,
-            unread_bytes_per_address: config.limits.unread_bytes_per_address,
-            egress: config.limits.egress_mbit as u64 * 1_000_000,
-            egress_per_address: config.limits.egress_mbit_per_address as u64 * 1_000_000,
-        },
-        redirect: config.limits.redirect.clone(),
-        redirect_tls: config.limits.redirect_tls.clone(),
-    }
-}
-
-fn access_config(config: &Config) -> AccessConfig {
-    let access = &config.access;
-    let most = u32::try_from(access.failures_per_address).unwrap_or(u32::MAX);
-    AccessConfig {
-        users: access.users.clone(),
-        networks: access.networks.clone(),
-        failures: FailureLimits { most, pause: access.failure_pause },
-        nonce_lifetime: access.nonce_lifetime,
-        channels: config
-            .channels
-            .iter()
-            .map(|channel| (channel.name.clone(), channel.settings.rule.clone()))
-            .collect(),
-    }
-}
-
-fn out_group(channel: &ChannelConfig) -> Option<(String, OutGroup)> {
-    let MulticastOut { group, ttl, interface } = channel.multicast_out.clone()?;
-    let interface = interface.as_ref().map(ToString::to_string);
-    Some((channel.name.clone(), OutGroup { group, ttl, interface }))
-}
-
-fn most_sessions(channel: &ChannelConfig) -> Option<(String, usize)> {
-    Some((channel.name.clone(), channel.settings.sessions?))
 }
 
 /// What the admin endpoint asks.

@@ -8,13 +8,15 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ipnet::IpNet;
 
-use crate::net::Marks;
 use crate::relay::{Carriage, Coalesce};
 use crate::serve::{Learning, Networks, Rule, Who};
 use crate::wire::sdp::Framing;
 use crate::wire::source_filter::SourceFilter;
 
-use super::config::{AccessConfig, ChannelConfig, Config, ConfigError, LimitsConfig, MulticastOut, UdpPorts};
+use super::config::{
+    AccessConfig, ChannelConfig, ChannelSettings, Config, ConfigError, DirectoryConfig, Interface,
+    LimitsConfig, MulticastOut, UdpPorts,
+};
 use super::open_files::{self, Shortage};
 use super::socket_buffers::{self, Capped};
 
@@ -41,7 +43,8 @@ pub struct Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { rtsp, admin, log, engine, ring, limits, access, channels, warnings } = &self.config;
+        let Config { rtsp, admin, log, engine, ring, limits, access, channels, directories, warnings } =
+            &self.config;
         writeln!(f, "RTSP      {}", listeners(&rtsp.listen))?;
         writeln!(
             f,
@@ -92,7 +95,8 @@ impl fmt::Display for Plan {
             writeln!(f, "note      {}:{warning}", self.file.display())?;
         }
         writeln!(f, "channels  {}", channels.len())?;
-        channels.iter().try_for_each(|channel| write_channel(f, channel))
+        channels.iter().try_for_each(|channel| write_channel(f, channel))?;
+        directories.iter().try_for_each(|directory| write_directory(f, directory))
     }
 }
 
@@ -148,37 +152,13 @@ fn write_rule(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
 }
 
 fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Result {
-    let interface =
-        channel.settings.interface.as_ref().map_or("the route's interface".into(), ToString::to_string);
     writeln!(f, "  /{}", channel.name)?;
-    writeln!(
-        f,
-        "    of {}, on {interface}, silent after {:?}",
-        channel.input, channel.settings.silent_after
-    )?;
-    if let Some(linger) = channel.settings.on_demand {
-        writeln!(f, "    joined while somebody watches, and {linger:?} longer")?;
-    }
-    if let Coalesce::Fixed(rest) = channel.settings.coalesce {
-        writeln!(f, "    packets wait {rest:?} to be sent together")?;
-    }
-    let Marks { dscp, ttl } = channel.settings.marks;
-    let said: Vec<_> = [("DSCP", dscp), ("TTL", ttl)]
-        .iter()
-        .filter_map(|(what, value)| value.map(|value| format!("{what} {value}")))
-        .collect();
-    if !said.is_empty() {
-        writeln!(f, "    packets say {}", said.join(" and "))?;
-    }
-    write_rule(f, &channel.settings.rule)?;
-    if let Some(sessions) = channel.settings.sessions {
-        writeln!(f, "    up to {sessions} sessions")?;
-    }
+    write_settings(f, &channel.input, &channel.settings)?;
     if let Some(MulticastOut { group, ttl, interface }) = &channel.multicast_out {
-        let by = interface.as_ref().map_or("the route's interface".into(), ToString::to_string);
         writeln!(
             f,
-            "    by multicast to {group} and the ports behind it, TTL {ttl}, on {by}, for those who ask"
+            "    by multicast to {group} and the ports behind it, TTL {ttl}, on {}, for those who ask",
+            named(interface.as_ref())
         )?;
     }
     for track in &channel.presentation.tracks {
@@ -190,6 +170,39 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
         writeln!(f, "{}{}", framing(track.framing), rtcp(track.rtcp_port))?;
     }
     Ok(())
+}
+
+fn write_directory(f: &mut fmt::Formatter<'_>, directory: &DirectoryConfig) -> fmt::Result {
+    let prefix = directory.prefix.as_ref().map(|prefix| format!("{prefix}/")).unwrap_or_default();
+    writeln!(f, "  /{prefix}...")?;
+    write_settings(f, &format!("each .sdp in {}", directory.path.display()), &directory.settings)
+}
+
+fn write_settings(f: &mut fmt::Formatter<'_>, input: &str, settings: &ChannelSettings) -> fmt::Result {
+    let ChannelSettings { interface, on_demand, silent_after, coalesce, marks, rule, sessions } = settings;
+    writeln!(f, "    of {input}, on {}, silent after {silent_after:?}", named(interface.as_ref()))?;
+    if let Some(linger) = on_demand {
+        writeln!(f, "    joined while somebody watches, and {linger:?} longer")?;
+    }
+    if let Coalesce::Fixed(rest) = coalesce {
+        writeln!(f, "    packets wait {rest:?} to be sent together")?;
+    }
+    let said: Vec<_> = [("DSCP", marks.dscp), ("TTL", marks.ttl)]
+        .iter()
+        .filter_map(|(what, value)| value.map(|value| format!("{what} {value}")))
+        .collect();
+    if !said.is_empty() {
+        writeln!(f, "    packets say {}", said.join(" and "))?;
+    }
+    write_rule(f, rule)?;
+    match sessions {
+        Some(sessions) => writeln!(f, "    up to {sessions} sessions"),
+        None => Ok(()),
+    }
+}
+
+fn named(interface: Option<&Interface>) -> String {
+    interface.map_or("the route's interface".into(), ToString::to_string)
 }
 
 fn framing(framing: Framing) -> &'static str {

@@ -374,6 +374,7 @@ impl Engine {
             line_up: self.line_up.clone(),
             started_at: self.started_at,
             timers: self.timers.clone(),
+            directories: Default::default(),
         }
     }
 }

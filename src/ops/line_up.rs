@@ -8,7 +8,7 @@ use crate::ingest::{Receivers, SilenceWatch};
 use crate::relay::{Catalogue, Channel, Dispatch, Keeping, Outward, RingLimits};
 use crate::serve::RtspServer;
 
-use super::config::{ChannelConfig, ChannelSettings};
+use super::config::{ChannelConfig, ChannelSettings, MOST_CHANNELS};
 
 /// The parts that a channel is made of, and by which it is received and served.
 pub struct LineUp {
@@ -19,6 +19,17 @@ pub struct LineUp {
     maker: Maker,
     /// Changes go one after the other.
     changes: Mutex<()>,
+}
+
+/// Why a channel is not added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoRoom {
+    /// Another one has its name.
+    #[error("the name {0} is another channel's already; write another")]
+    Name(String),
+    /// There are as many as there may be.
+    #[error("there are {MOST_CHANNELS} channels, as many as there may be; take others out")]
+    Channels,
 }
 
 /// Makes channels.
@@ -63,10 +74,29 @@ impl LineUp {
         SilenceWatch::start(&channel, &self.receivers, &self.timers);
     }
 
-    /// Has a channel received and served from now on, in place of the one that has its name. Who watches that one is told
-    /// that it ends, and finds this one.
-    pub fn open(&self, config: &ChannelConfig) {
+    /// Has a channel received and served from now on.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn add(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
         let _changes = lock(&self.changes);
+        if self.catalogue.find(&config.name).is_some() {
+            return Err(NoRoom::Name(config.name.clone()));
+        }
+        if self.catalogue.channels().len() >= MOST_CHANNELS {
+            return Err(NoRoom::Channels);
+        }
+        self.open(config);
+        Ok(())
+    }
+
+    /// Has a channel that was added received and served as it is now. Who watches it is told that it ends, and finds it anew.
+    pub fn change(&self, config: &ChannelConfig) {
+        let _changes = lock(&self.changes);
+        self.open(config);
+    }
+
+    fn open(&self, config: &ChannelConfig) {
         let channel = self.maker.make(config, clock::now());
         // Before the channel is found: nobody is let in by another one's rule.
         self.server.admit(&config.name, config.settings.rule.clone(), config.settings.sessions);

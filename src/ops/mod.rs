@@ -2,7 +2,11 @@
 
 pub mod appliance; // all parts put together, and taken apart in order
 
+mod serving; // what the RTSP server is told
+
 pub mod line_up; // how channels come, change and go
+
+pub mod directory; // session descriptions in a directory, each a channel
 
 pub mod metrics; // every metric by name
 

@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
 use x509_cert::der::Decode;
 
-use crate::event::{Follows, lock};
+use crate::event::{Follows, Stamp, lock};
 use crate::net::is_passing;
 
 /// Chains have some KiB.
@@ -104,9 +104,6 @@ struct Looks {
     last: [Option<Stamp>; 2],
 }
 
-/// By which a file is known to be another, or changed: device, inode, size, times of writing and of change.
-type Stamp = (u64, u64, u64, (i64, i64, i64, i64));
-
 impl KeyFiles {
     /// Reads the pair.
     ///
@@ -162,12 +159,7 @@ impl KeyFiles {
     }
 
     fn stamps(&self) -> [Option<Stamp>; 2] {
-        [&self.certificate, &self.private_key].map(|file| {
-            let about = fs::metadata(file).ok()?;
-            // The time of change too: a key that nobody may read is mended by its mode.
-            let times = (about.mtime(), about.mtime_nsec(), about.ctime(), about.ctime_nsec());
-            Some((about.dev(), about.ino(), about.size(), times))
-        })
+        [&self.certificate, &self.private_key].map(|file| Stamp::at(file))
     }
 }
 

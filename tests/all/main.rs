@@ -12,6 +12,7 @@ mod clients; // what clients of others send, as data
 mod conversation; // requests and replies, from OPTIONS to TEARDOWN
 mod crowds; // many viewers: who stays loses nothing, who leaves frees everything
 mod demand; // channels that are joined for who watches, and no longer
+mod directories; // descriptions that are put into a directory, change and go
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
 mod ipv6; // IPv6, wherever IPv4 works
 mod listen; // what a group carries, told before there is a config

@@ -8,35 +8,41 @@ use std::time::Duration;
 
 use super::access::{Door, rule};
 use super::description::described_by;
+use super::directory::resolve_directory;
 use super::groups::{Remark, remark};
 use super::out_groups::out_group;
 use super::password::without_password;
 use super::report::Report;
 use super::resolve::{AT_A_TIME, duration_within, number_within, octet_within, parsed};
 use super::scalar;
-use super::truth::{ChannelConfig, ChannelSettings, Interface};
+use super::truth::{ChannelConfig, ChannelSettings, DirectoryConfig, Interface};
 use super::typed::TypedChannel;
 use crate::net::Marks;
 use crate::wire::sdp::{Presentation, TrackDescription};
 use crate::wire::source_filter::SourceFilter;
 use crate::wire::source_url::SourceUrl;
 
-/// The most channels in one config. Each has sockets, rings and metrics of its own.
-const CHANNELS: usize = 4096;
+/// The most channels there may be. Each has sockets, rings and metrics of its own.
+pub(in crate::ops) const MOST_CHANNELS: usize = 4096;
 
-/// The channels that were meant. A channel with an error is noted and left out.
+/// The channels that were meant, and directories of channels. What has an error is noted and left out.
 pub(super) fn resolve_channels(
     typed: &[TypedChannel],
     door: &Door,
     directory: &Path,
     report: &mut Report<'_>,
-) -> Vec<ChannelConfig> {
-    if let Some(beyond) = typed.get(CHANNELS) {
-        report.add(beyond.offset, format!("{} channels; write at most {CHANNELS}", typed.len()));
+) -> (Vec<ChannelConfig>, Vec<DirectoryConfig>) {
+    if let Some(beyond) = typed.get(MOST_CHANNELS) {
+        report.add(beyond.offset, format!("{} channels; write at most {MOST_CHANNELS}", typed.len()));
     }
     let mut first_uses = FirstUses::default();
-    let mut channels = Vec::new();
+    let (mut channels, mut directories) = (Vec::new(), Vec::new());
     for typed in typed {
+        if typed.directory.is_some() {
+            let settings = settings(typed, door, report);
+            directories.extend(resolve_directory(typed, settings, &directories, directory, report));
+            continue;
+        }
         first_uses.check_name(typed, report);
         if let Some(channel) = resolve_channel(typed, door, directory, report) {
             first_uses.check_tracks(typed, &channel, report);
@@ -44,7 +50,7 @@ pub(super) fn resolve_channels(
             channels.push(channel);
         }
     }
-    channels
+    (channels, directories)
 }
 
 fn resolve_channel(
@@ -115,7 +121,7 @@ fn input(typed: &TypedChannel, directory: &Path, report: &mut Report<'_>) -> Opt
         (None, None) => {
             if !typed.spoiled {
                 let remedy = "write one such as source = \"rtp://239.9.9.1:5004\"";
-                report.add(typed.offset, format!("{place}: neither source nor sdp; {remedy}"));
+                report.add(typed.offset, format!("{place}: neither source nor sdp nor directory; {remedy}"));
             }
             None
         }

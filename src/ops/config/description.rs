@@ -1,11 +1,21 @@
-//! Session descriptions, as files.
+//! Session descriptions, as files: one by its name, or all of a directory.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::encoding::is_utf16;
+use super::groups::{Remark, remark};
 use super::load::read_bytes;
+use super::scalar;
+use super::truth::{ChannelConfig, ChannelSettings, DirectoryConfig};
 use super::unreadable::why;
 use crate::wire::sdp::{self, MAX_SDP_LEN, Presentation};
+
+/// Files of one directory; those whose names come first.
+pub(in crate::ops) const MOST_DESCRIPTIONS: usize = 1024;
 
 /// What a file describes, which is called so in what is wrong with it.
 pub(in crate::ops) fn described_by(file: &Path, called: &str) -> Result<Presentation, String> {
@@ -15,4 +25,73 @@ pub(in crate::ops) fn described_by(file: &Path, called: &str) -> Result<Presenta
         return Err(format!("{called}: it is UTF-16 text; save it as UTF-8"));
     }
     sdp::parse(&content).map_err(|wrong| format!("{called}: {wrong}"))
+}
+
+/// The descriptions in a directory, by the names of their files without `.sdp`. What is hidden is somebody's who is writing
+/// it. `true`: there are more than are taken.
+pub(in crate::ops) fn descriptions_in(directory: &Path) -> io::Result<(BTreeMap<String, PathBuf>, bool)> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(directory)? {
+        let file = entry?.path();
+        let is_one = file.extension() == Some(OsStr::new("sdp"));
+        let name = file.file_stem().map(OsStr::to_string_lossy).filter(|name| !name.starts_with('.'));
+        if let Some(name) = name.filter(|_| is_one) {
+            found.insert(name.into_owned(), file);
+        }
+    }
+    let beyond = found.keys().nth(MOST_DESCRIPTIONS).cloned();
+    beyond.iter().for_each(|beyond| drop(found.split_off(beyond)));
+    Ok((found, beyond.is_some()))
+}
+
+impl DirectoryConfig {
+    /// The channel that a file of the directory describes, and what is to be said of it. `Err`: it can not be one.
+    pub(in crate::ops) fn channel(
+        &self,
+        stem: &str,
+        file: &Path,
+    ) -> Result<(ChannelConfig, Vec<String>), String> {
+        let input = file.display().to_string();
+        let prefix = self.prefix.as_ref().map(|prefix| format!("{prefix}/")).unwrap_or_default();
+        let name =
+            scalar::channel_name(&format!("{prefix}{stem}")).map_err(|wrong| format!("{input}: {wrong}"))?;
+        let presentation = described_by(file, &input)?;
+        let settings = self.settings.clone();
+        let remarks = remarks(&presentation, &settings).map_err(|wrong| format!("{input}: {wrong}"))?;
+        let channel = ChannelConfig { name, input, presentation, settings, multicast_out: None };
+        Ok((channel, remarks))
+    }
+}
+
+/// What is to be said of where a channel comes from; of many tracks alike it is said once. `Err`: nothing could be received.
+fn remarks(presentation: &Presentation, settings: &ChannelSettings) -> Result<Vec<String>, String> {
+    let mut worse = Vec::new();
+    for track in &presentation.tracks {
+        match remark(track.group, &track.filter, settings.interface.as_ref()) {
+            Some(Remark::Wrong(wrong)) => return Err(wrong),
+            Some(Remark::Worse(told)) if !worse.contains(&told) => worse.push(told),
+            _ => {}
+        }
+    }
+    Ok(worse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_directory_what_is_no_description_is_passed_over_and_no_more_are_taken_than_may_be() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for name in ["b.sdp", "a.sdp", ".hidden.sdp", "a.sdp~", "notes.txt", ".sdp", "sdp"] {
+            fs::write(directory.path().join(name), "").expect("written");
+        }
+        let (found, more) = descriptions_in(directory.path()).expect("read");
+        assert_eq!((found.keys().map(String::as_str).collect::<Vec<_>>(), more), (vec!["a", "b"], false));
+        (0..MOST_DESCRIPTIONS)
+            .for_each(|n| fs::write(directory.path().join(format!("c{n}.sdp")), "").expect("written"));
+        let (found, more) = descriptions_in(directory.path()).expect("read");
+        assert_eq!((found.len(), more), (MOST_DESCRIPTIONS, true));
+        assert!(found.contains_key("a"));
+    }
 }

@@ -115,6 +115,7 @@ pub(super) const CHANNEL: Section = Section {
         key("name", r#""news""#),
         key("source", r#""rtp://239.9.9.1:5004""#),
         key("sdp", r#""news.sdp""#),
+        key("directory", r#""sessions""#),
         key("interface", r#""eth0""#),
         key("join", r#""on-demand""#),
         key("linger", r#""10s""#),

@@ -12,6 +12,7 @@
 mod access;
 mod channel;
 mod description;
+mod directory;
 mod encoding;
 mod groups;
 mod keys;
@@ -34,13 +35,14 @@ mod unreadable;
 #[cfg(test)]
 mod tests;
 
-pub(super) use description::described_by;
+pub(super) use channel::MOST_CHANNELS;
+pub(super) use description::{MOST_DESCRIPTIONS, described_by, descriptions_in};
 pub(super) use groups::{Remark, remark};
 pub use keys::{KEYS, Key, Section};
 pub use report::{ConfigError, Excerpt, Problem};
 pub(super) use scalar::interface;
 pub use truth::{
-    AccessConfig, AdminConfig, ChannelConfig, ChannelSettings, Config, EngineConfig, Interface, LimitsConfig,
-    LogConfig, MulticastOut, RingConfig, RtspConfig, TlsConfig, UdpPorts,
+    AccessConfig, AdminConfig, ChannelConfig, ChannelSettings, Config, DirectoryConfig, EngineConfig,
+    Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, RtspConfig, TlsConfig, UdpPorts,
 };
 pub(super) use unreadable::why_no_users;

@@ -50,8 +50,9 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
     typed.ring.spoiled |= after_ring > after_admin;
     typed.limits.spoiled |= report.noted() > after_ring;
     let (access, door) = access(&typed.access, directory, report);
-    let channels = resolve_channels(&typed.channels, &door, directory, report);
-    let config = Config { rtsp, admin, log, engine, ring, limits, access, channels, warnings: Vec::new() };
+    let (channels, directories) = resolve_channels(&typed.channels, &door, directory, report);
+    let warnings = Vec::new();
+    let config = Config { rtsp, admin, log, engine, ring, limits, access, channels, directories, warnings };
     pairs::check(&typed, &config, report);
     out_groups::check(&typed, &config, report);
     config

@@ -33,6 +33,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// The channels in the order of the file; names are unique, and so are their tracks' sources.
     pub channels: Vec<ChannelConfig>,
+    /// Directories of session descriptions, in the order of the file; none is there twice.
+    pub directories: Vec<DirectoryConfig>,
     /// What works, but worse than was meant, in the order of the file.
     pub warnings: Vec<Problem>,
 }
@@ -193,6 +195,17 @@ pub struct ChannelConfig {
     pub settings: ChannelSettings,
     /// Where it goes by multicast, for those who ask.
     pub multicast_out: Option<MulticastOut>,
+}
+
+/// A `[[channel]]` with a `directory`: each session description in it is a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryConfig {
+    /// Where the descriptions are.
+    pub path: PathBuf,
+    /// What the names of its channels begin with, and a slash; nothing where absent.
+    pub prefix: Option<String>,
+    /// How all of them are received and served.
+    pub settings: ChannelSettings,
 }
 
 /// How a channel is received and served, whatever it is.

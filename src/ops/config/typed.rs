@@ -97,6 +97,7 @@ pub(super) struct TypedChannel {
     pub(super) name: Typed<String>,
     pub(super) source: Typed<String>,
     pub(super) sdp: Typed<String>,
+    pub(super) directory: Typed<String>,
     pub(super) interface: Typed<String>,
     pub(super) join: Typed<String>,
     pub(super) linger: Typed<String>,
@@ -115,9 +116,10 @@ pub(super) struct TypedChannel {
 }
 
 impl TypedChannel {
-    /// Where its `source` or `sdp` stands, or its header where there is neither.
+    /// Where it says what it is, or its header where it does not.
     pub(super) fn input_offset(&self) -> usize {
-        self.source.as_ref().or(self.sdp.as_ref()).map_or(self.offset, |text| text.span().start)
+        let said = self.source.as_ref().or(self.sdp.as_ref()).or(self.directory.as_ref());
+        said.map_or(self.offset, |text| text.span().start)
     }
 }
 
@@ -261,6 +263,7 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedCh
         name,
         source: from.read("source", report),
         sdp: from.read("sdp", report),
+        directory: from.read("directory", report),
         interface: from.read("interface", report),
         join: from.read("join", report),
         linger: from.read("linger", report),

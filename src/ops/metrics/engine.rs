@@ -15,6 +15,7 @@ const CONTROL_TASKS: &[&str] = &[
     "Accept",
     "CertificateWatch",
     "ConnectionWatch",
+    "DirectoryWatch",
     "FollowInterfaces",
     "FollowOutGroups",
     "Join",

@@ -1,7 +1,7 @@
 //! The file of users on the disk: that nobody else may read it, that it is replaced whole, and that it is read again when it
 //! has changed. Knows its text by [`Users`] alone.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use nix::unistd::geteuid;
 use tempfile::NamedTempFile;
 
 use super::users::{Users, WrongLine};
-use crate::event::{Follows, lock};
+use crate::event::{Follows, Stamp, lock};
 use crate::net::is_passing;
 
 /// Some twenty thousand users fit.
@@ -43,28 +43,6 @@ pub enum UsersError {
     /// A line of it is wrong.
     #[error("line {0}")]
     Line(#[from] WrongLine),
-}
-
-/// Which content a file has: another one has another stamp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    written: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(about: &Metadata) -> Self {
-        Self {
-            device: about.dev(),
-            inode: about.ino(),
-            bytes: about.size(),
-            written: (about.mtime(), about.mtime_nsec()),
-            changed: (about.ctime(), about.ctime_nsec()),
-        }
-    }
 }
 
 /// Reads the users of a file that its owner alone may read. Root may read anybody's, to change it.
@@ -141,7 +119,7 @@ impl UsersFile {
 
     /// Reads the file if it has changed since it was seen last. What is wrong with it changes nothing.
     pub fn read_again(&self) -> Option<Result<usize, UsersError>> {
-        let now = fs::metadata(&self.path).map(|about| Stamp::of(&about)).ok();
+        let now = Stamp::at(&self.path);
         let mut seen = lock(&self.seen);
         if *seen == now {
             return None;

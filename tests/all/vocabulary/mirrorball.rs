@@ -99,6 +99,12 @@ impl Setup {
         self
     }
 
+    /// A channel of these lines.
+    pub fn channel_lines(mut self, lines: &str) -> Self {
+        self.channels.push_str(&format!("[[channel]]\n{lines}\n"));
+        self
+    }
+
     /// The channel written last goes to a group on loopback too, for those who ask.
     pub fn multicast_out(self, group: Group) -> Self {
         self.channel_line(&format!("multicast_out = \"{group}\"\nmulticast_out_interface = \"lo\""))

@@ -129,3 +129,40 @@ fn a_pair_is_read_where_the_config_is_and_what_is_wrong_is_told_at_its_key() {
     let exposed = load(0o644).expect_err("everybody may read it").to_string();
     assert_says(&exposed, &["toml:4: [rtsp] private_key: everybody may read ", "chmod o-rwx "]);
 }
+
+#[test]
+fn a_directory_has_settings_for_all_its_channels_and_its_wrong_files_are_notes() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let sessions = directory.path().join("sessions");
+    fs::create_dir(&sessions).expect("made");
+    let sdp = "v=0\no=- 0 0 IN IP4 10.0.0.1\ns=a\nc=IN IP4 239.9.9.3/16\nt=0 0\nm=audio 5006 RTP/AVP 0\n";
+    fs::write(sessions.join("right.sdp"), sdp).expect("a file");
+    fs::write(sessions.join("wrong.sdp"), "v=0\nm=audio\n").expect("a file");
+    fs::write(sessions.join("wr ong.sdp"), sdp).expect("a file");
+    let file = directory.path().join(FILE);
+    let load = |lines: &str| {
+        fs::write(&file, format!("[[channel]]\n{lines}\n")).expect("a file");
+        Config::load(&file).map_err(|error| error.to_string())
+    };
+    let config = load("name = \"studio\"\ndirectory = \"sessions\"\nsessions = 7").expect("right");
+    let [studio] = config.directories.as_slice() else { panic!("one directory") };
+    assert_eq!((studio.prefix.as_deref(), studio.settings.sessions), (Some("studio"), Some(7)));
+    let told: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_says(
+        &told.join("\n"),
+        &["3: channel \"studio\": not served: ", "wrong.sdp: ", "\"studio/wr ong\" holds ' '"],
+    );
+    let (channel, _) = studio.channel("right", &sessions.join("right.sdp")).expect("right");
+    assert_eq!((channel.name.as_str(), channel.settings.sessions), ("studio/right", Some(7)));
+    let plan = crate::ops::check::check(&file).expect("right").to_string();
+    assert_says(&plan, &["  /studio/...\n    of each .sdp in ", "    up to 7 sessions\n"]);
+    for (lines, says) in [
+        ("directory = \"nowhere\"", "directory "),
+        ("directory = \"sessions\"\nsdp = \"a.sdp\"", "sdp is of one channel, and a directory of many"),
+        ("directory = \"sessions\"\nmulticast_out = \"239.2.2.2:5000\"", "multicast_out is of one channel"),
+        ("directory = \"sessions\"\n[[channel]]\ndirectory = \"sessions\"", "is there twice"),
+    ] {
+        assert_says(&load(lines).expect_err(lines), &[says]);
+    }
+}

@@ -200,7 +200,7 @@ name = "news"
     assert_says(&errors[2], &["toml:4: [rtsp] session_timeout", "write session_timeout = \"60s\""]);
     assert_says(&errors[3], &["toml:6: [engine] poll_table_entries: 1 is out of bounds; write 8 to 65536"]);
     assert_says(&errors[4], &["toml:8: [[channel]]", "name \"a b\"", "letters"]);
-    assert_says(&errors[5], &["toml:10: channel \"news\": neither source nor sdp; write one"]);
+    assert_says(&errors[5], &["toml:10: channel \"news\": neither source nor sdp nor directory; write one"]);
 }
 
 #[test]

@@ -1,0 +1,56 @@
+//! Directories of session descriptions. What is wrong with a file is a warning: it may be mended while the program runs, and
+//! the others are served.
+
+use std::path::Path;
+
+use super::description::{MOST_DESCRIPTIONS, descriptions_in};
+use super::report::Report;
+use super::resolve::parsed;
+use super::scalar;
+use super::truth::{ChannelSettings, DirectoryConfig};
+use super::typed::TypedChannel;
+use super::unreadable::why;
+
+/// The directory that was meant; `before` are those above it. What has an error is noted.
+pub(super) fn resolve_directory(
+    typed: &TypedChannel,
+    settings: ChannelSettings,
+    before: &[DirectoryConfig],
+    base: &Path,
+    report: &mut Report<'_>,
+) -> Option<DirectoryConfig> {
+    let (key, place) = (typed.directory.as_ref()?, &typed.place);
+    for (other, called) in
+        [(&typed.source, "source"), (&typed.sdp, "sdp"), (&typed.multicast_out, "multicast_out")]
+    {
+        if let Some(other) = other {
+            let wrong =
+                format!("{place}: {called} is of one channel, and a directory of many; leave one out");
+            report.add(other.span().start, wrong);
+        }
+    }
+    let prefix = parsed(&typed.name, place, scalar::channel_name, report);
+    let path = base.join(key.get_ref());
+    let shown = path.display();
+    if before.iter().any(|before| before.path == path) {
+        report.add(key.span().start, format!("{place}: directory {shown} is there twice; leave one out"));
+    }
+    let config = DirectoryConfig { path: path.clone(), prefix, settings };
+    match descriptions_in(&path) {
+        Err(error) => {
+            let wrong = format!("{place}: directory {shown} can not be read: {}", why(&path, &error));
+            report.add(key.span().start, wrong);
+        }
+        Ok((files, more)) => {
+            let wrong = files.iter().filter_map(|(stem, file)| config.channel(stem, file).err());
+            wrong.for_each(|wrong| report.warn(key.span().start, format!("{place}: not served: {wrong}")));
+            if more {
+                let beyond = format!(
+                    "{place}: {shown} holds over {MOST_DESCRIPTIONS} descriptions; the rest is not served"
+                );
+                report.warn(key.span().start, beyond);
+            }
+        }
+    }
+    Some(config)
+}
