@@ -11,9 +11,12 @@ pub fn exercise(text: &[u8]) {
     };
     assert!(!program.tracks.is_empty());
     for track in &program.tracks {
-        assert!(track.group.is_multicast() && track.port > 0 && !track.payload_types.is_empty());
-        let hosts = track.filter.named().iter().chain(track.filter.excluded());
-        hosts.for_each(|host| assert_eq!(host.is_ipv4(), track.group.is_ipv4()));
+        assert!(!track.feeds.is_empty() && !track.payload_types.is_empty());
+        for feed in &track.feeds {
+            assert!(feed.group.is_multicast() && feed.port > 0);
+            let hosts = feed.filter.named().iter().chain(feed.filter.excluded());
+            hosts.for_each(|host| assert_eq!(host.is_ipv4(), feed.group.is_ipv4()));
+        }
     }
     let described = sdp::unicast(&program, IpAddr::V6(Ipv6Addr::LOCALHOST));
     let media = described.lines().filter(|line| line.starts_with("m=")).count();

@@ -1,4 +1,4 @@
-//! Where a track is to be received, found anew each time: interfaces come and go, and routes move.
+//! Where a leg is to be received, found anew each time: interfaces come and go, and routes move.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::relay::{Channel, Track};
 use super::leg::Leg;
 use super::receivers::Receivers;
 
-/// A track's leg, and where it is to be received.
+/// A leg of a track, and where it is to be received.
 pub(super) struct Joining {
     pub channel: Arc<Channel>,
     pub leg: Arc<Leg>,
@@ -25,10 +25,10 @@ pub(super) struct Joining {
     is_over: AtomicBool,
 }
 
-/// What was found in one pass over all tracks: each interface and route is looked up once, and told of once.
+/// What was found in one pass over all legs: each interface and route is looked up once, and told of once.
 #[derive(Default)]
 pub(super) struct Pass {
-    /// Where each track is joined as the pass begins, and whether there is such an interface.
+    /// Where each leg is joined as the pass begins, and whether there is such an interface.
     joined_on: HashMap<usize, u32>,
     there: HashMap<u32, bool>,
     by_name: HashMap<String, Result<u32, String>>,
@@ -60,7 +60,7 @@ impl Joining {
     pub fn end(&self, receivers: &Receivers) {
         let _told = lock(&self.told_joined);
         self.is_over.store(true, Relaxed);
-        receivers.leave(&self.leg.track, None);
+        receivers.leave(&self.leg, None);
     }
 
     fn is_wanted(&self, now: Instant) -> bool {
@@ -78,7 +78,7 @@ impl Joining {
         *told = Some(joined.is_ok());
         let (channel, track) = (&self.channel.name, self.leg.track.number);
         match joined {
-            Ok(()) => tracing::info!(channel, track, group = %self.leg.track.description.group, "joined"),
+            Ok(()) => tracing::info!(channel, track, group = %self.leg.feed.group, "joined"),
             Err(error) => tracing::warn!(channel, track, "not received yet, and tried again: {error}"),
         }
     }
@@ -87,11 +87,11 @@ impl Joining {
     /// waits for his turn.
     pub fn follow(&self, receivers: &Receivers, pass: &mut Pass) {
         let mut told = lock(&self.told_joined);
-        let (track, demand, now) = (&self.leg.track, &self.channel.demand, clock::now());
-        let was_joined = track.is_joined();
+        let (leg, demand, now) = (&self.leg, &self.channel.demand, clock::now());
+        let was_joined = leg.is_joined();
         if !self.is_wanted(now) {
-            if receivers.place_of(track).is_some() && self.may_leave(receivers, now) {
-                receivers.leave(track, None);
+            if receivers.place_of(leg).is_some() && self.may_leave(receivers, now) {
+                receivers.leave(leg, None);
                 pass.note(self, What::Unwanted, String::new());
                 *told = None;
             }
@@ -101,7 +101,7 @@ impl Joining {
             return receivers.want(&self.channel);
         }
         let place = pass.interface(self);
-        if was_joined && pass.stays(track, place.as_ref().ok(), receivers) {
+        if was_joined && pass.stays(leg, place.as_ref().ok(), receivers) {
             return;
         }
         let joined = place.and_then(|index| self.join(receivers, index));
@@ -110,7 +110,7 @@ impl Joining {
             (Some(true), Ok(())) => pass.note(self, What::Mended, String::new()),
             (_, Ok(())) => pass.note(self, What::Joined, String::new()),
             (Some(true), Err(error)) => {
-                receivers.leave(track, None);
+                receivers.leave(leg, None);
                 pass.note(self, What::Lost, error);
             }
             (_, Err(_)) => {}
@@ -120,8 +120,8 @@ impl Joining {
     /// Joins what is wanted on demand. `Err`: not before that, for too much has changed just now.
     pub fn want(&self, receivers: &Receivers, pass: &mut Pass) -> Result<(), Instant> {
         let mut told = lock(&self.told_joined);
-        let (track, now) = (&self.leg.track, clock::now());
-        if track.is_joined() || !self.is_wanted(now) {
+        let (leg, now) = (&self.leg, clock::now());
+        if leg.is_joined() || !self.is_wanted(now) {
             return Ok(());
         }
         let place = pass.interface(self);
@@ -129,8 +129,8 @@ impl Joining {
         if is_change {
             receivers.changes.take(now)?;
         }
-        if receivers.place_of(track).is_none() {
-            track.pause(); // a last packet may have come as it was left
+        if receivers.place_of(leg).is_none() && !leg.track.is_joined() {
+            leg.track.pause(); // a last packet may have come as it was left
         }
         let joined = place.and_then(|index| self.join(receivers, index));
         if joined.is_err() && is_change {
@@ -151,27 +151,40 @@ impl Joining {
 
     /// What is sent to an address is told to nobody.
     fn changes_membership(&self) -> bool {
-        self.leg.track.description.group.is_multicast()
+        self.leg.feed.group.is_multicast()
     }
 
     fn join(&self, receivers: &Receivers, interface: u32) -> Result<(), String> {
-        receivers.leave(&self.leg.track, Some(interface));
+        receivers.leave(&self.leg, Some(interface));
         receivers.open(&self.leg, interface).map_err(|error| error.to_string())
     }
 }
 
+impl Receivers {
+    /// All legs of a channel's tracks.
+    pub(super) fn joinings_of(&self, channel: &Arc<Channel>) -> Vec<Arc<Joining>> {
+        self.joinings(|joining| Arc::ptr_eq(&joining.channel, channel))
+    }
+
+    /// All legs of a track.
+    pub(super) fn legs_of(&self, track: &Arc<Track>) -> Vec<Arc<Leg>> {
+        let joinings = self.joinings(|joining| Arc::ptr_eq(&joining.leg.track, track));
+        joinings.iter().map(|joining| joining.leg.clone()).collect()
+    }
+}
+
 impl Pass {
-    /// A pass over tracks that are joined so.
+    /// A pass over legs that are joined so.
     pub fn over(joined_on: HashMap<usize, u32>) -> Self {
         Self { joined_on, ..Self::default() }
     }
 
-    /// Whether a joined track is where it is to be. Where nothing leads for the moment, as between two routes or
+    /// Whether a joined leg is where it is to be. Where nothing leads for the moment, as between two routes or
     /// while an interface has no address, it stays as long as there is that interface.
-    fn stays(&mut self, track: &Arc<Track>, place: Option<&u32>, receivers: &Receivers) -> bool {
-        let before = self.joined_on.get(&Arc::as_ptr(track).addr()).copied();
+    fn stays(&mut self, leg: &Arc<Leg>, place: Option<&u32>, receivers: &Receivers) -> bool {
+        let before = self.joined_on.get(&Arc::as_ptr(leg).addr()).copied();
         // It may have been joined since.
-        let Some(on) = before.or_else(|| receivers.place_of(track)) else { return false };
+        let Some(on) = before.or_else(|| receivers.place_of(leg)) else { return false };
         match place {
             Some(index) => *index == on,
             None => *self.there.entry(on).or_insert_with(|| interface_is_there(on)),
@@ -179,7 +192,7 @@ impl Pass {
     }
 
     fn interface(&mut self, joining: &Joining) -> Result<u32, String> {
-        let group = joining.leg.track.description.group;
+        let group = joining.leg.feed.group;
         let own = Some(group).filter(|group| !group.is_multicast()).map(|own| own.to_string());
         let found = match own.as_ref().or(joining.interface.as_ref()) {
             // Any address of this machine.

@@ -1,4 +1,4 @@
-//! A Leg: one source of a track, and how what it sends becomes the track's packets.
+//! A Leg: one feed of a track, and how what comes by it becomes the track's packets.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
@@ -8,23 +8,41 @@ use std::time::Instant;
 use crate::event::lock;
 use crate::relay::Track;
 use crate::wire::packetizer::Packetizer;
-use crate::wire::sdp::Framing;
+use crate::wire::rtcp::Reflectable;
+use crate::wire::sdp::{Feed, Framing};
 use crate::wire::{rtp, transport_stream};
 
 pub(super) struct Leg {
     pub track: Arc<Track>,
+    /// Which of the track's feeds it is, from 0.
+    pub place: usize,
+    /// Where it comes from.
+    pub feed: Feed,
     framing: Framing,
     /// Makes packets of a bare transport stream.
     packetizer: Mutex<Packetizer>,
 }
 
 impl Leg {
-    /// The one source of a track.
-    pub fn of(track: Arc<Track>) -> Arc<Self> {
+    /// One for each feed of a track.
+    pub fn all_of(track: &Arc<Track>) -> Vec<Arc<Self>> {
+        let feeds = track.description.feeds.iter().cloned().enumerate();
+        feeds.map(|(place, feed)| Self::of(track.clone(), place, feed)).collect()
+    }
+
+    fn of(track: Arc<Track>, place: usize, feed: Feed) -> Arc<Self> {
         let random = RandomState::new();
         let [ssrc, timestamp, sequence] = ["ssrc", "timestamp", "sequence"].map(|what| random.hash_one(what));
         let packetizer = Mutex::new(Packetizer::new(ssrc as u32, sequence as u16, timestamp as u32));
-        Arc::new(Self { framing: track.description.framing, track, packetizer })
+        Arc::new(Self { framing: track.description.framing, track, place, feed, packetizer })
+    }
+
+    pub fn is_joined(&self) -> bool {
+        self.track.is_feed_joined(self.place)
+    }
+
+    pub fn set_joined(&self, joined: bool) {
+        self.track.set_joined(self.place, joined);
     }
 
     /// Takes in what was sent to it. `true`: the track has one packet more.
@@ -44,6 +62,11 @@ impl Leg {
                 false
             }
         }
+    }
+
+    /// Takes in what may be passed on of its RTCP.
+    pub fn receive_rtcp(&self, reflectable: &Reflectable<'_>, at: Instant) {
+        self.track.receive_rtcp(reflectable, at);
     }
 
     fn receive_rtp(&self, datagram: &[u8], from: SocketAddr, at: Instant) -> bool {

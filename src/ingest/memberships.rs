@@ -5,21 +5,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::net::Group;
-use crate::relay::Track;
-use crate::wire::sdp::TrackDescription;
+use crate::wire::sdp::Feed;
 
+use super::leg::Leg;
 use super::routes::Route;
 use super::rtp_receiver::RtpReceiver;
 
 /// Between two times that a silent group is joined again.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 
-/// What is joined for a track on an interface: its group, once for each sender that is named.
+/// What is joined for a feed on an interface: its group, once for each sender that is named.
 #[must_use]
-pub fn groups_of(description: &TrackDescription, interface: u32) -> Vec<Group> {
-    let filter = &description.filter;
+pub fn groups_of(feed: &Feed, interface: u32) -> Vec<Group> {
+    let filter = &feed.filter;
     let group = |source| {
-        let (address, except) = (description.group, filter.excluded().to_vec());
+        let (address, except) = (feed.group, filter.excluded().to_vec());
         Group { address, source, except, interface }
     };
     match filter.named() {
@@ -28,7 +28,7 @@ pub fn groups_of(description: &TrackDescription, interface: u32) -> Vec<Group> {
     }
 }
 
-/// A socket that is joined to a group for a track. Several of one socket and group are one to the kernel.
+/// A socket that is joined to a group for a leg. Several of one socket and group are one to the kernel.
 #[derive(Clone)]
 pub(super) struct Membership {
     pub group: Group,
@@ -53,30 +53,27 @@ impl Memberships {
         self.0.push(Membership { group, receiver, route, renewed_at: None });
     }
 
-    pub fn has(&self, port: u16, group: &Group, track: &Arc<Track>) -> bool {
-        self.of(track).any(|joined| joined.group == *group && joined.receiver.port == port)
+    pub fn has(&self, port: u16, group: &Group, leg: &Arc<Leg>) -> bool {
+        self.of(leg).any(|joined| joined.group == *group && joined.receiver.port == port)
     }
 
     pub fn use_receiver(&self, receiver: &Arc<RtpReceiver>) -> bool {
         self.0.iter().any(|joined| Arc::ptr_eq(&joined.receiver, receiver))
     }
 
-    /// The interface that each track is joined on.
+    /// The interface that each leg is joined on.
     pub fn interfaces(&self) -> HashMap<usize, u32> {
-        self.0
-            .iter()
-            .map(|joined| (Arc::as_ptr(joined.route.track()).addr(), joined.group.interface))
-            .collect()
+        self.0.iter().map(|joined| (Arc::as_ptr(&joined.route.leg).addr(), joined.group.interface)).collect()
     }
 
-    pub fn interface_of(&self, track: &Arc<Track>) -> Option<u32> {
-        self.of(track).next().map(|joined| joined.group.interface)
+    pub fn interface_of(&self, leg: &Arc<Leg>) -> Option<u32> {
+        self.of(leg).next().map(|joined| joined.group.interface)
     }
 
-    /// Takes out those of a track on other interfaces than the one to keep.
-    pub fn take(&mut self, track: &Arc<Track>, keep: Option<u32>) -> Vec<Membership> {
+    /// Takes out those of a leg on other interfaces than the one to keep.
+    pub fn take(&mut self, leg: &Arc<Leg>, keep: Option<u32>) -> Vec<Membership> {
         let goes = |joined: &mut Membership| {
-            Arc::ptr_eq(joined.route.track(), track) && Some(joined.group.interface) != keep
+            Arc::ptr_eq(&joined.route.leg, leg) && Some(joined.group.interface) != keep
         };
         self.0.extract_if(.., goes).collect()
     }
@@ -95,13 +92,13 @@ impl Memberships {
         self.0.extract_if(.., |joined| gone.iter().any(|gone| gone.is(joined))).collect()
     }
 
-    /// What is to be left and joined again with a silent track's group, each that the kernel knows once, and counts as
+    /// What is to be left and joined again with a silent leg's group, each that the kernel knows once, and counts as
     /// renewed from now on; nothing where something of it comes, or it was renewed lately.
     ///
     /// The network hears of it only when the last socket of this machine leaves the group on that link, and the first
     /// one joins: so all of them do, whatever their track. And while any of them gets something, none does.
-    pub fn due_together(&mut self, track: &Arc<Track>, now: Instant) -> Vec<Membership> {
-        let groups: Vec<_> = self.of(track).map(|joined| joined.group.clone()).collect();
+    pub fn due_together(&mut self, leg: &Arc<Leg>, now: Instant) -> Vec<Membership> {
+        let groups: Vec<_> = self.of(leg).map(|joined| joined.group.clone()).collect();
         let together = self.told_as_one(&groups).unwrap_or_default();
         let lately = |at: &usize| self.0[*at].renewed_at.is_some_and(|at| now < at + RENEW_EVERY);
         if together.iter().any(lately) {
@@ -117,7 +114,7 @@ impl Memberships {
         renewed
     }
 
-    /// The silent memberships that stand or fall with a track's, which has these groups; `None`: something comes to one of them,
+    /// The silent memberships that stand or fall with a leg's, which has these groups; `None`: something comes to one of them,
     /// or there is nobody to tell.
     ///
     /// Hosts of IGMPv2 know no sources, and who joins a group from any source asks for all of them (RFC 3376, 3.2). So
@@ -140,7 +137,7 @@ impl Memberships {
         all_silent(&alone).then_some(alone)
     }
 
-    fn of(&self, track: &Arc<Track>) -> impl Iterator<Item = &Membership> {
-        self.0.iter().filter(move |joined| Arc::ptr_eq(joined.route.track(), track))
+    fn of(&self, leg: &Arc<Leg>) -> impl Iterator<Item = &Membership> {
+        self.0.iter().filter(move |joined| Arc::ptr_eq(&joined.route.leg, leg))
     }
 }

@@ -115,13 +115,15 @@ impl Intaken {
                     self.touch(&leg.track.rtp);
                 }
             }
-            Some(Owner::Rtcp(tracks)) => match rtcp::reflectable(payload) {
-                Ok(Some(reflectable)) => tracks.iter().for_each(|track| {
-                    track.receive_rtcp(&reflectable, at);
-                    self.touch(&track.rtcp);
+            Some(Owner::Rtcp(legs)) => match rtcp::reflectable(payload) {
+                Ok(Some(reflectable)) => legs.iter().for_each(|leg| {
+                    leg.receive_rtcp(&reflectable, at);
+                    self.touch(&leg.track.rtcp);
                 }),
                 Ok(None) => {}
-                Err(reason) => tracks.iter().take(1).for_each(|first| first.refuse_rtcp(reason, payload, at)),
+                Err(reason) => {
+                    legs.iter().take(1).for_each(|first| first.track.refuse_rtcp(reason, payload, at))
+                }
             },
             None => return false,
         }

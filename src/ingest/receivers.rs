@@ -98,8 +98,8 @@ impl Receivers {
     /// Receives all tracks of a channel. What can not be joined now is tried again every second.
     pub fn receive(&self, channel: &Arc<Channel>, interface: Option<&str>) {
         let mut pass = Pass::default();
-        for track in &channel.tracks {
-            let joining = Joining::new(channel.clone(), Leg::of(track.clone()), interface.map(str::to_owned));
+        for leg in channel.tracks.iter().flat_map(Leg::all_of) {
+            let joining = Joining::new(channel.clone(), leg, interface.map(str::to_owned));
             joining.begin(self, &mut pass);
             self.state().joinings.push(joining);
         }
@@ -113,11 +113,15 @@ impl Receivers {
         }
     }
 
-    /// Joins the group of a silent track again, unless something of it comes, to whatever track. A switch may have
+    /// Joins the groups of a silent track again, unless something of it comes, to whatever track. A switch may have
     /// forgotten who listens.
     pub fn renew(&self, track: &Arc<Track>, now: Instant) {
+        self.legs_of(track).iter().for_each(|leg| self.renew_leg(leg, now));
+    }
+
+    fn renew_leg(&self, leg: &Arc<Leg>, now: Instant) {
         let _operations = lock(&self.operations);
-        let together = self.state().memberships.due_together(track, now);
+        let together = self.state().memberships.due_together(leg, now);
         if together.is_empty() {
             return;
         }
@@ -149,9 +153,9 @@ impl Receivers {
         self.joins.load(Relaxed)
     }
 
-    /// The name of the interface that a track is joined on.
-    pub(super) fn interface_of(&self, track: &Arc<Track>) -> Option<String> {
-        interface_name(self.place_of(track)?)
+    /// The name of the interface that a leg is joined on.
+    pub(super) fn interface_of(&self, leg: &Arc<Leg>) -> Option<String> {
+        interface_name(self.place_of(leg)?)
     }
 
     /// What every port did not take.
@@ -187,7 +191,7 @@ impl Receivers {
         drop(state);
         for joined in &memberships {
             joined.receiver.leave(&joined.group, &joined.route);
-            joined.route.track().set_joined(false);
+            joined.route.leg.set_joined(false);
         }
         receivers.iter().for_each(|receiver| receiver.shut());
         intakes.iter().for_each(|intake| intake.stop());
@@ -196,23 +200,21 @@ impl Receivers {
     /// Joins a leg's groups on an interface, as far as they are not.
     pub(super) fn open(&self, leg: &Arc<Leg>, interface: u32) -> Result<(), OpenError> {
         let _operations = lock(&self.operations);
-        let description = &leg.track.description;
-        let rtcp_port = description.rtcp_port.filter(|port| *port != description.port);
-        for group in groups_of(description, interface) {
-            self.join(description.port, group.clone(), Route { leg: leg.clone(), kind: Kind::Media })?;
-            if let Some(port) = rtcp_port {
+        for group in groups_of(&leg.feed, interface) {
+            self.join(leg.feed.port, group.clone(), Route { leg: leg.clone(), kind: Kind::Media })?;
+            if let Some(port) = leg.feed.own_rtcp_port() {
                 self.join(port, group, Route { leg: leg.clone(), kind: Kind::Rtcp })?;
             }
         }
-        leg.track.set_joined(true);
+        leg.set_joined(true);
         Ok(())
     }
 
-    /// Leaves the track's groups on other interfaces than the one to keep, and closes the sockets that no group is
+    /// Leaves the leg's groups on other interfaces than the one to keep, and closes the sockets that no group is
     /// left on.
-    pub(super) fn leave(&self, track: &Arc<Track>, keep: Option<u32>) {
+    pub(super) fn leave(&self, leg: &Arc<Leg>, keep: Option<u32>) {
         let _operations = lock(&self.operations);
-        let left = self.state().memberships.take(track, keep);
+        let left = self.state().memberships.take(leg, keep);
         self.let_go(&left);
     }
 
@@ -228,18 +230,17 @@ impl Receivers {
         let unused = self.state().take_unused(left);
         for joined in left {
             joined.receiver.leave(&joined.group, &joined.route);
-            joined.route.track().set_joined(false);
+            joined.route.leg.set_joined(false);
         }
         unused.iter().for_each(|receiver| receiver.shut());
     }
 
-    /// All tracks of a channel.
-    pub(super) fn joinings_of(&self, channel: &Arc<Channel>) -> Vec<Arc<Joining>> {
-        let state = self.state();
-        state.joinings.iter().filter(|joining| Arc::ptr_eq(&joining.channel, channel)).cloned().collect()
+    /// Those of all legs that are asked for.
+    pub(super) fn joinings(&self, is_asked_for: impl Fn(&&Arc<Joining>) -> bool) -> Vec<Arc<Joining>> {
+        self.state().joinings.iter().filter(is_asked_for).cloned().collect()
     }
 
-    /// The next track of the look that is under way. It is passed even if looking at it fails.
+    /// The next leg of the look that is under way. It is passed even if looking at it fails.
     fn next_joining(&self) -> Option<Arc<Joining>> {
         let mut state = self.state();
         let joining = state.joinings.get(state.next).cloned();
@@ -259,9 +260,9 @@ impl Receivers {
         clock::now() + self.longest_turn
     }
 
-    /// The interface that something of a track is joined on.
-    pub(super) fn place_of(&self, track: &Arc<Track>) -> Option<u32> {
-        self.state().memberships.interface_of(track)
+    /// The interface that something of a leg is joined on.
+    pub(super) fn place_of(&self, leg: &Arc<Leg>) -> Option<u32> {
+        self.state().memberships.interface_of(leg)
     }
 
     /// The queue of control tasks.
@@ -279,7 +280,7 @@ impl Receivers {
     /// the memberships of a socket (net.ipv4.igmp_max_memberships). The caller holds `operations`.
     fn join(&self, port: u16, group: Group, route: Route) -> Result<(), OpenError> {
         let state = self.state();
-        if state.stopped || state.memberships.has(port, &group, route.track()) {
+        if state.stopped || state.memberships.has(port, &group, &route.leg) {
             return Ok(());
         }
         let mut shared = state.sockets_for(port, &group);

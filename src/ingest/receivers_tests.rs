@@ -60,7 +60,12 @@ fn sockets_on(rig: &Rig, port: u16) -> usize {
 }
 
 fn interface_of(rig: &Rig, channel: &Channel) -> Option<u32> {
-    rig.receivers.state().memberships.interfaces().get(&Arc::as_ptr(&channel.tracks[0]).addr()).copied()
+    let leg = rig.receivers.legs_of(&channel.tracks[0]).remove(0);
+    rig.receivers.state().memberships.interfaces().get(&Arc::as_ptr(&leg).addr()).copied()
+}
+
+fn leg_of(channel: &Channel) -> Arc<Leg> {
+    Leg::all_of(&channel.tracks[0]).remove(0)
 }
 
 fn is_joined(channel: &Channel) -> bool {
@@ -120,8 +125,9 @@ fn follow(rig: &Rig) {
 
 /// As if what is joined were joined on an interface of before.
 fn misplace(rig: &Rig, channel: &Channel) {
+    let leg = rig.receivers.legs_of(&channel.tracks[0]).remove(0);
     let mut state = rig.receivers.state();
-    for joined in state.memberships.take(&channel.tracks[0], None) {
+    for joined in state.memberships.take(&leg, None) {
         let group = Group { interface: joined.group.interface + 1000, ..joined.group };
         state.memberships.add(group, joined.receiver, joined.route);
     }
@@ -214,15 +220,15 @@ fn of_two_sources_of_a_group_one_is_renewed_alone_and_beside_any_source_none() {
 #[test]
 fn a_group_from_one_source_and_from_any_are_on_sockets_of_their_own() {
     let [any, one] = [channel(202, 5004, None), channel(203, 5004, None)]
-        .map(|channel| Route { leg: Leg::of(channel.tracks[0].clone()), kind: Kind::Media });
+        .map(|channel| Route { leg: leg_of(&channel), kind: Kind::Media });
     let [source, other, stranger] = [7, 8, 9].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
     let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
     let of = |address, source| Group { address, source, except: vec![], interface: 1 };
     let found = |routes: &Routes, address, from| match routes.find(address, from, &[0x80, 33]) {
-        Some(Owner::Media(leg)) => Some(leg.track.description.group),
+        Some(Owner::Media(leg)) => Some(leg.feed.group),
         _ => None,
     };
-    let [of_any, of_one] = [&any, &one].map(|route| Some(route.track().description.group));
+    let [of_any, of_one] = [&any, &one].map(|route| Some(route.leg.feed.group));
     let mut routes = Routes::default();
     assert!(routes.insert(&of(group, None), &any));
     assert!(!routes.insert(&of(group, Some(source)), &one), "the kernel would take it from that one alone");
@@ -240,7 +246,7 @@ fn a_group_from_one_source_and_from_any_are_on_sockets_of_their_own() {
 
 #[test]
 fn who_is_excluded_is_nobodys_and_others_who_exclude_another_have_a_place_elsewhere() {
-    let route = Route { leg: Leg::of(channel(205, 5004, None).tracks[0].clone()), kind: Kind::Rtcp };
+    let route = Route { leg: leg_of(&channel(205, 5004, None)), kind: Kind::Rtcp };
     let address = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 205));
     let [excluded, other] = [7, 8].map(|last| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
     let all_but = |except| Group { address, source: None, except, interface: 1 };
@@ -256,21 +262,21 @@ fn who_is_excluded_is_nobodys_and_others_who_exclude_another_have_a_place_elsewh
 fn a_port_of_one_tracks_reports_and_anothers_media_tells_them_apart() {
     let [media, reports, muxed] = [202, 203, 204].map(|last| channel(last, 5004, None));
     let mut muxed = muxed.tracks[0].description.clone();
-    muxed.rtcp_port = Some(muxed.port);
+    muxed.feeds[0].rtcp_port = Some(muxed.feeds[0].port);
     let muxed = Track::new(&outward("m"), 1, muxed, ROOMY, Coalesce::Auto, &by_hand(), clock::now());
     let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
-    let rtcp = Route { leg: Leg::of(reports.tracks[0].clone()), kind: Kind::Rtcp };
+    let rtcp = Route { leg: leg_of(&reports), kind: Kind::Rtcp };
     for track in [&media.tracks[0], &muxed] {
-        let rtp = Route { leg: Leg::of(track.clone()), kind: Kind::Media };
-        let (of, mut routes) = (groups_of(&track.description, 1).remove(0), Routes::default());
+        let rtp = Route { leg: Leg::all_of(track).remove(0), kind: Kind::Media };
+        let (of, mut routes) = (groups_of(&rtp.leg.feed, 1).remove(0), Routes::default());
         let of = Group { address: group, ..of };
         assert!(routes.insert(&of, &rtcp) && routes.insert(&of, &rtp));
         let heirs = |second: u8| match routes.find(group, Ipv4Addr::LOCALHOST.into(), &[0x80, second]) {
             Some(Owner::Media(owner)) if Arc::ptr_eq(&owner.track, track) => 0,
-            Some(Owner::Rtcp(owners)) if Arc::ptr_eq(&owners[0], rtcp.track()) => owners.len(),
+            Some(Owner::Rtcp(owners)) if Arc::ptr_eq(&owners[0], &rtcp.leg) => owners.len(),
             _ => panic!("it is somebody's"),
         };
-        let reported_to = if track.is_muxed() { 2 } else { 1 };
+        let reported_to = if rtp.leg.feed.is_muxed() { 2 } else { 1 };
         assert_eq!([33, 161, 200, 206, 223].map(heirs), [0, 0, reported_to, reported_to, reported_to]);
         assert_eq!((routes.len(), routes.streams()), (1, 1));
         assert!(!routes.remove(&of, &rtp) && routes.remove(&of, &rtcp));
@@ -302,7 +308,7 @@ fn channels_on_neighbouring_ports_have_a_socket_a_port_and_lose_nothing() {
         let report = [0x80, 201, 0, 1, 0, 0, 0, 7];
         for sequence in 0..20 {
             for channel in &channels {
-                let track = &channel.tracks[0].description;
+                let track = &channel.tracks[0].description.feeds[0];
                 let rtp = [0x80, 33, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 7, 0x47];
                 source.send_to(&rtp, (track.group, track.port)).expect("sent");
                 source.send_to(&report, (track.group, track.rtcp_port.expect("RTCP"))).expect("sent");
@@ -318,12 +324,12 @@ fn channels_on_neighbouring_ports_have_a_socket_a_port_and_lose_nothing() {
         }
         assert!(rig.receivers.stats().iter().all(|port| port.stray == 0));
         // One goes: the others stay, and so they do over a renewal.
-        rig.receivers.leave(&channels[0].tracks[0], None);
+        rig.receivers.leave(&rig.receivers.legs_of(&channels[0].tracks[0])[0], None);
         channels.iter().for_each(|channel| channel.tracks[0].signs.set_missing(true));
         rig.receivers.renew(&channels[1].tracks[0], clock::now());
         assert_eq!(rig.receivers.renewals(), 1);
         assert_eq!(channels.each_ref().map(|channel| is_joined(channel)), [false, true, true]);
-        let to = &channels[1].tracks[0].description;
+        let to = &channels[1].tracks[0].description.feeds[0];
         source.send_to(&[0x80, 33, 0, 20, 0, 0, 0, 0, 0, 0, 0, 7, 0x47], (to.group, to.port)).expect("sent");
         wait_until("it still comes", || heads(&channels[1]) == [21, 20]);
         rig.stop();
@@ -394,11 +400,12 @@ fn who_only_looks_does_not_wait_for_the_kernel() {
     let rig = Rig::new();
     let channel = channel(216, free_port(), None);
     rig.receivers.receive(&channel, Some("lo"));
+    let leg = rig.receivers.legs_of(&channel.tracks[0]).remove(0);
     let in_the_kernel = lock(&rig.receivers.operations);
     let (receivers, track) = (rig.receivers.clone(), channel.tracks[0].clone());
     let renewal = thread::spawn(move || receivers.renew(&track, clock::now()));
-    let (receivers, track) = (rig.receivers.clone(), channel.tracks[0].clone());
-    let leaving = thread::spawn(move || receivers.leave(&track, None));
+    let receivers = rig.receivers.clone();
+    let leaving = thread::spawn(move || receivers.leave(&leg, None));
     for _ in 0..20 {
         thread::sleep(Duration::from_millis(1));
         assert_eq!(rig.receivers.stats().len(), 2);
@@ -413,7 +420,7 @@ fn what_can_not_be_joined_starts_no_table() {
     let rig = Rig::new();
     let channel = channel(217, free_port(), None);
     let before = rig.poller.stats().len();
-    assert!(rig.receivers.open(&Leg::of(channel.tracks[0].clone()), u32::MAX >> 1).is_err());
+    assert!(rig.receivers.open(&leg_of(&channel), u32::MAX >> 1).is_err());
     assert_eq!(rig.poller.stats().len(), before);
     assert!(rig.receivers.state().intakes.is_empty());
     rig.stop();

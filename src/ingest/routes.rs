@@ -38,7 +38,7 @@ struct Place {
     except: Vec<IpAddr>,
     media: Option<Arc<Leg>>,
     /// Several where descriptions give several tracks one port for reports. A muxed track is here too.
-    rtcp: Vec<Arc<Track>>,
+    rtcp: Vec<Arc<Leg>>,
 }
 
 /// Whose a datagram is.
@@ -47,7 +47,7 @@ pub(super) enum Owner<'r> {
     /// Media of this leg, or what is refused in its name.
     Media(&'r Arc<Leg>),
     /// RTCP of these, or likewise.
-    Rtcp(&'r [Arc<Track>]),
+    Rtcp(&'r [Arc<Leg>]),
 }
 
 /// The routes of one socket.
@@ -63,7 +63,6 @@ impl Routes {
     /// without a word.
     pub fn insert(&mut self, group: &Group, route: &Route) -> bool {
         let Route { leg, kind } = route;
-        let track = &leg.track;
         let is_otherwise = |(address, from): &(IpAddr, Option<IpAddr>)| {
             *address == group.address && from.is_some() != group.source.is_some()
         };
@@ -78,25 +77,25 @@ impl Routes {
         if *kind == Kind::Media {
             place.media = Some(leg.clone());
         }
-        if *kind == Kind::Rtcp || track.is_muxed() {
-            place.rtcp.push(track.clone());
+        if *kind == Kind::Rtcp || leg.feed.is_muxed() {
+            place.rtcp.push(leg.clone());
         }
-        let rhythm = track.rtp.rhythm();
+        let rhythm = leg.track.rtp.rhythm();
         if !self.rhythms.iter().any(|known| Arc::ptr_eq(known, rhythm)) {
             self.rhythms.push(rhythm.clone());
         }
         true
     }
 
-    /// Takes a track's route out. `true`: nothing is left at its place.
+    /// Takes a leg's route out. `true`: nothing is left at its place.
     pub fn remove(&mut self, group: &Group, route: &Route) -> bool {
         let at = (group.address, group.source);
         let Some(place) = self.places.get_mut(&at) else { return false };
         if route.kind == Kind::Media {
             place.media = place.media.take().filter(|leg| !Arc::ptr_eq(leg, &route.leg));
         }
-        if route.kind == Kind::Rtcp || route.track().is_muxed() {
-            place.rtcp.retain(|track| !Arc::ptr_eq(track, route.track()));
+        if route.kind == Kind::Rtcp || route.leg.feed.is_muxed() {
+            place.rtcp.retain(|leg| !Arc::ptr_eq(leg, &route.leg));
         }
         let is_empty = place.media.is_none() && place.rtcp.is_empty();
         if is_empty {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Task, TimerId, Timers, Work, clock, lock};
 use crate::relay::{Channel, Track};
+use crate::wire::sdp::Feed;
 
 use super::pulse::{LOOK_EVERY, Pulse};
 use super::receivers::Receivers;
@@ -122,12 +123,13 @@ impl SilenceWatch {
     }
 
     fn tell_of_unheard(&self, track: &Arc<Track>, receivers: &Receivers) {
-        let description = &track.description;
-        let nowhere = if description.group.is_unspecified() { "any" } else { "an interface that is gone" };
-        let interface = receivers.interface_of(track).unwrap_or_else(|| nowhere.to_owned());
-        let (channel, group, port) = (&self.channel.name, description.group, description.port);
-        let advice = unheard::advice(group, &description.filter, &interface);
-        tracing::warn!(channel, track = track.number, %group, port, "{advice}");
+        for leg in receivers.legs_of(track) {
+            let Feed { group, port, filter, .. } = &leg.feed;
+            let nowhere = if group.is_unspecified() { "any" } else { "an interface that is gone" };
+            let interface = receivers.interface_of(&leg).unwrap_or_else(|| nowhere.to_owned());
+            let (channel, advice) = (&self.channel.name, unheard::advice(*group, filter, &interface));
+            tracing::warn!(channel, track = track.number, %group, port, "{advice}");
+        }
     }
 
     /// Tells the log of a source that stops or returns, and of single tracks that do so while others flow.

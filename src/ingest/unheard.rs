@@ -92,7 +92,7 @@ mod tests {
         let track = track(now);
         let mut look = |seconds| unheard.look(&track, 2 * SECOND, now + seconds * SECOND);
         assert_eq!(look(5), Wait::Over, "it is not joined");
-        track.set_joined(true);
+        track.set_joined(0, true);
         assert_eq!(look(6), Wait::Until(now + 8 * SECOND));
         assert_eq!([look(8), look(9), look(99)], [Wait::InVain, Wait::Over, Wait::Over]);
     }
@@ -101,7 +101,7 @@ mod tests {
     fn whatever_has_come_is_something() {
         let (mut unheard, now) = (Unheard::default(), clock::now());
         let track = track(now);
-        track.set_joined(true);
+        track.set_joined(0, true);
         assert_eq!(unheard.look(&track, SECOND, now), Wait::Until(now + SECOND));
         track.refuse(NotRtp::Version, b"GET / HTTP/1.1", now);
         assert_eq!(

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use crate::relay::{Carriage, Coalesce};
 use crate::serve::{Learning, Networks, Rule, Who};
-use crate::wire::sdp::Framing;
+use crate::wire::sdp::{Feed, Framing, TrackDescription};
 use crate::wire::source_filter::SourceFilter;
 
 use super::config::{
@@ -162,12 +162,7 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
         )?;
     }
     for track in &channel.presentation.tracks {
-        let what = if track.group.is_multicast() { "group" } else { "address" };
-        write!(f, "    {} from {what} {}", track.media, SocketAddr::new(track.group, track.port))?;
-        if track.filter != SourceFilter::Any {
-            write!(f, ", {}", track.filter)?;
-        }
-        writeln!(f, "{}{}", framing(track.framing), rtcp(track.rtcp_port))?;
+        track.feeds.iter().try_for_each(|feed| write_feed(f, track, feed))?;
     }
     Ok(())
 }
@@ -203,6 +198,15 @@ fn write_settings(f: &mut fmt::Formatter<'_>, input: &str, settings: &ChannelSet
 
 fn named(interface: Option<&Interface>) -> String {
     interface.map_or("the route's interface".into(), ToString::to_string)
+}
+
+fn write_feed(f: &mut fmt::Formatter<'_>, track: &TrackDescription, feed: &Feed) -> fmt::Result {
+    let what = if feed.group.is_multicast() { "group" } else { "address" };
+    write!(f, "    {} from {what} {}", track.media, SocketAddr::new(feed.group, feed.port))?;
+    if feed.filter != SourceFilter::Any {
+        write!(f, ", {}", feed.filter)?;
+    }
+    writeln!(f, "{}{}", framing(track.framing), rtcp(feed.rtcp_port))
 }
 
 fn framing(framing: Framing) -> &'static str {

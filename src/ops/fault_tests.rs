@@ -126,7 +126,10 @@ impl Bystander {
         let _control = play_channel(stage.appliance.rtsp_addresses()[0], "beside", &transport).0;
         let group = (
             BESIDE,
-            stage.appliance.engine().catalogue.find("beside").expect("configured").tracks[0].description.port,
+            stage.appliance.engine().catalogue.find("beside").expect("configured").tracks[0]
+                .description
+                .feeds[0]
+                .port,
         );
         let (stop, stopped) = bounded::<()>(0);
         let source = source();

@@ -1,19 +1,20 @@
 //! A Track: one RTP stream of a channel and the RTCP beside it, from the receiver's hands to the lanes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use tracing::field::DisplayValue;
 
 use crate::event::{Episode, lock};
 use crate::wire::random_access::PayloadFormat;
 use crate::wire::reception::{Arrival, Reception};
 use crate::wire::rtcp::{NotRtcp, Reflectable};
 use crate::wire::rtp::{self, NotRtp, RtpHeader};
-use crate::wire::sdp::{Framing, TrackDescription};
+use crate::wire::sdp::{Feed, Framing, TrackDescription};
 use crate::wire::strangers;
 use crate::wire::transport_stream::NotTs;
 
@@ -52,7 +53,8 @@ pub struct Track {
     reports: Reports,
     writer: Mutex<Writer>,
 
-    joined: AtomicBool,
+    /// A bit for each of its feeds.
+    joined: AtomicU32,
     /// The number in the ring of the first packet after the latest pause.
     paused_at: AtomicU64,
     bytes: AtomicU64,
@@ -86,7 +88,7 @@ pub struct TrackStats {
     pub last_packet_age: Option<Duration>,
     /// Whether it is silent.
     pub silent: bool,
-    /// Whether its groups are joined.
+    /// Whether its groups are joined, of several feeds those of one at least.
     pub joined: bool,
     /// Datagrams to its group and ports that were not taken.
     pub refused: RefusedTotals,
@@ -121,7 +123,7 @@ impl Track {
             reports: Reports::default(),
             writer: Mutex::new(writer),
 
-            joined: AtomicBool::new(false),
+            joined: AtomicU32::new(0),
             paused_at: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             empty: AtomicU64::new(0),
@@ -209,10 +211,10 @@ impl Track {
 
     #[cold]
     fn tell(&self, news: News) {
-        let (channel, track, group) = (&*self.channel, self.number, self.description.group);
+        let (channel, track, group) = (&*self.channel, self.number, self.group());
         match news {
-            News::Warning(text) => tracing::warn!(channel, track, %group, "{text}"),
-            News::Notice(text) => tracing::info!(channel, track, %group, "{text}"),
+            News::Warning(text) => tracing::warn!(channel, track, group, "{text}"),
+            News::Notice(text) => tracing::info!(channel, track, group, "{text}"),
         }
     }
 
@@ -220,12 +222,12 @@ impl Track {
     #[cold]
     fn tell_of_strangers(&self, datagram: &[u8], at: Instant) {
         if self.strange.begins(at) {
-            let (channel, track, group) = (&*self.channel, self.number, self.description.group);
+            let (channel, track, group) = (&*self.channel, self.number, self.group());
             let what = match self.description.framing {
                 Framing::Bare => strangers::instead_of_ts(datagram),
                 Framing::Rtp | Framing::Either => strangers::instead_of_rtp(datagram),
             };
-            tracing::warn!(channel, track, %group, "not taken: {what}");
+            tracing::warn!(channel, track, group, "not taken: {what}");
         }
     }
 
@@ -240,7 +242,7 @@ impl Track {
             return;
         }
         let (channel, track) = (&*self.channel, self.number);
-        let port = self.description.rtcp_port.unwrap_or_default();
+        let port = self.description.feeds.first().and_then(|feed| feed.rtcp_port);
         let what = match rtp::check(datagram) {
             Ok(_) if !rtp::is_rtcp_beside(datagram, &[]) => {
                 "RTP, of a stream that no channel has, on the port of this one's RTCP".to_owned()
@@ -256,14 +258,24 @@ impl Track {
         newest.filter(|newest| newest.number >= self.paused_at.load(Relaxed))
     }
 
-    /// Whether source and RTCP share one port (`a=rtcp-mux`, RFC 5761).
-    pub fn is_muxed(&self) -> bool {
-        self.description.rtcp_port == Some(self.description.port)
+    /// Where it is sent, for the log.
+    fn group(&self) -> Option<DisplayValue<IpAddr>> {
+        self.description.feeds.first().map(|feed| tracing::field::display(feed.group))
     }
 
-    /// Told by the receiver when the groups are joined or left.
-    pub fn set_joined(&self, joined: bool) {
-        self.joined.store(joined, Relaxed);
+    /// Told by the receiver when the groups of a feed are joined or left.
+    pub fn set_joined(&self, feed: usize, joined: bool) {
+        let bit = bit_of(feed);
+        if joined {
+            self.joined.fetch_or(bit, Relaxed);
+        } else {
+            self.joined.fetch_and(!bit, Relaxed);
+        }
+    }
+
+    /// Whether the groups of a feed are joined.
+    pub fn is_feed_joined(&self, feed: usize) -> bool {
+        self.joined.load(Relaxed) & bit_of(feed) != 0
     }
 
     /// Its groups are left for as long as nobody wants it: what it misses meanwhile is no loss.
@@ -272,9 +284,9 @@ impl Track {
         self.paused_at.store(self.rtp.ring().head(), Relaxed);
     }
 
-    /// Whether its groups are joined.
+    /// Whether its groups are joined, of several feeds those of one at least: then media flows.
     pub fn is_joined(&self) -> bool {
-        self.joined.load(Relaxed)
+        self.joined.load(Relaxed) != 0
     }
 
     /// Whether no media came for as long as the channel allows; so it is before the first packet.
@@ -288,7 +300,8 @@ impl Track {
         let refused_rtcp = refused.not_rtcp().any(|(_, count)| count > 0);
         let refused = refused.other_types > 0 || refused.not_media().any(|(_, count)| count > 0);
         let reports = || self.rtcp.ring().head() > 0 || refused_rtcp;
-        refused || self.writer().reception.packets() > 0 || self.is_muxed() && reports()
+        let is_muxed = self.description.feeds.iter().any(Feed::is_muxed);
+        refused || self.writer().reception.packets() > 0 || is_muxed && reports()
     }
 
     /// Datagrams to its group that have come and were no media.
@@ -322,6 +335,10 @@ impl Track {
     fn writer(&self) -> MutexGuard<'_, Writer> {
         lock(&self.writer)
     }
+}
+
+fn bit_of(feed: usize) -> u32 {
+    1u32.checked_shl(feed as u32).unwrap_or(0) // no track has so many
 }
 
 impl Writer {

@@ -7,9 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::access::{Door, rule};
-use super::description::described_by;
+use super::description::{described_by, remarks};
 use super::directory::resolve_directory;
-use super::groups::{Remark, remark};
 use super::out_groups::out_group;
 use super::password::without_password;
 use super::report::Report;
@@ -18,7 +17,7 @@ use super::scalar;
 use super::truth::{ChannelConfig, ChannelSettings, DirectoryConfig, Interface};
 use super::typed::TypedChannel;
 use crate::net::Marks;
-use crate::wire::sdp::{Presentation, TrackDescription};
+use crate::wire::sdp::{Feed, Presentation};
 use crate::wire::source_filter::SourceFilter;
 use crate::wire::source_url::SourceUrl;
 
@@ -143,18 +142,12 @@ fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {
     Ok(Input { text: path, interface: None, presentation })
 }
 
-/// What is to be said of the groups that it is sent to; of many tracks alike it is said once.
+/// What is to be said of the groups that it is sent to.
 fn remark_groups(typed: &TypedChannel, channel: &ChannelConfig, report: &mut Report<'_>) {
-    let remarks = channel.presentation.tracks.iter();
-    let mut remarks: Vec<_> = remarks
-        .filter_map(|track| remark(track.group, &track.filter, channel.settings.interface.as_ref()))
-        .collect();
-    remarks.dedup();
-    for remark in remarks {
-        match remark {
-            Remark::Wrong(wrong) => report.add(typed.input_offset(), format!("{}: {wrong}", typed.place)),
-            Remark::Worse(worse) => report.warn(typed.input_offset(), format!("{}: {worse}", typed.place)),
-        }
+    let (offset, place) = (typed.input_offset(), &typed.place);
+    match remarks(&channel.presentation, &channel.settings) {
+        Err(wrong) => report.add(offset, format!("{place}: {wrong}")),
+        Ok(worse) => worse.iter().for_each(|worse| report.warn(offset, format!("{place}: {worse}"))),
     }
 }
 
@@ -198,12 +191,12 @@ impl FirstUses {
 
     /// Where all that is sent to this machine's port is one channel's, it is the only one there: of several sockets the
     /// kernel chooses one.
-    fn check_ports(&mut self, typed: &TypedChannel, track: &TrackDescription, report: &mut Report<'_>) {
-        let (offset, is_all) = (typed.input_offset(), track.group.is_unspecified());
+    fn check_ports(&mut self, typed: &TypedChannel, feed: &Feed, report: &mut Report<'_>) {
+        let (offset, is_all) = (typed.input_offset(), feed.group.is_unspecified());
         let line = report.line(offset);
-        for port in [Some(track.port), track.rtcp_port].into_iter().flatten() {
+        for port in [Some(feed.port), feed.rtcp_port].into_iter().flatten() {
             let here = (is_all, typed.place.clone(), line);
-            let (first_is_all, first, at) = self.ports.entry((port, track.group.is_ipv4())).or_insert(here);
+            let (first_is_all, first, at) = self.ports.entry((port, feed.group.is_ipv4())).or_insert(here);
             if (is_all || *first_is_all) && *at != line {
                 let wrong = format!(
                     "port {port} is {first}'s in line {at} too; name the address of this machine that each is sent to"
@@ -217,10 +210,10 @@ impl FirstUses {
     /// A group is joined once, and its packets have one way to go.
     fn check_tracks(&mut self, typed: &TypedChannel, channel: &ChannelConfig, report: &mut Report<'_>) {
         let offset = typed.input_offset();
-        for track in &channel.presentation.tracks {
-            let group = SocketAddr::new(track.group, track.port);
-            let (filter, interface) = (&track.filter, &channel.settings.interface);
-            let is_own = !track.group.is_multicast();
+        for feed in channel.presentation.tracks.iter().flat_map(|track| &track.feeds) {
+            let group = SocketAddr::new(feed.group, feed.port);
+            let (filter, interface) = (&feed.filter, &channel.settings.interface);
+            let is_own = !feed.group.is_multicast();
             let all = self.groups.entry(group).or_default();
             // To an address of this machine there is one socket for all of a port.
             let taken = all.iter().find(|(other, place, ..)| {
@@ -231,7 +224,7 @@ impl FirstUses {
                 report.add(offset, format!("{}: {wrong}", typed.place));
             } else {
                 all.push((filter.clone(), interface.clone(), typed.place.clone(), report.line(offset)));
-                self.check_ports(typed, track, report);
+                self.check_ports(typed, feed, report);
             }
         }
     }

@@ -64,10 +64,13 @@ impl DirectoryConfig {
 }
 
 /// What is to be said of where a channel comes from; of many tracks alike it is said once. `Err`: nothing could be received.
-fn remarks(presentation: &Presentation, settings: &ChannelSettings) -> Result<Vec<String>, String> {
+pub(super) fn remarks(
+    presentation: &Presentation,
+    settings: &ChannelSettings,
+) -> Result<Vec<String>, String> {
     let mut worse = Vec::new();
-    for track in &presentation.tracks {
-        match remark(track.group, &track.filter, settings.interface.as_ref()) {
+    for feed in presentation.tracks.iter().flat_map(|track| &track.feeds) {
+        match remark(feed.group, &feed.filter, settings.interface.as_ref()) {
             Some(Remark::Wrong(wrong)) => return Err(wrong),
             Some(Remark::Worse(told)) if !worse.contains(&told) => worse.push(told),
             _ => {}

@@ -70,8 +70,8 @@ fn group(text: &str, tracks: usize) -> Result<SocketAddr, String> {
 pub(super) fn check(typed: &TypedConfig, config: &Config, report: &mut Report<'_>) {
     let mut sources = HashMap::new();
     for channel in &config.channels {
-        for track in &channel.presentation.tracks {
-            sources.entry(track.group).or_insert(&channel.name);
+        for feed in channel.presentation.tracks.iter().flat_map(|track| &track.feeds) {
+            sources.entry(feed.group).or_insert(&channel.name);
         }
     }
     let outs: HashMap<_, _> =

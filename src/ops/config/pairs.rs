@@ -159,9 +159,10 @@ fn check_udp_ports(typed: &TypedConfig, config: &Config, report: &mut Report<'_>
         typed.channels.iter().filter_map(|of| Some((of.name.as_ref()?.get_ref(), of))).collect();
     let mut taken = BTreeSet::new();
     for channel in &config.channels {
-        let tracks = channel.presentation.tracks.iter().filter(|track| serves(track.group));
+        let feeds = channel.presentation.tracks.iter().flat_map(|track| &track.feeds);
+        let feeds = feeds.filter(|feed| serves(feed.group));
         let ports: BTreeSet<u16> =
-            tracks.flat_map(|track| [Some(track.port), track.rtcp_port]).flatten().collect();
+            feeds.flat_map(|feed| [Some(feed.port), feed.rtcp_port]).flatten().collect();
         let Some(port) = ports.range(first..=last).next() else { continue };
         taken.extend(ports.range(first..=last).map(|port| port & !1));
         let of = by_name.get(&channel.name);

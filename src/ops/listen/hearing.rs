@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::serve::legible;
 use crate::wire::rtcp;
 use crate::wire::rtp;
-use crate::wire::sdp::TrackDescription;
+use crate::wire::sdp::{Feed, TrackDescription};
 
 use super::sender::Sender;
 
@@ -27,11 +27,13 @@ pub enum Verdict {
     Nothing,
 }
 
-/// One track.
+/// One feed of a track.
 #[derive(Debug)]
 pub struct Hearing {
     /// As the source describes it.
     pub description: TrackDescription,
+    /// Where it comes from.
+    pub feed: Feed,
     /// Who sent, in the order in which they began.
     pub senders: Vec<(SocketAddr, Sender)>,
     /// Datagrams of further senders.
@@ -57,15 +59,14 @@ pub struct Control {
 
 impl Hearing {
     /// Nothing so far.
-    pub fn of(description: TrackDescription) -> Self {
-        Self { description, senders: Vec::new(), of_more_senders: 0, control: Control::default() }
+    pub fn of(description: TrackDescription, feed: Feed) -> Self {
+        Self { description, feed, senders: Vec::new(), of_more_senders: 0, control: Control::default() }
     }
 
     /// Takes a datagram to the port of media.
     pub fn take(&mut self, datagram: &[u8], from: SocketAddr, at: Duration) {
-        let Self { description, senders, .. } = self;
-        let carries_both = description.rtcp_port == Some(description.port);
-        if carries_both && rtp::is_rtcp_beside(datagram, &description.payload_types) {
+        let Self { description, feed, senders, .. } = self;
+        if feed.is_muxed() && rtp::is_rtcp_beside(datagram, &description.payload_types) {
             self.control.take(datagram);
             return;
         }

@@ -26,7 +26,7 @@ impl Report {
 }
 
 fn of_track(track: &Heard, ended: Duration) -> Value {
-    let (description, place) = (&track.hearing.description, &track.place);
+    let (description, feed, place) = (&track.hearing.description, &track.hearing.feed, &track.place);
     let verdict = match track.hearing.verdict() {
         Verdict::AsSaid => "as said",
         Verdict::SomethingElse => "something else",
@@ -35,8 +35,8 @@ fn of_track(track: &Heard, ended: Duration) -> Value {
     let senders = track.hearing.senders.iter();
     json!({
         "group": track.group().to_string(),
-        "sources": hosts(description.filter.named()),
-        "excluded_sources": hosts(description.filter.excluded()),
+        "sources": hosts(feed.filter.named()),
+        "excluded_sources": hosts(feed.filter.excluded()),
         "media": legible(&description.media),
         "payload_types": description.payload_types,
         "interface": {

@@ -8,6 +8,7 @@ use crate::ingest::advice;
 use crate::net::RECEIVE_BUFFER_BYTES;
 use crate::ops::config::{Interface, Remark, remark};
 use crate::wire::packetizer::MP2T;
+use crate::wire::sdp::Feed;
 use crate::wire::source_filter::SourceFilter;
 
 use super::hearing::{Hearing, Verdict};
@@ -52,13 +53,13 @@ impl Report {
 impl Heard {
     /// The group and port.
     pub fn group(&self) -> SocketAddr {
-        SocketAddr::new(self.hearing.description.group, self.hearing.description.port)
+        SocketAddr::new(self.hearing.feed.group, self.hearing.feed.port)
     }
 
     /// How it is joined.
     pub fn joined(&self, length: Duration) -> String {
         let Self { place, hearing, .. } = self;
-        let (group, of, seconds) = (self.group(), &hearing.description.filter, length.as_secs());
+        let (group, of, seconds) = (self.group(), &hearing.feed.filter, length.as_secs());
         let addresses: Vec<_> = place.addresses.iter().map(ToString::to_string).collect();
         let on = match addresses.join(", ") {
             _ if place.index == 0 => "any interface".to_owned(),
@@ -86,9 +87,9 @@ impl Heard {
             notes.push(format!("other payload types than 33, MPEG-TS, come; {remedy}"));
         }
         notes.extend(self.of_several_senders());
-        let has_own_port = description.rtcp_port != Some(description.port);
-        if has_own_port && self.hearing.control.not_rtcp > 0 {
-            let port = description.rtcp_port.unwrap_or_default();
+        let feed = &self.hearing.feed;
+        if !feed.is_muxed() && self.hearing.control.not_rtcp > 0 {
+            let port = feed.rtcp_port.unwrap_or_default();
             notes
                 .push(format!("what comes on port {port} is no RTCP: the next channel's media, most likely"));
         }
@@ -99,7 +100,7 @@ impl Heard {
     fn of_several_senders(&self) -> Option<String> {
         let senders = &self.hearing.senders;
         let hosts: BTreeSet<_> = senders.iter().map(|(address, _)| address.ip()).collect();
-        let named = self.hearing.description.filter.named();
+        let named = self.hearing.feed.filter.named();
         if senders.len() < 2 || hosts.len() == senders.len() && hosts.iter().all(|host| named.contains(host))
         {
             return None;
@@ -113,11 +114,10 @@ impl Heard {
     }
 
     fn of_the_network(&self) -> Vec<String> {
-        let description = &self.hearing.description;
-        let (group, filter) = (description.group, &description.filter);
+        let Feed { group, filter, .. } = &self.hearing.feed;
         let mut notes = Vec::new();
         if let Some(Remark::Wrong(told) | Remark::Worse(told)) =
-            remark(group, filter, self.interface.as_ref())
+            remark(*group, filter, self.interface.as_ref())
         {
             notes.push(told);
         }
@@ -130,7 +130,7 @@ impl Heard {
             ));
         }
         if self.hearing.verdict() == Verdict::Nothing {
-            notes.push(advice(group, filter, name));
+            notes.push(advice(*group, filter, name));
             if group.is_ipv4() && self.place.is_strict() {
                 let remedy = format!("set sysctl net.ipv4.conf.{}.rp_filter=2", name.replace('.', "/"));
                 notes.push(format!(

@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::event::clock;
 use crate::ingest::groups_of;
 use crate::net::ReceiveBatch;
-use crate::wire::sdp::TrackDescription;
+use crate::wire::sdp::Feed;
 
 use super::Plan;
 use super::ear::Ear;
@@ -28,11 +28,13 @@ const BATCH: usize = 64;
 /// Why it can not begin.
 pub fn run(plan: &Plan, stop: &Receiver<()>, mut begun: impl FnMut(&str)) -> Result<Report, String> {
     let (mut heard, mut ears) = (Vec::new(), Vec::new());
-    for (number, description) in plan.tracks()?.into_iter().enumerate() {
-        let place = Place::of(description.group, plan.interface.as_ref())?;
-        ears.extend(open(number, &description, &place)?);
-        let protocol = place.protocol(description.group);
-        let hearing = Hearing::of(description);
+    let tracks = plan.tracks()?;
+    let feeds = tracks.iter().flat_map(|track| track.feeds.iter().map(move |feed| (track, feed)));
+    for (number, (description, feed)) in feeds.enumerate() {
+        let place = Place::of(feed.group, plan.interface.as_ref())?;
+        ears.extend(open(number, feed, &place)?);
+        let protocol = place.protocol(feed.group);
+        let hearing = Hearing::of(description.clone(), feed.clone());
         let track = Heard {
             place,
             protocol,
@@ -61,10 +63,10 @@ pub fn run(plan: &Plan, stop: &Receiver<()>, mut begun: impl FnMut(&str)) -> Res
     })
 }
 
-/// A track's port, and the one of its RTCP where that is another.
-fn open(track: usize, of: &TrackDescription, place: &Place) -> Result<Vec<Ear>, String> {
+/// A feed's port, and the one of its RTCP where that is another.
+fn open(track: usize, of: &Feed, place: &Place) -> Result<Vec<Ear>, String> {
     let groups = groups_of(of, place.index);
-    let control = of.rtcp_port.filter(|port| *port != of.port).map(|port| (port, true));
+    let control = of.own_rtcp_port().map(|port| (port, true));
     let mut ears = Vec::new();
     for (port, is_control) in [Some((of.port, false)), control].into_iter().flatten() {
         ears.extend(Ear::open(track, port, &groups, &of.filter, is_control)?);

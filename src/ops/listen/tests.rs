@@ -12,7 +12,9 @@ const FROM: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192,
 fn hearing(source: &str) -> Hearing {
     let source: ListenSource = source.parse().expect("a source");
     let plan = Plan::new(source, None, Duration::from_secs(1)).expect("a plan");
-    Hearing::of(plan.tracks().expect("tracks").remove(0))
+    let description = plan.tracks().expect("tracks").remove(0);
+    let feed = description.feeds[0].clone();
+    Hearing::of(description, feed)
 }
 
 /// A packet of a PID with a payload that counts so.

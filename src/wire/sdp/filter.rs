@@ -57,9 +57,9 @@ pub(super) fn read(attributes: &[Attribute], group: IpAddr) -> Result<Option<Fil
 /// A filter of the session that is about none of its groups was meant for one of them.
 pub(super) fn check_session(session: &Session, tracks: &[TrackDescription]) -> Result<(), String> {
     let destinations = values(&session.attributes, "source-filter").filter_map(destination);
+    let groups = tracks.iter().flat_map(|track| &track.feeds).map(|feed| feed.group);
     for destination in destinations {
-        let is_known =
-            destination == "*" || tracks.iter().any(|track| destination.parse() == Ok(track.group));
+        let is_known = destination == "*" || groups.clone().any(|group| destination.parse() == Ok(group));
         if !is_known {
             return Err(format!(
                 "a=source-filter: it is about {destination}, to which no medium is sent; {SHAPE}, or remove the line"

@@ -22,7 +22,7 @@ mod unicast;
 pub use invalid::InvalidSdp;
 pub use offer::{Offer, Offers, offers};
 pub use parse::{MAX_SDP_LEN, MAX_TRACKS, parse};
-pub use presentation::{Framing, Presentation, TrackDescription, framed_mpegts, mpegts};
+pub use presentation::{Feed, Framing, Presentation, TrackDescription, framed_mpegts, mpegts};
 pub use track::is_source_specific;
 pub use unicast::{multicast, ports_of, unicast};
 

@@ -1,7 +1,7 @@
 //! Descriptions of real senders' habits, what is refused in them, and what viewers see of them.
 
 use super::super::samples::{AES67, ALL, CAMERA, FFMPEG, GSTREAMER, IPV6};
-use super::super::{Framing, mpegts, unicast};
+use super::super::{Feed, Framing, mpegts, unicast};
 use super::*;
 use crate::wire::fuzz;
 use crate::wire::source_filter::SourceFilter;
@@ -29,46 +29,56 @@ fn ffmpeg_gives_two_tracks() {
     let program = read(FFMPEG);
     assert_eq!(program.name, "Evening News");
     let video = TrackDescription {
-        group: ip("239.9.9.1"),
-        port: 5004,
-        rtcp_port: Some(5005),
+        feeds: vec![Feed {
+            group: ip("239.9.9.1"),
+            port: 5004,
+            rtcp_port: Some(5005),
+            filter: SourceFilter::Any,
+        }],
         framing: Framing::Rtp,
-        filter: SourceFilter::Any,
         payload_types: vec![96],
         clock_rate: Some(90_000),
         encoding: Some("H264".into()),
         media: "video".into(),
     };
     assert_eq!(program.tracks[0], video);
-    assert_eq!((program.tracks[1].group, program.tracks[1].clock_rate), (ip("239.9.9.2"), Some(48_000)));
+    assert_eq!(
+        (program.tracks[1].feeds[0].group, program.tracks[1].clock_rate),
+        (ip("239.9.9.2"), Some(48_000))
+    );
 }
 
 #[test]
 fn gstreamer_names_its_rtcp_port_and_shares_the_sessions_group() {
     let track = &read(GSTREAMER).tracks[0];
-    assert_eq!((track.group, track.port, track.rtcp_port), (ip("239.1.2.3"), 5000, Some(5010)));
+    let feed = &track.feeds[0];
+    assert_eq!((feed.group, feed.port, feed.rtcp_port), (ip("239.1.2.3"), 5000, Some(5010)));
     assert_eq!(track.payload_types, [96, 97]);
 }
 
 #[test]
 fn aes67_is_source_specific() {
-    assert_eq!(read(AES67).tracks[0].filter, SourceFilter::from(Some(ip("192.168.1.21"))));
+    assert_eq!(read(AES67).tracks[0].feeds[0].filter, SourceFilter::from(Some(ip("192.168.1.21"))));
     let filter_with_ttl = AES67.replace("incl IN IP4 239.69.11.44 ", "incl IN IP4 239.69.11.44/32 ");
-    assert_eq!(read(&filter_with_ttl).tracks[0].filter, SourceFilter::from(Some(ip("192.168.1.21"))));
+    assert_eq!(
+        read(&filter_with_ttl).tracks[0].feeds[0].filter,
+        SourceFilter::from(Some(ip("192.168.1.21")))
+    );
 }
 
 #[test]
 fn a_camera_is_taken_as_it_is_without_its_disabled_track() {
     let program = read(CAMERA);
-    let seen: Vec<_> = program.tracks.iter().map(|t| (t.port, t.payload_types[0], t.clock_rate)).collect();
+    let seen: Vec<_> =
+        program.tracks.iter().map(|t| (t.feeds[0].port, t.payload_types[0], t.clock_rate)).collect();
     assert_eq!(seen, [(40_000, 26, Some(90_000)), (40_004, 0, Some(8_000))]);
     assert_eq!(program.name, "");
 }
 
 #[test]
 fn ipv6_has_a_filter_for_every_group() {
-    let track = &read(IPV6).tracks[0];
-    assert_eq!((track.group, track.filter.named()), (ip("ff3e::8000:1"), &[ip("2001:db8::9")][..]));
+    let feed = &read(IPV6).tracks[0].feeds[0];
+    assert_eq!((feed.group, feed.filter.named()), (ip("ff3e::8000:1"), &[ip("2001:db8::9")][..]));
 }
 
 #[test]
@@ -82,7 +92,7 @@ fn line_ends_and_a_byte_order_mark_make_no_difference() {
 
 #[test]
 fn a_filter_names_several_senders_or_those_who_are_not_meant() {
-    let filters = |lines: &str| read(&FFMPEG.replace("b=AS:128\n", lines)).tracks[1].filter.clone();
+    let filters = |lines: &str| read(&FFMPEG.replace("b=AS:128\n", lines)).tracks[1].feeds[0].filter.clone();
     let hosts = || vec![ip("10.0.0.1"), ip("10.0.0.2")];
     for lines in [
         "a=source-filter: incl IN IP4 239.9.9.2 10.0.0.2 10.0.0.1\n",
@@ -97,7 +107,7 @@ fn a_filter_names_several_senders_or_those_who_are_not_meant() {
 #[test]
 fn multiplexed_rtcp_is_on_the_rtp_port() {
     let track = &read(&FFMPEG.replace("b=AS:2500\n", "a=rtcp-mux\n")).tracks[0];
-    assert_eq!(track.rtcp_port, Some(track.port));
+    assert!(track.feeds[0].is_muxed());
 }
 
 #[test]
@@ -175,7 +185,11 @@ fn what_is_broken_and_not_needed_does_not_decide() {
         assert_eq!(read(&FFMPEG.replace(from, to)).tracks, track, "{to}");
         assert_eq!(read(&FFMPEG.replace(from, to).replace('\n', "\n   ")).tracks, track, "{to}, indented");
     }
-    assert_eq!(read("c=IN IP4 239.23.10.85\nm=video 9722 RTP/AVP 33\n").tracks[0].port, 9722, "a fragment");
+    assert_eq!(
+        read("c=IN IP4 239.23.10.85\nm=video 9722 RTP/AVP 33\n").tracks[0].feeds[0].port,
+        9722,
+        "a fragment"
+    );
     let without_rate = read(&FFMPEG.replace("H264/90000", "META /0"));
     assert_eq!((without_rate.tracks.len(), without_rate.tracks[0].clock_rate), (2, None));
 }
@@ -270,9 +284,9 @@ fn a_viewer_over_ipv6_sees_ipv6() {
 #[test]
 fn a_transport_stream_describes_itself() {
     let program = mpegts("news\r\nm=evil", ip("232.9.9.1"), 5004, Some(ip("192.0.2.7")));
-    assert_eq!(program.tracks[0].rtcp_port, Some(5005));
+    assert_eq!(program.tracks[0].feeds[0].rtcp_port, Some(5005));
     assert_eq!(
-        (&program.tracks[0].filter, program.tracks[0].clock_rate),
+        (&program.tracks[0].feeds[0].filter, program.tracks[0].clock_rate),
         (&Some(ip("192.0.2.7")).into(), Some(90_000))
     );
     let text = unicast(&program, ip(SERVER));

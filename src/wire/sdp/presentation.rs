@@ -23,17 +23,11 @@ pub struct Presentation {
 /// One RTP stream of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackDescription {
-    /// The multicast group it is sent to.
-    pub group: IpAddr,
-    /// The port its RTP is sent to.
-    pub port: u16,
-    /// The port its RTCP is sent to: the next one, or what `a=rtcp:` says (RFC 3605); `port` itself with
-    /// `a=rtcp-mux` (RFC 5761). None where there is none.
-    pub rtcp_port: Option<u16>,
+    /// Where it is sent: once, as a rule; several times where it comes by several ways (RFC 7104), each of which carries all of
+    /// it. Nowhere where it is not sent but asked for.
+    pub feeds: Vec<Feed>,
     /// What its datagrams are.
     pub framing: Framing,
-    /// From whom it is taken (RFC 4570), of the group's family.
-    pub filter: SourceFilter,
     /// The payload types of its `m=` line, at least one.
     pub payload_types: Vec<u8>,
     /// The clock rate in Hz of the first payload type, if an `a=rtpmap:` or RFC 3551 tells it.
@@ -42,6 +36,20 @@ pub struct TrackDescription {
     pub encoding: Option<String>,
     /// What it is: `video`, `audio`, `application`, …
     pub media: String,
+}
+
+/// Where a stream is sent, and from whom it is taken there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    /// The multicast group it is sent to; or this machine's address, any of them where it is unspecified.
+    pub group: IpAddr,
+    /// The port its RTP is sent to.
+    pub port: u16,
+    /// The port its RTCP is sent to: the next one, or what `a=rtcp:` says (RFC 3605); `port` itself with
+    /// `a=rtcp-mux` (RFC 5761). None where there is none.
+    pub rtcp_port: Option<u16>,
+    /// From whom it is taken (RFC 4570), of the group's family.
+    pub filter: SourceFilter,
 }
 
 /// What the datagrams of a stream are.
@@ -53,6 +61,20 @@ pub enum Framing {
     Bare,
     /// Either of both, as each datagram shows.
     Either,
+}
+
+impl Feed {
+    /// Whether RTP and RTCP share one port (`a=rtcp-mux`, RFC 5761).
+    #[must_use]
+    pub fn is_muxed(&self) -> bool {
+        self.rtcp_port == Some(self.port)
+    }
+
+    /// The port of its RTCP, where that is one of its own.
+    #[must_use]
+    pub fn own_rtcp_port(&self) -> Option<u16> {
+        self.rtcp_port.filter(|port| *port != self.port)
+    }
 }
 
 impl TrackDescription {
@@ -80,12 +102,10 @@ pub fn framed_mpegts(
     filter: SourceFilter,
 ) -> Presentation {
     let (payload_type, clock_rate) = MP2T;
+    let rtcp_port = port.checked_add(1).filter(|_| framing != Framing::Bare);
     let track = TrackDescription {
-        group,
-        port,
-        rtcp_port: port.checked_add(1).filter(|_| framing != Framing::Bare),
+        feeds: vec![Feed { group, port, rtcp_port, filter }],
         framing,
-        filter,
         payload_types: vec![payload_type],
         clock_rate: Some(clock_rate),
         encoding: Some("MP2T".to_owned()),

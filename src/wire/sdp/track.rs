@@ -8,7 +8,7 @@ use super::super::source_filter::SourceFilter;
 use super::filter::{self, Filter, values};
 use super::invalid::InvalidSdp;
 use super::lines::Section;
-use super::presentation::{Framing, TrackDescription, static_clock_rate, static_encoding};
+use super::presentation::{Feed, Framing, TrackDescription, static_clock_rate, static_encoding};
 
 /// What is RTP without encryption, however it is called.
 const RTP_PROFILES: [&str; 3] = ["RTP/AVP", "RTP/AVPF", "MP2T/AVP"];
@@ -26,12 +26,10 @@ impl Reader<'_> {
         self.check_ports()?;
         let payload_types = self.payload_types()?;
         let group = self.group()?;
+        let (port, rtcp_port) = (self.medium.port, Some(self.rtcp_port()?));
         Ok(TrackDescription {
-            group,
-            port: self.medium.port,
-            rtcp_port: Some(self.rtcp_port()?),
+            feeds: vec![Feed { group, port, rtcp_port, filter: self.filter(group)? }],
             framing: Framing::Rtp,
-            filter: self.filter(group)?,
             encoding: payload_types.first().and_then(|first| self.encoding(*first)),
             clock_rate: payload_types.first().and_then(|first| self.clock_rate(*first)),
             payload_types,
@@ -213,7 +211,10 @@ pub fn is_source_specific(group: IpAddr) -> bool {
 
 /// Whether packets of two tracks can not be told apart: a track is where its packets are sent.
 pub(super) fn arrive_alike(one: &TrackDescription, other: &TrackDescription) -> bool {
-    (one.group, one.port) == (other.group, other.port) && one.filter.overlap(&other.filter)
+    let alike = |one: &Feed, other: &Feed| {
+        (one.group, one.port) == (other.group, other.port) && one.filter.overlap(&other.filter)
+    };
+    one.feeds.iter().any(|one| other.feeds.iter().any(|other| alike(one, other)))
 }
 
 /// `MP2T/AVP`, as IPTV systems write it, is RTP/AVP.

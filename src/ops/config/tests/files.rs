@@ -22,7 +22,8 @@ fn an_sdp_file_is_found_beside_the_config() {
          a=rtpmap:97 L16/48000/2\nm=audio 5008 RTP/AVP 0\n",
     );
     let config = Config::load(&config).unwrap_or_else(|error| panic!("{error}"));
-    let ports: Vec<_> = config.channels[0].presentation.tracks.iter().map(|track| track.port).collect();
+    let ports: Vec<_> =
+        config.channels[0].presentation.tracks.iter().map(|track| track.feeds[0].port).collect();
     assert_eq!(ports, [5006, 5008]);
     assert!(config.channels[0].input.ends_with("/radio.sdp"));
 }

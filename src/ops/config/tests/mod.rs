@@ -166,8 +166,9 @@ ttl = 16
     assert_eq!(news.settings.marks, Marks { dscp: Some(34), ttl: Some(16) });
     assert_eq!(news.input, "rtp://10.1.1.1@232.9.9.1:5004");
     let [track] = &news.presentation.tracks[..] else { panic!("one track: {:?}", news.presentation) };
-    assert_eq!((track.group, track.port), (IpAddr::from([232, 9, 9, 1]), 5004));
-    assert_eq!(track.filter.named(), [IpAddr::from([10, 1, 1, 1])]);
+    let [feed] = &track.feeds[..] else { panic!("one feed: {track:?}") };
+    assert_eq!((feed.group, feed.port), (IpAddr::from([232, 9, 9, 1]), 5004));
+    assert_eq!(feed.filter.named(), [IpAddr::from([10, 1, 1, 1])]);
 }
 
 #[test]
