@@ -58,8 +58,8 @@ fn what_is_put_there_is_served_and_what_is_taken_away_is_not() {
             (status(mirrorball.rtsp, channel) == as_is).then_some(())
         });
     };
-    assert_eq!(status(mirrorball.rtsp, "live/first"), 200, "it was there at the start");
     let before = mirrorball.holdings();
+    assert_eq!(status(mirrorball.rtsp, "live/first"), 200, "it was there at the start");
     shelf.put("second", &sdp(source.group));
     serves("live/second.sdp", 200);
     let mut viewer = Viewer::playing(&mirrorball, "live/second", Over::Tcp);
@@ -68,6 +68,7 @@ fn what_is_put_there_is_served_and_what_is_taken_away_is_not() {
     shelf.take("second");
     serves("live/second", 404);
     assert!(viewer.connection.is_closed_within(Duration::from_secs(5)), "its channel has ended");
+    viewer.vanish();
     assert!(!source.group.is_joined());
     mirrorball.expect_metric("mirrorball_sessions_ended_total", &[("reason", "channel gone")], 1.0);
     mirrorball.expect_metric("mirrorball_channel_packets_total", &[("channel", "live/second")], 0.0);
