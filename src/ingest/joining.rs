@@ -145,6 +145,22 @@ impl Joining {
         Ok(())
     }
 
+    /// Leaves what nobody wants, at once: others have no room otherwise. `Err`: not before that.
+    pub fn make_way(&self, receivers: &Receivers, pass: &mut Pass) -> Result<(), Instant> {
+        let mut told = lock(&self.told_joined);
+        let now = clock::now();
+        if self.is_wanted(now) || receivers.place_of(&self.leg).is_none() {
+            return Ok(());
+        }
+        if self.changes_membership() {
+            receivers.changes.take(now)?;
+        }
+        receivers.leave(&self.leg, None);
+        pass.note(self, What::Unwanted, String::new());
+        *told = None;
+        Ok(())
+    }
+
     fn may_leave(&self, receivers: &Receivers, now: Instant) -> bool {
         !self.changes_membership() || receivers.changes.take_spare(now).is_ok()
     }
@@ -164,6 +180,12 @@ impl Receivers {
     /// All legs of a channel's tracks.
     pub(super) fn joinings_of(&self, channel: &Arc<Channel>) -> Vec<Arc<Joining>> {
         self.joinings(|joining| Arc::ptr_eq(&joining.channel, channel))
+    }
+
+    /// All that are received though nobody wants them any more.
+    pub(super) fn left_over(&self) -> Vec<Arc<Joining>> {
+        let now = clock::now();
+        self.joinings(|joining| joining.leg.is_joined() && !joining.is_wanted(now))
     }
 
     /// All legs of a track.

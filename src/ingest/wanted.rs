@@ -63,7 +63,11 @@ impl Work for Join {
         let (turn_ends, mut pass) = (receivers.turn_ends(), Pass::default());
         while let Some(channel) = receivers.waiting.next() {
             let joinings = receivers.joinings_of(&channel);
-            if let Err(at) = joinings.iter().try_for_each(|joining| joining.want(&receivers, &mut pass)) {
+            let left_over = if channel.needs_room() { receivers.left_over() } else { Vec::new() };
+            let left = left_over.iter().try_for_each(|joining| joining.make_way(&receivers, &mut pass));
+            let joined = left
+                .and_then(|()| joinings.iter().try_for_each(|joining| joining.want(&receivers, &mut pass)));
+            if let Err(at) = joined {
                 receivers.waiting.put_back(&channel);
                 receivers.timers.at(at, Task::new("Join", self));
                 break;

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock, lock};
 use crate::ingest::Receivers;
-use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, RingLimits};
+use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Line, LineLimits, RingLimits};
 use crate::serve::{Access, BadPair, Certificates, FrontDoor, Listener, RtspServer, UsersError};
 
 use super::admin::{AdminServer, AdminSource};
@@ -167,6 +167,8 @@ impl Engine {
         let target = config.engine.busy_percent as f64 / 100.0;
         let busy = Busy::new(config.engine.media_workers, target, move || joins.depth() > 0);
         let dispatch = Dispatch::new(media.clone(), media_timers, busy, lateness.clone());
+        let bits = config.limits.line_mbit.map(|mbit| mbit as u64 * 1_000_000);
+        let line = Line::new(LineLimits { groups: config.limits.line_groups, bits });
         let maker = Maker { dispatch: dispatch.clone(), limits };
         let channels = config.channels.iter().map(|channel| maker.make(channel, started_at));
         let catalogue = Arc::new(Catalogue::new(channels));
@@ -186,7 +188,7 @@ impl Engine {
             server_config(config, certificates),
         );
         let line_up =
-            LineUp::new(catalogue.clone(), receivers.clone(), server.clone(), timers.clone(), maker);
+            LineUp::new(catalogue.clone(), receivers.clone(), server.clone(), timers.clone(), maker, line);
         let line_up = Arc::new(line_up);
         Ok(Self {
             media,
@@ -213,7 +215,11 @@ impl Engine {
 
     /// Joins all groups, once it is sure that somebody can be served.
     fn receive(&self, config: &Config) {
-        config.channels.iter().for_each(|channel| self.line_up.receive(channel));
+        for channel in &config.channels {
+            if let Err(wrong) = self.line_up.receive(channel) {
+                tracing::warn!(channel = channel.name, "not received: {wrong}");
+            }
+        }
         for directory in &config.directories {
             let directory = Directory::open(directory.clone(), self.line_up.clone());
             directory.look_each_second(&self.timers);

@@ -108,6 +108,12 @@ fn write_limits(f: &mut fmt::Formatter<'_>, limits: &LimitsConfig) -> fmt::Resul
     let (all, egress) = (limits.egress_mbit, limits.egress_mbit_per_address);
     writeln!(f, "          {all} Mbit/s, {egress} Mbit/s an address")?;
     writeln!(f, "          {} changes of membership a second on demand", limits.membership_changes)?;
+    if let Some(groups) = limits.line_groups {
+        writeln!(f, "          {groups} groups at once")?;
+    }
+    if let Some(mbit) = limits.line_mbit {
+        writeln!(f, "          {mbit} Mbit/s of channels at once")?;
+    }
     writeln!(f, "          {} unread bytes an address", limits.unread_bytes_per_address)
 }
 

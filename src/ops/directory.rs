@@ -103,10 +103,11 @@ impl Directory {
     fn read(&self, stem: &str, known: &mut Known) {
         let file = known.file.display();
         let opened = self.config.channel(stem, &known.file).and_then(|(channel, remarks)| {
-            match known.channel {
+            let opened = match known.channel.take() {
                 Some(_) => self.line_up.change(&channel),
-                None => self.line_up.add(&channel).map_err(|wrong| format!("{file}: {wrong}"))?,
-            }
+                None => self.line_up.add(&channel),
+            };
+            opened.map_err(|wrong| format!("{file}: {wrong}"))?;
             Ok((channel.name, remarks))
         });
         match opened {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::event::{Timers, clock, lock};
 use crate::ingest::{Receivers, SilenceWatch};
-use crate::relay::{Catalogue, Channel, Dispatch, Keeping, Outward, RingLimits};
+use crate::relay::{Catalogue, Channel, Dispatch, Keeping, Line, LineFull, Outward, RingLimits};
 use crate::serve::RtspServer;
 
 use super::config::{ChannelConfig, ChannelSettings, MOST_CHANNELS};
@@ -17,6 +17,8 @@ pub struct LineUp {
     server: Arc<RtspServer>,
     timers: Arc<Timers>,
     maker: Maker,
+    /// What channels come by.
+    pub line: Arc<Line>,
     /// Changes go one after the other.
     changes: Mutex<()>,
 }
@@ -27,6 +29,11 @@ pub enum NoRoom {
     /// Another one has its name.
     #[error("the name {0} is another channel's already; write another")]
     Name(String),
+    /// It would be received always, and the line carries no more.
+    #[error(
+        "the line carries no more groups that are joined always (limits.line_groups); write join = \"on-demand\""
+    )]
+    Line,
     /// There are as many as there may be.
     #[error("there are {MOST_CHANNELS} channels, as many as there may be; take others out")]
     Channels,
@@ -62,16 +69,22 @@ impl LineUp {
         server: Arc<RtspServer>,
         timers: Arc<Timers>,
         maker: Maker,
+        line: Arc<Line>,
     ) -> Self {
-        Self { catalogue, receivers, server, timers, maker, changes: Mutex::default() }
+        Self { catalogue, receivers, server, timers, maker, line, changes: Mutex::default() }
     }
 
     /// Receives a channel that is in the catalogue.
-    pub fn receive(&self, config: &ChannelConfig) {
-        let Some(channel) = self.catalogue.find(&config.name) else { return };
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn receive(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
+        let Some(channel) = self.catalogue.find(&config.name) else { return Ok(()) };
+        channel.come_by(&self.line, clock::now()).map_err(|LineFull| NoRoom::Line)?;
         let interface = config.settings.interface.as_ref().map(ToString::to_string);
         self.receivers.receive(&channel, interface.as_deref());
         SilenceWatch::start(&channel, &self.receivers, &self.timers);
+        Ok(())
     }
 
     /// Has a channel received and served from now on.
@@ -86,17 +99,19 @@ impl LineUp {
         if self.catalogue.channels().len() >= MOST_CHANNELS {
             return Err(NoRoom::Channels);
         }
-        self.open(config);
-        Ok(())
+        self.open(config)
     }
 
     /// Has a channel that was added received and served as it is now. Who watches it is told that it ends, and finds it anew.
-    pub fn change(&self, config: &ChannelConfig) {
+    ///
+    /// # Errors
+    /// Why it is neither any more.
+    pub fn change(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
         let _changes = lock(&self.changes);
-        self.open(config);
+        self.open(config)
     }
 
-    fn open(&self, config: &ChannelConfig) {
+    fn open(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
         let channel = self.maker.make(config, clock::now());
         // Before the channel is found: nobody is let in by another one's rule.
         self.server.admit(&config.name, config.settings.rule.clone(), config.settings.sessions);
@@ -104,15 +119,19 @@ impl LineUp {
             self.receivers.forget(&before);
             self.server.part_from(&before);
         }
-        self.receive(config);
+        self.receive(config).inspect_err(|_| self.take_out(&config.name))
+    }
+
+    fn take_out(&self, name: &str) {
+        if let Some(gone) = self.catalogue.take(name) {
+            self.receivers.forget(&gone);
+            self.server.dismiss(&gone);
+        }
     }
 
     /// Has a channel neither received nor served any more.
     pub fn close(&self, name: &str) {
         let _changes = lock(&self.changes);
-        if let Some(gone) = self.catalogue.take(name) {
-            self.receivers.forget(&gone);
-            self.server.dismiss(&gone);
-        }
+        self.take_out(name);
     }
 }

@@ -11,9 +11,10 @@ use crate::wire::sdp::{self, Presentation};
 
 use super::beat::Coalesce;
 use super::carriage::Carriage;
-use super::demand::Demand;
+use super::demand::{Claim, Demand};
 use super::dispatch::Dispatch;
 use super::expected::Expected;
+use super::line::{Line, LineFull, Passage};
 use super::outward::Outward;
 use super::ring::RingLimits;
 use super::track::Track;
@@ -34,6 +35,8 @@ pub struct Channel {
     pub demand: Arc<Demand>,
     described: Mutex<Option<Described>>,
     gone: AtomicBool,
+    /// By the line, if that is limited.
+    passage: Mutex<Option<Arc<Passage>>>,
 }
 
 /// How its packets are kept and passed on.
@@ -89,7 +92,18 @@ impl Channel {
             .collect();
         let name = outward.channel.to_string();
         let (audience, described, gone) = (Audience::default(), Mutex::default(), AtomicBool::new(false));
-        Arc::new(Self { name, presentation, tracks, silent_after, audience, demand, described, gone })
+        let passage = Mutex::default();
+        Arc::new(Self {
+            name,
+            presentation,
+            tracks,
+            silent_after,
+            audience,
+            demand,
+            described,
+            gone,
+            passage,
+        })
     }
 
     /// Its description for a viewer who reaches us at `server`; for one who takes it from a group, with that and its TTL.
@@ -103,6 +117,39 @@ impl Channel {
             None => sdp::unicast(&self.presentation, server),
         });
         last.insert(Described { server, group, text }).text.clone()
+    }
+
+    /// It comes by a line from now on.
+    ///
+    /// # Errors
+    /// It is received always, and there is no room for it.
+    pub fn come_by(&self, line: &Arc<Line>, now: Instant) -> Result<(), LineFull> {
+        let flows = self.tracks.iter().map(|track| track.rtp.clone()).collect();
+        let feeds = self.presentation.tracks.iter().flat_map(|track| &track.feeds);
+        let passage = Passage::new(line, self.demand.clone(), feeds.map(|feed| feed.group), flows);
+        passage.open(now)?;
+        *lock(&self.passage) = Some(passage);
+        Ok(())
+    }
+
+    /// Somebody wants it.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub fn claim(&self, now: Instant) -> Result<Claim, LineFull> {
+        let passage = lock(&self.passage).clone();
+        passage.map_or_else(|| Ok(Claim::on(&self.demand)), |passage| passage.claim(now))
+    }
+
+    /// Whether others may have to be left before it can be joined.
+    pub fn needs_room(&self) -> bool {
+        lock(&self.passage).is_some()
+    }
+
+    /// It is found no longer, and takes nothing of the line.
+    fn be_gone(&self) {
+        self.gone.store(true, Relaxed);
+        lock(&self.passage).take();
     }
 
     /// Whether it was in the catalogue, and is not any more.
@@ -162,7 +209,7 @@ impl Catalogue {
     pub fn put(&self, channel: Arc<Channel>) -> Option<Arc<Channel>> {
         let name = channel.name.clone();
         let before = lock(&self.channels).insert(name.clone(), channel);
-        before.iter().for_each(|before| before.gone.store(true, Relaxed));
+        before.iter().for_each(|before| before.be_gone());
         let expected = lock(&self.expected).remove(&name);
         expected.iter().for_each(|expected| expected.be_over());
         before
@@ -176,7 +223,7 @@ impl Catalogue {
     /// Has the channel of a name found no longer, nor waited for. Who watches it has it still.
     pub fn take(&self, name: &str) -> Option<Arc<Channel>> {
         let gone = lock(&self.channels).remove(name);
-        gone.iter().for_each(|gone| gone.gone.store(true, Relaxed));
+        gone.iter().for_each(|gone| gone.be_gone());
         let expected = lock(&self.expected).remove(name);
         expected.iter().for_each(|expected| expected.be_over());
         gone

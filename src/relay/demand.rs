@@ -59,6 +59,18 @@ impl Demand {
         self.since(now).is_ok_and(|began| began.is_none_or(|began| now >= began + length))
     }
 
+    /// Since when nobody has wanted it, though it is still received on demand. `None`: somebody does, or it is not received.
+    pub(super) fn lingers_since(&self, now: Instant) -> Option<Instant> {
+        let linger = self.linger.get()?;
+        let wanting = self.wanting();
+        wanting.gone.filter(|_| !wanting.is_over(*linger, now))
+    }
+
+    /// It is received no longer, unless somebody wants it.
+    pub(super) fn let_go(&self) {
+        self.wanting().gone = None;
+    }
+
     fn begin(&self, now: Instant) {
         let mut wanting = self.wanting();
         if self.linger.get().is_some_and(|linger| wanting.is_over(*linger, now)) {

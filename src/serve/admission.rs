@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use crate::relay::{Carriage, Channel, Expected, Track};
+use crate::relay::{Carriage, Channel, Expected, LineFull, Track};
 use crate::wire::rtsp::{Redirect, Request};
 
 use super::access::Good;
@@ -82,6 +82,8 @@ impl World for RtspConnection {
         instead_of.into_iter().for_each(|before| drop(self.server.sessions.end(before, FELL_BACK, now)));
         let id = session_id().map_err(|_| RefusedFor::Limit)?;
         let place = self.account.take(Good::Sessions, 1).map_err(|_| RefusedFor::Address)?;
+        // Given back where the session is not begun.
+        let claim = channel.claim(now).map_err(|LineFull| RefusedFor::Line)?;
         let story = Story::new(&self.server.teller, self.peer, channel.clone());
         let session = Arc::new(Session::new(id, channel, (self.peer.ip(), home), (place, story), now));
         self.server.sessions.add(&session)?;
@@ -91,7 +93,7 @@ impl World for RtspConnection {
             self.server.sessions.end(&session, reason, now);
             return Err(RefusedFor::Limit);
         }
-        session.claim();
+        session.claim(claim);
         Ok(session)
     }
 

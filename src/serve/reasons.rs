@@ -75,10 +75,12 @@ pub(super) enum RefusedFor {
     TotalEgress,
     /// The channel's group can not be sent to.
     OutGroup,
+    /// The line that groups come by carries no more.
+    Line,
 }
 
 impl RefusedFor {
-    pub const ALL: [(Self, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::Late, "late"),
         (Self::Limit, "limit"),
         (Self::Port, "port"),
@@ -89,6 +91,7 @@ impl RefusedFor {
         (Self::Channel, "channel"),
         (Self::TotalEgress, "total egress"),
         (Self::OutGroup, "multicast_out"),
+        (Self::Line, "line"),
     ];
 
     /// Why a track gets no egress.
@@ -101,7 +104,7 @@ impl RefusedFor {
 
     /// Whether it is this server that is full, so that another one may do better.
     pub fn is_full(self) -> bool {
-        matches!(self, Self::Late | Self::Limit | Self::Channel | Self::TotalEgress)
+        matches!(self, Self::Late | Self::Limit | Self::Channel | Self::TotalEgress | Self::Line)
     }
 
     /// Its word, in metrics and the log.

@@ -129,3 +129,36 @@ fn what_can_not_be_joined_is_told_to_whom_it_concerns_once() {
     viewer.teardown();
     assert_eq!(mirrorball.lines_logged("wanted and not received"), 1);
 }
+
+#[test]
+fn a_line_of_two_groups_takes_who_lingers_off_for_who_comes_and_refuses_who_is_one_too_many() {
+    let groups = [(); 4].map(|()| Group::fresh());
+    let setup = groups.iter().enumerate().fold(Setup::new(), |setup, (number, group)| {
+        let setup = setup.channel(&format!("channel-{number}"), *group);
+        setup.channel_line("join = \"on-demand\"").channel_line("linger = \"60s\"")
+    });
+    let mirrorball = setup.section("limits", "line_groups = 2").start();
+    let expect_joined = |expected: [bool; 4]| {
+        eventually(&format!("{expected:?} are joined"), || {
+            (groups.map(|group| group.is_joined()) == expected).then_some(())
+        });
+    };
+    let watch = |number: usize| Viewer::playing(&mirrorball, &format!("channel-{number}"), Over::Udp);
+    let first = watch(0);
+    watch(1).teardown();
+    expect_joined([true, true, false, false]);
+    let third = watch(2);
+    expect_joined([true, false, true, false]);
+    mirrorball.expect_metric("mirrorball_line_groups", &[], 2.0);
+    let mut fourth = Viewer::of(&mirrorball, "channel-3");
+    let url = format!("{}/trackID=1", fourth.url);
+    let transport = [("Transport", "RTP/AVP;unicast;client_port=40000-40001")];
+    fourth.connection.request("SETUP", &url, &transport).expect(453);
+    mirrorball.expect_metric("mirrorball_sessions_refused_total", &[("reason", "line")], 1.0);
+    mirrorball.expect_logged("reason=\"line\"", 1);
+    let beside = watch(0);
+    third.teardown();
+    let fourth = watch(3);
+    expect_joined([true, false, false, true]);
+    [first, beside, fourth].into_iter().for_each(Viewer::teardown);
+}

@@ -89,6 +89,8 @@ pub(super) const LIMITS: Section = Section {
         key("unread_bytes_per_address", "4194304"),
         key("egress_mbit", "10000"),
         key("membership_changes", "10"),
+        key("line_groups", "8"),
+        key("line_mbit", "50"),
         key("egress_mbit_per_address", "1000"),
         key("redirect", r#""rtsp://other.example:8554""#),
         key("redirect_tls", r#""rtsps://other.example:8322""#),

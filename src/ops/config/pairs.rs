@@ -29,6 +29,7 @@ pub(super) fn check(typed: &TypedConfig, config: &Config, report: &mut Report<'_
     }
     if !typed.limits.spoiled {
         check_limits(&typed.limits, config, report);
+        check_line(&typed.limits, config, report);
         check_redirect(typed, report);
     }
     if !typed.ring.spoiled
@@ -180,6 +181,22 @@ fn check_udp_ports(typed: &TypedConfig, config: &Config, report: &mut Report<'_>
             format!("[rtsp] udp_ports: all of {first}-{last} are ports of channels; write a range of others");
         let first_channel = || typed.channels.first().map_or(0, TypedChannel::input_offset);
         report.add(key.unwrap_or_else(first_channel), wrong);
+    }
+}
+
+/// What is joined always takes its part of the line for good.
+fn check_line(typed: &TypedLimits, config: &Config, report: &mut Report<'_>) {
+    let (Some(key), Some(most)) = (&typed.line_groups, config.limits.line_groups) else { return };
+    let always = config.channels.iter().filter(|channel| channel.settings.on_demand.is_none());
+    let feeds = always.flat_map(|channel| &channel.presentation.tracks).flat_map(|track| &track.feeds);
+    let groups: BTreeSet<_> = feeds.map(|feed| feed.group).filter(IpAddr::is_multicast).collect();
+    if groups.len() > most {
+        let wrong = format!(
+            "[limits] line_groups: {} groups are joined always, and the line has {most}; write join = \"on-demand\" to \
+             those that are not to be",
+            groups.len()
+        );
+        report.add(key.span().start, wrong);
     }
 }
 

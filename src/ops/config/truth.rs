@@ -158,6 +158,10 @@ pub struct LimitsConfig {
     pub egress_mbit: usize,
     /// How often a second groups are joined and left on demand.
     pub membership_changes: usize,
+    /// Groups that are joined at once, if that is limited.
+    pub line_groups: Option<usize>,
+    /// Media of the channels that are joined, in Mbit a second, if that is limited.
+    pub line_mbit: Option<usize>,
     /// Media to one client address, in Mbit a second.
     pub egress_mbit_per_address: usize,
     /// Where newcomers are sent who would be too many.

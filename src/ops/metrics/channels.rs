@@ -22,6 +22,7 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
         let help = "Whether all tracks are silent.";
         out.gauge("mirrorball_channel_silent", help, &labels, f64::from(u8::from(channel.is_silent())));
     }
+    line(engine, now, out);
     let help = "Groups that were joined on a socket, renewals apart.";
     out.counter("mirrorball_group_joins_total", help, &[], engine.receivers.joins());
     let help = "Times that a silent group was joined again.";
@@ -35,6 +36,22 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
         out.counter("mirrorball_receive_queue_overflow_total", help, &[("port", port.as_str())], overflow);
     }
     drops(engine, out);
+}
+
+/// What the line carries, where that is limited.
+fn line(engine: &Engine, now: Instant, out: &mut Families) {
+    let (line, load) = (&engine.line_up.line, engine.line_up.line.load(now));
+    if let Some(most) = line.limits().groups {
+        let help = "Groups that are received, of those that the line has.";
+        out.gauge("mirrorball_line_groups", help, &[], load.groups() as f64);
+        out.gauge("mirrorball_line_group_limit", "Groups that the line has.", &[], most as f64);
+    }
+    if let Some(most) = line.limits().bits {
+        let help = "Media of the channels that are received, as fast as each came last.";
+        out.gauge("mirrorball_line_bits_per_second", help, &[], load.bits() as f64);
+        let help = "Media that the line carries.";
+        out.gauge("mirrorball_line_limit_bits_per_second", help, &[], most as f64);
+    }
 }
 
 fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {

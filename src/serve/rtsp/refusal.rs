@@ -26,7 +26,9 @@ impl Refusal {
     pub fn of(reason: RefusedFor, client_port: u16) -> Self {
         let (status, header) = match reason {
             RefusedFor::Port | RefusedFor::Clear => (StatusCode::UnsupportedTransport, None),
-            RefusedFor::Egress | RefusedFor::TotalEgress => (StatusCode::NotEnoughBandwidth, None),
+            RefusedFor::Egress | RefusedFor::TotalEgress | RefusedFor::Line => {
+                (StatusCode::NotEnoughBandwidth, None)
+            }
             RefusedFor::Late
             | RefusedFor::Limit
             | RefusedFor::Address

@@ -59,8 +59,7 @@ impl Session {
     }
 
     /// Its channel is received for its sake, until it ends.
-    pub fn claim(&self) {
-        let claim = Claim::on(&self.channel.demand);
+    pub fn claim(&self, claim: Claim) {
         self.with(|held| held.claim = Some(claim));
     }
 

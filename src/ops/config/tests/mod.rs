@@ -74,6 +74,8 @@ fn an_empty_config_has_safe_defaults() {
         unread_bytes_per_address: 4 << 20,
         egress_mbit: 1_000_000,
         membership_changes: 10,
+        line_groups: None,
+        line_mbit: None,
         egress_mbit_per_address: 1_000,
         redirect: None,
         redirect_tls: None,
@@ -114,6 +116,8 @@ connections_per_address = 6
 unread_bytes_per_address = 70000
 egress_mbit = 800
 membership_changes = 3
+line_groups = 2
+line_mbit = 40
 egress_mbit_per_address = 80
 redirect = "rtsp://other.example:8554/"
 redirect_tls = "rtsps://other.example:8322"
@@ -152,6 +156,8 @@ ttl = 16
         unread_bytes_per_address: 70_000,
         egress_mbit: 800,
         membership_changes: 3,
+        line_groups: Some(2),
+        line_mbit: Some(40),
         egress_mbit_per_address: 80,
         redirect: Redirect::parse("rtsp://other.example:8554"),
         redirect_tls: Redirect::parse("rtsps://other.example:8322"),
