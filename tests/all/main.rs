@@ -15,6 +15,7 @@ mod demand; // channels that are joined for who watches, and no longer
 mod directories; // descriptions that are put into a directory, change and go
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
 mod ipv6; // IPv6, wherever IPv4 works
+mod kinds; // every kind of source, of ffmpeg to ffprobe
 mod listen; // what a group carries, told before there is a config
 mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises
