@@ -102,19 +102,43 @@ fn asked_for(group: Group, host: u8) -> Option<(u32, u32)> {
 }
 
 #[test]
-fn two_sources_of_one_group_are_two_channels() {
+fn ten_sources_of_one_group_and_port_are_ten_channels_on_one_socket() {
     let group = Group::source_specific();
-    let mut sources = from_hosts([7, 8], group);
-    let mirrorball = Setup::new()
-        .channel_from("seven", &format!("rtp://127.0.0.7@{group}"))
-        .channel_from("eight", &format!("rtp://127.0.0.8@{group}"))
-        .start();
-    let mut viewers = ["seven", "eight"].map(|name| Viewer::playing(&mirrorball, name, Over::Udp));
+    let hosts = [11, 12, 13, 14, 15, 16, 17, 18, 19, 20];
+    let mut sources = from_hosts(hosts, group);
+    let of = |setup: Setup, host: &u8| {
+        setup.channel_from(&format!("host-{host}"), &format!("rtp://127.0.0.{host}@{group}"))
+    };
+    let mirrorball = hosts.iter().fold(Setup::new(), of).start();
+    for host in hosts {
+        let is_asked = || (asked_for(group, host) == Some((2, 0))).then_some(());
+        eventually("it is asked for, by a socket for media and one for reports", is_asked);
+    }
+    assert_eq!(mirrorball.udp_sockets(), 2);
+    let mut viewers = hosts.map(|host| Viewer::playing(&mirrorball, &format!("host-{host}"), Over::Udp));
     sources.iter_mut().for_each(|source| source.send(5));
     for (viewer, source) in viewers.iter_mut().zip(&sources) {
         viewer.expect_packets(source, 0..5);
         viewer.expect_silence();
     }
+}
+
+#[test]
+fn three_hundred_channels_are_joined_once_each_on_few_sockets_and_no_more_threads() {
+    const CHANNELS: usize = 300;
+    let first = Group::fresh();
+    let all = |setup: Setup, number: usize| setup.channel(&format!("channel-{number}"), first.beside());
+    let one = Setup::new().channel("news", first).start();
+    let mirrorball = (0..CHANNELS).fold(Setup::new(), all).start();
+    let limit = fs::read_to_string("/proc/sys/net/ipv4/igmp_max_memberships").expect("Linux tells");
+    let of_a_socket = limit.trim().parse::<usize>().expect("a number").min(64);
+    assert_eq!(one.udp_sockets(), 2, "of media and of reports");
+    assert_eq!(mirrorball.udp_sockets(), 2 * CHANNELS.div_ceil(of_a_socket));
+    assert_eq!(mirrorball.threads(""), one.threads(""));
+    mirrorball.expect_metric("mirrorball_group_joins_total", &[], 2.0 * CHANNELS as f64);
+    let viewers = [0, 1, 2].map(|_| Viewer::playing(&mirrorball, "channel-7", Over::Tcp));
+    mirrorball.expect_metric("mirrorball_group_joins_total", &[], 2.0 * CHANNELS as f64);
+    viewers.into_iter().for_each(Viewer::teardown);
 }
 
 #[test]

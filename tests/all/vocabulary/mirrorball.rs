@@ -391,6 +391,16 @@ impl Mirrorball {
         Holdings { descriptors: count("fd"), threads: count("task"), entries: entries as usize }
     }
 
+    /// Its sockets of UDP, of IPv4.
+    pub fn udp_sockets(&self) -> usize {
+        let own = fs::read_dir(self.proc().join("fd")).expect("the program runs").flatten();
+        let own = own.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
+        let own: Vec<_> = own.map(|link| link.to_string_lossy().into_owned()).collect();
+        let all = fs::read_to_string(self.proc().join("net/udp")).expect("Linux tells");
+        let inodes = all.lines().filter_map(|line| line.split_whitespace().nth(9));
+        inodes.filter(|inode| own.contains(&format!("socket:[{inode}]"))).count()
+    }
+
     /// Waits until nothing more is held than before.
     #[track_caller]
     pub fn expect_holdings(&self, before: Holdings) {
