@@ -121,10 +121,10 @@ impl Timers {
         self.key.get().expect("registered when it was started")
     }
 
-    /// Drops a timer; one that has already fired is left alone.
-    pub fn cancel(&self, id: TimerId) {
+    /// Drops a timer. `false`: it has already fired.
+    pub fn cancel(&self, id: TimerId) -> bool {
         let pending = self.agenda().pending.remove(&id);
-        drop(pending); // outside the lock: it may hold the last reference to something with a Drop of its own
+        pending.is_some() // it goes outside the lock: it may hold the last reference to something with a Drop of its own
     }
 
     /// Drops all that wait and all that come: a task that holds its own timers would live for ever.

@@ -28,6 +28,8 @@ pub(super) struct Joining {
 /// What was found in one pass over all legs: each interface and route is looked up once, and told of once.
 #[derive(Default)]
 pub(super) struct Pass {
+    /// Whether it is looked where they belong that are joined.
+    is_anew: bool,
     /// Where each leg is joined as the pass begins, and whether there is such an interface.
     joined_on: HashMap<usize, u32>,
     there: HashMap<u32, bool>,
@@ -99,6 +101,9 @@ impl Joining {
         }
         if !was_joined && demand.is_needed() {
             return receivers.want(&self.channel);
+        }
+        if was_joined && !pass.is_anew {
+            return;
         }
         let place = pass.interface(self);
         if was_joined && pass.stays(leg, place.as_ref().ok(), receivers) {
@@ -197,8 +202,8 @@ impl Receivers {
 
 impl Pass {
     /// A pass over legs that are joined so.
-    pub fn over(joined_on: HashMap<usize, u32>) -> Self {
-        Self { joined_on, ..Self::default() }
+    pub fn over(joined_on: HashMap<usize, u32>, is_anew: bool) -> Self {
+        Self { joined_on, is_anew, ..Self::default() }
     }
 
     /// Whether a joined leg is where it is to be. Where nothing leads for the moment, as between two routes or

@@ -3,7 +3,7 @@
 //! ```text
 //!  channel ─▶ Receivers: an RtpReceiver per port, family and interface, joined to many groups; further ones where it is full
 //!      socket ─▶ Intake of its table: when? ─▶ receive_data ─▶ route by destination (and source) ─▶ Leg ─▶ Track ─▶ lanes
-//!  Joining: each track's interface, looked up once a second: joined there and nowhere else
+//!  Joining: each track's interface, looked up as the kernel tells of changes (Looks): joined there and nowhere else
 //!  SilenceWatch: a timer per channel that tells when its tracks stop and return, and has silent groups joined again
 //! ```
 
@@ -12,6 +12,7 @@ mod change_pace;
 mod intake;
 mod joining;
 mod leg;
+mod looks;
 mod memberships;
 mod port_counts;
 mod pulse;

@@ -1,13 +1,13 @@
-//! All the receive sockets: which one a group is joined on. Once a second each track's interface is looked up anew,
-//! and what is not joined there is.
+//! All the receive sockets: which one a group is joined on.
 
+use std::collections::HashMap;
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
-use crate::event::{Class, Episode, Poller, Task, TaskQueue, Timers, Work, clock, lock};
+use crate::event::{Class, Episode, Poller, Task, TaskQueue, Timers, clock, lock};
 use crate::net::{Group, MembershipError, ReceiveSocket, bound_for, interface_name};
 use crate::relay::{Busy, Channel, Track};
 
@@ -15,6 +15,7 @@ use super::change_pace::ChangePace;
 use super::intake::{Intake, roomiest};
 use super::joining::{Joining, Pass};
 use super::leg::Leg;
+use super::looks::Looks;
 use super::memberships::{Membership, Memberships, groups_of};
 use super::port_counts::{AllCounts, PortStats};
 use super::routes::{Kind, Route};
@@ -23,8 +24,6 @@ use super::wanted::{Join, Waiting};
 
 /// Groups of one socket. Hundreds on one port spread over several, and with them over the media tables.
 const GROUPS_PER_SOCKET: usize = 64;
-/// Between two looks for interfaces and routes that come, go and move.
-const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// A look goes on in another task after so long: joins wait for the kernel's lock, and thousands of them would look like
 /// a worker that stands still.
 const LONGEST_TURN: Duration = Duration::from_millis(100);
@@ -38,8 +37,7 @@ pub struct Receivers {
     /// and who only looks wait for no kernel.
     operations: Mutex<()>,
     state: Mutex<State>,
-    /// The look that is under way between two of its tasks.
-    pass: Mutex<Option<Pass>>,
+    pub(super) looks: Looks,
     longest_turn: Duration,
     counts: AllCounts,
     renewal_fails: Episode,
@@ -78,12 +76,12 @@ impl Receivers {
         longest_turn: Duration,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
+            looks: Looks::new(timers.clone()),
             poller,
             timers,
             busy,
             operations: Mutex::default(),
             state: Mutex::default(),
-            pass: Mutex::default(),
             longest_turn,
             counts: AllCounts::default(),
             renewal_fails: Episode::default(),
@@ -108,8 +106,8 @@ impl Receivers {
             let both = this.upgrade().zip(wanted.upgrade());
             both.into_iter().for_each(|(this, wanted)| this.want(&wanted));
         });
-        if !mem::replace(&mut self.state().follows, true) {
-            self.follow_later();
+        if let Some(this) = self.this.upgrade().filter(|_| !mem::replace(&mut self.state().follows, true)) {
+            self.looks.start(&this, &self.poller);
         }
     }
 
@@ -178,6 +176,7 @@ impl Receivers {
 
     /// Leaves all groups and closes the sockets.
     pub fn stop(&self) {
+        self.looks.stop();
         let mut state = self.state();
         state.stopped = true;
         state.joinings.clear();
@@ -219,7 +218,7 @@ impl Receivers {
     }
 
     /// Leaves the groups of sockets that only fail, and closes these: the look joins the groups on others.
-    fn leave_failed(&self) {
+    pub(super) fn leave_failed(&self) {
         let _operations = lock(&self.operations);
         let left = self.state().memberships.take_failed();
         self.let_go(&left);
@@ -241,7 +240,7 @@ impl Receivers {
     }
 
     /// The next leg of the look that is under way. It is passed even if looking at it fails.
-    fn next_joining(&self) -> Option<Arc<Joining>> {
+    pub(super) fn next_joining(&self) -> Option<Arc<Joining>> {
         let mut state = self.state();
         let joining = state.joinings.get(state.next).cloned();
         state.next = if joining.is_some() { state.next + 1 } else { 0 };
@@ -270,10 +269,9 @@ impl Receivers {
         self.poller.queue(Class::Control)
     }
 
-    fn follow_later(&self) {
-        if let Some(this) = self.this.upgrade() {
-            self.timers.at(clock::now() + FOLLOW_EVERY, Task::new("FollowInterfaces", this));
-        }
+    /// The interface that each leg is joined on.
+    pub(super) fn places(&self) -> HashMap<usize, u32> {
+        self.state().memberships.interfaces()
     }
 
     /// Joins on the first socket of the port that takes the group, or on a further one: the kernel limits
@@ -359,32 +357,6 @@ impl State {
         }
         self.receivers.retain(|receiver| !unused.iter().any(|unused| Arc::ptr_eq(unused, receiver)));
         unused
-    }
-}
-
-impl Work for Receivers {
-    fn run(self: Arc<Self>) {
-        let turn_ends = self.turn_ends();
-        self.leave_failed();
-        let under_way = lock(&self.pass).take();
-        let mut pass = under_way.unwrap_or_else(|| Pass::over(self.state().memberships.interfaces()));
-        while let Some(joining) = self.next_joining() {
-            self.poller.vitals().may_fault("follow", String::new);
-            joining.follow(&self, &mut pass);
-            if clock::now() >= turn_ends {
-                *lock(&self.pass) = Some(pass);
-                let queue = self.queue().clone();
-                return queue.push(Task::new("FollowInterfaces", self));
-            }
-        }
-        pass.tell();
-        self.follow_later();
-    }
-
-    /// Joining goes on whatever happened to one group.
-    fn close(self: Arc<Self>) {
-        self.poller.vitals().fault("watch");
-        self.follow_later();
     }
 }
 

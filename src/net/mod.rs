@@ -9,6 +9,7 @@ mod control;
 mod descriptors;
 mod half_open;
 mod interface;
+mod link_events;
 mod membership;
 mod path_mtu;
 mod peer;
@@ -27,6 +28,7 @@ pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, is_passing, op
 pub use interface::{
     InterfaceError, interface_addresses, interface_index, interface_is_there, interface_name,
 };
+pub use link_events::{Changes, LinkEvents};
 pub use membership::{Group, MembershipError, ReceiveSocket, any_beside, bound_for};
 pub use path_mtu::{PathAsker, forbid_fragments, forbids_fragments};
 pub use peer::{Progress, VANISHED_AFTER, allow_pauses, mark_connection, progress};

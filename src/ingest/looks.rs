@@ -1,0 +1,188 @@
+//! When it is looked whether all is joined where it belongs: each second what is to be joined or left, and anew where it belongs
+//! as soon as the kernel tells of a change. Where it tells nothing, each second too.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use crate::event::{
+    Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, TimerId, Timers, Work, clock, lock,
+};
+use crate::net::{Changes, LinkEvents};
+
+use super::joining::Pass;
+use super::receivers::Receivers;
+
+/// Between two looks at what is to be joined or left.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// What the kernel tells of is looked at so much later, all of it at once: changes come in swarms.
+const REST: Duration = Duration::from_millis(50);
+/// Between two looks at where everything belongs, though nothing was told of.
+const ANEW_EVERY: Duration = Duration::from_secs(10);
+
+/// The looks of one program's receivers, of which one is under way at a time.
+pub(super) struct Looks {
+    timers: Arc<Timers>,
+    timing: Mutex<Timing>,
+    /// The look that is under way between two of its tasks.
+    pass: Mutex<Option<Pass>>,
+    ear: OnceLock<Arc<Ear>>,
+}
+
+#[derive(Default)]
+struct Timing {
+    /// The next one, unless it has begun.
+    next: Option<TimerId>,
+    /// Something was told of since this one began: when it is looked at.
+    again: Option<Instant>,
+    anew_at: Option<Instant>,
+}
+
+/// Hears the kernel. Its descriptor is not polled between what it hears and the look.
+struct Ear {
+    events: Arc<LinkEvents>,
+    receivers: Weak<Receivers>,
+    key: OnceLock<PollKey>,
+}
+
+impl Looks {
+    pub fn new(timers: Arc<Timers>) -> Self {
+        Self { timers, timing: Mutex::default(), pass: Mutex::default(), ear: OnceLock::new() }
+    }
+
+    /// Looks from now on.
+    pub fn start(&self, receivers: &Arc<Receivers>, poller: &Poller) {
+        match Ear::open(receivers, poller) {
+            Ok(ear) => drop(self.ear.set(ear)),
+            Err(error) => tracing::info!(
+                %error,
+                "the kernel tells of no changes of interfaces and routes; they are looked up each second"
+            ),
+        }
+        self.end(receivers);
+    }
+
+    /// Hears nothing more.
+    pub fn stop(&self) {
+        if let Some(key) = self.ear.get().and_then(|ear| ear.key.get()) {
+            key.unregister();
+        }
+    }
+
+    /// The next look is at where everything belongs.
+    #[cfg(all(test, not(model)))]
+    pub fn expect_change(&self) {
+        self.timing().anew_at = None;
+    }
+
+    /// A look by then, at the latest.
+    fn look_by(&self, at: Instant, receivers: &Arc<Receivers>) {
+        let mut timing = self.timing();
+        match timing.next {
+            Some(next) if self.timers.cancel(next) => self.set(&mut timing, at, receivers),
+            // It is about to begin.
+            Some(_) => {}
+            None => timing.again = Some(at),
+        }
+    }
+
+    /// A look begins. Whether it is at where everything belongs, and the interfaces that the network was away from.
+    fn begin(&self) -> (bool, Vec<u32>) {
+        let now = clock::now();
+        let changes = self.ear.get().and_then(|ear| ear.hear());
+        let mut timing = self.timing();
+        timing.next.take().map(|next| self.timers.cancel(next));
+        let is_old = timing.anew_at.is_none_or(|at| now >= at + ANEW_EVERY);
+        let is_anew = is_old || changes.as_ref().is_none_or(|changes| changes.any);
+        if is_anew {
+            timing.anew_at = Some(now);
+        }
+        (is_anew, changes.map(|changes| changes.returned).unwrap_or_default())
+    }
+
+    /// It is over: the next one is due.
+    fn end(&self, receivers: &Arc<Receivers>) {
+        let mut timing = self.timing();
+        let at = timing.again.take().unwrap_or_else(|| clock::now() + LOOK_EVERY);
+        self.set(&mut timing, at, receivers);
+    }
+
+    fn set(&self, timing: &mut Timing, at: Instant, receivers: &Arc<Receivers>) {
+        timing.next = Some(self.timers.at(at, look(receivers)));
+    }
+
+    fn timing(&self) -> MutexGuard<'_, Timing> {
+        lock(&self.timing)
+    }
+}
+
+fn look(receivers: &Arc<Receivers>) -> Task {
+    Task::new("FollowInterfaces", receivers.clone())
+}
+
+impl Work for Receivers {
+    fn run(self: Arc<Self>) {
+        let turn_ends = self.turn_ends();
+        self.leave_failed();
+        let under_way = lock(&self.looks.pass).take();
+        let mut pass = under_way.unwrap_or_else(|| {
+            let (is_anew, _) = self.looks.begin();
+            Pass::over(self.places(), is_anew)
+        });
+        while let Some(joining) = self.next_joining() {
+            self.looks.timers.vitals().may_fault("follow", String::new);
+            joining.follow(&self, &mut pass);
+            if clock::now() >= turn_ends {
+                *lock(&self.looks.pass) = Some(pass);
+                return self.queue().push(look(&self));
+            }
+        }
+        pass.tell();
+        self.looks.end(&self);
+    }
+
+    /// Joining goes on whatever happened to one group.
+    fn close(self: Arc<Self>) {
+        self.looks.timers.vitals().fault("watch");
+        self.looks.timing().anew_at = None; // what is behind it has not been looked at
+        self.looks.end(&self);
+    }
+}
+
+impl Ear {
+    fn open(receivers: &Arc<Receivers>, poller: &Poller) -> io::Result<Arc<Self>> {
+        let events = Arc::new(LinkEvents::open()?);
+        let receivers = Arc::downgrade(receivers);
+        let ear = Arc::new(Self { events: events.clone(), receivers, key: OnceLock::new() });
+        let key = poller.register(Class::Control, events, ear.clone())?;
+        ear.key.get_or_init(|| key).enable(Interest::Read)?;
+        Ok(ear)
+    }
+
+    /// What was told of since the last time, and listens on. `None`: it hears nothing any more.
+    fn hear(&self) -> Option<Changes> {
+        let key = self.key.get()?;
+        match self.events.take() {
+            Ok(changes) => {
+                key.resume(Interest::Read);
+                Some(changes)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the kernel's changes can not be heard");
+                None
+            }
+        }
+    }
+}
+
+impl PollEventConsumer for Ear {
+    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+        if let Some(receivers) = self.receivers.upgrade() {
+            receivers.looks.look_by(clock::now() + REST, &receivers);
+        }
+        None
+    }
+
+    /// The next look listens on.
+    fn close(self: Arc<Self>) {}
+}
