@@ -126,7 +126,10 @@ impl Work for Receivers {
         self.leave_failed();
         let under_way = lock(&self.looks.pass).take();
         let mut pass = under_way.unwrap_or_else(|| {
-            let (is_anew, _) = self.looks.begin();
+            let (is_anew, returned) = self.looks.begin();
+            if !returned.is_empty() {
+                self.renew_on(returned);
+            }
             Pass::over(self.places(), is_anew)
         });
         while let Some(joining) = self.next_joining() {

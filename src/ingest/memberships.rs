@@ -114,6 +114,26 @@ impl Memberships {
         renewed
     }
 
+    /// These are not counted as renewed lately.
+    pub fn forget_renewals(&mut self, of: &[Membership]) {
+        for joined in self.0.iter_mut().filter(|joined| of.iter().any(|of| of.group == joined.group)) {
+            joined.renewed_at = None;
+        }
+    }
+
+    /// Of each group and interface that any such membership is of, all.
+    pub fn alike(&self, is_meant: impl Fn(&Membership) -> bool) -> Vec<Vec<Membership>> {
+        let place = |joined: &Membership| (joined.group.address, joined.group.interface);
+        let meant = self.0.iter().filter(|joined| joined.group.address.is_multicast() && is_meant(joined));
+        let mut alike: HashMap<_, Vec<_>> = meant.map(|joined| (place(joined), Vec::new())).collect();
+        for joined in &self.0 {
+            if let Some(alike) = alike.get_mut(&place(joined)) {
+                alike.push(joined.clone());
+            }
+        }
+        alike.into_values().collect()
+    }
+
     /// The silent memberships that stand or fall with a leg's, which has these groups; `None`: something comes to one of them,
     /// or there is nobody to tell.
     ///

@@ -9,6 +9,7 @@
 
 mod arrivals;
 mod change_pace;
+mod heard;
 mod intake;
 mod joining;
 mod leg;
@@ -18,6 +19,7 @@ mod port_counts;
 mod pulse;
 mod receive_data;
 mod receivers;
+mod renewals;
 mod routes;
 mod rtp_receiver;
 mod silence;

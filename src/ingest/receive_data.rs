@@ -92,6 +92,11 @@ impl Intaken {
                 receiver.count_stray();
             }
         }
+        if receiver.heard.is_asked() {
+            receiver
+                .heard
+                .note(batch.datagrams().map(|datagram| (datagram.destination, datagram.source.ip())));
+        }
         if let Some(total) = overflow {
             receiver.count_overflow(total);
         }

@@ -18,6 +18,7 @@ use super::leg::Leg;
 use super::looks::Looks;
 use super::memberships::{Membership, Memberships, groups_of};
 use super::port_counts::{AllCounts, PortStats};
+use super::renewals::Renewals;
 use super::routes::{Kind, Route};
 use super::rtp_receiver::{OpenError, RtpReceiver};
 use super::wanted::{Join, Waiting};
@@ -35,29 +36,30 @@ pub struct Receivers {
     busy: Arc<Busy>,
     /// Held by who joins and leaves, over the system calls. Taken before `state`, which is never held over one: metrics
     /// and who only looks wait for no kernel.
-    operations: Mutex<()>,
+    pub(super) operations: Mutex<()>,
     state: Mutex<State>,
     pub(super) looks: Looks,
     longest_turn: Duration,
     counts: AllCounts,
     renewal_fails: Episode,
     renewals: AtomicU64,
+    pub(super) renewed: Renewals,
     joins: AtomicU64,
     /// How often groups are joined and left on demand.
     pub(super) changes: ChangePace,
     pub(super) waiting: Waiting,
-    this: Weak<Receivers>,
+    pub(super) this: Weak<Receivers>,
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     receivers: Vec<Arc<RtpReceiver>>,
     /// One for each media table that receives.
     intakes: Vec<Arc<Intake>>,
     joinings: Vec<Arc<Joining>>,
     /// The next of them that is looked at.
     next: usize,
-    memberships: Memberships,
+    pub memberships: Memberships,
     follows: bool,
     stopped: bool,
 }
@@ -86,6 +88,7 @@ impl Receivers {
             counts: AllCounts::default(),
             renewal_fails: Episode::default(),
             renewals: AtomicU64::new(0),
+            renewed: Renewals::default(),
             joins: AtomicU64::new(0),
             changes: ChangePace::new(changes),
             waiting: Waiting::default(),
@@ -225,7 +228,7 @@ impl Receivers {
     }
 
     /// Leaves what was taken out, and closes the sockets that nothing is left on.
-    fn let_go(&self, left: &[Membership]) {
+    pub(super) fn let_go(&self, left: &[Membership]) {
         let unused = self.state().take_unused(left);
         for joined in left {
             joined.receiver.leave(&joined.group, &joined.route);
@@ -328,7 +331,7 @@ impl Receivers {
         roomiest(&state.intakes, &state.receivers).ok_or_else(|| io::Error::other("no media table receives"))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 }

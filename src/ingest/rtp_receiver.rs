@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Interest, PollEventConsumer, PollKey, Poller, Task, clock, lock};
-use crate::net::{Group, MembershipError, RECEIVE_BUFFER_BYTES, ReceiveSocket, bound_for};
+use crate::net::{Group, MembershipError, RECEIVE_BUFFER_BYTES, ReceiveSocket, Turned, bound_for};
 
+use super::heard::Heard;
 use super::intake::Intake;
 use super::port_counts::PortCounts;
 use super::routes::{Route, Routes};
@@ -42,6 +43,7 @@ pub struct RtpReceiver {
     /// The kernel's count for this socket; wraps.
     overflow: AtomicU32,
     counts: Arc<PortCounts>,
+    pub(super) heard: Heard,
     warned: Mutex<Warned>,
     /// Errors since the last packet.
     errors_in_row: AtomicU32,
@@ -97,6 +99,7 @@ impl RtpReceiver {
             longest_wait: longest_wait(granted),
             overflow: AtomicU32::new(0),
             counts,
+            heard: Heard::default(),
             warned: Mutex::default(),
             errors_in_row: AtomicU32::new(0),
         });
@@ -132,6 +135,16 @@ impl RtpReceiver {
     /// Joins a group whose route is there.
     pub(super) fn join_again(&self, group: &Group) -> Result<(), MembershipError> {
         self.socket.join(group)
+    }
+
+    /// Turns the filter of a joined group round; it is to be turned back at once. Of those who were heard nothing is lost.
+    pub(super) fn turn(&self, group: &Group) -> io::Result<Turned> {
+        self.socket.turn(group, &self.heard.senders(group.address))
+    }
+
+    /// Turns it back.
+    pub(super) fn turn_back(&self, group: &Group, turned: &Turned) -> io::Result<()> {
+        self.socket.turn_back(group, turned)
     }
 
     /// Forgets a route, and leaves its group if no other route needs it.

@@ -180,7 +180,7 @@ impl AsFd for ReceiveSocket {
     }
 }
 
-fn storage(ip: IpAddr) -> libc::sockaddr_storage {
+pub(super) fn storage(ip: IpAddr) -> libc::sockaddr_storage {
     let raw = RawAddress::new(SocketAddr::new(ip, 0));
     // SAFETY: sockaddr_storage is plain bytes, for which zeros are valid; it is larger than either
     // member of RawAddress and aligned for both, so the copy of `raw` stays within it.

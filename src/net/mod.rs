@@ -7,10 +7,12 @@ mod address;
 mod buffers;
 mod control;
 mod descriptors;
+mod group_protocol;
 mod half_open;
 mod interface;
 mod link_events;
 mod membership;
+mod membership_filter;
 mod path_mtu;
 mod peer;
 mod priority;
@@ -25,11 +27,13 @@ mod to_group;
 pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
 pub use control::{Control, Marks};
 pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, is_passing, open_descriptors};
+pub use group_protocol::{forces_igmp, igmp_versions, mld_version};
 pub use interface::{
     InterfaceError, interface_addresses, interface_index, interface_is_there, interface_name,
 };
 pub use link_events::{Changes, LinkEvents};
 pub use membership::{Group, MembershipError, ReceiveSocket, any_beside, bound_for};
+pub use membership_filter::Turned;
 pub use path_mtu::{PathAsker, forbid_fragments, forbids_fragments};
 pub use peer::{Progress, VANISHED_AFTER, allow_pauses, mark_connection, progress};
 pub use priority::lower_priority;

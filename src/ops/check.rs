@@ -180,10 +180,14 @@ fn write_directory(f: &mut fmt::Formatter<'_>, directory: &DirectoryConfig) -> f
 }
 
 fn write_settings(f: &mut fmt::Formatter<'_>, input: &str, settings: &ChannelSettings) -> fmt::Result {
-    let ChannelSettings { interface, on_demand, silent_after, coalesce, marks, rule, sessions } = settings;
+    let ChannelSettings { interface, on_demand, renew, silent_after, coalesce, marks, rule, sessions } =
+        settings;
     writeln!(f, "    of {input}, on {}, silent after {silent_after:?}", named(interface.as_ref()))?;
     if let Some(linger) = on_demand {
         writeln!(f, "    joined while somebody watches, and {linger:?} longer")?;
+    }
+    if let Some(every) = renew {
+        writeln!(f, "    the network is told of its groups each {every:?}")?;
     }
     if let Coalesce::Fixed(rest) = coalesce {
         writeln!(f, "    packets wait {rest:?} to be sent together")?;

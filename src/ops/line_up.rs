@@ -83,6 +83,7 @@ impl LineUp {
         channel.come_by(&self.line, clock::now()).map_err(|LineFull| NoRoom::Line)?;
         let interface = config.settings.interface.as_ref().map(ToString::to_string);
         self.receivers.receive(&channel, interface.as_deref());
+        config.settings.renew.into_iter().for_each(|every| self.receivers.renew_each(&channel, every));
         SilenceWatch::start(&channel, &self.receivers, &self.timers);
         Ok(())
     }

@@ -22,6 +22,7 @@ mod load; // the load that the first release promises
 mod logins; // who may log in, and who may not
 mod logs; // a log, and other output, that nobody takes
 mod matrix; // real clients over every carriage, and the table of them; proxies
+mod membership; // what the network is told of groups, while links flap and while no querier asks
 mod multicast_out; // channels that go to a group, for those who ask
 mod nat; // viewers behind a NAT, and those for whom UDP gets nowhere
 mod networks; // groups, sources and interfaces

@@ -75,6 +75,7 @@ fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Chann
     let silent_after =
         duration_within(&typed.silent_after, &named("silent_after"), "2s", ["100ms", "60min"], report);
     let on_demand = on_demand(typed, report);
+    let renew = duration_within(&typed.renew, &named("renew"), "60s", ["500ms", "60min"], report);
     let coalesce = parsed(&typed.coalesce, &named("coalesce"), scalar::coalesce, report).unwrap_or_default();
     let interface = parsed(&typed.interface, &named("interface"), scalar::interface, report);
     let marks = Marks {
@@ -83,7 +84,8 @@ fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Chann
     };
     let sessions = number_within(&typed.sessions, &named("sessions"), 0, AT_A_TIME, report);
     let (rule, sessions) = (rule(typed, door, report), typed.sessions.as_ref().map(|_| sessions));
-    ChannelSettings { interface, on_demand, silent_after, coalesce, marks, rule, sessions }
+    let renew = typed.renew.as_ref().map(|_| renew);
+    ChannelSettings { interface, on_demand, renew, silent_after, coalesce, marks, rule, sessions }
 }
 
 /// How long it stays joined after the last who watched, if it is not always.

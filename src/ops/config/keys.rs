@@ -121,6 +121,7 @@ pub(super) const CHANNEL: Section = Section {
         key("interface", r#""eth0""#),
         key("join", r#""on-demand""#),
         key("linger", r#""10s""#),
+        key("renew", r#""60s""#),
         key("silent_after", r#""2s""#),
         key("coalesce", r#""auto""#),
         key("dscp", "34"),

@@ -219,6 +219,8 @@ pub struct ChannelSettings {
     pub interface: Option<Interface>,
     /// How long its groups stay joined after the last who watched; always where absent.
     pub on_demand: Option<Duration>,
+    /// How often the network is told of its groups again, whether or not it asks; never where absent.
+    pub renew: Option<Duration>,
     /// How long its tracks may be without a packet before the channel counts as silent.
     pub silent_after: Duration,
     /// How long packets may wait to be sent together.

@@ -68,6 +68,7 @@ impl Demonstration {
             settings: ChannelSettings {
                 interface: Some(interface),
                 on_demand: None,
+                renew: None,
                 silent_after: SILENT_AFTER,
                 coalesce: Coalesce::Auto,
                 marks: Marks::default(),

@@ -27,6 +27,8 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
     out.counter("mirrorball_group_joins_total", help, &[], engine.receivers.joins());
     let help = "Times that a silent group was joined again.";
     out.counter("mirrorball_group_renewals_total", help, &[], engine.receivers.renewals());
+    let help = "Groups that the network was told of again without being left.";
+    out.counter("mirrorball_groups_retold_total", help, &[], engine.receivers.retold());
     let ports = engine.receivers.stats();
     let help = "Times that receiving failed.";
     out.counter("mirrorball_receive_errors_total", help, &[], ports.iter().map(|port| port.errors).sum());

@@ -22,6 +22,7 @@ const CONTROL_TASKS: &[&str] = &[
     "Lost",
     "ReceiveReports",
     "RefusalWatch",
+    "Renew",
     "RtspTask",
     "SessionWatch",
     "SilenceWatch",

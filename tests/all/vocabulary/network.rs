@@ -153,6 +153,11 @@ impl Plug {
         ip(&["link", "set", &self.far(), if is_in { "up" } else { "down" }]);
     }
 
+    /// Switches it off, or on again.
+    pub fn switch(&self, is_on: bool) {
+        ip(&["link", "set", self.name, if is_on { "up" } else { "down" }]);
+    }
+
     /// Takes it away, and all that the kernel knew of it.
     pub fn unplug(&self) {
         ip(&["link", "delete", self.name]);

@@ -30,12 +30,20 @@ pub enum Told {
 impl Wire {
     /// Listens from now on.
     pub fn of(plug: &Plug) -> Self {
-        let raw = SockType::Raw;
-        let socket = socket(AddressFamily::Packet, raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)
+        Self::open(&plug.far(), SockProtocol::EthAll)
+    }
+
+    /// The same at an interface that much is sent by: to what comes in there alone, over IPv4.
+    pub fn into(name: &str) -> Self {
+        Self::open(name, SockProtocol::EthIp)
+    }
+
+    fn open(name: &str, protocol: SockProtocol) -> Self {
+        let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
             .expect("root may listen");
         let patience = TimeVal::milliseconds(20);
         setsockopt(&socket, sockopt::ReceiveTimeout, &patience).expect("a socket");
-        let index = interface_index(&plug.far()).expect("plugged in");
+        let index = interface_index(name).expect("plugged in");
         Self { socket, index: index as usize }
     }
 
@@ -68,6 +76,13 @@ impl Wire {
             }
         }
         panic!("{group} is not told to be {told:?} within {patience:?}");
+    }
+
+    /// Whatever is told of a group until then.
+    pub fn all(&self, group: IpAddr, patience: Duration) -> Vec<Told> {
+        let deadline = clock::now() + patience;
+        let left = || deadline.saturating_duration_since(clock::now());
+        std::iter::from_fn(|| self.next(group, left())).collect()
     }
 
     /// Waits until what is told of a group has been told as often as it is repeated.

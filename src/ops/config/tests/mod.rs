@@ -127,6 +127,7 @@ source = "rtp://10.1.1.1@232.9.9.1:5004"
 interface = "eth0.100"
 join = "on-demand"
 linger = "30s"
+renew = "60s"
 silent_after = "5s"
 sessions = 7
 dscp = 34
@@ -169,6 +170,7 @@ ttl = 16
     assert_eq!(news.settings.silent_after, Duration::from_secs(5));
     assert_eq!(news.settings.sessions, Some(7));
     assert_eq!(news.settings.on_demand, Some(Duration::from_secs(30)));
+    assert_eq!(news.settings.renew, Some(Duration::from_secs(60)));
     assert_eq!(news.settings.marks, Marks { dscp: Some(34), ttl: Some(16) });
     assert_eq!(news.input, "rtp://10.1.1.1@232.9.9.1:5004");
     let [track] = &news.presentation.tracks[..] else { panic!("one track: {:?}", news.presentation) };

@@ -1,0 +1,210 @@
+//! Groups that the network is told of again while they are received, without being left: now and then where its querier never
+//! comes (`renew`), and where its link was away. By IGMPv2 and MLDv1 that can not be done: what flows is left alone.
+
+use std::collections::HashSet;
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use crate::event::{Task, Work, clock, lock};
+use crate::net::{Turned, igmp_versions, interface_name, mld_version};
+use crate::relay::Channel;
+
+use super::heard::Asking;
+use super::memberships::Membership;
+use super::receivers::Receivers;
+use super::rtp_receiver::RtpReceiver;
+
+/// So long it is heard who sends, before the network is told: of who does, nothing is lost.
+const HEAR_FOR: Duration = Duration::from_millis(300);
+
+/// What they have come to.
+#[derive(Default)]
+pub(super) struct Renewals {
+    told: AtomicU64,
+    /// Interfaces of which it was said that nothing can be told there.
+    mute: Mutex<HashSet<u32>>,
+}
+
+/// One that is under way, or due.
+struct Renewal {
+    receivers: Weak<Receivers>,
+    of: Of,
+    /// Since when it is under way.
+    asking: Mutex<Vec<Asking>>,
+}
+
+enum Of {
+    /// All groups of a channel, each so often.
+    Channel(Weak<Channel>, Duration),
+    /// All groups on these interfaces, once.
+    Interfaces(Vec<u32>),
+}
+
+impl Of {
+    fn has(&self, joined: &Membership) -> bool {
+        match self {
+            Self::Channel(channel, _) => channel.upgrade().is_some_and(|channel| {
+                channel.tracks.iter().any(|track| Arc::ptr_eq(track, joined.route.track()))
+            }),
+            Self::Interfaces(interfaces) => interfaces.contains(&joined.group.interface),
+        }
+    }
+}
+
+impl Receivers {
+    /// Tells the network of a channel's groups so often, whether or not anybody asks.
+    pub fn renew_each(&self, channel: &Arc<Channel>, every: Duration) {
+        self.renew_later(Of::Channel(Arc::downgrade(channel), every), every);
+    }
+
+    /// Tells the network of all groups on interfaces that it was away from.
+    pub(super) fn renew_on(&self, interfaces: Vec<u32>) {
+        self.renew_later(Of::Interfaces(interfaces), HEAR_FOR);
+    }
+
+    /// Groups that the network was told of again without being left.
+    pub fn retold(&self) -> u64 {
+        self.renewed.told.load(Relaxed)
+    }
+
+    fn renew_later(&self, of: Of, within: Duration) {
+        let renewal = Renewal { receivers: self.this.clone(), of, asking: Mutex::default() };
+        self.timers.at(clock::now() + within.saturating_sub(HEAR_FOR), Task::new("Renew", Arc::new(renewal)));
+    }
+
+    /// Asks who sends to groups, of all sockets that have them.
+    fn asking(&self, of: &Of) -> Vec<Asking> {
+        let alike = self.state().memberships.alike(|joined| of.has(joined));
+        let mut asked = Vec::<Arc<RtpReceiver>>::new();
+        for joined in alike.into_iter().flatten() {
+            if !asked.iter().any(|other| Arc::ptr_eq(other, &joined.receiver)) {
+                asked.push(joined.receiver);
+            }
+        }
+        asked.into_iter().map(Asking::of).collect()
+    }
+
+    /// Turns the filters of memberships round and back: of each group and interface all of them, whoever has them, for the network is
+    /// told what they ask for together. Returns those of which that would tell nothing.
+    fn tell_again(&self, of: &Of) -> Vec<Membership> {
+        let _operations = lock(&self.operations);
+        let alike = self.state().memberships.alike(|joined| of.has(joined));
+        let (versions, mut failed, mut mute) = (igmp_versions(), Vec::new(), Vec::new());
+        for together in alike {
+            let group = &together[0].group;
+            let is_old = match group.address.is_ipv4() {
+                true => versions.get(&group.interface).is_some_and(|version| *version < 3),
+                false => interface_name(group.interface).is_some_and(|name| mld_version(&name) < 2),
+            };
+            if is_old {
+                mute.extend(together);
+                continue;
+            }
+            match turn_round(&together) {
+                Ok(is_told) => drop(self.renewed.told.fetch_add(u64::from(is_told), Relaxed)),
+                Err(lost) => failed.extend(lost),
+            }
+        }
+        if !failed.is_empty() {
+            // The next look joins them, where they then belong.
+            let left = self.state().memberships.take_out(&failed);
+            self.let_go(&left);
+        }
+        mute
+    }
+
+    /// Joins silent groups again at once that come by an interface that was away. What flows is left alone.
+    fn renew_silent(&self, joined: &[Membership]) {
+        self.state().memberships.forget_renewals(joined);
+        joined.iter().for_each(|joined| self.renew(joined.route.track(), clock::now()));
+    }
+}
+
+/// Whether the network will be told. `Err`: these are to be left, for they did not come back to what they were.
+fn turn_round(together: &[Membership]) -> Result<bool, Vec<Membership>> {
+    let mut is_told = true;
+    let mut turned = Vec::<(&Membership, Turned)>::new();
+    for joined in together {
+        let is_done = |(other, _): &(&Membership, _)| Arc::ptr_eq(&other.receiver, &joined.receiver);
+        if turned.iter().any(is_done) {
+            continue; // by another source, or for another track
+        }
+        match joined.receiver.turn(&joined.group) {
+            Ok(back) => turned.push((joined, back)),
+            Err(error) => {
+                tracing::debug!(group = %joined.group.address, %error, "the network is not told again");
+                is_told = false;
+                break;
+            }
+        }
+    }
+    let lost: Vec<_> = turned
+        .iter()
+        .filter_map(|(joined, back)| {
+            let error = joined.receiver.turn_back(&joined.group, back).err()?;
+            tracing::warn!(group = %joined.group.address, "a group is to be joined again: {error}");
+            Some(&joined.receiver)
+        })
+        .collect();
+    if lost.is_empty() {
+        return Ok(is_told);
+    }
+    let is_lost = |joined: &&Membership| lost.iter().any(|lost| Arc::ptr_eq(lost, &joined.receiver));
+    Err(together.iter().filter(is_lost).cloned().collect())
+}
+
+impl Renewals {
+    fn say_mute(&self, joined: &[Membership]) {
+        for interface in joined.iter().map(|joined| joined.group.interface) {
+            if !lock(&self.mute).insert(interface) {
+                continue;
+            }
+            let interface = interface_name(interface).unwrap_or_default();
+            tracing::warn!(
+                interface,
+                "renew does nothing there: by IGMPv2 and MLDv1 the network can not be told of a group again without leaving it; \
+                 turn on a querier of IGMPv3 (MLDv2) in that network"
+            );
+        }
+    }
+}
+
+impl Work for Renewal {
+    /// Twice for each time: to begin to hear who sends, and to tell.
+    fn run(self: Arc<Self>) {
+        let Some(receivers) = self.receivers.upgrade() else { return };
+        let asking = mem::take(&mut *lock(&self.asking));
+        if asking.is_empty() {
+            *lock(&self.asking) = receivers.asking(&self.of);
+        } else {
+            let mute = receivers.tell_again(&self.of);
+            match self.of {
+                Of::Channel(..) => receivers.renewed.say_mute(&mute),
+                Of::Interfaces(_) => receivers.renew_silent(&mute),
+            }
+        }
+        drop(asking);
+        self.go_on(&receivers);
+    }
+
+    fn close(self: Arc<Self>) {
+        if let Some(receivers) = self.receivers.upgrade() {
+            receivers.timers.vitals().fault("watch");
+            self.go_on(&receivers);
+        }
+    }
+}
+
+impl Renewal {
+    fn go_on(self: Arc<Self>, receivers: &Receivers) {
+        let is_under_way = !lock(&self.asking).is_empty();
+        let next = match &self.of {
+            _ if is_under_way => HEAR_FOR,
+            Of::Channel(channel, every) if channel.strong_count() > 0 => every.saturating_sub(HEAR_FOR),
+            _ => return,
+        };
+        receivers.timers.at(clock::now() + next, Task::new("Renew", self));
+    }
+}
