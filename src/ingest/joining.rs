@@ -29,7 +29,7 @@ pub(super) struct Joining {
 #[derive(Default)]
 pub(super) struct Pass {
     /// Whether it is looked where they belong that are joined.
-    is_anew: bool,
+    pub is_anew: bool,
     /// Where each leg is joined as the pass begins, and whether there is such an interface.
     joined_on: HashMap<usize, u32>,
     there: HashMap<u32, bool>,

@@ -59,6 +59,7 @@ impl Looks {
                 "the kernel tells of no changes of interfaces and routes; they are looked up each second"
             ),
         }
+        receivers.look_at_networks(true);
         self.end(receivers);
     }
 
@@ -140,7 +141,9 @@ impl Work for Receivers {
                 return self.queue().push(look(&self));
             }
         }
+        let is_anew = pass.is_anew;
         pass.tell();
+        self.look_at_networks(is_anew);
         self.looks.end(&self);
     }
 

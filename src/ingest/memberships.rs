@@ -8,6 +8,7 @@ use crate::net::Group;
 use crate::wire::sdp::Feed;
 
 use super::leg::Leg;
+use super::network_watch::Networks;
 use super::routes::Route;
 use super::rtp_receiver::RtpReceiver;
 
@@ -112,6 +113,16 @@ impl Memberships {
             }
         }
         renewed
+    }
+
+    /// The networks that groups are joined on.
+    pub fn networks(&self) -> Networks {
+        let mut networks = Networks::new();
+        for group in self.0.iter().map(|joined| &joined.group).filter(|group| group.address.is_multicast()) {
+            let names = group.source.is_some() || !group.except.is_empty();
+            *networks.entry((group.interface, group.address.is_ipv4())).or_default() |= names;
+        }
+        networks
     }
 
     /// These are not counted as renewed lately.

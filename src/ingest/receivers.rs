@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use crate::event::{Class, Episode, Poller, Task, TaskQueue, Timers, clock, lock};
-use crate::net::{Group, MembershipError, ReceiveSocket, bound_for, interface_name};
+use crate::net::{Group, GroupProtocol, MembershipError, ReceiveSocket, bound_for, interface_name};
 use crate::relay::{Busy, Channel, Track};
 
 use super::change_pace::ChangePace;
@@ -17,6 +17,7 @@ use super::joining::{Joining, Pass};
 use super::leg::Leg;
 use super::looks::Looks;
 use super::memberships::{Membership, Memberships, groups_of};
+use super::network_watch::NetworkWatch;
 use super::port_counts::{AllCounts, PortStats};
 use super::renewals::Renewals;
 use super::routes::{Kind, Route};
@@ -24,7 +25,7 @@ use super::rtp_receiver::{OpenError, RtpReceiver};
 use super::wanted::{Join, Waiting};
 
 /// Groups of one socket. Hundreds on one port spread over several, and with them over the media tables.
-const GROUPS_PER_SOCKET: usize = 64;
+pub const GROUPS_PER_SOCKET: usize = 64;
 /// A look goes on in another task after so long: joins wait for the kernel's lock, and thousands of them would look like
 /// a worker that stands still.
 const LONGEST_TURN: Duration = Duration::from_millis(100);
@@ -44,6 +45,7 @@ pub struct Receivers {
     renewal_fails: Episode,
     renewals: AtomicU64,
     pub(super) renewed: Renewals,
+    networks: NetworkWatch,
     joins: AtomicU64,
     /// How often groups are joined and left on demand.
     pub(super) changes: ChangePace,
@@ -89,6 +91,7 @@ impl Receivers {
             renewal_fails: Episode::default(),
             renewals: AtomicU64::new(0),
             renewed: Renewals::default(),
+            networks: NetworkWatch::default(),
             joins: AtomicU64::new(0),
             changes: ChangePace::new(changes),
             waiting: Waiting::default(),
@@ -157,6 +160,22 @@ impl Receivers {
     /// The name of the interface that a leg is joined on.
     pub(super) fn interface_of(&self, leg: &Arc<Leg>) -> Option<String> {
         interface_name(self.place_of(leg)?)
+    }
+
+    /// By which protocol each network is told of groups, by the name of its interface.
+    pub fn spoken(&self) -> Vec<(String, GroupProtocol)> {
+        self.networks.spoken()
+    }
+
+    /// Looks at the networks that groups are joined on, if it is time.
+    pub(super) fn look_at_networks(&self, has_changed: bool) {
+        let silent = || {
+            let state = self.state();
+            let tracks = state.joinings.iter().map(|joining| (&joining.channel, &joining.leg.track));
+            let mut silent = tracks.filter(|(_, track)| track.is_joined() && track.is_silent());
+            silent.next().map(|(channel, _)| channel.name.clone())
+        };
+        self.networks.look(has_changed, || self.state().memberships.networks(), silent, clock::now());
     }
 
     /// What every port did not take.

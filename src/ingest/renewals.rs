@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use crate::event::{Task, Work, clock, lock};
-use crate::net::{Turned, igmp_versions, interface_name, mld_version};
+use crate::net::{GroupProtocol, Turned, igmp_versions, interface_name};
 use crate::relay::Channel;
 
 use super::heard::Asking;
 use super::memberships::Membership;
+use super::obstacles::no_renewals;
 use super::receivers::Receivers;
 use super::rtp_receiver::RtpReceiver;
 
@@ -23,15 +24,15 @@ const HEAR_FOR: Duration = Duration::from_millis(300);
 #[derive(Default)]
 pub(super) struct Renewals {
     told: AtomicU64,
-    /// Interfaces of which it was said that nothing can be told there.
-    mute: Mutex<HashSet<u32>>,
+    /// Interfaces of which it was said that nothing can be told there; of IPv4 or not.
+    mute: Mutex<HashSet<(u32, bool)>>,
 }
 
 /// One that is under way, or due.
 struct Renewal {
     receivers: Weak<Receivers>,
     of: Of,
-    /// Since when it is under way.
+    /// Of whom it is heard who sends, while it is under way.
     asking: Mutex<Vec<Asking>>,
 }
 
@@ -94,11 +95,11 @@ impl Receivers {
         let (versions, mut failed, mut mute) = (igmp_versions(), Vec::new(), Vec::new());
         for together in alike {
             let group = &together[0].group;
-            let is_old = match group.address.is_ipv4() {
-                true => versions.get(&group.interface).is_some_and(|version| *version < 3),
-                false => interface_name(group.interface).is_some_and(|name| mld_version(&name) < 2),
+            let protocol = match group.address.is_ipv4() {
+                true => GroupProtocol::igmp(&versions, group.interface),
+                false => GroupProtocol::mld(&interface_name(group.interface).unwrap_or_default()),
             };
-            if is_old {
+            if !protocol.tells_sources() {
                 mute.extend(together);
                 continue;
             }
@@ -157,16 +158,15 @@ fn turn_round(together: &[Membership]) -> Result<bool, Vec<Membership>> {
 
 impl Renewals {
     fn say_mute(&self, joined: &[Membership]) {
-        for interface in joined.iter().map(|joined| joined.group.interface) {
-            if !lock(&self.mute).insert(interface) {
+        for group in joined.iter().map(|joined| &joined.group) {
+            if !lock(&self.mute).insert((group.interface, group.address.is_ipv4())) {
                 continue;
             }
-            let interface = interface_name(interface).unwrap_or_default();
-            tracing::warn!(
-                interface,
-                "renew does nothing there: by IGMPv2 and MLDv1 the network can not be told of a group again without leaving it; \
-                 turn on a querier of IGMPv3 (MLDv2) in that network"
-            );
+            let Some(interface) = interface_name(group.interface) else { continue };
+            let protocol = GroupProtocol::of(group.interface, &interface, group.address.is_ipv4());
+            if let Some(told) = no_renewals(protocol, &interface) {
+                tracing::warn!(interface, "{told}");
+            }
         }
     }
 }

@@ -59,7 +59,7 @@ pub enum OpenError {
     #[error("what comes to UDP port {0} of that address is another channel's; send it to another port")]
     Taken(u16),
     /// No socket for the port.
-    #[error("receiving on UDP port {port} failed: {error}")]
+    #[error("receiving on UDP port {port} failed: {error}{}", remedy(error))]
     Socket {
         /// The port.
         port: u16,
@@ -280,6 +280,14 @@ impl PollEventConsumer for RtpReceiver {
     }
 }
 
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => " (another program has it for itself alone; `ss -lunp` tells which)",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 need CAP_NET_BIND_SERVICE)",
+        _ => "",
+    }
+}
+
 fn longest_wait(granted_bytes: usize) -> Option<Duration> {
     let wait = MAX_WAIT.mul_f64((granted_bytes as f64 / RECEIVE_BUFFER_BYTES as f64).min(1.0));
     (wait >= MIN_WAIT).then_some(wait)
@@ -288,6 +296,12 @@ fn longest_wait(granted_bytes: usize) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_that_another_program_has_is_told_with_what_finds_it() {
+        let taken = OpenError::Socket { port: 5004, error: io::ErrorKind::AddrInUse.into() }.to_string();
+        assert!(taken.contains("UDP port 5004") && taken.ends_with("`ss -lunp` tells which)"), "{taken}");
+    }
 
     #[test]
     fn packets_are_left_no_longer_than_the_buffer_stands() {

@@ -8,6 +8,7 @@ use crate::event::{Task, TimerId, Timers, Work, clock, lock};
 use crate::relay::{Channel, Track};
 use crate::wire::sdp::Feed;
 
+use super::obstacles::{in_the_way, perhaps_in_the_way};
 use super::pulse::{LOOK_EVERY, Pulse};
 use super::receivers::Receivers;
 use super::unheard::{self, Unheard, Wait};
@@ -127,7 +128,12 @@ impl SilenceWatch {
             let Feed { group, port, filter, .. } = &leg.feed;
             let nowhere = if group.is_unspecified() { "any" } else { "an interface that is gone" };
             let interface = receivers.interface_of(&leg).unwrap_or_else(|| nowhere.to_owned());
-            let (channel, advice) = (&self.channel.name, unheard::advice(*group, filter, &interface));
+            let mut advice = unheard::advice(*group, filter, &interface);
+            let known = in_the_way(receivers.place_of(&leg).unwrap_or(0), &interface, *group, filter);
+            for told in perhaps_in_the_way(&interface, *group, filter).into_iter().chain(known) {
+                advice = format!("{told}. {advice}");
+            }
+            let channel = &self.channel.name;
             tracing::warn!(channel, track = track.number, %group, port, "{advice}");
         }
     }

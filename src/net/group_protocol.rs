@@ -2,7 +2,71 @@
 //! what this machine is set to.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs;
+
+/// IGMP or MLD, of some version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupProtocol {
+    /// Of IPv4: 1 to 3.
+    Igmp(u8),
+    /// Of IPv6: 1 or 2.
+    Mld(u8),
+}
+
+impl GroupProtocol {
+    /// What is spoken on an interface.
+    pub fn of(index: u32, name: &str, is_ipv4: bool) -> Self {
+        if is_ipv4 { Self::igmp(&igmp_versions(), index) } else { Self::mld(name) }
+    }
+
+    /// The same of IPv4, where that was read before.
+    pub fn igmp(versions: &HashMap<u32, u8>, index: u32) -> Self {
+        Self::Igmp(versions.get(&index).copied().unwrap_or(3))
+    }
+
+    /// The same of IPv6.
+    pub fn mld(name: &str) -> Self {
+        let is_old = setting(&format!("ipv6/conf/{name}/force_mld_version")) == Some(1);
+        Self::Mld(if is_old { 1 } else { 2 })
+    }
+
+    /// Its name without the version.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Igmp(_) => "IGMP",
+            Self::Mld(_) => "MLD",
+        }
+    }
+
+    /// Its version.
+    pub fn version(self) -> u8 {
+        let (Self::Igmp(version) | Self::Mld(version)) = self;
+        version
+    }
+
+    /// Whether a network can be told of sources.
+    pub fn tells_sources(self) -> bool {
+        matches!(self, Self::Igmp(3..) | Self::Mld(2..))
+    }
+
+    /// The setting of this machine by which it is spoken on an interface, whatever is heard there.
+    pub fn forced_by(self, name: &str) -> Option<String> {
+        let (family, key) = match self {
+            Self::Igmp(_) => ("ipv4", "force_igmp_version"),
+            Self::Mld(_) => ("ipv6", "force_mld_version"),
+        };
+        let forces = |of: &&str| setting(&format!("{family}/conf/{of}/{key}")) == Some(self.version());
+        let of = ["all", name].into_iter().find(forces)?;
+        Some(format!("net.{family}.conf.{}.{key}", of.replace('.', "/")))
+    }
+}
+
+impl fmt::Display for GroupProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}v{}", self.name(), self.version())
+    }
+}
 
 /// By index of the interface, the version of IGMP that is spoken there: 3 unless an older querier was heard, or the machine is set
 /// so. Empty where the kernel does not tell.
@@ -11,19 +75,15 @@ pub fn igmp_versions() -> HashMap<u32, u8> {
     read(&fs::read_to_string("/proc/thread-self/net/igmp").unwrap_or_default())
 }
 
-/// Whether this machine is set to speak a version of IGMP on an interface, whatever is heard there.
-pub fn forces_igmp(name: &str, version: u8) -> bool {
-    let setting = |of: &str| setting(&format!("ipv4/conf/{of}/force_igmp_version"));
-    [setting("all"), setting(name)].contains(&Some(version))
-}
-
-/// The version of MLD that this machine is set to on an interface.
-pub fn mld_version(name: &str) -> u8 {
-    if setting(&format!("ipv6/conf/{name}/force_mld_version")) == Some(1) { 1 } else { 2 }
+/// How strictly the kernel looks whether it would answer a sender of IPv4 by the interface that a packet came by: 0 not at all, 1
+/// strictly, 2 whether it would at all.
+pub fn reverse_path_filter(name: &str) -> u8 {
+    let of = |name: &str| setting(&format!("ipv4/conf/{name}/rp_filter")).unwrap_or(0);
+    of("all").max(of(name))
 }
 
 /// A small number among the kernel's settings of the network.
-pub(super) fn setting(place: &str) -> Option<u8> {
+fn setting(place: &str) -> Option<u8> {
     fs::read_to_string(format!("/proc/sys/net/{place}")).ok()?.trim().parse().ok()
 }
 
@@ -40,7 +100,6 @@ fn read(igmp: &str) -> HashMap<u32, u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::interface_index;
 
     const IGMP: &str = "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n\
         1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n\
@@ -48,15 +107,19 @@ mod tests {
 
     #[test]
     fn versions_are_read_by_interface() {
-        assert_eq!(read(IGMP), HashMap::from([(1, 3), (7, 2)]));
+        let versions = read(IGMP);
+        assert_eq!(versions, HashMap::from([(1, 3), (7, 2)]));
+        let [lo, old, unknown] = [1, 7, 9].map(|index| GroupProtocol::igmp(&versions, index));
+        assert_eq!([lo, old, unknown].map(|of| of.to_string()), ["IGMPv3", "IGMPv2", "IGMPv3"]);
+        assert_eq!([lo, old].map(|of| of.tells_sources()), [true, false]);
         assert!(read("").is_empty());
     }
 
     #[test]
-    fn loopback_speaks_what_it_is_set_to() {
-        let lo = interface_index("lo").expect("loopback");
-        assert!(igmp_versions().get(&lo).is_none_or(|version| (1..=3).contains(version)));
-        assert!(!forces_igmp("lo", 1));
-        assert!((1..=2).contains(&mld_version("lo")));
+    fn an_interface_speaks_what_it_is_set_to() {
+        let mld = GroupProtocol::of(1, "lo", false);
+        assert!(matches!(mld, GroupProtocol::Mld(1..=2)), "{mld}");
+        assert_eq!(GroupProtocol::Igmp(1).forced_by("nowhere7"), None);
+        assert!(reverse_path_filter("nowhere7") <= 2);
     }
 }

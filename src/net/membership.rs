@@ -31,7 +31,7 @@ pub struct Group {
 #[derive(Debug, thiserror::Error)]
 pub enum MembershipError {
     /// This socket takes no more groups, or not this one beside those it has; another socket will.
-    #[error("joining {group} failed: {error}")]
+    #[error("joining {group} failed: {error}{}", remedy(error))]
     SocketFull {
         /// The group.
         group: IpAddr,
@@ -46,6 +46,16 @@ pub enum MembershipError {
         /// The kernel's answer.
         error: io::Error,
     },
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ENOBUFS | libc::ENOMEM) => {
+            " (not even a fresh socket may join; raise sysctl net.ipv4.igmp_max_memberships, igmp_max_msf for many named sources, \
+             and net.core.optmem_max)"
+        }
+        _ => "",
+    }
 }
 
 /// A UDP socket bound to a port: of all addresses, to be joined to groups, or of one of this machine's.

@@ -10,6 +10,7 @@ mod descriptors;
 mod group_protocol;
 mod half_open;
 mod interface;
+mod kernel_drops;
 mod link_events;
 mod membership;
 mod membership_filter;
@@ -27,10 +28,11 @@ mod to_group;
 pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
 pub use control::{Control, Marks};
 pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, is_passing, open_descriptors};
-pub use group_protocol::{forces_igmp, igmp_versions, mld_version};
+pub use group_protocol::{GroupProtocol, igmp_versions, reverse_path_filter};
 pub use interface::{
     InterfaceError, interface_addresses, interface_index, interface_is_there, interface_name,
 };
+pub use kernel_drops::KernelDrops;
 pub use link_events::{Changes, LinkEvents};
 pub use membership::{Group, MembershipError, ReceiveSocket, any_beside, bound_for};
 pub use membership_filter::Turned;

@@ -1,5 +1,5 @@
-//! `mirrorball check`: says what a config would do. Opens no socket and looks at no interface, so that a config may be checked
-//! beside the program that runs, or on another machine.
+//! `mirrorball check`: says what a config would do. Joins nothing and listens to nothing, so that a config may be checked beside the
+//! program that runs, or on another machine: of interfaces that are not there it says nothing.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use super::config::{
     AccessConfig, ChannelConfig, ChannelSettings, Config, ConfigError, DirectoryConfig, Interface,
     LimitsConfig, MulticastOut, UdpPorts,
 };
+use super::obstacles::obstacles;
 use super::open_files::{self, Shortage};
 use super::socket_buffers::{self, Capped};
 
@@ -29,7 +30,8 @@ pub fn check(file: &Path) -> Result<Plan, ConfigError> {
     let config = Config::load(file)?;
     // Where the limit can not be read there is nothing to say about it.
     let shortage = open_files::would_fit(&config).ok().flatten();
-    Ok(Plan { file: file.to_owned(), config, shortage, capped: socket_buffers::capped_by_limits() })
+    let (capped, obstacles) = (socket_buffers::capped_by_limits(), obstacles(&config));
+    Ok(Plan { file: file.to_owned(), config, shortage, capped, obstacles })
 }
 
 /// A config, told as what it would do.
@@ -39,6 +41,7 @@ pub struct Plan {
     config: Config,
     shortage: Option<Shortage>,
     capped: Vec<Capped>,
+    obstacles: Vec<String>,
 }
 
 impl fmt::Display for Plan {
@@ -90,6 +93,9 @@ impl fmt::Display for Plan {
         }
         for capped in &self.capped {
             writeln!(f, "note      {capped}")?;
+        }
+        for obstacle in &self.obstacles {
+            writeln!(f, "note      {obstacle}")?;
         }
         for warning in warnings {
             writeln!(f, "note      {}:{warning}", self.file.display())?;
@@ -235,12 +241,16 @@ fn rtcp(port: Option<u16>) -> String {
 mod tests {
     use super::*;
 
+    fn printed(config: Config) -> String {
+        let (file, capped, obstacles) = (PathBuf::from("a.toml"), Vec::new(), Vec::new());
+        Plan { file, config, shortage: None, capped, obstacles }.to_string()
+    }
+
     #[test]
     fn a_plan_notes_what_works_but_worse() {
         let text = "[[channel]]\nname = \"news\"\nsource = \"rtp://224.0.0.9:5004\"\n";
         let config = Config::parse(text, Path::new("a.toml")).expect("it works");
-        let plan =
-            Plan { file: PathBuf::from("a.toml"), config, shortage: None, capped: Vec::new() }.to_string();
+        let plan = printed(config);
         assert!(plan.contains("\nnote      a.toml:3: channel \"news\": 224.0.0.9 is of the block"), "{plan}");
     }
 
@@ -250,8 +260,7 @@ mod tests {
                     source = \"rtp://239.9.9.1:5004\"\npublic = true\nallow = [\"0.0.0.0/0\"]\n";
         let mut config = Config::parse(text, Path::new("a.toml")).expect("it works");
         config.access.users = Some(PathBuf::from("/var/lib/mirrorball/users"));
-        let plan =
-            Plan { file: PathBuf::from("a.toml"), config, shortage: None, capped: Vec::new() }.to_string();
+        let plan = printed(config);
         for part in [
             "access    users of /var/lib/mirrorball/users, from 10.0.0.0/8, ::1/128, not from 10.6.0.0/16\n",
             "    for everybody, from 0.0.0.0/0\n",
@@ -267,8 +276,7 @@ mod tests {
                     coalesce = \"2ms\"\ndscp = 46\nttl = 8\nmulticast_out = \"239.2.2.2:5000\"\nsessions = 300\n\
                     [engine]\nbusy_percent = 30\n[limits]\negress_mbit = 10000\n";
         let config = Config::parse(text, Path::new("mirrorball.toml")).expect("a right config");
-        let file = PathBuf::from("mirrorball.toml");
-        let plan = Plan { file, config, shortage: None, capped: Vec::new() }.to_string();
+        let plan = printed(config);
         for part in [
             "RTSP      0.0.0.0:8554, [::]:8554\n",
             "ports 6970-6999, 15 pairs\n",

@@ -41,6 +41,10 @@ pub mod config; // mirrorball.toml: what was typed, then what is true
 
 pub mod demo; // the built-in programme and its terminal
 
+pub mod place; // where a group is joined, and what is in the way there
+
+pub mod obstacles; // what on this machine is in the way of a config
+
 pub mod listen; // `mirrorball listen`: what a group carries
 
 pub mod probe; // `mirrorball probe`: a load client for any RTSP server

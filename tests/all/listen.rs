@@ -245,19 +245,24 @@ fn what_the_kernel_does_on_the_interface_is_told_where_nothing_comes() {
         plug.speak_igmp(2);
         fs::write("/proc/sys/net/ipv4/conf/plug-listen/rp_filter", "1").expect("a setting of this network");
         let group = Group::source_specific();
-        let source = format!("rtp://10.78.5.9@{group}");
+        let source = format!("rtp://10.79.5.9@{group}");
         let output = listen(&source, &["--interface", "plug-listen", "--seconds", "1"], || ());
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert_says(
             &text(&output.stdout),
             &[
                 &format!("{group} on plug-listen (10.78.5.1"),
-                "joined for source 10.78.5.9 by IGMPv2",
+                "joined for source 10.79.5.9 by IGMPv2",
                 "plug-listen speaks IGMPv2, so the network is told of the group and of no source",
-                "It is taken from source 10.78.5.9 alone",
-                "set sysctl net.ipv4.conf.plug-listen.rp_filter=2",
+                "set sysctl net.ipv4.conf.plug-listen.force_igmp_version=0",
+                "rp_filter is 1 on plug-listen: what 10.79.5.9 sends is dropped, for no route leads to it",
+                "It is taken from source 10.79.5.9 alone",
             ],
         );
+        let any = format!("rtp://{}", Group::fresh());
+        let output = listen(&any, &["--interface", "plug-listen", "--seconds", "1"], || ());
+        let remedy = "are dropped; set sysctl net.ipv4.conf.plug-listen.rp_filter=2";
+        assert_says(&text(&output.stdout), &["joined for any source by IGMPv2", remedy]);
     });
 }
 

@@ -1,14 +1,16 @@
 //! What the network is told of groups while links, addresses and interfaces come and go, and while no querier asks.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use mirrorball::event::clock;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::vocabulary::{
-    Crowd, Group, Needs, Network, Over, Plug, Setup, Source, Told, Viewer, Wire, eventually,
+    Crowd, Group, Needs, Network, Over, Plug, Setup, Source, Told, Viewer, Wire, binary, eventually,
     in_a_network_of_its_own, passes,
 };
 
@@ -139,16 +141,19 @@ fn what_flows_over_igmpv2_is_left_alone_and_the_log_says_that_renewing_does_noth
         let wire = Wire::of(&studio);
         let source = Source::on(studio.address, studio.address, Group::fresh());
         let group = IpAddr::V4(*source.group.0.ip());
-        let mirrorball = Setup::new()
+        let setup = Setup::new()
             .channel_on("studio", "news", &format!("rtp://{}", source.group))
-            .channel_line("renew = \"500ms\"")
-            .start();
+            .channel_line("renew = \"500ms\"");
+        let told = "renew does nothing on studio, which speaks IGMPv2";
+        let config = setup.write();
+        assert!(checked(&config).contains(&format!("note      channel \"news\": {told}")));
+        let mirrorball = setup.start();
         let beam = source.beam(50);
         wire.expect(group, Told::Wanted, 20 * SECOND);
-        eventually("the log tells", || mirrorball.has_logged("renew does nothing there").then_some(()));
-        let told = wire.all(group, 2 * SECOND);
-        assert!(!told.contains(&Told::Left), "{told:?}");
-        assert_eq!(mirrorball.lines_logged("renew does nothing there"), 1);
+        eventually("the log tells", || mirrorball.has_logged(told).then_some(()));
+        let heard = wire.all(group, 2 * SECOND);
+        assert!(!heard.contains(&Told::Left), "{heard:?}");
+        assert_eq!(mirrorball.lines_logged(told), 1);
         mirrorball.expect_metric("mirrorball_groups_retold_total", &[], 0.0);
         mirrorball.expect_metric("mirrorball_channel_lost_total", &[("channel", "news")], 0.0);
         beam.stop();
@@ -195,6 +200,85 @@ fn twenty_flaps_leave_nothing_behind_and_cost_others_nothing() {
         crowd.expect_flawless();
         beam.stop();
     });
+}
+
+#[test]
+fn a_querier_that_knows_no_sources_is_told_of_by_log_metric_and_check() {
+    in_a_network_of_its_own("a querier of IGMPv2", &NEEDS, || {
+        let network = studio_of_its_own();
+        let group = Group::source_specific();
+        let setup = Setup::new()
+            .logging("info")
+            .channel_on("studio", "news", &format!("rtp://{FAR}@{group}"))
+            .channel_on("studio", "film", &format!("rtp://{}", Group::fresh()));
+        let config = setup.write();
+        let check = || checked(&config);
+        let told = "studio speaks IGMPv2, so the network is told of the group and of no source";
+        assert!(!check().contains(told), "{}", check());
+        let mirrorball = setup.start();
+        let version = [("interface", "studio"), ("protocol", "IGMP")];
+        mirrorball.expect_metric("mirrorball_group_protocol_version", &version, 3.0);
+        // A general query of IGMPv2 (RFC 2236), with its checksum.
+        let query = [0x11, 100, 0xee, 0x9b, 0, 0, 0, 0];
+        network.within(|| raw(2).send_to(&query, &to([224, 0, 0, 1], 0)).expect("it is sent"));
+        // Sooner than by itself, for the kernel tells of a change.
+        studio().take_route();
+        mirrorball.expect_metric("mirrorball_group_protocol_version", &version, 2.0);
+        mirrorball.expect_logged(told, 1);
+        assert!(check().contains(&format!("note      channel \"news\": {told}")), "{}", check());
+        assert!(check().contains("a querier there speaks it: have it speak IGMPv3"), "{}", check());
+    });
+}
+
+#[test]
+fn what_the_kernel_drops_of_a_silent_channel_is_told() {
+    in_a_network_of_its_own("what the kernel drops", &NEEDS, || {
+        let network = studio_of_its_own();
+        fs::write("/proc/sys/net/ipv4/conf/studio/rp_filter", "1").expect("a setting of this network");
+        let group = Group::fresh();
+        let setup = Setup::new()
+            .channel_on("studio", "news", &format!("rtp://{group}"))
+            .channel_line("silent_after = \"300ms\"")
+            .channel_on("studio", "film", &format!("rtp://10.99.0.7@{}", Group::source_specific()))
+            .channel_line("silent_after = \"300ms\"");
+        let config = setup.write();
+        let plan = checked(&config);
+        let told = "rp_filter is 1 on studio: what 10.99.0.7 sends is dropped, for no route leads to it";
+        assert!(plan.contains(&format!("note      channel \"film\": {told}")), "{plan}");
+        let mirrorball = setup.start();
+        mirrorball.expect_logged(told, 1);
+        mirrorball.expect_logged("rp_filter is 1 on studio: senders that studio is not the way to", 1);
+        let dropped = |reason| mirrorball.metric("mirrorball_kernel_drops_total", &[("reason", reason)]);
+        assert_eq!(dropped("udp_checksum"), 0.0);
+        let [high, low] = group.0.port().to_be_bytes();
+        let datagram = [high, low, high, low, 0, 12, 0xba, 0xad, 1, 2, 3, 4];
+        let group = to(group.0.ip().octets(), 17);
+        network.within(|| {
+            for _ in 0..5 {
+                raw(17).send_to(&datagram, &group).expect("it is sent");
+            }
+        });
+        studio().take_route();
+        eventually("they are counted", || (dropped("udp_checksum") == 5.0).then_some(()));
+        mirrorball.expect_logged("with a wrong UDP checksum while the source is silent", 1);
+    });
+}
+
+/// What `check` prints.
+fn checked(config: &Path) -> String {
+    let output = binary().args(["check", "--config"]).arg(config).output().expect("the program");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A socket for datagrams of an IP protocol, on the far side.
+fn raw(protocol: i32) -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(protocol))).expect("root may");
+    socket.set_multicast_if_v4(&FAR).expect("the cable's end");
+    socket
+}
+
+fn to(host: [u8; 4], port: u16) -> SockAddr {
+    SocketAddr::from((host, port)).into()
 }
 
 /// Something is sent until it reaches the viewer, which it does within two seconds of the network's return.

@@ -44,7 +44,7 @@ fn of_track(track: &Heard, ended: Duration) -> Value {
             "addresses": hosts(&place.addresses),
             "by_route": place.is_by_route,
         },
-        "protocol": track.protocol,
+        "protocol": track.protocol.map(|protocol| protocol.to_string()),
         "heard": verdict,
         "dropped_here": track.dropped,
         "buffer_bytes": track.buffer_bytes,

@@ -8,13 +8,12 @@
 //!    └─▶ Report ─▶ text for people, json for programs
 //! ```
 //!
-//! It shares nothing with a program that serves, and may run beside one. All but `run`, `place` and `ear` are told what
+//! It shares nothing with a program that serves, and may run beside one. All but `run` and `ear` are told what
 //! came and when, and open nothing.
 
 mod ear;
 mod hearing;
 mod json;
-mod place;
 mod plan;
 mod report;
 mod run;

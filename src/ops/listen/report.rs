@@ -4,15 +4,14 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::ingest::advice;
-use crate::net::RECEIVE_BUFFER_BYTES;
+use crate::ingest::{advice, perhaps_in_the_way};
+use crate::net::{GroupProtocol, RECEIVE_BUFFER_BYTES};
 use crate::ops::config::{Interface, Remark, remark};
+use crate::ops::place::Place;
 use crate::wire::packetizer::MP2T;
 use crate::wire::sdp::Feed;
-use crate::wire::source_filter::SourceFilter;
 
 use super::hearing::{Hearing, Verdict};
-use super::place::Place;
 use super::plan::ListenSource;
 
 /// What was heard of a source.
@@ -32,7 +31,7 @@ pub struct Heard {
     /// Where it is joined.
     pub place: Place,
     /// By which protocol.
-    pub protocol: Option<&'static str>,
+    pub protocol: Option<GroupProtocol>,
     /// Where it was to be joined; by route where absent.
     pub interface: Option<Interface>,
     /// What came.
@@ -122,21 +121,10 @@ impl Heard {
             notes.push(told);
         }
         let name = &self.place.name;
-        if *filter != SourceFilter::Any
-            && let Some(protocol @ ("IGMPv1" | "IGMPv2" | "MLDv1")) = self.protocol
-        {
-            notes.push(format!(
-                "{name} speaks {protocol}, so the network is told of the group and of no source"
-            ));
-        }
+        notes.extend(self.place.in_the_way(*group, filter));
         if self.hearing.verdict() == Verdict::Nothing {
             notes.push(advice(*group, filter, name));
-            if group.is_ipv4() && self.place.is_strict() {
-                let remedy = format!("set sysctl net.ipv4.conf.{}.rp_filter=2", name.replace('.', "/"));
-                notes.push(format!(
-                    "rp_filter is 1 here: senders that {name} is not the way to are dropped; {remedy}"
-                ));
-            }
+            notes.extend(perhaps_in_the_way(name, *group, filter));
         }
         if self.dropped > 0 {
             let (dropped, bytes) = (self.dropped, self.buffer_bytes);

@@ -9,12 +9,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::event::clock;
 use crate::ingest::groups_of;
 use crate::net::ReceiveBatch;
+use crate::ops::place::Place;
 use crate::wire::sdp::Feed;
 
 use super::Plan;
 use super::ear::Ear;
 use super::hearing::Hearing;
-use super::place::Place;
 use super::report::{Heard, Report};
 
 /// The longest wait, so that a stop is noticed.

@@ -29,6 +29,11 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
     out.counter("mirrorball_group_renewals_total", help, &[], engine.receivers.renewals());
     let help = "Groups that the network was told of again without being left.";
     out.counter("mirrorball_groups_retold_total", help, &[], engine.receivers.retold());
+    for (interface, protocol) in engine.receivers.spoken() {
+        let labels = [("interface", interface.as_str()), ("protocol", protocol.name())];
+        let help = "The version by which an interface's network is told of groups.";
+        out.gauge("mirrorball_group_protocol_version", help, &labels, f64::from(protocol.version()));
+    }
     let ports = engine.receivers.stats();
     let help = "Times that receiving failed.";
     out.counter("mirrorball_receive_errors_total", help, &[], ports.iter().map(|port| port.errors).sum());

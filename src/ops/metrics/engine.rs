@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::{Class, TaskQueue};
-use crate::net::{descriptor_limit, open_descriptors};
+use crate::net::{KernelDrops, descriptor_limit, open_descriptors};
 use crate::ops::appliance::Engine;
 use crate::relay::{FAN_OUT, Leg};
 
@@ -43,6 +43,10 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     for leg in Leg::ALL {
         let lateness = engine.dispatch.lateness.histogram(leg);
         out.histogram("mirrorball_media_lateness_seconds", help, &[("leg", leg.name())], &lateness);
+    }
+    for (reason, drops) in KernelDrops::read().by_reason() {
+        let help = "Packets that the kernel dropped before any socket of the machine saw them.";
+        out.counter("mirrorball_kernel_drops_total", help, &[("reason", reason)], drops);
     }
     for (part, faults) in engine.poller.vitals().faults() {
         let help = "Panics that were caught in a part of the program, which went on.";
