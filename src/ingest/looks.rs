@@ -192,3 +192,34 @@ impl PollEventConsumer for Ear {
     /// The next look listens on.
     fn close(self: Arc<Self>) {}
 }
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+    use crate::event::TaskQueue;
+    use crate::relay::Busy;
+
+    #[test]
+    fn one_look_is_to_come_sooner_after_a_change_and_again_after_one_under_way() {
+        let queue = TaskQueue::start("t-looks", 1).expect("a thread");
+        let poller = Poller::new(64, 1, queue.clone(), queue.clone()).expect("a thread");
+        let timers = Timers::start(&poller, Class::Control).expect("a timer");
+        let busy = Busy::new(1, 0.5, || false);
+        let receivers = Receivers::new(poller.clone(), timers.clone(), busy, 10);
+        poller.stop(); // no timer fires
+        let (looks, later) = (&receivers.looks, clock::now() + Duration::from_secs(3600));
+        let waits = || (timers.len(), looks.timing().again);
+        looks.end(&receivers);
+        assert_eq!(waits(), (1, None));
+        looks.look_by(later, &receivers);
+        assert_eq!(waits(), (1, None), "in place of the other one");
+        assert!(looks.begin().0, "the kernel is not heard");
+        assert!(looks.begin().0, "so each time");
+        looks.look_by(later, &receivers);
+        assert_eq!(waits(), (0, Some(later)), "it is under way");
+        looks.end(&receivers);
+        assert_eq!(waits(), (1, None));
+        timers.stop();
+        queue.stop();
+    }
+}

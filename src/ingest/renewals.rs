@@ -123,15 +123,24 @@ impl Receivers {
     }
 }
 
+/// Whose filters are turned round, so that the network is told: while any sender is meant, all sockets that mean any, or it would
+/// still be; else one that names its senders is enough, for any sender is meant then.
+fn to_turn(together: &[Membership]) -> Vec<&Membership> {
+    let mut of_any = Vec::<&Membership>::new();
+    for joined in together.iter().filter(|joined| joined.group.source.is_none()) {
+        // One of a socket, whatever tracks it has it for.
+        if !of_any.iter().any(|other| Arc::ptr_eq(&other.receiver, &joined.receiver)) {
+            of_any.push(joined);
+        }
+    }
+    if of_any.is_empty() { together.iter().take(1).collect() } else { of_any }
+}
+
 /// Whether the network will be told. `Err`: these are to be left, for they did not come back to what they were.
 fn turn_round(together: &[Membership]) -> Result<bool, Vec<Membership>> {
     let mut is_told = true;
     let mut turned = Vec::<(&Membership, Turned)>::new();
-    for joined in together {
-        let is_done = |(other, _): &(&Membership, _)| Arc::ptr_eq(&other.receiver, &joined.receiver);
-        if turned.iter().any(is_done) {
-            continue; // by another source, or for another track
-        }
+    for joined in to_turn(together) {
         match joined.receiver.turn(&joined.group) {
             Ok(back) => turned.push((joined, back)),
             Err(error) => {

@@ -75,6 +75,7 @@ fn renewals_lose_nothing_and_leave_nothing() {
             .channel_line("renew = \"500ms\"")
             .channel_on("studio", "one", &format!("rtp://{FAR}@{}", one.group))
             .channel_line("renew = \"500ms\"")
+            .channel_on("studio", "named-too", &format!("rtp://{FAR}@{}", any.group))
             .start();
         let programmes = [any.programme, one.programme];
         let viewers = ["any", "one"].map(|name| Viewer::playing(&mirrorball, name, Over::Udp));
@@ -94,7 +95,7 @@ fn renewals_lose_nothing_and_leave_nothing() {
             assert!(!told.contains(&Told::Left), "{told:?}");
         }
         let sent = beams.map(|beam| beam.stop());
-        for (source, name) in sent.iter().zip(["any", "one"]) {
+        for (source, name) in [(0, "any"), (1, "one"), (0, "named-too")].map(|(at, name)| (&sent[at], name)) {
             crowd.expect_all_past(source.programme, source.next - 1);
             let of = [("channel", name)];
             mirrorball.expect_metric("mirrorball_channel_packets_total", &of, source.next as f64);
