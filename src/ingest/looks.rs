@@ -90,9 +90,11 @@ impl Looks {
     /// A look begins. Whether it is at where everything belongs, and the interfaces that the network was away from.
     fn begin(&self) -> (bool, Vec<u32>) {
         let now = clock::now();
+        // Before it is heard what was told: what is told from then on is looked at again.
+        let next = self.timing().next.take();
+        next.map(|next| self.timers.cancel(next));
         let changes = self.ear.get().and_then(|ear| ear.hear());
         let mut timing = self.timing();
-        timing.next.take().map(|next| self.timers.cancel(next));
         let is_old = timing.anew_at.is_none_or(|at| now >= at + ANEW_EVERY);
         let is_anew = is_old || changes.as_ref().is_none_or(|changes| changes.any);
         if is_anew {

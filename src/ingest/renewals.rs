@@ -1,7 +1,7 @@
 //! Groups that the network is told of again while they are received, without being left: now and then where its querier never
 //! comes (`renew`), and where its link was away. By IGMPv2 and MLDv1 that can not be done: what flows is left alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
@@ -26,6 +26,8 @@ pub(super) struct Renewals {
     told: AtomicU64,
     /// Interfaces of which it was said that nothing can be told there; of IPv4 or not.
     mute: Mutex<HashSet<(u32, bool)>>,
+    /// Interfaces whose groups are about to be told of.
+    due: Mutex<HashSet<u32>>,
 }
 
 /// One that is under way, or due.
@@ -34,6 +36,8 @@ struct Renewal {
     of: Of,
     /// Of whom it is heard who sends, while it is under way.
     asking: Mutex<Vec<Asking>>,
+    /// What is to be told of yet.
+    rest: Mutex<Vec<Vec<Membership>>>,
 }
 
 enum Of {
@@ -60,9 +64,12 @@ impl Receivers {
         self.renew_later(Of::Channel(Arc::downgrade(channel), every), every);
     }
 
-    /// Tells the network of all groups on interfaces that it was away from.
-    pub(super) fn renew_on(&self, interfaces: Vec<u32>) {
-        self.renew_later(Of::Interfaces(interfaces), HEAR_FOR);
+    /// Tells the network of all groups on interfaces that it was away from. Where that is about to be done it is done once.
+    pub(super) fn renew_on(&self, mut interfaces: Vec<u32>) {
+        interfaces.retain(|index| lock(&self.renewed.due).insert(*index));
+        if !interfaces.is_empty() {
+            self.renew_later(Of::Interfaces(interfaces), HEAR_FOR);
+        }
     }
 
     /// Groups that the network was told of again without being left.
@@ -71,7 +78,8 @@ impl Receivers {
     }
 
     fn renew_later(&self, of: Of, within: Duration) {
-        let renewal = Renewal { receivers: self.this.clone(), of, asking: Mutex::default() };
+        let (receivers, asking, rest) = (self.this.clone(), Mutex::default(), Mutex::default());
+        let renewal = Renewal { receivers, of, asking, rest };
         self.timers.at(clock::now() + within.saturating_sub(HEAR_FOR), Task::new("Renew", Arc::new(renewal)));
     }
 
@@ -87,33 +95,23 @@ impl Receivers {
         asked.into_iter().map(Asking::of).collect()
     }
 
-    /// Turns the filters of memberships round and back: of each group and interface all of them, whoever has them, for the network is
-    /// told what they ask for together. Returns those of which that would tell nothing.
-    fn tell_again(&self, of: &Of) -> Vec<Membership> {
+    /// Turns the filters of the memberships of one group and interface round and back: all of them, whoever has them, for the network
+    /// is told what they ask for together. `false`: by that protocol it would be told nothing.
+    fn tell_again(&self, together: &[Membership], protocols: &mut Protocols) -> bool {
+        let Some(first) = together.first() else { return true };
+        if !protocols.of(first.group.interface, first.group.address.is_ipv4()).tells_sources() {
+            return false;
+        }
         let _operations = lock(&self.operations);
-        let alike = self.state().memberships.alike(|joined| of.has(joined));
-        let (versions, mut failed, mut mute) = (igmp_versions(), Vec::new(), Vec::new());
-        for together in alike {
-            let group = &together[0].group;
-            let protocol = match group.address.is_ipv4() {
-                true => GroupProtocol::igmp(&versions, group.interface),
-                false => GroupProtocol::mld(&interface_name(group.interface).unwrap_or_default()),
-            };
-            if !protocol.tells_sources() {
-                mute.extend(together);
-                continue;
-            }
-            match turn_round(&together) {
-                Ok(is_told) => drop(self.renewed.told.fetch_add(u64::from(is_told), Relaxed)),
-                Err(lost) => failed.extend(lost),
+        match turn_round(together) {
+            Ok(is_told) => drop(self.renewed.told.fetch_add(u64::from(is_told), Relaxed)),
+            Err(lost) => {
+                // The next look joins them, where they then belong.
+                let left = self.state().memberships.take_out(&lost);
+                self.let_go(&left);
             }
         }
-        if !failed.is_empty() {
-            // The next look joins them, where they then belong.
-            let left = self.state().memberships.take_out(&failed);
-            self.let_go(&left);
-        }
-        mute
+        true
     }
 
     /// Joins silent groups again at once that come by an interface that was away. What flows is left alone.
@@ -180,39 +178,87 @@ impl Renewals {
     }
 }
 
+/// What is spoken on interfaces, each asked for once.
+#[derive(Default)]
+struct Protocols {
+    igmp: Option<HashMap<u32, u8>>,
+    known: HashMap<(u32, bool), GroupProtocol>,
+}
+
+impl Protocols {
+    fn of(&mut self, interface: u32, is_ipv4: bool) -> GroupProtocol {
+        let Self { igmp, known } = self;
+        *known.entry((interface, is_ipv4)).or_insert_with(|| match is_ipv4 {
+            true => GroupProtocol::igmp(igmp.get_or_insert_with(igmp_versions), interface),
+            false => GroupProtocol::mld(&interface_name(interface).unwrap_or_default()),
+        })
+    }
+}
+
 impl Work for Renewal {
-    /// Twice for each time: to begin to hear who sends, and to tell.
+    /// Several times for each time: to begin to hear who sends, and to tell, as much as a turn takes.
     fn run(self: Arc<Self>) {
         let Some(receivers) = self.receivers.upgrade() else { return };
-        let asking = mem::take(&mut *lock(&self.asking));
-        if asking.is_empty() {
+        if lock(&self.asking).is_empty() {
             *lock(&self.asking) = receivers.asking(&self.of);
-        } else {
-            let mute = receivers.tell_again(&self.of);
-            match self.of {
-                Of::Channel(..) => receivers.renewed.say_mute(&mute),
-                Of::Interfaces(_) => receivers.renew_silent(&mute),
-            }
+        } else if !self.tell(&receivers) {
+            return receivers.queue().push(Task::new("Renew", self));
         }
-        drop(asking);
         self.go_on(&receivers);
     }
 
     fn close(self: Arc<Self>) {
         if let Some(receivers) = self.receivers.upgrade() {
             receivers.timers.vitals().fault("watch");
+            self.end();
             self.go_on(&receivers);
         }
     }
 }
 
 impl Renewal {
+    /// `false`: there is more to tell of.
+    fn tell(&self, receivers: &Receivers) -> bool {
+        let (turn_ends, mut protocols) = (receivers.turn_ends(), Protocols::default());
+        let mut rest = lock(&self.rest);
+        if rest.is_empty() {
+            self.is_due_no_more(receivers); // what changes from here on is told of another time
+            *rest = receivers.state().memberships.alike(|joined| self.of.has(joined));
+        }
+        while let Some(together) = rest.pop() {
+            if !receivers.tell_again(&together, &mut protocols) {
+                match self.of {
+                    Of::Channel(..) => receivers.renewed.say_mute(&together),
+                    Of::Interfaces(_) => receivers.renew_silent(&together),
+                }
+            }
+            if clock::now() >= turn_ends && !rest.is_empty() {
+                return false;
+            }
+        }
+        drop(rest);
+        self.end();
+        true
+    }
+
+    fn end(&self) {
+        lock(&self.rest).clear();
+        let asking = mem::take(&mut *lock(&self.asking));
+        drop(asking);
+    }
+
+    fn is_due_no_more(&self, receivers: &Receivers) {
+        if let Of::Interfaces(interfaces) = &self.of {
+            lock(&receivers.renewed.due).retain(|index| !interfaces.contains(index));
+        }
+    }
+
     fn go_on(self: Arc<Self>, receivers: &Receivers) {
         let is_under_way = !lock(&self.asking).is_empty();
         let next = match &self.of {
             _ if is_under_way => HEAR_FOR,
             Of::Channel(channel, every) if channel.strong_count() > 0 => every.saturating_sub(HEAR_FOR),
-            _ => return,
+            _ => return self.is_due_no_more(receivers),
         };
         receivers.timers.at(clock::now() + next, Task::new("Renew", self));
     }

@@ -1,7 +1,8 @@
 //! What the kernel tells of links, addresses, routes and rules as they change (rtnetlink's multicast groups).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -47,7 +48,8 @@ pub struct Changes {
 #[derive(Debug, Default)]
 struct Links {
     up: HashSet<u32>,
-    addressed: HashSet<u32>,
+    /// Each with its addresses.
+    addressed: HashMap<u32, HashSet<Vec<u8>>>,
 }
 
 impl LinkEvents {
@@ -76,7 +78,10 @@ impl LinkEvents {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // More was told than fits, and some of it is lost.
-                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => changes.any = true,
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                    changes.any = true;
+                    changes.returned.extend(mem::take(&mut *links).up); // any of them may have been away
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -101,14 +106,24 @@ impl Links {
             libc::RTM_NEWLINK | libc::RTM_DELLINK if family == Some(libc::AF_UNSPEC) => {
                 let (Some(index), Some(flags)) = (four(4), four(8)) else { return };
                 let is_up = kind == libc::RTM_NEWLINK && flags & libc::IFF_LOWER_UP as u32 != 0;
-                changes.note(index, is_up, &mut self.up);
+                if !is_up {
+                    self.up.remove(&index);
+                } else if self.up.insert(index) {
+                    changes.returns(index);
+                }
                 if kind == libc::RTM_DELLINK {
                     self.addressed.remove(&index);
                 }
             }
             libc::RTM_NEWADDR | libc::RTM_DELADDR if family == Some(libc::AF_INET) => {
                 let Some(index) = four(4) else { return };
-                changes.note(index, kind == libc::RTM_NEWADDR, &mut self.addressed);
+                let address = payload.get(8..).and_then(address).unwrap_or_default();
+                let addresses = self.addressed.entry(index).or_default();
+                if kind == libc::RTM_DELADDR {
+                    addresses.remove(&address);
+                } else if addresses.insert(address) && addresses.len() == 1 {
+                    changes.returns(index);
+                }
             }
             _ => {}
         }
@@ -116,12 +131,23 @@ impl Links {
 }
 
 impl Changes {
-    fn note(&mut self, index: u32, is_there: bool, known: &mut HashSet<u32>) {
-        if !is_there {
-            known.remove(&index);
-        } else if known.insert(index) && !self.returned.contains(&index) {
+    fn returns(&mut self, index: u32) {
+        if !self.returned.contains(&index) {
             self.returned.push(index);
         }
+    }
+}
+
+/// The address among the attributes of a message about one (struct rtattr).
+fn address(mut attributes: &[u8]) -> Option<Vec<u8>> {
+    loop {
+        let [first, second, third, fourth, ..] = *attributes else { return None };
+        let (length, kind) = (u16::from_ne_bytes([first, second]), u16::from_ne_bytes([third, fourth]));
+        let value = attributes.get(4..usize::from(length))?;
+        if kind == libc::IFA_LOCAL {
+            return Some(value.to_vec());
+        }
+        attributes = attributes.get(usize::from(length).next_multiple_of(4)..)?;
     }
 }
 
@@ -177,6 +203,17 @@ mod tests {
         let both = [address(libc::RTM_DELADDR), address(libc::RTM_NEWADDR)];
         assert_eq!(returned(links, &both), 1);
         assert_eq!(returned(links, &[message(libc::RTM_NEWADDR, libc::AF_INET6, &[8])]), 0);
+    }
+
+    #[test]
+    fn of_several_addresses_one_may_go_and_return_alone() {
+        let local = u32::from(libc::IFA_LOCAL) << 16 | 8; // its length, on machines of this order of bytes
+        let address = |kind, address| message(kind, libc::AF_INET, &[7, local.to_le(), address]);
+        let links = &mut Links::default();
+        assert_eq!(returned(links, &[address(libc::RTM_NEWADDR, 1), address(libc::RTM_NEWADDR, 2)]), 1);
+        assert_eq!(returned(links, &[address(libc::RTM_DELADDR, 2), address(libc::RTM_NEWADDR, 2)]), 0);
+        assert_eq!(returned(links, &[address(libc::RTM_DELADDR, 2), address(libc::RTM_DELADDR, 1)]), 0);
+        assert_eq!(returned(links, &[address(libc::RTM_NEWADDR, 2)]), 1);
     }
 
     #[test]

@@ -169,8 +169,11 @@ impl Engine {
         let dispatch = Dispatch::new(media.clone(), media_timers, busy, lateness.clone());
         let bits = config.limits.line_mbit.map(|mbit| mbit as u64 * 1_000_000);
         let line = Line::new(LineLimits { groups: config.limits.line_groups, bits });
-        let maker = Maker { dispatch: dispatch.clone(), limits };
-        let channels = config.channels.iter().map(|channel| maker.make(channel, started_at));
+        let maker = Maker { dispatch: dispatch.clone(), limits, line };
+        let channels = config.channels.iter().filter_map(|channel| {
+            let made = maker.make(channel, None, started_at);
+            made.inspect_err(|wrong| tracing::warn!(channel = channel.name, "not served: {wrong}")).ok()
+        });
         let catalogue = Arc::new(Catalogue::new(channels));
         let receivers = Receivers::new(
             poller.clone(),
@@ -188,7 +191,7 @@ impl Engine {
             server_config(config, certificates),
         );
         let line_up =
-            LineUp::new(catalogue.clone(), receivers.clone(), server.clone(), timers.clone(), maker, line);
+            LineUp::new(catalogue.clone(), receivers.clone(), server.clone(), timers.clone(), maker);
         let line_up = Arc::new(line_up);
         Ok(Self {
             media,
@@ -215,11 +218,7 @@ impl Engine {
 
     /// Joins all groups, once it is sure that somebody can be served.
     fn receive(&self, config: &Config) {
-        for channel in &config.channels {
-            if let Err(wrong) = self.line_up.receive(channel) {
-                tracing::warn!(channel = channel.name, "not received: {wrong}");
-            }
-        }
+        config.channels.iter().for_each(|channel| self.line_up.receive(channel));
         for directory in &config.directories {
             let directory = Directory::open(directory.clone(), self.line_up.clone());
             directory.look_each_second(&self.timers);

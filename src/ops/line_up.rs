@@ -1,5 +1,6 @@
 //! The line-up: channels come, change and go while others are watched. All of them do so here, whoever has named them.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -17,8 +18,6 @@ pub struct LineUp {
     server: Arc<RtspServer>,
     timers: Arc<Timers>,
     maker: Maker,
-    /// What channels come by.
-    pub line: Arc<Line>,
     /// Changes go one after the other.
     changes: Mutex<()>,
 }
@@ -31,9 +30,14 @@ pub enum NoRoom {
     Name(String),
     /// It would be received always, and the line carries no more.
     #[error(
-        "the line carries no more groups that are joined always (limits.line_groups); write join = \"on-demand\""
+        "the line carries no more channels that are joined always (limits.line_groups, line_mbit); write join = \"on-demand\""
     )]
     Line,
+    /// Another one is sent to the group that it comes from.
+    #[error(
+        "{0} is where a channel goes by multicast_out, so that it would come back in (a loop); write another group"
+    )]
+    Loop(IpAddr),
     /// There are as many as there may be.
     #[error("there are {MOST_CHANNELS} channels, as many as there may be; take others out")]
     Channels,
@@ -46,18 +50,30 @@ pub struct Maker {
     pub dispatch: Dispatch,
     /// How much they remember.
     pub limits: RingLimits,
+    /// What they come by.
+    pub line: Arc<Line>,
 }
 
 impl Maker {
-    /// The channel of a config, which is neither found nor received yet.
-    pub fn make(&self, config: &ChannelConfig, now: Instant) -> Arc<Channel> {
+    /// The channel of a config, which is neither found nor received yet, and has its part of the line. It may be to take the place
+    /// of another one.
+    ///
+    /// # Errors
+    /// The line carries no more.
+    pub fn make(
+        &self,
+        config: &ChannelConfig,
+        instead_of: Option<&Channel>,
+        now: Instant,
+    ) -> Result<Arc<Channel>, NoRoom> {
         let outward = Outward::new(&config.name, config.settings.marks);
         let ChannelSettings { silent_after, coalesce, .. } = config.settings;
         let keeping = Keeping { silent_after, limits: self.limits, coalesce };
         let channel =
             Channel::new(&outward, config.presentation.clone(), keeping, Arc::default(), &self.dispatch, now);
         config.settings.on_demand.into_iter().for_each(|linger| channel.demand.be_needed(linger));
-        channel
+        channel.come_by(&self.line, instead_of, now).map_err(|LineFull| NoRoom::Line)?;
+        Ok(channel)
     }
 }
 
@@ -69,23 +85,22 @@ impl LineUp {
         server: Arc<RtspServer>,
         timers: Arc<Timers>,
         maker: Maker,
-        line: Arc<Line>,
     ) -> Self {
-        Self { catalogue, receivers, server, timers, maker, line, changes: Mutex::default() }
+        Self { catalogue, receivers, server, timers, maker, changes: Mutex::default() }
+    }
+
+    /// The line that all channels come by.
+    pub fn line(&self) -> &Line {
+        &self.maker.line
     }
 
     /// Receives a channel that is in the catalogue.
-    ///
-    /// # Errors
-    /// Why it is not.
-    pub fn receive(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
-        let Some(channel) = self.catalogue.find(&config.name) else { return Ok(()) };
-        channel.come_by(&self.line, clock::now()).map_err(|LineFull| NoRoom::Line)?;
+    pub fn receive(&self, config: &ChannelConfig) {
+        let Some(channel) = self.catalogue.find(&config.name) else { return };
         let interface = config.settings.interface.as_ref().map(ToString::to_string);
         self.receivers.receive(&channel, interface.as_deref());
         config.settings.renew.into_iter().for_each(|every| self.receivers.renew_each(&channel, every));
         SilenceWatch::start(&channel, &self.receivers, &self.timers);
-        Ok(())
     }
 
     /// Has a channel received and served from now on.
@@ -106,33 +121,42 @@ impl LineUp {
     /// Has a channel that was added received and served as it is now. Who watches it is told that it ends, and finds it anew.
     ///
     /// # Errors
-    /// Why it is neither any more.
+    /// Why it is not; it goes on as it was.
     pub fn change(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
         let _changes = lock(&self.changes);
         self.open(config)
     }
 
     fn open(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
-        let channel = self.maker.make(config, clock::now());
+        self.check_loops(config)?;
+        let before = self.catalogue.find(&config.name);
+        let channel = self.maker.make(config, before.as_deref(), clock::now())?;
         // Before the channel is found: nobody is let in by another one's rule.
         self.server.admit(&config.name, config.settings.rule.clone(), config.settings.sessions);
         if let Some(before) = self.catalogue.put(channel) {
             self.receivers.forget(&before);
             self.server.part_from(&before);
         }
-        self.receive(config).inspect_err(|_| self.take_out(&config.name))
+        self.receive(config);
+        Ok(())
     }
 
-    fn take_out(&self, name: &str) {
-        if let Some(gone) = self.catalogue.take(name) {
-            self.receivers.forget(&gone);
-            self.server.dismiss(&gone);
+    /// What is sent to a group would come back in.
+    fn check_loops(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
+        let feeds = config.presentation.tracks.iter().flat_map(|track| &track.feeds);
+        let mut groups = feeds.map(|feed| feed.group);
+        match groups.find(|group| self.server.sends_to(*group)) {
+            Some(group) => Err(NoRoom::Loop(group)),
+            None => Ok(()),
         }
     }
 
     /// Has a channel neither received nor served any more.
     pub fn close(&self, name: &str) {
         let _changes = lock(&self.changes);
-        self.take_out(name);
+        if let Some(gone) = self.catalogue.take(name) {
+            self.receivers.forget(&gone);
+            self.server.dismiss(&gone);
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::carriage::Carriage;
 use super::demand::{Claim, Demand};
 use super::dispatch::Dispatch;
 use super::expected::Expected;
-use super::line::{Line, LineFull, Passage};
+use super::line::{Line, LineFull, LineLimits, Passage};
 use super::outward::Outward;
 use super::ring::RingLimits;
 use super::track::Track;
@@ -119,15 +119,18 @@ impl Channel {
         last.insert(Described { server, group, text }).text.clone()
     }
 
-    /// It comes by a line from now on.
+    /// It comes by a line from now on, in the place of another channel if there is one.
     ///
     /// # Errors
     /// It is received always, and there is no room for it.
-    pub fn come_by(&self, line: &Arc<Line>, now: Instant) -> Result<(), LineFull> {
+    pub fn come_by(&self, line: &Arc<Line>, instead_of: Option<&Self>, now: Instant) -> Result<(), LineFull> {
+        if line.limits() == LineLimits::default() {
+            return Ok(());
+        }
         let flows = self.tracks.iter().map(|track| track.rtp.clone()).collect();
-        let feeds = self.presentation.tracks.iter().flat_map(|track| &track.feeds);
-        let passage = Passage::new(line, self.demand.clone(), feeds.map(|feed| feed.group), flows);
-        passage.open(now)?;
+        let groups = self.presentation.tracks.iter().flat_map(|track| &track.feeds).map(|feed| feed.group);
+        let before = instead_of.and_then(|before| lock(&before.passage).clone());
+        let passage = Passage::open(line, self.demand.clone(), groups, flows, before.as_ref(), now)?;
         *lock(&self.passage) = Some(passage);
         Ok(())
     }
@@ -217,7 +220,8 @@ impl Catalogue {
 
     /// Has a name waited for, until a channel of that name is put or taken.
     pub fn expect(&self, name: &str, demand: Arc<Demand>) {
-        lock(&self.expected).insert(name.to_owned(), Expected::new(demand));
+        let before = lock(&self.expected).insert(name.to_owned(), Expected::new(demand));
+        before.iter().for_each(|before| before.be_over());
     }
 
     /// Has the channel of a name found no longer, nor waited for. Who watches it has it still.

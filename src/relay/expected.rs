@@ -29,6 +29,12 @@ impl Call {
         what.into_iter().for_each(|what| what());
     }
 
+    /// Does it no more.
+    pub fn cancel(&self) {
+        let what = lock(&self.0).take();
+        drop(what); // outside the lock: it may hold the last reference to something with a Drop of its own
+    }
+
     fn is_made(&self) -> bool {
         lock(&self.0).is_none()
     }

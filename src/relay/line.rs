@@ -1,6 +1,7 @@
 //! The line that groups come by: of how many at a time, and how much. What nobody watches any more makes room for who comes.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
@@ -40,7 +41,8 @@ pub struct LineFull;
 /// What is on the line now.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Load {
-    groups: BTreeSet<IpAddr>,
+    /// Each with the channels that have it.
+    groups: BTreeMap<IpAddr, usize>,
     bits: u64,
 }
 
@@ -50,66 +52,93 @@ impl Load {
         self.groups.len()
     }
 
-    /// Bits a second.
+    /// Bits a second; nothing where they are not limited.
     pub fn bits(&self) -> u64 {
         self.bits
     }
 
     fn add(&mut self, passage: &Passage) {
-        self.groups.extend(&passage.groups);
-        self.bits += passage.flows.iter().map(|flow| flow.ring().bits_per_second()).sum::<u64>();
+        passage.groups.iter().for_each(|group| *self.groups.entry(*group).or_default() += 1);
+        self.bits += passage.bits();
+    }
+
+    fn take(&mut self, passage: &Passage) {
+        for group in &passage.groups {
+            if let Entry::Occupied(mut channels) = self.groups.entry(*group) {
+                *channels.get_mut() -= 1;
+                if *channels.get() == 0 {
+                    channels.remove();
+                }
+            }
+        }
+        self.bits = self.bits.saturating_sub(passage.bits());
     }
 }
 
 impl Passage {
-    /// By a line, for who wants what is sent to these groups.
-    pub(super) fn new(
+    /// By a line, for who wants what is sent to these groups. One takes the place of another in one step, so that nobody comes
+    /// between.
+    ///
+    /// # Errors
+    /// It is received always, and there is no room for it; the other one has its place still.
+    pub(super) fn open(
         line: &Arc<Line>,
         demand: Arc<Demand>,
         groups: impl Iterator<Item = IpAddr>,
         flows: Vec<Arc<Flow>>,
-    ) -> Arc<Self> {
+        instead_of: Option<&Arc<Self>>,
+        now: Instant,
+    ) -> Result<Arc<Self>, LineFull> {
         let groups = groups.filter(IpAddr::is_multicast).collect();
-        Arc::new(Self { line: line.clone(), demand, groups, flows })
+        let own = Arc::new(Self { line: line.clone(), demand, groups, flows });
+        let mut passages = lock(&line.passages);
+        passages.retain(|passage| passage.strong_count() > 0);
+        let others =
+            |passage: &Weak<Self>| instead_of.is_none_or(|before| passage.as_ptr() != Arc::as_ptr(before));
+        let mut all: Vec<_> = passages.iter().filter(|passage| others(passage)).cloned().collect();
+        if own.demand.is_there(now) {
+            own.find_room(&all, now)?;
+        }
+        all.push(Arc::downgrade(&own));
+        *passages = all;
+        Ok(own)
     }
 
-    /// It is received from now on as far as somebody wants it.
-    ///
-    /// # Errors
-    /// There is no room for what is received always.
-    pub(super) fn open(self: &Arc<Self>, now: Instant) -> Result<(), LineFull> {
-        let mut passages = lock(&self.line.passages);
-        if self.demand.is_there(now) {
-            let mut with = load(&present(&mut passages), now);
-            with.add(self);
-            self.line.has_room_for(&with).then_some(()).ok_or(LineFull)?;
+    /// Somebody wants it.
+    pub(super) fn claim(self: &Arc<Self>, now: Instant) -> Result<Claim, LineFull> {
+        // Held until it is claimed: of two who come at once one may be too many.
+        let passages = lock(&self.line.passages);
+        if !self.demand.is_there(now) {
+            self.find_room(&passages, now)?;
         }
-        passages.push(Arc::downgrade(self));
+        Ok(Claim::on(&self.demand))
+    }
+
+    /// Makes room for it: others that are received for nobody, for the moment, let go, those first that nobody has wanted for the
+    /// longest time. Nobody does in vain.
+    fn find_room(&self, passages: &[Weak<Self>], now: Instant) -> Result<(), LineFull> {
+        let present =
+            passages.iter().filter_map(Weak::upgrade).filter(|passage| passage.demand.is_there(now));
+        let present: Vec<_> = present.collect();
+        let mut with = Load::default();
+        present.iter().for_each(|passage| with.add(passage));
+        with.add(self);
+        let lingers = |passage: &Arc<Self>| Some((passage.demand.lingers_since(now)?, passage.clone()));
+        let mut lingering: Vec<_> = present.iter().filter_map(lingers).collect();
+        lingering.sort_by_key(|(since, _)| *since);
+        let mut leave = lingering.iter();
+        while !self.line.has_room_for(&with) {
+            with.take(&leave.next().ok_or(LineFull)?.1);
+        }
+        let left = lingering.len() - leave.len();
+        lingering[..left].iter().for_each(|(_, passage)| passage.demand.let_go());
         Ok(())
     }
 
-    /// Somebody wants it. Others that are received for nobody, for the moment, let go: those first that nobody has wanted for the
-    /// longest time.
-    pub(super) fn claim(self: &Arc<Self>, now: Instant) -> Result<Claim, LineFull> {
-        // Held until it is claimed: of two who come at once one may be too many.
-        let mut passages = lock(&self.line.passages);
-        if self.demand.is_there(now) {
-            return Ok(Claim::on(&self.demand));
-        }
-        let all = present(&mut passages);
-        let lingers = |passage: &Arc<Self>| Some((passage.demand.lingers_since(now)?, passage.clone()));
-        let mut lingering: Vec<_> = all.iter().filter_map(lingers).collect();
-        lingering.sort_by_key(|(since, _)| *since);
-        let has_room_without = |gone: &[(Instant, Arc<Self>)]| {
-            let stays = |passage: &&Arc<Self>| !gone.iter().any(|(_, gone)| Arc::ptr_eq(gone, passage));
-            let mut with = load(&all.iter().filter(stays).cloned().collect::<Vec<_>>(), now);
-            with.add(self);
-            self.line.has_room_for(&with)
-        };
-        let leave =
-            (0..=lingering.len()).find(|leave| has_room_without(&lingering[..*leave])).ok_or(LineFull)?;
-        lingering[..leave].iter().for_each(|(_, passage)| passage.demand.let_go());
-        Ok(Claim::on(&self.demand))
+    /// How fast it came last, where that counts: a ring is the media thread's too.
+    fn bits(&self) -> u64 {
+        let counts = self.line.limits.bits.is_some();
+        self.flows.iter().filter(|_| counts).map(|flow| flow.ring().bits_per_second()).sum()
     }
 }
 
@@ -126,25 +155,18 @@ impl Line {
 
     /// What it carries now.
     pub fn load(&self, now: Instant) -> Load {
-        load(&present(&mut lock(&self.passages)), now)
+        let passages = lock(&self.passages).clone();
+        let present =
+            passages.iter().filter_map(Weak::upgrade).filter(|passage| passage.demand.is_there(now));
+        let mut load = Load::default();
+        present.for_each(|passage| load.add(&passage));
+        load
     }
 
     fn has_room_for(&self, load: &Load) -> bool {
         let LineLimits { groups, bits } = self.limits;
         groups.is_none_or(|most| load.groups() <= most) && bits.is_none_or(|most| load.bits <= most)
     }
-}
-
-fn present(passages: &mut Vec<Weak<Passage>>) -> Vec<Arc<Passage>> {
-    let present: Vec<_> = passages.iter().filter_map(Weak::upgrade).collect();
-    *passages = present.iter().map(Arc::downgrade).collect();
-    present
-}
-
-fn load(passages: &[Arc<Passage>], now: Instant) -> Load {
-    let mut load = Load::default();
-    passages.iter().filter(|passage| passage.demand.is_there(now)).for_each(|passage| load.add(passage));
-    load
 }
 
 #[cfg(all(test, not(model)))]
@@ -160,7 +182,7 @@ mod tests {
         let group = Ipv4Addr::new(239, 77, 65, last).into();
         let channel = rig::channel(&format!("channel-{last}"), sdp::mpegts("a", group, 5004, None));
         channel.demand.be_needed(Duration::from_secs(3600));
-        channel.come_by(line, clock::now()).expect("nobody wants it yet");
+        channel.come_by(line, None, clock::now()).expect("nobody wants it yet");
         channel
     }
 
@@ -200,7 +222,7 @@ mod tests {
         );
         let both = rig::channel("both", both.expect("a description"));
         both.demand.be_needed(Duration::from_secs(3600));
-        both.come_by(&line, clock::now()).expect("nobody wants it yet");
+        both.come_by(&line, None, clock::now()).expect("nobody wants it yet");
         drop(claims(&one).expect("room"));
         assert!(claims(&both).is_err(), "it would never fit");
         assert!(one.demand.is_there(clock::now()));
@@ -211,12 +233,20 @@ mod tests {
         let line = groups(2);
         let always =
             rig::channel("always", sdp::mpegts("a", Ipv4Addr::new(239, 77, 65, 1).into(), 5004, None));
-        assert_eq!(always.come_by(&line, clock::now()), Ok(()));
+        assert_eq!(always.come_by(&line, None, clock::now()), Ok(()));
         let [same, other, third] = [1, 2, 3].map(|last| on_demand(&line, last));
-        let _held = [&same, &other].map(|channel| claims(channel).expect("room"));
+        let held = [&same, &other].map(|channel| claims(channel).expect("room"));
         assert!(claims(&third).is_err());
         let another = rig::channel("b", sdp::mpegts("a", Ipv4Addr::new(239, 77, 65, 9).into(), 5004, None));
-        assert_eq!(another.come_by(&line, clock::now()), Err(LineFull));
+        assert_eq!(another.come_by(&line, None, clock::now()), Err(LineFull));
+        assert_eq!(another.come_by(&line, Some(&always), clock::now()), Err(LineFull), "others hold both");
+        drop(held);
+        assert_eq!(
+            another.come_by(&line, Some(&always), clock::now()),
+            Ok(()),
+            "in its place, and one lets go"
+        );
+        assert_eq!(line.load(clock::now()).groups(), 2);
     }
 
     #[test]

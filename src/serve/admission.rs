@@ -82,7 +82,8 @@ impl World for RtspConnection {
         instead_of.into_iter().for_each(|before| drop(self.server.sessions.end(before, FELL_BACK, now)));
         let id = session_id().map_err(|_| RefusedFor::Limit)?;
         let place = self.account.take(Good::Sessions, 1).map_err(|_| RefusedFor::Address)?;
-        // Given back where the session is not begun.
+        // Who is not taken on has nothing joined, nor others left. Given back where the session is not begun.
+        self.server.sessions.has_room(&channel.name)?;
         let claim = channel.claim(now).map_err(|LineFull| RefusedFor::Line)?;
         let story = Story::new(&self.server.teller, self.peer, channel.clone());
         let session = Arc::new(Session::new(id, channel, (self.peer.ip(), home), (place, story), now));
@@ -91,7 +92,7 @@ impl World for RtspConnection {
         let is_over = if self.server.is_stopping() { Some("shutdown") } else { None };
         if let Some(reason) = is_over.or(session.channel.is_gone().then_some(CHANNEL_GONE)) {
             self.server.sessions.end(&session, reason, now);
-            return Err(RefusedFor::Limit);
+            return Err(if reason == CHANNEL_GONE { RefusedFor::Gone } else { RefusedFor::Limit });
         }
         session.claim(claim);
         Ok(session)

@@ -77,10 +77,12 @@ pub(super) enum RefusedFor {
     OutGroup,
     /// The line that groups come by carries no more.
     Line,
+    /// The channel has ended, or is another one now.
+    Gone,
 }
 
 impl RefusedFor {
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 12] = [
         (Self::Late, "late"),
         (Self::Limit, "limit"),
         (Self::Port, "port"),
@@ -92,6 +94,7 @@ impl RefusedFor {
         (Self::TotalEgress, "total egress"),
         (Self::OutGroup, "multicast_out"),
         (Self::Line, "line"),
+        (Self::Gone, "channel gone"),
     ];
 
     /// Why a track gets no egress.

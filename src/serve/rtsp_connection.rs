@@ -221,6 +221,7 @@ impl RtspConnection {
         }
         self.home.close(clock::now());
         state.alarm = None;
+        state.wake.take().into_iter().for_each(|wake| wake.cancel());
         true
     }
 

@@ -189,10 +189,14 @@ impl RtspServer {
         self.part_from(channel);
     }
 
+    /// Whether a channel goes to a group by multicast.
+    pub fn sends_to(&self, group: IpAddr) -> bool {
+        self.config.multicast_out.values().any(|out| out.group.ip() == group)
+    }
+
     /// Ends the sessions of a channel that has left the catalogue.
     pub fn part_from(&self, channel: &Arc<Channel>) {
-        let own = |session: &Arc<Session>| Arc::ptr_eq(&session.channel, channel);
-        for session in self.sessions.all().into_iter().filter(own) {
+        for session in self.sessions.watching(channel) {
             self.cut(&session, CHANNEL_GONE, "the channel has ended");
         }
     }

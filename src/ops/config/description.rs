@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::encoding::is_utf16;
 use super::groups::{Remark, remark};
-use super::load::read_bytes;
+use super::load::read_file;
 use super::scalar;
 use super::truth::{ChannelConfig, ChannelSettings, DirectoryConfig};
 use super::unreadable::why;
@@ -19,7 +19,7 @@ pub(in crate::ops) const MOST_DESCRIPTIONS: usize = 1024;
 
 /// What a file describes, which is called so in what is wrong with it.
 pub(in crate::ops) fn described_by(file: &Path, called: &str) -> Result<Presentation, String> {
-    let content = read_bytes(file, MAX_SDP_LEN as u64)
+    let content = read_file(file, MAX_SDP_LEN as u64)
         .map_err(|error| format!("{called} can not be read: {}", why(file, &error)))?;
     if is_utf16(&content) {
         return Err(format!("{called}: it is UTF-16 text; save it as UTF-8"));
@@ -28,20 +28,26 @@ pub(in crate::ops) fn described_by(file: &Path, called: &str) -> Result<Presenta
 }
 
 /// The descriptions in a directory, by the names of their files without `.sdp`. What is hidden is somebody's who is writing
-/// it. `true`: there are more than are taken.
-pub(in crate::ops) fn descriptions_in(directory: &Path) -> io::Result<(BTreeMap<String, PathBuf>, bool)> {
-    let mut found = BTreeMap::new();
+/// it. Of too many those that are known stay. `true`: there are more than are taken.
+pub(in crate::ops) fn descriptions_in(
+    directory: &Path,
+    is_known: impl Fn(&str) -> bool,
+) -> io::Result<(BTreeMap<String, PathBuf>, bool)> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let file = entry?.path();
         let is_one = file.extension() == Some(OsStr::new("sdp"));
         let name = file.file_stem().map(OsStr::to_string_lossy).filter(|name| !name.starts_with('.'));
         if let Some(name) = name.filter(|_| is_one) {
-            found.insert(name.into_owned(), file);
+            found.push((!is_known(&name), name.into_owned(), file));
         }
     }
-    let beyond = found.keys().nth(MOST_DESCRIPTIONS).cloned();
-    beyond.iter().for_each(|beyond| drop(found.split_off(beyond)));
-    Ok((found, beyond.is_some()))
+    let more = found.len() > MOST_DESCRIPTIONS;
+    if more {
+        found.sort();
+        found.truncate(MOST_DESCRIPTIONS);
+    }
+    Ok((found.into_iter().map(|(_, name, file)| (name, file)).collect(), more))
 }
 
 impl DirectoryConfig {
@@ -89,12 +95,22 @@ mod tests {
         for name in ["b.sdp", "a.sdp", ".hidden.sdp", "a.sdp~", "notes.txt", ".sdp", "sdp"] {
             fs::write(directory.path().join(name), "").expect("written");
         }
-        let (found, more) = descriptions_in(directory.path()).expect("read");
+        let (found, more) = descriptions_in(directory.path(), |_| false).expect("read");
         assert_eq!((found.keys().map(String::as_str).collect::<Vec<_>>(), more), (vec!["a", "b"], false));
         (0..MOST_DESCRIPTIONS)
             .for_each(|n| fs::write(directory.path().join(format!("c{n}.sdp")), "").expect("written"));
-        let (found, more) = descriptions_in(directory.path()).expect("read");
+        let (found, more) = descriptions_in(directory.path(), |name| name == "c999").expect("read");
         assert_eq!((found.len(), more), (MOST_DESCRIPTIONS, true));
-        assert!(found.contains_key("a"));
+        assert!(found.contains_key("a") && found.contains_key("c999") && !found.contains_key("c998"));
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let pipe = directory.path().join("pipe.sdp");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.is_ok_and(|made| made.success()), "mkfifo of coreutils does as it is told");
+        let told = described_by(&pipe, "pipe.sdp").expect_err("nobody writes to it");
+        assert_eq!(told, "pipe.sdp can not be read: it is no file");
     }
 }

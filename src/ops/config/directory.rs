@@ -36,7 +36,7 @@ pub(super) fn resolve_directory(
         report.add(key.span().start, format!("{place}: directory {shown} is there twice; leave one out"));
     }
     let config = DirectoryConfig { path: path.clone(), prefix, settings };
-    match descriptions_in(&path) {
+    match descriptions_in(&path, |_| false) {
         Err(error) => {
             let wrong = format!("{place}: directory {shown} can not be read: {}", why(&path, &error));
             report.add(key.span().start, wrong);

@@ -47,7 +47,8 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
 
 /// What the line carries, where that is limited.
 fn line(engine: &Engine, now: Instant, out: &mut Families) {
-    let (line, load) = (&engine.line_up.line, engine.line_up.line.load(now));
+    let line = engine.line_up.line();
+    let load = line.load(now);
     if let Some(most) = line.limits().groups {
         let help = "Groups that are received, of those that the line has.";
         out.gauge("mirrorball_line_groups", help, &[], load.groups() as f64);

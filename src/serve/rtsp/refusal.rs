@@ -34,7 +34,8 @@ impl Refusal {
             | RefusedFor::Address
             | RefusedFor::Connection
             | RefusedFor::Channel
-            | RefusedFor::OutGroup => {
+            | RefusedFor::OutGroup
+            | RefusedFor::Gone => {
                 let seconds = retry_after_s(client_port).to_string();
                 (StatusCode::ServiceUnavailable, Some(("Retry-After", seconds)))
             }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use crate::event::lock;
+use crate::relay::Channel;
 
 use super::super::stats::{Counters, RefusedFor};
 use super::home::Home;
@@ -92,6 +93,13 @@ impl Sessions {
 
     pub fn all(&self) -> Vec<Arc<Session>> {
         self.table().by_id.values().cloned().collect()
+    }
+
+    /// Those of a channel.
+    pub fn watching(&self, channel: &Arc<Channel>) -> Vec<Arc<Session>> {
+        let table = self.table();
+        let own = table.by_id.values().filter(|session| Arc::ptr_eq(&session.channel, channel));
+        own.cloned().collect()
     }
 
     pub fn len(&self) -> usize {
