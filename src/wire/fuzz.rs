@@ -13,6 +13,8 @@ pub mod rtcp;
 pub mod rtp;
 #[path = "../../fuzz/exercise/rtsp.rs"]
 pub mod rtsp;
+#[path = "../../fuzz/exercise/sap.rs"]
+pub mod sap;
 #[path = "../../fuzz/exercise/sdp.rs"]
 pub mod sdp;
 #[path = "../../fuzz/exercise/transport.rs"]
@@ -70,4 +72,9 @@ fn authorization_seeds_replay() {
 #[test]
 fn psi_seeds_replay() {
     replay("psi", psi::exercise);
+}
+
+#[test]
+fn sap_seeds_replay() {
+    replay("sap", sap::exercise);
 }

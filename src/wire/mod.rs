@@ -7,6 +7,7 @@
 //!  datagram ─▶ transport_stream::check ─▶ packetizer bytes ─▶ http: RTSP, or a tunnel's head and what comes up it
 //!  SDP file ─▶ sdp::parse ─▶ Presentation ─▶ sdp::unicast (what DESCRIBE returns)
 //!  config   ─▶ source_url ─▶ sdp::mpegts             datagram ─▶ rtcp::feedback
+//!  datagram ─▶ sap ─▶ sdp::identity, sdp::parse      sdp::announced ─▶ sap ─▶ datagram
 //!
 //!  datagram ─▶ transport_stream::packets ─▶ ts_packet ─▶ psi: what a transport stream carries (`listen`)
 //!
@@ -27,6 +28,7 @@ pub mod rtcp;
 pub mod rtp;
 pub mod rtsp;
 mod run;
+pub mod sap;
 pub mod sdp;
 pub mod source_filter;
 pub mod source_url;

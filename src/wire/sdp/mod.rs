@@ -4,12 +4,13 @@
 //! ```text
 //!  file ─▶ parse ─┐
 //!                 ├─▶ Presentation ─▶ tracks: groups, ports, clock rates (for ingest)
-//!  mpegts ────────┘        └────────▶ unicast: text for DESCRIBE
+//!  mpegts ────────┘        └────────▶ unicast: text for DESCRIBE, and of sessions that we announce
 //!
 //!  a server's answer to DESCRIBE ─▶ offers: what a client can set up
 //! ```
 
 mod filter;
+mod identity;
 mod invalid;
 mod lines;
 mod mend;
@@ -19,12 +20,13 @@ mod presentation;
 mod track;
 mod unicast;
 
+pub use identity::{SessionIdentity, identity};
 pub use invalid::InvalidSdp;
 pub use offer::{Offer, Offers, offers};
 pub use parse::{MAX_SDP_LEN, MAX_TRACKS, parse};
 pub use presentation::{Feed, Framing, Presentation, TrackDescription, framed_mpegts, mpegts};
 pub use track::is_source_specific;
-pub use unicast::{multicast, ports_of, unicast};
+pub use unicast::{announced, multicast, ports_of, unicast};
 
 #[cfg(test)]
 mod samples;

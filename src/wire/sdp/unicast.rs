@@ -35,21 +35,38 @@ const SOURCES_OWN: [&str; 13] = [
 /// source's own is unusable.
 #[must_use]
 pub fn unicast(presentation: &Presentation, server: IpAddr) -> String {
-    describe(presentation, server, None)
+    describe(presentation, server, None).to_string()
 }
 
 /// The same for a viewer who takes it from a group: with that, how far packets go, and a port for each track: the first
 /// one's, and two more for each that follows.
 #[must_use]
 pub fn multicast(presentation: &Presentation, server: IpAddr, group: SocketAddr, ttl: u8) -> String {
-    describe(presentation, server, Some((group, ttl)))
+    describe(presentation, server, Some((group, ttl))).to_string()
 }
 
-fn describe(presentation: &Presentation, server: IpAddr, group: Option<(SocketAddr, u8)>) -> String {
+/// The same as it is announced to whoever listens (RFC 2974): a session of ours, with an id and a version, which nobody controls.
+#[must_use]
+pub fn announced(
+    presentation: &Presentation,
+    (id, version): (u64, u64),
+    server: IpAddr,
+    (group, ttl): (SocketAddr, u8),
+) -> String {
+    let mut session = describe(presentation, server, Some((group, ttl)));
+    session.origin = Origin::with_ip_addr(id.to_string(), version, server.to_canonical());
+    session.attributes.retain(|attribute| !["control", "range"].contains(&attribute.attribute.as_str()));
+    for medium in &mut session.medias {
+        medium.attributes.retain(|attribute| attribute.attribute != "control");
+    }
+    session.to_string()
+}
+
+fn describe(presentation: &Presentation, server: IpAddr, group: Option<(SocketAddr, u8)>) -> Session {
     let server = server.to_canonical();
     let source = &presentation.session;
     let port = |track: u16| group.map_or(0, |(group, _)| ports_of(group.port(), track.into()).0);
-    let session = Session {
+    Session {
         origin: origin(&source.origin, server),
         session_name: session_name(&source.session_name),
         connection: Some(match group {
@@ -70,8 +87,7 @@ fn describe(presentation: &Presentation, server: IpAddr, group: Option<(SocketAd
             .map(|(source, track)| medium(source, track, port(track)))
             .collect(),
         ..source.clone()
-    };
-    session.to_string()
+    }
 }
 
 /// The ports of a track, from 1, where the first one's RTP has that port.
@@ -139,5 +155,30 @@ fn nowhere(server: IpAddr) -> IpAddr {
     match server {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{identity, parse, samples};
+    use super::*;
+
+    #[test]
+    fn what_is_announced_is_a_session_of_ours_that_leads_to_the_group() {
+        let (server, group) = (IpAddr::from([192, 0, 2, 1]), SocketAddr::from(([239, 255, 2, 2], 5000)));
+        for sample in samples::ALL {
+            let source = parse(sample.as_bytes()).expect("a sample");
+            let text = announced(&source, (7, 9), server, (group, 3));
+            assert!(text.contains("o=- 7 9 IN IP4 192.0.2.1\r\n"), "{text}");
+            assert!(!text.contains("a=control") && !text.contains("a=range"), "{text}");
+            let read = parse(text.as_bytes()).expect("a description");
+            let ports = (0..).map(|track| 5000 + 2 * track);
+            for (track, port) in read.tracks.iter().zip(ports) {
+                assert_eq!((track.feeds[0].group, track.feeds[0].port), (group.ip(), port));
+            }
+            assert_eq!(read.tracks.len(), source.tracks.len());
+            let later = announced(&source, (7, 10), server, (group, 3));
+            assert_eq!(identity(text.as_bytes()), identity(later.as_bytes()), "a version makes no session");
+        }
     }
 }
