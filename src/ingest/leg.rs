@@ -26,7 +26,12 @@ pub(super) struct Leg {
 impl Leg {
     /// One for each feed of a track.
     pub fn all_of(track: &Arc<Track>) -> Vec<Arc<Self>> {
-        let feeds = track.description.feeds.iter().cloned().enumerate();
+        Self::by(track, &track.description.feeds)
+    }
+
+    /// One for each of these feeds, by which a track comes now.
+    pub fn by(track: &Arc<Track>, feeds: &[Feed]) -> Vec<Arc<Self>> {
+        let feeds = feeds.iter().cloned().enumerate();
         feeds.map(|(place, feed)| Self::of(track.clone(), place, feed)).collect()
     }
 

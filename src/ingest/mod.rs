@@ -9,6 +9,7 @@
 
 mod arrivals;
 mod change_pace;
+mod elsewhere;
 mod heard;
 mod intake;
 mod joining;

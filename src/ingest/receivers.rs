@@ -101,12 +101,7 @@ impl Receivers {
 
     /// Receives all tracks of a channel. What can not be joined now is tried again every second.
     pub fn receive(&self, channel: &Arc<Channel>, interface: Option<&str>) {
-        let mut pass = Pass::default();
-        for leg in channel.tracks.iter().flat_map(Leg::all_of) {
-            let joining = Joining::new(channel.clone(), leg, interface.map(str::to_owned));
-            joining.begin(self, &mut pass);
-            self.state().joinings.push(joining);
-        }
+        self.begin(channel, channel.tracks.iter().flat_map(Leg::all_of).collect(), interface);
         let (this, wanted) = (self.this.clone(), Arc::downgrade(channel));
         channel.demand.on_begin(move || {
             let both = this.upgrade().zip(wanted.upgrade());
@@ -114,6 +109,16 @@ impl Receivers {
         });
         if let Some(this) = self.this.upgrade().filter(|_| !mem::replace(&mut self.state().follows, true)) {
             self.looks.start(&this, &self.poller);
+        }
+    }
+
+    /// Begins to receive a channel by these legs.
+    pub(super) fn begin(&self, channel: &Arc<Channel>, legs: Vec<Arc<Leg>>, interface: Option<&str>) {
+        let mut pass = Pass::default();
+        for leg in legs {
+            let joining = Joining::new(channel.clone(), leg, interface.map(str::to_owned));
+            joining.begin(self, &mut pass);
+            self.state().joinings.push(joining);
         }
     }
 

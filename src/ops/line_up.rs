@@ -8,6 +8,7 @@ use crate::event::{Timers, clock, lock};
 use crate::ingest::{Receivers, SilenceWatch};
 use crate::relay::{Catalogue, Channel, Dispatch, Keeping, Line, LineFull, Outward, RingLimits};
 use crate::serve::RtspServer;
+use crate::wire::sdp::Presentation;
 
 use super::config::{ChannelConfig, ChannelSettings, MOST_CHANNELS};
 
@@ -118,13 +119,35 @@ impl LineUp {
         self.open(config)
     }
 
-    /// Has a channel that was added received and served as it is now. Who watches it is told that it ends, and finds it anew.
+    /// Has a channel that was added received and served as it is now, by the same settings. Who watches it goes on, if what its
+    /// tracks carry is what it was, wherever it comes from; else he is told that it ends, and finds it anew.
     ///
     /// # Errors
     /// Why it is not; it goes on as it was.
     pub fn change(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
         let _changes = lock(&self.changes);
-        self.open(config)
+        let is_alike =
+            |channel: &Arc<Channel>| channel.presentation().carries_what_is_in(&config.presentation);
+        match self.catalogue.find(&config.name).filter(is_alike) {
+            Some(channel) => self.move_to(&channel, config),
+            None => self.open(config),
+        }
+    }
+
+    fn move_to(&self, channel: &Arc<Channel>, config: &ChannelConfig) -> Result<(), NoRoom> {
+        self.check_loops(config)?;
+        let (before, tracks) = (channel.presentation(), &config.presentation.tracks);
+        channel.describe(config.presentation.clone());
+        if before.tracks == *tracks {
+            return Ok(());
+        }
+        if let Err(LineFull) = channel.come_by(&self.maker.line, None, clock::now()) {
+            channel.describe(Presentation::clone(&before));
+            return Err(NoRoom::Line);
+        }
+        let interface = config.settings.interface.as_ref().map(ToString::to_string);
+        self.receivers.receive_elsewhere(channel, tracks, interface.as_deref());
+        Ok(())
     }
 
     fn open(&self, config: &ChannelConfig) -> Result<(), NoRoom> {

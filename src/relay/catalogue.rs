@@ -23,8 +23,8 @@ use super::track::Track;
 pub struct Channel {
     /// The name in its URL.
     pub name: String,
-    /// How its source describes it.
-    pub presentation: Presentation,
+    /// How its source describes it now.
+    presentation: Mutex<Arc<Presentation>>,
     /// Its RTP streams, in the presentation's order.
     pub tracks: Vec<Arc<Track>>,
     /// A source that sends nothing for this long counts as silent.
@@ -92,7 +92,7 @@ impl Channel {
             .collect();
         let name = outward.channel.to_string();
         let (audience, described, gone) = (Audience::default(), Mutex::default(), AtomicBool::new(false));
-        let passage = Mutex::default();
+        let (presentation, passage) = (Mutex::new(Arc::new(presentation)), Mutex::default());
         Arc::new(Self {
             name,
             presentation,
@@ -106,20 +106,34 @@ impl Channel {
         })
     }
 
+    /// How its source describes it now.
+    pub fn presentation(&self) -> Arc<Presentation> {
+        lock(&self.presentation).clone()
+    }
+
+    /// Its source describes it otherwise from now on. Its tracks stay as they are.
+    pub fn describe(&self, presentation: Presentation) {
+        // Held all along, so that nobody keeps what it was.
+        let mut last = lock(&self.described);
+        *lock(&self.presentation) = Arc::new(presentation);
+        *last = None;
+    }
+
     /// Its description for a viewer who reaches us at `server`; for one who takes it from a group, with that and its TTL.
     pub fn description(&self, server: IpAddr, group: Option<(SocketAddr, u8)>) -> Arc<str> {
         let mut last = lock(&self.described);
         if let Some(last) = last.as_ref().filter(|last| (last.server, last.group) == (server, group)) {
             return last.text.clone();
         }
+        let presentation = self.presentation();
         let text = Arc::from(match group {
-            Some((group, ttl)) => sdp::multicast(&self.presentation, server, group, ttl),
-            None => sdp::unicast(&self.presentation, server),
+            Some((group, ttl)) => sdp::multicast(&presentation, server, group, ttl),
+            None => sdp::unicast(&presentation, server),
         });
         last.insert(Described { server, group, text }).text.clone()
     }
 
-    /// It comes by a line from now on, in the place of another channel if there is one.
+    /// It comes by a line from now on, by the groups that it is described with now; in the place of another channel if there is one.
     ///
     /// # Errors
     /// It is received always, and there is no room for it.
@@ -128,8 +142,9 @@ impl Channel {
             return Ok(());
         }
         let flows = self.tracks.iter().map(|track| track.rtp.clone()).collect();
-        let groups = self.presentation.tracks.iter().flat_map(|track| &track.feeds).map(|feed| feed.group);
-        let before = instead_of.and_then(|before| lock(&before.passage).clone());
+        let presentation = self.presentation();
+        let groups = presentation.tracks.iter().flat_map(|track| &track.feeds).map(|feed| feed.group);
+        let before = lock(&instead_of.unwrap_or(self).passage).clone();
         let passage = Passage::open(line, self.demand.clone(), groups, flows, before.as_ref(), now)?;
         *lock(&self.passage) = Some(passage);
         Ok(())
@@ -253,5 +268,8 @@ mod tests {
             let expected = sdp::multicast(&presentation, one, group, ttl);
             assert_eq!(*channel.description(one, Some((group, ttl))), expected);
         }
+        let renamed = sdp::mpegts("evening news", Ipv4Addr::new(239, 77, 61, 1).into(), 5004, None);
+        channel.describe(renamed.clone());
+        assert_eq!(*channel.description(one, None), sdp::unicast(&renamed, one));
     }
 }

@@ -86,9 +86,9 @@ fn a_description_that_changes_leads_its_viewers_to_the_other_source() {
     shelf.put("news", &sdp(after.group));
     eventually("the other one is joined", || after.group.is_joined().then_some(()));
     assert!(!before.group.is_joined());
-    let mut viewer = Viewer::playing(&mirrorball, "live/news", Over::Udp);
     after.send(3);
     viewer.expect_packets(&after, 0..3);
+    mirrorball.expect_metric("mirrorball_sessions_ended_total", &[], 0.0);
 }
 
 #[test]

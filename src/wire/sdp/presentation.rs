@@ -77,7 +77,32 @@ impl Feed {
     }
 }
 
+impl Presentation {
+    /// Whether its tracks carry what those of another one do, wherever both come from, and have the same parameters: who has the one
+    /// can go on with the other.
+    #[must_use]
+    pub fn carries_what_is_in(&self, other: &Self) -> bool {
+        let parameters = |of: &Self| {
+            let attributes = |medium: &Media| medium.attributes.clone();
+            let mut all: Vec<_> = of.session.medias.iter().map(attributes).collect();
+            all.iter_mut().for_each(|medium| medium.retain(|one| one.attribute.eq_ignore_ascii_case("fmtp")));
+            all
+        };
+        let are_alike = |(own, other): (&TrackDescription, &TrackDescription)| own.carries_what_is_in(other);
+        self.tracks.len() == other.tracks.len()
+            && self.tracks.iter().zip(&other.tracks).all(are_alike)
+            && parameters(self) == parameters(other)
+    }
+}
+
 impl TrackDescription {
+    /// Whether it carries what another one does, and by as many feeds.
+    fn carries_what_is_in(&self, other: &Self) -> bool {
+        let elsewhere = Self { feeds: other.feeds.clone(), ..self.clone() };
+        let are_muxed = |track: &Self| track.feeds.iter().map(Feed::is_muxed).collect::<Vec<_>>();
+        elsewhere == *other && are_muxed(self) == are_muxed(other)
+    }
+
     /// Whether it is a transport stream in RTP and nothing else: without RTP it is one as set-top boxes take it.
     #[must_use]
     pub fn is_transport_stream(&self) -> bool {

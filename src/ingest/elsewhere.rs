@@ -1,0 +1,25 @@
+//! Channels whose streams are sent elsewhere from some moment on, and go on for who watches them.
+
+use std::sync::Arc;
+
+use crate::relay::Channel;
+use crate::wire::sdp::TrackDescription;
+
+use super::leg::Leg;
+use super::receivers::Receivers;
+
+impl Receivers {
+    /// Receives a channel's tracks from where these come from now on, of which each has as many feeds. What the stream has left
+    /// out on its way is no loss.
+    pub fn receive_elsewhere(
+        &self,
+        channel: &Arc<Channel>,
+        tracks: &[TrackDescription],
+        interface: Option<&str>,
+    ) {
+        self.forget(channel);
+        channel.tracks.iter().for_each(|track| track.pause());
+        let both = channel.tracks.iter().zip(tracks);
+        self.begin(channel, both.flat_map(|(track, from)| Leg::by(track, &from.feeds)).collect(), interface);
+    }
+}
