@@ -76,8 +76,17 @@ impl Faults {
 
 impl Vitals {
     /// The parts that count their faults here; each has a series from the start.
-    pub const PARTS: [&str; 8] =
-        ["create_task", "timer", "receiver", "lane", "write", "listener", "reports", "watch"];
+    pub const PARTS: [&str; 9] = [
+        "create_task",
+        "timer",
+        "receiver",
+        "lane",
+        "write",
+        "listener",
+        "reports",
+        "announcements",
+        "watch",
+    ];
 
     /// Has a part looked at for as long as it lives.
     pub fn look_at(&self, part: Weak<dyn Part>) {

@@ -7,6 +7,7 @@
 //!  SilenceWatch: a timer per channel that tells when its tracks stop and return, and has silent groups joined again
 //! ```
 
+pub mod announce;
 mod arrivals;
 mod change_pace;
 mod elsewhere;

@@ -9,10 +9,12 @@ use nix::errno::Errno;
 
 use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock, lock};
 use crate::ingest::Receivers;
+use crate::ingest::announce::Hearing;
 use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Line, LineLimits, RingLimits};
-use crate::serve::{Access, BadPair, Certificates, FrontDoor, Listener, RtspServer, UsersError};
+use crate::serve::{Access, Announcer, BadPair, Certificates, FrontDoor, Listener, RtspServer, UsersError};
 
 use super::admin::{AdminServer, AdminSource};
+use super::announced;
 use super::config::{Config, RtspConfig};
 use super::directory::Directory;
 use super::line_up::{LineUp, Maker};
@@ -46,6 +48,10 @@ pub struct Engine {
     pub server: Arc<RtspServer>,
     /// How channels come and go.
     pub line_up: Arc<LineUp>,
+    /// Whose announcements are heard, if any are.
+    pub hearing: Option<Arc<Hearing>>,
+    /// Who announces ours.
+    pub announcer: Arc<Announcer>,
     /// When it was started.
     pub started_at: Instant,
     timers: Arc<Timers>,
@@ -193,6 +199,10 @@ impl Engine {
         let line_up =
             LineUp::new(catalogue.clone(), receivers.clone(), server.clone(), timers.clone(), maker);
         let line_up = Arc::new(line_up);
+        let hearing = announced::hearing(config, &line_up, &poller);
+        let others = hearing.clone();
+        let announcer = server
+            .announcer(move || others.as_ref().map_or(0, |hearing| hearing.stats().sessions() as usize));
         Ok(Self {
             media,
             control,
@@ -202,6 +212,8 @@ impl Engine {
             receivers,
             server,
             line_up,
+            hearing,
+            announcer,
             started_at,
             timers,
             directories: Mutex::default(),
@@ -224,9 +236,13 @@ impl Engine {
             directory.look_each_second(&self.timers);
             lock(&self.directories).push(directory);
         }
+        self.hearing.iter().for_each(|hearing| hearing.begin(&self.timers));
+        self.announcer.begin(&self.timers);
     }
 
     fn stop(&self) {
+        self.hearing.iter().for_each(|hearing| hearing.stop());
+        self.announcer.stop();
         self.receivers.stop();
         self.server.stop();
         self.poller.stop();

@@ -2,12 +2,13 @@
 //! program that runs, or on another machine: of interfaces that are not there it says nothing.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use ipnet::IpNet;
 
+use crate::ingest::announce::Rules;
 use crate::relay::{Carriage, Coalesce};
 use crate::serve::{Learning, Networks, Rule, Who};
 use crate::wire::sdp::{Feed, Framing, TrackDescription};
@@ -15,7 +16,7 @@ use crate::wire::source_filter::SourceFilter;
 
 use super::config::{
     AccessConfig, ChannelConfig, ChannelSettings, Config, ConfigError, DirectoryConfig, Interface,
-    LimitsConfig, MulticastOut, UdpPorts,
+    LimitsConfig, MulticastOut, SapConfig, UdpPorts,
 };
 use super::obstacles::obstacles;
 use super::open_files::{self, Shortage};
@@ -46,7 +47,7 @@ pub struct Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { rtsp, admin, log, engine, ring, limits, access, channels, directories, warnings } =
+        let Config { rtsp, admin, log, engine, ring, limits, access, sap, channels, directories, warnings } =
             &self.config;
         writeln!(f, "RTSP      {}", listeners(&rtsp.listen))?;
         writeln!(
@@ -88,6 +89,7 @@ impl fmt::Display for Plan {
         writeln!(f, "ring      {:?} or {} bytes a track", ring.max_age, ring.max_bytes)?;
         write_limits(f, limits)?;
         writeln!(f, "access    {}", who_and_where(access))?;
+        sap.iter().try_for_each(|sap| write_sap(f, sap))?;
         if let Some(shortage) = self.shortage {
             writeln!(f, "note      {shortage}")?;
         }
@@ -121,6 +123,24 @@ fn write_limits(f: &mut fmt::Formatter<'_>, limits: &LimitsConfig) -> fmt::Resul
         writeln!(f, "          {mbit} Mbit/s of channels at once")?;
     }
     writeln!(f, "          {} unread bytes an address", limits.unread_bytes_per_address)
+}
+
+fn write_sap(f: &mut fmt::Formatter<'_>, sap: &SapConfig) -> fmt::Result {
+    let Rules { origins, sessions, sessions_per_sender, timeout, prefix } = &sap.rules;
+    let list = |all: &[String]| all.join(", ");
+    let groups: Vec<_> = sap.groups.iter().map(IpAddr::to_string).collect();
+    let origins: Vec<_> = origins.iter().map(IpNet::to_string).collect();
+    let interface = named(sap.interface.as_ref());
+    writeln!(f, "SAP       announced in {}, on {interface}", list(&groups))?;
+    writeln!(f, "          by {}, as /{prefix}…", list(&origins))?;
+    writeln!(
+        f,
+        "          {sessions} sessions, {sessions_per_sender} a sender, until {timeout:?} after the last word"
+    )?;
+    match sap.on_demand {
+        Some(linger) => writeln!(f, "          joined while somebody watches, and {linger:?} longer"),
+        None => writeln!(f, "          joined at once"),
+    }
 }
 
 fn listeners(addresses: &[SocketAddr]) -> String {
@@ -166,12 +186,10 @@ fn write_rule(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
 fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Result {
     writeln!(f, "  /{}", channel.name)?;
     write_settings(f, &channel.input, &channel.settings)?;
-    if let Some(MulticastOut { group, ttl, interface }) = &channel.multicast_out {
-        writeln!(
-            f,
-            "    by multicast to {group} and the ports behind it, TTL {ttl}, on {}, for those who ask",
-            named(interface.as_ref())
-        )?;
+    if let Some(MulticastOut { group, ttl, interface, is_announced }) = &channel.multicast_out {
+        let by = named(interface.as_ref());
+        let to = if *is_announced { "all the time, and announced" } else { "for those who ask" };
+        writeln!(f, "    by multicast to {group} and the ports behind it, TTL {ttl}, on {by}, {to}")?;
     }
     for track in &channel.presentation.tracks {
         track.feeds.iter().try_for_each(|feed| write_feed(f, track, feed))?;
@@ -252,6 +270,22 @@ mod tests {
         let config = Config::parse(text, Path::new("a.toml")).expect("it works");
         let plan = printed(config);
         assert!(plan.contains("\nnote      a.toml:3: channel \"news\": 224.0.0.9 is of the block"), "{plan}");
+    }
+
+    #[test]
+    fn a_plan_tells_whose_announcements_are_taken() {
+        let text = "[sap]\nlisten = true\norigins = [\"192.0.2.0/24\"]\ngroups = [\"239.255.255.255\"]\ninterface = \"eth1\"\nannounce = true\n\
+                    [[channel]]\nname = \"news\"\nsource = \"rtp://239.9.9.1:5004\"\nmulticast_out = \"239.2.2.2:5000\"\n";
+        let config = Config::parse(text, Path::new("a.toml")).expect("it works");
+        let plan = printed(config);
+        for part in [
+            "SAP       announced in 239.255.255.255, on eth1\n          by 192.0.2.0/24, as /sap/",
+            "          64 sessions, 32 a sender, until 3600s after the last word\n",
+            "          joined while somebody watches, and 10s longer\n",
+            "TTL 1, on the route's interface, all the time, and announced\n",
+        ] {
+            assert!(plan.contains(part), "{part:?} is not in\n{plan}");
+        }
     }
 
     #[test]

@@ -374,6 +374,8 @@ impl Engine {
             receivers: self.receivers.clone(),
             server: self.server.clone(),
             line_up: self.line_up.clone(),
+            hearing: self.hearing.clone(),
+            announcer: self.announcer.clone(),
             started_at: self.started_at,
             timers: self.timers.clone(),
             directories: Default::default(),

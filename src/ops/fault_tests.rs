@@ -207,6 +207,31 @@ fn a_fault_in_any_part_costs_what_was_under_way_and_all_goes_on() {
 }
 
 #[test]
+fn a_fault_over_an_announcement_costs_no_other_one() {
+    let group = Ipv4Addr::new(239, 77, 80, 3);
+    let text = format!(
+        "[sap]\nlisten = true\norigins = [\"127.0.0.0/8\"]\ngroups = [\"{group}\"]\ninterface = \"lo\"\n"
+    );
+    let mut both = config(free_port());
+    both.sap = Config::parse(&text, Path::new("test")).unwrap_or_else(|error| panic!("{error}")).sap;
+    let appliance = Appliance::start(&both).unwrap_or_else(|error| panic!("{error}"));
+    let engine = appliance.engine();
+    let hearing = engine.hearing.as_ref().expect("it listens");
+    engine.poller.vitals().provoke("announcements", "");
+    let session = "v=0\r\no=- 7 7 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 239.77.80.4/1\r\nt=0 0\r\nm=audio 5004 RTP/AVP 0\r\n";
+    let announcement = [&[0x20, 0, 0, 7, 127, 0, 0, 1], session.as_bytes()].concat();
+    let (sender, deadline) = (source(), clock::now() + BACK_WITHIN);
+    while hearing.stats().sessions() == 0 {
+        assert!(clock::now() < deadline, "announcements are heard again");
+        sender.send_to(&announcement, (group, crate::wire::sap::PORT)).expect("sent");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let faults = engine.poller.vitals().faults().find(|(part, _)| *part == "announcements");
+    assert_eq!(faults, Some(("announcements", 1)));
+    appliance.stop();
+}
+
+#[test]
 fn a_fault_in_writing_costs_that_connection_alone() {
     let mut stage = Stage::set();
     stage.vitals().provoke("write", "");

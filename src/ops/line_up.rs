@@ -110,7 +110,7 @@ impl LineUp {
     /// Why it is not.
     pub fn add(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
         let _changes = lock(&self.changes);
-        if self.catalogue.find(&config.name).is_some() {
+        if self.has(&config.name) {
             return Err(NoRoom::Name(config.name.clone()));
         }
         if self.catalogue.channels().len() >= MOST_CHANNELS {
@@ -162,6 +162,11 @@ impl LineUp {
         }
         self.receive(config);
         Ok(())
+    }
+
+    /// Whether a name is that of a channel, or of one that is to come.
+    pub fn has(&self, name: &str) -> bool {
+        self.catalogue.find(name).is_some() || self.catalogue.expected(name).is_some()
     }
 
     /// What is sent to a group would come back in.

@@ -1,6 +1,7 @@
 //! The program around the relay: config, metrics, admin endpoint, commands, signals.
 
-pub mod appliance; // all parts put together, and taken apart in order
+pub mod announced;
+mod appliance; // all parts put together, and taken apart in order
 
 mod serving; // what the RTSP server is told
 

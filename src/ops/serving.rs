@@ -58,9 +58,9 @@ pub(super) fn access_config(config: &Config) -> AccessConfig {
 }
 
 fn out_group(channel: &ChannelConfig) -> Option<(String, OutGroup)> {
-    let MulticastOut { group, ttl, interface } = channel.multicast_out.clone()?;
+    let MulticastOut { group, ttl, interface, is_announced } = channel.multicast_out.clone()?;
     let interface = interface.as_ref().map(ToString::to_string);
-    Some((channel.name.clone(), OutGroup { group, ttl, interface }))
+    Some((channel.name.clone(), OutGroup { group, ttl, interface, is_announced }))
 }
 
 fn most_sessions(channel: &ChannelConfig) -> Option<(String, usize)> {

@@ -15,6 +15,7 @@
 mod access;
 mod actions;
 mod admission;
+mod announcer;
 mod arrival;
 mod awaiting;
 mod bounds;
@@ -41,6 +42,7 @@ mod stream;
 mod tests;
 mod tls;
 
+pub use announcer::{Announcer, AnnouncerStats};
 pub use certificates::{BadPair, Certificates, KeyFiles};
 pub use front_door::FrontDoor;
 pub use guard::{

@@ -12,6 +12,7 @@ use crate::relay::{Carriage, Catalogue, Channel, Lateness};
 use crate::wire::rtsp::Redirect;
 
 use super::access::{Addresses, PerAddress, counted_as};
+use super::announcer::Announcer;
 use super::certificates::Certificates;
 use super::guard::{Access, AccessStats, Rule};
 use super::journal::{Refused, Teller, Why};
@@ -169,6 +170,11 @@ impl RtspServer {
     /// Bits a second of all the tracks that are set up.
     pub fn egress(&self) -> u64 {
         self.addresses.egress()
+    }
+
+    /// Who announces the channels that are to be, where so many announcements of others are heard.
+    pub fn announcer(&self, others: impl Fn() -> usize + Send + Sync + 'static) -> Arc<Announcer> {
+        Announcer::new(self.catalogue.clone(), self.out_groups.clone(), others)
     }
 
     /// How many sessions a channel has, and how many it may have.

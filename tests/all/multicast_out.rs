@@ -51,6 +51,7 @@ fn a_channel_goes_to_its_group_once_for_all_and_only_while_somebody_plays_it() {
     first.play();
     source.send(10);
     expect(&ear, &source, 0..11); // from the one that the reply announced
+    mirrorball.expect_metric("mirrorball_forwarded_packets_total", OURS, 11.0);
     second.play();
     mirrorball.expect_metric("mirrorball_channel_subscribers", OURS, 2.0);
     source.send(10);

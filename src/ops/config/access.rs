@@ -125,7 +125,11 @@ fn networks(
     Networks { allow: list(allow, "allow"), deny: list(deny, "deny").unwrap_or_default() }
 }
 
-fn network_list(typed: &Spanned<Vec<Spanned<String>>>, place: &str, report: &mut Report<'_>) -> Vec<IpNet> {
+pub(super) fn network_list(
+    typed: &Spanned<Vec<Spanned<String>>>,
+    place: &str,
+    report: &mut Report<'_>,
+) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for text in entries(typed, place, "[\"10.0.0.0/8\"]", report) {
         match scalar::network(text.get_ref()) {
@@ -140,7 +144,7 @@ fn network_list(typed: &Spanned<Vec<Spanned<String>>>, place: &str, report: &mut
 }
 
 /// What is in a list that is there: nothing is meant by one without entries.
-fn entries<'t>(
+pub(super) fn entries<'t>(
     typed: &'t Spanned<Vec<Spanned<String>>>,
     place: &str,
     example: &str,

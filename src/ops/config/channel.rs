@@ -27,7 +27,7 @@ pub(in crate::ops) const MOST_CHANNELS: usize = 4096;
 /// The channels that were meant, and directories of channels. What has an error is noted and left out.
 pub(super) fn resolve_channels(
     typed: &[TypedChannel],
-    door: &Door,
+    (door, announces_all): (&Door, bool),
     directory: &Path,
     report: &mut Report<'_>,
 ) -> (Vec<ChannelConfig>, Vec<DirectoryConfig>) {
@@ -43,7 +43,7 @@ pub(super) fn resolve_channels(
             continue;
         }
         first_uses.check_name(typed, report);
-        if let Some(channel) = resolve_channel(typed, door, directory, report) {
+        if let Some(channel) = resolve_channel(typed, (door, announces_all), directory, report) {
             first_uses.check_tracks(typed, &channel, report);
             remark_groups(typed, &channel, report);
             channels.push(channel);
@@ -54,7 +54,7 @@ pub(super) fn resolve_channels(
 
 fn resolve_channel(
     typed: &TypedChannel,
-    door: &Door,
+    (door, announces_all): (&Door, bool),
     directory: &Path,
     report: &mut Report<'_>,
 ) -> Option<ChannelConfig> {
@@ -65,7 +65,7 @@ fn resolve_channel(
     let mut settings = settings(typed, door, report);
     let Input { text, interface: by_input, presentation } = input(typed, directory, report)?;
     settings.interface = one_interface(typed, by_input, settings.interface, report);
-    let multicast_out = out_group(typed, presentation.tracks.len(), report);
+    let multicast_out = out_group(typed, presentation.tracks.len(), announces_all, report);
     Some(ChannelConfig { name: name?, input: text, presentation, settings, multicast_out })
 }
 

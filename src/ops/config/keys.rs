@@ -33,7 +33,7 @@ const fn key(name: &'static str, example: &'static str) -> Key {
 }
 
 /// The whole config, its sections in the order of the documentation.
-pub const KEYS: &[Section] = &[RTSP, ADMIN, LOG, ENGINE, RING, LIMITS, ACCESS, CHANNEL];
+pub const KEYS: &[Section] = &[RTSP, ADMIN, LOG, ENGINE, RING, LIMITS, ACCESS, SAP, CHANNEL];
 
 pub(super) const RTSP: Section = Section {
     name: "rtsp",
@@ -110,6 +110,24 @@ pub(super) const ACCESS: Section = Section {
     ],
 };
 
+pub(super) const SAP: Section = Section {
+    name: "sap",
+    repeated: false,
+    keys: &[
+        key("listen", "true"),
+        key("origins", r#"["192.0.2.0/24"]"#),
+        key("groups", r#"["239.255.255.255"]"#),
+        key("interface", r#""eth0""#),
+        key("sessions", "64"),
+        key("sessions_per_sender", "32"),
+        key("timeout", r#""60min""#),
+        key("prefix", r#""sap/""#),
+        key("join", r#""on-demand""#),
+        key("linger", r#""10s""#),
+        key("announce", "true"),
+    ],
+};
+
 pub(super) const CHANNEL: Section = Section {
     name: "channel",
     repeated: true,
@@ -129,6 +147,7 @@ pub(super) const CHANNEL: Section = Section {
         key("multicast_out", r#""239.2.2.2:5000""#),
         key("multicast_out_ttl", "1"),
         key("multicast_out_interface", r#""eth1""#),
+        key("announce", "true"),
         key("sessions", "500"),
         key("users", r#"["anna"]"#),
         key("public", "true"),

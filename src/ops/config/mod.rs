@@ -23,6 +23,7 @@ mod password;
 mod remedy;
 mod report;
 mod resolve;
+mod sap;
 mod scalar;
 mod section;
 mod statements;
@@ -43,6 +44,6 @@ pub use report::{ConfigError, Excerpt, Problem};
 pub(super) use scalar::interface;
 pub use truth::{
     AccessConfig, AdminConfig, ChannelConfig, ChannelSettings, Config, DirectoryConfig, EngineConfig,
-    Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, RtspConfig, TlsConfig, UdpPorts,
+    Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, RtspConfig, SapConfig, TlsConfig, UdpPorts,
 };
 pub(super) use unreadable::why_no_users;

@@ -20,6 +20,7 @@ const REMEDY: &str = "write a group such as \"239.2.2.2:5000\"";
 pub(super) fn out_group(
     typed: &TypedChannel,
     tracks: usize,
+    announces_all: bool,
     report: &mut Report<'_>,
 ) -> Option<MulticastOut> {
     let named = |key: &str| format!("{} {key}", typed.place);
@@ -30,6 +31,7 @@ pub(super) fn out_group(
         let offsets = [
             ("multicast_out_ttl", typed.multicast_out_ttl.as_ref().map(|key| key.span().start)),
             ("multicast_out_interface", of_interface.as_ref().map(|key| key.span().start)),
+            ("announce", typed.announce.as_ref().map(|key| key.span().start)),
         ];
         for (key, offset) in offsets {
             if let Some(offset) = offset {
@@ -40,7 +42,8 @@ pub(super) fn out_group(
     }
     let read = |text: &str| group(text, tracks);
     let group = parsed(&typed.multicast_out, &named("multicast_out"), read, report)?;
-    Some(MulticastOut { group, ttl: ttl.unwrap_or(TTL), interface })
+    let is_announced = typed.announce.as_ref().map_or(announces_all, |announce| *announce.get_ref());
+    Some(MulticastOut { group, ttl: ttl.unwrap_or(TTL), interface, is_announced })
 }
 
 /// A group and a port that so many tracks can be sent to.

@@ -43,7 +43,9 @@ pub(super) fn check(typed: &TypedConfig, config: &Config, report: &mut Report<'_
         let name = typed_channel.name.as_ref().map(Spanned::get_ref);
         let Some(channel) = name.and_then(|name| by_name.get(name)) else { continue };
         let goes_to_groups = config.rtsp.transports.contains(&Carriage::Multicast);
-        if let Some(group) = typed_channel.multicast_out.as_ref().filter(|_| !goes_to_groups) {
+        let is_announced = channel.multicast_out.as_ref().is_some_and(|out| out.is_announced);
+        let is_useless = !goes_to_groups && !is_announced;
+        if let Some(group) = typed_channel.multicast_out.as_ref().filter(|_| is_useless) {
             let place = &typed_channel.place;
             let useless = format!(
                 "{place}: multicast_out is of no use, since [rtsp] transports lacks \"multicast\"; add it there"

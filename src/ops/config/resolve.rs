@@ -15,6 +15,7 @@ use super::channel::resolve_channels;
 use super::out_groups;
 use super::pairs;
 use super::report::Report;
+use super::sap;
 use super::scalar;
 use super::section::Number;
 use super::tls;
@@ -50,9 +51,13 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
     typed.ring.spoiled |= after_ring > after_admin;
     typed.limits.spoiled |= report.noted() > after_ring;
     let (access, door) = access(&typed.access, directory, report);
-    let (channels, directories) = resolve_channels(&typed.channels, &door, directory, report);
+    let sap = sap::resolve(&typed.sap, report);
+    let announces_all = typed.sap.announce.as_ref().is_some_and(|announce| *announce.get_ref());
+    let (channels, directories) =
+        resolve_channels(&typed.channels, (&door, announces_all), directory, report);
     let warnings = Vec::new();
-    let config = Config { rtsp, admin, log, engine, ring, limits, access, channels, directories, warnings };
+    let config =
+        Config { rtsp, admin, log, engine, ring, limits, access, sap, channels, directories, warnings };
     pairs::check(&typed, &config, report);
     out_groups::check(&typed, &config, report);
     config

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::report::Problem;
+use crate::ingest::announce::Rules;
 use crate::net::Marks;
 use crate::relay::{Carriage, Coalesce};
 use crate::serve::{KeyFiles, Learning, Networks, Rule};
@@ -31,6 +32,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Who may watch, and from where.
     pub access: AccessConfig,
+    /// Whose announcements are taken, if any are.
+    pub sap: Option<SapConfig>,
     /// The channels in the order of the file; names are unique, and so are their tracks' sources.
     pub channels: Vec<ChannelConfig>,
     /// Directories of session descriptions, in the order of the file; none is there twice.
@@ -185,6 +188,19 @@ pub struct AccessConfig {
     pub failure_pause: Duration,
 }
 
+/// `[sap]`, where it has others' announcements taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SapConfig {
+    /// Whose, and how many.
+    pub rules: Rules,
+    /// The groups that they come to.
+    pub groups: Vec<IpAddr>,
+    /// The interface to join those on, and those of what is announced; `None` leaves it to the kernel's route.
+    pub interface: Option<Interface>,
+    /// How long what is announced stays joined after the last who watched; always where absent.
+    pub on_demand: Option<Duration>,
+}
+
 /// `[[channel]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelConfig {
@@ -233,6 +249,22 @@ pub struct ChannelSettings {
     pub sessions: Option<usize>,
 }
 
+/// What holds where nothing is said.
+impl Default for ChannelSettings {
+    fn default() -> Self {
+        Self {
+            interface: None,
+            on_demand: None,
+            renew: None,
+            silent_after: Duration::from_secs(2),
+            coalesce: Coalesce::default(),
+            marks: Marks::default(),
+            rule: Rule::default(),
+            sessions: None,
+        }
+    }
+}
+
 /// A group that a channel is sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MulticastOut {
@@ -242,6 +274,8 @@ pub struct MulticastOut {
     pub ttl: u8,
     /// By which interface; `None` leaves it to the kernel's route.
     pub interface: Option<Interface>,
+    /// Whether it is announced, and sent whoever asks for it.
+    pub is_announced: bool,
 }
 
 /// An interface, as its name or an address of it; which one that is, is found when it is used.

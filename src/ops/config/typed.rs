@@ -4,7 +4,7 @@
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::keys::{ACCESS, ADMIN, CHANNEL, ENGINE, KEYS, LIMITS, LOG, RING, RTSP, Section, nearest};
+use super::keys::{ACCESS, ADMIN, CHANNEL, ENGINE, KEYS, LIMITS, LOG, RING, RTSP, SAP, Section, nearest};
 use super::report::Report;
 use super::section::{Number, SectionReader};
 
@@ -20,6 +20,7 @@ pub(super) struct TypedConfig {
     pub(super) ring: TypedRing,
     pub(super) limits: TypedLimits,
     pub(super) access: TypedAccess,
+    pub(super) sap: TypedSap,
     pub(super) channels: Vec<TypedChannel>,
 }
 
@@ -89,6 +90,21 @@ pub(super) struct TypedAccess {
     pub(super) failure_pause: Typed<String>,
 }
 
+pub(super) struct TypedSap {
+    pub(super) spoiled: bool,
+    pub(super) listen: Typed<bool>,
+    pub(super) origins: Typed<Vec<Spanned<String>>>,
+    pub(super) groups: Typed<Vec<Spanned<String>>>,
+    pub(super) interface: Typed<String>,
+    pub(super) sessions: Typed<Number>,
+    pub(super) sessions_per_sender: Typed<Number>,
+    pub(super) timeout: Typed<String>,
+    pub(super) prefix: Typed<String>,
+    pub(super) join: Typed<String>,
+    pub(super) linger: Typed<String>,
+    pub(super) announce: Typed<bool>,
+}
+
 pub(super) struct TypedChannel {
     /// How errors name it: `channel "news"`, or `[[channel]]` while it has no name.
     pub(super) place: String,
@@ -115,6 +131,7 @@ pub(super) struct TypedChannel {
     pub(super) multicast_out: Typed<String>,
     pub(super) multicast_out_ttl: Typed<Number>,
     pub(super) multicast_out_interface: Typed<String>,
+    pub(super) announce: Typed<bool>,
     pub(super) sessions: Typed<Number>,
 }
 
@@ -137,6 +154,7 @@ impl TypedConfig {
             ring: read_ring(section(&mut document, RING, report), report),
             limits: read_limits(section(&mut document, LIMITS, report), report),
             access: read_access(section(&mut document, ACCESS, report), report),
+            sap: read_sap(section(&mut document, SAP, report), report),
             channels: read_channels(&mut document, report),
         };
         note_unknown_sections(&document, report);
@@ -233,6 +251,25 @@ fn read_access(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedAcc
     typed
 }
 
+fn read_sap(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedSap {
+    let mut typed = TypedSap {
+        spoiled: false,
+        listen: from.read("listen", report),
+        origins: from.read("origins", report),
+        groups: from.read("groups", report),
+        interface: from.read("interface", report),
+        sessions: from.read("sessions", report),
+        sessions_per_sender: from.read("sessions_per_sender", report),
+        timeout: from.read("timeout", report),
+        prefix: from.read("prefix", report),
+        join: from.read("join", report),
+        linger: from.read("linger", report),
+        announce: from.read("announce", report),
+    };
+    typed.spoiled = from.finish(report);
+    typed
+}
+
 fn read_channels(document: &mut DeTable<'_>, report: &mut Report<'_>) -> Vec<TypedChannel> {
     let Some(value) = document.remove(CHANNEL.name) else { return Vec::new() };
     let offset = value.span().start;
@@ -280,6 +317,7 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedCh
         multicast_out: from.read("multicast_out", report),
         multicast_out_ttl: from.read("multicast_out_ttl", report),
         multicast_out_interface: from.read("multicast_out_interface", report),
+        announce: from.read("announce", report),
         sessions: from.read("sessions", report),
         users: from.read("users", report),
         public: from.read("public", report),

@@ -13,11 +13,14 @@ use super::families::Families;
 const MEDIA_TASKS: &[&str] = &[FAN_OUT, "Flush", "Lost"];
 const CONTROL_TASKS: &[&str] = &[
     "Accept",
+    "Announce",
     "CertificateWatch",
     "ConnectionWatch",
     "DirectoryWatch",
+    "FollowAnnouncements",
     "FollowInterfaces",
     "FollowOutGroups",
+    "HearAnnouncements",
     "Join",
     "Lost",
     "ReceiveReports",

@@ -1,5 +1,6 @@
 //! All metrics by name, read from the counters where the counting happens. `docs/metrics.md` explains each.
 
+mod announcements;
 mod channels;
 mod engine;
 mod families;
@@ -19,6 +20,7 @@ pub(super) fn render(engine: &Engine, now: Instant) -> Vec<u8> {
     engine::collect(engine, &mut families);
     channels::collect(engine, now, &mut families);
     viewers::collect(engine, &mut families);
+    announcements::collect(engine, &mut families);
     program::collect(&mut families);
     let text = TextEncoder::new().encode_to_string(&families.into_sorted());
     text.unwrap_or_else(|error| format!("# the metrics can not be rendered: {error}\n")).into_bytes()

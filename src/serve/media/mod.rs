@@ -19,7 +19,7 @@ mod way;
 
 pub use interleaved::Interleaved;
 pub use latches::{FIRST_CLIENT_PORT, Learning};
-pub use multicast::{Multicast, OutGroup, OutGroups};
+pub use multicast::{Multicast, OutGroup, OutGroups, StandIn};
 pub use port_pairs::PortPairs;
 pub use raw::Raw;
 pub use taker::{Client, Learnt, Taker};

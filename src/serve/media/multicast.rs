@@ -28,6 +28,8 @@ pub struct OutGroup {
     pub ttl: u8,
     /// By which interface, if not by the route's.
     pub interface: Option<String>,
+    /// Whether it is announced, and the channel is sent there whoever asks.
+    pub is_announced: bool,
 }
 
 /// The groups of all channels that have one, and what is sent there.
@@ -56,6 +58,9 @@ struct Stage {
     feed: Option<(Subscription, Subscription)>,
 }
 
+/// Has a track sent to its group as if somebody played, for all who listen without asking.
+pub struct StandIn(Arc<Seat>);
+
 /// A viewer's part in it.
 pub struct Multicast {
     seat: Arc<Seat>,
@@ -73,7 +78,8 @@ struct Part {
 }
 
 impl OutGroup {
-    fn interface_index(&self) -> io::Result<Option<u32>> {
+    /// The interface as it is now.
+    pub fn interface_index(&self) -> io::Result<Option<u32>> {
         self.interface.as_deref().map(interface_index).transpose().map_err(io::Error::other)
     }
 }
@@ -85,6 +91,18 @@ impl OutGroups {
 
     pub fn of(&self, channel: &str) -> Option<&OutGroup> {
         self.by_channel.get(channel)
+    }
+
+    /// Those that are announced, with their channels' names.
+    pub fn announced(&self) -> impl Iterator<Item = (&String, &OutGroup)> {
+        self.by_channel.iter().filter(|(_, group)| group.is_announced)
+    }
+
+    /// Has a channel's track sent to its group, from now on and for as long as this is kept.
+    pub fn stand_in(&self, channel: &str, track: &Track) -> io::Result<StandIn> {
+        let seat = self.seat(channel, track.number)?;
+        seat.join(track, (Place::At(track.rtp.ring().head()), Place::At(track.rtcp.ring().head())));
+        Ok(StandIn(seat))
     }
 
     /// The ports of a channel's track. They are opened for the first who comes, and closed behind the last.
@@ -172,21 +190,27 @@ impl Seat {
 
     /// One less does. The last has it end, and who goes on elsewhere is told where; before that he is told where the
     /// stream is.
-    fn leave(&self, part: &Part, heirs: Option<&Heirs>) {
+    fn leave(&self, going_on: Option<(&Part, &Heirs)>) {
         let mut stage = lock(&self.stage);
         stage.players -= 1;
         let feed = if stage.players == 0 { stage.feed.take() } else { None };
-        match (feed, heirs) {
-            (Some((rtp, rtcp)), Some(heirs)) => {
+        match (feed, going_on) {
+            (Some((rtp, rtcp)), Some((_, heirs))) => {
                 rtp.hand_over(&heirs.rtp);
                 rtcp.hand_over(&heirs.rtcp);
             }
-            (None, Some(heirs)) => {
+            (None, Some((part, heirs))) => {
                 heirs.rtp.tell(part.rtp.ring().head());
                 heirs.rtcp.tell(part.rtcp.ring().head());
             }
             (_, None) => {}
         }
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.0.leave(None);
     }
 }
 
@@ -211,7 +235,7 @@ impl Way for Multicast {
 
     fn stop(&mut self, heirs: Option<&Heirs>) {
         let Some(part) = self.part.take() else { return };
-        self.seat.leave(&part, heirs);
+        self.seat.leave(heirs.map(|heirs| (&part, heirs)));
         part.story.settle(part.sent());
     }
 

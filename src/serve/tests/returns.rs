@@ -331,7 +331,7 @@ fn a_group_that_can_not_be_sent_to_is_told_as_that_and_sends_nobody_elsewhere() 
     let rig = Rig::with(TIMEOUT, |config| {
         config.redirect = Redirect::parse("rtsp://other.example");
         let group = (Ipv4Addr::new(239, 77, 60, 9), 5000).into();
-        let out = OutGroup { group, ttl: 1, interface: Some("absent0".to_owned()) };
+        let out = OutGroup { group, ttl: 1, interface: Some("absent0".to_owned()), is_announced: false };
         config.multicast_out.insert("news".to_owned(), out);
     });
     let refused = rig.client().ask(&format!("SETUP {NEWS}"), "Transport: RTP/AVP;multicast\r\n");

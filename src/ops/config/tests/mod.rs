@@ -16,6 +16,7 @@ mod access;
 mod channels;
 mod files;
 mod pairs;
+mod sap;
 mod syntax;
 mod values;
 

@@ -1,0 +1,251 @@
+//! The Hearing: what comes to the groups that sessions are announced in, taken so much at a time, and what comes of it.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Instant;
+
+use crate::event::{
+    Class, Episode, Event, Follows, Interest, PollEventConsumer, Poller, Task, Timers, Work, clock, lock,
+};
+use crate::net::{Datagram, ReceiveBatch, ReceiveSocket, RouteAsker};
+use crate::wire::sdp::Presentation;
+
+use super::ear::Ear;
+use super::herald::Herald;
+use super::refusal::{AnnouncementStats, Refusal};
+use super::table::{Besides, Change, Refused, Rules, Table};
+
+/// Datagrams per `recvmmsg`, and batches per task: a flood goes to the queue's tail after this many.
+const BATCH: usize = 16;
+const BATCHES_PER_TASK: usize = 4;
+
+thread_local! {
+    static BUFFERS: RefCell<ReceiveBatch> = RefCell::new(ReceiveBatch::new(BATCH));
+}
+
+/// Where announced sessions become channels.
+pub trait LineUp: Besides + Send + Sync {
+    /// There is this channel from now on, or it is described so.
+    fn put(&self, name: &str, presentation: &Presentation);
+
+    /// There is none of that name any more.
+    fn take(&self, name: &str);
+}
+
+/// Where sessions are announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// The groups, of either family.
+    pub groups: Vec<IpAddr>,
+    /// The interface to join them on; where the route leads if absent.
+    pub interface: Option<String>,
+}
+
+/// Hears what is announced for as long as the program runs.
+pub struct Hearing {
+    places: Places,
+    line_up: Arc<dyn LineUp>,
+    poller: Arc<Poller>,
+    /// Of IPv4, and of IPv6.
+    ears: [Mutex<Ear>; 2],
+    routes: Mutex<RouteAsker>,
+    /// Held while its changes are made, so that they are made in order.
+    table: Mutex<Table>,
+    herald: Mutex<Herald>,
+    deaf: Episode,
+    stats: AnnouncementStats,
+    this: Weak<Self>,
+}
+
+/// One socket's consumer.
+struct Listener {
+    hearing: Weak<Hearing>,
+    socket: Arc<ReceiveSocket>,
+}
+
+impl Hearing {
+    /// Nothing is heard yet.
+    pub fn new(rules: Rules, places: Places, line_up: Arc<dyn LineUp>, poller: Arc<Poller>) -> Arc<Self> {
+        let now = clock::now();
+        Arc::new_cyclic(|this| Self {
+            places,
+            line_up,
+            poller,
+            ears: Default::default(),
+            routes: Mutex::default(),
+            table: Mutex::new(Table::new(rules, now)),
+            herald: Mutex::new(Herald::new(now)),
+            deaf: Episode::default(),
+            stats: AnnouncementStats::default(),
+            this: this.clone(),
+        })
+    }
+
+    /// Begins to hear.
+    pub fn begin(self: &Arc<Self>, timers: &Arc<Timers>) {
+        self.look();
+        self.look_each_second(timers);
+    }
+
+    /// What became of all that was heard.
+    pub fn stats(&self) -> &AnnouncementStats {
+        &self.stats
+    }
+
+    /// Hears no more. The channels stay.
+    pub fn stop(&self) {
+        self.ears.iter().for_each(|ear| lock(ear).stop());
+    }
+
+    fn follow(&self, now: Instant) {
+        let register = |socket: Arc<ReceiveSocket>| {
+            let listener = Listener { hearing: self.this.clone(), socket: socket.clone() };
+            self.poller.register(Class::Control, socket, Arc::new(listener))
+        };
+        let mut outcome = Ok(());
+        for (ear, is_ipv6) in self.ears.iter().zip([false, true]) {
+            let of_family = |group: &&IpAddr| group.is_ipv6() == is_ipv6;
+            let groups: Vec<_> = self.places.groups.iter().filter(of_family).copied().collect();
+            let (mut ear, mut routes) = (lock(ear), lock(&self.routes));
+            let interface = self.places.interface.as_deref();
+            let followed = ear.follow(&groups, interface, &mut routes, &register, now);
+            outcome = followed.and(outcome);
+        }
+        // Some scopes lead nowhere on most machines. What has to be told is that all do.
+        let is_deaf = self.ears.iter().all(|ear| lock(ear).joined().is_empty());
+        if let Err(error) = outcome {
+            if is_deaf && self.deaf.begins(now) {
+                tracing::warn!(
+                    "no announcement is heard: no group is joined, and it is tried again: {error}"
+                );
+            }
+            tracing::debug!("a group of announcements is not joined: {error}");
+        }
+    }
+
+    /// Takes what a socket has. `false`: it fails.
+    fn receive(&self, socket: &Arc<ReceiveSocket>, batch: &mut ReceiveBatch) -> bool {
+        for _ in 0..BATCHES_PER_TASK {
+            let received = match batch.receive(socket) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) => {
+                    if self.deaf.begins(clock::now()) {
+                        tracing::warn!(
+                            "hearing announcements failed, and the socket is opened anew: {error}"
+                        );
+                    }
+                    return false;
+                }
+            };
+            let now = clock::now();
+            batch.datagrams().for_each(|datagram| self.hear(&datagram, now));
+            if received < batch.capacity() {
+                break;
+            }
+        }
+        true
+    }
+
+    fn hear(&self, datagram: &Datagram<'_>, now: Instant) {
+        let sender = datagram.source.ip().to_canonical();
+        let mut table = self.table();
+        self.poller.vitals().may_fault("announcements", String::new);
+        let heard = match self.is_meant(datagram, now) {
+            true => table.hear(datagram.payload, sender, &*self.line_up, now),
+            false => Err(Refusal::Place.into()),
+        };
+        self.stats.sessions.store(table.len() as u64, Relaxed);
+        match heard {
+            Ok(change) => {
+                self.stats.taken.fetch_add(1, Relaxed);
+                change.into_iter().for_each(|change| self.make(change, Some(sender), now));
+            }
+            Err(Refused(refusal, why)) => {
+                self.stats.refuse(refusal);
+                lock(&self.herald).tell_refused(refusal, why.as_deref(), sender, now);
+            }
+        }
+    }
+
+    /// Whether it came to a group that was joined, on the interface where it was: what is sent to this machine alone may
+    /// come from anywhere.
+    fn is_meant(&self, datagram: &Datagram<'_>, now: Instant) -> bool {
+        let mut ear = lock(&self.ears[usize::from(datagram.destination.is_ipv6())]);
+        let is_meant = ear
+            .joined()
+            .iter()
+            .any(|(group, index)| *group == datagram.destination && [0, datagram.interface].contains(index));
+        if is_meant {
+            ear.has_heard(now);
+        }
+        is_meant
+    }
+
+    fn make(&self, change: Change, sender: Option<IpAddr>, now: Instant) {
+        match &change {
+            Change::New { name, presentation } | Change::Changed { name, presentation } => {
+                self.line_up.put(name, presentation);
+            }
+            Change::Gone { name, .. } => self.line_up.take(name),
+        }
+        lock(&self.herald).tell(&change, sender, now);
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        lock(&self.table)
+    }
+}
+
+impl Follows for Hearing {
+    const TASK: &'static str = "FollowAnnouncements";
+
+    fn look(&self) {
+        let now = clock::now();
+        self.follow(now);
+        let mut table = self.table();
+        let gone = table.let_go(now);
+        self.stats.sessions.store(table.len() as u64, Relaxed);
+        gone.into_iter().for_each(|change| self.make(change, None, now));
+    }
+}
+
+impl Listener {
+    fn resume(&self, hearing: &Hearing) {
+        for ear in &hearing.ears {
+            let key = lock(ear).key(&self.socket);
+            key.into_iter().for_each(|key| key.resume(Interest::Read));
+        }
+    }
+}
+
+impl PollEventConsumer for Listener {
+    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+        Some(Task::new("HearAnnouncements", self))
+    }
+
+    fn close(self: Arc<Self>) {
+        Work::close(self);
+    }
+}
+
+impl Work for Listener {
+    fn run(self: Arc<Self>) {
+        let Some(hearing) = self.hearing.upgrade() else { return };
+        if BUFFERS.with_borrow_mut(|batch| hearing.receive(&self.socket, batch)) {
+            return self.resume(&hearing);
+        }
+        // The next look opens another one.
+        hearing.ears.iter().for_each(|ear| lock(ear).close(&self.socket));
+    }
+
+    fn close(self: Arc<Self>) {
+        if let Some(hearing) = self.hearing.upgrade() {
+            hearing.poller.vitals().fault("announcements");
+            self.resume(&hearing);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The Herald: what the log is told of announced sessions, so many lines a second at most and the rest in a sum.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::event::Episode;
+
+use super::allowance::Allowance;
+use super::refusal::Refusal;
+use super::table::Change;
+
+/// Lines at once, and how soon there is one more.
+const LINES: (u32, Duration) = (16, Duration::from_secs(1));
+
+pub(super) struct Herald {
+    lines: Allowance,
+    untold: u64,
+    full: Episode,
+}
+
+impl Herald {
+    pub fn new(now: Instant) -> Self {
+        Self { lines: Allowance::new(LINES.0, LINES.1, now), untold: 0, full: Episode::default() }
+    }
+
+    /// Tells what changes, and by whose word.
+    pub fn tell(&mut self, change: &Change, sender: Option<IpAddr>, now: Instant) {
+        let Some(untold) = self.line(now) else { return };
+        let sender = sender.map(tracing::field::display);
+        match change {
+            Change::New { name: channel, .. } => {
+                tracing::info!(channel, sender, untold, "a session is announced, and is a channel now");
+            }
+            Change::Changed { name: channel, .. } => {
+                tracing::info!(channel, sender, untold, "the session is announced otherwise now");
+            }
+            Change::Gone { name: channel, is_deleted: true } => {
+                tracing::info!(channel, sender, untold, "the session was deleted, and its channel is gone");
+            }
+            Change::Gone { name: channel, .. } => {
+                tracing::warn!(
+                    channel,
+                    untold,
+                    "the session is announced no longer, and its channel is gone"
+                );
+            }
+        }
+    }
+
+    /// Tells what an operator may want to do something about.
+    pub fn tell_refused(&mut self, refusal: Refusal, why: Option<&str>, sender: IpAddr, now: Instant) {
+        match (refusal, why) {
+            (Refusal::Description, Some(why)) => {
+                let Some(untold) = self.line(now) else { return };
+                let why = legible(why);
+                tracing::warn!(%sender, untold, "what is announced can not be a channel: {why}");
+            }
+            (Refusal::Sessions | Refusal::Sender, _) if self.full.begins(now) => {
+                tracing::warn!(
+                    %sender,
+                    "more sessions are announced than may be; see sap.sessions and sap.sessions_per_sender"
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether there may be a line, and how many there could not be since the last, if any.
+    fn line(&mut self, now: Instant) -> Option<Option<u64>> {
+        if self.lines.take(now) {
+            let untold = std::mem::take(&mut self.untold);
+            return Some((untold > 0).then_some(untold));
+        }
+        self.untold += 1;
+        None
+    }
+}
+
+/// Something from outside, as the log may have it.
+fn legible(text: &str) -> String {
+    const MOST: usize = 300;
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(MOST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::clock;
+
+    #[test]
+    fn there_are_so_many_lines_and_the_rest_is_a_sum() {
+        let began = clock::now();
+        let mut herald = Herald::new(began);
+        let told = (0..100).filter_map(|_| herald.line(began)).count();
+        assert_eq!(told, 16);
+        assert_eq!(herald.line(began + Duration::from_secs(1)), Some(Some(84)));
+        assert_eq!(herald.line(began + Duration::from_secs(60)), Some(None));
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_short_and_shows_no_controls() {
+        assert_eq!(legible("a\u{1b}[31m\nb"), "a\u{fffd}[31m\u{fffd}b");
+        assert_eq!(legible(&"x".repeat(1000)).len(), 300);
+    }
+}
