@@ -14,11 +14,14 @@
 //!  as a client (the probe): rtsp::ask ─▶ bytes ─▶ rtsp::framing ─▶ Response, sdp::offers; datagram ─▶ mark
 //! ```
 
+mod first_copies;
 #[cfg(test)]
 mod fuzz;
 pub mod http;
+mod in_order;
 mod jitter;
 pub mod mark;
+pub mod merge;
 mod pace;
 pub mod packetizer;
 pub mod psi;
@@ -30,6 +33,7 @@ pub mod rtsp;
 mod run;
 pub mod sap;
 pub mod sdp;
+mod skew;
 pub mod source_filter;
 pub mod source_url;
 pub mod strangers;
