@@ -10,6 +10,15 @@ pub fn exercise(datagram: &[u8]) {
             assert!(said.goodbyes.is_empty(), "a source's BYE is never passed on");
             let again = rtcp::reflectable(passed.packet).expect("well-formed").expect("not empty");
             assert_eq!(again, passed);
+            let from = passed.sender.map_or(0, |sender| sender.ssrc);
+            let counts = rtcp::counts(passed.packet);
+            assert_eq!(counts.is_some(), passed.sender.is_some());
+            let same = rtcp::Renamed { from, to: from, timestamp_shift: 0, counts };
+            assert_eq!(rtcp::rename(passed.packet, &same), passed.packet, "nothing else is touched");
+            let other = rtcp::Renamed { to: !from, timestamp_shift: 7, ..same };
+            let renamed = rtcp::rename(passed.packet, &other);
+            let again = rtcp::reflectable(&renamed).expect("well-formed").expect("not empty");
+            assert_eq!(again.sender.map(|sender| sender.ssrc), passed.sender.map(|_| !from));
         }
         Ok(None) => {}
         Err(error) => assert!(!error.reason().is_empty()),

@@ -24,7 +24,7 @@ use super::skew::Skew;
 
 /// A stream that is unheard for so long gives way to another one.
 const CHANGE_AFTER: Duration = Duration::from_millis(100);
-/// What repeats a number after so long is no copy, but of a new numbering.
+/// What repeats a number after so long is no copy, but of a new numbering; so is what comes after a pause of so long.
 const COPY_WITHIN: Duration = Duration::from_secs(2);
 /// A leg that has been of no use for so long is told of.
 const USELESS_AFTER: Duration = Duration::from_secs(2);
@@ -93,14 +93,23 @@ impl<T: AsRef<[u8]>> Merge<T> {
         Self { patience, stream: None, other: None, first_copies, legs: vec![Leg::default(); legs] }
     }
 
-    /// Takes a packet of a leg, from 0. One that is to wait is made by `own`. After each, what has waited long enough, or for
-    /// this one, is taken by [`pop`](Self::pop).
-    pub fn take(&mut self, leg: usize, header: &RtpHeader, now: Duration, own: impl FnOnce() -> T) -> Fate {
+    /// Takes a packet of a leg, from 0, which arrived then and is taken now: what is held up on its way here makes no leg late.
+    /// One that is to wait is made by `own`. After each, what has waited long enough, or for this one, is taken by
+    /// [`pop`](Self::pop).
+    pub fn take(
+        &mut self,
+        leg: usize,
+        header: &RtpHeader,
+        [arrived, now]: [Duration; 2],
+        own: impl FnOnce() -> T,
+    ) -> Fate {
         let RtpHeader { ssrc, sequence, .. } = *header;
         let stream = self.stream.get_or_insert_with(|| InOrder::new(ssrc, sequence, now));
         let number = stream.number(sequence);
         let first = self.first_copies.find(number);
-        let is_old = first.is_some_and(|first| now.saturating_sub(first.arrived) > COPY_WITHIN);
+        // After a pause its numbers say nothing of those before.
+        let began = first.map_or(stream.heard, |first| first.arrived);
+        let is_old = now.saturating_sub(began) > COPY_WITHIN;
         if stream.ssrc != ssrc || is_old || number.abs_diff(stream.next) > REMEMBERED as u64 {
             return self.take_other(leg, header, now, own);
         }
@@ -119,10 +128,10 @@ impl<T: AsRef<[u8]>> Merge<T> {
             }
         };
         if matches!(fate, Fate::Next | Fate::Waits) {
-            self.first_copies.note(number, now, leg);
+            self.first_copies.note(number, arrived, leg);
         }
         let behind = match first {
-            Some(first) if first.leg != leg => Some(now.saturating_sub(first.arrived)),
+            Some(first) if first.leg != leg => Some(arrived.saturating_sub(first.arrived)),
             _ => leads.then_some(Duration::ZERO),
         };
         self.legs[leg].note(fate, behind, self.patience, now);
@@ -143,15 +152,18 @@ impl<T: AsRef<[u8]>> Merge<T> {
         let other = self.other.get_or_insert_with(|| InOrder::new(ssrc, sequence, now));
         other.heard = now;
         let number = other.number(sequence);
-        if other.wait(number, leg, now, own) { Fate::Waits } else { Fate::Duplicate }
+        let is_new = other.wait(number, leg, now, own);
+        self.let_go(InOrder::is_full);
+        if is_new { Fate::Waits } else { Fate::Duplicate }
     }
 
-    /// The next packet that leaves now.
-    pub fn pop(&mut self, now: Duration) -> Option<T> {
-        let is_over = self.is_over(now);
+    /// The next packet that leaves. `now`: what has waited long enough is given up.
+    pub fn pop(&mut self, now: Option<Duration>) -> Option<T> {
+        let is_over = now.is_some_and(|now| self.is_over(now));
         let stream = self.stream.as_mut()?;
         if let Some((number, since)) = stream.first() {
-            let is_given_up = is_over || now >= since + self.patience || stream.is_full();
+            let has_waited = now.is_some_and(|now| now >= since + self.patience);
+            let is_given_up = is_over || has_waited || stream.is_full();
             return (is_given_up || number == stream.next)
                 .then(|| stream.pop())
                 .flatten()
@@ -183,7 +195,7 @@ impl<T: AsRef<[u8]>> Merge<T> {
         }
         // Who has waited for longer than any leg is behind waits in vain.
         let longest = self.patience + CHANGE_AFTER;
-        self.let_go(|other| other.is_full() || other.first().is_some_and(|(_, since)| now > since + longest));
+        self.let_go(|other| other.first().is_some_and(|(_, since)| now > since + longest));
         false
     }
 

@@ -5,6 +5,7 @@
 //!  datagram ─▶ rtp::check ─▶ reception               bytes ─▶ rtsp::framing ─▶ Request ─▶ transport, range
 //!  datagram ─▶ rtcp::reflectable                     bytes ◀─ rtsp::reply
 //!  datagram ─▶ transport_stream::check ─▶ packetizer bytes ─▶ http: RTSP, or a tunnel's head and what comes up it
+//!  legs     ─▶ merge ─▶ in order; or failover ─▶ splice: one stream
 //!  SDP file ─▶ sdp::parse ─▶ Presentation ─▶ sdp::unicast (what DESCRIBE returns)
 //!  config   ─▶ source_url ─▶ sdp::mpegts             datagram ─▶ rtcp::feedback
 //!  datagram ─▶ sap ─▶ sdp::identity, sdp::parse      sdp::announced ─▶ sap ─▶ datagram
@@ -14,6 +15,7 @@
 //!  as a client (the probe): rtsp::ask ─▶ bytes ─▶ rtsp::framing ─▶ Response, sdp::offers; datagram ─▶ mark
 //! ```
 
+pub mod failover;
 mod first_copies;
 #[cfg(test)]
 mod fuzz;
@@ -36,6 +38,7 @@ pub mod sdp;
 mod skew;
 pub mod source_filter;
 pub mod source_url;
+pub mod splice;
 pub mod strangers;
 pub mod transport_stream;
 pub mod ts_packet;

@@ -10,14 +10,14 @@
 
 use std::time::Duration;
 
-use super::rtp::RtpHeader;
+use super::rtp::{FIXED_HEADER_LEN, RtpHeader};
 use super::transport_stream::{Pcr, packets, pcr};
 
 /// The payload type of a transport stream, and how fast its timestamps go (RFC 3551 section 6).
 pub const MP2T: (u8, u32) = (33, 90_000);
 
 /// The size of the header.
-pub const HEADER_LEN: usize = 12;
+pub const HEADER_LEN: usize = FIXED_HEADER_LEN;
 
 /// A clock reference comes every 100 ms (ISO/IEC 13818-1 section 2.7.2); a source without one for so long has lost its clock.
 const CLOCK_LOST_AFTER: Duration = Duration::from_secs(1);

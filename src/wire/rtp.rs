@@ -6,6 +6,9 @@ use std::ops::Range;
 
 use rtp_rs::{RtpReader, RtpReaderError};
 
+/// The size of the header without CSRC list and extension.
+pub const FIXED_HEADER_LEN: usize = RtpReader::MIN_HEADER_LEN;
+
 /// The fields of one packet's header, and where its payload starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RtpHeader {
@@ -24,6 +27,17 @@ pub struct RtpHeader {
 }
 
 impl RtpHeader {
+    /// The fixed header of the datagram that this is the header of, with the numbers that this one has by now. `None`: it is
+    /// shorter.
+    #[must_use]
+    pub fn rewritten(&self, datagram: &[u8]) -> Option<[u8; FIXED_HEADER_LEN]> {
+        let mut bytes: [u8; FIXED_HEADER_LEN] = *datagram.first_chunk()?;
+        bytes[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        bytes[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.ssrc.to_be_bytes());
+        Some(bytes)
+    }
+
     /// The payload of the datagram that this is the header of, without padding.
     #[inline]
     #[must_use]

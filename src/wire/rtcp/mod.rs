@@ -1,18 +1,21 @@
 //! RTCP compound packets: what of a source's is passed on, what a subscriber's say, and what we say ourselves
 //! (RFC 3550 section 6).
 //!
-//! It knows neither addresses nor sessions, and changes nothing of what it passes on but its length.
+//! It knows neither addresses nor sessions. Of what it passes on it changes nothing but its length; where viewers have a stream
+//! under another name than its source's, reports are renamed.
 
 mod compound;
 mod feedback;
 mod names;
 mod reflect;
+mod rename;
 mod write;
 
 pub use compound::NotRtcp;
 pub use feedback::{Feedback, Report, feedback, says_goodbye};
 pub use names::{SourceSays, source_says};
 pub use reflect::{Reflectable, SenderTime, reflectable};
+pub use rename::{Counts, Renamed, counts, rename};
 pub use write::{goodbye, receiver_report};
 
 #[cfg(test)]

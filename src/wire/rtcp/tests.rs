@@ -49,6 +49,26 @@ fn a_bye_and_what_follows_it_stay_here() {
 }
 
 #[test]
+fn reports_say_the_same_of_a_stream_under_another_name() {
+    let report = SenderReport::builder(SSRC).rtp_timestamp(u32::MAX).packet_count(9).octet_count(900);
+    let names = |own| {
+        let other = SdesChunk::builder(77).add_item(SdesItem::builder(SdesItem::CNAME, "other"));
+        let own = SdesChunk::builder(own).add_item(SdesItem::builder(SdesItem::CNAME, "sources"));
+        write(&Sdes::builder().add_chunk(other).add_chunk(own))
+    };
+    let datagram = [write(&report), names(SSRC)].concat();
+    assert_eq!(counts(&datagram), Some(Counts { packets: 9, octets: 900 }));
+    let sent = Counts { packets: 5, octets: 500 };
+    let renamed = Renamed { from: SSRC, to: 6, timestamp_shift: 11, counts: Some(sent) };
+    let report = SenderReport::builder(6).rtp_timestamp(10).packet_count(5).octet_count(500);
+    assert_eq!(rename(&datagram, &renamed), [write(&report), names(6)].concat());
+    let of_another = [write(&SenderReport::builder(5).rtp_timestamp(3)), description()].concat();
+    let stays = rename(&of_another, &Renamed { from: 4, ..renamed });
+    assert_eq!(stays, of_another);
+    assert_eq!(counts(&description()), None);
+}
+
+#[test]
 fn a_receivers_report_is_read_back() {
     for cumulative_lost in [0, 7, -7, 0x7f_ffff, -0x80_0000] {
         let report = Report {

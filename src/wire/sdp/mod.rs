@@ -12,6 +12,7 @@
 mod filter;
 mod identity;
 mod invalid;
+mod legs;
 mod lines;
 mod mend;
 mod offer;
@@ -22,6 +23,7 @@ mod unicast;
 
 pub use identity::{SessionIdentity, identity};
 pub use invalid::InvalidSdp;
+pub use legs::MAX_FEEDS;
 pub use offer::{Offer, Offers, offers};
 pub use parse::{MAX_SDP_LEN, MAX_TRACKS, parse};
 pub use presentation::{Feed, Framing, Presentation, TrackDescription, framed_mpegts, mpegts};

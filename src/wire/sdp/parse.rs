@@ -2,10 +2,11 @@
 //!
 //! It reads no file and joins no group.
 
-use sdp_types::{Media, ParserError, Session};
+use sdp_types::{ParserError, Session};
 
-use super::filter::{self, values};
+use super::filter;
 use super::invalid::InvalidSdp;
+use super::legs;
 use super::lines::Lines;
 use super::mend::{mend, without_disabled};
 use super::presentation::{Presentation, TrackDescription};
@@ -34,66 +35,59 @@ pub fn parse(text: &[u8]) -> Result<Presentation, InvalidSdp> {
     })?;
     let lines = without_disabled(&lines);
     let mut session = Session::parse(lines.to_text().as_bytes()).map_err(|error| syntax(&error, &lines))?;
-    let tracks = tracks(&session, &lines)?;
+    let Tracks { tracks, is_twin, .. } = tracks(&session, &lines)?;
+    legs::keep_one_each(&mut session, &is_twin);
     // The profile is RTP's, whatever the source calls it.
     session.medias.iter_mut().for_each(track::name_profile);
     Ok(Presentation { name: session.session_name.trim().to_owned(), tracks, session })
 }
 
-fn tracks(session: &Session, lines: &Lines) -> Result<Vec<TrackDescription>, InvalidSdp> {
-    let problem = |index: usize, key, problem| {
-        let section = lines.medium(index);
-        Err(InvalidSdp { line: section.first(key).or_else(|| section.first("m=")), problem })
-    };
-    let mut tracks: Vec<TrackDescription> = Vec::new();
+/// What the media are: tracks, or further ways by which one of them comes.
+#[derive(Default)]
+struct Tracks {
+    tracks: Vec<TrackDescription>,
+    /// The track of each medium.
+    of: Vec<usize>,
+    is_twin: Vec<bool>,
+}
+
+fn tracks(session: &Session, lines: &Lines) -> Result<Tracks, InvalidSdp> {
+    let mut all = Tracks::default();
+    let line_of = |index| lines.medium(index).first("m=").unwrap_or_default();
     for (index, medium) in session.medias.iter().enumerate() {
+        let problem = |problem| Err(InvalidSdp { line: lines.medium(index).first("m="), problem });
         let track = Reader { session, medium, lines: lines.medium(index) }.track()?;
-        if tracks.len() == MAX_TRACKS {
-            let many = format!("m=: more than {MAX_TRACKS} tracks; spread them over several channels");
-            return problem(index, "m=", many);
+        if let Some(twin) = legs::twin(session, index) {
+            let first = all.of[twin];
+            if let Err(wrong) = legs::join(&mut all.tracks[first], track) {
+                let line = line_of(twin);
+                return problem(format!("a=group:DUP: this medium and that of line {line} {wrong}"));
+            }
+            all.of.push(first);
+            all.is_twin.push(true);
+            continue;
         }
-        if let Some(other) = duplicated(session, index) {
-            let twice = format!(
-                "a=group:DUP: this medium and that of line {} are one stream on two networks (RFC 7104); keep one m=",
-                lines.medium(other).first("m=").unwrap_or_default()
-            );
-            return problem(index, "m=", twice);
+        if all.tracks.len() == MAX_TRACKS {
+            return problem(format!("m=: more than {MAX_TRACKS} tracks; spread them over several channels"));
         }
-        if let Some(other) = tracks.iter().position(|other| track::arrive_alike(other, &track)) {
-            let alike = format!(
-                "m=: the port of line {} in the same group; let the source send each medium to a port of its own, or keep one m=",
-                lines.medium(other).first("m=").unwrap_or_default()
-            );
-            return problem(index, "m=", alike);
+        if let Some(other) = all.tracks.iter().position(|other| track::arrive_alike(other, &track)) {
+            let line = all.of.iter().position(|of| *of == other).map_or(0, line_of);
+            return problem(format!(
+                "m=: the port of line {line} in the same group; let the source send each medium to a port of its own, or keep one m="
+            ));
         }
-        tracks.push(track);
+        all.of.push(all.tracks.len());
+        all.is_twin.push(false);
+        all.tracks.push(track);
     }
-    if tracks.is_empty() {
+    if all.tracks.is_empty() {
         return Err(about_all(
             "no medium is enabled; write an m= line with the port the source sends to".into(),
         ));
     }
-    filter::check_session(session, &tracks)
+    filter::check_session(session, &all.tracks)
         .map_err(|problem| InvalidSdp { line: lines.session().first("a=source-filter"), problem })?;
-    Ok(tracks)
-}
-
-/// The medium before this one that the session says is the same (RFC 7104 section 3.2).
-fn duplicated(session: &Session, index: usize) -> Option<usize> {
-    let own = mid(&session.medias[index])?;
-    let groups = values(&session.attributes, "group").filter_map(|group| group.strip_prefix("DUP "));
-    let with_own = groups.filter(|group| names(group, own)).collect::<Vec<_>>();
-    session.medias[..index]
-        .iter()
-        .position(|other| mid(other).is_some_and(|other| with_own.iter().any(|group| names(group, other))))
-}
-
-fn mid(medium: &Media) -> Option<&str> {
-    values(&medium.attributes, "mid").next().map(|mid| mid.trim_end_matches(';').trim())
-}
-
-fn names(group: &str, mid: &str) -> bool {
-    group.split_ascii_whitespace().any(|name| name == mid)
+    Ok(all)
 }
 
 fn syntax(error: &ParserError, lines: &Lines) -> InvalidSdp {

@@ -35,6 +35,7 @@ fn ffmpeg_gives_two_tracks() {
             rtcp_port: Some(5005),
             filter: SourceFilter::Any,
         }],
+        same_ssrcs: vec![],
         framing: Framing::Rtp,
         payload_types: vec![96],
         clock_rate: Some(90_000),
@@ -157,16 +158,43 @@ const TWO_LEGS: &str = "v=0\ns=x\na=group:DUP primary secondary\n\
 
 #[test]
 fn one_stream_on_two_networks_is_never_two_pictures() {
-    let error = parse(TWO_LEGS.as_bytes()).expect_err("two legs").to_string();
-    assert!(error.starts_with("line 7: a=group:DUP") && error.contains("line 4"), "{error}");
+    let program = read(TWO_LEGS);
+    let [track] = &program.tracks[..] else { panic!("one track: {:?}", program.tracks) };
+    let feeds: Vec<_> = track.feeds.iter().map(|feed| (feed.group, feed.port, feed.rtcp_port)).collect();
+    let two = [(ip("239.100.9.10"), 50_000, Some(50_001)), (ip("239.101.9.10"), 50_020, Some(50_021))];
+    assert_eq!(feeds, two);
+    let described = describe(TWO_LEGS);
+    assert_eq!(described.matches("m=video 0 RTP/AVP 112").count(), 1, "{described}");
+    assert!(!described.contains("DUP") && !described.contains("a=mid"), "{described}");
     let one_leg = TWO_LEGS.replace("m=video 50020", "m=video 0");
-    assert_eq!(read(&one_leg).tracks.len(), 1);
+    assert_eq!(read(&one_leg).tracks[0].feeds.len(), 1);
     assert!(!describe(&one_leg).contains("DUP"), "who sees one leg hears of no other");
-    assert_eq!(
-        read(&TWO_LEGS.replace("a=group:DUP", "a=group:LS")).tracks.len(),
-        2,
-        "lip sync is another thing"
+    let lip_sync = TWO_LEGS.replace("a=group:DUP", "a=group:LS");
+    assert_eq!(read(&lip_sync).tracks.len(), 2, "lip sync is another thing");
+    assert!(describe(&lip_sync).contains("a=mid:primary"));
+    let identical = TWO_LEGS.replace("50020", "50000").replace("239.101", "239.100");
+    assert_eq!(read(&identical).tracks[0].feeds.len(), 2, "but for the network");
+    let unlike = TWO_LEGS.replacen("AVP 112", "AVP 113", 1);
+    let error = parse(unlike.as_bytes()).expect_err("two things").to_string();
+    assert!(
+        error.starts_with("line 7: a=group:DUP: this medium and that of line 4 are one stream"),
+        "{error}"
     );
+}
+
+#[test]
+fn two_senders_of_one_group_who_send_the_same_are_two_feeds() {
+    let two = "v=0\ns=x\nm=video 30000 RTP/AVP 100\nc=IN IP4 233.252.0.1/127\n\
+        a=source-filter:incl IN IP4 233.252.0.1 198.51.100.1 198.51.100.2\na=rtpmap:100 MP2T/90000\n\
+        a=ssrc:1000 cname:c\na=ssrc:1010 cname:c\na=ssrc-group:DUP 1000 1010\na=mid:Ch1\n";
+    let track = read(two).tracks.remove(0);
+    let hosts: Vec<_> = track.feeds.iter().map(|feed| feed.filter.named().to_vec()).collect();
+    assert_eq!(hosts, [[ip("198.51.100.1")], [ip("198.51.100.2")]]);
+    assert_eq!(track.same_ssrcs, [1000, 1010]);
+    let described = describe(two);
+    assert!(described.contains("a=ssrc:1000") && !described.contains("1010"), "{described}");
+    let either = read(&two.replace("a=ssrc-group:DUP 1000 1010\n", ""));
+    assert_eq!(either.tracks[0].feeds.len(), 1, "either of them");
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub struct TrackDescription {
     /// Where it is sent: once, as a rule; several times where it comes by several ways (RFC 7104), each of which carries all of
     /// it. Nowhere where it is not sent but asked for.
     pub feeds: Vec<Feed>,
+    /// The SSRCs under which the same packets come (RFC 7104 section 3.1); viewers get them under the first one.
+    pub same_ssrcs: Vec<u32>,
     /// What its datagrams are.
     pub framing: Framing,
     /// The payload types of its `m=` line, at least one.
@@ -130,6 +132,7 @@ pub fn framed_mpegts(
     let rtcp_port = port.checked_add(1).filter(|_| framing != Framing::Bare);
     let track = TrackDescription {
         feeds: vec![Feed { group, port, rtcp_port, filter }],
+        same_ssrcs: vec![],
         framing,
         payload_types: vec![payload_type],
         clock_rate: Some(clock_rate),

@@ -7,6 +7,7 @@ use sdp_types::{Attribute, Connection, Media, Rtcp, RtpMap, Session};
 use super::super::source_filter::SourceFilter;
 use super::filter::{self, Filter, values};
 use super::invalid::InvalidSdp;
+use super::legs;
 use super::lines::Section;
 use super::presentation::{Feed, Framing, TrackDescription, static_clock_rate, static_encoding};
 
@@ -28,7 +29,8 @@ impl Reader<'_> {
         let group = self.group()?;
         let (port, rtcp_port) = (self.medium.port, Some(self.rtcp_port()?));
         Ok(TrackDescription {
-            feeds: vec![Feed { group, port, rtcp_port, filter: self.filter(group)? }],
+            feeds: legs::feeds(Feed { group, port, rtcp_port, filter: self.filter(group)? }, self.medium),
+            same_ssrcs: legs::same_ssrcs(self.medium),
             framing: Framing::Rtp,
             encoding: payload_types.first().and_then(|first| self.encoding(*first)),
             clock_rate: payload_types.first().and_then(|first| self.clock_rate(*first)),
