@@ -16,6 +16,15 @@ pub(super) struct Arrivals {
     steady_since: Instant,
 }
 
+/// When a datagram came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Came {
+    /// To its socket.
+    pub at: Instant,
+    /// From there: what is held up meanwhile is held up on all legs, and none of them is silent for that.
+    pub taken_at: Instant,
+}
+
 impl Arrivals {
     pub fn new(now: Instant, unix_now: Duration) -> Self {
         Self { now, unix_now, steady_since: now }
@@ -31,8 +40,12 @@ impl Arrivals {
         (self.now, self.unix_now) = (now, unix_now);
     }
 
-    /// When a datagram arrived that was stamped so.
-    pub fn of(&self, stamp: Option<Duration>) -> Instant {
+    /// When a datagram came that was stamped so, and is taken in now.
+    pub fn of(&self, stamp: Option<Duration>) -> Came {
+        Came { at: self.arrival(stamp), taken_at: self.now }
+    }
+
+    fn arrival(&self, stamp: Option<Duration>) -> Instant {
         let queued = stamp.and_then(|at| self.unix_now.checked_sub(at));
         let arrived =
             queued.filter(|queued| *queued <= MAX_QUEUED).and_then(|queued| self.now.checked_sub(queued));
@@ -53,10 +66,10 @@ mod tests {
         let now = clock::now() + 100 * SECOND;
         let mut arrivals = Arrivals::new(now, 1000 * SECOND);
         arrivals.read_clocks(now + SECOND, 1001 * SECOND);
-        assert_eq!(arrivals.of(Some(1001 * SECOND - 300 * MS)), now + SECOND - 300 * MS);
-        assert_eq!(arrivals.of(None), now + SECOND);
-        assert_eq!(arrivals.of(Some(1002 * SECOND)), now + SECOND, "none comes from the future");
-        assert_eq!(arrivals.of(Some(900 * SECOND)), now + SECOND, "or waits for minutes");
+        assert_eq!(arrivals.arrival(Some(1001 * SECOND - 300 * MS)), now + SECOND - 300 * MS);
+        assert_eq!(arrivals.arrival(None), now + SECOND);
+        assert_eq!(arrivals.arrival(Some(1002 * SECOND)), now + SECOND, "none comes from the future");
+        assert_eq!(arrivals.arrival(Some(900 * SECOND)), now + SECOND, "or waits for minutes");
     }
 
     #[test]
@@ -64,15 +77,15 @@ mod tests {
         let now = clock::now() + 100 * SECOND;
         let mut arrivals = Arrivals::new(now, 1000 * SECOND);
         arrivals.read_clocks(now + SECOND, 1006 * SECOND);
-        assert_eq!(arrivals.of(Some(1001 * SECOND)), now + SECOND, "stamped before the step");
+        assert_eq!(arrivals.arrival(Some(1001 * SECOND)), now + SECOND, "stamped before the step");
         arrivals.read_clocks(now + SECOND + MS, 1006 * SECOND + MS);
         assert_eq!(
-            arrivals.of(Some(1001 * SECOND)),
+            arrivals.arrival(Some(1001 * SECOND)),
             now + SECOND + MS,
             "and so is what the next socket holds"
         );
         arrivals.read_clocks(now + 2 * SECOND, 1007 * SECOND);
-        assert_eq!(arrivals.of(Some(1007 * SECOND - 20 * MS)), now + 2 * SECOND - 20 * MS);
+        assert_eq!(arrivals.arrival(Some(1007 * SECOND - 20 * MS)), now + 2 * SECOND - 20 * MS);
     }
 
     #[test]
@@ -80,6 +93,6 @@ mod tests {
         let now = clock::now() + 100 * SECOND;
         let mut arrivals = Arrivals::new(now, 1000 * SECOND);
         arrivals.read_clocks(now + 20 * SECOND, 1020 * SECOND + 10 * MS); // 500 ppm: adjtimex(2)
-        assert_eq!(arrivals.of(Some(1020 * SECOND)), now + 20 * SECOND - 10 * MS);
+        assert_eq!(arrivals.arrival(Some(1020 * SECOND)), now + 20 * SECOND - 10 * MS);
     }
 }

@@ -7,6 +7,7 @@ use crate::wire::sdp::TrackDescription;
 
 use super::leg::Leg;
 use super::receivers::Receivers;
+use super::redundancy::Redundancy;
 
 impl Receivers {
     /// Receives a channel's tracks from where these come from now on, of which each has as many feeds. What the stream has left
@@ -15,11 +16,12 @@ impl Receivers {
         &self,
         channel: &Arc<Channel>,
         tracks: &[TrackDescription],
-        interface: Option<&str>,
+        on: impl Fn(usize) -> Option<String>,
+        redundancy: Redundancy,
     ) {
         self.forget(channel);
         channel.tracks.iter().for_each(|track| track.pause());
         let both = channel.tracks.iter().zip(tracks);
-        self.begin(channel, both.flat_map(|(track, from)| Leg::by(track, &from.feeds)).collect(), interface);
+        self.begin(channel, both.flat_map(|(track, from)| Leg::by(track, &from.feeds, redundancy)), on);
     }
 }

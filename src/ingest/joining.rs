@@ -12,6 +12,7 @@ use crate::relay::{Channel, Track};
 
 use super::leg::Leg;
 use super::receivers::Receivers;
+use super::redundancy::{LegStats, Redundancy};
 
 /// A leg of a track, and where it is to be received.
 pub(super) struct Joining {
@@ -182,6 +183,44 @@ impl Joining {
 }
 
 impl Receivers {
+    /// Receives all tracks of a channel. What can not be joined now is tried again every second.
+    pub fn receive(&self, channel: &Arc<Channel>, interface: Option<&str>) {
+        self.receive_legs(channel, |_| interface.map(str::to_owned), Redundancy::default());
+    }
+
+    /// The same where tracks may come by several legs, each by an interface of its own.
+    pub fn receive_legs(
+        &self,
+        channel: &Arc<Channel>,
+        on: impl Fn(usize) -> Option<String>,
+        redundancy: Redundancy,
+    ) {
+        let legs = channel.tracks.iter().flat_map(|track| Leg::all_of(track, redundancy));
+        self.begin(channel, legs, on);
+        self.follow(channel);
+    }
+
+    /// Begins to receive a channel by these legs.
+    pub(super) fn begin(
+        &self,
+        channel: &Arc<Channel>,
+        legs: impl Iterator<Item = Arc<Leg>>,
+        on: impl Fn(usize) -> Option<String>,
+    ) {
+        let mut pass = Pass::default();
+        for leg in legs {
+            let interface = on(leg.place);
+            let joining = Joining::new(channel.clone(), leg, interface);
+            joining.begin(self, &mut pass);
+            self.add(joining);
+        }
+    }
+
+    /// All legs of tracks that have several.
+    pub fn legs(&self, now: Instant) -> Vec<LegStats> {
+        self.joinings(|_| true).iter().filter_map(|joining| joining.leg.stats(now)).collect()
+    }
+
     /// All legs of a channel's tracks.
     pub(super) fn joinings_of(&self, channel: &Arc<Channel>) -> Vec<Arc<Joining>> {
         self.joinings(|joining| Arc::ptr_eq(&joining.channel, channel))

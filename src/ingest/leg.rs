@@ -2,15 +2,24 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::event::lock;
 use crate::relay::Track;
+use crate::wire::merge::Useless;
 use crate::wire::packetizer::Packetizer;
 use crate::wire::rtcp::Reflectable;
+use crate::wire::rtp::RtpHeader;
 use crate::wire::sdp::{Feed, Framing};
 use crate::wire::{rtp, transport_stream};
+
+use super::arrivals::Came;
+use super::leg_watch::LegWatch;
+use super::merging::Merging;
+use super::redundancy::{Brought, LegStats, Redundancy};
+use super::switching::{Incoming, Switching};
 
 pub(super) struct Leg {
     pub track: Arc<Track>,
@@ -21,25 +30,55 @@ pub(super) struct Leg {
     framing: Framing,
     /// Makes packets of a bare transport stream.
     packetizer: Mutex<Packetizer>,
+    company: Company,
+    /// Where it is one of several: microseconds from the track's epoch to the newest packet, 0 before the first; and whether
+    /// nothing comes by it.
+    heard_us: AtomicU64,
+    silent: AtomicBool,
+    pub watch: Mutex<LegWatch>,
+}
+
+/// What other legs its track has.
+#[derive(Clone)]
+enum Company {
+    /// None: what it brings is the track's.
+    Alone,
+    /// Some that carry the same packets.
+    Merged(Arc<Merging>),
+    /// Some that carry the same programme, of which one is followed.
+    Switched(Arc<Switching>),
 }
 
 impl Leg {
     /// One for each feed of a track.
-    pub fn all_of(track: &Arc<Track>) -> Vec<Arc<Self>> {
-        Self::by(track, &track.description.feeds)
+    pub fn all_of(track: &Arc<Track>, redundancy: Redundancy) -> Vec<Arc<Self>> {
+        Self::by(track, &track.description.feeds, redundancy)
     }
 
     /// One for each of these feeds, by which a track comes now.
-    pub fn by(track: &Arc<Track>, feeds: &[Feed]) -> Vec<Arc<Self>> {
-        let feeds = feeds.iter().cloned().enumerate();
-        feeds.map(|(place, feed)| Self::of(track.clone(), place, feed)).collect()
+    pub fn by(track: &Arc<Track>, feeds: &[Feed], redundancy: Redundancy) -> Vec<Arc<Self>> {
+        let (own, count) = (|| track.clone(), feeds.len());
+        let company = match redundancy {
+            _ if count < 2 => Company::Alone,
+            Redundancy::Merge { skew } => Company::Merged(Merging::new(own(), count, skew)),
+            Redundancy::Failover(rules) => Company::Switched(Switching::new(own(), count, rules)),
+        };
+        let places = feeds.iter().cloned().enumerate();
+        places.map(|(place, feed)| Self::of(own(), place, feed, company.clone())).collect()
     }
 
-    fn of(track: Arc<Track>, place: usize, feed: Feed) -> Arc<Self> {
+    fn of(track: Arc<Track>, place: usize, feed: Feed, company: Company) -> Arc<Self> {
         let random = RandomState::new();
         let [ssrc, timestamp, sequence] = ["ssrc", "timestamp", "sequence"].map(|what| random.hash_one(what));
         let packetizer = Mutex::new(Packetizer::new(ssrc as u32, sequence as u16, timestamp as u32));
-        Arc::new(Self { framing: track.description.framing, track, place, feed, packetizer })
+        let (framing, silent) = (track.description.framing, AtomicBool::new(true));
+        let (heard_us, watch) = (AtomicU64::new(0), Mutex::default());
+        Arc::new(Self { framing, track, place, feed, packetizer, company, heard_us, silent, watch })
+    }
+
+    /// Its number for people, from 1.
+    pub fn number(&self) -> usize {
+        self.place + 1
     }
 
     pub fn is_joined(&self) -> bool {
@@ -50,44 +89,123 @@ impl Leg {
         self.track.set_joined(self.place, joined);
     }
 
-    /// Takes in what was sent to it. `true`: the track has one packet more.
-    pub fn receive(&self, datagram: &[u8], from: SocketAddr, at: Instant) -> bool {
+    /// Whether no media comes by it.
+    pub fn is_silent(&self) -> bool {
+        match self.company {
+            Company::Alone => self.track.is_silent(),
+            Company::Merged(_) | Company::Switched(_) => self.silent.load(Relaxed),
+        }
+    }
+
+    pub fn is_alone(&self) -> bool {
+        matches!(self.company, Company::Alone)
+    }
+
+    /// What was found, where it is one of several; over as soon as something comes.
+    pub fn set_silent(&self, silent: bool) {
+        self.silent.store(silent, Relaxed);
+    }
+
+    /// When something came by it, where it is one of several.
+    pub fn last_heard(&self) -> Option<Instant> {
+        let after_us = self.heard_us.load(Relaxed);
+        (after_us > 0).then(|| self.track.signs.at(Duration::from_micros(after_us)))
+    }
+
+    /// Why it does not help.
+    pub fn useless(&self, now: Instant) -> Option<Useless> {
+        match &self.company {
+            Company::Merged(merging) => merging.useless(self.place, now),
+            Company::Alone | Company::Switched(_) => None,
+        }
+    }
+
+    /// What it has brought, where it is one of several.
+    pub fn stats(&self, now: Instant) -> Option<LegStats> {
+        let (channel, track, leg) = (self.track.channel().to_owned(), self.track.number, self.number());
+        let (joined, silent) = (self.is_joined(), self.is_silent());
+        let brought = match &self.company {
+            Company::Alone => return None,
+            Company::Merged(merging) => {
+                let active = !silent && self.useless(now).is_none();
+                Brought { active, ..merging.brought(self.place) }
+            }
+            Company::Switched(switching) => switching.brought(self.place),
+        };
+        Some(LegStats { channel, track, leg, joined, silent, brought })
+    }
+
+    /// Takes in what was sent to it. `true`: the track has packets more.
+    pub fn receive(&self, datagram: &[u8], from: SocketAddr, came: Came) -> bool {
         if self.framing == Framing::Rtp {
-            return self.receive_rtp(datagram, from, at);
+            return self.receive_rtp(datagram, from, came);
         }
         match transport_stream::check(datagram) {
-            Ok(()) => {
-                self.receive_bare(datagram, from, at);
+            Ok(()) => self.receive_bare(datagram, from, came),
+            // A version of RTP that there is does not begin as a transport stream does.
+            Err(_) if self.framing == Framing::Either => self.receive_rtp(datagram, from, came),
+            Err(reason) => {
+                self.track.refuse_bare(reason, datagram, came.at);
+                false
+            }
+        }
+    }
+
+    /// Takes in what may be passed on of its RTCP. `true`: it is.
+    pub fn receive_rtcp(&self, reflectable: &Reflectable<'_>, came: Came) -> bool {
+        match &self.company {
+            Company::Alone => {
+                self.track.receive_rtcp(reflectable, came.at);
                 true
             }
-            // A version of RTP that there is does not begin as a transport stream does.
-            Err(_) if self.framing == Framing::Either => self.receive_rtp(datagram, from, at),
-            Err(reason) => {
-                self.track.refuse_bare(reason, datagram, at);
-                false
-            }
+            Company::Merged(merging) => merging.receive_rtcp(self.place, reflectable, came),
+            Company::Switched(switching) => switching.receive_rtcp(self.place, reflectable, came.at),
         }
     }
 
-    /// Takes in what may be passed on of its RTCP.
-    pub fn receive_rtcp(&self, reflectable: &Reflectable<'_>, at: Instant) {
-        self.track.receive_rtcp(reflectable, at);
-    }
-
-    fn receive_rtp(&self, datagram: &[u8], from: SocketAddr, at: Instant) -> bool {
+    fn receive_rtp(&self, datagram: &[u8], from: SocketAddr, came: Came) -> bool {
         match rtp::check(datagram) {
-            Ok(header) => self.track.receive(&header, datagram, from, at),
+            Ok(header) => self.take(&header, datagram, from, came),
             Err(reason) => {
-                self.track.refuse(reason, datagram, at);
+                self.track.refuse(reason, datagram, came.at);
                 false
             }
         }
     }
 
-    fn receive_bare(&self, datagram: &[u8], from: SocketAddr, at: Instant) {
+    #[inline]
+    fn take(&self, header: &RtpHeader, datagram: &[u8], from: SocketAddr, came: Came) -> bool {
+        match &self.company {
+            Company::Alone => self.track.receive(header, datagram, from, came.at),
+            Company::Merged(merging) => {
+                self.is_heard(came.taken_at);
+                merging.receive(self.place, header, datagram, from, came)
+            }
+            Company::Switched(switching) => {
+                self.is_heard(came.taken_at);
+                switching.receive(self.place, Incoming { header, own_header: None, datagram, from }, came)
+            }
+        }
+    }
+
+    fn is_heard(&self, now: Instant) {
+        let us = (self.track.signs.since_epoch(now).as_micros() as u64).max(1);
+        self.heard_us.store(us, Relaxed);
+        if self.silent.load(Relaxed) {
+            self.silent.store(false, Relaxed);
+        }
+    }
+
+    fn receive_bare(&self, datagram: &[u8], from: SocketAddr, came: Came) -> bool {
         // Held until the packet is in the ring: what comes by several sockets is numbered in one order.
         let mut packetizer = lock(&self.packetizer);
-        let (header, bytes) = packetizer.next(datagram, self.track.signs.since_epoch(at));
-        self.track.receive_bare((&header, &bytes), datagram, from, at);
+        let (header, bytes) = packetizer.next(datagram, self.track.signs.since_epoch(came.at));
+        if let Company::Switched(switching) = &self.company {
+            self.is_heard(came.taken_at);
+            let packet = Incoming { header: &header, own_header: Some(&bytes), datagram, from };
+            return switching.receive(self.place, packet, came);
+        }
+        self.track.receive_bare((&header, &bytes), datagram, from, came.at);
+        true
     }
 }

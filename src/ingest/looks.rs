@@ -145,6 +145,7 @@ impl Work for Receivers {
         }
         let is_anew = pass.is_anew;
         pass.tell();
+        self.watch_legs(clock::now());
         self.look_at_networks(is_anew);
         self.looks.end(&self);
     }

@@ -157,7 +157,7 @@ impl Memberships {
             (other.address, other.interface) == (group.address, group.interface)
         };
         let on_link: Vec<_> = (0..self.0.len()).filter(on_link).collect();
-        let all_silent = |places: &[usize]| places.iter().all(|at| self.0[*at].route.track().is_silent());
+        let all_silent = |places: &[usize]| places.iter().all(|at| self.0[*at].route.leg.is_silent());
         if all_silent(&on_link) {
             return Some(on_link);
         }

@@ -6,14 +6,13 @@
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::event::{Vitals, clock};
 use crate::net::{Datagram, ReceiveBatch};
 use crate::relay::Flow;
 use crate::wire::rtcp;
 
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, Came};
 use super::routes::{Owner, Routes};
 use super::rtp_receiver::RtpReceiver;
 
@@ -87,8 +86,8 @@ impl Intaken {
         let mut overflow = None;
         for datagram in batch.datagrams() {
             overflow = datagram.overflow.or(overflow);
-            let at = arrivals.of(datagram.received_at);
-            if !self.deliver(receiver, &routes, &datagram, at) {
+            let came = arrivals.of(datagram.received_at);
+            if !self.deliver(receiver, &routes, &datagram, came) {
                 receiver.count_stray();
             }
         }
@@ -108,7 +107,7 @@ impl Intaken {
         receiver: &RtpReceiver,
         routes: &Routes,
         datagram: &Datagram<'_>,
-        at: Instant,
+        came: Came,
     ) -> bool {
         let Datagram { source, payload, .. } = *datagram;
         if !receiver.hears(datagram.interface) {
@@ -116,18 +115,19 @@ impl Intaken {
         }
         match routes.find(datagram.destination, source.ip(), payload) {
             Some(Owner::Media(leg)) => {
-                if leg.receive(payload, source, at) {
+                if leg.receive(payload, source, came) {
                     self.touch(&leg.track.rtp);
                 }
             }
             Some(Owner::Rtcp(legs)) => match rtcp::reflectable(payload) {
                 Ok(Some(reflectable)) => legs.iter().for_each(|leg| {
-                    leg.receive_rtcp(&reflectable, at);
-                    self.touch(&leg.track.rtcp);
+                    if leg.receive_rtcp(&reflectable, came) {
+                        self.touch(&leg.track.rtcp);
+                    }
                 }),
                 Ok(None) => {}
                 Err(reason) => {
-                    legs.iter().take(1).for_each(|first| first.track.refuse_rtcp(reason, payload, at))
+                    legs.iter().take(1).for_each(|first| first.track.refuse_rtcp(reason, payload, came.at))
                 }
             },
             None => return false,

@@ -13,7 +13,7 @@ use crate::relay::{Busy, Channel, Track};
 
 use super::change_pace::ChangePace;
 use super::intake::{Intake, roomiest};
-use super::joining::{Joining, Pass};
+use super::joining::Joining;
 use super::leg::Leg;
 use super::looks::Looks;
 use super::memberships::{Membership, Memberships, groups_of};
@@ -99,9 +99,13 @@ impl Receivers {
         })
     }
 
-    /// Receives all tracks of a channel. What can not be joined now is tried again every second.
-    pub fn receive(&self, channel: &Arc<Channel>, interface: Option<&str>) {
-        self.begin(channel, channel.tracks.iter().flat_map(Leg::all_of).collect(), interface);
+    /// Looks after one leg more.
+    pub(super) fn add(&self, joining: Arc<Joining>) {
+        self.state().joinings.push(joining);
+    }
+
+    /// Joins a channel when it is wanted, and looks for what is not joined each second.
+    pub(super) fn follow(&self, channel: &Arc<Channel>) {
         let (this, wanted) = (self.this.clone(), Arc::downgrade(channel));
         channel.demand.on_begin(move || {
             let both = this.upgrade().zip(wanted.upgrade());
@@ -112,23 +116,13 @@ impl Receivers {
         }
     }
 
-    /// Begins to receive a channel by these legs.
-    pub(super) fn begin(&self, channel: &Arc<Channel>, legs: Vec<Arc<Leg>>, interface: Option<&str>) {
-        let mut pass = Pass::default();
-        for leg in legs {
-            let joining = Joining::new(channel.clone(), leg, interface.map(str::to_owned));
-            joining.begin(self, &mut pass);
-            self.state().joinings.push(joining);
-        }
-    }
-
     /// Joins the groups of a silent track again, unless something of it comes, to whatever track. A switch may have
     /// forgotten who listens.
     pub fn renew(&self, track: &Arc<Track>, now: Instant) {
         self.legs_of(track).iter().for_each(|leg| self.renew_leg(leg, now));
     }
 
-    fn renew_leg(&self, leg: &Arc<Leg>, now: Instant) {
+    pub(super) fn renew_leg(&self, leg: &Arc<Leg>, now: Instant) {
         let _operations = lock(&self.operations);
         let together = self.state().memberships.due_together(leg, now);
         if together.is_empty() {

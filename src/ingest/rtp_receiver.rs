@@ -16,7 +16,7 @@ use super::routes::{Route, Routes};
 
 /// The longest time that packets are left in a socket with all of this buffer, and so much less with less:
 /// it takes some 6 Gb/s to fill it.
-const MAX_WAIT: Duration = Duration::from_millis(10);
+pub(super) const MAX_WAIT: Duration = Duration::from_millis(10);
 /// A shorter wait would save no wake-up.
 const MIN_WAIT: Duration = Duration::from_micros(200);
 /// Between two warnings about one socket's queue.

@@ -43,9 +43,9 @@ struct State {
 }
 
 /// What the log was told last.
-#[derive(Debug, Clone, Copy)]
-struct Said {
-    silent: bool,
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Said {
+    pub silent: bool,
     at: Option<Instant>,
 }
 
@@ -187,7 +187,7 @@ impl SilenceWatch {
 
 impl Said {
     /// What is to be said now, if anything.
-    fn change(&mut self, silent: bool, now: Instant) -> Option<bool> {
+    pub fn change(&mut self, silent: bool, now: Instant) -> Option<bool> {
         let too_soon = silent && self.at.is_some_and(|at| now < at + SAY_EVERY);
         if silent == self.silent || too_soon {
             return None;

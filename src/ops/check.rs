@@ -8,9 +8,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ipnet::IpNet;
 
+use crate::ingest::Redundancy;
 use crate::ingest::announce::Rules;
 use crate::relay::{Carriage, Coalesce};
 use crate::serve::{Learning, Networks, Rule, Who};
+use crate::wire::failover;
 use crate::wire::sdp::{Feed, Framing, TrackDescription};
 use crate::wire::source_filter::SourceFilter;
 
@@ -191,8 +193,13 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
         let to = if *is_announced { "all the time, and announced" } else { "for those who ask" };
         writeln!(f, "    by multicast to {group} and the ports behind it, TTL {ttl}, on {by}, {to}")?;
     }
+    if channel.presentation.tracks.iter().any(|track| track.feeds.len() > 1) {
+        write_redundancy(f, channel.settings.redundancy)?;
+    }
     for track in &channel.presentation.tracks {
-        track.feeds.iter().try_for_each(|feed| write_feed(f, track, feed))?;
+        for (feed, leg) in track.feeds.iter().zip(0..) {
+            write_feed(f, &channel.settings, track, feed, leg)?;
+        }
     }
     Ok(())
 }
@@ -204,9 +211,8 @@ fn write_directory(f: &mut fmt::Formatter<'_>, directory: &DirectoryConfig) -> f
 }
 
 fn write_settings(f: &mut fmt::Formatter<'_>, input: &str, settings: &ChannelSettings) -> fmt::Result {
-    let ChannelSettings { interface, on_demand, renew, silent_after, coalesce, marks, rule, sessions } =
-        settings;
-    writeln!(f, "    of {input}, on {}, silent after {silent_after:?}", named(interface.as_ref()))?;
+    let ChannelSettings { on_demand, renew, silent_after, coalesce, marks, rule, sessions, .. } = settings;
+    writeln!(f, "    of {input}, on {}, silent after {silent_after:?}", places(settings))?;
     if let Some(linger) = on_demand {
         writeln!(f, "    joined while somebody watches, and {linger:?} longer")?;
     }
@@ -230,13 +236,44 @@ fn write_settings(f: &mut fmt::Formatter<'_>, input: &str, settings: &ChannelSet
     }
 }
 
+fn places(settings: &ChannelSettings) -> String {
+    let legs = 0..settings.interfaces.len().max(1);
+    let mut places: Vec<_> = legs.map(|leg| named(settings.interface_of(leg))).collect();
+    places.dedup();
+    places.join(" and ")
+}
+
 fn named(interface: Option<&Interface>) -> String {
     interface.map_or("the route's interface".into(), ToString::to_string)
 }
 
-fn write_feed(f: &mut fmt::Formatter<'_>, track: &TrackDescription, feed: &Feed) -> fmt::Result {
+fn write_redundancy(f: &mut fmt::Formatter<'_>, redundancy: Redundancy) -> fmt::Result {
+    match redundancy {
+        Redundancy::Merge { skew } => {
+            writeln!(f, "    legs are merged: what one has lost another brings, up to {skew:?} later")
+        }
+        Redundancy::Failover(failover::Rules { failover_after, failover_loss, return_after }) => writeln!(
+            f,
+            "    the first leg is followed, another after {failover_after:?} of silence or {failover_loss} % of loss, the \
+             first again after {return_after:?}"
+        ),
+    }
+}
+
+fn write_feed(
+    f: &mut fmt::Formatter<'_>,
+    settings: &ChannelSettings,
+    track: &TrackDescription,
+    feed: &Feed,
+    leg: usize,
+) -> fmt::Result {
     let what = if feed.group.is_multicast() { "group" } else { "address" };
-    write!(f, "    {} from {what} {}", track.media, SocketAddr::new(feed.group, feed.port))?;
+    write!(f, "    {}", track.media)?;
+    if track.feeds.len() > 1 {
+        let on = settings.interface_of(leg).map_or_else(String::new, |on| format!(" on {on}"));
+        write!(f, ", leg {}{on},", leg + 1)?;
+    }
+    write!(f, " from {what} {}", SocketAddr::new(feed.group, feed.port))?;
     if feed.filter != SourceFilter::Any {
         write!(f, ", {}", feed.filter)?;
     }
@@ -298,6 +335,25 @@ mod tests {
         for part in [
             "access    users of /var/lib/mirrorball/users, from 10.0.0.0/8, ::1/128, not from 10.6.0.0/16\n",
             "    for everybody, from 0.0.0.0/0\n",
+        ] {
+            assert!(plan.contains(part), "{part:?} is not in\n{plan}");
+        }
+    }
+
+    #[test]
+    fn a_plan_shows_the_legs() {
+        let channel = |name: &str, lines: &str| {
+            let sources = "[\"rtp://eth0@239.9.9.1:5004\", \"rtp://239.9.10.1:5004\"]";
+            format!("[[channel]]\nname = \"{name}\"\nsources = {sources}\n{lines}\n")
+        };
+        let two = channel("a", "redundancy = \"merge\"")
+            + &channel("b", "redundancy = \"failover\"").replace("5004", "5006");
+        let plan = printed(Config::parse(&two, Path::new("a.toml")).expect("it works"));
+        for part in [
+            "    legs are merged: what one has lost another brings, up to 50ms later\n",
+            "    video, leg 1 on eth0, from group 239.9.9.1:5004, RTCP on port 5005\n",
+            "    video, leg 2, from group 239.9.10.1:5004, RTCP on port 5005\n",
+            "another after 500ms of silence or 5 % of loss, the first again after 10s\n",
         ] {
             assert!(plan.contains(part), "{part:?} is not in\n{plan}");
         }

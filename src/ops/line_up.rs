@@ -78,6 +78,11 @@ impl Maker {
     }
 }
 
+/// The interface of each leg of a channel.
+fn places(config: &ChannelConfig) -> impl Fn(usize) -> Option<String> {
+    |leg| config.settings.interface_of(leg).map(ToString::to_string)
+}
+
 impl LineUp {
     /// A line-up of these parts.
     pub fn new(
@@ -98,8 +103,8 @@ impl LineUp {
     /// Receives a channel that is in the catalogue.
     pub fn receive(&self, config: &ChannelConfig) {
         let Some(channel) = self.catalogue.find(&config.name) else { return };
-        let interface = config.settings.interface.as_ref().map(ToString::to_string);
-        self.receivers.receive(&channel, interface.as_deref());
+        let (on, redundancy) = (places(config), config.settings.redundancy);
+        self.receivers.receive_legs(&channel, on, redundancy);
         config.settings.renew.into_iter().for_each(|every| self.receivers.renew_each(&channel, every));
         SilenceWatch::start(&channel, &self.receivers, &self.timers);
     }
@@ -145,8 +150,8 @@ impl LineUp {
             channel.describe(Presentation::clone(&before));
             return Err(NoRoom::Line);
         }
-        let interface = config.settings.interface.as_ref().map(ToString::to_string);
-        self.receivers.receive_elsewhere(channel, tracks, interface.as_deref());
+        let (on, redundancy) = (places(config), config.settings.redundancy);
+        self.receivers.receive_elsewhere(channel, tracks, on, redundancy);
         Ok(())
     }
 

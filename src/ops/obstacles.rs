@@ -22,10 +22,11 @@ pub fn obstacles(config: &Config) -> Vec<String> {
 
 /// Of those that name from whom they take what comes, or want networks to be told again.
 fn of_channel(channel: &ChannelConfig) -> BTreeSet<String> {
-    let ChannelSettings { interface, renew, .. } = &channel.settings;
-    let is_concerned = |feed: &&Feed| feed.filter != SourceFilter::Any || renew.is_some();
-    let found = feeds(channel).filter(is_concerned).filter_map(|feed| {
-        let place = Place::of(feed.group, interface.as_ref()).ok()?;
+    let ChannelSettings { renew, .. } = &channel.settings;
+    let is_concerned = |feed: &Feed| feed.filter != SourceFilter::Any || renew.is_some();
+    let concerned = channel.feeds().filter(|(feed, _)| is_concerned(feed));
+    let found = concerned.filter_map(|(feed, interface)| {
+        let place = Place::of(feed.group, interface).ok()?;
         let protocol = place.protocol(feed.group).filter(|_| renew.is_some());
         let renewals = protocol.and_then(|protocol| no_renewals(protocol, &place.name));
         Some(place.in_the_way(feed.group, &feed.filter).into_iter().chain(renewals))
@@ -33,14 +34,10 @@ fn of_channel(channel: &ChannelConfig) -> BTreeSet<String> {
     found.flatten().map(|told| format!("channel \"{}\": {told}", channel.name)).collect()
 }
 
-fn feeds(channel: &ChannelConfig) -> impl Iterator<Item = &Feed> {
-    channel.presentation.tracks.iter().flat_map(|track| &track.feeds)
-}
-
 /// Whether the groups of a port take more sockets than they would.
 fn few_memberships(channels: &[ChannelConfig], limit: usize) -> Option<String> {
     let mut ports = BTreeMap::<u16, BTreeSet<IpAddr>>::new();
-    for feed in channels.iter().flat_map(feeds) {
+    for (feed, _) in channels.iter().flat_map(ChannelConfig::feeds) {
         if feed.group.is_multicast() && feed.group.is_ipv4() {
             ports.entry(feed.port).or_default().insert(feed.group);
         }

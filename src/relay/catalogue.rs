@@ -1,6 +1,7 @@
 //! The Catalogue: all the channels by name, and who watches each.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -141,7 +142,10 @@ impl Channel {
         if line.limits() == LineLimits::default() {
             return Ok(());
         }
-        let flows = self.tracks.iter().map(|track| track.rtp.clone()).collect();
+        // Each leg brings all of it.
+        let ways = |track: &Track| track.description.feeds.len().max(1);
+        let flows = self.tracks.iter().flat_map(|track| iter::repeat_n(track.rtp.clone(), ways(track)));
+        let flows = flows.collect();
         let presentation = self.presentation();
         let groups = presentation.tracks.iter().flat_map(|track| &track.feeds).map(|feed| feed.group);
         let before = lock(&instead_of.unwrap_or(self).passage).clone();

@@ -6,6 +6,7 @@ use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use crate::event::lock;
 use crate::net::Marks;
@@ -116,6 +117,17 @@ impl Flow {
         self.touched.store(false, Relaxed);
         let lanes = lock(&self.published).clone();
         lanes.iter().for_each(|lane| lane.wait_for_beat());
+    }
+
+    /// Tells of what was taken in by a timer, and not with what a socket gave.
+    pub fn tell_now(&self, now: Instant) {
+        self.tell();
+        self.rhythm.go(now);
+    }
+
+    /// Runs `work` at a time, on a thread of media: it is brief.
+    pub fn run_at(&self, at: Instant, work: impl FnOnce() + Send + 'static) {
+        self.dispatch.timers.run_here_at(at, work);
     }
 
     /// Subscribes an address from there on, to packets or to their payloads alone. `reservation` is kept for as long as packets may

@@ -23,6 +23,7 @@ mod expected;
 mod flow;
 mod fullness;
 mod handover;
+mod joined_feeds;
 mod lane;
 mod lateness;
 mod ledger;

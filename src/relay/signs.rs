@@ -40,6 +40,11 @@ impl Signs {
         at.saturating_duration_since(self.epoch)
     }
 
+    /// When that was.
+    pub fn at(&self, since_epoch: Duration) -> Instant {
+        self.epoch + since_epoch
+    }
+
     /// Media came.
     pub(super) fn came(&self, arrival: Duration) {
         let us = (arrival.as_micros() as u64).max(1);

@@ -1,8 +1,8 @@
 //! A Track: one RTP stream of a channel and the RTCP beside it, from the receiver's hands to the lanes.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::event::{Episode, lock};
 use crate::wire::random_access::PayloadFormat;
 use crate::wire::reception::{Arrival, Reception};
 use crate::wire::rtcp::{NotRtcp, Reflectable};
-use crate::wire::rtp::{self, NotRtp, RtpHeader};
+use crate::wire::rtp::{self, FIXED_HEADER_LEN, NotRtp, RtpHeader};
 use crate::wire::sdp::{Feed, Framing, TrackDescription};
 use crate::wire::strangers;
 use crate::wire::transport_stream::NotTs;
@@ -21,6 +21,7 @@ use crate::wire::transport_stream::NotTs;
 use super::beat::Coalesce;
 use super::dispatch::Dispatch;
 use super::flow::Flow;
+use super::joined_feeds::JoinedFeeds;
 use super::outward::Outward;
 use super::refused::{Refused, RefusedTotals};
 use super::reports::Reports;
@@ -53,8 +54,7 @@ pub struct Track {
     reports: Reports,
     writer: Mutex<Writer>,
 
-    /// A bit for each of its feeds.
-    joined: AtomicU32,
+    joined: JoinedFeeds,
     /// The number in the ring of the first packet after the latest pause.
     paused_at: AtomicU64,
     bytes: AtomicU64,
@@ -123,7 +123,7 @@ impl Track {
             reports: Reports::default(),
             writer: Mutex::new(writer),
 
-            joined: AtomicU32::new(0),
+            joined: JoinedFeeds::default(),
             paused_at: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             empty: AtomicU64::new(0),
@@ -136,13 +136,35 @@ impl Track {
     /// Takes in one RTP packet; the lanes hear of it with [`tell`](Flow::tell). `false`: it is of a payload type that the
     /// description does not offer, and nobody gets it.
     pub fn receive(&self, header: &RtpHeader, datagram: &[u8], from: SocketAddr, at: Instant) -> bool {
-        if !self.description.payload_types.contains(&header.payload_type) {
+        if !self.offers(header.payload_type) {
             self.refused.other_type();
             self.tell_of_strangers(datagram, at);
             return false;
         }
         self.take(header, [datagram, &[]], header.payload(datagram), (from, at));
         true
+    }
+
+    /// Its channel's name.
+    pub fn channel(&self) -> &str {
+        &self.channel
+    }
+
+    /// Whether packets of this type are among those that the description offers.
+    pub fn offers(&self, payload_type: u8) -> bool {
+        self.description.payload_types.contains(&payload_type)
+    }
+
+    /// Takes in an RTP packet of a type that is offered, with another fixed header than it came with.
+    pub fn receive_rewritten(
+        &self,
+        (header, bytes): (&RtpHeader, &[u8; FIXED_HEADER_LEN]),
+        datagram: &[u8],
+        from: SocketAddr,
+        at: Instant,
+    ) {
+        let rest = datagram.get(FIXED_HEADER_LEN..).unwrap_or_default();
+        self.take(header, [bytes, rest], header.payload(datagram), (from, at));
     }
 
     /// Takes in a datagram without RTP, and the header that makes a packet of it.
@@ -265,17 +287,12 @@ impl Track {
 
     /// Told by the receiver when the groups of a feed are joined or left.
     pub fn set_joined(&self, feed: usize, joined: bool) {
-        let bit = bit_of(feed);
-        if joined {
-            self.joined.fetch_or(bit, Relaxed);
-        } else {
-            self.joined.fetch_and(!bit, Relaxed);
-        }
+        self.joined.set(feed, joined);
     }
 
     /// Whether the groups of a feed are joined.
     pub fn is_feed_joined(&self, feed: usize) -> bool {
-        self.joined.load(Relaxed) & bit_of(feed) != 0
+        self.joined.has(feed)
     }
 
     /// Its groups are left for as long as nobody wants it: what it misses meanwhile is no loss.
@@ -286,7 +303,7 @@ impl Track {
 
     /// Whether its groups are joined, of several feeds those of one at least: then media flows.
     pub fn is_joined(&self) -> bool {
-        self.joined.load(Relaxed) != 0
+        self.joined.has_any()
     }
 
     /// Whether no media came for as long as the channel allows; so it is before the first packet.
@@ -335,10 +352,6 @@ impl Track {
     fn writer(&self) -> MutexGuard<'_, Writer> {
         lock(&self.writer)
     }
-}
-
-fn bit_of(feed: usize) -> u32 {
-    1u32.checked_shl(feed as u32).unwrap_or(0) // no track has so many
 }
 
 impl Writer {

@@ -17,6 +17,7 @@ mod directories; // descriptions that are put into a directory, change and go
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
 mod ipv6; // IPv6, wherever IPv4 works
 mod kinds; // every kind of source, of ffmpeg to ffprobe
+mod legs; // channels that come by several legs, merged or one after the other
 mod listen; // what a group carries, told before there is a config
 mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises

@@ -80,6 +80,39 @@ fn players_stay_while_the_source_is_away_and_see_it_return() {
     });
 }
 
+#[test]
+fn a_player_sees_a_backup_take_over_and_every_frame_from_the_next_picture_on() {
+    in_a_network_of_its_own("a backup that takes over", &NEEDS, || {
+        let programme = Programme::of_seconds(2 * MARGIN_SECONDS + 4);
+        let groups = [Group::fresh(), Group::fresh()];
+        let sources = groups.map(|group| format!("\"rtp://{group}\"")).join(", ");
+        let mirrorball = Setup::new()
+            .channel_of_sources("film", &sources)
+            .channel_line("redundancy = \"failover\"\nfailover_after = \"100ms\"")
+            .start();
+        let url = mirrorball.url("film");
+        let [_, (_, ear)] = raw_ears(&mirrorball, Form::TransportStream);
+        let first = programme.send_from(1, groups[0]);
+        let mut second = programme.send_from(30_000, groups[1]);
+        let player = Player::ffmpeg(Over::Tcp, &url, programme.directory());
+        thread::sleep(Duration::from_secs(u64::from(MARGIN_SECONDS) + 1));
+        drop(first);
+        second.ends();
+        mirrorball.expect_metric("mirrorball_leg_switches_total", &[("channel", "film"), ("leg", "2")], 1.0);
+        mirrorball.expect_metric("mirrorball_channel_lost_total", &[("channel", "film")], 0.0);
+        end(mirrorball);
+        let packets = ear.packets().remove(0);
+        let follows = |pair: &[Vec<u8>]| {
+            let sequence = |packet: &[u8]| u16::from_be_bytes([packet[2], packet[3]]);
+            sequence(&pair[1]) == sequence(&pair[0]).wrapping_add(1) && pair[0][8..12] == pair[1][8..12]
+        };
+        assert!(packets.len() > 100 && packets.windows(2).all(follows), "one stream");
+        // A picture that can be started with comes each second; what was cut off is one second at most.
+        let after = programme.middle(MARGIN_SECONDS + 3..2 * MARGIN_SECONDS + 2);
+        player.heard().expect(&after);
+    });
+}
+
 const BEHIND_A_NAT: Needs =
     Needs { programs: &["ip", "nft", "ffmpeg", "ffprobe", "gst-launch-1.0"], route: true, ipv6: false };
 

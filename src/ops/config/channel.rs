@@ -6,9 +6,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use toml::Spanned;
+
 use super::access::{Door, rule};
 use super::description::{described_by, remarks};
 use super::directory::resolve_directory;
+use super::legs;
 use super::out_groups::out_group;
 use super::password::without_password;
 use super::report::Report;
@@ -63,8 +66,9 @@ fn resolve_channel(
     }
     let name = parsed(&typed.name, "[[channel]]", scalar::channel_name, report);
     let mut settings = settings(typed, door, report);
-    let Input { text, interface: by_input, presentation } = input(typed, directory, report)?;
-    settings.interface = one_interface(typed, by_input, settings.interface, report);
+    let input = input(typed, directory, report)?;
+    legs::resolve(typed, &input, &mut settings, report);
+    let Input { text, presentation, .. } = input;
     let multicast_out = out_group(typed, presentation.tracks.len(), announces_all, report);
     Some(ChannelConfig { name: name?, input: text, presentation, settings, multicast_out })
 }
@@ -78,6 +82,7 @@ fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Chann
     let renew = duration_within(&typed.renew, &named("renew"), "60s", ["500ms", "60min"], report);
     let coalesce = parsed(&typed.coalesce, &named("coalesce"), scalar::coalesce, report).unwrap_or_default();
     let interface = parsed(&typed.interface, &named("interface"), scalar::interface, report);
+    let (interfaces, redundancy) = (legs::interfaces(typed, report), legs::redundancy(typed, report));
     let marks = Marks {
         dscp: octet_within(&typed.dscp, &named("dscp"), 0..=63, report),
         ttl: octet_within(&typed.ttl, &named("ttl"), 1..=255, report),
@@ -85,7 +90,18 @@ fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Chann
     let sessions = number_within(&typed.sessions, &named("sessions"), 0, AT_A_TIME, report);
     let (rule, sessions) = (rule(typed, door, report), typed.sessions.as_ref().map(|_| sessions));
     let renew = typed.renew.as_ref().map(|_| renew);
-    ChannelSettings { interface, on_demand, renew, silent_after, coalesce, marks, rule, sessions }
+    ChannelSettings {
+        interface,
+        interfaces,
+        redundancy,
+        on_demand,
+        renew,
+        silent_after,
+        coalesce,
+        marks,
+        rule,
+        sessions,
+    }
 }
 
 /// How long it stays joined after the last who watched, if it is not always.
@@ -101,25 +117,33 @@ fn on_demand(typed: &TypedChannel, report: &mut Report<'_>) -> Option<Duration> 
     is_on_demand.then_some(linger)
 }
 
-/// What a channel's `source` or `sdp` says.
-struct Input {
-    text: String,
-    interface: Option<Interface>,
-    presentation: Presentation,
+/// What a channel's `source`, `sources` or `sdp` says.
+pub(super) struct Input {
+    pub(super) text: String,
+    /// The interface that each source names.
+    pub(super) interfaces: Vec<Option<Interface>>,
+    pub(super) presentation: Presentation,
 }
 
-/// Exactly one of source and sdp.
+/// Exactly one of source, sources and sdp.
 fn input(typed: &TypedChannel, directory: &Path, report: &mut Report<'_>) -> Option<Input> {
     let place = &typed.place;
     let name = typed.name.as_ref().map_or("", |name| name.get_ref());
-    match (&typed.source, &typed.sdp) {
-        (Some(_), None) => parsed(&typed.source, place, |text| from_source(text, name), report),
-        (None, Some(_)) => parsed(&typed.sdp, place, |text| from_sdp(text, directory), report),
-        (Some(_), Some(sdp)) => {
-            report.add(sdp.span().start, format!("{place}: both source and sdp; leave one out"));
+    let starts = [
+        ("source", typed.source.as_ref().map(Spanned::span)),
+        ("sources", typed.sources.as_ref().map(Spanned::span)),
+        ("sdp", typed.sdp.as_ref().map(Spanned::span)),
+    ];
+    let mut given = starts.iter().filter_map(|(key, span)| Some((*key, span.as_ref()?.start)));
+    match (given.next(), given.next()) {
+        (Some(("source", _)), None) => parsed(&typed.source, place, |text| from_source(text, name), report),
+        (Some(("sdp", _)), None) => parsed(&typed.sdp, place, |text| from_sdp(text, directory), report),
+        (Some(_), None) => legs::from_sources(typed, |text| from_source(text, name), report),
+        (Some((first, _)), Some((second, offset))) => {
+            report.add(offset, format!("{place}: both {first} and {second}; leave one out"));
             None
         }
-        (None, None) => {
+        (None, _) => {
             if !typed.spoiled {
                 let remedy = "write one such as source = \"rtp://239.9.9.1:5004\"";
                 report.add(typed.offset, format!("{place}: neither source nor sdp nor directory; {remedy}"));
@@ -135,13 +159,14 @@ fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
     let url: SourceUrl = text.parse().map_err(|error| wrong(&error))?;
     let interface =
         url.interface.as_deref().map(scalar::interface).transpose().map_err(|error| wrong(&error))?;
-    Ok(Input { text: url.to_string(), interface, presentation: url.presentation(channel_name) })
+    let presentation = url.presentation(channel_name);
+    Ok(Input { text: url.to_string(), interfaces: vec![interface], presentation })
 }
 
 fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {
     let path = directory.join(text).display().to_string();
     let presentation = described_by(Path::new(&path), &format!("sdp {path:?}"))?;
-    Ok(Input { text: path, interface: None, presentation })
+    Ok(Input { text: path, interfaces: Vec::new(), presentation })
 }
 
 /// What is to be said of the groups that it is sent to.
@@ -151,22 +176,6 @@ fn remark_groups(typed: &TypedChannel, channel: &ChannelConfig, report: &mut Rep
         Err(wrong) => report.add(offset, format!("{place}: {wrong}")),
         Ok(worse) => worse.iter().for_each(|worse| report.warn(offset, format!("{place}: {worse}"))),
     }
-}
-
-/// The interface may be named by the input or by the key of its own, if they agree.
-fn one_interface(
-    typed: &TypedChannel,
-    by_input: Option<Interface>,
-    by_key: Option<Interface>,
-    report: &mut Report<'_>,
-) -> Option<Interface> {
-    if let (Some(input), Some(key)) = (&by_input, &by_key)
-        && input != key
-    {
-        let wrong = format!("the source names interface {input}, the key {key}; leave one out");
-        report.add(typed.input_offset(), format!("{}: {wrong}", typed.place));
-    }
-    by_key.or(by_input)
 }
 
 /// From whom and where a group and port are taken, by which channel, and in which line that is.
@@ -212,20 +221,21 @@ impl FirstUses {
     /// A group is joined once, and its packets have one way to go.
     fn check_tracks(&mut self, typed: &TypedChannel, channel: &ChannelConfig, report: &mut Report<'_>) {
         let offset = typed.input_offset();
-        for feed in channel.presentation.tracks.iter().flat_map(|track| &track.feeds) {
+        let own_line = report.line(offset);
+        for (feed, interface) in channel.feeds() {
             let group = SocketAddr::new(feed.group, feed.port);
-            let (filter, interface) = (&feed.filter, &channel.settings.interface);
-            let is_own = !feed.group.is_multicast();
+            let (filter, is_own) = (&feed.filter, !feed.group.is_multicast());
             let all = self.groups.entry(group).or_default();
             // To an address of this machine there is one socket for all of a port.
-            let taken = all.iter().find(|(other, place, ..)| {
-                (other, place) == (filter, interface) || is_own && other.overlap(filter)
+            let taken = all.iter().find(|(other, place, _, line)| {
+                let is_there = (other, place.as_ref()) == (filter, interface);
+                *line != own_line && (is_there || is_own && other.overlap(filter))
             });
             if let Some((.., first, line)) = taken {
                 let wrong = format!("{group} is taken by {first} in line {line}; leave one out");
                 report.add(offset, format!("{}: {wrong}", typed.place));
             } else {
-                all.push((filter.clone(), interface.clone(), typed.place.clone(), report.line(offset)));
+                all.push((filter.clone(), interface.cloned(), typed.place.clone(), own_line));
                 self.check_ports(typed, feed, report);
             }
         }

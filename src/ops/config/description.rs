@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::encoding::is_utf16;
 use super::groups::{Remark, remark};
+use super::legs;
 use super::load::read_file;
 use super::scalar;
-use super::truth::{ChannelConfig, ChannelSettings, DirectoryConfig};
+use super::truth::{ChannelConfig, ChannelSettings, DirectoryConfig, feeds_on};
 use super::unreadable::why;
 use crate::wire::sdp::{self, MAX_SDP_LEN, Presentation};
 
@@ -75,8 +76,9 @@ pub(super) fn remarks(
     settings: &ChannelSettings,
 ) -> Result<Vec<String>, String> {
     let mut worse = Vec::new();
-    for feed in presentation.tracks.iter().flat_map(|track| &track.feeds) {
-        match remark(feed.group, &feed.filter, settings.interface.as_ref()) {
+    legs::check_twins(presentation, settings)?;
+    for (feed, interface) in feeds_on(presentation, settings) {
+        match remark(feed.group, &feed.filter, interface) {
             Some(Remark::Wrong(wrong)) => return Err(wrong),
             Some(Remark::Worse(told)) if !worse.contains(&told) => worse.push(told),
             _ => {}

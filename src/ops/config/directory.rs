@@ -3,12 +3,14 @@
 
 use std::path::Path;
 
+use toml::Spanned;
+
 use super::description::{MOST_DESCRIPTIONS, descriptions_in};
 use super::report::Report;
 use super::resolve::parsed;
 use super::scalar;
 use super::truth::{ChannelSettings, DirectoryConfig};
-use super::typed::TypedChannel;
+use super::typed::{Typed, TypedChannel};
 use super::unreadable::why;
 
 /// The directory that was meant; `before` are those above it. What has an error is noted.
@@ -20,13 +22,17 @@ pub(super) fn resolve_directory(
     report: &mut Report<'_>,
 ) -> Option<DirectoryConfig> {
     let (key, place) = (typed.directory.as_ref()?, &typed.place);
-    for (other, called) in
-        [(&typed.source, "source"), (&typed.sdp, "sdp"), (&typed.multicast_out, "multicast_out")]
-    {
+    let span = |text: &Typed<String>| text.as_ref().map(Spanned::span);
+    for (other, called) in [
+        (span(&typed.source), "source"),
+        (typed.sources.as_ref().map(Spanned::span), "sources"),
+        (span(&typed.sdp), "sdp"),
+        (span(&typed.multicast_out), "multicast_out"),
+    ] {
         if let Some(other) = other {
             let wrong =
                 format!("{place}: {called} is of one channel, and a directory of many; leave one out");
-            report.add(other.span().start, wrong);
+            report.add(other.start, wrong);
         }
     }
     let prefix = parsed(&typed.name, place, scalar::channel_name, report);

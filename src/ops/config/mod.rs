@@ -16,6 +16,7 @@ mod directory;
 mod encoding;
 mod groups;
 mod keys;
+mod legs;
 mod load;
 mod out_groups;
 mod pairs;

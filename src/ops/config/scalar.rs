@@ -99,6 +99,15 @@ pub(super) fn join(typed: &str) -> Result<bool, String> {
     }
 }
 
+/// Whether several sources are merged; else one of them is followed.
+pub(super) fn redundancy(typed: &str) -> Result<bool, String> {
+    match typed {
+        "merge" => Ok(true),
+        "failover" => Ok(false),
+        _ => Err(format!("{typed:?} says not how; write \"merge\" or \"failover\"")),
+    }
+}
+
 /// How long packets may wait to be sent together: `auto`, or a duration.
 pub(super) fn coalesce(typed: &str) -> Result<Coalesce, String> {
     if typed == "auto" {

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::report::Problem;
+use crate::ingest::Redundancy;
 use crate::ingest::announce::Rules;
 use crate::net::Marks;
 use crate::relay::{Carriage, Coalesce};
 use crate::serve::{KeyFiles, Learning, Networks, Rule};
 use crate::wire::rtsp::Redirect;
-use crate::wire::sdp::Presentation;
+use crate::wire::sdp::{Feed, Presentation, TrackDescription};
 
 use super::super::log_format::LogFormat;
 
@@ -233,6 +234,10 @@ pub struct DirectoryConfig {
 pub struct ChannelSettings {
     /// The interface to join groups on; `None` leaves it to the kernel's route.
     pub interface: Option<Interface>,
+    /// That of each leg, where they have one each.
+    pub interfaces: Vec<Option<Interface>>,
+    /// How several legs are one stream, where it comes by several.
+    pub redundancy: Redundancy,
     /// How long its groups stay joined after the last who watched; always where absent.
     pub on_demand: Option<Duration>,
     /// How often the network is told of its groups again, whether or not it asks; never where absent.
@@ -254,6 +259,8 @@ impl Default for ChannelSettings {
     fn default() -> Self {
         Self {
             interface: None,
+            interfaces: Vec::new(),
+            redundancy: Redundancy::default(),
             on_demand: None,
             renew: None,
             silent_after: Duration::from_secs(2),
@@ -263,6 +270,30 @@ impl Default for ChannelSettings {
             sessions: None,
         }
     }
+}
+
+impl ChannelSettings {
+    /// The interface of a leg, from 0.
+    #[must_use]
+    pub fn interface_of(&self, leg: usize) -> Option<&Interface> {
+        self.interfaces.get(leg).unwrap_or(&self.interface).as_ref()
+    }
+}
+
+impl ChannelConfig {
+    /// Its feeds, each with the interface that it is received on.
+    pub fn feeds(&self) -> impl Iterator<Item = (&Feed, Option<&Interface>)> {
+        feeds_on(&self.presentation, &self.settings)
+    }
+}
+
+/// The feeds of a presentation, each with the interface that it is received on.
+pub(super) fn feeds_on<'c>(
+    presentation: &'c Presentation,
+    settings: &'c ChannelSettings,
+) -> impl Iterator<Item = (&'c Feed, Option<&'c Interface>)> {
+    let of_track = |track: &'c TrackDescription| track.feeds.iter().zip(0..);
+    presentation.tracks.iter().flat_map(of_track).map(|(feed, leg)| (feed, settings.interface_of(leg)))
 }
 
 /// A group that a channel is sent to.

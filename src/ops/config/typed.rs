@@ -114,9 +114,16 @@ pub(super) struct TypedChannel {
     pub(super) spoiled: bool,
     pub(super) name: Typed<String>,
     pub(super) source: Typed<String>,
+    pub(super) sources: Typed<Vec<Spanned<String>>>,
     pub(super) sdp: Typed<String>,
     pub(super) directory: Typed<String>,
     pub(super) interface: Typed<String>,
+    pub(super) interfaces: Typed<Vec<Spanned<String>>>,
+    pub(super) redundancy: Typed<String>,
+    pub(super) skew: Typed<String>,
+    pub(super) failover_after: Typed<String>,
+    pub(super) failover_loss: Typed<Number>,
+    pub(super) return_after: Typed<String>,
     pub(super) join: Typed<String>,
     pub(super) linger: Typed<String>,
     pub(super) renew: Typed<String>,
@@ -138,8 +145,8 @@ pub(super) struct TypedChannel {
 impl TypedChannel {
     /// Where it says what it is, or its header where it does not.
     pub(super) fn input_offset(&self) -> usize {
-        let said = self.source.as_ref().or(self.sdp.as_ref()).or(self.directory.as_ref());
-        said.map_or(self.offset, |text| text.span().start)
+        let said = self.source.as_ref().or(self.sdp.as_ref()).or(self.directory.as_ref()).map(Spanned::span);
+        said.or(self.sources.as_ref().map(Spanned::span)).map_or(self.offset, |span| span.start)
     }
 }
 
@@ -304,9 +311,16 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedCh
         spoiled: false,
         name,
         source: from.read("source", report),
+        sources: from.read("sources", report),
         sdp: from.read("sdp", report),
         directory: from.read("directory", report),
         interface: from.read("interface", report),
+        interfaces: from.read("interfaces", report),
+        redundancy: from.read("redundancy", report),
+        skew: from.read("skew", report),
+        failover_after: from.read("failover_after", report),
+        failover_loss: from.read("failover_loss", report),
+        return_after: from.read("return_after", report),
         join: from.read("join", report),
         linger: from.read("linger", report),
         renew: from.read("renew", report),

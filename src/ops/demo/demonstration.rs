@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::event::clock;
+use crate::ingest::Redundancy;
 use crate::net::Marks;
 use crate::ops::appliance::{Appliance, StartError};
 use crate::ops::config::{ChannelConfig, ChannelSettings, Config, ConfigError, Interface};
@@ -67,6 +68,8 @@ impl Demonstration {
             presentation: sdp::parse(programme.sdp().as_bytes())?,
             settings: ChannelSettings {
                 interface: Some(interface),
+                interfaces: Vec::new(),
+                redundancy: Redundancy::default(),
                 on_demand: None,
                 renew: None,
                 silent_after: SILENT_AFTER,

@@ -4,6 +4,7 @@ mod announcements;
 mod channels;
 mod engine;
 mod families;
+mod legs;
 mod program;
 mod viewers;
 
@@ -19,6 +20,7 @@ pub(super) fn render(engine: &Engine, now: Instant) -> Vec<u8> {
     let mut families = Families::default();
     engine::collect(engine, &mut families);
     channels::collect(engine, now, &mut families);
+    legs::collect(engine, now, &mut families);
     viewers::collect(engine, &mut families);
     announcements::collect(engine, &mut families);
     program::collect(&mut families);

@@ -93,6 +93,13 @@ impl Setup {
         self
     }
 
+    /// What comes by several sources, a list of texts in quotes, on loopback.
+    pub fn channel_of_sources(mut self, name: &str, sources: &str) -> Self {
+        let lines = format!("[[channel]]\nname = \"{name}\"\nsources = [{sources}]\ninterface = \"lo\"\n");
+        self.channels.push_str(&lines);
+        self
+    }
+
     /// The same, where the kernel's route leads.
     pub fn channel_by_route(mut self, name: &str, source: &str) -> Self {
         self.channels.push_str(&format!("[[channel]]\nname = \"{name}\"\nsource = \"{source}\"\n"));
@@ -116,10 +123,14 @@ impl Setup {
     }
 
     /// The same, on an interface of its own.
-    pub fn described_on(mut self, interface: &str, name: &str, sdp: &str) -> Self {
+    pub fn described_on(self, interface: &str, name: &str, sdp: &str) -> Self {
+        self.described_by(name, sdp, &format!("interface = \"{interface}\""))
+    }
+
+    /// The same, with lines of its own.
+    pub fn described_by(mut self, name: &str, sdp: &str, lines: &str) -> Self {
         fs::write(self.directory.path().join(format!("{name}.sdp")), sdp).expect("a file for the SDP");
-        let lines =
-            format!("[[channel]]\nname = \"{name}\"\nsdp = \"{name}.sdp\"\ninterface = \"{interface}\"\n");
+        let lines = format!("[[channel]]\nname = \"{name}\"\nsdp = \"{name}.sdp\"\n{lines}\n");
         self.channels.push_str(&lines);
         self
     }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::{Interface, accepted, assert_says, refused, warned};
+use crate::ingest::Redundancy;
+use crate::wire::failover::Rules;
 
 #[test]
 fn channels_are_told_apart_by_name_and_by_source() {
@@ -133,5 +135,99 @@ fn when_a_channel_is_joined_is_said_clearly_or_not_at_all() {
     assert_says(
         &useless[0],
         &["toml:4: channel \"news\" linger: it is joined always; add join = \"on-demand\""],
+    );
+}
+
+fn sources(lines: &str) -> String {
+    let sources = "sources = [\"rtp://eth0@239.9.9.1:5004\", \"rtp://239.9.10.1:5004\"]";
+    format!("[[channel]]\nname = \"a\"\n{sources}\n{lines}\n")
+}
+
+#[test]
+fn several_sources_are_one_stream_as_it_is_said() {
+    let legs = |lines: &str| accepted(&sources(lines)).channels[0].settings.clone();
+    let merged = legs("redundancy = \"merge\"");
+    assert_eq!(merged.redundancy, Redundancy::Merge { skew: Duration::from_millis(50) });
+    assert_eq!(merged.interfaces, [Some(Interface::Name("eth0".into())), None]);
+    let on = legs("redundancy = \"merge\"\nskew = \"200ms\"\ninterfaces = [\"eth0\", \"eth1\"]");
+    assert_eq!(on.redundancy, Redundancy::Merge { skew: Duration::from_millis(200) });
+    assert_eq!(on.interfaces, ["eth0", "eth1"].map(|name| Some(Interface::Name(name.into()))));
+    let rules =
+        legs("redundancy = \"failover\"\nfailover_after = \"100ms\"\nreturn_after = \"1min\"").redundancy;
+    assert_eq!(
+        rules,
+        Redundancy::Failover(Rules {
+            failover_after: Duration::from_millis(100),
+            failover_loss: 5,
+            return_after: Duration::from_secs(60),
+        })
+    );
+    let channel = &accepted(&sources("redundancy = \"failover\"")).channels[0];
+    assert_eq!(channel.input, "rtp://eth0@239.9.9.1:5004 and rtp://239.9.10.1:5004");
+    assert_eq!(channel.presentation.tracks[0].feeds.len(), 2);
+}
+
+#[test]
+fn what_is_wrong_with_legs_is_told_with_its_remedy() {
+    for (lines, says) in [
+        (
+            "",
+            "toml:3: channel \"a\": several sources; write redundancy = \"merge\" if they carry the same packets",
+        ),
+        (
+            "redundancy = \"both\"",
+            "toml:4: channel \"a\" redundancy: \"both\" says not how; write \"merge\" or",
+        ),
+        ("redundancy = \"merge\"\nskew = \"2s\"", "toml:5: channel \"a\" skew: \"2s\" is out of bounds"),
+        (
+            "redundancy = \"merge\"\ninterfaces = [\"eth0\"]",
+            "toml:5: channel \"a\" interfaces: 1 of them for 2; write one for each source",
+        ),
+        (
+            "redundancy = \"merge\"\ninterface = \"eth0\"\ninterfaces = [\"eth0\", \"eth1\"]",
+            "toml:6: channel \"a\": both interface and interfaces; leave one out",
+        ),
+        (
+            "redundancy = \"merge\"\ninterfaces = [\"eth1\", \"eth0\"]",
+            "toml:3: channel \"a\": the source names interface eth0, the key eth1; leave one out",
+        ),
+    ] {
+        let errors = refused(&sources(lines));
+        assert_eq!(errors.len(), 1, "{lines}: {errors:#?}");
+        assert_says(&errors[0], &[says]);
+    }
+    let of = |sources: &str| {
+        refused(&format!("[[channel]]\nname = \"a\"\nredundancy = \"merge\"\nsources = {sources}\n"))
+    };
+    let (one, two) = ("\"rtp://239.9.9.1:5004\"", "\"udp://239.9.10.1:5004\"");
+    for (sources, says) in [
+        (format!("[{one}]"), "toml:4: channel \"a\" sources: 1 of them; write 2 to 8, or source = for one"),
+        (
+            format!("[{one}, {one}]"),
+            "toml:4: channel \"a\": leg 2 is leg 1 again; if they come by two networks",
+        ),
+        (format!("[{one}, {two}]"), "toml:4: channel \"a\": sources of several kinds; write rtp://"),
+        (
+            format!("[{one}, \"rtp://239.9.9.1\"]"),
+            "toml:4: channel \"a\": source \"rtp://239.9.9.1\": the port is",
+        ),
+        (
+            format!("[{two}, \"udp://239.9.9.1:5004\"]"),
+            "toml:3: channel \"a\" redundancy: without RTP packets have no numbers to merge them by",
+        ),
+    ] {
+        let errors = of(&sources);
+        assert_eq!(errors.len(), 1, "{sources}: {errors:#?}");
+        assert_says(&errors[0], &[says]);
+    }
+    let both = sources("source = \"rtp://239.9.9.1:5004\"");
+    assert_says(&refused(&both)[0], &["toml:3: channel \"a\": both source and sources; leave one out"]);
+    assert_says(
+        &refused(&(from("rtp://239.9.9.1:5004") + "redundancy = \"merge\""))[0],
+        &["toml:4: channel \"a\" redundancy: there is one source; write sources = ["],
+    );
+    assert_says(
+        &warned(&sources("redundancy = \"merge\"\nreturn_after = \"5s\""))[0],
+        &["toml:5: channel \"a\" return_after: it is for redundancy = \"failover\" alone; leave it out"],
     );
 }

@@ -1,0 +1,99 @@
+//! Legs that do not help: silent ones, and ones that bring another stream, or bring it too late. Looked at each second, told
+//! once an episode; media flows by the other legs meanwhile.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::event::{Episode, lock};
+use crate::wire::merge::Useless;
+
+use super::joining::Joining;
+use super::leg::Leg;
+use super::receivers::Receivers;
+use super::silence::Said;
+use super::unheard;
+
+/// What was seen of one leg, and told.
+#[derive(Debug, Default)]
+pub(super) struct LegWatch {
+    joined_since: Option<Instant>,
+    silence: Said,
+    useless: Episode,
+}
+
+/// What is new of a leg.
+#[derive(Debug)]
+enum News {
+    Silent,
+    Sends,
+    Useless(Useless),
+}
+
+impl Receivers {
+    /// Looks at all legs of tracks that have several. What is silent while other legs bring something is joined again.
+    pub(super) fn watch_legs(&self, now: Instant) {
+        for joining in self.joinings(|joining| !joining.leg.is_alone()) {
+            let Joining { channel, leg, .. } = &*joining;
+            let silent_after = channel.silent_after;
+            let news = lock(&leg.watch).look(leg, silent_after, now);
+            news.into_iter().for_each(|news| self.tell(leg, &news));
+            if leg.is_silent() && leg.is_joined() && !leg.track.is_silent() {
+                self.renew_leg(leg, now);
+            }
+        }
+    }
+
+    fn tell(&self, leg: &Arc<Leg>, news: &News) {
+        let (channel, track, number) = (leg.track.channel(), leg.track.number, leg.number());
+        match news {
+            News::Sends => tracing::info!(channel, track, leg = number, "leg {number} sends"),
+            News::Silent if leg.last_heard().is_some() => {
+                tracing::warn!(
+                    channel,
+                    track,
+                    leg = number,
+                    "leg {number} is silent; others bring the stream"
+                );
+            }
+            News::Silent => {
+                let interface = self.interface_of(leg).unwrap_or_else(|| "any".to_owned());
+                let advice = unheard::advice(leg.feed.group, &leg.feed.filter, &interface);
+                tracing::warn!(channel, track, leg = number, "leg {number} is silent: {advice}");
+            }
+            News::Useless(Useless::OtherStream) => tracing::warn!(
+                channel,
+                track,
+                leg = number,
+                "the legs are not the same stream: leg {number} brings another one, which nobody gets; let both \
+                 senders send the same packets, or write redundancy = \"failover\""
+            ),
+            News::Useless(Useless::TooLate) => tracing::warn!(
+                channel,
+                track,
+                leg = number,
+                "leg {number} is further behind than skew allows, and what others lose is not made up by it; \
+                 mirrorball_leg_skew_seconds says how far: write a longer skew"
+            ),
+        }
+    }
+}
+
+impl LegWatch {
+    fn look(&mut self, leg: &Leg, silent_after: Duration, now: Instant) -> Vec<News> {
+        if !leg.is_joined() {
+            self.joined_since = None;
+            leg.set_silent(true);
+            return Vec::new();
+        }
+        let since = *self.joined_since.get_or_insert(now);
+        let silent_since = leg.last_heard().map_or(since, |last| last.max(since));
+        let is_silent = now.saturating_duration_since(silent_since) >= silent_after;
+        leg.set_silent(is_silent);
+        // What its track's silence explains is told already.
+        let is_told_of = is_silent && (self.silence.silent || !leg.track.is_silent());
+        let silence = self.silence.change(is_told_of, now);
+        let useless = leg.useless(now).filter(|_| self.useless.begins(now)).map(News::Useless);
+        let silence = silence.map(|silent| if silent { News::Silent } else { News::Sends });
+        silence.into_iter().chain(useless).collect()
+    }
+}
