@@ -220,10 +220,12 @@ impl Receivers {
     /// Joins a leg's groups on an interface, as far as they are not.
     pub(super) fn open(&self, leg: &Arc<Leg>, interface: u32) -> Result<(), OpenError> {
         let _operations = lock(&self.operations);
-        for group in groups_of(&leg.feed, interface) {
-            self.join(leg.feed.port, group.clone(), Route { leg: leg.clone(), kind: Kind::Media })?;
-            if let Some(port) = leg.feed.own_rtcp_port() {
-                self.join(port, group, Route { leg: leg.clone(), kind: Kind::Rtcp })?;
+        let feed = &leg.feed;
+        for group in groups_of(feed, interface) {
+            self.join(feed.port, group.clone(), Route { leg: leg.clone(), kind: Kind::Media })?;
+            if let Some(port) = feed.own_rtcp_port() {
+                let of_reports = Group { address: feed.rtcp_group.unwrap_or(group.address), ..group };
+                self.join(port, of_reports, Route { leg: leg.clone(), kind: Kind::Rtcp })?;
             }
         }
         leg.set_joined(true);

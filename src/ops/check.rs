@@ -277,7 +277,7 @@ fn write_feed(
     if feed.filter != SourceFilter::Any {
         write!(f, ", {}", feed.filter)?;
     }
-    writeln!(f, "{}{}", framing(track.framing), rtcp(feed.rtcp_port))
+    writeln!(f, "{}{}", framing(track.framing), rtcp(feed))
 }
 
 fn framing(framing: Framing) -> &'static str {
@@ -288,8 +288,12 @@ fn framing(framing: Framing) -> &'static str {
     }
 }
 
-fn rtcp(port: Option<u16>) -> String {
-    port.map_or_else(String::new, |port| format!(", RTCP on port {port}"))
+fn rtcp(feed: &Feed) -> String {
+    match (feed.rtcp_port, feed.rtcp_group) {
+        (Some(port), Some(group)) => format!(", RTCP from group {}", SocketAddr::new(group, port)),
+        (Some(port), None) => format!(", RTCP on port {port}"),
+        (None, _) => String::new(),
+    }
 }
 
 #[cfg(test)]

@@ -164,3 +164,27 @@ fn every_kind_of_source_is_what_it_was_in_ffprobe() {
         drop(senders);
     });
 }
+
+/// What ffmpeg says of a stream that it sends to one host is taken there.
+#[test]
+fn what_is_sent_to_this_machine_alone_is_taken_as_it_is_described() {
+    in_a_network_of_its_own("a stream to one host", &NEEDS, || {
+        let directory = TempDir::new().expect("a directory");
+        let port = Group::fresh().0.port();
+        let description = directory.path().join("own.sdp");
+        let mut send = ffmpeg(&["-re", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10"]);
+        send.args(H264)
+            .arg("-sdp_file")
+            .arg(&description)
+            .args(["-f", "rtp"])
+            .arg(format!("rtp://127.0.0.1:{port}"));
+        let sender = Sender(send.stdout(Stdio::null()).spawn().expect("ffmpeg starts"));
+        let described = || fs::read_to_string(&description).ok().filter(|text| text.contains("m="));
+        let described = eventually("ffmpeg has described it", described);
+        assert!(described.contains("c=IN IP4 127.0.0.1"), "{described}");
+        let mirrorball = Setup::new().described("own", &described).start();
+        let own = Kind { name: "own", encoder: H264, way: Way::Described, codec: "h264" };
+        own.expect_seen(own.probe(&mirrorball));
+        drop(sender);
+    });
+}

@@ -191,7 +191,7 @@ impl Table {
     }
 
     fn read(&mut self, description: &[u8], fingerprint: Fingerprint) -> Result<Presentation, Refused> {
-        let read = sdp::parse(description).map_err(|invalid| invalid.to_string());
+        let read = sdp::parse_announced(description).map_err(|invalid| invalid.to_string());
         let is_sent = |presentation: &Presentation| {
             let mut tracks = presentation.tracks.iter();
             tracks.all(|track| {

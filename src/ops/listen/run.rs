@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::event::clock;
 use crate::ingest::groups_of;
-use crate::net::ReceiveBatch;
+use crate::net::{Group, ReceiveBatch};
 use crate::ops::place::Place;
 use crate::wire::sdp::Feed;
 
@@ -66,10 +66,12 @@ pub fn run(plan: &Plan, stop: &Receiver<()>, mut begun: impl FnMut(&str)) -> Res
 /// A feed's port, and the one of its RTCP where that is another.
 fn open(track: usize, of: &Feed, place: &Place) -> Result<Vec<Ear>, String> {
     let groups = groups_of(of, place.index);
-    let control = of.own_rtcp_port().map(|port| (port, true));
-    let mut ears = Vec::new();
-    for (port, is_control) in [Some((of.port, false)), control].into_iter().flatten() {
-        ears.extend(Ear::open(track, port, &groups, &of.filter, is_control)?);
+    let mut ears = Ear::open(track, of.port, &groups, &of.filter, false)?;
+    if let Some(port) = of.own_rtcp_port() {
+        let of_reports =
+            |group: &Group| Group { address: of.rtcp_group.unwrap_or(group.address), ..group.clone() };
+        let groups: Vec<_> = groups.iter().map(of_reports).collect();
+        ears.extend(Ear::open(track, port, &groups, &of.filter, true)?);
     }
     Ok(ears)
 }

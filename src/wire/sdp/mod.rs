@@ -18,6 +18,7 @@ mod mend;
 mod offer;
 mod parse;
 mod presentation;
+mod spread;
 mod track;
 mod unicast;
 
@@ -25,7 +26,7 @@ pub use identity::{SessionIdentity, identity};
 pub use invalid::InvalidSdp;
 pub use legs::MAX_FEEDS;
 pub use offer::{Offer, Offers, offers};
-pub use parse::{MAX_SDP_LEN, MAX_TRACKS, parse};
+pub use parse::{MAX_SDP_LEN, MAX_TRACKS, parse, parse_announced};
 pub use presentation::{Feed, Framing, Presentation, TrackDescription, framed_mpegts, mpegts};
 pub use track::is_source_specific;
 pub use unicast::{announced, multicast, ports_of, unicast};

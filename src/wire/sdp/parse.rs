@@ -10,6 +10,7 @@ use super::legs;
 use super::lines::Lines;
 use super::mend::{mend, without_disabled};
 use super::presentation::{Presentation, TrackDescription};
+use super::spread::spread;
 use super::track::{self, Reader};
 
 /// The largest description taken, in bytes. Real ones have hundreds, with parameter sets a few thousand.
@@ -18,8 +19,23 @@ pub const MAX_SDP_LEN: usize = 64 * 1024;
 /// The most tracks a program may have; interleaved in one connection they take two channels each of 256.
 pub const MAX_TRACKS: usize = 32;
 
+/// Reads a description that nobody here has written: it may name groups alone, and no port of this machine.
+///
+/// # Errors
+/// The first thing that cannot be used.
+pub fn parse_announced(text: &[u8]) -> Result<Presentation, InvalidSdp> {
+    let read = parse(text)?;
+    let feeds = read.tracks.iter().flat_map(|track| &track.feeds);
+    let mut places = feeds.flat_map(|feed| [Some(feed.group), feed.rtcp_group]).flatten();
+    match places.find(|place| !place.is_multicast()) {
+        Some(place) => Err(about_all(format!("c=: {place} is not a multicast address"))),
+        None => Ok(read),
+    }
+}
+
 /// Reads a source's description: every medium that is not disabled (port 0) becomes a track, and must be RTP
-/// (`RTP/AVP` or `RTP/AVPF`, or `MP2T/AVP` for the first) sent to a multicast group.
+/// (`RTP/AVP` or `RTP/AVPF`, or `MP2T/AVP` for the first) sent to a multicast
+/// group, or to an address of this machine.
 ///
 /// # Errors
 /// The first thing that cannot be used.
@@ -33,7 +49,7 @@ pub fn parse(text: &[u8]) -> Result<Presentation, InvalidSdp> {
         line: Some(1),
         problem: "no line such as v=0 or m=video 5004 RTP/AVP 33; is it an SDP file?".into(),
     })?;
-    let lines = without_disabled(&lines);
+    let lines = spread(&without_disabled(&lines));
     let mut session = Session::parse(lines.to_text().as_bytes()).map_err(|error| syntax(&error, &lines))?;
     let Tracks { tracks, is_twin, .. } = tracks(&session, &lines)?;
     legs::keep_one_each(&mut session, &is_twin);

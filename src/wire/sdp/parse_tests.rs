@@ -33,6 +33,7 @@ fn ffmpeg_gives_two_tracks() {
             group: ip("239.9.9.1"),
             port: 5004,
             rtcp_port: Some(5005),
+            rtcp_group: None,
             filter: SourceFilter::Any,
         }],
         same_ssrcs: vec![],
@@ -114,8 +115,6 @@ fn multiplexed_rtcp_is_on_the_rtp_port() {
 #[test]
 fn errors_name_the_line_and_the_remedy() {
     for (from, to, line, remedy) in [
-        ("239.9.9.1/16", "192.0.2.9", 7, "write the group the source sends to"),
-        ("239.9.9.1/16", "239.9.9.1/16/3", 7, "an m= line with its own c= for each"),
         ("c=IN IP4 239.9.9.1/16", "c=IN IP6 ff02::1%eth0/1", 7, "leave %eth0 out, so that ff02::1 stays"),
         ("239.9.9.1/16", "media.example", 7, "names are not resolved"),
         ("c=IN IP4 239.9.9.2/16\n", "", 11, "write c=IN IP4 group/ttl below it"),
@@ -339,4 +338,45 @@ proptest! {
         text.splice(at..end, junk.bytes());
         fuzz::sdp::exercise(&text);
     }
+}
+
+#[test]
+fn several_ports_or_groups_of_a_medium_are_tracks_of_their_own() {
+    let places = |text: &str| -> Vec<_> {
+        let tracks = read(&format!("v=0\ns=a\n{text}")).tracks;
+        tracks.iter().map(|track| (track.feeds[0].group.to_string(), track.feeds[0].port)).collect()
+    };
+    let at = |group: &str, port| (group.to_owned(), port);
+    assert_eq!(
+        places("c=IN IP4 239.1.1.1/16\nm=video 5004/2 RTP/AVP 33\n"),
+        [at("239.1.1.1", 5004), at("239.1.1.1", 5006)]
+    );
+    assert_eq!(
+        places("m=video 5004 RTP/AVP 33\nc=IN IP4 239.1.1.1/16/2\n"),
+        [at("239.1.1.1", 5004), at("239.1.1.2", 5004)]
+    );
+    let refused =
+        parse(b"v=0\ns=a\nc=IN IP4 239.1.1.1/16/2\nm=video 5004/3 RTP/AVP 33\n").expect_err("2 and 3");
+    assert!(refused.to_string().contains("5004/3 is 3 streams"), "{refused}");
+}
+
+#[test]
+fn reports_may_be_sent_to_another_group_and_a_host_that_takes_reports_is_none() {
+    let of = |rtcp: &str| {
+        let text = format!("v=0\ns=a\nc=IN IP4 239.1.1.1/16\nm=video 5004 RTP/AVP 33\na=rtcp:{rtcp}\n");
+        let feed = read(&text).tracks[0].feeds[0].clone();
+        (feed.rtcp_port, feed.rtcp_group)
+    };
+    assert_eq!(of("6000 IN IP4 239.1.1.2/16"), (Some(6000), Some(ip("239.1.1.2"))));
+    for same in ["6000", "6000 IN IP4 239.1.1.1", "6000 IN IP4 192.0.2.7", "6000 IN IP6 ff15::1"] {
+        assert_eq!(of(same), (Some(6000), None), "{same}");
+    }
+}
+
+#[test]
+fn an_address_of_this_machine_is_for_those_who_write_here_alone() {
+    let text = "v=0\ns=a\nc=IN IP4 192.0.2.50\nm=video 5004 RTP/AVP 33\n";
+    assert_eq!(read(text).tracks[0].feeds[0].group, ip("192.0.2.50"));
+    assert!(parse_announced(text.as_bytes()).is_err());
+    assert!(parse_announced(text.replace("192.0.2.50", "239.1.1.1/8").as_bytes()).is_ok());
 }

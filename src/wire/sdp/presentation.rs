@@ -50,6 +50,8 @@ pub struct Feed {
     /// The port its RTCP is sent to: the next one, or what `a=rtcp:` says (RFC 3605); `port` itself with
     /// `a=rtcp-mux` (RFC 5761). None where there is none.
     pub rtcp_port: Option<u16>,
+    /// Where its RTCP is sent, if not to the same place.
+    pub rtcp_group: Option<IpAddr>,
     /// From whom it is taken (RFC 4570), of the group's family.
     pub filter: SourceFilter,
 }
@@ -131,7 +133,7 @@ pub fn framed_mpegts(
     let (payload_type, clock_rate) = MP2T;
     let rtcp_port = port.checked_add(1).filter(|_| framing != Framing::Bare);
     let track = TrackDescription {
-        feeds: vec![Feed { group, port, rtcp_port, filter }],
+        feeds: vec![Feed { group, port, rtcp_port, rtcp_group: None, filter }],
         same_ssrcs: vec![],
         framing,
         payload_types: vec![payload_type],

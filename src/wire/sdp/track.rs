@@ -28,8 +28,9 @@ impl Reader<'_> {
         let payload_types = self.payload_types()?;
         let group = self.group()?;
         let (port, rtcp_port) = (self.medium.port, Some(self.rtcp_port()?));
+        let (rtcp_group, filter) = (self.rtcp_group(group), self.filter(group)?);
         Ok(TrackDescription {
-            feeds: legs::feeds(Feed { group, port, rtcp_port, filter: self.filter(group)? }, self.medium),
+            feeds: legs::feeds(Feed { group, port, rtcp_port, rtcp_group, filter }, self.medium),
             same_ssrcs: legs::same_ssrcs(self.medium),
             framing: Framing::Rtp,
             encoding: payload_types.first().and_then(|first| self.encoding(*first)),
@@ -126,6 +127,15 @@ impl Reader<'_> {
         }
     }
 
+    /// Where its RTCP is sent, if that is another group (RFC 3605 section 2.1). An address of one host is where it takes reports.
+    fn rtcp_group(&self, group: IpAddr) -> Option<IpAddr> {
+        let rtcp = self.medium.get_first_attribute_typed::<Rtcp>()?.ok()?;
+        let place = rtcp.connection_address?;
+        let other: IpAddr = place.split('/').next()?.parse().ok()?;
+        let is_another = other.is_multicast() && other.is_ipv4() == group.is_ipv4() && other != group;
+        Some(other).filter(|_| is_another && !self.medium.has_attribute("rtcp-mux"))
+    }
+
     /// The source filter of the medium, else of the session (RFC 4570 section 3.2.1).
     fn filter(&self, group: IpAddr) -> Result<SourceFilter, InvalidSdp> {
         let here = self.filters(&self.medium.attributes, group)?;
@@ -191,12 +201,6 @@ fn group_of(connection: &Connection) -> Result<IpAddr, String> {
     if address.count.is_some_and(|count| count > 1) {
         return Err(format!(
             "c=: \"{text}\" is a range of groups; write an m= line with its own c= for each"
-        ));
-    }
-    if !address.ip.is_multicast() {
-        return Err(format!(
-            "c=: {} is not a multicast address; write the group the source sends to",
-            address.ip
         ));
     }
     Ok(address.ip)
