@@ -7,9 +7,8 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use crate::event::clock;
 use crate::net::{Datagram, ServerPair};
-use crate::wire::rtsp::{Granted, GrantedDelivery, Method, interleaved_header};
+use crate::wire::rtsp::{Granted, GrantedDelivery, Method, Wish, interleaved_header};
 
-use super::dialogue::Wish;
 use super::failure::plain;
 use super::subscriber::Context;
 use super::track::Track;

@@ -13,9 +13,8 @@ use crate::event::clock;
 use crate::net::ReceiveBatch;
 use crate::wire::rtsp::framing::{self, FROM_SERVERS};
 use crate::wire::rtsp::{Incoming, Reply, Response, StatusCode};
-use crate::wire::sdp::Offer;
 
-use super::dialogue::{Dialogue, Outcome};
+use super::dialogue::{Dialogue, Offer, Outcome};
 use super::leg::{Carries, Leg};
 use super::tally::Tally;
 use super::udp_ports::UdpPorts;
@@ -279,7 +278,7 @@ impl Subscriber {
         };
         let (leg, wish) = Leg::open(self.legs.len(), offer.clock_rate, self.token, cx)?;
         self.legs.push(leg);
-        let bytes = self.dialogue.set_up(&offer, wish)?;
+        let bytes = self.dialogue.set_up(&offer, wish);
         self.send(&bytes, cx)
     }
 
