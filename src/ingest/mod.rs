@@ -23,6 +23,7 @@ mod merging;
 mod network_watch;
 mod obstacles;
 mod port_counts;
+pub mod pull;
 mod pulse;
 mod receive_data;
 mod receivers;

@@ -1,6 +1,6 @@
 //! One medium of a source's description: where its stream is sent, and what it is.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Attribute, Connection, Media, Rtcp, RtpMap, Session};
 
@@ -43,11 +43,8 @@ impl Reader<'_> {
     pub fn offered(&self) -> Option<TrackDescription> {
         let payload_types = self.payload_types().ok().filter(|_| self.is_rtp())?;
         Some(TrackDescription {
-            group: Ipv4Addr::UNSPECIFIED.into(),
-            port: 0,
-            rtcp_port: None,
+            feeds: Vec::new(),
             framing: Framing::Rtp,
-            filter: SourceFilter::Any,
             encoding: payload_types.first().and_then(|first| self.encoding(*first)),
             clock_rate: payload_types.first().and_then(|first| self.clock_rate(*first)),
             payload_types,
