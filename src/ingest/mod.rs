@@ -33,6 +33,7 @@ mod routes;
 mod rtp_receiver;
 mod silence;
 mod switching;
+mod touched;
 mod unheard;
 mod wanted;
 

@@ -377,6 +377,7 @@ impl Engine {
             line_up: self.line_up.clone(),
             hearing: self.hearing.clone(),
             announcer: self.announcer.clone(),
+            puller: self.puller.clone(),
             started_at: self.started_at,
             timers: self.timers.clone(),
             directories: Default::default(),

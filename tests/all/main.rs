@@ -33,6 +33,7 @@ mod outages; // what the network forgets, and interfaces and routes that come, g
 mod paths; // what lies between the edge and its viewers: small MTUs, large packets, classes of service
 mod players; // ffmpeg, GStreamer and retina
 mod program; // exit codes, signals and the demo
+mod pull; // channels that come from other servers
 mod raw; // transport streams without RTP, for set-top boxes
 mod refusals; // every code that a request can earn
 mod returns; // connections that come and go, and sessions that stay

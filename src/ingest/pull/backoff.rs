@@ -11,7 +11,7 @@ const FIRST: Duration = Duration::from_millis(250);
 /// The second. Each one after that waits twice as long as the one before.
 const SECOND: Duration = Duration::from_secs(1);
 /// Where somebody watches no try waits for longer: media is back within 3 s of the server's return.
-const LONGEST_WATCHED: Duration = Duration::from_millis(1500);
+pub(super) const LONGEST_WATCHED: Duration = Duration::from_millis(1500);
 const LONGEST: Duration = Duration::from_secs(10);
 /// A login that was refused is not asked about again and again: servers shut out who guesses.
 const LOGIN: Duration = Duration::from_secs(30);

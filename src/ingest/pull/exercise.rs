@@ -6,7 +6,9 @@ use crate::event::clock;
 use crate::wire::rtsp::framing::{self, FROM_CLIENTS, FROM_SERVERS};
 use crate::wire::rtsp::{Answers, Incoming, Login, Url, Wish};
 
-use super::{Action, Conversation, End, Journey, Strays};
+use super::action::{Action, End};
+use super::conversation::{Conversation, Strays};
+use super::journey::Journey;
 
 /// What a server may say, of which bytes choose.
 const SAID: [&str; 20] = [

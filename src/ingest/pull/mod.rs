@@ -5,27 +5,42 @@
 //!                      │             │
 //!                    Inbox         Asking (number, session, login), Signs of life
 //!
-//!  Journey: where it is asked for, redirects     Backoff: when again
+//!  Upstream: one stream ──▶ Link: a connection ──▶ Conversation ──▶ Feed, of each track ──▶ Track ──▶ lanes
+//!     │  Journey: where it is asked for, redirects     Backoff: when again     Names, Trust: whom is connected to
+//!     └──▶ Opening ──▶ Opens: a channel of what was described
 //! ```
 
 mod action;
 mod asking;
 mod backoff;
 mod conversation;
+mod ear;
 #[cfg(any(all(test, not(model)), fuzzing))]
 mod exercise;
 mod failure;
+mod feed;
+mod figures;
 mod inbox;
 mod journey;
+mod link;
+mod names;
+mod opening;
+mod puller;
 mod signs;
+mod stream;
 mod talk;
+mod trust;
+mod upstream;
 
-pub use action::{Action, End, Way};
-pub use conversation::{Conversation, Strays};
 #[cfg(fuzzing)]
 pub use exercise::exercise;
 pub use failure::Failure;
-pub use journey::{Journey, port};
+pub use figures::{PullState, PullStats};
+pub use link::Transport;
+pub use opening::OPEN;
+pub use puller::{Opens, Pull, Puller};
+pub use trust::Trust;
+pub use upstream::PULL;
 
 #[cfg(all(test, not(model)))]
 mod tests;

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Action, Conversation, End, Failure, Way};
+use super::action::{Action, End, Way};
+use super::conversation::Conversation;
+use super::failure::Failure;
 use crate::event::clock;
 use crate::wire::rtsp::authorization::{Credentials, parse};
 use crate::wire::rtsp::digest::{Ha1, challenges};

@@ -6,9 +6,11 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rtsp_types::Url;
 
 use super::challenge::{Challenge, DigestChallenge};
 use super::digest::{Ha1, to_hex};
+use super::percent::percent_decoded;
 
 /// Who we are to a server.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,6 +19,28 @@ pub struct Login {
     pub user: String,
     /// The password.
     pub password: String,
+}
+
+impl Login {
+    /// Who a URL names, `rtsp://user:password@host`. `None`: nobody.
+    ///
+    /// # Errors
+    /// When that can not be read.
+    pub fn of(url: &Url) -> Result<Option<Self>, &'static str> {
+        if url.username().is_empty() && url.password().is_none() {
+            return Ok(None);
+        }
+        let password = percent_decoded(url.password().unwrap_or_default())?;
+        Ok(Some(Self { user: percent_decoded(url.username())?, password }))
+    }
+
+    /// Who a file names: `user:password`, in one line.
+    #[must_use]
+    pub fn in_text(text: &str) -> Option<Self> {
+        let line = text.trim_end_matches(['\r', '\n']);
+        let (user, password) = line.split_once(':').filter(|_| !line.contains(['\r', '\n']))?;
+        (!user.is_empty()).then(|| Self { user: user.to_owned(), password: password.to_owned() })
+    }
 }
 
 impl fmt::Debug for Login {
@@ -226,6 +250,18 @@ mod tests {
         let mut basic = answers();
         assert_eq!(basic.challenged("Basic realm=\"a\"", Had::None), Ok(()));
         assert_eq!(basic.challenged("Basic realm=\"a\"", Had::Earlier), Err(NoUse::Refused));
+    }
+
+    #[test]
+    fn a_login_stands_in_a_url_or_in_a_file() {
+        let of = |url: &str| Login::of(&Url::parse(url).expect("a URL"));
+        let anna = |password: &str| Login { user: "anna".into(), password: password.into() };
+        assert_eq!(of("rtsp://edge/news"), Ok(None));
+        assert_eq!(of("rtsp://anna:o%40pen%3A@edge/news"), Ok(Some(anna("o@pen:"))));
+        assert_eq!(of("rtsp://anna@edge/news"), Ok(Some(anna(""))));
+        assert!(of("rtsp://anna:%0A@edge/news").is_err());
+        assert_eq!(Login::in_text("anna:o:pen \n"), Some(anna("o:pen ")));
+        assert_eq!(["anna", ":x", "anna:x\nbob:y", ""].map(Login::in_text), [None, None, None, None]);
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod framing;
 mod granted;
 mod headers;
 mod login;
+mod percent;
 pub mod range;
 mod redirect;
 mod reply;

@@ -6,6 +6,7 @@
 use rtsp_types::{Method, StatusCode};
 
 use super::headers::Headers;
+use super::percent::percent_decoded;
 
 /// A request whose head was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,30 +190,6 @@ fn before_track(path: &str) -> Option<&str> {
     let (at, _) = slashes.next_back()?;
     let last = percent_decoded(&path[at..]).ok()?;
     split_track(&last).1.map(|_| &path[..at])
-}
-
-fn percent_decoded(text: &str) -> Result<String, &'static str> {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        let byte = match byte {
-            b'%' => {
-                let digits = bytes.next().and_then(hex).zip(bytes.next().and_then(hex));
-                let (high, low) = digits.ok_or("the URI has a % without two hexadecimal digits")?;
-                high << 4 | low
-            }
-            other => other,
-        };
-        if byte.is_ascii_control() {
-            return Err("the URI contains control characters");
-        }
-        decoded.push(byte);
-    }
-    String::from_utf8(decoded).map_err(|_| "the URI is not UTF-8")
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).map(|value| value as u8)
 }
 
 /// Whether a byte may stand in a token: a method or a header's name (RFC 2326 section 15.1).

@@ -44,6 +44,7 @@ impl Reader<'_> {
         let payload_types = self.payload_types().ok().filter(|_| self.is_rtp())?;
         Some(TrackDescription {
             feeds: Vec::new(),
+            same_ssrcs: Vec::new(),
             framing: Framing::Rtp,
             encoding: payload_types.first().and_then(|first| self.encoding(*first)),
             clock_rate: payload_types.first().and_then(|first| self.clock_rate(*first)),
