@@ -59,8 +59,9 @@ struct State {
     /// The channel that it is, once it was described.
     channel: Option<Arc<Channel>>,
     timer: Option<(Instant, TimerId)>,
-    /// What the log was told last, and when.
-    told: Option<(Told, Instant)>,
+    /// What the log was told last, and when of a failure.
+    told: Option<Told>,
+    told_at: Option<Instant>,
     stopped: bool,
 }
 
@@ -97,6 +98,7 @@ impl Upstream {
             channel: None,
             timer: None,
             told: None,
+            told_at: None,
             stopped: false,
         };
         Arc::new_cyclic(|this| Self {
@@ -257,7 +259,7 @@ impl Upstream {
         let (plays, is_described) = (!played && link.plays_since.is_some(), link.described.is_some());
         if plays {
             set_joined(channel.as_ref(), true);
-            self.plays(state, now);
+            self.plays(state);
         }
         match turned {
             Turned::Done | Turned::More if is_described => return self.set_up(state, now),
@@ -292,15 +294,15 @@ impl Upstream {
         Next::Step
     }
 
-    fn plays(&self, state: &mut State, now: Instant) {
+    fn plays(&self, state: &mut State) {
         self.figures.is(PullState::Playing);
         let (channel, server) = (&self.pull.name, self.pull.server());
         match state.told {
-            Some((Told::Fails, _)) => tracing::info!(channel, server, "it is pulled again"),
+            Some(Told::Fails) => tracing::info!(channel, server, "it is pulled again"),
             None if !self.demand.is_needed() => tracing::info!(channel, server, "it is pulled"),
             _ => return,
         }
-        state.told = Some((Told::Comes, now));
+        state.told = Some(Told::Comes);
     }
 
     /// The link is over.
@@ -336,15 +338,12 @@ impl Upstream {
         let flowed = since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let watched = self.demand.is_claimed();
         let wait = state.backoff.next(failure, flowed, watched, random() as u32);
-        let is_news = match state.told {
-            Some((Told::Fails, _)) => false,
-            Some((Told::Comes, at)) => now >= at + NEWS_AFTER,
-            None => true,
-        };
+        let is_said = matches!(state.told, Some(Told::Fails));
+        let is_news = !is_said && state.told_at.is_none_or(|at| now >= at + NEWS_AFTER);
         if is_news {
             let (channel, server) = (&self.pull.name, self.pull.server());
             tracing::warn!(channel, server, "it is not pulled, and tried again: {failure}");
-            state.told = Some((Told::Fails, now));
+            (state.told, state.told_at) = (Some(Told::Fails), Some(now));
         }
         state.stage = Stage::Resting(now, now + wait);
     }
