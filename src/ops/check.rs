@@ -372,6 +372,14 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_tells_what_is_pulled_and_as_whom_without_the_password() {
+        let text = "[[channel]]\nname = \"gate\"\nsource = \"rtsp://anna:sesame@10.0.0.7/live?x=sesame\"\ntransport = \"udp\"\n";
+        let plan = printed(Config::parse(text, Path::new("a.toml")).expect("it works"));
+        let line = "    pulled from rtsp://10.0.0.7:554/live over UDP as anna, silent after 2s\n";
+        assert!(plan.contains(line) && !plan.contains("sesame"), "{plan}");
+    }
+
+    #[test]
     fn a_plan_names_listeners_channels_and_groups() {
         let text = "[rtsp]\nlisten = [\"0.0.0.0:8554\", \"[::]:8554\"]\ndont_fragment = true\nlearn_ports = \"off\"\ntransports = [\"udp\", \"multicast\"]\n[[channel]]\nname = \"uk/news\"\n\
                     source = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"eth1\"\n\

@@ -319,7 +319,7 @@ impl Talk {
             frame(0, b"of no track");
         }
         frame(self.channels.0, &packet);
-        if self.ways.rubbish && self.number % 3 == 0 {
+        if self.ways.rubbish && self.number.is_multiple_of(3) {
             bytes.extend([0, 0, b'$', 0]);
         }
         self.number += 1;

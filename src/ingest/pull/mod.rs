@@ -29,6 +29,7 @@ mod puller;
 mod signs;
 mod stream;
 mod talk;
+mod telling;
 mod trust;
 mod upstream;
 

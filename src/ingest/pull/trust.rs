@@ -136,3 +136,80 @@ impl ServerCertVerifier for Verifier {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ServerConfig, ServerConnection};
+    use std::io::Write;
+
+    /// Whether a client that calls a server so shakes hands with it.
+    fn agree(trust: &Trust, host: &str, certificate: &CertificateDer<'static>, key: &KeyPair) -> bool {
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let provider = Arc::new(ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.expect("versions").with_no_client_auth();
+        let config = config.with_single_cert(vec![certificate.clone()], key).expect("a pair");
+        let mut server = ServerConnection::new(Arc::new(config)).expect("a session");
+        let mut client = trust.session(host).expect("a name");
+        while client.is_handshaking() {
+            let mut bytes = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut bytes).expect("memory");
+            }
+            server.read_tls(&mut bytes.as_slice()).expect("memory");
+            server.process_new_packets().expect("the client is right");
+            let mut bytes = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut bytes).expect("memory");
+            }
+            client.read_tls(&mut bytes.as_slice()).expect("memory");
+            if client.process_new_packets().is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn trusting(pem: &str) -> Trust {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(pem.as_bytes()).expect("a file");
+        Trust::of_file(file.path()).expect("certificates")
+    }
+
+    #[test]
+    fn a_certificate_that_is_named_is_believed_whatever_it_says_and_no_other() {
+        let made = || {
+            let mut parameters = CertificateParams::new(vec!["camera".to_owned()]).expect("a name");
+            parameters.not_after = rcgen::date_time_ymd(2001, 1, 1);
+            let key = KeyPair::generate().expect("a key");
+            (parameters.self_signed(&key).expect("a certificate"), key)
+        };
+        let ((own, key), (other, other_key)) = (made(), made());
+        let trust = trusting(&own.pem());
+        assert!(agree(&trust, "10.0.0.20", own.der(), &key), "its name and its date are its own affair");
+        assert!(!agree(&trust, "camera", other.der(), &other_key), "one that looks alike is another's");
+        assert!(!agree(
+            &Trust::new(RootCertStore::empty(), Vec::new()).expect("nobody"),
+            "camera",
+            own.der(),
+            &key
+        ));
+    }
+
+    #[test]
+    fn an_authority_vouches_for_names() {
+        let mut parameters = CertificateParams::new(Vec::new()).expect("no name");
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(parameters, KeyPair::generate().expect("a key"));
+        let issuer = issuer.expect("an authority");
+        let key = KeyPair::generate().expect("a key");
+        let parameters = CertificateParams::new(vec!["edge.example".to_owned()]).expect("a name");
+        let edge = parameters.signed_by(&key, &issuer).expect("a certificate");
+        let trust = trusting(&issuer.pem());
+        assert!(agree(&trust, "edge.example", edge.der(), &key));
+        assert!(!agree(&trust, "other.example", edge.der(), &key), "it is another's name");
+    }
+}

@@ -28,6 +28,7 @@ use super::names::Found;
 use super::opening::Opening;
 use super::puller::{Parts, Pull};
 use super::stream::Stream;
+use super::telling::Telling;
 
 /// The kind of the task that pulls.
 pub const PULL: &str = "Pull";
@@ -38,8 +39,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const FIND_WITHIN: Duration = Duration::from_secs(10);
 /// So often is looked whether anybody watches.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What comes and goes all the time is no news.
-const NEWS_AFTER: Duration = Duration::from_secs(10);
 
 /// One stream.
 pub(super) struct Upstream {
@@ -59,9 +58,7 @@ struct State {
     /// The channel that it is, once it was described.
     channel: Option<Arc<Channel>>,
     timer: Option<(Instant, TimerId)>,
-    /// What the log was told last, and when of a failure.
-    told: Option<Told>,
-    told_at: Option<Instant>,
+    telling: Telling,
     stopped: bool,
 }
 
@@ -71,12 +68,6 @@ enum Stage {
     Linked(Box<Link>),
     /// Since then, until then.
     Resting(Instant, Instant),
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Told {
-    Comes,
-    Fails,
 }
 
 /// What follows a step.
@@ -97,8 +88,7 @@ impl Upstream {
             backoff: Backoff::default(),
             channel: None,
             timer: None,
-            told: None,
-            told_at: None,
+            telling: Telling::default(),
             stopped: false,
         };
         Arc::new_cyclic(|this| Self {
@@ -259,7 +249,8 @@ impl Upstream {
         let (plays, is_described) = (!played && link.plays_since.is_some(), link.described.is_some());
         if plays {
             set_joined(channel.as_ref(), true);
-            self.plays(state);
+            self.figures.is(PullState::Playing);
+            state.telling.it_comes(&self.pull, self.demand.is_needed());
         }
         match turned {
             Turned::Done | Turned::More if is_described => return self.set_up(state, now),
@@ -292,17 +283,6 @@ impl Upstream {
             self.fail(state, &failure, now);
         }
         Next::Step
-    }
-
-    fn plays(&self, state: &mut State) {
-        self.figures.is(PullState::Playing);
-        let (channel, server) = (&self.pull.name, self.pull.server());
-        match state.told {
-            Some(Told::Fails) => tracing::info!(channel, server, "it is pulled again"),
-            None if !self.demand.is_needed() => tracing::info!(channel, server, "it is pulled"),
-            _ => return,
-        }
-        state.told = Some(Told::Comes);
     }
 
     /// The link is over.
@@ -338,13 +318,7 @@ impl Upstream {
         let flowed = since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let watched = self.demand.is_claimed();
         let wait = state.backoff.next(failure, flowed, watched, random() as u32);
-        let is_said = matches!(state.told, Some(Told::Fails));
-        let is_news = !is_said && state.told_at.is_none_or(|at| now >= at + NEWS_AFTER);
-        if is_news {
-            let (channel, server) = (&self.pull.name, self.pull.server());
-            tracing::warn!(channel, server, "it is not pulled, and tried again: {failure}");
-            (state.told, state.told_at) = (Some(Told::Fails), Some(now));
-        }
+        state.telling.it_fails(&self.pull, failure, now);
         state.stage = Stage::Resting(now, now + wait);
     }
 
