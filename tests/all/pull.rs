@@ -75,6 +75,34 @@ fn a_chain_over_tcp_hands_on_every_packet_as_it_is() {
     eventually("the way up is reported on", || {
         (upstream.metric("mirrorball_rtcp_reports_total", &[]) > 0.0).then_some(())
     });
+    drop((viewers, lower));
+    middle.expect_metric("mirrorball_sessions_ended_total", &[("reason", "teardown")], 1.0);
+}
+
+#[test]
+fn other_tracks_than_before_are_found_by_who_asks_again() {
+    let mut source = Source::new();
+    let mut upstream = Setup::new().channel("news", source.group).start();
+    let address = upstream.rtsp.to_string();
+    let lower = pulling(&upstream.url("news"), &[]);
+    let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
+    expect_flow(&mut source, std::slice::from_mut(&mut viewer));
+    upstream.signal(Signal::SIGKILL);
+    upstream.ended().expect("it has no choice");
+    let (ip, port) = (source.group.0.ip(), source.group.0.port());
+    let sdp = format!(
+        "v=0\r\nc=IN IP4 {ip}/1\r\nm=video {port} RTP/AVP 33\r\nm=audio {} RTP/AVP 97\r\na=rtpmap:97 L16/8000\r\n",
+        port + 4
+    );
+    upstream = Setup::new().listening_on(&address).described("news", &sdp).start();
+    let changed = [("channel", "news"), ("reason", "changed")];
+    lower.expect_metric("mirrorball_pull_failures_total", &changed, 1.0);
+    assert!(viewer.connection.is_closed_within(20 * SECOND), "its session is over");
+    let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
+    expect_flow(&mut source, std::slice::from_mut(&mut viewer));
+    let described = Connection::open(lower.rtsp).request("DESCRIBE", &lower.url("news"), &[]).expect(200);
+    assert!(described.body.contains("m=audio 0 RTP/AVP 97"), "{}", described.body);
+    drop(upstream);
 }
 
 #[test]

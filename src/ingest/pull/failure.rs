@@ -92,13 +92,18 @@ impl Failure {
     }
 }
 
-/// Of a server's text, as much as a line of the log holds, and without its login.
+/// Of a server's text, as much as a line of the log holds.
 pub(super) fn brief(text: &str) -> String {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let host = rest[..end].rfind('@').map_or(rest, |at| &rest[at + 1..]);
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+/// Of a URL, what may be told: neither login nor path.
+pub(super) fn place(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let host = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     let gap = if scheme.is_empty() { "" } else { "://" };
-    format!("{scheme}{gap}{host}").chars().filter(|c| !c.is_control()).take(120).collect()
+    brief(&format!("{scheme}{gap}{host}"))
 }
 
 fn name(method: &Method) -> &str {
@@ -142,8 +147,8 @@ mod tests {
 
     #[test]
     fn no_login_is_told() {
-        assert_eq!(brief("rtsp://anna:x@y@edge/a@b\r\n"), "rtsp://edge/a@b");
-        assert_eq!(brief("anna:x@edge"), "edge");
+        assert_eq!(place("rtsp://anna:x@y@edge:1\r\n/a@b"), "rtsp://edge:1");
+        assert_eq!((place("anna:x@edge"), place("/a")), ("edge".into(), String::new()));
         assert_eq!(brief(&"x".repeat(200)).len(), 120);
     }
 }

@@ -1,8 +1,8 @@
 //! Where a stream is asked for: the URL of the config, or where its server leads from there.
 
-use crate::wire::rtsp::{Login, Url, without_login};
+use crate::wire::rtsp::{Login, Url, usual_port, without_login};
 
-use super::failure::{Failure, brief};
+use super::failure::{self, Failure};
 
 /// So many redirects are followed.
 const MOST: usize = 5;
@@ -46,7 +46,7 @@ impl Journey {
     /// # Errors
     /// When that is not where a stream can be, or leads round and round.
     pub fn follow(&mut self, location: &str) -> Result<(), Failure> {
-        let refuse = |why| Err(Failure::Redirect(brief(location), why));
+        let refuse = |why| Err(Failure::Redirect(failure::place(location), why));
         let Ok(to) = self.at().join(location.trim()).map(|to| without_login(&to)) else {
             return refuse("it is no URL");
         };
@@ -77,7 +77,7 @@ fn place(url: &Url) -> (&str, Option<String>, u16) {
 /// The port to connect to.
 #[must_use]
 pub fn port(url: &Url) -> u16 {
-    url.port().unwrap_or(if url.scheme() == "rtsps" { 322 } else { 554 })
+    url.port().or_else(|| usual_port(url.scheme())).unwrap_or_default()
 }
 
 #[cfg(test)]

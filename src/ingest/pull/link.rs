@@ -144,7 +144,11 @@ impl Link {
                 return if now < until { Ok(Turned::Done) } else { Err(late) };
             }
             figures.connected();
-            self.talk = Ok(begin());
+            let mut conversation = begin();
+            if self.leaves {
+                conversation.leave(now);
+            }
+            self.talk = Ok(conversation);
             self.ear.take();
             self.ear.listen();
         }

@@ -122,7 +122,13 @@ impl Upstream {
 
     /// The channel that was made of what was described.
     pub fn opened(self: &Arc<Self>, channel: Option<Arc<Channel>>) {
-        self.state().channel = channel;
+        let mut state = self.state();
+        if channel.is_none() {
+            let none = Failure::Description("no channel can be made of it".to_owned());
+            self.fail(&mut state, &none, clock::now());
+        }
+        state.channel = channel;
+        drop(state);
         self.poke();
     }
 
@@ -351,6 +357,7 @@ impl Work for Upstream {
     fn run(self: Arc<Self>) {
         self.runs.begin();
         let began = clock::now();
+        self.parts.timers.vitals().may_fault("pull", || self.pull.name.clone());
         let more = self.turn(began);
         self.parts.busy.add(clock::now().saturating_duration_since(began));
         if self.runs.finish(|| more) {
