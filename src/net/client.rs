@@ -22,6 +22,12 @@ pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     }
 }
 
+/// The kernel's words without the number behind them.
+pub fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
 /// Opens a free pair of ports at an address of ours, with room for what comes while nobody reads.
 pub fn receiving_pair(own: IpAddr) -> io::Result<ServerPair> {
     let pair = bind_pair(SocketAddr::new(own, 0), None, &[])?;

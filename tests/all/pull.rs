@@ -23,12 +23,15 @@ const NEWS: &[(&str, &str)] = &[("channel", "news")];
 
 /// A program that pulls `news` from a URL, with these lines.
 fn pulling(url: &str, lines: &[&str]) -> Mirrorball {
-    set_up(Setup::new(), url, lines).start()
+    let setup = Setup::new().channel_by_route("news", url);
+    lines.iter().fold(setup, |setup, line| setup.channel_line(line)).start()
 }
 
-fn set_up(setup: Setup, url: &str, lines: &[&str]) -> Setup {
-    let setup = setup.channel_by_route("news", url);
-    lines.iter().fold(setup, |setup, line| setup.channel_line(line))
+/// The same, once it does.
+fn playing(url: &str, lines: &[&str]) -> Mirrorball {
+    let mirrorball = pulling(url, lines);
+    expect_state(&mirrorball, "playing");
+    mirrorball
 }
 
 fn expect_state(mirrorball: &Mirrorball, state: &str) {
@@ -55,8 +58,8 @@ fn expect_flow(source: &mut Source, viewers: &mut [Viewer]) {
 fn a_chain_over_tcp_hands_on_every_packet_as_it_is() {
     let mut source = Source::new();
     let upstream = Setup::new().channel("news", source.group).start();
-    let middle = pulling(&upstream.url("news"), &[]);
-    let lower = pulling(&middle.url("news"), &[]);
+    let middle = playing(&upstream.url("news"), &[]);
+    let lower = playing(&middle.url("news"), &[]);
     let mut viewers = [Over::Udp, Over::Tcp].map(|over| Viewer::playing(&lower, "news", over));
     for _ in 0..20 {
         let first = source.next;
@@ -84,7 +87,7 @@ fn other_tracks_than_before_are_found_by_who_asks_again() {
     let mut source = Source::new();
     let mut upstream = Setup::new().channel("news", source.group).start();
     let address = upstream.rtsp.to_string();
-    let lower = pulling(&upstream.url("news"), &[]);
+    let lower = playing(&upstream.url("news"), &[]);
     let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
     expect_flow(&mut source, std::slice::from_mut(&mut viewer));
     upstream.signal(Signal::SIGKILL);
@@ -110,7 +113,7 @@ fn viewers_stay_while_the_upstream_is_gone_and_media_is_back_soon_after_it() {
     let mut source = Source::new();
     let mut upstream = Setup::new().channel("news", source.group).start();
     let address = upstream.rtsp.to_string();
-    let lower = pulling(&upstream.url("news"), &[]);
+    let lower = playing(&upstream.url("news"), &[]);
     let mut viewers = [Over::Udp, Over::Tcp].map(|over| Viewer::playing(&lower, "news", over));
     expect_flow(&mut source, &mut viewers);
     for outage in [Duration::from_millis(100), 6 * SECOND] {
@@ -134,8 +137,7 @@ fn viewers_stay_while_the_upstream_is_gone_and_media_is_back_soon_after_it() {
 fn over_udp_it_comes_from_the_server_and_from_nobody_else() {
     let mut source = Source::new();
     let upstream = Setup::new().channel("news", source.group).start();
-    let lower = pulling(&upstream.url("news"), &["transport = \"udp\""]);
-    expect_state(&lower, "playing");
+    let lower = playing(&upstream.url("news"), &["transport = \"udp\""]);
     let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
     for _ in 0..10 {
         expect_flow(&mut source, std::slice::from_mut(&mut viewer));
@@ -204,10 +206,10 @@ fn a_login_is_given_to_who_asks_and_told_to_nobody() {
     let upstream =
         setup.section("access", &format!("users = \"{}\"\nnonce_lifetime = \"10s\"", file.display())).start();
     let url = format!("rtsp://anna:open%3Asesame%40x@{}/news", upstream.rtsp);
-    let lower = pulling(&url, &[]);
+    let lower = playing(&url, &[]);
     let login = directory.path().join("login");
     fs::write(&login, "anna:open:sesame@x\n").expect("a file");
-    let by_file = pulling(&upstream.url("news"), &[&format!("login = \"{}\"", login.display())]);
+    let by_file = playing(&upstream.url("news"), &[&format!("login = \"{}\"", login.display())]);
     for lower in [&lower, &by_file] {
         let mut viewer = Viewer::playing(lower, "news", Over::Tcp);
         expect_flow(&mut source, std::slice::from_mut(&mut viewer));
@@ -234,7 +236,7 @@ fn through_tls_it_comes_from_whom_is_trusted() {
     let other = directory.path().join("other.pem");
     fs::write(&other, certificate(2040).0).expect("a file");
     let trusting = |file: &Path| format!("tls_ca = \"{}\"", file.display());
-    let lower = pulling(&url, &[&trusting(&pinned)]);
+    let lower = playing(&url, &[&trusting(&pinned)]);
     let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
     for _ in 0..10 {
         expect_flow(&mut source, std::slice::from_mut(&mut viewer));
@@ -326,7 +328,7 @@ fn gstreamers_server_is_pulled_from_over_tcp_and_udp() {
     };
     for transport in ["tcp", "udp"] {
         let url = format!("rtsp://127.0.0.1:{port}/test");
-        let lower = pulling(&url, &[&format!("transport = \"{transport}\"")]);
+        let lower = playing(&url, &[&format!("transport = \"{transport}\"")]);
         let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
         let sequence = |packet: &[u8]| u16::from_be_bytes([packet[2], packet[3]]);
         let mut last = sequence(&viewer.packet());

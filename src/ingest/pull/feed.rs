@@ -13,6 +13,7 @@ use crate::wire::rtcp::{self, Reporting};
 use crate::wire::rtp;
 
 use super::super::touched::Touched;
+use super::action::Way;
 use super::ear::Ear;
 use super::figures::Figures;
 use super::upstream::Upstream;
@@ -30,6 +31,7 @@ pub(super) struct Feed {
     pub track: Arc<Track>,
     reporting: Reporting,
     ports: Option<Ports>,
+    is_granted: bool,
 }
 
 /// The sockets of a track over UDP.
@@ -52,7 +54,7 @@ struct Port {
 impl Feed {
     /// One that comes in the connection.
     pub fn interleaved(track: Arc<Track>) -> Self {
-        Self { track, reporting: Reporting::default(), ports: None }
+        Self { track, reporting: Reporting::default(), ports: None, is_granted: false }
     }
 
     /// One that comes from a server to ports of ours at an address.
@@ -77,16 +79,22 @@ impl Feed {
         self.ports.as_ref().map(|ports| (ports.number, ports.number + 1)) // the pair is of an even port and the next
     }
 
-    /// The server sends from these ports. What is sent to them opens the way through a firewall, and shows through a NAT where
-    /// we are.
-    pub fn granted(&mut self, from: Option<(u16, u16)>) {
-        let Some(ports) = &mut self.ports else { return };
+    /// The server serves it. What is sent to the ports that it sends from opens the way through a firewall, and shows through a
+    /// NAT where we are.
+    pub fn granted(&mut self, way: Way) {
+        self.is_granted = true;
+        let (Some(ports), Way::Udp(from)) = (&mut self.ports, way) else { return };
         ports.from = from;
         if let Some((rtp, rtcp)) = from {
             // What is lost of it is not missed where there is nothing in between.
             let _ = ports.rtp.socket.send_to(&[], SocketAddr::new(ports.server, rtp));
             let _ = ports.rtcp.socket.send_to(&[], SocketAddr::new(ports.server, rtcp));
         }
+    }
+
+    /// Media comes, if the server serves it.
+    pub fn plays(&self) {
+        self.track.set_joined(0, self.is_granted);
     }
 
     /// Takes in what has arrived at its ports. Returns whether anything has, and whether there is more.

@@ -7,12 +7,13 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::event::{Interest, Poller, clock};
+use crate::net::plain;
 use crate::relay::Track;
 use crate::wire::rtsp::Wish;
 use crate::wire::sdp::Presentation;
 
 use super::super::touched::Touched;
-use super::action::{Action, End, Way};
+use super::action::{Action, End};
 use super::conversation::Conversation;
 use super::ear::Ear;
 use super::failure::Failure;
@@ -46,6 +47,8 @@ pub enum Transport {
 }
 
 pub(super) struct Link {
+    /// The channel that it is for.
+    channel: String,
     stream: Stream,
     ear: Ear,
     pub server: SocketAddr,
@@ -76,7 +79,7 @@ impl Link {
     /// Begins to connect.
     pub fn open(
         stream: Stream,
-        server: SocketAddr,
+        (channel, server): (&str, SocketAddr),
         ssrc: u32,
         poller: &Poller,
         upstream: Weak<Upstream>,
@@ -84,6 +87,7 @@ impl Link {
     ) -> io::Result<Self> {
         let ear = Ear::open(poller, stream.socket().clone(), upstream, Interest::Write)?;
         Ok(Self {
+            channel: channel.to_owned(),
             stream,
             ear,
             server,
@@ -126,16 +130,21 @@ impl Link {
 
     /// Does what is to be done. `begin` makes the conversation once it is connected.
     pub fn turn(&mut self, begin: impl FnOnce() -> Conversation, figures: &Figures, now: Instant) -> Turned {
-        match self.take_turn(begin, figures, now) {
-            Ok(turned) => turned,
-            Err(failure) => Turned::Over(End::Failed(failure)),
+        let mut touched = Touched::default();
+        let turned = self.take_turn(begin, figures, &mut touched, now);
+        drop(touched); // which tells the lanes
+        for feed in &self.feeds {
+            feed.track.rtp.rhythm().go(now);
+            feed.track.rtcp.rhythm().go(now);
         }
+        turned.unwrap_or_else(|failure| Turned::Over(End::Failed(failure)))
     }
 
     fn take_turn(
         &mut self,
         begin: impl FnOnce() -> Conversation,
         figures: &Figures,
+        touched: &mut Touched,
         now: Instant,
     ) -> Result<Turned, Failure> {
         if let Err(until) = self.talk {
@@ -152,10 +161,9 @@ impl Link {
             self.ear.take();
             self.ear.listen();
         }
-        let mut touched = Touched::default();
         let mut more = false;
         for feed in &mut self.feeds {
-            let (came, is_left) = feed.receive(figures, &mut touched);
+            let (came, is_left) = feed.receive(figures, touched);
             more |= is_left;
             if let Ok(conversation) = self.talk.as_mut()
                 && came
@@ -163,24 +171,19 @@ impl Link {
                 conversation.heard(now);
             }
         }
-        if let Some(end) = self.carry_out(figures, &mut touched, now)? {
+        if let Some(end) = self.carry_out(figures, touched, now)? {
             return Ok(Turned::Over(end));
         }
-        match self.read(figures, &mut touched)? {
+        match self.read(figures, touched)? {
             Turned::Done => {}
             Turned::More => more = true,
             over @ Turned::Over(_) => return Ok(over),
         }
         self.be_on_time(now)?;
-        if let Some(end) = self.carry_out(figures, &mut touched, now)? {
+        if let Some(end) = self.carry_out(figures, touched, now)? {
             return Ok(Turned::Over(end));
         }
         self.flush()?;
-        drop(touched); // which tells the lanes
-        self.feeds.iter().for_each(|feed| {
-            feed.track.rtp.rhythm().go(now);
-            feed.track.rtcp.rhythm().go(now);
-        });
         Ok(if more { Turned::More } else { Turned::Done })
     }
 
@@ -260,16 +263,15 @@ impl Link {
                 Action::Write(bytes) => unsent.extend(bytes),
                 Action::Described(presentation) => self.described = Some(presentation),
                 Action::TrackRefused(track, status) => {
-                    let track = track + 1;
-                    tracing::warn!(server = %self.server, track, %status, "the server does not serve a track; the others go on");
+                    let (channel, track) = (&self.channel, track + 1);
+                    tracing::warn!(channel, track, %status, "the server does not serve a track; the others go on");
                 }
-                Action::Granted(track, Way::Udp(from)) => {
-                    self.feeds.get_mut(track).into_iter().for_each(|feed| feed.granted(from));
+                Action::Granted(track, way) => {
+                    self.feeds.get_mut(track).into_iter().for_each(|feed| feed.granted(way));
                 }
-                Action::Granted(_, Way::Channels(..)) => {}
                 Action::Playing => {
-                    self.plays_since = Some(now);
-                    self.report_due = Some(now);
+                    (self.plays_since, self.report_due) = (Some(now), Some(now));
+                    self.feeds.iter().for_each(|feed| feed.plays());
                 }
                 Action::Over(end) => over = Some(end),
             }
@@ -350,10 +352,4 @@ fn broken(error: &io::Error) -> Failure {
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Failure::Closed,
         _ => Failure::Broken(plain(error)),
     }
-}
-
-/// The kernel's words without the number behind them.
-pub(super) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

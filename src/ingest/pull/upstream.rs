@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use crate::event::{RunState, Task, TimerId, Work, clock, lock};
+use crate::net::plain;
 use crate::relay::{Channel, Demand};
 use crate::wire::rtsp::{Answers, Url};
 
@@ -23,7 +24,7 @@ use super::conversation::Conversation;
 use super::failure::Failure;
 use super::figures::{Figures, PullState, PullStats};
 use super::journey::{Journey, port};
-use super::link::{Link, Turned, plain};
+use super::link::{Link, Turned};
 use super::names::Found;
 use super::opening::Opening;
 use super::puller::{Parts, Pull};
@@ -237,12 +238,13 @@ impl Upstream {
         let connect = |error: std::io::Error| Failure::Connect(plain(&error));
         let stream = Stream::connect(server, tls).map_err(connect)?;
         let ssrc = random() as u32;
-        Link::open(stream, server, ssrc, &self.parts.poller, self.this.clone(), now).map_err(connect)
+        Link::open(stream, (&self.pull.name, server), ssrc, &self.parts.poller, self.this.clone(), now)
+            .map_err(connect)
     }
 
     /// Goes on with the link.
     fn lead(self: &Arc<Self>, state: &mut State, now: Instant) -> Next {
-        let State { stage: Stage::Linked(link), journey, channel, .. } = state else { return Next::Wait };
+        let State { stage: Stage::Linked(link), journey, .. } = state else { return Next::Wait };
         if !link.leaves && !self.demand.is_there(now) {
             link.leave(now);
         }
@@ -254,7 +256,6 @@ impl Upstream {
         let turned = link.turn(begin, &self.figures, now);
         let (plays, is_described) = (!played && link.plays_since.is_some(), link.described.is_some());
         if plays {
-            set_joined(channel.as_ref(), true);
             self.figures.is(PullState::Playing);
             state.telling.it_comes(&self.pull, self.demand.is_needed());
         }
@@ -296,7 +297,7 @@ impl Upstream {
         match end {
             End::Failed(failure) => self.fail(state, &failure, now),
             End::Left => {
-                set_joined(state.channel.as_ref(), false);
+                part(state.channel.as_ref());
                 let tracks = state.channel.iter().flat_map(|channel| &channel.tracks);
                 tracks.for_each(|track| track.pause());
                 state.stage = Stage::Idle;
@@ -304,7 +305,7 @@ impl Upstream {
             End::Redirected(location) => match state.journey.follow(&location) {
                 Ok(()) => {
                     self.figures.redirected();
-                    set_joined(state.channel.as_ref(), false);
+                    part(state.channel.as_ref());
                     state.stage = Stage::Idle;
                 }
                 Err(failure) => self.fail(state, &failure, now),
@@ -315,7 +316,7 @@ impl Upstream {
     fn fail(&self, state: &mut State, failure: &Failure, now: Instant) {
         self.figures.failed(failure);
         self.figures.is(PullState::Waiting);
-        set_joined(state.channel.as_ref(), false);
+        part(state.channel.as_ref());
         state.journey.begin_again();
         let since = match &state.stage {
             Stage::Linked(link) => link.plays_since,
@@ -368,7 +369,7 @@ impl Work for Upstream {
     /// What was under way is lost, and is made anew.
     fn close(self: Arc<Self>) {
         let mut state = self.state();
-        set_joined(state.channel.as_ref(), false);
+        part(state.channel.as_ref());
         let now = clock::now();
         state.stage = Stage::Resting(now, now + LOOK_EVERY);
         drop(state);
@@ -378,9 +379,10 @@ impl Work for Upstream {
     }
 }
 
-fn set_joined(channel: Option<&Arc<Channel>>, joined: bool) {
+/// Nothing of it comes.
+fn part(channel: Option<&Arc<Channel>>) {
     let tracks = channel.into_iter().flat_map(|channel| &channel.tracks);
-    tracks.for_each(|track| track.set_joined(0, joined));
+    tracks.for_each(|track| track.set_joined(0, false));
 }
 
 /// Any 64 bits, of no secret.
