@@ -141,11 +141,12 @@ impl Upstream {
             link.shut(clock::now());
         }
         state.stage = Stage::Idle;
-        let gone = (state.timer.take(), state.channel.take());
+        let (timer, channel) = (state.timer.take(), state.channel.take());
         drop(state);
-        gone.0.into_iter().for_each(|(_, timer)| {
+        drop(channel); // outside the lock, as anything of others
+        if let Some((_, timer)) = timer {
             self.parts.timers.cancel(timer);
-        });
+        }
     }
 
     pub fn stats(&self) -> PullStats {

@@ -46,10 +46,14 @@ pub(super) fn pull(typed: &TypedChannel, directory: &Path, report: &mut Report<'
     let transport = parsed(&typed.transport, &named("transport"), transport, report).unwrap_or_default();
     let by_file = parsed(&typed.login, &named("login"), |text| login(&directory.join(text)), report);
     let in_file = parsed(&typed.tls_ca, &named("tls_ca"), |text| trusted(&directory.join(text)), report);
-    if let Some(key) = typed.interface.as_ref() {
-        let wrong =
-            format!("{}: a server is reached by the kernel's route; leave it out", named("interface"));
-        report.add(key.span().start, wrong);
+    for (key, typed) in [("interface", &typed.interface), ("renew", &typed.renew)] {
+        if let Some(typed) = typed {
+            let wrong = format!(
+                "{}: no group is joined, and the route leads to the server; leave it out",
+                named(key)
+            );
+            report.add(typed.span().start, wrong);
+        }
     }
     let (url, by_url) = asked?;
     if let (Some(_), Some(key)) = (&by_url, &typed.login) {
