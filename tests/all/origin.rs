@@ -174,6 +174,10 @@ impl Talk {
             if rest.len() < len {
                 return None;
             }
+            assert_eq!(rest[1], 201, "a receiver's report");
+            if self.ways.counts == Some("reports") {
+                self.sign_at = clock::now();
+            }
             self.bytes.drain(..4 + len);
         }
         let text = String::from_utf8_lossy(&self.bytes).into_owned();

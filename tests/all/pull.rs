@@ -66,6 +66,9 @@ fn a_chain_over_tcp_hands_on_every_packet_as_it_is() {
         source.send(40);
         viewers.iter_mut().for_each(|viewer| viewer.expect_packets(&source, first..first + 40));
     }
+    let beam = source.beam(2000);
+    std::thread::sleep(SECOND);
+    let source = beam.stop();
     source.send_rtcp(&sender_report(source.ssrc, 0));
     viewers.iter_mut().for_each(|viewer| drop(viewer.rtcp()));
     for each in [&upstream, &middle, &lower] {
@@ -257,6 +260,7 @@ fn a_server_that_behaves_as_the_worst_do_is_pulled_from() {
         Ways { timeout_s: Some(2), counts: Some("OPTIONS"), ..Ways::default() },
         Ways { timeout_s: Some(2), counts: Some("GET_PARAMETER"), ..Ways::default() },
         Ways { timeout_s: Some(2), counts: Some("SET_PARAMETER"), ..Ways::default() },
+        Ways { timeout_s: Some(2), counts: Some("reports"), ..Ways::default() },
         Ways { wrong_host: true, ..Ways::default() },
         Ways { query: true, ..Ways::default() },
         Ways { no_control: true, ..Ways::default() },

@@ -108,6 +108,12 @@ impl Conversation {
         Some([&header[..], packet].concat())
     }
 
+    /// How often life is shown at least.
+    #[must_use]
+    pub fn shows_life_every(&self) -> Duration {
+        self.talk.shows_life_every()
+    }
+
     /// What came since this was asked last and was not meant for us.
     pub fn take_strays(&mut self) -> Strays {
         let frames = mem::take(&mut self.stray_frames);

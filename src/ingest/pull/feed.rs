@@ -1,6 +1,6 @@
 //! One track of a session with a server: the way its packets come, and what is reported of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Weak};
@@ -42,8 +42,8 @@ struct Ports {
     number: u16,
     /// The server's own address: it sends from no other.
     server: IpAddr,
-    /// Its ports, where it names them.
-    from: Option<(u16, u16)>,
+    /// Its ports, where it names them; else those that its first packet tells.
+    from: Cell<Option<(u16, u16)>>,
 }
 
 struct Port {
@@ -70,7 +70,7 @@ impl Feed {
             let ear = Ear::open(poller, socket.clone(), upstream.clone(), Interest::Read)?;
             io::Result::Ok(Port { socket, ear })
         };
-        let ports = Ports { rtp: open(rtp)?, rtcp: open(rtcp)?, number, server, from: None };
+        let ports = Ports { rtp: open(rtp)?, rtcp: open(rtcp)?, number, server, from: Cell::default() };
         Ok(Self { ports: Some(ports), ..Self::interleaved(track) })
     }
 
@@ -84,7 +84,7 @@ impl Feed {
     pub fn granted(&mut self, way: Way) {
         self.is_granted = true;
         let (Some(ports), Way::Udp(from)) = (&mut self.ports, way) else { return };
-        ports.from = from;
+        ports.from.set(from);
         if let Some((rtp, rtcp)) = from {
             // What is lost of it is not missed where there is nothing in between.
             let _ = ports.rtp.socket.send_to(&[], SocketAddr::new(ports.server, rtp));
@@ -122,7 +122,11 @@ impl Feed {
         figures: &Figures,
         touched: &mut Touched,
     ) -> (bool, bool) {
-        let expected = ports.from.map(|(rtp, rtcp)| if is_rtcp { rtcp } else { rtp });
+        let expected = |port: u16| match (ports.from.get(), is_rtcp) {
+            (Some((rtp, _)), false) => port == rtp,
+            (Some((_, rtcp)), true) => port == rtcp,
+            (None, _) => true,
+        };
         BUFFERS.with_borrow_mut(|batch| {
             let mut came = false;
             for _ in 0..BATCHES_PER_TURN {
@@ -131,11 +135,12 @@ impl Feed {
                 let now = clock::now();
                 for datagram in batch.datagrams() {
                     let from = datagram.source;
-                    if from.ip().to_canonical() != ports.server
-                        || expected.is_some_and(|port| port != from.port())
-                    {
+                    if from.ip().to_canonical() != ports.server || !expected(from.port()) {
                         figures.stray_datagram();
                         continue;
+                    }
+                    if ports.from.get().is_none() && !is_rtcp {
+                        ports.from.set(from.port().checked_add(1).map(|rtcp| (from.port(), rtcp)));
                     }
                     came = true;
                     self.take(is_rtcp, datagram.payload, from, now, touched);
@@ -191,7 +196,7 @@ impl Feed {
         let name = format!("pull-{ssrc:08x}@mirrorball");
         let report = self.reporting.report(&reception, clock_rate, (ssrc, &name), since);
         let Some(ports) = &self.ports else { return Some(report) };
-        if let Some((_, rtcp)) = ports.from {
+        if let Some((_, rtcp)) = ports.from.get() {
             // A report that is lost is followed by the next one.
             let _ = ports.rtcp.socket.send_to(&report, SocketAddr::new(ports.server, rtcp));
         }

@@ -235,7 +235,8 @@ impl Link {
         if self.report_due.is_none_or(|due| now < due) || self.leaves {
             return Ok(());
         }
-        self.report_due = Some(now + REPORT_EVERY);
+        // Some servers count nothing else.
+        self.report_due = Some(now + conversation.shows_life_every().min(REPORT_EVERY));
         let mut frames = Vec::new();
         for (track, feed) in self.feeds.iter_mut().enumerate() {
             let report = feed.report(self.ssrc, now);

@@ -14,6 +14,7 @@ mod action;
 mod asking;
 mod backoff;
 mod conversation;
+mod dice;
 mod ear;
 #[cfg(any(all(test, not(model)), fuzzing))]
 mod exercise;

@@ -78,6 +78,10 @@ impl Talk {
         talk
     }
 
+    pub fn shows_life_every(&self) -> Duration {
+        self.signs.interval()
+    }
+
     pub fn is_over(&self) -> bool {
         self.stage == Stage::Over
     }

@@ -21,6 +21,7 @@ use crate::wire::rtsp::{Answers, Url};
 use super::action::End;
 use super::backoff::{Backoff, LONGEST_WATCHED};
 use super::conversation::Conversation;
+use super::dice::random;
 use super::failure::Failure;
 use super::figures::{Figures, PullState, PullStats};
 use super::journey::{Journey, port};
@@ -55,6 +56,8 @@ pub(super) struct Upstream {
 struct State {
     stage: Stage,
     journey: Journey,
+    /// Where a host was last, which may be found no more.
+    known: (String, Vec<SocketAddr>),
     backoff: Backoff,
     /// The channel that it is, once it was described.
     channel: Option<Arc<Channel>>,
@@ -86,6 +89,7 @@ impl Upstream {
         let state = State {
             stage: Stage::Idle,
             journey: Journey::new(&pull.url, pull.login.clone()),
+            known: Default::default(),
             backoff: Backoff::default(),
             channel: None,
             timer: None,
@@ -185,17 +189,12 @@ impl Upstream {
                 Next::Step
             }
             Stage::Finding(found, until) => {
-                let (known, until) = (lock(found).take(), *until);
-                match known {
-                    Some(Ok(addresses)) => self.link(state, &addresses, now),
-                    Some(Err(error)) => self.fail(state, &Failure::Connect(error), now),
-                    None if now >= until => {
-                        let late =
-                            Failure::Connect("its host's name is looked up, without an answer".to_owned());
-                        self.fail(state, &late, now);
-                    }
-                    None => return Next::Wait,
-                }
+                let found = match (lock(found).take(), now >= *until) {
+                    (Some(found), _) => found,
+                    (None, false) => return Next::Wait,
+                    (None, true) => Err("its host's name is looked up, without an answer".to_owned()),
+                };
+                self.found(state, found, now);
                 Next::Step
             }
             Stage::Resting(since, until) => {
@@ -217,6 +216,18 @@ impl Upstream {
         let this = self.clone();
         let found = self.parts.names.find(url.host_str().unwrap_or_default(), port(url), move || this.poke());
         state.stage = Stage::Finding(found, now + FIND_WITHIN);
+    }
+
+    /// Goes where the host is now; where that is not to be had, where it was.
+    fn found(self: &Arc<Self>, state: &mut State, found: Result<Vec<SocketAddr>, String>, now: Instant) {
+        let host = state.journey.at().host_str().unwrap_or_default().to_owned();
+        match found {
+            Ok(addresses) => state.known = (host, addresses),
+            Err(_) if state.known.0 == host => {}
+            Err(error) => return self.fail(state, &Failure::Connect(error), now),
+        }
+        let addresses = state.known.1.clone();
+        self.link(state, &addresses, now);
     }
 
     /// Connects to one of the addresses, another one each time.
@@ -384,10 +395,4 @@ impl Work for Upstream {
 fn part(channel: Option<&Arc<Channel>>) {
     let tracks = channel.into_iter().flat_map(|channel| &channel.tracks);
     tracks.for_each(|track| track.set_joined(0, false));
-}
-
-/// Any 64 bits, of no secret.
-fn random() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one("pull")
 }

@@ -1,6 +1,8 @@
 //! Channels that are pulled from another server: `source = "rtsp://…"`, and the keys that are about it. Reads the files that
 //! they name, and asks nobody.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::load::read_file;
@@ -45,6 +47,7 @@ pub(super) fn pull(typed: &TypedChannel, directory: &Path, report: &mut Report<'
     let asked = parsed(&typed.source, &typed.place, source, report);
     let transport = parsed(&typed.transport, &named("transport"), transport, report).unwrap_or_default();
     let by_file = parsed(&typed.login, &named("login"), |text| login(&directory.join(text)), report);
+    note_open(typed, directory, report);
     let in_file = parsed(&typed.tls_ca, &named("tls_ca"), |text| trusted(&directory.join(text)), report);
     for (key, typed) in [("interface", &typed.interface), ("renew", &typed.renew)] {
         if let Some(typed) = typed {
@@ -73,6 +76,20 @@ pub(super) fn pull(typed: &TypedChannel, directory: &Path, report: &mut Report<'
     // A redirect may lead into TLS.
     let trust = trust.or_else(|| Trust::of_this_machine().ok());
     Some(Pull { name: name.to_owned(), url, login: by_url.or(by_file), transport, trust })
+}
+
+/// A password that all may read is no secret.
+fn note_open(typed: &TypedChannel, directory: &Path, report: &mut Report<'_>) {
+    let Some(key) = &typed.login else { return };
+    let mode = fs::metadata(directory.join(key.get_ref())).map(|file| file.permissions().mode());
+    if mode.is_ok_and(|mode| mode & 0o007 != 0) {
+        let open = format!(
+            "{} login: anybody on this machine may read {:?}; chmod o= it",
+            typed.place,
+            key.get_ref()
+        );
+        report.warn(key.span().start, open);
+    }
 }
 
 fn source(text: &str) -> Result<(Url, Option<Login>), String> {

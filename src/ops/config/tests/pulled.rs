@@ -1,6 +1,7 @@
 //! Channels that are pulled from other servers.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use tempfile::TempDir;
 
@@ -45,6 +46,12 @@ fn a_login_and_a_certificate_may_stand_in_files() {
     let pull = good.expect("it is right").channels.remove(0).pull.expect("it is pulled");
     assert_eq!(pull.login, Some(Login { user: "anna".into(), password: "open sesame".into() }));
     assert!(pull.trust.is_some());
+    let login = directory.path().join("gate.login");
+    for (mode, notes) in [(0o644, 1), (0o640, 0), (0o600, 0)] {
+        fs::set_permissions(&login, fs::Permissions::from_mode(mode)).expect("our own");
+        let config = load(&channel("rtsp://gate/live", "login = \"gate.login\"")).expect("it is right");
+        assert_eq!(config.warnings.len(), notes, "{mode:o}");
+    }
     for (line, says) in [
         ("login = \"other\"", "write user:password in it, in one line"),
         ("login = \"absent\"", "can not be read"),
