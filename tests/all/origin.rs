@@ -76,9 +76,9 @@ impl Origin {
         format!("rtsp://{login}{}/live{query}", self.address)
     }
 
-    /// Whether anybody has said this.
-    pub fn has_heard(&self, text: &str) -> bool {
-        self.shared.heard.lock().expect("no panic").contains(text)
+    /// How often anybody has said this.
+    pub fn heard(&self, text: &str) -> usize {
+        self.shared.heard.lock().expect("no panic").matches(text).count()
     }
 
     /// The number of a packet, which is one of its own.

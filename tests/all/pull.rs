@@ -315,7 +315,11 @@ fn a_redirect_in_a_circle_is_left_and_the_login_stays_at_home() {
         Origin::start(Ways { leads_to: Some(other.address), login: Some("MD5"), ..Ways::default() });
     let lower = pulling(&elsewhere.url(), &[]);
     expect_state(&lower, "playing");
-    assert!(!other.has_heard("Authorization"), "the login is the first server's");
+    assert_eq!(other.heard("Authorization"), 0, "the login is the first server's");
+    let gone = Origin::start(Ways::default()).address;
+    let elsewhere = Origin::start(Ways { leads_to: Some(gone), ..Ways::default() });
+    let _lower = pulling(&elsewhere.url(), &[]);
+    eventually("it goes back to the first server", || (elsewhere.heard("DESCRIBE") > 2).then_some(()));
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn hint(status: StatusCode) -> &'static str {
         403 => ": it does not let this machine in",
         404 => ": the server has no such stream",
         453 | 503 => ": a limit of the server?",
-        461 => ": try the other transport = ",
+        461 => ": it does not serve this transport; write the other one",
         _ => "",
     }
 }
