@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -14,7 +16,8 @@ use tempfile::TempDir;
 
 use crate::origin::{Origin, Ways};
 use crate::vocabulary::{
-    Connection, Mirrorball, Over, Setup, Source, Stamp, Viewer, certificate, eventually, sender_report, skip,
+    Connection, Mirrorball, Over, Setup, Source, Stamp, Viewer, certificate, eventually, is_there,
+    sender_report, skip,
 };
 
 const STATE: &str = "mirrorball_pull_state";
@@ -347,6 +350,44 @@ fn gstreamers_server_is_pulled_from_over_tcp_and_udp() {
         }
         lower.expect_metric("mirrorball_channel_lost_total", NEWS, 0.0);
     }
+}
+
+#[test]
+fn vlcs_server_is_pulled_from_by_what_it_serves() {
+    const NAME: &str = "vlcs_server_is_pulled_from_by_what_it_serves";
+    if let Some(missing) = ["cvlc", "ffmpeg", "setpriv"].iter().find(|program| !is_there(program)) {
+        return skip(NAME, &format!("{missing} is not installed"));
+    }
+    let directory = TempDir::new().expect("a directory");
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).expect("our own"); // VLC will not be root
+    let film = directory.path().join("film.ts");
+    let mut command = Command::new("ffmpeg");
+    command.args([
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc=s=160x120:r=25",
+        "-t",
+        "60",
+        "-c:v",
+        "mpeg2video",
+    ]);
+    assert!(command.arg(&film).status().is_ok_and(|status| status.success()), "ffmpeg makes a film");
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|any| any.local_addr()).expect("a port").port();
+    let mut vlc = Command::new("setpriv");
+    vlc.args(["--reuid=65534", "--regid=65534", "--clear-groups", "cvlc", "-I", "dummy", "--loop"]);
+    vlc.arg(&film).args(["--sout", &format!("#rtp{{sdp=rtsp://127.0.0.1:{port}/film,mux=ts}}")]);
+    vlc.env("HOME", directory.path()).env("XDG_RUNTIME_DIR", directory.path());
+    let quiet = vlc.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let _server = Server(quiet.expect("it starts"));
+    let url = format!("rtsp://127.0.0.1:{port}/film");
+    let lower = playing(&url, &["transport = \"udp\""]);
+    let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
+    (0..100).for_each(|_| assert_eq!(viewer.packet()[1] & 0x7f, 33));
+    let by_tcp = pulling(&url, &[]);
+    by_tcp.expect_logged("461 Unsupported Transport: it does not serve this transport", 1);
 }
 
 /// A server that ends with the story.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::rtsp::{NoUse, StatusCode};
+use crate::wire::rtsp::StatusCode;
 
 use super::failure::Failure;
 
@@ -27,6 +27,11 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
+    /// Whether a wait is what the server wants, whoever may be waiting for its stream.
+    pub fn is_firm(failure: &Failure) -> bool {
+        matches!(failure, Failure::Login(_) | Failure::Refused(_, StatusCode::ServiceUnavailable, Some(_)))
+    }
+
     /// How long to wait after a failure; media had come for `flowed` before. `dice` are any 32 bits, so that streams that
     /// failed together do not come back together.
     pub fn next(&mut self, failure: &Failure, flowed: Duration, watched: bool, dice: u32) -> Duration {
@@ -35,7 +40,7 @@ impl Backoff {
         }
         self.failures = self.failures.saturating_add(1);
         let wait = match (failure, self.failures) {
-            (Failure::Login(NoUse::Refused), _) => LOGIN,
+            (Failure::Login(_), _) => LOGIN,
             (Failure::Refused(_, StatusCode::ServiceUnavailable, Some(wanted)), _) => {
                 (*wanted).min(LONGEST_WANTED)
             }
@@ -53,6 +58,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::rtsp::{Method, NoUse};
 
     fn waits(failure: &Failure, watched: bool) -> Vec<u128> {
         let mut backoff = Backoff::default();
@@ -64,11 +70,7 @@ mod tests {
         assert_eq!(waits(&Failure::Closed, false), [250, 1000, 2000, 4000, 8000, 10_000]);
         assert_eq!(waits(&Failure::Closed, true), [250, 1000, 1500, 1500, 1500, 1500]);
         assert_eq!(waits(&Failure::Login(NoUse::Refused), true)[..2], [30_000, 30_000]);
-        let busy = Failure::Refused(
-            crate::wire::rtsp::Method::Describe,
-            StatusCode::ServiceUnavailable,
-            Some(7 * SECOND),
-        );
+        let busy = Failure::Refused(Method::Describe, StatusCode::ServiceUnavailable, Some(7 * SECOND));
         assert_eq!(waits(&busy, true)[..2], [7000, 7000], "as it wants");
     }
 

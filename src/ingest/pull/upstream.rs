@@ -70,7 +70,7 @@ enum Stage {
     Idle,
     Finding(Found, Instant),
     Linked(Box<Link>),
-    /// Since then, until then.
+    /// Until the second, and where somebody waits until the first.
     Resting(Instant, Instant),
 }
 
@@ -197,8 +197,8 @@ impl Upstream {
                 self.found(state, found, now);
                 Next::Step
             }
-            Stage::Resting(since, until) => {
-                let is_awaited = self.demand.is_claimed() && now >= *since + LONGEST_WATCHED;
+            Stage::Resting(hurry_from, until) => {
+                let is_awaited = self.demand.is_claimed() && now >= *hurry_from;
                 if self.demand.is_there(now) && now < *until && !is_awaited {
                     return Next::Wait;
                 }
@@ -233,8 +233,8 @@ impl Upstream {
     /// Connects to one of the addresses, another one each time.
     fn link(self: &Arc<Self>, state: &mut State, addresses: &[SocketAddr], now: Instant) {
         let failed = self.figures.failures() as usize;
-        let server = addresses[failed % addresses.len().max(1)];
-        match self.connect(state.journey.at(), server, now) {
+        let Some(server) = addresses.get(failed % addresses.len().max(1)) else { return };
+        match self.connect(state.journey.at(), *server, now) {
             Ok(link) => state.stage = Stage::Linked(Box::new(link)),
             Err(failure) => self.fail(state, &failure, now),
         }
@@ -338,7 +338,8 @@ impl Upstream {
         let watched = self.demand.is_claimed();
         let wait = state.backoff.next(failure, flowed, watched, random() as u32);
         state.telling.it_fails(&self.pull, failure, now);
-        state.stage = Stage::Resting(now, now + wait);
+        let hurry_from = if Backoff::is_firm(failure) { now + wait } else { now + LONGEST_WATCHED };
+        state.stage = Stage::Resting(hurry_from, now + wait);
     }
 
     /// Has itself poked when something is due.
