@@ -34,8 +34,8 @@ pub enum Failure {
     /// The description is of no use.
     #[error("the description can not be used: {0}")]
     Description(String),
-    /// The stream has other tracks than before.
-    #[error("the server describes other tracks than before")]
+    /// The stream has other tracks than before, or other parameters.
+    #[error("the server describes another stream than before")]
     Changed,
     /// The server leads elsewhere, and it is not followed there.
     #[error("the redirect to {0} is not followed: {1}")]

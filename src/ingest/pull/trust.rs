@@ -143,7 +143,6 @@ mod tests {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     use rustls::pki_types::PrivateKeyDer;
     use rustls::{ServerConfig, ServerConnection};
-    use std::io::Write;
 
     /// Whether a client that calls a server so shakes hands with it.
     fn agree(trust: &Trust, host: &str, certificate: &CertificateDer<'static>, key: &KeyPair) -> bool {
@@ -174,9 +173,7 @@ mod tests {
     }
 
     fn trusting(pem: &str) -> Trust {
-        let mut file = tempfile::NamedTempFile::new().expect("a file");
-        file.write_all(pem.as_bytes()).expect("a file");
-        Trust::of_file(file.path()).expect("certificates")
+        Trust::of_pem(pem.as_bytes()).expect("certificates")
     }
 
     #[test]

@@ -145,12 +145,9 @@ impl Upstream {
             link.shut(clock::now());
         }
         state.stage = Stage::Idle;
-        let (timer, channel) = (state.timer.take(), state.channel.take());
-        drop(state);
-        drop(channel); // outside the lock, as anything of others
-        if let Some((_, timer)) = timer {
-            self.parts.timers.cancel(timer);
-        }
+        let (timer, _channel) = (state.timer.take(), state.channel.take());
+        drop(state); // before what is others', as it goes
+        let _ = timer.map(|(_, timer)| self.parts.timers.cancel(timer));
     }
 
     pub fn stats(&self) -> PullStats {
@@ -296,6 +293,8 @@ impl Upstream {
             }
             return Next::Wait;
         };
+        // The rest of it may be another one, for those who come.
+        known.describe((**described).clone());
         let (pull, parts) = (&self.pull, &self.parts);
         let set_up = link.set_up(&known.tracks, pull.transport, &parts.poller, &self.this, now);
         if let Err(failure) = set_up {
