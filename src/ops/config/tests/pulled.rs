@@ -56,7 +56,7 @@ fn a_login_and_a_certificate_may_stand_in_files() {
         ("login = \"other\"", "write user:password in it, in one line"),
         ("login = \"absent\"", "can not be read"),
         ("tls_ca = \"other\"", "there is no certificate in it"),
-        ("tls_ca = \"absent\"", "absent: "),
+        ("tls_ca = \"absent\"", "absent can not be read"),
     ] {
         let Err(ConfigError::Invalid { problems, .. }) = load(&channel("rtsps://gate/live", line)) else {
             panic!("{line} is not refused")
