@@ -23,6 +23,7 @@ mod merging;
 mod network_watch;
 mod obstacles;
 mod port_counts;
+pub mod pull;
 mod pulse;
 mod receive_data;
 mod receivers;
@@ -32,6 +33,7 @@ mod routes;
 mod rtp_receiver;
 mod silence;
 mod switching;
+mod touched;
 mod unheard;
 mod wanted;
 

@@ -5,16 +5,15 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::sync::Arc;
 
 use crate::event::{Vitals, clock};
 use crate::net::{Datagram, ReceiveBatch};
-use crate::relay::Flow;
 use crate::wire::rtcp;
 
 use super::arrivals::{Arrivals, Came};
 use super::routes::{Owner, Routes};
 use super::rtp_receiver::RtpReceiver;
+use super::touched::Touched;
 
 /// Messages per `recvmmsg`.
 const BATCH: usize = 32;
@@ -30,7 +29,7 @@ thread_local! {
 pub(super) struct Intaken {
     /// Messages that were received.
     pub messages: usize,
-    flows: Vec<Arc<Flow>>,
+    touched: Touched,
 }
 
 /// How much of what had arrived at a socket was taken.
@@ -42,13 +41,6 @@ pub(super) enum Gave {
     All,
     /// As much as one turn takes.
     Some,
-}
-
-/// Tells the lanes, also after a fault: a flow that was touched and never told is never told again.
-impl Drop for Intaken {
-    fn drop(&mut self) {
-        self.flows.iter().for_each(|flow| flow.tell());
-    }
 }
 
 impl Intaken {
@@ -116,13 +108,13 @@ impl Intaken {
         match routes.find(datagram.destination, source.ip(), payload) {
             Some(Owner::Media(leg)) => {
                 if leg.receive(payload, source, came) {
-                    self.touch(&leg.track.rtp);
+                    self.touched.note(&leg.track.rtp);
                 }
             }
             Some(Owner::Rtcp(legs)) => match rtcp::reflectable(payload) {
                 Ok(Some(reflectable)) => legs.iter().for_each(|leg| {
                     if leg.receive_rtcp(&reflectable, came) {
-                        self.touch(&leg.track.rtcp);
+                        self.touched.note(&leg.track.rtcp);
                     }
                 }),
                 Ok(None) => {}
@@ -133,11 +125,5 @@ impl Intaken {
             None => return false,
         }
         true
-    }
-
-    fn touch(&mut self, flow: &Arc<Flow>) {
-        if flow.touch() {
-            self.flows.push(flow.clone());
-        }
     }
 }

@@ -124,6 +124,10 @@ impl SilenceWatch {
     }
 
     fn tell_of_unheard(&self, track: &Arc<Track>, receivers: &Receivers) {
+        if track.description.feeds.is_empty() {
+            let (channel, track) = (&self.channel.name, track.number);
+            tracing::warn!(channel, track, "the server has sent nothing of it");
+        }
         for leg in receivers.legs_of(track) {
             let Feed { group, port, filter, .. } = &leg.feed;
             let nowhere = if group.is_unspecified() { "any" } else { "an interface that is gone" };

@@ -5,6 +5,7 @@
 
 mod address;
 mod buffers;
+mod client;
 mod control;
 mod descriptors;
 mod group_protocol;
@@ -26,6 +27,7 @@ mod server;
 mod to_group;
 
 pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
+pub use client::{connect, plain, receiving_pair};
 pub use control::{Control, Marks};
 pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, is_passing, open_descriptors};
 pub use group_protocol::{GroupProtocol, igmp_versions, reverse_path_filter};

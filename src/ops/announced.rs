@@ -71,6 +71,7 @@ impl announce::LineUp for Announced {
             name: name.to_owned(),
             input: "an announcement".to_owned(),
             presentation: presentation.clone(),
+            pull: None,
             settings: self.settings.clone(),
             multicast_out: None,
         };

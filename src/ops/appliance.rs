@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock, lock};
 use crate::ingest::Receivers;
 use crate::ingest::announce::Hearing;
+use crate::ingest::pull::Puller;
 use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Line, LineLimits, RingLimits};
 use crate::serve::{Access, Announcer, BadPair, Certificates, FrontDoor, Listener, RtspServer, UsersError};
 
@@ -52,6 +53,8 @@ pub struct Engine {
     pub hearing: Option<Arc<Hearing>>,
     /// Who announces ours.
     pub announcer: Arc<Announcer>,
+    /// All streams that are pulled.
+    pub puller: Arc<Puller>,
     /// When it was started.
     pub started_at: Instant,
     timers: Arc<Timers>,
@@ -176,8 +179,9 @@ impl Engine {
         let bits = config.limits.line_mbit.map(|mbit| mbit as u64 * 1_000_000);
         let line = Line::new(LineLimits { groups: config.limits.line_groups, bits });
         let maker = Maker { dispatch: dispatch.clone(), limits, line };
-        let channels = config.channels.iter().filter_map(|channel| {
-            let made = maker.make(channel, None, started_at);
+        let known = config.channels.iter().filter(|channel| channel.pull.is_none());
+        let channels = known.filter_map(|channel| {
+            let made = maker.make(channel, Arc::default(), None, started_at);
             made.inspect_err(|wrong| tracing::warn!(channel = channel.name, "not served: {wrong}")).ok()
         });
         let catalogue = Arc::new(Catalogue::new(channels));
@@ -203,6 +207,12 @@ impl Engine {
         let others = hearing.clone();
         let announcer = server
             .announcer(move || others.as_ref().map_or(0, |hearing| hearing.stats().sessions() as usize));
+        let puller = Arc::new(Puller::new(
+            poller.clone(),
+            dispatch.timers.clone(),
+            dispatch.busy.clone(),
+            line_up.clone(),
+        ));
         Ok(Self {
             media,
             control,
@@ -214,6 +224,7 @@ impl Engine {
             line_up,
             hearing,
             announcer,
+            puller,
             started_at,
             timers,
             directories: Mutex::default(),
@@ -230,7 +241,12 @@ impl Engine {
 
     /// Joins all groups, once it is sure that somebody can be served.
     fn receive(&self, config: &Config) {
-        config.channels.iter().for_each(|channel| self.line_up.receive(channel));
+        for channel in &config.channels {
+            match &channel.pull {
+                Some(pull) => self.puller.pull(pull.clone(), self.line_up.expect(channel)),
+                None => self.line_up.receive(channel),
+            }
+        }
         for directory in &config.directories {
             let directory = Directory::open(directory.clone(), self.line_up.clone());
             directory.look_each_second(&self.timers);
@@ -241,6 +257,7 @@ impl Engine {
     }
 
     fn stop(&self) {
+        self.puller.stop();
         self.hearing.iter().for_each(|hearing| hearing.stop());
         self.announcer.stop();
         self.receivers.stop();

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use crate::ingest::Redundancy;
 use crate::ingest::announce::Rules;
+use crate::ingest::pull::Transport;
 use crate::relay::{Carriage, Coalesce};
 use crate::serve::{Learning, Networks, Rule, Who};
 use crate::wire::failover;
@@ -187,7 +188,7 @@ fn write_rule(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
 
 fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Result {
     writeln!(f, "  /{}", channel.name)?;
-    write_settings(f, &channel.input, &channel.settings)?;
+    write_settings(f, &received(channel), &channel.settings)?;
     if let Some(MulticastOut { group, ttl, interface, is_announced }) = &channel.multicast_out {
         let by = named(interface.as_ref());
         let to = if *is_announced { "all the time, and announced" } else { "for those who ask" };
@@ -204,15 +205,26 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
     Ok(())
 }
 
+/// From where it comes.
+fn received(channel: &ChannelConfig) -> String {
+    let ChannelConfig { input, settings, pull, .. } = channel;
+    let Some(pull) = pull else { return format!("of {input}, on {}", places(settings)) };
+    let by = if pull.transport == Transport::Tcp { "TCP" } else { "UDP" };
+    let whom = pull.login.as_ref().map_or_else(String::new, |login| format!(" as {}", login.user));
+    format!("pulled from {input} over {by}{whom}")
+}
+
 fn write_directory(f: &mut fmt::Formatter<'_>, directory: &DirectoryConfig) -> fmt::Result {
     let prefix = directory.prefix.as_ref().map(|prefix| format!("{prefix}/")).unwrap_or_default();
     writeln!(f, "  /{prefix}...")?;
-    write_settings(f, &format!("each .sdp in {}", directory.path.display()), &directory.settings)
+    let received =
+        format!("of each .sdp in {}, on {}", directory.path.display(), places(&directory.settings));
+    write_settings(f, &received, &directory.settings)
 }
 
-fn write_settings(f: &mut fmt::Formatter<'_>, input: &str, settings: &ChannelSettings) -> fmt::Result {
+fn write_settings(f: &mut fmt::Formatter<'_>, received: &str, settings: &ChannelSettings) -> fmt::Result {
     let ChannelSettings { on_demand, renew, silent_after, coalesce, marks, rule, sessions, .. } = settings;
-    writeln!(f, "    of {input}, on {}, silent after {silent_after:?}", places(settings))?;
+    writeln!(f, "    {received}, silent after {silent_after:?}")?;
     if let Some(linger) = on_demand {
         writeln!(f, "    joined while somebody watches, and {linger:?} longer")?;
     }
@@ -361,6 +373,14 @@ mod tests {
         ] {
             assert!(plan.contains(part), "{part:?} is not in\n{plan}");
         }
+    }
+
+    #[test]
+    fn a_plan_tells_what_is_pulled_and_as_whom_without_the_password() {
+        let text = "[[channel]]\nname = \"gate\"\nsource = \"rtsp://anna:sesame@10.0.0.7/live?x=sesame\"\ntransport = \"udp\"\n";
+        let plan = printed(Config::parse(text, Path::new("a.toml")).expect("it works"));
+        let line = "    pulled from rtsp://10.0.0.7:554/live over UDP as anna, silent after 2s\n";
+        assert!(plan.contains(line) && !plan.contains("sesame"), "{plan}");
     }
 
     #[test]

@@ -44,6 +44,8 @@ fn sum(counters: &BTreeMap<String, f64>, start: &str) -> f64 {
 fn every_family_is_there_from_the_first_scrape_and_counts_from_0() {
     let mut config = config(free_port());
     (config.limits.line_groups, config.limits.line_mbit) = (Some(8), Some(50));
+    let pulled = "[[channel]]\nname = \"gate\"\nsource = \"rtsp://127.0.0.1:1/gate\"\njoin = \"on-demand\"\n";
+    config.channels.extend(Config::parse(pulled, Path::new("a.toml")).expect("a right config").channels);
     let appliance = Appliance::start(&config).unwrap_or_else(|error| panic!("{error}"));
     let scrape = appliance.source().metrics();
     let text = std::str::from_utf8(&scrape).expect("text").to_owned();
@@ -66,9 +68,13 @@ fn every_family_is_there_from_the_first_scrape_and_counts_from_0() {
         assert_eq!(is_there, !is_not_yet(name), "{name}");
     }
     let counters = counters(&scrape);
-    for start in
-        ["mirrorball_channel_", "mirrorball_drops", "mirrorball_sessions", "mirrorball_rtsp_requests"]
-    {
+    for start in [
+        "mirrorball_channel_",
+        "mirrorball_pull_",
+        "mirrorball_drops",
+        "mirrorball_sessions",
+        "mirrorball_rtsp_requests",
+    ] {
         assert_eq!(sum(&counters, start), 0.0, "{start}");
     }
     for reason in ["rtcp_start", "payload_type", "version"] {
@@ -377,6 +383,7 @@ impl Engine {
             line_up: self.line_up.clone(),
             hearing: self.hearing.clone(),
             announcer: self.announcer.clone(),
+            puller: self.puller.clone(),
             started_at: self.started_at,
             timers: self.timers.clone(),
             directories: Default::default(),

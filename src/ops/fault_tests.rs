@@ -4,6 +4,7 @@
 use super::tests::{PATIENCE, config, free_port, play, play_as_granted, play_channel, rtp, source};
 use super::*;
 use crate::event::Vitals;
+use crate::ingest::pull::PullState;
 use crate::ops::config::TlsConfig;
 use crate::serve::KeyFiles;
 use std::fs;
@@ -320,4 +321,34 @@ fn a_part_that_can_not_go_on_is_told() {
         Err(Standstill { what: "the lane of news".to_owned(), for_good: true })
     );
     stage.appliance.stop();
+}
+
+#[test]
+fn a_fault_of_a_stream_that_is_pulled_costs_its_link_which_is_made_anew() {
+    let start = |config: &Config| Appliance::start(config).unwrap_or_else(|error| panic!("{error}"));
+    let upstream = start(&config(free_port()));
+    let text =
+        format!("[[channel]]\nname = \"gate\"\nsource = \"rtsp://{}/news\"\n", upstream.rtsp_addresses()[0]);
+    let mut pulling = config(free_port());
+    pulling.channels =
+        Config::parse(&text, Path::new("test")).unwrap_or_else(|error| panic!("{error}")).channels;
+    let lower = start(&pulling);
+    let expect_connects = |count: u64| {
+        let deadline = clock::now() + PATIENCE;
+        loop {
+            let stats = lower.engine().puller.stats().remove(0);
+            if (stats.connects, stats.state) == (count, PullState::Playing) {
+                break;
+            }
+            assert!(clock::now() < deadline, "{stats:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    expect_connects(1);
+    lower.engine().poller.vitals().provoke("pull", "gate");
+    expect_connects(2);
+    assert!(!lower.engine().poller.vitals().is_provoked());
+    assert_eq!(lower.engine().poller.vitals().check(clock::now()), Ok(()));
+    lower.stop();
+    upstream.stop();
 }

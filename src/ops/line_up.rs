@@ -1,12 +1,14 @@
 //! The line-up: channels come, change and go while others are watched. All of them do so here, whoever has named them.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::event::{Timers, clock, lock};
+use crate::ingest::pull::Opens;
 use crate::ingest::{Receivers, SilenceWatch};
-use crate::relay::{Catalogue, Channel, Dispatch, Keeping, Line, LineFull, Outward, RingLimits};
+use crate::relay::{Catalogue, Channel, Demand, Dispatch, Keeping, Line, LineFull, Outward, RingLimits};
 use crate::serve::RtspServer;
 use crate::wire::sdp::Presentation;
 
@@ -19,6 +21,8 @@ pub struct LineUp {
     server: Arc<RtspServer>,
     timers: Arc<Timers>,
     maker: Maker,
+    /// Channels that are pulled, which servers describe.
+    pulled: Mutex<BTreeMap<String, ChannelConfig>>,
     /// Changes go one after the other.
     changes: Mutex<()>,
 }
@@ -56,14 +60,15 @@ pub struct Maker {
 }
 
 impl Maker {
-    /// The channel of a config, which is neither found nor received yet, and has its part of the line. It may be to take the place
-    /// of another one.
+    /// The channel of a config, which is neither found nor received yet, and has its part of the line. `demand` is of who wants it.
+    /// It may be to take the place of another one.
     ///
     /// # Errors
     /// The line carries no more.
     pub fn make(
         &self,
         config: &ChannelConfig,
+        demand: Arc<Demand>,
         instead_of: Option<&Channel>,
         now: Instant,
     ) -> Result<Arc<Channel>, NoRoom> {
@@ -71,9 +76,11 @@ impl Maker {
         let ChannelSettings { silent_after, coalesce, .. } = config.settings;
         let keeping = Keeping { silent_after, limits: self.limits, coalesce };
         let channel =
-            Channel::new(&outward, config.presentation.clone(), keeping, Arc::default(), &self.dispatch, now);
+            Channel::new(&outward, config.presentation.clone(), keeping, demand, &self.dispatch, now);
         config.settings.on_demand.into_iter().for_each(|linger| channel.demand.be_needed(linger));
-        channel.come_by(&self.line, instead_of, now).map_err(|LineFull| NoRoom::Line)?;
+        if config.pull.is_none() {
+            channel.come_by(&self.line, instead_of, now).map_err(|LineFull| NoRoom::Line)?;
+        }
         Ok(channel)
     }
 }
@@ -92,7 +99,8 @@ impl LineUp {
         timers: Arc<Timers>,
         maker: Maker,
     ) -> Self {
-        Self { catalogue, receivers, server, timers, maker, changes: Mutex::default() }
+        let (pulled, changes) = (Mutex::default(), Mutex::default());
+        Self { catalogue, receivers, server, timers, maker, pulled, changes }
     }
 
     /// The line that all channels come by.
@@ -103,9 +111,11 @@ impl LineUp {
     /// Receives a channel that is in the catalogue.
     pub fn receive(&self, config: &ChannelConfig) {
         let Some(channel) = self.catalogue.find(&config.name) else { return };
-        let (on, redundancy) = (places(config), config.settings.redundancy);
-        self.receivers.receive_legs(&channel, on, redundancy);
-        config.settings.renew.into_iter().for_each(|every| self.receivers.renew_each(&channel, every));
+        if config.pull.is_none() {
+            let (on, redundancy) = (places(config), config.settings.redundancy);
+            self.receivers.receive_legs(&channel, on, redundancy);
+            config.settings.renew.into_iter().for_each(|every| self.receivers.renew_each(&channel, every));
+        }
         SilenceWatch::start(&channel, &self.receivers, &self.timers);
     }
 
@@ -121,7 +131,7 @@ impl LineUp {
         if self.catalogue.channels().len() >= MOST_CHANNELS {
             return Err(NoRoom::Channels);
         }
-        self.open(config)
+        self.open(config, Arc::default())
     }
 
     /// Has a channel that was added received and served as it is now, by the same settings. Who watches it goes on, if what its
@@ -135,7 +145,7 @@ impl LineUp {
             |channel: &Arc<Channel>| channel.presentation().carries_what_is_in(&config.presentation);
         match self.catalogue.find(&config.name).filter(is_alike) {
             Some(channel) => self.move_to(&channel, config),
-            None => self.open(config),
+            None => self.open(config, Arc::default()),
         }
     }
 
@@ -155,10 +165,10 @@ impl LineUp {
         Ok(())
     }
 
-    fn open(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
+    fn open(&self, config: &ChannelConfig, demand: Arc<Demand>) -> Result<(), NoRoom> {
         self.check_loops(config)?;
         let before = self.catalogue.find(&config.name);
-        let channel = self.maker.make(config, before.as_deref(), clock::now())?;
+        let channel = self.maker.make(config, demand, before.as_deref(), clock::now())?;
         // Before the channel is found: nobody is let in by another one's rule.
         self.server.admit(&config.name, config.settings.rule.clone(), config.settings.sessions);
         if let Some(before) = self.catalogue.put(channel) {
@@ -184,6 +194,15 @@ impl LineUp {
         }
     }
 
+    /// Has a channel waited for that is pulled: what it is, its server says. Returns who wants it.
+    pub fn expect(&self, config: &ChannelConfig) -> Arc<Demand> {
+        let demand = Arc::<Demand>::default();
+        config.settings.on_demand.into_iter().for_each(|linger| demand.be_needed(linger));
+        lock(&self.pulled).insert(config.name.clone(), config.clone());
+        self.catalogue.expect(&config.name, demand.clone());
+        demand
+    }
+
     /// Has a channel neither received nor served any more.
     pub fn close(&self, name: &str) {
         let _changes = lock(&self.changes);
@@ -191,5 +210,14 @@ impl LineUp {
             self.receivers.forget(&gone);
             self.server.dismiss(&gone);
         }
+    }
+}
+
+impl Opens for LineUp {
+    fn open(&self, name: &str, presentation: Presentation, demand: &Arc<Demand>) -> Option<Arc<Channel>> {
+        let config = lock(&self.pulled).get(name).cloned()?;
+        let _changes = lock(&self.changes);
+        self.open(&ChannelConfig { presentation, ..config }, demand.clone()).ok()?;
+        self.catalogue.find(name)
     }
 }

@@ -42,6 +42,11 @@ impl Demand {
         self.linger.get().is_some()
     }
 
+    /// Whether somebody wants it now.
+    pub fn is_claimed(&self) -> bool {
+        self.wanting().claims > 0
+    }
+
     /// Since when it is to be received without a break. `Err`: it is not; `None`: always.
     fn since(&self, now: Instant) -> Result<Option<Instant>, ()> {
         let Some(linger) = self.linger.get() else { return Ok(None) };
@@ -138,11 +143,12 @@ mod tests {
         let at = |seconds: u32| began + seconds * SECOND;
         assert!(!demand.is_there(at(0)), "nobody wants it");
         demand.begin(at(1));
+        assert!(demand.is_claimed());
         demand.begin(at(2));
         demand.end(at(3));
         assert!(demand.is_there(at(99)), "one is left");
         demand.end(at(100));
-        assert!(demand.is_there(at(109)) && !demand.is_there(at(110)));
+        assert!(demand.is_there(at(109)) && !demand.is_there(at(110)) && !demand.is_claimed());
         demand.begin(at(105));
         assert!(demand.has_lasted(104 * SECOND, at(105)) && !demand.has_lasted(105 * SECOND, at(105)));
         demand.end(at(106));

@@ -12,7 +12,7 @@
 //!
 //!  datagram ─▶ transport_stream::packets ─▶ ts_packet ─▶ psi: what a transport stream carries (`listen`)
 //!
-//!  as a client (the probe): rtsp::ask ─▶ bytes ─▶ rtsp::framing ─▶ Response, sdp::offers; datagram ─▶ mark
+//!  as a client (pull, the probe): rtsp::ask ─▶ bytes ─▶ rtsp::framing ─▶ Response, sdp::offered; datagram ─▶ mark
 //! ```
 
 pub mod failover;

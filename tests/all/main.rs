@@ -29,10 +29,12 @@ mod multicast_out; // channels that go to a group, for those who ask
 mod nat; // viewers behind a NAT, and those for whom UDP gets nowhere
 mod networks; // groups, sources and interfaces
 mod noise; // random bytes on every port
+mod origin; // a server to be pulled from
 mod outages; // what the network forgets, and interfaces and routes that come, go and move
 mod paths; // what lies between the edge and its viewers: small MTUs, large packets, classes of service
 mod players; // ffmpeg, GStreamer and retina
 mod program; // exit codes, signals and the demo
+mod pull; // channels that come from other servers
 mod raw; // transport streams without RTP, for set-top boxes
 mod refusals; // every code that a request can earn
 mod returns; // connections that come and go, and sessions that stay

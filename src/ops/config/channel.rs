@@ -14,11 +14,13 @@ use super::directory::resolve_directory;
 use super::legs;
 use super::out_groups::out_group;
 use super::password::without_password;
+use super::pulled::{is_pulled, note_useless, pull};
 use super::report::Report;
 use super::resolve::{AT_A_TIME, duration_within, number_within, octet_within, parsed};
 use super::scalar;
 use super::truth::{ChannelConfig, ChannelSettings, DirectoryConfig, Interface};
 use super::typed::TypedChannel;
+use crate::ingest::pull::Pull;
 use crate::net::Marks;
 use crate::wire::sdp::{Feed, Presentation};
 use crate::wire::source_filter::SourceFilter;
@@ -68,9 +70,9 @@ fn resolve_channel(
     let mut settings = settings(typed, door, report);
     let input = input(typed, directory, report)?;
     legs::resolve(typed, &input, &mut settings, report);
-    let Input { text, presentation, .. } = input;
-    let multicast_out = out_group(typed, presentation.tracks.len(), announces_all, report);
-    Some(ChannelConfig { name: name?, input: text, presentation, settings, multicast_out })
+    let Input { text, presentation, pull, .. } = input;
+    let multicast_out = out_group(typed, presentation.tracks.len().max(1), announces_all, report);
+    Some(ChannelConfig { name: name?, input: text, presentation, pull, settings, multicast_out })
 }
 
 /// How it is received and served.
@@ -123,12 +125,16 @@ pub(super) struct Input {
     /// The interface that each source names.
     pub(super) interfaces: Vec<Option<Interface>>,
     pub(super) presentation: Presentation,
+    pub(super) pull: Option<Pull>,
 }
 
 /// Exactly one of source, sources and sdp.
 fn input(typed: &TypedChannel, directory: &Path, report: &mut Report<'_>) -> Option<Input> {
     let place = &typed.place;
     let name = typed.name.as_ref().map_or("", |name| name.get_ref());
+    if !is_pulled(typed) {
+        note_useless(typed, report);
+    }
     let starts = [
         ("source", typed.source.as_ref().map(Spanned::span)),
         ("sources", typed.sources.as_ref().map(Spanned::span)),
@@ -136,6 +142,12 @@ fn input(typed: &TypedChannel, directory: &Path, report: &mut Report<'_>) -> Opt
     ];
     let mut given = starts.iter().filter_map(|(key, span)| Some((*key, span.as_ref()?.start)));
     match (given.next(), given.next()) {
+        (Some(("source", _)), None) if is_pulled(typed) => {
+            let pull = pull(typed, directory, report)?;
+            let text = format!("{}://{}{}", pull.url.scheme(), pull.server(), pull.url.path());
+            let presentation = Presentation::unknown(&pull.name);
+            Some(Input { text, interfaces: Vec::new(), presentation, pull: Some(pull) })
+        }
         (Some(("source", _)), None) => parsed(&typed.source, place, |text| from_source(text, name), report),
         (Some(("sdp", _)), None) => parsed(&typed.sdp, place, |text| from_sdp(text, directory), report),
         (Some(_), None) => legs::from_sources(typed, |text| from_source(text, name), report),
@@ -160,13 +172,13 @@ fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
     let interface =
         url.interface.as_deref().map(scalar::interface).transpose().map_err(|error| wrong(&error))?;
     let presentation = url.presentation(channel_name);
-    Ok(Input { text: url.to_string(), interfaces: vec![interface], presentation })
+    Ok(Input { text: url.to_string(), interfaces: vec![interface], presentation, pull: None })
 }
 
 fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {
     let path = directory.join(text).display().to_string();
     let presentation = described_by(Path::new(&path), &format!("sdp {path:?}"))?;
-    Ok(Input { text: path, interfaces: Vec::new(), presentation })
+    Ok(Input { text: path, interfaces: Vec::new(), presentation, pull: None })
 }
 
 /// What is to be said of the groups that it is sent to.

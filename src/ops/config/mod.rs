@@ -21,6 +21,7 @@ mod load;
 mod out_groups;
 mod pairs;
 mod password;
+mod pulled;
 mod remedy;
 mod report;
 mod resolve;

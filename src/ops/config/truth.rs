@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::report::Problem;
 use crate::ingest::Redundancy;
 use crate::ingest::announce::Rules;
+use crate::ingest::pull::Pull;
 use crate::net::Marks;
 use crate::relay::{Carriage, Coalesce};
 use crate::serve::{KeyFiles, Learning, Networks, Rule};
@@ -210,8 +211,10 @@ pub struct ChannelConfig {
     /// What was named as its input, for messages: the source URL, or the path of the session description.
     pub input: String,
     /// Its tracks, each with group, port and source: as its session description has it, or one MPEG
-    /// transport stream in RTP for a source URL.
+    /// transport stream in RTP for a source URL. Of what is pulled none is known.
     pub presentation: Presentation,
+    /// How it is pulled, if it is.
+    pub pull: Option<Pull>,
     /// How it is received and served.
     pub settings: ChannelSettings,
     /// Where it goes by multicast, for those who ask.

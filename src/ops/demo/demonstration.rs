@@ -66,6 +66,7 @@ impl Demonstration {
             name: CHANNEL.to_owned(),
             input: "the built-in programme".to_owned(),
             presentation: sdp::parse(programme.sdp().as_bytes())?,
+            pull: None,
             settings: ChannelSettings {
                 interface: Some(interface),
                 interfaces: Vec::new(),

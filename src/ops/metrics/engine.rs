@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::{Class, TaskQueue};
+use crate::ingest::pull::{OPEN, PULL};
 use crate::net::{KernelDrops, descriptor_limit, open_descriptors};
 use crate::ops::appliance::Engine;
 use crate::relay::{FAN_OUT, Leg};
@@ -10,7 +11,7 @@ use crate::relay::{FAN_OUT, Leg};
 use super::families::Families;
 
 /// The kinds of tasks. Each has a series from the start, so that the first one is seen.
-const MEDIA_TASKS: &[&str] = &[FAN_OUT, "Flush", "Lost"];
+const MEDIA_TASKS: &[&str] = &[FAN_OUT, "Flush", "Lost", PULL];
 const CONTROL_TASKS: &[&str] = &[
     "Accept",
     "Announce",
@@ -23,6 +24,7 @@ const CONTROL_TASKS: &[&str] = &[
     "HearAnnouncements",
     "Join",
     "Lost",
+    OPEN,
     "ReceiveReports",
     "RefusalWatch",
     "Renew",

@@ -6,6 +6,7 @@ mod engine;
 mod families;
 mod legs;
 mod program;
+mod pulls;
 mod viewers;
 
 use std::time::Instant;
@@ -21,6 +22,7 @@ pub(super) fn render(engine: &Engine, now: Instant) -> Vec<u8> {
     engine::collect(engine, &mut families);
     channels::collect(engine, now, &mut families);
     legs::collect(engine, now, &mut families);
+    pulls::collect(engine, &mut families);
     viewers::collect(engine, &mut families);
     announcements::collect(engine, &mut families);
     program::collect(&mut families);

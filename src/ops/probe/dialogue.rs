@@ -7,18 +7,20 @@
 
 use std::time::Duration;
 
-use crate::wire::rtsp::{Ask, Granted, Method, Response, StatusCode, Url};
-use crate::wire::sdp::{self, Offer};
+use crate::wire::rtsp::{Ask, Base, Granted, Method, Response, StatusCode, Url, Wish};
+use crate::wire::sdp;
 
 use super::{Failure, Tracks};
 
-/// How a track shall come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    /// To these ports, for RTP and RTCP.
-    Udp(u16, u16),
-    /// In the connection, on these channels.
-    Interleaved(u8, u8),
+const AGENT: &str = concat!("Mirrorball-probe/", env!("CARGO_PKG_VERSION"));
+
+/// One track that can be set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Its URI.
+    pub control: Url,
+    /// The clock rate in Hz of its first payload type, if it is known.
+    pub clock_rate: Option<u32>,
 }
 
 /// What an answer means.
@@ -71,14 +73,8 @@ impl Dialogue {
     }
 
     /// Asks for a track.
-    pub fn set_up(&mut self, offer: &Offer, wish: Wish) -> Result<Vec<u8>, Failure> {
-        let control = Url::parse(&offer.control).map_err(|_| unusable(&offer.control))?;
-        let ask = self.ask(Method::Setup, &control);
-        let ask = match wish {
-            Wish::Udp(rtp_port, rtcp_port) => ask.over_udp(rtp_port, rtcp_port),
-            Wish::Interleaved(rtp_channel, rtcp_channel) => ask.interleaved(rtp_channel, rtcp_channel),
-        };
-        Ok(ask.to_bytes())
+    pub fn set_up(&mut self, offer: &Offer, wish: Wish) -> Vec<u8> {
+        self.ask(Method::Setup, &offer.control).transport(wish).to_bytes()
     }
 
     /// Asks for media.
@@ -132,13 +128,18 @@ impl Dialogue {
     }
 
     fn described(&mut self, response: &Response, tracks: Tracks) -> Result<Outcome, Failure> {
-        let base = response.content_base().unwrap_or(self.url.as_str());
-        let mut offers = sdp::offers(response.body(), base).map_err(Failure::Description)?;
-        self.aggregate = Url::parse(&offers.aggregate).map_err(|_| unusable(&offers.aggregate))?;
-        if tracks == Tracks::First {
-            offers.tracks.truncate(1);
-        }
-        Ok(Outcome::Described(offers.tracks))
+        let base = Base::new(&self.url, response.content_base());
+        let offered = sdp::offered(response.body()).map_err(Failure::Description)?;
+        let lead = |control: &Option<String>| {
+            let url = base.leads(control.as_deref()).into_iter().next();
+            url.ok_or_else(|| unusable(control.as_deref().unwrap_or_default()))
+        };
+        self.aggregate = lead(&offered.aggregate)?;
+        let all = offered.controls.iter().zip(&offered.presentation.tracks);
+        let asked = all.take(if tracks == Tracks::First { 1 } else { usize::MAX });
+        let offers =
+            asked.map(|(control, track)| Ok(Offer { control: lead(control)?, clock_rate: track.clock_rate }));
+        Ok(Outcome::Described(offers.collect::<Result<_, _>>()?))
     }
 
     fn granted(&mut self, response: &Response) -> Result<Outcome, Failure> {
@@ -164,7 +165,7 @@ impl Dialogue {
 
     fn ask(&mut self, method: Method, uri: &Url) -> Ask {
         self.cseq = self.cseq.wrapping_add(1);
-        let ask = Ask::new(method.clone(), uri, self.cseq);
+        let ask = Ask::new(method.clone(), uri, self.cseq, AGENT);
         self.asked = Some(method);
         match &self.session {
             Some(id) => ask.session(id),
@@ -225,7 +226,7 @@ mod tests {
             let described = talk.answer(ok(1).description("rtsp://edge/news/", SDP)).expect("described");
             let Outcome::Described(offers) = described else { panic!("{described:?}") };
             for (cseq, offer) in (2..).zip(&offers) {
-                talk.0.set_up(offer, Wish::Udp(5000, 5001)).expect("a control");
+                talk.0.set_up(offer, Wish::Udp(5000, 5001));
                 talk.answer(ok(cseq).session("c0ffee", timeout_s).transport(UDP)).expect("granted");
             }
             talk.0.play();
@@ -244,11 +245,11 @@ mod tests {
         assert_eq!(Talk::heard(&talk.0.describe()).uri, "rtsp://edge/news");
         let described = talk.answer(ok(1).description("rtsp://edge/news/", SDP)).expect("described");
         let Outcome::Described(offers) = described else { panic!("{described:?}") };
-        let asked = Talk::heard(&talk.0.set_up(&offers[0], Wish::Interleaved(0, 1)).expect("a control"));
+        let asked = Talk::heard(&talk.0.set_up(&offers[0], Wish::Interleaved(0, 1)));
         assert_eq!((asked.uri.as_str(), asked.session()), ("rtsp://edge/news/trackID=1", None));
         let granted = talk.answer(ok(2).session("c0ffee", 60).transport("RTP/AVP/TCP;interleaved=4-5"));
         assert!(matches!(granted, Ok(Outcome::Granted(_))), "{granted:?}");
-        let asked = Talk::heard(&talk.0.set_up(&offers[1], Wish::Udp(5000, 5001)).expect("a control"));
+        let asked = Talk::heard(&talk.0.set_up(&offers[1], Wish::Udp(5000, 5001)));
         assert_eq!((asked.uri.as_str(), asked.session()), ("rtsp://edge/news/trackID=2", Some("c0ffee")));
         assert_eq!(asked.header("Transport"), Some("RTP/AVP;unicast;client_port=5000-5001"));
         talk.answer(ok(3).session("c0ffee", 60).transport(UDP)).expect("granted");
@@ -291,7 +292,6 @@ mod tests {
         let moved = Reply::new(StatusCode::Found, Some(1)).header("Location", "rtsp://b/");
         assert!(fail(moved).ends_with("probe rtsp://b/ instead"));
         assert!(fail(ok(1).description("rtsp://edge/news/", "v=0\r\ns=x\r\n")).contains("it offers no RTP"));
-        assert!(fail(ok(1).description("edge", SDP)).contains("\"edge\" is no URL"));
     }
 
     #[test]

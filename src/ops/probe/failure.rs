@@ -3,6 +3,7 @@
 
 use std::io;
 
+use crate::net::plain;
 use crate::wire::rtsp::{Method, StatusCode};
 
 /// Why a subscriber is not served.
@@ -73,12 +74,6 @@ impl Failure {
             _ => Self::Broken(doing, plain(error)),
         }
     }
-}
-
-/// The kernel's words without the number behind them.
-pub(super) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 fn name(method: &Method) -> &str {

@@ -6,11 +6,9 @@ use std::time::Duration;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use crate::event::clock;
-use crate::net::{Datagram, ServerPair};
-use crate::wire::rtsp::{Granted, GrantedDelivery, Method, interleaved_header};
+use crate::net::{Datagram, ServerPair, plain};
+use crate::wire::rtsp::{Granted, GrantedDelivery, Method, Wish, interleaved_header};
 
-use super::dialogue::Wish;
-use super::failure::plain;
 use super::subscriber::Context;
 use super::track::Track;
 use super::{Delivery, Failure};

@@ -5,9 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use std::{fmt, io};
 
-use crate::wire::rtsp::Url;
-
-const DEFAULT_PORT: u16 = 554;
+use crate::wire::rtsp::{Url, usual_port};
 
 /// What to probe.
 #[derive(Debug, Clone)]
@@ -97,7 +95,7 @@ impl ProbeUrl {
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let host = self.0.host_str().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')).unwrap_or(host);
-        let port = self.0.port().unwrap_or(DEFAULT_PORT);
+        let port = self.0.port().or_else(|| usual_port(self.0.scheme())).unwrap_or_default();
         let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
         if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
     }

@@ -1,21 +1,19 @@
 //! One subscriber: its connection, its UDP sockets, and how it goes from connecting to leaving. It reads and writes
 //! when its worker says so, and knows no other subscriber.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 use std::{mem, vec};
 
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::event::clock;
-use crate::net::ReceiveBatch;
+use crate::net::{ReceiveBatch, connect};
 use crate::wire::rtsp::framing::{self, FROM_SERVERS};
 use crate::wire::rtsp::{Incoming, Reply, Response, StatusCode};
-use crate::wire::sdp::Offer;
 
-use super::dialogue::{Dialogue, Outcome};
+use super::dialogue::{Dialogue, Offer, Outcome};
 use super::leg::{Carries, Leg};
 use super::tally::Tally;
 use super::udp_ports::UdpPorts;
@@ -82,7 +80,7 @@ pub enum Stage {
 impl Subscriber {
     /// Begins to connect.
     pub fn connect(number: u32, token: u64, cx: &Context<'_>) -> Result<Self, Failure> {
-        let stream = begin_connect(cx.server).map_err(|error| Failure::connect(&error))?;
+        let stream = connect(cx.server).map_err(|error| Failure::connect(&error))?;
         let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT, token);
         cx.epoll.add(&stream, event).map_err(|error| Failure::connect(&error.into()))?;
         Ok(Self {
@@ -279,7 +277,7 @@ impl Subscriber {
         };
         let (leg, wish) = Leg::open(self.legs.len(), offer.clock_rate, self.token, cx)?;
         self.legs.push(leg);
-        let bytes = self.dialogue.set_up(&offer, wish)?;
+        let bytes = self.dialogue.set_up(&offer, wish);
         self.send(&bytes, cx)
     }
 
@@ -331,15 +329,5 @@ impl Subscriber {
             Stage::Playing => "while playing",
             Stage::Leaving | Stage::Gone => "while leaving",
         }
-    }
-}
-
-fn begin_connect(server: SocketAddr) -> io::Result<TcpStream> {
-    let kind = Type::STREAM.nonblocking().cloexec();
-    let socket = Socket::new(Domain::for_address(server), kind, Some(Protocol::TCP))?;
-    SockRef::from(&socket).set_tcp_nodelay(true)?;
-    match socket.connect(&server.into()) {
-        Err(error) if error.raw_os_error() != Some(nix::errno::Errno::EINPROGRESS as i32) => Err(error),
-        _ => Ok(socket.into()),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::wire::mark::Mark;
 use crate::wire::reception::{Arrival, Reception};
-use crate::wire::rtcp::{self, Report};
+use crate::wire::rtcp::{self, Reporting};
 use crate::wire::rtp;
 
 use super::tally::Tally;
@@ -18,16 +18,7 @@ pub struct Track {
     clock_rate: Option<u32>,
     reception: Reception,
     restarts: u64,
-    /// The middle of the last sender report's NTP time, and when it came.
-    sender_report: Option<(u32, Duration)>,
-    reported: Reported,
-}
-
-/// Where the sequence stood at the last receiver report.
-#[derive(Default)]
-struct Reported {
-    highest: u32,
-    lost: u64,
+    reporting: Reporting,
 }
 
 /// What came of a track in all.
@@ -52,8 +43,7 @@ impl Track {
             clock_rate,
             reception: Reception::new(clock_rate),
             restarts: 0,
-            sender_report: None,
-            reported: Reported::default(),
+            reporting: Reporting::default(),
         }
     }
 
@@ -83,37 +73,15 @@ impl Track {
         if let Ok(Some(reflectable)) = rtcp::reflectable(packet)
             && let Some(sender) = reflectable.sender
         {
-            self.sender_report = Some(((sender.ntp_timestamp >> 16) as u32, now));
+            self.reporting.sender_report(sender.ntp_timestamp, now);
         }
     }
 
     /// The receiver report that is due now (RFC 3550 section 6.4). None before anything came.
     pub fn report(&mut self, ssrc: u32, now: Duration) -> Option<Vec<u8>> {
-        let source = self.reception.ssrc()?;
-        let highest = self.reception.extended_highest_sequence()?;
-        let lost = self.reception.missing();
-        let expected = highest.wrapping_sub(self.reported.highest);
-        let fraction = match lost.saturating_sub(self.reported.lost) {
-            newly_lost if expected > 0 => {
-                (newly_lost.min(expected.into()) * 256 / u64::from(expected)).min(255)
-            }
-            _ => 0,
-        };
-        self.reported = Reported { highest, lost };
-        let (last_sender_report, delay) = self.sender_report.map_or((0, 0), |(ntp_middle, at)| {
-            (ntp_middle, units(now.saturating_sub(at).as_secs_f64(), 65_536.0))
-        });
-        let rate = f64::from(self.clock_rate.unwrap_or(0));
-        let report = Report {
-            ssrc: source,
-            fraction_lost: fraction as u8,
-            cumulative_lost: lost.min(i32::MAX as u64) as i32,
-            extended_highest_sequence: highest,
-            jitter: units(self.reception.jitter_seconds().unwrap_or(0.0), rate),
-            last_sender_report,
-            delay_since_last_sender_report: delay,
-        };
-        Some(rtcp::receiver_report(ssrc, &format!("probe-{ssrc:08x}@mirrorball"), &report))
+        self.reception.ssrc()?;
+        let name = format!("probe-{ssrc:08x}@mirrorball");
+        Some(self.reporting.report(&self.reception, self.clock_rate, (ssrc, &name), now))
     }
 
     /// Packets that came.
@@ -131,11 +99,6 @@ impl Track {
             jitter_seconds: self.reception.jitter_seconds(),
         }
     }
-}
-
-/// Seconds in units of a clock; what is beyond 32 bits is capped.
-fn units(seconds: f64, rate: f64) -> u32 {
-    (seconds * rate) as u32
 }
 
 #[cfg(test)]

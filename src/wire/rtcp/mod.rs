@@ -9,6 +9,7 @@ mod feedback;
 mod names;
 mod reflect;
 mod rename;
+mod reporting;
 mod write;
 
 pub use compound::NotRtcp;
@@ -16,6 +17,7 @@ pub use feedback::{Feedback, Report, feedback, says_goodbye};
 pub use names::{SourceSays, source_says};
 pub use reflect::{Reflectable, SenderTime, reflectable};
 pub use rename::{Counts, Renamed, counts, rename};
+pub use reporting::Reporting;
 pub use write::{goodbye, receiver_report};
 
 #[cfg(test)]

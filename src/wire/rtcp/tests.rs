@@ -80,12 +80,12 @@ fn a_receivers_report_is_read_back() {
             last_sender_report: 0x4567_89ab,
             delay_since_last_sender_report: 65_536,
         };
-        let packet = receiver_report(5, "viewer@home", &report);
+        let packet = receiver_report(5, "viewer@home", Some(&report));
         let expected = Feedback { sender_ssrc: Some(5), reports: vec![report], goodbyes: vec![] };
         assert_eq!(feedback(&packet), Ok(expected));
     }
     let far = Report { cumulative_lost: i32::MAX, ..Report::default() };
-    let read = feedback(&receiver_report(5, &"n".repeat(300), &far)).expect("well formed");
+    let read = feedback(&receiver_report(5, &"n".repeat(300), Some(&far))).expect("well formed");
     assert_eq!(read.reports[0].cumulative_lost, 0x7f_ffff, "more than 24 bits is capped");
 }
 

@@ -20,24 +20,30 @@ pub fn goodbye(ssrc: u32, reason: &str) -> Vec<u8> {
     packet
 }
 
-/// What a receiver says of one source: a report and its name in one compound packet (RFC 3550 section 6.1).
+/// What a receiver says of one source, if it has heard one: a report and its name in one compound packet (RFC 3550
+/// section 6.1).
 /// A loss beyond 24 bits is capped, and a name longer than 255 bytes is left out.
 #[must_use]
-pub fn receiver_report(ssrc: u32, cname: &str, report: &Report) -> Vec<u8> {
-    let block = ReportBlock::builder(report.ssrc)
-        .fraction_lost(report.fraction_lost)
-        .cumulative_lost(report.cumulative_lost.clamp(-0x80_0000, 0x7f_ffff) as u32 & 0xff_ffff)
-        .extended_sequence_number(report.extended_highest_sequence)
-        .interarrival_jitter(report.jitter)
-        .last_sender_report_timestamp(report.last_sender_report)
-        .delay_since_last_sender_report_timestamp(report.delay_since_last_sender_report);
+pub fn receiver_report(ssrc: u32, cname: &str, report: Option<&Report>) -> Vec<u8> {
+    let block = |report: &Report| {
+        ReportBlock::builder(report.ssrc)
+            .fraction_lost(report.fraction_lost)
+            .cumulative_lost(report.cumulative_lost.clamp(-0x80_0000, 0x7f_ffff) as u32 & 0xff_ffff)
+            .extended_sequence_number(report.extended_highest_sequence)
+            .interarrival_jitter(report.jitter)
+            .last_sender_report_timestamp(report.last_sender_report)
+            .delay_since_last_sender_report_timestamp(report.delay_since_last_sender_report)
+    };
+    let receiver = ReceiverReport::builder(ssrc);
+    let receiver = match report {
+        Some(report) => receiver.add_report_block(block(report)),
+        None => receiver,
+    };
     let mut chunk = SdesChunk::builder(ssrc);
     if cname.len() <= 255 {
         chunk = chunk.add_item(SdesItem::builder(SdesItem::CNAME, cname));
     }
-    let compound = Compound::builder()
-        .add_packet(ReceiverReport::builder(ssrc).add_report_block(block))
-        .add_packet(Sdes::builder().add_chunk(chunk));
+    let compound = Compound::builder().add_packet(receiver).add_packet(Sdes::builder().add_chunk(chunk));
     let size = compound.calculate_size().expect("one block of 24-bit loss, one name of at most 255 bytes");
     let mut packet = vec![0; size];
     compound.write_into_unchecked(&mut packet);

@@ -5,21 +5,25 @@
 use rtsp_types::headers::{self, HeaderName};
 use rtsp_types::{Method, Request, RequestBuilder, Url, Version};
 
-const USER_AGENT: &str = concat!("Mirrorball-probe/", env!("CARGO_PKG_VERSION"));
+/// How a track shall come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// To these ports, for RTP and RTCP.
+    Udp(u16, u16),
+    /// In the connection, on these channels.
+    Interleaved(u8, u8),
+}
 
-/// A request being written. It carries its CSeq and our name from the start.
+/// A request being written. It carries its CSeq and who asks from the start.
 #[derive(Debug, Clone)]
 #[must_use = "a request does nothing until its bytes are sent"]
 pub struct Ask(RequestBuilder);
 
 impl Ask {
-    /// A request about `uri`, whose user and password, if it has any, are not repeated.
-    pub fn new(method: Method, uri: &Url, cseq: u32) -> Self {
-        let mut uri = uri.clone();
-        // A URI without a host has neither to be removed.
-        let _ = uri.set_username("").and_then(|()| uri.set_password(None));
-        let builder = Request::builder(method, Version::V1_0).request_uri(uri);
-        Self(builder).with(headers::CSEQ, &cseq.to_string()).with(headers::USER_AGENT, USER_AGENT)
+    /// A request of `agent` about `uri`, whose user and password, if it has any, are not repeated.
+    pub fn new(method: Method, uri: &Url, cseq: u32, agent: &str) -> Self {
+        let builder = Request::builder(method, Version::V1_0).request_uri(without_login(uri));
+        Self(builder).with(headers::CSEQ, &cseq.to_string()).with(headers::USER_AGENT, agent)
     }
 
     /// Accept: a session description, for DESCRIBE.
@@ -32,17 +36,18 @@ impl Ask {
         self.with(headers::SESSION, id)
     }
 
-    /// Transport: media over UDP to these two ports of ours.
-    pub fn over_udp(self, rtp_port: u16, rtcp_port: u16) -> Self {
-        self.with(headers::TRANSPORT, &format!("RTP/AVP;unicast;client_port={rtp_port}-{rtcp_port}"))
+    /// Transport: how the track shall come.
+    pub fn transport(self, wish: Wish) -> Self {
+        let transport = match wish {
+            Wish::Udp(rtp, rtcp) => format!("RTP/AVP;unicast;client_port={rtp}-{rtcp}"),
+            Wish::Interleaved(rtp, rtcp) => format!("RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}"),
+        };
+        self.with(headers::TRANSPORT, &transport)
     }
 
-    /// Transport: media in this connection, on these two channels.
-    pub fn interleaved(self, rtp_channel: u8, rtcp_channel: u8) -> Self {
-        self.with(
-            headers::TRANSPORT,
-            &format!("RTP/AVP/TCP;unicast;interleaved={rtp_channel}-{rtcp_channel}"),
-        )
+    /// Authorization: the answer to a challenge.
+    pub fn authorization(self, answer: &str) -> Self {
+        self.with(headers::AUTHORIZATION, answer)
     }
 
     /// Range: from now on, for PLAY.
@@ -65,6 +70,15 @@ impl Ask {
     }
 }
 
+/// The same without user and password, as it stands in a request line.
+#[must_use]
+pub fn without_login(uri: &Url) -> Url {
+    let mut uri = uri.clone();
+    // A URI without a host has neither to be removed.
+    let _ = uri.set_username("").and_then(|()| uri.set_password(None));
+    uri
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,8 +87,8 @@ mod tests {
     #[test]
     fn what_we_ask_a_server_like_ours_understands() {
         let uri = Url::parse("rtsp://me:secret@edge:8554/news/trackID=1?x=y").expect("a URL");
-        let bytes =
-            Ask::new(Method::Setup, &uri, 3).session("c0ffee\r\nX: y").over_udp(5000, 5001).to_bytes();
+        let ask = Ask::new(Method::Setup, &uri, 3, "a test").authorization("Basic x");
+        let bytes = ask.session("c0ffee\r\nX: y").transport(Wish::Udp(5000, 5001)).to_bytes();
         let Ok(Some((Incoming::Request(request), consumed))) = framing::next(&bytes, &framing::FROM_CLIENTS)
         else {
             panic!("not read back: {}", String::from_utf8_lossy(&bytes));
@@ -83,6 +97,8 @@ mod tests {
         assert_eq!((request.method.clone(), request.cseq), (Method::Setup, 3));
         assert_eq!(request.uri, "rtsp://edge:8554/news/trackID=1?x=y", "neither user nor password");
         assert_eq!(request.session(), Some("c0ffeeX: y"), "no line of its own");
+        assert_eq!(request.header("User-Agent"), Some("a test"));
+        assert_eq!(request.header("Authorization"), Some("Basic x"));
         assert_eq!(request.header("Transport"), Some("RTP/AVP;unicast;client_port=5000-5001"));
     }
 }

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::digest::{Algorithm, Counted, DigestAnswer, from_hex};
+use super::schemes::{Scheme, Twice, split};
 
 /// What a client proves itself with.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,6 +34,12 @@ pub enum Unusable {
     /// Another scheme, another algorithm, or another protection than was offered.
     #[error("it is by a scheme or algorithm that was not offered")]
     Unsupported,
+}
+
+impl From<Twice> for Unusable {
+    fn from(_: Twice) -> Self {
+        Self::Malformed
+    }
 }
 
 impl std::fmt::Debug for Credentials {
@@ -67,8 +74,12 @@ impl Credentials {
 /// # Errors
 /// When there are none that are of use: what is wrong with the first.
 pub fn parse(header: &str) -> Result<Credentials, Unusable> {
+    let (schemes, is_whole) = split(header);
+    if !is_whole {
+        return Err(Unusable::Malformed);
+    }
     let mut best: Result<Credentials, Unusable> = Err(Unusable::Malformed);
-    for (index, one) in split(header)?.iter().enumerate() {
+    for (index, one) in schemes.iter().enumerate() {
         best = match (best, one.credentials()) {
             (Ok(best), Ok(other)) if other.strength() > best.strength() => Ok(other),
             (Ok(best), _) => Ok(best),
@@ -80,49 +91,11 @@ pub fn parse(header: &str) -> Result<Credentials, Unusable> {
     best
 }
 
-/// One scheme with what belongs to it.
-struct Part<'h> {
-    scheme: &'h str,
-    /// What stands behind it up to the first comma, for Basic.
-    token: &'h str,
-    parameters: Vec<(&'h str, &'h str)>,
-}
-
-/// Takes a list apart at its commas: an item that begins with a word and a space begins another scheme.
-fn split(header: &str) -> Result<Vec<Part<'_>>, Unusable> {
-    let mut parts: Vec<Part<'_>> = Vec::new();
-    for item in split_unquoted(header).map(str::trim).filter(|item| !item.is_empty()) {
-        let parameter = match scheme(item) {
-            Some((scheme, rest)) => {
-                parts.push(Part { scheme, token: rest, parameters: Vec::new() });
-                rest
-            }
-            None => item,
-        };
-        let part = parts.last_mut().ok_or(Unusable::Malformed)?;
-        // Of Basic this may be the padding of its token, and nobody asks.
-        if let Some((name, value)) = parameter.split_once('=') {
-            part.parameters.push((name.trim(), value.trim()));
-        } else if parameter != part.token {
-            return Err(Unusable::Malformed);
-        }
-    }
-    Ok(parts)
-}
-
-/// `Digest …`: a word, a space, and no `=` next.
-fn scheme(item: &str) -> Option<(&str, &str)> {
-    let (word, rest) = item.split_once(char::is_whitespace)?;
-    let rest = rest.trim_start();
-    let is_word = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    (is_word && !rest.starts_with('=')).then_some((word, rest))
-}
-
-impl Part<'_> {
+impl Scheme<'_> {
     fn credentials(&self) -> Result<Credentials, Unusable> {
-        if self.scheme.eq_ignore_ascii_case("Digest") {
+        if self.name.eq_ignore_ascii_case("Digest") {
             self.digest().map(Credentials::Digest)
-        } else if self.scheme.eq_ignore_ascii_case("Basic") {
+        } else if self.name.eq_ignore_ascii_case("Basic") {
             self.basic()
         } else {
             Err(Unusable::Unsupported)
@@ -165,44 +138,12 @@ impl Part<'_> {
         Ok(Some(Counted { count, nc, cnonce }))
     }
 
-    /// The value of this name, once, without its quotation marks.
-    fn value(&self, name: &str) -> Result<Option<String>, Unusable> {
-        let mut values = self.parameters.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
-        let value = values.next().map(|(_, value)| unquoted(value));
-        match values.next() {
-            None => Ok(value),
-            Some(_) => Err(Unusable::Malformed),
-        }
-    }
-
     fn basic(&self) -> Result<Credentials, Unusable> {
         let bytes = STANDARD.decode(self.token.trim()).map_err(|_| Unusable::Malformed)?;
         let text = String::from_utf8(bytes).map_err(|_| Unusable::Malformed)?;
         let (user, password) = text.split_once(':').ok_or(Unusable::Malformed)?;
         Ok(Credentials::Basic { user: user.to_owned(), password: password.to_owned() })
     }
-}
-
-/// Splits at commas that stand outside of quotation marks.
-fn split_unquoted(text: &str) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.split(move |c| {
-        quoted ^= c == '"' && !escaped;
-        escaped = quoted && c == '\\' && !escaped;
-        c == ',' && !quoted
-    })
-}
-
-/// What stands between quotation marks, or all of it where there are none.
-fn unquoted(value: &str) -> String {
-    let inside = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let Some(inside) = inside else { return value.to_owned() };
-    let mut escaped = false;
-    let is_kept = |c: &char| {
-        escaped = *c == '\\' && !escaped;
-        !escaped
-    };
-    inside.chars().filter(is_kept).collect()
 }
 
 #[cfg(test)]

@@ -76,6 +76,26 @@ impl Ha1 {
         }
     }
 
+    /// What the one who has it answers to a nonce, for a request by a method about a URI; `counted` are `nc` and `cnonce`
+    /// where the nonce is used with `qop=auth`.
+    pub(super) fn response(
+        &self,
+        algorithm: Algorithm,
+        nonce: &str,
+        counted: Option<(&str, &str)>,
+        (method, uri): (&str, &str),
+    ) -> Vec<u8> {
+        let ha1 = self.to_hex(algorithm);
+        let ha2 = to_hex(&algorithm.hash(&[method.as_bytes(), uri.as_bytes()]));
+        let (ha1, nonce, ha2) = (ha1.as_bytes(), nonce.as_bytes(), ha2.as_bytes());
+        match counted {
+            Some((nc, cnonce)) => {
+                algorithm.hash(&[ha1, nonce, nc.as_bytes(), cnonce.as_bytes(), b"auth", ha2])
+            }
+            None => algorithm.hash(&[ha1, nonce, ha2]),
+        }
+    }
+
     /// Whether another is the same, in a time that does not depend on it.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
@@ -111,15 +131,8 @@ impl DigestAnswer {
     /// Whether it is the answer of one who knows the password, for a request by `method`.
     #[must_use]
     pub fn is_right(&self, ha1: &Ha1, method: &str) -> bool {
-        let hash = |parts: &[&[u8]]| to_hex(&self.algorithm.hash(parts));
-        let (ha1, ha2) = (ha1.to_hex(self.algorithm), hash(&[method.as_bytes(), self.uri.as_bytes()]));
-        let (ha1, nonce, ha2) = (ha1.as_bytes(), self.nonce.as_bytes(), ha2.as_bytes());
-        let right = match &self.counted {
-            Some(Counted { nc, cnonce, .. }) => {
-                self.algorithm.hash(&[ha1, nonce, nc.as_bytes(), cnonce.as_bytes(), b"auth", ha2])
-            }
-            None => self.algorithm.hash(&[ha1, nonce, ha2]),
-        };
+        let counted = self.counted.as_ref().map(|counted| (counted.nc.as_str(), counted.cnonce.as_str()));
+        let right = ha1.response(self.algorithm, &self.nonce, counted, (method, &self.uri));
         constant_time_eq(&right, &self.response)
     }
 }
@@ -181,7 +194,7 @@ fn fixed<const N: usize>(hash: &[u8]) -> [u8; N] {
     hash.try_into().expect("each algorithm has one length")
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(super) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}"); // writing to a String does not fail
         hex

@@ -8,7 +8,9 @@
 //!                └─▶ Interleaved: RTCP of a viewer in the connection
 //!  Reply ─▶ bytes
 //!
-//!  Ask ─▶ bytes … bytes ─▶ framing::next ─▶ Response ─▶ Granted (SETUP)
+//!  Ask ─▶ bytes … bytes ─▶ framing::next ─▶ Response ─┬─▶ Granted (SETUP)
+//!                                                     ├─▶ Base ─▶ what to ask about next (DESCRIBE)
+//!                                                     └─▶ Challenge ─▶ Answers (401)
 //! ```
 //!
 //! Methods, status codes and the serialiser are `rtsp-types`'. Its reader is not used, for what real clients send
@@ -17,20 +19,29 @@
 
 mod ask;
 pub mod authorization;
+mod challenge;
+mod control;
 pub mod digest;
 pub mod framing;
 mod granted;
+mod headers;
+mod login;
+mod percent;
 pub mod range;
 mod redirect;
 mod reply;
 mod request;
 mod response;
+mod schemes;
 pub mod transport;
 
-pub use ask::Ask;
+pub use ask::{Ask, Wish, without_login};
+pub use challenge::{Challenge, DigestChallenge};
+pub use control::Base;
 pub use framing::{Incoming, Invalid, interleaved_header};
 pub use granted::{Granted, GrantedDelivery};
-pub use redirect::Redirect;
+pub use login::{Answers, Had, Login, NoUse};
+pub use redirect::{Redirect, usual_port};
 pub use reply::{METHODS, Reply, RtpInfo};
 pub use request::{Request, Target};
 pub use response::{NotAResponse, Response};

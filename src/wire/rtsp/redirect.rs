@@ -2,10 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// The port of `rtsp://` without one.
-const RTSP_PORT: u16 = 554;
-/// And of `rtsps://` (RFC 7826 section 22.14).
-const RTSPS_PORT: u16 = 322;
+/// The port of a URL without one: of `rtsp://`, and of `rtsps://` (RFC 7826 section 22.14). `None`: it is another scheme's.
+#[must_use]
+pub fn usual_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "rtsp" => Some(554),
+        "rtsps" => Some(322),
+        _ => None,
+    }
+}
 
 /// Another server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,11 +64,7 @@ impl Redirect {
 
 /// The host, without brackets, and the port of a URI.
 fn authority(uri: &str) -> Option<(String, u16)> {
-    let usual = match scheme(uri)?.as_str() {
-        "rtsp" => RTSP_PORT,
-        "rtsps" => RTSPS_PORT,
-        _ => return None,
-    };
+    let usual = usual_port(&scheme(uri)?)?;
     let text = authority_text(uri)?;
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {

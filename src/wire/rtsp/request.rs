@@ -5,11 +5,8 @@
 
 use rtsp_types::{Method, StatusCode};
 
-/// Headers of a request at most; players send about ten.
-const MAX_HEADERS: usize = 64;
-
-/// Headers of which several are one list (RFC 2326 section 4.2 by way of HTTP's).
-const LISTS: [&str; 5] = ["Transport", "Require", "Proxy-Require", "Accept", "Authorization"];
+use super::headers::Headers;
+use super::percent::percent_decoded;
 
 /// A request whose head was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +21,7 @@ pub struct Request {
     pub cseq: u32,
     /// The body; empty for most.
     pub body: Vec<u8>,
-    headers: Vec<(String, String)>,
+    headers: Headers,
 }
 
 /// What a request's URI names.
@@ -53,7 +50,7 @@ impl Request {
         if uri.len() > max_uri {
             return Err((StatusCode::RequestURITooLong, format!("the URI is longer than {max_uri} bytes")));
         }
-        let headers = headers(lines)?;
+        let headers = Headers::read(lines).map_err(bad_request)?;
         let uri = without_credentials(&uri);
         let target = Target::parse(&uri).map_err(bad_request)?;
         let mut request = Self { method, uri, target, cseq: 0, body: body.to_vec(), headers };
@@ -65,7 +62,7 @@ impl Request {
     /// The header of this name, whose case does not matter: the first one, or all of them where several are one list.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers.value(name)
     }
 
     /// The session id without its parameters (RFC 2326 section 12.37).
@@ -144,37 +141,6 @@ fn check_version(version: &str) -> Result<(), (StatusCode, String)> {
     }
 }
 
-fn headers<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Vec<(String, String)>, (StatusCode, String)> {
-    let mut headers: Vec<(String, String)> = Vec::new();
-    for line in lines.filter(|line| !line.is_empty()) {
-        if line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
-            return Err(bad_request("a header contains control characters"));
-        }
-        let line = String::from_utf8_lossy(line);
-        if line.starts_with([' ', '\t']) {
-            let Some((_, value)) = headers.last_mut() else {
-                return Err(bad_request("the first header starts with a space"));
-            };
-            let gap = if value.is_empty() { "" } else { " " };
-            value.extend([gap, line.trim()]);
-            continue;
-        }
-        let Some((name, value)) = line.split_once(':').filter(|(name, _)| !name.trim().is_empty()) else {
-            return Err(bad_request("a header has no name, or no colon after it"));
-        };
-        if headers.len() == MAX_HEADERS {
-            return Err(bad_request("there are more than 64 headers"));
-        }
-        let (name, value) = (name.trim(), value.trim());
-        let is_list = LISTS.iter().any(|list| list.eq_ignore_ascii_case(name));
-        match headers.iter_mut().find(|(own, _)| is_list && own.eq_ignore_ascii_case(name)) {
-            Some((_, list)) => list.extend([", ", value]),
-            None => headers.push((name.to_owned(), value.to_owned())),
-        }
-    }
-    Ok(headers)
-}
-
 /// `rtsp://user:word@host/` is `rtsp://host/`.
 fn without_credentials(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://").filter(|_| !uri.starts_with('/')) else {
@@ -224,30 +190,6 @@ fn before_track(path: &str) -> Option<&str> {
     let (at, _) = slashes.next_back()?;
     let last = percent_decoded(&path[at..]).ok()?;
     split_track(&last).1.map(|_| &path[..at])
-}
-
-fn percent_decoded(text: &str) -> Result<String, &'static str> {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        let byte = match byte {
-            b'%' => {
-                let digits = bytes.next().and_then(hex).zip(bytes.next().and_then(hex));
-                let (high, low) = digits.ok_or("the URI has a % without two hexadecimal digits")?;
-                high << 4 | low
-            }
-            other => other,
-        };
-        if byte.is_ascii_control() {
-            return Err("the URI contains control characters");
-        }
-        decoded.push(byte);
-    }
-    String::from_utf8(decoded).map_err(|_| "the URI is not UTF-8")
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).map(|value| value as u8)
 }
 
 /// Whether a byte may stand in a token: a method or a header's name (RFC 2326 section 15.1).

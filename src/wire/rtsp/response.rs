@@ -1,11 +1,13 @@
 //! One response of a server, as a client reads it (RFC 2326 section 7).
 //!
 //! Where it begins and ends is `framing`'s business; what it answers, the client's.
+//!
+//! Lenient where servers are loose and the meaning is clear: line ends, a reason that is missing, headers without a colon.
 
-use rtsp_types::headers::{self, HeaderName};
-use rtsp_types::{Message, StatusCode};
+use rtsp_types::StatusCode;
 
 use super::granted::Granted;
+use super::headers::Headers;
 
 /// How long a session lives without a sign of life where the server does not say (RFC 2326 section 12.37), in
 /// seconds.
@@ -13,7 +15,11 @@ const DEFAULT_TIMEOUT_S: u32 = 60;
 
 /// A response whose head was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Response(rtsp_types::Response<Vec<u8>>);
+pub struct Response {
+    status: StatusCode,
+    headers: Headers,
+    body: Vec<u8>,
+}
 
 /// Why the bytes are no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,31 +32,34 @@ impl Response {
     /// # Errors
     /// When it is none.
     pub fn parse(message: &[u8]) -> Result<Self, NotAResponse> {
-        let blank = message.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        match Message::<Vec<u8>>::parse(&message[blank..]) {
-            Ok((Message::Response(response), _)) => Ok(Self(response)),
-            _ => Err(NotAResponse),
-        }
+        let (head, body) = split(message).ok_or(NotAResponse)?;
+        let mut lines =
+            head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let mut lines = lines.by_ref().skip_while(|line| line.is_empty());
+        let status = status(lines.next().unwrap_or_default()).ok_or(NotAResponse)?;
+        let lines = lines.filter(|line| line.contains(&b':') || line.starts_with(b" "));
+        let headers = Headers::read(lines).map_err(|_| NotAResponse)?;
+        Ok(Self { status, headers, body: body.to_vec() })
     }
 
     /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.0.status()
+        self.status
     }
 
     /// The number of the request it answers.
     #[must_use]
     pub fn cseq(&self) -> Option<u32> {
-        self.header(&headers::CSEQ)?.parse().ok()
+        self.header("CSeq")?.parse().ok()
     }
 
     /// The session's id, and how long it lives without a sign of life, in seconds.
     #[must_use]
     pub fn session(&self) -> Option<(&str, u32)> {
-        let (id, parameters) = match self.header(&headers::SESSION)?.split_once(';') {
+        let (id, parameters) = match self.header("Session")?.split_once(';') {
             Some((id, parameters)) => (id.trim(), parameters),
-            None => (self.header(&headers::SESSION)?, ""),
+            None => (self.header("Session")?, ""),
         };
         let timeout = parameters.split(';').find_map(|parameter| {
             let (name, value) = parameter.split_once('=')?;
@@ -62,32 +71,73 @@ impl Response {
     /// The transport that was granted.
     #[must_use]
     pub fn granted(&self) -> Option<Granted> {
-        Granted::parse(self.header(&headers::TRANSPORT)?)
+        Granted::parse(self.header("Transport")?)
     }
 
     /// The URI that the description's controls are relative to, where it is not that of the request
     /// (RFC 2326 appendix C.1.1).
     #[must_use]
     pub fn content_base(&self) -> Option<&str> {
-        let base = self.header(&headers::CONTENT_BASE).or_else(|| self.header(&headers::CONTENT_LOCATION));
+        let base = self.header("Content-Base").or_else(|| self.header("Content-Location"));
         base.filter(|base| !base.is_empty())
+    }
+
+    /// What a refusal with 401 wants to be answered, where it says so: several headers are one list.
+    #[must_use]
+    pub fn challenges(&self) -> Option<&str> {
+        self.header("WWW-Authenticate")
+    }
+
+    /// Whether the server names a method among those that it understands. `None`: it names none.
+    #[must_use]
+    pub fn offers(&self, method: &str) -> Option<bool> {
+        let public = self.header("Public").filter(|public| !public.is_empty())?;
+        Some(public.split([',', ' ']).any(|offered| offered.trim().eq_ignore_ascii_case(method)))
+    }
+
+    /// After how many seconds it is worth asking again.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u32> {
+        self.header("Retry-After")?.parse().ok()
     }
 
     /// Where to ask instead.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
-        self.header(&headers::LOCATION)
+        self.header("Location")
     }
 
     /// The body; empty for most.
     #[must_use]
     pub fn body(&self) -> &[u8] {
-        self.0.body()
+        &self.body
     }
 
-    fn header(&self, name: &HeaderName) -> Option<&str> {
-        self.0.header(name).map(|value| value.as_str().trim())
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.value(name)
     }
+}
+
+/// The head, with blank lines that may stand before it, and the body.
+fn split(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    let start = message.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
+    let message = &message[start..];
+    let ends = [&b"\n\r\n"[..], b"\n\n"];
+    let end = (0..message.len()).find_map(|at| {
+        let found = ends.iter().find(|end| message[at..].starts_with(end))?;
+        Some(at + found.len())
+    })?;
+    Some(message.split_at(end))
+}
+
+/// `RTSP/1.0 200 OK`.
+fn status(line: &[u8]) -> Option<StatusCode> {
+    let line = String::from_utf8_lossy(line);
+    let mut words = line.split_ascii_whitespace();
+    let version = words.next()?;
+    let is_rtsp = version.get(..5).is_some_and(|name| name.eq_ignore_ascii_case("RTSP/"));
+    let code = words.next().filter(|code| code.len() == 3)?.parse::<u16>().ok()?;
+    (is_rtsp && code >= 100).then(|| code.into())
 }
 
 #[cfg(test)]
@@ -126,10 +176,32 @@ mod tests {
     }
 
     #[test]
+    fn what_small_firmware_writes_is_understood() {
+        let bytes =
+            b"\r\nRTSP/1.0 401\nCSeq: 2\nhello\nWWW-Authenticate: Digest a\nWWW-authenticate: Basic b\n\n";
+        let response = Response::parse(bytes).expect("a response");
+        assert_eq!((u16::from(response.status()), response.cseq()), (401, Some(2)));
+        assert_eq!(response.challenges(), Some("Digest a, Basic b"), "several are one list");
+        let response =
+            parse("RTSP/1.0 200 OK\r\nServer: caf\u{e9}\r\nPublic: OPTIONS, get_parameter\r\nPublic: PLAY");
+        assert_eq!(
+            ["GET_PARAMETER", "PLAY", "PAUSE"].map(|method| response.offers(method)),
+            [true, true, false].map(Some)
+        );
+        assert_eq!(parse("RTSP/1.0 200 OK\r\nPublic:").offers("PLAY"), None);
+        assert_eq!(parse("RTSP/1.0 503 Busy\r\nRetry-After: 7").retry_after_s(), Some(7));
+    }
+
+    #[test]
     fn what_is_no_response_is_told() {
-        for bytes in
-            [&b""[..], b"\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"PLAY rtsp://e/n RTSP/1.0\r\n\r\n"]
-        {
+        for bytes in [
+            &b""[..],
+            b"\r\n",
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            b"PLAY rtsp://e/n RTSP/1.0\r\n\r\n",
+            b"RTSP/1.0 2 OK\r\n\r\n",
+            b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n",
+        ] {
             assert_eq!(Response::parse(bytes), Err(NotAResponse));
         }
     }

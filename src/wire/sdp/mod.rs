@@ -6,7 +6,7 @@
 //!                 ├─▶ Presentation ─▶ tracks: groups, ports, clock rates (for ingest)
 //!  mpegts ────────┘        └────────▶ unicast: text for DESCRIBE, and of sessions that we announce
 //!
-//!  a server's answer to DESCRIBE ─▶ offers: what a client can set up
+//!  a server's answer to DESCRIBE ─▶ offered: what a client can set up
 //! ```
 
 mod filter;
@@ -15,7 +15,7 @@ mod invalid;
 mod legs;
 mod lines;
 mod mend;
-mod offer;
+mod offered;
 mod parse;
 mod presentation;
 mod spread;
@@ -25,7 +25,7 @@ mod unicast;
 pub use identity::{SessionIdentity, identity};
 pub use invalid::InvalidSdp;
 pub use legs::MAX_FEEDS;
-pub use offer::{Offer, Offers, offers};
+pub use offered::{Offered, offered};
 pub use parse::{MAX_SDP_LEN, MAX_TRACKS, parse, parse_announced};
 pub use presentation::{Feed, Framing, Presentation, TrackDescription, framed_mpegts, mpegts};
 pub use track::is_source_specific;

@@ -133,7 +133,6 @@ fn errors_name_the_line_and_the_remedy() {
         ("b=AS:128", "a=source-filter: incl IN IP4 239.9.9.9 10.0.0.1", 13, "or remove the line"),
         ("t=0 0", "a=source-filter: incl IN IP4 239.9.9.9 10.0.0.1", 4, "or remove the line"),
         ("b=AS:128", "a=source-filter: incl IN IP4 239.9.9.2 camera", 13, "names are not resolved"),
-        ("m=audio 5006", "m=audio 5006/2", 11, "an m= line for each port"),
         ("239.9.9.2/16", "232.9.9.2/16", 12, "for a source that is named"),
         ("239.9.9.2/16", "232.9.9.2/16\r\na=source-filter: excl IN IP4 * 10.0.0.1", 12, "with one alone"),
         ("RTP/AVP 97\nc=IN IP4 239.9.9.2/16", "udp 97\nc=IN IP4 239.9.9.2/16", 11, "write RTP/AVP 97"),

@@ -14,7 +14,7 @@ use super::super::source_filter::SourceFilter;
 pub struct Presentation {
     /// The session name (`s=`), which may be empty.
     pub name: String,
-    /// The streams in the order of their `m=` lines; at least one. Track N of RTSP is `tracks[N - 1]`.
+    /// The streams in the order of their `m=` lines; at least one, where it is known. Track N of RTSP is `tracks[N - 1]`.
     pub tracks: Vec<TrackDescription>,
     /// The whole description, one medium per track: what `unicast` rewrites.
     pub(super) session: Session,
@@ -82,6 +82,13 @@ impl Feed {
 }
 
 impl Presentation {
+    /// One that is to be asked for elsewhere: nothing of it is known yet.
+    #[must_use]
+    pub fn unknown(name: &str) -> Self {
+        let session = Session::new(Origin::with_ip_addr("0", 0, Ipv4Addr::UNSPECIFIED), name);
+        Self { name: name.to_owned(), tracks: Vec::new(), session }
+    }
+
     /// Whether its tracks carry what those of another one do, wherever both come from, and have the same parameters: who has the one
     /// can go on with the other.
     #[must_use]

@@ -40,11 +40,29 @@ impl Reader<'_> {
         })
     }
 
+    /// What a server offers over RTSP, which has no place until it is set up. `None`: it is no RTP, or encrypted.
+    pub fn offered(&self) -> Option<TrackDescription> {
+        let payload_types = self.payload_types().ok().filter(|_| self.is_rtp())?;
+        Some(TrackDescription {
+            feeds: Vec::new(),
+            same_ssrcs: Vec::new(),
+            framing: Framing::Rtp,
+            encoding: payload_types.first().and_then(|first| self.encoding(*first)),
+            clock_rate: payload_types.first().and_then(|first| self.clock_rate(*first)),
+            payload_types,
+            media: self.medium.media.clone(),
+        })
+    }
+
+    fn is_rtp(&self) -> bool {
+        RTP_PROFILES.iter().any(|known| self.medium.proto.eq_ignore_ascii_case(known))
+    }
+
     fn check_proto(&self) -> Result<(), InvalidSdp> {
-        let proto = self.medium.proto.as_str();
-        if RTP_PROFILES.iter().any(|known| proto.eq_ignore_ascii_case(known)) {
+        if self.is_rtp() {
             return Ok(());
         }
+        let proto = self.medium.proto.as_str();
         let is_mapped = values(&self.medium.attributes, "rtpmap").next().is_some();
         let remedy = match proto.to_ascii_uppercase().as_str() {
             "RTP/SAVP" | "RTP/SAVPF" => "encrypted RTP is not reflected; let the source send RTP/AVP".into(),

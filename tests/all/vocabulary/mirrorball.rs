@@ -320,6 +320,11 @@ impl Mirrorball {
         put(&self.directory.path().join("edge.key"), &key);
     }
 
+    /// The certificate that is served.
+    pub fn certificate(&self) -> String {
+        fs::read_to_string(self.directory.path().join("edge.pem")).expect("it is served through TLS")
+    }
+
     /// Puts something else in the place of the key.
     pub fn spoil_key(&self) {
         put(&self.directory.path().join("edge.key"), "nothing");

@@ -16,6 +16,7 @@ mod access;
 mod channels;
 mod files;
 mod pairs;
+mod pulled;
 mod sap;
 mod syntax;
 mod values;

@@ -1,0 +1,69 @@
+//! A descriptor of a link, which is polled for its stream's sake.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+
+use crate::event::{Class, Descriptor, Event, Interest, PollEventConsumer, PollKey, Poller, Task};
+
+use super::upstream::Upstream;
+
+/// Polled until it is dropped.
+pub(super) struct Ear {
+    key: PollKey,
+    fired: Arc<Fired>,
+}
+
+struct Fired {
+    upstream: Weak<Upstream>,
+    is: AtomicBool,
+}
+
+impl Ear {
+    /// Polls a descriptor.
+    pub fn open(
+        poller: &Poller,
+        descriptor: Arc<dyn Descriptor>,
+        upstream: Weak<Upstream>,
+        interest: Interest,
+    ) -> io::Result<Self> {
+        let fired = Arc::new(Fired { upstream, is: AtomicBool::new(false) });
+        let key = poller.register(Class::Media, descriptor, fired.clone())?;
+        key.enable(interest)?;
+        Ok(Self { key, fired })
+    }
+
+    /// Whether something has happened at it since this was asked last. It is not polled until [`listen`](Self::listen).
+    pub fn take(&self) -> bool {
+        self.fired.is.swap(false, Relaxed)
+    }
+
+    /// Polls it again.
+    pub fn listen(&self) {
+        self.key.resume(Interest::Read);
+    }
+
+    /// More is to be had at it than one turn takes.
+    pub fn fire(&self) {
+        self.fired.is.store(true, Relaxed);
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.key.unregister();
+    }
+}
+
+impl PollEventConsumer for Fired {
+    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+        self.is.store(true, Relaxed);
+        self.upstream.upgrade().into_iter().for_each(|upstream| upstream.poke());
+        None
+    }
+
+    /// The stream finds out that nothing comes.
+    fn close(self: Arc<Self>) {
+        self.upstream.upgrade().into_iter().for_each(|upstream| upstream.lose());
+    }
+}

@@ -1,0 +1,154 @@
+//! Why a stream is not pulled. The text names what to do about it, or what to look at; the reason is its label in metrics.
+
+use std::time::Duration;
+
+use crate::wire::rtsp::{Method, NoUse, StatusCode};
+
+/// Why a stream is not pulled, or no longer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// There is no connection.
+    #[error("connecting failed: {0}")]
+    Connect(String),
+    /// TLS was not agreed on, or broke.
+    #[error("TLS failed: {0}")]
+    Tls(String),
+    /// The server has closed the connection.
+    #[error("the server closed the connection")]
+    Closed,
+    /// Reading or writing failed.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// No answer in time.
+    #[error("no answer to {method} in time", method = name(.0))]
+    Silence(Method),
+    /// The server wants a login, or another one.
+    #[error("the server answered 401: {0}")]
+    Login(NoUse),
+    /// The server said no. It may say after how long to ask again.
+    #[error("{method} was answered {code} {status}{hint}", method = name(.0), code = u16::from(*.1), status = .1, hint = hint(*.1))]
+    Refused(Method, StatusCode, Option<Duration>),
+    /// An answer that lacks what is needed to go on.
+    #[error("the answer to {method} {what}", method = name(.0), what = .1)]
+    Answer(Method, &'static str),
+    /// The description is of no use.
+    #[error("the description can not be used: {0}")]
+    Description(String),
+    /// The stream has other tracks than before, or other parameters.
+    #[error("the server describes another stream than before")]
+    Changed,
+    /// The server leads elsewhere, and it is not followed there.
+    #[error("the redirect to {0} is not followed: {1}")]
+    Redirect(String, &'static str),
+    /// What the server sends is not RTSP.
+    #[error("what the server says can not be read: {0}")]
+    Unreadable(String),
+    /// The server does not read what it is sent.
+    #[error("the server does not read what it is sent")]
+    NotRead,
+    /// The server has ended the session.
+    #[error("the server ended the session")]
+    Ended,
+    /// No UDP socket.
+    #[error("no UDP ports: {0}")]
+    Ports(String),
+}
+
+impl Failure {
+    /// All labels.
+    pub const REASONS: [&str; 10] = [
+        "changed",
+        "closed",
+        "connect",
+        "description",
+        "login",
+        "redirect",
+        "refused",
+        "timeout",
+        "tls",
+        "unreadable",
+    ];
+
+    /// Its label.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Connect(_) | Self::Ports(_) => "connect",
+            Self::Tls(_) => "tls",
+            Self::Closed | Self::Broken(_) | Self::Ended | Self::NotRead => "closed",
+            Self::Silence(_) => "timeout",
+            Self::Login(_) => "login",
+            Self::Refused(..) => "refused",
+            Self::Answer(..) | Self::Unreadable(_) => "unreadable",
+            Self::Description(_) => "description",
+            Self::Changed => "changed",
+            Self::Redirect(..) => "redirect",
+        }
+    }
+
+    /// What the server sends is not RTSP.
+    pub(super) fn unreadable(what: impl Into<String>) -> Self {
+        Self::Unreadable(what.into())
+    }
+}
+
+/// Of a server's text, as much as a line of the log holds.
+pub(super) fn brief(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+/// Of a URL, what may be told: neither login nor path.
+pub(super) fn place(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let host = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let gap = if scheme.is_empty() { "" } else { "://" };
+    brief(&format!("{scheme}{gap}{host}"))
+}
+
+fn name(method: &Method) -> &str {
+    method.into()
+}
+
+fn hint(status: StatusCode) -> &'static str {
+    match u16::from(status) {
+        403 => ": it does not let this machine in",
+        404 => ": the server has no such stream",
+        453 | 503 => ": a limit of the server?",
+        461 => ": it does not serve this transport; write the other one",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_what_happened_and_where_to_look() {
+        for (failure, reason, text) in [
+            (
+                Failure::Refused(Method::Describe, StatusCode::NotFound, None),
+                "refused",
+                "DESCRIBE was answered 404 Not Found: the server has no such stream",
+            ),
+            (Failure::Silence(Method::Setup), "timeout", "no answer to SETUP in time"),
+            (
+                Failure::Login(NoUse::NoLogin),
+                "login",
+                "the server answered 401: it wants a login, and none is configured",
+            ),
+        ] {
+            assert_eq!((failure.to_string().as_str(), failure.reason()), (text, reason));
+            assert!(Failure::REASONS.contains(&reason));
+        }
+        assert!(Failure::REASONS.is_sorted());
+    }
+
+    #[test]
+    fn no_login_is_told() {
+        assert_eq!(place("rtsp://anna:x@y@edge:1\r\n/a@b"), "rtsp://edge:1");
+        assert_eq!((place("anna:x@edge"), place("/a")), ("edge".into(), String::new()));
+        assert_eq!(brief(&"x".repeat(200)).len(), 120);
+    }
+}

@@ -1,0 +1,131 @@
+//! Where a stream is asked for: the URL of the config, or where its server leads from there.
+
+use crate::wire::rtsp::{Login, Url, usual_port, without_login};
+
+use super::failure::{self, Failure};
+
+/// So many redirects are followed.
+const MOST: usize = 5;
+
+/// From the URL of the config to where the stream is.
+#[derive(Debug, Clone)]
+pub struct Journey {
+    begins: Url,
+    login: Option<Login>,
+    /// Where the server has led, one after another.
+    stations: Vec<Url>,
+}
+
+impl Journey {
+    /// At its beginning. User and password are given to no other server.
+    #[must_use]
+    pub fn new(begins: &Url, login: Option<Login>) -> Self {
+        Self { begins: without_login(begins), login, stations: Vec::new() }
+    }
+
+    /// Where the stream is asked for now.
+    #[must_use]
+    pub fn at(&self) -> &Url {
+        self.stations.last().unwrap_or(&self.begins)
+    }
+
+    /// Who asks there.
+    #[must_use]
+    pub fn login(&self) -> Option<&Login> {
+        let is_at_home = place(self.at()) == place(&self.begins);
+        self.login.as_ref().filter(|_| is_at_home)
+    }
+
+    /// Back to the beginning: a server that was led to may have gone.
+    pub fn begin_again(&mut self) {
+        self.stations.clear();
+    }
+
+    /// Goes where the server leads.
+    ///
+    /// # Errors
+    /// When that is not where a stream can be, or leads round and round.
+    pub fn follow(&mut self, location: &str) -> Result<(), Failure> {
+        let refuse = |why| Err(Failure::Redirect(failure::place(location), why));
+        let Ok(to) = self.at().join(location.trim()).map(|to| without_login(&to)) else {
+            return refuse("it is no URL");
+        };
+        let has_host = to.host_str().is_some_and(|host| !host.is_empty());
+        match (self.at().scheme(), to.scheme()) {
+            _ if !has_host => return refuse("it names no host"),
+            ("rtsps", "rtsp") => return refuse("it leads out of TLS"),
+            (_, "rtsp" | "rtsps") => {}
+            _ => return refuse("it is not RTSP"),
+        }
+        if to == self.begins || self.stations.contains(&to) {
+            return refuse("it leads in a circle");
+        }
+        if self.stations.len() == MOST {
+            return refuse("it is one too many");
+        }
+        self.stations.push(to);
+        Ok(())
+    }
+}
+
+/// Scheme, host and port.
+fn place(url: &Url) -> (&str, Option<String>, u16) {
+    let host = url.host_str().map(str::to_ascii_lowercase);
+    (url.scheme(), host, port(url))
+}
+
+/// The port to connect to.
+#[must_use]
+pub fn port(url: &Url) -> u16 {
+    url.port().or_else(|| usual_port(url.scheme())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journey(url: &str) -> Journey {
+        let login = Login { user: "anna".into(), password: "x".into() };
+        Journey::new(&Url::parse(url).expect("a URL"), Some(login))
+    }
+
+    #[test]
+    fn a_stream_is_followed_and_the_login_stays_at_home() {
+        let mut journey = journey("rtsp://anna:x@Edge/news");
+        assert_eq!((journey.at().as_str(), journey.login().is_some()), ("rtsp://Edge/news", true));
+        for (location, at, at_home) in [
+            ("rtsp://edge:554/other", "rtsp://edge:554/other", true),
+            ("/third", "rtsp://edge:554/third", true),
+            ("rtsp://bob:y@edge:8554/news", "rtsp://edge:8554/news", false),
+            ("rtsps://edge/news", "rtsps://edge/news", false),
+        ] {
+            journey.follow(location).expect(location);
+            assert_eq!((journey.at().as_str(), journey.login().is_some()), (at, at_home));
+        }
+        journey.begin_again();
+        assert_eq!(journey.at().as_str(), "rtsp://Edge/news");
+    }
+
+    #[test]
+    fn circles_strangers_and_long_ways_are_not_followed() {
+        let why = |journey: &mut Journey, location: &str| match journey.follow(location) {
+            Err(Failure::Redirect(_, why)) => why,
+            other => panic!("{location}: {other:?}"),
+        };
+        let mut one = journey("rtsps://edge/news");
+        for (location, reason) in [
+            ("rtsps://edge/news", "it leads in a circle"),
+            ("rtsp://edge/news", "it leads out of TLS"),
+            ("http://edge/news", "it is not RTSP"),
+            ("rtsps:///news", "it names no host"),
+            ("rtsps://[x/", "it is no URL"),
+        ] {
+            assert_eq!(why(&mut one, location), reason, "{location}");
+        }
+        let mut two = journey("rtsp://edge/0");
+        (1..=MOST).for_each(|station| two.follow(&format!("/{station}")).expect("followed"));
+        assert_eq!(why(&mut two, "/3"), "it leads in a circle");
+        assert_eq!(why(&mut two, "/9"), "it is one too many");
+        assert_eq!(port(&Url::parse("rtsps://edge").expect("a URL")), 322);
+    }
+}

@@ -1,0 +1,91 @@
+//! The Puller: all streams that are pulled.
+
+use std::sync::{Arc, Mutex};
+
+use crate::event::{Class, Poller, TaskQueue, Timers, lock};
+use crate::relay::{Busy, Channel, Demand};
+use crate::wire::rtsp::{Login, Url};
+use crate::wire::sdp::Presentation;
+
+use super::figures::PullStats;
+use super::journey::port;
+use super::link::Transport;
+use super::names::Names;
+use super::trust::Trust;
+use super::upstream::Upstream;
+
+/// One stream that is to be pulled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pull {
+    /// The channel that it becomes.
+    pub name: String,
+    /// Where it is, without user and password.
+    pub url: Url,
+    /// Who asks for it.
+    pub login: Option<Login>,
+    /// How it comes.
+    pub transport: Transport,
+    /// Whom is trusted, through TLS.
+    pub trust: Option<Trust>,
+}
+
+impl Pull {
+    /// Its server's host and port, which is what may be told of the URL.
+    #[must_use]
+    pub fn server(&self) -> String {
+        format!("{}:{}", self.url.host_str().unwrap_or_default(), port(&self.url))
+    }
+}
+
+/// Who makes channels of what is described.
+pub trait Opens: Send + Sync + 'static {
+    /// The channel of a name, from now on. None: it is to be none.
+    fn open(&self, name: &str, presentation: Presentation, demand: &Arc<Demand>) -> Option<Arc<Channel>>;
+}
+
+/// What all streams share.
+pub(super) struct Parts {
+    pub poller: Arc<Poller>,
+    pub timers: Arc<Timers>,
+    pub media: Arc<TaskQueue>,
+    pub control: Arc<TaskQueue>,
+    pub busy: Arc<Busy>,
+    pub names: Names,
+    pub opens: Arc<dyn Opens>,
+}
+
+/// All streams.
+pub struct Puller {
+    parts: Arc<Parts>,
+    upstreams: Mutex<Vec<Arc<Upstream>>>,
+}
+
+impl Puller {
+    /// None is pulled yet. The timers are those of media.
+    pub fn new(poller: Arc<Poller>, timers: Arc<Timers>, busy: Arc<Busy>, opens: Arc<dyn Opens>) -> Self {
+        let (media, control) = (poller.queue(Class::Media).clone(), poller.queue(Class::Control).clone());
+        let parts = Parts { poller, timers, media, control, busy, names: Names::default(), opens };
+        Self { parts: Arc::new(parts), upstreams: Mutex::default() }
+    }
+
+    /// Pulls a stream for as long as it is wanted.
+    pub fn pull(&self, pull: Pull, demand: Arc<Demand>) {
+        let upstream = Upstream::new(pull, demand.clone(), self.parts.clone());
+        let weak = Arc::downgrade(&upstream);
+        demand.on_begin(move || weak.upgrade().into_iter().for_each(|upstream| upstream.poke()));
+        lock(&self.upstreams).push(upstream.clone());
+        upstream.poke();
+    }
+
+    /// All streams as metrics see them.
+    pub fn stats(&self) -> Vec<PullStats> {
+        lock(&self.upstreams).iter().map(|upstream| upstream.stats()).collect()
+    }
+
+    /// Ends all sessions.
+    pub fn stop(&self) {
+        let upstreams = std::mem::take(&mut *lock(&self.upstreams));
+        upstreams.iter().for_each(|upstream| upstream.stop());
+        self.parts.names.stop();
+    }
+}

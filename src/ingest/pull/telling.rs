@@ -1,0 +1,70 @@
+//! What the log is told of a stream that is pulled: a line when it is not to be had, and one when it comes again.
+
+use std::time::{Duration, Instant};
+
+use super::failure::Failure;
+use super::puller::Pull;
+
+/// What comes and goes all the time is no news.
+const NEWS_AFTER: Duration = Duration::from_secs(10);
+
+/// What it was told last.
+#[derive(Debug, Default)]
+pub(super) struct Telling {
+    last: Option<Told>,
+    /// When it was told of a failure.
+    failed_at: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Comes,
+    Fails,
+}
+
+impl Telling {
+    /// Media comes.
+    pub fn it_comes(&mut self, pull: &Pull, on_demand: bool) {
+        let (channel, server) = (&pull.name, pull.server());
+        match self.last {
+            Some(Told::Fails) => tracing::info!(channel, server, "it is pulled again"),
+            None if !on_demand => tracing::info!(channel, server, "it is pulled"),
+            _ => return,
+        }
+        self.last = Some(Told::Comes);
+    }
+
+    /// It is not to be had, or no longer.
+    pub fn it_fails(&mut self, pull: &Pull, failure: &Failure, now: Instant) {
+        if self.is_news(now) {
+            let (channel, server) = (&pull.name, pull.server());
+            tracing::warn!(channel, server, "it is not pulled, and tried again: {failure}");
+        }
+    }
+
+    fn is_news(&mut self, now: Instant) -> bool {
+        let is_soon = self.failed_at.is_some_and(|at| now < at + NEWS_AFTER);
+        if self.last == Some(Told::Fails) || is_soon {
+            return false;
+        }
+        (self.last, self.failed_at) = (Some(Told::Fails), Some(now));
+        true
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+    use crate::event::clock;
+
+    #[test]
+    fn an_episode_is_a_line_and_what_comes_and_goes_is_one_now_and_then() {
+        let (mut telling, now) = (Telling::default(), clock::now());
+        let at = |seconds| now + Duration::from_secs(seconds);
+        assert_eq!([0, 1, 60].map(|seconds| telling.is_news(at(seconds))), [true, false, false]);
+        telling.last = Some(Told::Comes);
+        assert!(telling.is_news(at(61)));
+        telling.last = Some(Told::Comes);
+        assert_eq!([62, 70, 71].map(|seconds| telling.is_news(at(seconds))), [false, false, true]);
+    }
+}
