@@ -49,7 +49,7 @@ pub fn parse(text: &[u8]) -> Result<Presentation, InvalidSdp> {
         line: Some(1),
         problem: "no line such as v=0 or m=video 5004 RTP/AVP 33; is it an SDP file?".into(),
     })?;
-    let lines = spread(&without_disabled(&lines));
+    let lines = spread(&without_disabled(&lines), MAX_TRACKS);
     let mut session = Session::parse(lines.to_text().as_bytes()).map_err(|error| syntax(&error, &lines))?;
     let Tracks { tracks, is_twin, .. } = tracks(&session, &lines)?;
     legs::keep_one_each(&mut session, &is_twin);

@@ -4,17 +4,16 @@
 use std::net::IpAddr;
 
 use super::lines::{Line, Lines};
-use super::parse::MAX_TRACKS;
 
-/// Writes a medium for each stream. What can not be taken apart stays, for who reads it to refuse.
-pub(super) fn spread(lines: &Lines) -> Lines {
+/// Writes a medium for each stream, up to so many of one. What can not be taken apart stays, for who reads it to refuse.
+pub(super) fn spread(lines: &Lines, most: usize) -> Lines {
     let is_medium = |line: &Line| line.key() == Some('m');
     let (session, media) = lines.0.split_at(lines.0.iter().position(is_medium).unwrap_or(lines.0.len()));
     let of_session = session.iter().find(|line| line.key() == Some('c'));
     let mut all = session.to_vec();
     for medium in media.chunk_by(|_, next| !is_medium(next)) {
         let own = medium.iter().find(|line| line.key() == Some('c'));
-        match Streams::of(&medium[0], own.or(of_session)) {
+        match Streams::of(&medium[0], own.or(of_session), most) {
             Some(streams) => (0..streams.count).for_each(|number| streams.write(number, medium, &mut all)),
             None => all.extend_from_slice(medium),
         }
@@ -35,7 +34,7 @@ struct Streams<'a> {
 
 impl<'a> Streams<'a> {
     /// `None`: it is one.
-    fn of(medium: &'a Line, connection: Option<&'a Line>) -> Option<Self> {
+    fn of(medium: &'a Line, connection: Option<&'a Line>, most: usize) -> Option<Self> {
         let (media, rest) = medium.value().split_once(' ')?;
         let (port, rest) = rest.split_once(' ')?;
         let (port, ports) = port.split_once('/').unwrap_or((port, "1"));
@@ -49,7 +48,7 @@ impl<'a> Streams<'a> {
         // Of several ports and several groups each port is of one group.
         let count = u16::max(ports, groups);
         let is_clear = ports == groups || ports == 1 || groups == 1;
-        let is_several = count > 1 && usize::from(count) <= MAX_TRACKS;
+        let is_several = count > 1 && usize::from(count) <= most;
         (is_several && is_clear).then_some(Self {
             count,
             around: (media, rest),
@@ -85,7 +84,7 @@ mod tests {
     use super::*;
 
     fn spread_of(text: &str) -> Vec<String> {
-        spread(&Lines::of(text.as_bytes())).0.into_iter().map(|line| line.text).collect()
+        spread(&Lines::of(text.as_bytes()), 32).0.into_iter().map(|line| line.text).collect()
     }
 
     #[test]
