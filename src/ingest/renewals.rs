@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use crate::event::{Task, Work, clock, lock};
-use crate::net::{GroupProtocol, Turned, igmp_versions, interface_name};
+use crate::net::{GroupProtocol, Turned, igmp_versions, interface_name, mean_any};
 use crate::relay::Channel;
 
 use super::heard::Asking;
@@ -122,7 +122,7 @@ impl Receivers {
 }
 
 /// Whose filters are turned round, so that the network is told: while any sender is meant, all sockets that mean any, or it would
-/// still be; else one that names its senders is enough, for any sender is meant then.
+/// still be; none where all name theirs.
 fn to_turn(together: &[Membership]) -> Vec<&Membership> {
     let mut of_any = Vec::<&Membership>::new();
     for joined in together.iter().filter(|joined| joined.group.source.is_none()) {
@@ -131,14 +131,18 @@ fn to_turn(together: &[Membership]) -> Vec<&Membership> {
             of_any.push(joined);
         }
     }
-    if of_any.is_empty() { together.iter().take(1).collect() } else { of_any }
+    of_any
 }
 
 /// Whether the network will be told. `Err`: these are to be left, for they did not come back to what they were.
 fn turn_round(together: &[Membership]) -> Result<bool, Vec<Membership>> {
+    let turns = to_turn(together);
+    if turns.is_empty() {
+        return Ok(together.first().is_none_or(|first| mean_any(&first.group).is_ok()));
+    }
     let mut is_told = true;
     let mut turned = Vec::<(&Membership, Turned)>::new();
-    for joined in to_turn(together) {
+    for joined in turns {
         match joined.receiver.turn(&joined.group) {
             Ok(back) => turned.push((joined, back)),
             Err(error) => {

@@ -35,20 +35,25 @@ struct Filter {
 /// A filter that is turned round, and as it was.
 pub struct Turned(Box<Filter>);
 
+/// Somebody here means any sender of a group, for a moment: where all others name theirs the network is told of these anew as that is
+/// over, and the sockets that they come by are not touched.
+pub fn mean_any(group: &Group) -> io::Result<()> {
+    let any = Group { source: None, except: Vec::new(), ..group.clone() };
+    // It leaves as it is closed, which is at once.
+    ReceiveSocket::bind(0, group.address)?.join(&any).map_err(io::Error::other)
+}
+
 impl ReceiveSocket {
-    /// Turns the filter of a joined group round; [`turn_back`](Self::turn_back) is to follow at once. Meanwhile, if it is joined for
-    /// any sender, only packets of these come. Where it fails nothing was changed.
+    /// Turns the filter of a group that is joined for any sender group round; [`turn_back`](Self::turn_back) is to follow at once. Meanwhile only packets of
+    /// these come. Where it fails nothing was changed.
     pub fn turn(&self, group: &Group, senders: &[IpAddr]) -> io::Result<Turned> {
         let before = self.filter(group)?;
-        let mut other = Box::new(Filter { count: 0, mode: MCAST_EXCLUDE, ..*before });
-        if before.mode == MCAST_EXCLUDE {
-            let nobody = if group.address.is_ipv4() { &NOBODY[..1] } else { &NOBODY[1..] };
-            let senders = if senders.is_empty() { nobody } else { senders };
-            other.mode = MCAST_INCLUDE;
-            for (place, sender) in other.sources.iter_mut().zip(senders) {
-                *place = storage(*sender);
-                other.count += 1;
-            }
+        let mut other = Box::new(Filter { count: 0, mode: MCAST_INCLUDE, ..*before });
+        let nobody = if group.address.is_ipv4() { &NOBODY[..1] } else { &NOBODY[1..] };
+        let senders = if senders.is_empty() { nobody } else { senders };
+        for (place, sender) in other.sources.iter_mut().zip(senders) {
+            *place = storage(*sender);
+            other.count += 1;
         }
         self.set_filter(group, &other)?;
         Ok(Turned(before))
@@ -129,12 +134,11 @@ mod tests {
     #[test]
     fn a_filter_is_turned_round_and_back_to_what_it_was() {
         let (exclude, include) = (MCAST_EXCLUDE, MCAST_INCLUDE);
-        for (address, source, except, was, meanwhile) in [
-            ("239.77.64.1", None, &[][..], (exclude, 0), (include, 2)),
-            ("239.77.64.2", None, &["127.0.0.7"], (exclude, 1), (include, 2)),
-            ("232.77.64.3", Some("127.0.0.7"), &[], (include, 1), (exclude, 0)),
+        for (address, except, was, meanwhile) in [
+            ("239.77.64.1", &[][..], (exclude, 0), (include, 2)),
+            ("239.77.64.2", &["127.0.0.7"], (exclude, 1), (include, 2)),
         ] {
-            let (socket, group) = joined(address, source, except);
+            let (socket, group) = joined(address, None, except);
             assert_eq!(mode(&socket, &group), was);
             let senders = ["127.0.0.8", "127.0.0.9"].map(|sender| sender.parse().expect("an address"));
             let turned = socket.turn(&group, &senders).expect("it is joined");
@@ -142,6 +146,13 @@ mod tests {
             socket.turn_back(&group, &turned).expect("it was so");
             assert_eq!(mode(&socket, &group), was);
         }
+    }
+
+    #[test]
+    fn what_others_are_joined_on_stays_as_it_is_while_any_is_meant() {
+        let (socket, group) = joined("232.77.64.3", Some("127.0.0.7"), &[]);
+        mean_any(&group).expect("loopback takes groups");
+        assert_eq!(mode(&socket, &group), (MCAST_INCLUDE, 1));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub use interface::{
 pub use kernel_drops::KernelDrops;
 pub use link_events::{Changes, LinkEvents};
 pub use membership::{Group, MembershipError, ReceiveSocket, any_beside, bound_for};
-pub use membership_filter::Turned;
+pub use membership_filter::{Turned, mean_any};
 pub use path_mtu::{PathAsker, forbid_fragments, forbids_fragments};
 pub use peer::{Progress, VANISHED_AFTER, allow_pauses, mark_connection, progress};
 pub use priority::lower_priority;

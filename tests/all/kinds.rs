@@ -40,7 +40,7 @@ enum Way {
     Described,
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     Kind { name: "ts", encoder: H264, way: Way::Stream("rtp"), codec: "h264" },
     Kind { name: "bare", encoder: H264, way: Way::Stream("udp"), codec: "h264" },
     Kind { name: "either", encoder: HEVC, way: Way::Stream("auto"), codec: "hevc" },
@@ -51,6 +51,12 @@ const KINDS: [Kind; 12] = [
         encoder: &["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-huffman", "0"],
         way: Way::Described,
         codec: "mjpeg",
+    },
+    Kind {
+        name: "raw", // as ST 2110-20 sends it (RFC 4175)
+        encoder: &["-c:v", "rawvideo", "-pix_fmt", "uyvy422"],
+        way: Way::Described,
+        codec: "rawvideo",
     },
     Kind {
         name: "vp8",
