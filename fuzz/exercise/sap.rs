@@ -11,8 +11,9 @@ pub fn exercise(datagram: &[u8]) {
     let description = announcement.description;
     assert!(description.len() <= MAX_DESCRIPTION_LEN && description.last() != Some(&0));
     assert_eq!(parse(&announcement.build()), Ok(announcement));
-    assert_eq!(sdp::identity(description), sdp::identity(description));
-    assert!(sdp::identity(description).short().len() == 6);
+    let identity = sdp::identity(description, announcement.origin);
+    assert_eq!(identity, sdp::identity(description, announcement.origin));
+    assert!(identity.short().len() == 6 && identity.is_the_same_by(announcement.origin));
     if let Ok(presentation) = sdp::parse(description) {
         let mut feeds = presentation.tracks.iter().flat_map(|track| &track.feeds);
         assert!(feeds.all(|feed| announced_in(feed.group).is_multicast()));

@@ -13,10 +13,14 @@ pub fn exercise(text: &[u8]) {
     for track in &program.tracks {
         assert!(!track.feeds.is_empty() && !track.payload_types.is_empty());
         for feed in &track.feeds {
-            assert!(feed.group.is_multicast() && feed.port > 0);
+            assert!(feed.port > 0);
             let hosts = feed.filter.named().iter().chain(feed.filter.excluded());
             hosts.for_each(|host| assert_eq!(host.is_ipv4(), feed.group.is_ipv4()));
         }
+    }
+    if let Ok(announced) = sdp::parse_announced(text) {
+        let mut feeds = announced.tracks.iter().flat_map(|track| &track.feeds);
+        assert!(feeds.all(|feed| feed.group.is_multicast()));
     }
     let described = sdp::unicast(&program, IpAddr::V6(Ipv6Addr::LOCALHOST));
     let media = described.lines().filter(|line| line.starts_with("m=")).count();

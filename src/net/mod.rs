@@ -10,6 +10,7 @@ mod control;
 mod descriptors;
 mod group_protocol;
 mod half_open;
+mod host;
 mod interface;
 mod kernel_drops;
 mod link_events;
@@ -31,6 +32,7 @@ pub use client::{connect, plain, receiving_pair};
 pub use control::{Control, Marks};
 pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, is_passing, open_descriptors};
 pub use group_protocol::{GroupProtocol, igmp_versions, reverse_path_filter};
+pub use host::counted_as;
 pub use interface::{
     InterfaceError, interface_addresses, interface_index, interface_is_there, interface_name,
 };

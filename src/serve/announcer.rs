@@ -20,8 +20,8 @@ use crate::wire::sdp;
 
 use super::media::{OutGroup, OutGroups, StandIn};
 
-/// What could not be sent is sent after so long.
-const RETRY_AFTER: Duration = Duration::from_secs(10);
+/// What could not be sent is sent after so long: sooner than an episode of it is over.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Announces for as long as the program runs.
 pub struct Announcer {
@@ -143,6 +143,10 @@ impl Announcer {
         now: Instant,
     ) -> io::Result<()> {
         let (socket, from) = open(group)?;
+        // Our address is a part of which session it is.
+        if programme.said.as_ref().is_some_and(|said| said.from != from) {
+            self.delete(name, programme);
+        }
         let said = programme.say(name, group, from);
         let datagram = announcement(Kind::Announcement, said).build();
         socket.send(&datagram)?;

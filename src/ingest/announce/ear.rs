@@ -9,21 +9,26 @@ use crate::event::{Interest, PollKey};
 use crate::net::{Group, ReceiveSocket, RouteAsker, interface_index};
 use crate::wire::sap::PORT;
 
-/// Where nothing is heard for so long, the network may have forgotten who listens: all is joined again.
+/// A group where nothing is heard for so long is joined again: the network may have forgotten who listens.
 const RENEW_AFTER: Duration = Duration::from_secs(125);
 
 /// Where one family's groups are joined.
 #[derive(Default)]
 pub(super) struct Ear {
     open: Option<Open>,
-    joined: Vec<(IpAddr, u32)>,
-    /// Something was heard, or all was joined.
-    fresh_at: Option<Instant>,
+    joined: Vec<Joined>,
     is_over: bool,
 }
 
 /// Has somebody read a socket once it is polled.
 type Register<'a> = &'a dyn Fn(Arc<ReceiveSocket>) -> io::Result<PollKey>;
+
+/// A group, the interface that it is joined on, and when that was, or something of others was heard there.
+struct Joined {
+    group: IpAddr,
+    index: u32,
+    fresh_at: Instant,
+}
 
 struct Open {
     socket: Arc<ReceiveSocket>,
@@ -47,24 +52,29 @@ impl Ear {
         if self.is_over {
             return Ok(());
         }
-        self.forget_if_silent(now);
         let mut outcome = Ok(());
         for group in groups {
             let followed = place_of(*group, interface, routes)
-                .and_then(|index| self.follow_one(*group, index, register));
+                .and_then(|index| self.follow_one(*group, index, register, now));
             outcome = followed.map_err(|error| format!("{group}: {error}")).and(outcome);
         }
         outcome
     }
 
-    /// The groups that are joined, and on which interface.
-    pub fn joined(&self) -> &[(IpAddr, u32)] {
-        &self.joined
+    /// Whether any group is joined.
+    pub fn hears(&self) -> bool {
+        !self.joined.is_empty()
     }
 
-    /// Something was heard.
-    pub fn has_heard(&mut self, now: Instant) {
-        self.fresh_at = Some(now);
+    /// Whether a group is joined where this interface is.
+    pub fn is_joined(&self, group: IpAddr, interface: u32) -> bool {
+        self.joined.iter().any(|joined| joined.group == group && [0, interface].contains(&joined.index))
+    }
+
+    /// Something of others was heard there.
+    pub fn has_heard(&mut self, group: IpAddr, now: Instant) {
+        let joined = self.joined.iter_mut().find(|joined| joined.group == group);
+        joined.into_iter().for_each(|joined| joined.fresh_at = now);
     }
 
     /// Closes the socket, if it is this one.
@@ -93,19 +103,25 @@ impl Ear {
         Some(open.key.clone())
     }
 
-    fn follow_one(&mut self, group: IpAddr, index: u32, register: Register<'_>) -> Result<(), String> {
+    fn follow_one(
+        &mut self,
+        group: IpAddr,
+        index: u32,
+        register: Register<'_>,
+        now: Instant,
+    ) -> Result<(), String> {
         let socket = self.socket(group, register).map_err(|error| error.to_string())?;
-        let place = self.joined.iter().position(|(joined, _)| *joined == group);
-        if place.is_some_and(|place| self.joined[place].1 == index) {
-            return Ok(());
-        }
-        if let Some(place) = place {
-            let (_, before) = self.joined.swap_remove(place);
+        if let Some(place) = self.joined.iter().position(|joined| joined.group == group) {
+            let before = &self.joined[place];
+            if before.index == index && now < before.fresh_at + RENEW_AFTER {
+                return Ok(());
+            }
+            let before = self.joined.swap_remove(place);
             // What has gone with its interface can not be left.
-            let _ = socket.leave(&joined_on(group, before));
+            let _ = socket.leave(&joined_on(group, before.index));
         }
         socket.join(&joined_on(group, index)).map_err(|error| error.to_string())?;
-        self.joined.push((group, index));
+        self.joined.push(Joined { group, index, fresh_at: now });
         Ok(())
     }
 
@@ -119,16 +135,6 @@ impl Ear {
         self.open = Some(Open { socket: socket.clone(), key: key.clone() });
         key.enable(Interest::Read).inspect_err(|_| self.open = None)?;
         Ok(socket)
-    }
-
-    /// Leaves all, for it to be joined again.
-    fn forget_if_silent(&mut self, now: Instant) {
-        let fresh_at = *self.fresh_at.get_or_insert(now);
-        let Some(open) = self.open.as_ref().filter(|_| now >= fresh_at + RENEW_AFTER) else { return };
-        for (group, index) in self.joined.drain(..) {
-            let _ = open.socket.leave(&joined_on(group, index));
-        }
-        self.fresh_at = Some(now);
     }
 }
 

@@ -15,8 +15,8 @@ use crate::wire::sdp::Presentation;
 
 use super::ear::Ear;
 use super::herald::Herald;
-use super::refusal::{AnnouncementStats, Refusal};
-use super::table::{Besides, Change, Refused, Rules, Table};
+use super::refusal::{AnnouncementStats, Refusal, Refused};
+use super::table::{Besides, Change, Rules, Table};
 
 /// Datagrams per `recvmmsg`, and batches per task: a flood goes to the queue's tail after this many.
 const BATCH: usize = 16;
@@ -29,10 +29,13 @@ thread_local! {
 /// Where announced sessions become channels.
 pub trait LineUp: Besides + Send + Sync {
     /// There is this channel from now on, or it is described so.
-    fn put(&self, name: &str, presentation: &Presentation);
+    ///
+    /// # Errors
+    /// Why there is none, or it goes on as it was.
+    fn put(&self, name: &str, presentation: &Presentation) -> Result<(), String>;
 
-    /// There is none of that name any more.
-    fn take(&self, name: &str);
+    /// There is none of that name any more. `false`: there was none.
+    fn take(&self, name: &str) -> bool;
 }
 
 /// Where sessions are announced.
@@ -115,7 +118,7 @@ impl Hearing {
             outcome = followed.and(outcome);
         }
         // Some scopes lead nowhere on most machines. What has to be told is that all do.
-        let is_deaf = self.ears.iter().all(|ear| lock(ear).joined().is_empty());
+        let is_deaf = self.ears.iter().all(|ear| !lock(ear).hears());
         if let Err(error) = outcome {
             if is_deaf && self.deaf.begins(now) {
                 tracing::warn!(
@@ -154,15 +157,19 @@ impl Hearing {
         let sender = datagram.source.ip().to_canonical();
         let mut table = self.table();
         self.poller.vitals().may_fault("announcements", String::new);
-        let heard = match self.is_meant(datagram, now) {
-            true => table.hear(datagram.payload, sender, &*self.line_up, now),
+        let way = (sender, datagram.destination);
+        let heard = match self.is_meant(datagram) {
+            true => table.hear(datagram.payload, way, &*self.line_up, now),
             false => Err(Refusal::Place.into()),
         };
-        self.stats.sessions.store(table.len() as u64, Relaxed);
+        if heard.as_ref().map_or_else(|Refused(refusal, _)| refusal.is_of_a_sender(), |_| true) {
+            lock(self.ear_of(datagram)).has_heard(datagram.destination, now);
+        }
         match heard {
             Ok(change) => {
                 self.stats.taken.fetch_add(1, Relaxed);
-                change.into_iter().for_each(|change| self.make(change, Some(sender), now));
+                change.into_iter().for_each(|change| self.make(&mut table, &change, Some(sender), now));
+                self.stats.sessions.store(table.served() as u64, Relaxed);
             }
             Err(Refused(refusal, why)) => {
                 self.stats.refuse(refusal);
@@ -173,26 +180,31 @@ impl Hearing {
 
     /// Whether it came to a group that was joined, on the interface where it was: what is sent to this machine alone may
     /// come from anywhere.
-    fn is_meant(&self, datagram: &Datagram<'_>, now: Instant) -> bool {
-        let mut ear = lock(&self.ears[usize::from(datagram.destination.is_ipv6())]);
-        let is_meant = ear
-            .joined()
-            .iter()
-            .any(|(group, index)| *group == datagram.destination && [0, datagram.interface].contains(index));
-        if is_meant {
-            ear.has_heard(now);
-        }
-        is_meant
+    fn is_meant(&self, datagram: &Datagram<'_>) -> bool {
+        lock(self.ear_of(datagram)).is_joined(datagram.destination, datagram.interface)
     }
 
-    fn make(&self, change: Change, sender: Option<IpAddr>, now: Instant) {
-        match &change {
+    fn ear_of(&self, datagram: &Datagram<'_>) -> &Mutex<Ear> {
+        &self.ears[usize::from(datagram.destination.is_ipv6())]
+    }
+
+    /// What can not be made stays owed, and is made with a later look. That is told once: by whose word it is, is known then.
+    fn make(&self, table: &mut Table, change: &Change, sender: Option<IpAddr>, now: Instant) {
+        let made = match change {
             Change::New { name, presentation } | Change::Changed { name, presentation } => {
-                self.line_up.put(name, presentation);
+                self.line_up.put(name, presentation).map(|()| {
+                    table.settle(name);
+                    true
+                })
             }
-            Change::Gone { name, .. } => self.line_up.take(name),
+            Change::Gone { name, .. } => Ok(self.line_up.take(name)),
+        };
+        let mut herald = lock(&self.herald);
+        match (made, sender) {
+            (Ok(true), _) => herald.tell(change, sender, now),
+            (Err(why), Some(sender)) => herald.tell_not_served(&why, sender, now),
+            _ => {}
         }
-        lock(&self.herald).tell(&change, sender, now);
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -208,8 +220,10 @@ impl Follows for Hearing {
         self.follow(now);
         let mut table = self.table();
         let gone = table.let_go(now);
-        self.stats.sessions.store(table.len() as u64, Relaxed);
-        gone.into_iter().for_each(|change| self.make(change, None, now));
+        gone.iter().for_each(|change| self.make(&mut table, change, None, now));
+        let owed = table.owed();
+        owed.iter().for_each(|change| self.make(&mut table, change, None, now));
+        self.stats.sessions.store(table.served() as u64, Relaxed);
     }
 }
 

@@ -3,8 +3,6 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::event::Episode;
-
 use super::allowance::Allowance;
 use super::refusal::Refusal;
 use super::table::Change;
@@ -15,16 +13,18 @@ const LINES: (u32, Duration) = (16, Duration::from_secs(1));
 pub(super) struct Herald {
     lines: Allowance,
     untold: u64,
-    full: Episode,
+    /// That there is no place was told, and none came since.
+    is_full: bool,
 }
 
 impl Herald {
     pub fn new(now: Instant) -> Self {
-        Self { lines: Allowance::new(LINES.0, LINES.1, now), untold: 0, full: Episode::default() }
+        Self { lines: Allowance::new(LINES.0, LINES.1, now), untold: 0, is_full: false }
     }
 
     /// Tells what changes, and by whose word.
     pub fn tell(&mut self, change: &Change, sender: Option<IpAddr>, now: Instant) {
+        self.is_full &= !matches!(change, Change::New { .. });
         let Some(untold) = self.line(now) else { return };
         let sender = sender.map(tracing::field::display);
         match change {
@@ -50,19 +50,32 @@ impl Herald {
     /// Tells what an operator may want to do something about.
     pub fn tell_refused(&mut self, refusal: Refusal, why: Option<&str>, sender: IpAddr, now: Instant) {
         match (refusal, why) {
-            (Refusal::Description, Some(why)) => {
+            (Refusal::OtherSender, Some(why)) => {
+                let Some(untold) = self.line(now) else { return };
+                tracing::warn!(%sender, untold, "another one's session is announced, and stays as it is: {why}");
+            }
+            (_, Some(why)) => {
                 let Some(untold) = self.line(now) else { return };
                 let why = legible(why);
                 tracing::warn!(%sender, untold, "what is announced can not be a channel: {why}");
             }
-            (Refusal::Sessions | Refusal::Sender, _) if self.full.begins(now) => {
+            (Refusal::Sessions | Refusal::Sender, _) if !self.is_full => {
+                let Some(untold) = self.line(now) else { return };
+                self.is_full = true;
                 tracing::warn!(
                     %sender,
+                    untold,
                     "more sessions are announced than may be; see sap.sessions and sap.sessions_per_sender"
                 );
             }
             _ => {}
         }
+    }
+
+    /// Tells that what is announced is no channel, or its channel not what is announced.
+    pub fn tell_not_served(&mut self, why: &str, sender: IpAddr, now: Instant) {
+        let Some(untold) = self.line(now) else { return };
+        tracing::warn!(%sender, untold, "what is announced is not served, and tried again: {why}");
     }
 
     /// Whether there may be a line, and how many there could not be since the last, if any.

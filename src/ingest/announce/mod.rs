@@ -17,5 +17,5 @@ mod session;
 mod table;
 
 pub use hearing::{Hearing, LineUp, Places};
-pub use refusal::{AnnouncementStats, Refusal};
+pub use refusal::{AnnouncementStats, Refusal, Refused};
 pub use table::{Besides, Rules};

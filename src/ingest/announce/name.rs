@@ -1,5 +1,11 @@
 //! What a channel is called whose session is announced: a name that a URL can carry, whatever the session is called.
 
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+/// Names that are kept for the hosts whose sessions had them.
+const KEPT: usize = 1024;
+
 /// Of a session's name, so much is taken.
 const MOST: usize = 64;
 /// What is called so has no name that could be taken.
@@ -25,10 +31,43 @@ pub(super) fn channel_name(prefix: &str, session: &str) -> String {
     format!("{prefix}{}", if name.is_empty() { NAMELESS } else { name })
 }
 
+/// Names of sessions that are gone, the oldest first: another host's session does not get them, so that each comes back under its
+/// own, whichever is heard first.
+#[derive(Default)]
+pub(super) struct Names(VecDeque<(String, IpAddr)>);
+
+impl Names {
+    /// A session of a host had this name.
+    pub fn remember(&mut self, name: &str, host: IpAddr) {
+        self.0.retain(|(kept, _)| kept != name);
+        if self.0.len() == KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back((name.to_owned(), host));
+    }
+
+    /// Whether it is kept for another one.
+    pub fn is_of_another(&self, name: &str, host: IpAddr) -> bool {
+        self.0.iter().any(|(kept, of)| kept == name && *of != host)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn names_are_kept_for_their_hosts_so_many_of_them() {
+        let (mut names, [one, other]) =
+            (Names::default(), [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from));
+        names.remember("sap/Stage", one);
+        assert!(names.is_of_another("sap/Stage", other) && !names.is_of_another("sap/Stage", one));
+        names.remember("sap/Stage", other);
+        assert!(names.is_of_another("sap/Stage", one) && names.0.len() == 1);
+        (0..2 * KEPT).for_each(|nth| names.remember(&nth.to_string(), one));
+        assert!(names.0.len() == KEPT && !names.is_of_another("sap/Stage", one));
+    }
 
     #[test]
     fn whatever_a_session_is_called_its_channel_has_a_name() {

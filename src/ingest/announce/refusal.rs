@@ -25,17 +25,19 @@ pub enum Refusal {
     OtherSender,
     /// It is a version that was replaced, and what replaced it is still announced.
     Superseded,
-    /// The session changes too often.
+    /// The session changes too often, or its sender begins too many.
     Changes,
     /// It describes what we send ourselves, or would take from another channel what is its own.
     Barred,
+    /// It comes to a port that media leaves from.
+    Port,
     /// No session that is known is to be deleted.
     Unknown,
 }
 
 impl Refusal {
     /// All reasons, so that counters can be laid out once.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NotSap(NotSap::Short),
         Self::NotSap(NotSap::Version),
         Self::NotSap(NotSap::Encrypted),
@@ -53,8 +55,14 @@ impl Refusal {
         Self::Superseded,
         Self::Changes,
         Self::Barred,
+        Self::Port,
         Self::Unknown,
     ];
+
+    /// Whether it is one who is believed that is refused, and what he sends is not ours: the network brings what others announce.
+    pub const fn is_of_a_sender(self) -> bool {
+        !matches!(self, Self::Place | Self::Origin | Self::NotSap(_) | Self::Barred)
+    }
 
     /// A stable word for this reason, for metric labels.
     pub const fn reason(self) -> &'static str {
@@ -70,6 +78,7 @@ impl Refusal {
             Self::Superseded => "superseded",
             Self::Changes => "changes",
             Self::Barred => "barred",
+            Self::Port => "port",
             Self::Unknown => "unknown",
         }
     }
@@ -78,6 +87,16 @@ impl Refusal {
 impl From<NotSap> for Refusal {
     fn from(not: NotSap) -> Self {
         Self::NotSap(not)
+    }
+}
+
+/// A refusal, and what the log may be told of it, if it was not yet.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused(pub Refusal, pub Option<String>);
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal, None)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The announced sessions: what is heard, from whom and when, in; what comes, changes and goes, out.
 //!
-//! A session is its origin without the version (RFC 8866 section 5.2), and is its first sender's for as long as he is heard.
-//! What he announced last holds, whatever its version: a device that was started again may count from 0. Only what was
-//! replaced already does not come back while that which replaced it is announced: an old packet that is repeated, by whomever,
-//! moves nothing to and fro.
+//! A session is its origin without the version (RFC 8866 section 5.2). It is the host's that its origin names, as soon as that one
+//! announces it; else its first sender's, for as long as he is heard. What he announced last holds, whatever its version: a
+//! device that was started again may count from 0. Only what was replaced already does not come back while that which replaced it
+//! is announced: an old packet that is repeated, by whomever, moves nothing to and fro.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -12,19 +12,21 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
+use crate::net::counted_as;
 use crate::wire::sap::{self, Announcement, Kind};
-use crate::wire::sdp::{self, Presentation};
+use crate::wire::sdp::{self, InvalidSdp, Presentation, SessionIdentity};
 
-use super::allowance::Allowance;
-use super::name::channel_name;
-use super::refusal::Refusal;
-use super::session::{Fingerprint, Session};
+use super::allowance::{Each, Shared};
+use super::name::{Names, channel_name};
+use super::refusal::{Refusal, Refused};
+use super::session::{Fingerprint, Heard, Session, announcer};
 
-/// Descriptions that are read at once, and how soon one more is: of all senders, and of each.
+/// Descriptions that are read at once, and how soon one more is: of all senders, and of each. Those who have sessions share
+/// one allowance, and the others another: who has none yet costs them nothing.
 const READ: (u32, Duration) = (200, Duration::from_millis(5));
 const READ_OF_ONE: (u32, Duration) = (50, Duration::from_millis(50));
-/// Senders whose haste is known.
-const SENDERS: usize = 256;
+/// How soon a sender may have one more new session, once he had as many as there may be of him.
+const ONE_MORE_AFTER: Duration = Duration::from_secs(10);
 /// Descriptions that can not be received, and are known again.
 const USELESS: usize = 64;
 
@@ -48,8 +50,11 @@ pub trait Besides {
     /// Whether a channel has this name that was not announced.
     fn is_taken(&self, name: &str) -> bool;
 
-    /// Whether this is to be no channel: we send it ourselves, and it would come back in; or it would take something from another.
-    fn is_barred(&self, presentation: &Presentation) -> bool;
+    /// Whether this may be a channel, or what it would take from others.
+    ///
+    /// # Errors
+    /// Says why it may not.
+    fn may_be(&self, presentation: &Presentation) -> Result<(), Refused>;
 }
 
 /// What becomes of the channels.
@@ -63,36 +68,69 @@ pub(super) enum Change {
     Gone { name: String, is_deleted: bool },
 }
 
-/// A refusal, and of a description what is wrong with it, if nobody was told yet.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refused(pub Refusal, pub Option<String>);
+/// What can be no channel, and is known again.
+struct Useless {
+    fingerprint: Fingerprint,
+    identity: SessionIdentity,
+    refusal: Refusal,
+}
 
 /// All announced sessions.
 pub(super) struct Table {
     rules: Rules,
-    sessions: HashMap<sdp::SessionIdentity, Session>,
-    useless: VecDeque<Fingerprint>,
-    read: Allowance,
-    read_of: HashMap<IpAddr, Allowance>,
+    sessions: HashMap<SessionIdentity, Session>,
+    useless: VecDeque<Useless>,
+    read_of_owners: Shared,
+    read_of_others: Shared,
+    begun: Each,
+    names: Names,
 }
 
 impl Table {
     /// No session yet.
     pub fn new(rules: Rules, now: Instant) -> Self {
-        let read = Allowance::new(READ.0, READ.1, now);
-        Self { rules, sessions: HashMap::new(), useless: VecDeque::new(), read, read_of: HashMap::new() }
+        let shared = || Shared::new(READ, READ_OF_ONE, now);
+        let at_once = u32::try_from(rules.sessions_per_sender).unwrap_or(u32::MAX);
+        Self {
+            rules,
+            sessions: HashMap::new(),
+            useless: VecDeque::new(),
+            read_of_owners: shared(),
+            read_of_others: shared(),
+            begun: Each::new((at_once, ONE_MORE_AFTER)),
+            names: Names::default(),
+        }
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.sessions.len()
+    /// How many there are that are channels.
+    pub fn served(&self) -> usize {
+        self.sessions.values().filter(|session| session.is_served).count()
     }
 
-    /// Takes a datagram. `None`: what it says is known.
+    /// What was to be made of channels, and is not.
+    pub fn owed(&self) -> Vec<Change> {
+        let owed = self.sessions.values().filter_map(|session| {
+            let (name, presentation) = (session.name.clone(), session.owed.clone()?);
+            Some(match session.is_served {
+                true => Change::Changed { name, presentation },
+                false => Change::New { name, presentation },
+            })
+        });
+        owed.collect()
+    }
+
+    /// The channel of that name is what it was to be.
+    pub fn settle(&mut self, name: &str) {
+        if let Some(session) = self.sessions.values_mut().find(|session| session.name == name) {
+            (session.owed, session.is_served) = (None, true);
+        }
+    }
+
+    /// Takes a datagram that came from a sender to a group. `None`: what it says is known.
     pub fn hear(
         &mut self,
         datagram: &[u8],
-        sender: IpAddr,
+        (sender, group): (IpAddr, IpAddr),
         besides: &dyn Besides,
         now: Instant,
     ) -> Result<Option<Change>, Refused> {
@@ -103,17 +141,18 @@ impl Table {
         if !announcement.origin.is_unspecified() && !self.believes(announcement.origin) {
             return Err(Refusal::Origin.into());
         }
+        let fingerprint = Sha256::digest(announcement.description).into();
+        let heard = Heard { announcement: &announcement, fingerprint, sender, group };
         match announcement.kind {
-            Kind::Announcement => self.announce(&announcement, sender, besides, now),
+            Kind::Announcement => self.announce(heard, besides, now),
             Kind::Deletion => Ok(Some(self.delete(&announcement, sender, now)?)),
         }
     }
 
     /// Lets go of those that were not heard for too long.
     pub fn let_go(&mut self, now: Instant) -> Vec<Change> {
-        let least = self.rules.timeout;
-        let over = self.sessions.extract_if(|_, session| session.ends_at(least) <= now);
-        over.map(|(_, session)| Change::Gone { name: session.name, is_deleted: false }).collect()
+        let over = self.sessions.extract_if(|_, session| session.ends_at() <= now);
+        over.map(|(_, session)| gone(&mut self.names, session, false)).collect()
     }
 
     fn believes(&self, address: IpAddr) -> bool {
@@ -122,43 +161,50 @@ impl Table {
 
     fn announce(
         &mut self,
-        announcement: &Announcement<'_>,
-        sender: IpAddr,
+        heard: Heard<'_>,
         besides: &dyn Besides,
         now: Instant,
     ) -> Result<Option<Change>, Refused> {
-        let fingerprint: Fingerprint = Sha256::digest(announcement.description).into();
-        let mut sessions = self.sessions.values_mut();
-        if let Some(known) = sessions.find(|session| session.fingerprint == fingerprint) {
-            known.hear(announcement, sender, now);
+        let known = self.sessions.values().find(|session| session.is(&heard));
+        if let Some(identity) = known.map(|session| session.identity) {
+            let is_his = self.may_have(&identity, heard.sender, now).is_ok();
+            let session = self.sessions.get_mut(&identity);
+            session.into_iter().for_each(|session| session.hear(heard, is_his, now));
             return Ok(None);
         }
-        if self.useless.contains(&fingerprint) {
-            return Err(Refusal::Description.into());
+        let useless = self.useless.iter().find(|useless| useless.fingerprint == heard.fingerprint);
+        if let Some(Useless { identity, refusal, .. }) = useless {
+            let session = self.sessions.get_mut(identity).filter(|session| session.sender == heard.sender);
+            session.into_iter().for_each(|session| session.hear_otherwise(now));
+            return Err((*refusal).into());
         }
-        if !self.may_read(sender, now) {
+        if !self.may_read(heard.sender, now) {
             return Err(Refusal::Pace.into());
         }
-        let identity = sdp::identity(announcement.description);
-        match self.sessions.get_mut(&identity) {
-            Some(session) => may_change(session, sender, &fingerprint, now)?,
-            None => self.has_room(sender)?,
+        let identity = sdp::identity(heard.announcement.description, heard.announcer());
+        match self.sessions.contains_key(&identity) {
+            true => self.may_change(&identity, &heard, now)?,
+            false if self.sessions.len() >= self.rules.sessions => return Err(Refusal::Sessions.into()),
+            false => self.has_room(heard.sender)?,
         }
-        let presentation = self.read(announcement.description, fingerprint)?;
-        if besides.is_barred(&presentation) {
-            return Err(Refusal::Barred.into());
-        }
+        let presentation = read(heard.announcement.description)
+            .and_then(|presentation| besides.may_be(&presentation).map(|()| presentation));
+        let presentation = presentation.inspect_err(|refused| self.remember(&heard, identity, refused.0))?;
         if let Some(session) = self.sessions.get_mut(&identity) {
-            session.change(announcement, (sender, fingerprint), now);
+            session.change(heard, presentation.clone(), now);
             return Ok(Some(Change::Changed { name: session.name.clone(), presentation }));
         }
+        if !self.begun.take(heard.sender, now) {
+            return Err(Refusal::Changes.into());
+        }
         let name = self.name(&presentation.name, &identity, besides);
-        let session = Session::new(name.clone(), identity, announcement, (sender, fingerprint), now);
+        let timeout = self.rules.timeout;
+        let session = Session::new(name.clone(), identity, heard, presentation.clone(), timeout, now);
         self.sessions.insert(identity, session);
         Ok(Some(Change::New { name, presentation }))
     }
 
-    /// Only who announces a session says that it is no more.
+    /// Only who announces a session says that it is no more, and of one alone.
     fn delete(
         &mut self,
         deletion: &Announcement<'_>,
@@ -173,61 +219,83 @@ impl Table {
         if is_named && !self.may_read(sender, now) {
             return Err(Refusal::Pace);
         }
-        let named = is_named.then(|| sdp::identity(deletion.description));
-        let is_meant = |session: &Session| {
-            may_be_meant(session) && named.as_ref().is_none_or(|named| session.is_of(named))
-        };
-        let meant = self.sessions.extract_if(|_, session| is_meant(session)).next();
-        let (_, session) = meant.ok_or(Refusal::Unknown)?;
-        Ok(Change::Gone { name: session.name, is_deleted: true })
+        let named = is_named.then(|| sdp::identity(deletion.description, announcer(deletion, sender)));
+        let mut meant = self.sessions.values().filter(|session| {
+            may_be_meant(session) && named.as_ref().is_none_or(|named| named.is_of_origin(&session.identity))
+        });
+        let (Some(session), None) = (meant.next(), meant.next()) else { return Err(Refusal::Unknown) };
+        let identity = session.identity;
+        let session = self.sessions.remove(&identity).ok_or(Refusal::Unknown)?;
+        Ok(gone(&mut self.names, session, true))
     }
 
     fn has_room(&self, sender: IpAddr) -> Result<(), Refusal> {
-        if self.sessions.len() >= self.rules.sessions {
-            return Err(Refusal::Sessions);
-        }
-        let of_sender = self.sessions.values().filter(|session| session.sender == sender).count();
-        if of_sender >= self.rules.sessions_per_sender { Err(Refusal::Sender) } else { Ok(()) }
+        if self.owned_by(sender) >= self.rules.sessions_per_sender { Err(Refusal::Sender) } else { Ok(()) }
     }
 
-    fn read(&mut self, description: &[u8], fingerprint: Fingerprint) -> Result<Presentation, Refused> {
-        let read = sdp::parse_announced(description).map_err(|invalid| invalid.to_string());
-        let is_sent = |presentation: &Presentation| {
-            let mut tracks = presentation.tracks.iter();
-            tracks.all(|track| {
-                !track.feeds.is_empty() && track.feeds.iter().all(|feed| feed.group.is_multicast())
-            })
-        };
-        let read = read.and_then(|presentation| match is_sent(&presentation) {
-            true => Ok(presentation),
-            false => Err("not all of it is sent to a group".to_owned()),
-        });
-        read.map_err(|why| {
-            if self.useless.len() == USELESS {
-                self.useless.pop_front();
+    /// Of all addresses of the sender's host.
+    fn owned_by(&self, sender: IpAddr) -> usize {
+        let host = counted_as(sender);
+        self.sessions.values().filter(|session| counted_as(session.sender) == host).count()
+    }
+
+    /// Whether a session is a sender's, or may be from now on. Whose host it is of needs no room for what is his.
+    fn may_have(&self, identity: &SessionIdentity, sender: IpAddr, now: Instant) -> Result<(), Refusal> {
+        match self.sessions.get(identity) {
+            Some(session) if session.sender == sender => Ok(()),
+            Some(session) if !session.is_open_to(sender, now) => Err(Refusal::OtherSender),
+            _ if identity.host() == sender => Ok(()),
+            _ => self.has_room(sender),
+        }
+    }
+
+    /// Whether a session that is known may become what is heard.
+    fn may_change(
+        &mut self,
+        identity: &SessionIdentity,
+        heard: &Heard<'_>,
+        now: Instant,
+    ) -> Result<(), Refused> {
+        let may_have = self.may_have(identity, heard.sender, now);
+        let Some(session) = self.sessions.get_mut(identity) else { return Ok(()) };
+        match may_have {
+            Err(Refusal::OtherSender) if !std::mem::replace(&mut session.is_contested, true) => {
+                let why = format!("{} is {}'s", session.name, session.sender);
+                return Err(Refused(Refusal::OtherSender, Some(why)));
             }
-            self.useless.push_back(fingerprint);
-            Refused(Refusal::Description, Some(why))
-        })
+            may_have => may_have?,
+        }
+        if session.sender != heard.sender {
+            // Whoever had it till now has taken nothing from him.
+            let may_change = identity.host() == heard.sender || session.may_change(now);
+            return if may_change { Ok(()) } else { Err(Refusal::Changes.into()) };
+        }
+        if session.is_kept(now) && session.was(&heard.fingerprint) {
+            return Err(Refusal::Superseded.into());
+        }
+        session.hear_otherwise(now);
+        if session.may_change(now) { Ok(()) } else { Err(Refusal::Changes.into()) }
+    }
+
+    fn remember(&mut self, heard: &Heard<'_>, identity: SessionIdentity, refusal: Refusal) {
+        if self.useless.len() == USELESS {
+            self.useless.pop_front();
+        }
+        self.useless.push_back(Useless { fingerprint: heard.fingerprint, identity, refusal });
     }
 
     /// What takes more than a look is done so often, whoever sends so much.
     fn may_read(&mut self, sender: IpAddr, now: Instant) -> bool {
-        if self.read_of.len() >= SENDERS && !self.read_of.contains_key(&sender) {
-            self.read_of.retain(|_, allowance| !allowance.is_whole(now));
-        }
-        if self.read_of.len() >= SENDERS && !self.read_of.contains_key(&sender) {
-            return false;
-        }
-        let (at_once, each) = READ_OF_ONE;
-        let of_sender = self.read_of.entry(sender).or_insert_with(|| Allowance::new(at_once, each, now));
-        of_sender.take(now) && self.read.take(now)
+        let of = if self.owned_by(sender) > 0 { &mut self.read_of_owners } else { &mut self.read_of_others };
+        of.take(sender, now)
     }
 
     /// A name that no other channel has. Where the first choice is taken, what tells the session apart follows it.
-    fn name(&self, session: &str, identity: &sdp::SessionIdentity, besides: &dyn Besides) -> String {
+    fn name(&self, session: &str, identity: &SessionIdentity, besides: &dyn Besides) -> String {
         let is_taken = |name: &String| {
-            besides.is_taken(name) || self.sessions.values().any(|session| session.name == *name)
+            besides.is_taken(name)
+                || self.names.is_of_another(name, identity.host())
+                || self.sessions.values().any(|session| session.name == *name)
         };
         let plain = channel_name(&self.rules.prefix, session);
         let further = (0..).map(|nth| match nth {
@@ -239,27 +307,14 @@ impl Table {
     }
 }
 
-/// Whether a session that is known may become what has this fingerprint.
-fn may_change(
-    session: &mut Session,
-    sender: IpAddr,
-    fingerprint: &Fingerprint,
-    now: Instant,
-) -> Result<(), Refusal> {
-    let is_kept = session.is_kept(now);
-    if is_kept && session.sender != sender {
-        return Err(Refusal::OtherSender);
-    }
-    if is_kept && session.was(fingerprint) {
-        return Err(Refusal::Superseded);
-    }
-    if session.may_change(now) { Ok(()) } else { Err(Refusal::Changes) }
+fn gone(names: &mut Names, session: Session, is_deleted: bool) -> Change {
+    names.remember(&session.name, session.identity.host());
+    Change::Gone { name: session.name, is_deleted }
 }
 
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        Self(refusal, None)
-    }
+fn read(description: &[u8]) -> Result<Presentation, Refused> {
+    let useless = |invalid: InvalidSdp| Refused(Refusal::Description, Some(invalid.to_string()));
+    sdp::parse_announced(description).map_err(useless)
 }
 
 #[cfg(test)]

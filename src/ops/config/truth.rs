@@ -106,6 +106,11 @@ impl UdpPorts {
         };
         range.into_iter().flatten()
     }
+
+    /// Whether a port is one of the pairs'; of [`UdpPorts::Any`] none is.
+    pub fn holds(self, port: u16) -> bool {
+        matches!(self, Self::Range { first, last } if (first..=last).contains(&port))
+    }
 }
 
 /// `[admin]`.

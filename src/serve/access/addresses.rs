@@ -4,11 +4,12 @@
 //! so the limits bound the table too.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::event::{Work, lock};
+use crate::net::counted_as;
 
 use super::guesses::Guesses;
 use super::turns::Turns;
@@ -196,16 +197,6 @@ fn exchange(held: &AtomicU64, before: u64, after: u64, limit: u64) -> bool {
     changed.is_ok()
 }
 
-/// A host has a whole /64 of IPv6 to itself (RFC 6177), so the network is what is counted; but on a link all share one.
-pub fn counted_as(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(v6) if !v6.is_unicast_link_local() => {
-            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)))
-        }
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,20 +248,6 @@ mod tests {
         assert_eq!((second.change(1000), addresses.egress()), (Ok(()), 1000));
         drop(second);
         assert_eq!(addresses.egress(), 0);
-    }
-
-    #[test]
-    fn who_counts_as_one() {
-        for (client, counted) in [
-            ("192.0.2.1", "192.0.2.1"),
-            ("::ffff:192.0.2.1", "192.0.2.1"),
-            ("2001:db8:0:1::1", "2001:db8:0:1::"),
-            ("2001:db8:0:1:ffff::9", "2001:db8:0:1::"),
-            ("2001:db8:0:2::1", "2001:db8:0:2::"),
-            ("fe80::1:2", "fe80::1:2"),
-        ] {
-            assert_eq!(counted_as(ip(client)), ip(counted), "{client}");
-        }
     }
 
     #[test]

@@ -4,4 +4,5 @@ mod addresses;
 mod guesses;
 mod turns;
 
-pub use addresses::{Account, Addresses, Beyond, Good, PerAddress, Share, counted_as};
+pub use crate::net::counted_as;
+pub use addresses::{Account, Addresses, Beyond, Good, PerAddress, Share};

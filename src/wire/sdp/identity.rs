@@ -1,5 +1,7 @@
 //! Which session a description is of, whatever its version: what RFC 8866 section 5.2 has be unique of the line `o=`.
 
+use std::net::IpAddr;
+
 use sha2::{Digest, Sha256};
 
 use super::lines::{Line, Lines};
@@ -10,6 +12,9 @@ pub struct SessionIdentity {
     origin: [u8; 32],
     /// Only where the origin does not tell.
     name: [u8; 32],
+    host: IpAddr,
+    /// The origin names it.
+    names_host: bool,
 }
 
 impl SessionIdentity {
@@ -25,17 +30,41 @@ impl SessionIdentity {
     pub fn is_of_origin(&self, other: &Self) -> bool {
         self.origin == other.origin
     }
+
+    /// The host that it is of. It is a part of the identity: nobody has this session be another one's.
+    #[must_use]
+    pub fn host(&self) -> IpAddr {
+        self.host
+    }
+
+    /// Whether the same description is of this session too where this one announces it.
+    #[must_use]
+    pub fn is_the_same_by(&self, announcer: IpAddr) -> bool {
+        self.names_host || self.host == announcer
+    }
 }
 
-/// Which session a description is of: its `o=` without the version. Where that is no more than a placeholder, as ffmpeg's
-/// `- 0 0`, all sessions of a sender would be one; there they are told apart by their names.
+/// Which session a description is of: its `o=` without the version. Where that names no host, as ffmpeg's
+/// `- 0 0 IN IP4 127.0.0.1`, it is the announcer's; and where its id is a placeholder as there, all sessions of a host would be
+/// one: they are told apart by their names.
 #[must_use]
-pub fn identity(description: &[u8]) -> SessionIdentity {
+pub fn identity(description: &[u8], announcer: IpAddr) -> SessionIdentity {
     let lines = Lines::of(description);
-    let origin = unversioned(value(&lines, 'o').unwrap_or_default());
+    let mut origin = unversioned(value(&lines, 'o').unwrap_or_default());
     let is_placeholder = origin.get(1).is_none_or(|id| id.bytes().all(|byte| byte == b'0'));
     let name = value(&lines, 's').map(str::trim).filter(|_| is_placeholder);
-    SessionIdentity { origin: digest(&origin), name: name.map_or([0; 32], |name| digest(&[name])) }
+    let address = origin.get(4).and_then(|address| address.parse::<IpAddr>().ok());
+    let named = address.filter(|address| !address.is_loopback() && !address.is_unspecified());
+    let announced_by = announcer.to_string();
+    if named.is_none() {
+        origin.push(&announced_by);
+    }
+    SessionIdentity {
+        origin: digest(&origin),
+        name: name.map_or([0; 32], |name| digest(&[name])),
+        host: named.unwrap_or(announcer),
+        names_host: named.is_some(),
+    }
 }
 
 fn digest(words: &[&str]) -> [u8; 32] {
@@ -64,6 +93,14 @@ fn value(lines: &Lines, key: char) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
+    const ANNOUNCER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 21));
+    const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 22));
+
+    fn identity(description: &[u8]) -> SessionIdentity {
+        super::identity(description, ANNOUNCER)
+    }
 
     fn of(origin: &str, name: &str) -> SessionIdentity {
         identity(format!("v=0\r\no={origin}\r\ns={name}\r\nm=audio 5004 RTP/AVP 97\r\n").as_bytes())
@@ -89,6 +126,27 @@ mod tests {
         }
         assert_ne!(identity(b""), of("- 1 1 IN IP4 192.0.2.1", "x"));
         assert_eq!(of("- 1 2 3 IN IP4 192.0.2.1", "x"), of("- 1 2 3 IN IP4 192.0.2.1", "x"));
+    }
+
+    #[test]
+    fn where_an_origin_names_no_host_it_is_the_announcers() {
+        for nobody in [
+            "- 0 0 IN IP4 127.0.0.1",
+            "- 7 7 IN IP6 ::1",
+            "- 7 7 IN IP4 0.0.0.0",
+            "- 7 7 IN IP4 stage",
+            "-",
+            "",
+        ] {
+            let line = format!("o={nobody}\r\ns=x\r\n");
+            let by = |announcer| super::identity(line.as_bytes(), announcer);
+            assert!(!by(ANNOUNCER).is_of_origin(&by(OTHER)), "{nobody}");
+            assert_eq!((by(ANNOUNCER).host(), by(OTHER).host()), (ANNOUNCER, OTHER));
+            assert!(by(OTHER).is_the_same_by(OTHER) && !by(OTHER).is_the_same_by(ANNOUNCER));
+        }
+        let named = of("- 7 7 IN IP4 192.0.2.22", "x");
+        assert_eq!(named, super::identity(b"o=- 7 9 IN IP4 192.0.2.22\r\n", OTHER));
+        assert!(named.host() == OTHER && named.is_the_same_by(ANNOUNCER));
     }
 
     #[test]
