@@ -11,8 +11,11 @@ use crate::wire::rtsp::{Incoming, Reply, Request, Response};
 
 use super::failure::Failure;
 
-/// Bytes in a row that are no message, before the server is given up.
+/// Bytes that are no message beyond those that are, before the server is given up.
 const MOST_RUBBISH: usize = 64 << 10;
+/// Where the place was lost a message of text is one only if its first line ends by here: what is no message is looked
+/// over but a few times then.
+const FIRST_LINE: usize = 256;
 /// The shortest RTCP packet that says something; one of RTP has twelve.
 const SHORTEST_PACKET: usize = 8;
 /// How messages of text begin: a response, or a request that a server may make.
@@ -40,10 +43,13 @@ pub(super) struct Inbox {
     taken: usize,
     /// Where a message should have begun, none did.
     is_lost: bool,
-    /// Bytes since the last message.
-    rubbish_in_row: usize,
+    /// Bytes that were passed over, less those of messages since.
+    rubbish_owed: usize,
     /// Bytes that were passed over.
     rubbish: u64,
+    /// Bytes that were looked over to find where a message of text ends.
+    #[cfg(test)]
+    looked_over: usize,
 }
 
 /// One thing that a server said.
@@ -128,6 +134,18 @@ impl Inbox {
 
     fn text(&mut self) -> Result<Text, Failure> {
         let rest = &self.bytes[self.taken..];
+        if self.is_lost {
+            #[cfg(test)]
+            (self.looked_over += rest.len().min(FIRST_LINE));
+            match is_first_line(rest) {
+                None => return Ok(Text::Part),
+                Some(false) => return Ok(Text::Rubbish(1)),
+                Some(true) => {}
+            }
+        }
+        let looked_over = rest.len().min(FROM_SERVERS.head);
+        #[cfg(test)]
+        (self.looked_over += looked_over);
         match framing::next(rest, &FROM_SERVERS) {
             Ok(None) => Ok(Text::Part),
             Ok(Some((Incoming::Response, len))) => match Response::parse(&rest[..len]) {
@@ -147,7 +165,8 @@ impl Inbox {
                     self.understood(len);
                     Ok(Text::Heard(Heard::BadRequest(Reply::new(invalid.status, invalid.cseq))))
                 }
-                None if self.is_lost => Ok(Text::Rubbish(1)),
+                // All of it, or what stands in it would be looked over again and again.
+                None if self.is_lost => Ok(Text::Rubbish(looked_over)),
                 None => Err(Failure::unreadable(invalid.context)),
             },
         }
@@ -155,16 +174,17 @@ impl Inbox {
 
     fn understood(&mut self, len: usize) {
         self.taken += len;
-        (self.is_lost, self.rubbish_in_row) = (false, 0);
+        self.is_lost = false;
+        self.rubbish_owed = self.rubbish_owed.saturating_sub(len);
     }
 
     fn pass_over(&mut self, count: usize) -> Result<(), Failure> {
         self.taken += count;
         self.is_lost = true;
         self.rubbish += count as u64;
-        self.rubbish_in_row += count;
-        if self.rubbish_in_row > MOST_RUBBISH {
-            return Err(Failure::unreadable(format!("{MOST_RUBBISH} bytes in a row are no message")));
+        self.rubbish_owed += count;
+        if self.rubbish_owed > MOST_RUBBISH {
+            return Err(Failure::unreadable(format!("{MOST_RUBBISH} bytes more are no message than are")));
         }
         Ok(())
     }
@@ -218,6 +238,23 @@ fn word(rest: &[u8]) -> Start {
         Some(false) => Start::Unknown,
         None => Start::Rubbish,
     }
+}
+
+/// Whether bytes that begin with a word begin with the first line of a message. `None`: more of them will tell.
+fn is_first_line(rest: &[u8]) -> Option<bool> {
+    let window = &rest[..rest.len().min(FIRST_LINE)];
+    let end = window.iter().position(|byte| *byte == b'\n');
+    let line = window[..end.unwrap_or(window.len())].trim_ascii_end();
+    let is_plain = line.iter().all(|byte| (b' '..=b'~').contains(byte));
+    if !is_plain || end.is_none() {
+        return (!is_plain || window.len() == FIRST_LINE).then_some(false);
+    }
+    let has_version = |text: &[u8]| {
+        matches!(text, [r, t, s, p, b'/', digit, ..]
+            if [*r, *t, *s, *p].eq_ignore_ascii_case(b"RTSP") && digit.is_ascii_digit())
+    };
+    let last = line.rsplit(|byte| *byte == b' ').next();
+    Some(has_version(line) || last.is_some_and(has_version))
 }
 
 #[cfg(test)]
@@ -307,6 +344,70 @@ mod tests {
         let mut inbox = Inbox::default();
         inbox.add(b"OPTIONS * RTSP/1.0\r\nX\r\n\r\n");
         assert!(matches!(inbox.next(|_| true), Ok(Some(Heard::BadRequest(_)))));
+    }
+
+    /// Bytes that are looked over for one that came.
+    fn effort(said: &[u8]) -> usize {
+        let (mut inbox, mut came) = (Inbox::default(), 0);
+        inbox.add(b"\0");
+        for part in said.chunks(64 << 10) {
+            inbox.add(part);
+            came += part.len();
+            loop {
+                match inbox.next(|_| true) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(_) => return inbox.looked_over / came,
+                }
+            }
+        }
+        inbox.looked_over / came
+    }
+
+    #[test]
+    fn what_is_no_message_is_looked_over_a_few_times_at_most() {
+        for (rubbish, most) in [
+            (&b"RTSP/"[..], 60),
+            (b"RTSP/\n", 60),
+            (b"RTSP/1\n", 60),
+            (b"RTSP/1.0 200 OK\r\n", 30),
+            (b"PLAY x RTSP/1.0\n", 30),
+            (b"PLAY PLAY PLAY ", 60),
+            (b"RTSP/1.0 200 OK\r\nContent-Length: x\r\n\r\n", 30),
+        ] {
+            let effort = effort(&rubbish.repeat((256 << 10) / rubbish.len()));
+            assert!(effort <= most, "{}: {effort}", rubbish.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn one_message_does_not_make_up_for_much_rubbish() {
+        let mut inbox = Inbox::default();
+        let mut said = 0;
+        let failed = loop {
+            inbox.add(&[&vec![b'x'; 20_000][..], OK].concat());
+            said += 1;
+            match inbox.next(|_| true) {
+                Ok(Some(Heard::Response(_))) => assert!(said < 9),
+                other => break other,
+            }
+        };
+        assert!(matches!(failed, Err(Failure::Unreadable(_))) && said == 4, "{said}");
+    }
+
+    #[test]
+    fn where_the_place_was_lost_a_message_is_known_by_its_first_line() {
+        for (first, is_one) in [
+            (&b"RTSP/1.0 200 OK\r\n"[..], Some(true)),
+            (b"OPTIONS * RTSP/1.0\n", Some(true)),
+            (b"OPTIONS * HTTP/1.0\n", Some(false)),
+            (b"RTSP/RTSP/\n", Some(false)),
+            (b"RTSP/1.0 200 O", None),
+            (b"RTSP/1.0 \x80", Some(false)),
+        ] {
+            assert_eq!(is_first_line(first), is_one, "{}", first.escape_ascii());
+        }
+        assert_eq!(is_first_line(&[b'x'; FIRST_LINE]), Some(false));
     }
 
     proptest! {
