@@ -21,7 +21,9 @@ impl Receivers {
     ) {
         self.forget(channel);
         channel.tracks.iter().for_each(|track| track.pause());
+        let sockets = self.sockets();
         let both = channel.tracks.iter().zip(tracks);
-        self.begin(channel, both.flat_map(|(track, from)| Leg::by(track, &from.feeds, redundancy)), on);
+        let legs = both.flat_map(|(track, from)| Leg::by(track, &from.feeds, redundancy, &sockets));
+        self.begin(channel, legs, on);
     }
 }

@@ -75,6 +75,17 @@ impl Intake {
         }
     }
 
+    /// Takes in what has arrived at a receiver's socket until now, before its turn, and then drops `done`.
+    pub fn take_in_of(self: &Arc<Self>, receiver: Arc<RtpReceiver>, done: Arc<dyn Send + Sync>) {
+        let this = self.clone();
+        self.timers.run_here_at(clock::now(), move || {
+            let mut taken = Intaken::default();
+            this.take_in(&mut vec![receiver], &mut taken);
+            drop(taken); // which tells the lanes
+            drop(done);
+        });
+    }
+
     /// Lets go of all sockets.
     pub fn stop(&self) {
         let mut state = self.state();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
 use crate::event::{clock, lock};
@@ -11,6 +11,7 @@ use crate::net::{RouteAsker, interface_index, interface_is_there};
 use crate::relay::{Channel, Track};
 
 use super::leg::Leg;
+use super::merging::Sockets;
 use super::receivers::Receivers;
 use super::redundancy::{LegStats, Redundancy};
 
@@ -195,7 +196,8 @@ impl Receivers {
         on: impl Fn(usize) -> Option<String>,
         redundancy: Redundancy,
     ) {
-        let legs = channel.tracks.iter().flat_map(|track| Leg::all_of(track, redundancy));
+        let sockets = self.sockets();
+        let legs = channel.tracks.iter().flat_map(|track| Leg::all_of(track, redundancy, &sockets));
         self.begin(channel, legs, on);
         self.follow(channel);
     }
@@ -232,10 +234,22 @@ impl Receivers {
         self.joinings(|joining| joining.leg.is_joined() && !joining.is_wanted(now))
     }
 
+    /// Itself, as legs know it.
+    pub(super) fn sockets(&self) -> Weak<dyn Sockets> {
+        self.this.clone()
+    }
+
     /// All legs of a track.
     pub(super) fn legs_of(&self, track: &Arc<Track>) -> Vec<Arc<Leg>> {
         let joinings = self.joinings(|joining| Arc::ptr_eq(&joining.leg.track, track));
         joinings.iter().map(|joining| joining.leg.clone()).collect()
+    }
+}
+
+impl Sockets for Receivers {
+    fn take_in(&self, track: &Arc<Track>, done: &Arc<dyn Send + Sync>) {
+        let receivers = self.state().memberships.receivers_of(track);
+        receivers.iter().for_each(|receiver| receiver.take_in(done.clone()));
     }
 }
 

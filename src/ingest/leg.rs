@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use crate::event::lock;
@@ -17,7 +17,7 @@ use crate::wire::{rtp, transport_stream};
 
 use super::arrivals::Came;
 use super::leg_watch::LegWatch;
-use super::merging::Merging;
+use super::merging::{Merging, Sockets};
 use super::redundancy::{Brought, LegStats, Redundancy};
 use super::switching::{Incoming, Switching};
 
@@ -51,16 +51,21 @@ enum Company {
 
 impl Leg {
     /// One for each feed of a track.
-    pub fn all_of(track: &Arc<Track>, redundancy: Redundancy) -> Vec<Arc<Self>> {
-        Self::by(track, &track.description.feeds, redundancy)
+    pub fn all_of(track: &Arc<Track>, redundancy: Redundancy, sockets: &Weak<dyn Sockets>) -> Vec<Arc<Self>> {
+        Self::by(track, &track.description.feeds, redundancy, sockets)
     }
 
-    /// One for each of these feeds, by which a track comes now.
-    pub fn by(track: &Arc<Track>, feeds: &[Feed], redundancy: Redundancy) -> Vec<Arc<Self>> {
+    /// One for each of these feeds, by which a track comes now to these sockets.
+    pub fn by(
+        track: &Arc<Track>,
+        feeds: &[Feed],
+        redundancy: Redundancy,
+        sockets: &Weak<dyn Sockets>,
+    ) -> Vec<Arc<Self>> {
         let (own, count) = (|| track.clone(), feeds.len());
         let company = match redundancy {
             _ if count < 2 => Company::Alone,
-            Redundancy::Merge { skew } => Company::Merged(Merging::new(own(), count, skew)),
+            Redundancy::Merge { skew } => Company::Merged(Merging::new(own(), count, skew, sockets.clone())),
             Redundancy::Failover(rules) => Company::Switched(Switching::new(own(), count, rules)),
         };
         let places = feeds.iter().cloned().enumerate();

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::net::Group;
+use crate::relay::Track;
 use crate::wire::sdp::Feed;
 
 use super::leg::Leg;
 use super::network_watch::Networks;
-use super::routes::Route;
+use super::routes::{Kind, Route};
 use super::rtp_receiver::RtpReceiver;
 
 /// Between two times that a silent group is joined again.
@@ -60,6 +61,20 @@ impl Memberships {
 
     pub fn use_receiver(&self, receiver: &Arc<RtpReceiver>) -> bool {
         self.0.iter().any(|joined| Arc::ptr_eq(&joined.receiver, receiver))
+    }
+
+    /// The sockets that a track's media comes to.
+    pub fn receivers_of(&self, track: &Arc<Track>) -> Vec<Arc<RtpReceiver>> {
+        let is_its = |joined: &&Membership| {
+            joined.route.kind == Kind::Media && Arc::ptr_eq(&joined.route.leg.track, track)
+        };
+        let mut receivers = Vec::<Arc<RtpReceiver>>::new();
+        for joined in self.0.iter().filter(is_its) {
+            if !receivers.iter().any(|known| Arc::ptr_eq(known, &joined.receiver)) {
+                receivers.push(joined.receiver.clone());
+            }
+        }
+        receivers
     }
 
     /// The interface that each leg is joined on.

@@ -1,11 +1,11 @@
 //! The legs of a track that carry the same packets: what each has brought, and what of it becomes the track's.
 //!
 //! One mutex for a track, held until a packet is in the ring: legs are received by several threads, and packets leave in one
-//! order. A timer alone gives gaps up; it is set once for many. One that comes late was held up, and so may be what fills the gap, in
-//! the socket of another leg: that has its turn first.
+//! order. A timer alone gives gaps up; it is set once for many. What fills a gap may have arrived and lie in the socket of another
+//! leg, whose thread is held up: so all that has arrived by then is taken in first.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use crate::event::{clock, lock};
@@ -17,18 +17,27 @@ use crate::wire::rtp::RtpHeader;
 
 use super::arrivals::Came;
 use super::redundancy::Brought;
-use super::rtp_receiver::MAX_WAIT;
 
 /// Reports are taken by another leg once the first has been unheard for so long.
 const REPORTS_CHANGE_AFTER: Duration = Duration::from_secs(1);
 
-/// A timer that is so late was held up.
-const HELD_UP: Duration = Duration::from_millis(5);
-
 /// The merge of one track.
 pub(super) struct Merging {
     track: Arc<Track>,
+    sockets: Weak<dyn Sockets>,
     state: Mutex<State>,
+}
+
+/// Where the packets of all legs arrive.
+pub(super) trait Sockets: Send + Sync {
+    /// Takes in what has arrived for a track until now, each socket by its own thread. Each drops `done` when it has.
+    fn take_in(&self, track: &Arc<Track>, done: &Arc<dyn Send + Sync>);
+}
+
+/// What had waited long enough then is given up as this is dropped.
+struct GivesUp {
+    merging: Weak<Merging>,
+    then: Instant,
 }
 
 struct State {
@@ -54,12 +63,11 @@ impl AsRef<[u8]> for Waiting {
 }
 
 impl Merging {
-    /// Of so many legs, of which one may be so far behind another. Packets are left in their sockets for a while: so much longer
-    /// it is waited for them.
-    pub fn new(track: Arc<Track>, legs: usize, skew: Duration) -> Arc<Self> {
+    /// Of so many legs, of which one may be so far behind another.
+    pub fn new(track: Arc<Track>, legs: usize, skew: Duration, sockets: Weak<dyn Sockets>) -> Arc<Self> {
         let receptions = vec![Reception::new(track.description.clock_rate); legs];
-        let state = State { merge: Merge::new(legs, skew + MAX_WAIT), receptions, look: None };
-        Arc::new(Self { track, state: Mutex::new(state) })
+        let state = State { merge: Merge::new(legs, skew), receptions, look: None };
+        Arc::new(Self { track, sockets, state: Mutex::new(state) })
     }
 
     /// Takes in a packet of a leg. `true`: the track has more packets.
@@ -166,33 +174,37 @@ impl Merging {
         let Some(at) = at else { return };
         let this = Arc::downgrade(self);
         self.track.rtp.run_at(at, move || {
-            let Some(this) = this.upgrade() else { return };
-            let now = clock::now();
-            if now < at + HELD_UP {
-                return this.look(now);
-            }
-            let again = Arc::downgrade(&this);
-            this.track.rtp.run_at(now + MAX_WAIT, move || {
-                if let Some(this) = again.upgrade() {
-                    this.look(clock::now());
-                }
-            });
+            let Some((merging, sockets)) = this.upgrade().map(|this| (this.clone(), this.sockets.upgrade()))
+            else {
+                return;
+            };
+            let done: Arc<dyn Send + Sync> = Arc::new(GivesUp { merging: this, then: clock::now() });
+            sockets.into_iter().for_each(|sockets| sockets.take_in(&merging.track, &done));
         });
     }
 
-    fn look(self: &Arc<Self>, now: Instant) {
+    /// Gives up what had waited long enough then.
+    fn look(self: &Arc<Self>, then: Instant) {
         let mut state = self.state();
-        state.look.take_if(|look| *look <= now);
-        let has_gone = self.let_go(&mut state, now, true);
-        let look = self.next_look(&mut state, now);
+        state.look.take_if(|look| *look <= then);
+        let has_gone = self.let_go(&mut state, then, true);
+        let look = self.next_look(&mut state, then);
         drop(state);
         if has_gone {
-            self.track.rtp.tell_now(now);
+            self.track.rtp.tell_now(clock::now());
         }
         self.look_at(look);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+}
+
+impl Drop for GivesUp {
+    fn drop(&mut self) {
+        if let Some(merging) = self.merging.upgrade() {
+            merging.look(self.then);
+        }
     }
 }

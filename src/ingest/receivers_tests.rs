@@ -1,6 +1,7 @@
 //! Groups on shared sockets over loopback: one socket for many, another when it is full, and trying again.
 
 use super::super::joining::Pass;
+use super::super::merging::Sockets;
 use super::super::redundancy::Redundancy;
 use super::super::routes::{Owner, Routes};
 use super::*;
@@ -66,8 +67,13 @@ fn interface_of(rig: &Rig, channel: &Channel) -> Option<u32> {
     rig.receivers.state().memberships.interfaces().get(&Arc::as_ptr(&leg).addr()).copied()
 }
 
+fn sole_leg(track: &Arc<Track>) -> Arc<Leg> {
+    let none: Weak<dyn Sockets> = Weak::<Receivers>::new();
+    Leg::all_of(track, Redundancy::default(), &none).remove(0)
+}
+
 fn leg_of(channel: &Channel) -> Arc<Leg> {
-    Leg::all_of(&channel.tracks[0], Redundancy::default()).remove(0)
+    sole_leg(&channel.tracks[0])
 }
 
 fn is_joined(channel: &Channel) -> bool {
@@ -270,7 +276,7 @@ fn a_port_of_one_tracks_reports_and_anothers_media_tells_them_apart() {
     let group = IpAddr::V4(Ipv4Addr::new(239, 77, 70, 204));
     let rtcp = Route { leg: leg_of(&reports), kind: Kind::Rtcp };
     for track in [&media.tracks[0], &muxed] {
-        let rtp = Route { leg: Leg::all_of(track, Redundancy::default()).remove(0), kind: Kind::Media };
+        let rtp = Route { leg: sole_leg(track), kind: Kind::Media };
         let (of, mut routes) = (groups_of(&rtp.leg.feed, 1).remove(0), Routes::default());
         let of = Group { address: group, ..of };
         assert!(routes.insert(&of, &rtcp) && routes.insert(&of, &rtp));

@@ -16,7 +16,7 @@ use super::routes::{Route, Routes};
 
 /// The longest time that packets are left in a socket with all of this buffer, and so much less with less:
 /// it takes some 6 Gb/s to fill it.
-pub(super) const MAX_WAIT: Duration = Duration::from_millis(10);
+const MAX_WAIT: Duration = Duration::from_millis(10);
 /// A shorter wait would save no wake-up.
 const MIN_WAIT: Duration = Duration::from_micros(200);
 /// Between two warnings about one socket's queue.
@@ -162,6 +162,11 @@ impl RtpReceiver {
     /// Whether it receives something of a group already, by the same senders.
     pub(super) fn has(&self, group: &Group) -> bool {
         self.routes().has(group)
+    }
+
+    /// Takes in what has arrived until now, on the intake's thread, which then drops `done`.
+    pub(super) fn take_in(self: &Arc<Self>, done: Arc<dyn Send + Sync>) {
+        self.intake.take_in_of(self.clone(), done);
     }
 
     /// Polls the socket for what comes next, unless it only fails.
