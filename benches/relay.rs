@@ -16,13 +16,14 @@ use mirrorball::relay::{
     Batch, Busy, Coalesce, Cursor, Dispatch, Flow, Lateness, Outward, Packet, Ring, RingLimits, StreamSink,
     Track,
 };
+use mirrorball::wire::random_access::Starts;
 use mirrorball::wire::{rtp, sdp};
 
 const LIMITS: RingLimits = RingLimits { age: Duration::from_secs(2), bytes: 8 << 20 };
 const PACKET_BYTES: usize = 1328;
 
 fn packet(data: &Bytes, at: Instant) -> Packet {
-    Packet { data: data.clone(), sequence: 0, timestamp: 0, arrived_at: at, random_access: false }
+    Packet { data: data.clone(), sequence: 0, timestamp: 0, arrived_at: at }
 }
 
 fn outward(channel: &str) -> Arc<Outward> {
@@ -69,6 +70,37 @@ fn track(c: &mut Criterion) {
     poller.stop();
     control.stop();
     media.stop();
+}
+
+/// What it costs to tell where a stream can be started with: a datagram of a transport stream, of one picture in fifty a start.
+fn starts(c: &mut Criterion) {
+    let packet = |begin: &[u8]| {
+        let mut packet = begin.to_vec();
+        packet.resize(188, 0xff);
+        packet
+    };
+    let pat =
+        packet(&[0x47, 0x40, 0, 0x10, 0, 0, 0xb0, 13, 0, 1, 0xc1, 0, 0, 0, 1, 0xf0, 0, 0x2a, 0xb1, 4, 0xb2]);
+    let pmt = packet(&[
+        0x47, 0x50, 0, 0x10, 0, 2, 0xb0, 18, 0, 1, 0xc1, 0, 0, 0xe1, 0, 0xf0, 0, 0x1b, 0xe1, 0, 0xf0, 0,
+        0x15, 0xbd, 0x4d, 0x56,
+    ]);
+    let begins = [0x47, 0x41, 0, 0x10, 0, 0, 1, 0xe0, 0, 0, 0x80, 0x80, 5, 0x21, 0, 1, 0, 1];
+    let picture = |kind: u8| packet(&[&begins[..], &[0, 0, 1, 9, 0xf0, 0, 0, 1, kind, 0x9a]].concat());
+    let rest = packet(&[0x47, 1, 0, 0x10]);
+    let datagram =
+        |first: &Vec<u8>| [first, &rest.repeat(6)].into_iter().flatten().copied().collect::<Vec<u8>>();
+    let tables = [pat, pmt, rest.repeat(5)].concat();
+    let [start, other, middle] = [&picture(0x65), &picture(0x41), &rest].map(datagram);
+    let mut group = c.benchmark_group("starts");
+    for (name, datagram) in
+        [("middle of a picture", &middle), ("a picture", &other), ("a start", &start), ("tables", &tables)]
+    {
+        let mut starts = Starts::of("video", Some("MP2T"), false);
+        starts.take(0, &tables);
+        assert!(starts.take(0, &start).is_some(), "the tables are read");
+        group.bench_function(name, |b| b.iter(|| black_box(starts.take(0, datagram))));
+    }
 }
 
 fn run_state(c: &mut Criterion) {
@@ -150,5 +182,5 @@ fn lane(c: &mut Criterion) {
     media.stop();
 }
 
-criterion_group!(benches, ring, track, run_state, lane);
+criterion_group!(benches, ring, track, starts, run_state, lane);
 criterion_main!(benches);

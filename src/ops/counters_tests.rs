@@ -58,6 +58,7 @@ fn every_family_is_there_from_the_first_scrape_and_counts_from_0() {
     let not_yet = [
         "mirrorball_channel_jitter_seconds",
         "mirrorball_channel_last_packet_age_seconds",
+        "mirrorball_track_start_age_seconds",
         "mirrorball_reported_loss_ratio",
         "mirrorball_reported_jitter_seconds",
         "mirrorball_certificate_expiry_seconds",

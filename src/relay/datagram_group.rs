@@ -116,7 +116,7 @@ impl DatagramGroup {
             match self.send(totals) {
                 Some(destinations) => budget = budget.saturating_sub(destinations),
                 None => {
-                    self.count_missed(ring.tail(), totals);
+                    self.count_missed(ring.oldest_fresh(), totals);
                     return Progress::Blocked;
                 }
             }

@@ -62,7 +62,7 @@ pub use ledger::Ledger;
 pub use line::{Line, LineFull, LineLimits, Load};
 pub use outward::Outward;
 pub use refused::RefusedTotals;
-pub use ring::{Packet, Ring, RingLimits, RingStart};
+pub use ring::{Packet, Ring, RingLimits, RingStart, StartCounts, StartPoint};
 pub use server_socket::ServerSocket;
 pub use signs::Signs;
 pub use standing::Standing;

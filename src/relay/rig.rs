@@ -68,5 +68,5 @@ pub fn flow(limits: RingLimits) -> Arc<Flow> {
 pub fn packet(number: u16, len: usize) -> Packet {
     let data = Bytes::from(vec![number as u8; len]);
     let timestamp = u32::from(number) * 90;
-    Packet { data, sequence: number, timestamp, arrived_at: clock::now(), random_access: false }
+    Packet { data, sequence: number, timestamp, arrived_at: clock::now() }
 }

@@ -2,6 +2,14 @@
 //!
 //! One receiver writes, any number of cursors read. Packets are numbered from 0 for as long as the ring
 //! lives; a cursor is the number of the packet it wants next.
+//!
+//! ```text
+//!     tail: the newest start     oldest that is fresh       head
+//!  ────┴─────────────────────────────────┴───────────────────┴──▶
+//! ```
+//!
+//! What is no longer fresh is there back to the newest place where a decoder can start, for connections that begin, or lag:
+//! these fall out when there is a newer place to go on with. A lane of datagrams that lags has what is fresh.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
@@ -16,6 +24,9 @@ use super::standing::Standing;
 /// A rate is measured over at least so long: a few packets that came together say nothing.
 const RATE_SPAN: Duration = Duration::from_millis(100);
 
+/// A place to start that is older is of no use, and costs memory: no pictures are so far apart.
+const OLDEST_START: Duration = Duration::from_secs(30);
+
 /// One packet of a track, as it came.
 #[derive(Debug, Clone)]
 pub struct Packet {
@@ -27,14 +38,30 @@ pub struct Packet {
     pub timestamp: u32,
     /// When it was received.
     pub arrived_at: Instant,
-    /// Whether a decoder can start here.
-    pub random_access: bool,
+}
+
+/// Where a decoder can start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartPoint {
+    /// The packet's number.
+    pub number: u64,
+    /// A payload that goes before.
+    pub prologue: Option<Bytes>,
+}
+
+/// How many places to start there were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StartCounts {
+    /// That came.
+    pub came: u64,
+    /// That had to go before the next one came, for the bytes did not suffice.
+    pub lost: u64,
 }
 
 /// How much a ring keeps.
 #[derive(Debug, Clone, Copy)]
 pub struct RingLimits {
-    /// The age of the oldest packet, counted from the newest.
+    /// The age of the oldest packet that is fresh, counted from the newest.
     pub age: Duration,
     /// Payload bytes in all.
     pub bytes: usize,
@@ -63,7 +90,11 @@ struct State {
     packets: VecDeque<Packet>,
     /// The number of the packet to come.
     head: u64,
+    /// The number of the oldest one that is fresh.
+    fresh: u64,
     bytes: usize,
+    start: Option<StartPoint>,
+    starts: StartCounts,
 }
 
 impl Ring {
@@ -81,6 +112,27 @@ impl Ring {
             state.packets.push_back(packet);
         }
         state.trim(&self.limits);
+    }
+
+    /// A decoder can start so many packets before the newest one.
+    pub fn start_before(&self, back: u64, prologue: Option<Bytes>) {
+        let mut state = self.state();
+        if let Some(number) = state.head.checked_sub(back + 1).filter(|number| *number >= state.tail()) {
+            state.start = Some(StartPoint { number, prologue });
+            state.starts.came += 1;
+        }
+    }
+
+    /// The newest place where a decoder can start.
+    pub fn newest_start(&self) -> Option<StartPoint> {
+        self.state().start.clone()
+    }
+
+    /// How many places to start there were, and when the newest one came.
+    pub fn starts(&self) -> (StartCounts, Option<Instant>) {
+        let state = self.state();
+        let newest = state.start.as_ref().and_then(|start| state.packet(start.number));
+        (state.starts, newest.map(|packet| packet.arrived_at))
     }
 
     /// The number of the packet to come.
@@ -101,13 +153,13 @@ impl Ring {
     /// number of the first one: larger than `from` where the ring has already let some go.
     pub fn read(&self, from: u64, to: u64, max: usize, out: &mut Vec<Bytes>) -> u64 {
         let state = self.state();
-        let first = from.max(state.tail()).min(state.head);
+        let first = from.max(state.fresh).min(state.head);
         state.copy(first, to, max, out);
         first
     }
 
     /// Appends to `out` what is due at a place up to `to` (exclusive), at most `max`, and moves the place past it. One that
-    /// is no longer within the ring goes on with the newest packet that a decoder can start from, or else the newest of
+    /// is no longer there goes on with the newest packet that a decoder can start from, or else the newest of
     /// all. Returns how many packets it missed that were not counted before.
     pub(super) fn take(&self, place: &Standing, to: u64, max: usize, out: &mut Vec<Bytes>) -> u64 {
         let state = self.state();
@@ -137,6 +189,11 @@ impl Ring {
         self.state().tail()
     }
 
+    /// The number of the oldest packet that is fresh.
+    pub(super) fn oldest_fresh(&self) -> u64 {
+        self.state().fresh
+    }
+
     /// How fast the packets came that are there. A stream that has fallen silent is as fast as it was.
     pub fn bits_per_second(&self) -> u64 {
         let state = self.state();
@@ -148,8 +205,7 @@ impl Ring {
     /// When packet `number` arrived, or the oldest after it that is still there; `None` if it is to come.
     pub fn arrival(&self, number: u64) -> Option<Instant> {
         let state = self.state();
-        let place = number.saturating_sub(state.tail()) as usize;
-        state.packets.get(place).map(|packet| packet.arrived_at)
+        state.packet(number.max(state.tail())).map(|packet| packet.arrived_at)
     }
 
     /// The number that a reader who has fallen out goes on with.
@@ -168,6 +224,10 @@ impl State {
         self.head - self.packets.len() as u64
     }
 
+    fn packet(&self, number: u64) -> Option<&Packet> {
+        self.packets.get(number.checked_sub(self.tail())? as usize)
+    }
+
     /// Appends what is there from `first` up to `to`, at most `max`; returns how many packets that was.
     fn copy(&self, first: u64, to: u64, max: usize, out: &mut Vec<Bytes>) -> u64 {
         let start = (first - self.tail()) as usize;
@@ -178,21 +238,27 @@ impl State {
 
     /// The number to go on with for a reader that is no longer within the ring.
     fn resume_point(&self) -> u64 {
-        let newest = self.packets.iter().rposition(|packet| packet.random_access);
-        let place = newest.or(self.packets.len().checked_sub(1)).unwrap_or(0);
-        self.tail() + place as u64
+        self.start.as_ref().map_or(self.head.saturating_sub(1), |start| start.number)
     }
 
     fn trim(&mut self, limits: &RingLimits) {
         let Some(newest_at) = self.packets.back().map(|newest| newest.arrived_at) else { return };
-        while self.packets.len() > 1 {
-            let oldest = &self.packets[0];
-            let age = newest_at.saturating_duration_since(oldest.arrived_at);
-            if age <= limits.age && self.bytes <= limits.bytes {
-                break;
-            }
-            self.bytes -= oldest.data.len();
-            self.packets.pop_front();
+        let age = |packet: &Packet| newest_at.saturating_duration_since(packet.arrived_at);
+        let first = self.tail();
+        let at = |number: u64| &self.packets[(number - first) as usize];
+        while self.fresh + 1 < self.head && age(at(self.fresh)) > limits.age {
+            self.fresh += 1;
+        }
+        self.start.take_if(|start| age(at(start.number)) > OLDEST_START);
+        let needed = self.start.as_ref().map_or(self.fresh, |start| self.fresh.min(start.number));
+        while self.packets.len() > 1 && (self.tail() < needed || self.bytes > limits.bytes) {
+            let gone = self.packets.pop_front();
+            self.bytes -= gone.map_or(0, |gone| gone.data.len());
+        }
+        let tail = self.tail();
+        self.fresh = self.fresh.max(tail);
+        if self.start.take_if(|start| start.number < tail).is_some() {
+            self.starts.lost += 1;
         }
     }
 }
@@ -204,9 +270,9 @@ mod tests {
 
     const LIMITS: RingLimits = RingLimits { age: Duration::from_secs(1), bytes: 100 };
 
-    fn packet(sequence: u16, at: Instant, random_access: bool) -> Packet {
+    fn packet(sequence: u16, at: Instant) -> Packet {
         let data = Bytes::from(vec![sequence as u8; 10]);
-        Packet { data, sequence, timestamp: u32::from(sequence) * 100, arrived_at: at, random_access }
+        Packet { data, sequence, timestamp: u32::from(sequence) * 100, arrived_at: at }
     }
 
     fn read(ring: &Ring, from: u64, to: u64, max: usize) -> (u64, Vec<u8>) {
@@ -219,7 +285,7 @@ mod tests {
     fn a_cursor_reads_what_is_due_and_no_more() {
         let ring = Ring::new(LIMITS);
         let at = clock::now();
-        ring.push((0..5).map(|n| packet(n, at, false)));
+        ring.push((0..5).map(|n| packet(n, at)));
         assert_eq!(read(&ring, 2, u64::MAX, 64), (2, vec![2, 3, 4]));
         assert_eq!(read(&ring, 2, 4, 64), (2, vec![2, 3]));
         assert_eq!(read(&ring, 0, u64::MAX, 1), (0, vec![0]));
@@ -230,9 +296,9 @@ mod tests {
     fn the_ring_is_bounded_by_bytes_and_by_time() {
         let ring = Ring::new(LIMITS);
         let at = clock::now();
-        ring.push((0..12).map(|n| packet(n, at, false)));
+        ring.push((0..12).map(|n| packet(n, at)));
         assert_eq!(read(&ring, 0, u64::MAX, 64).0, 2, "100 bytes hold ten of them");
-        ring.push([packet(12, at + Duration::from_millis(1500), false)]);
+        ring.push([packet(12, at + Duration::from_millis(1500))]);
         assert_eq!(read(&ring, 0, u64::MAX, 64), (12, vec![12]));
     }
 
@@ -240,7 +306,7 @@ mod tests {
     fn a_packet_tells_when_it_arrived_or_the_oldest_that_is_left_does() {
         let ring = Ring::new(LIMITS);
         let at = clock::now();
-        ring.push((0..12).map(|n| packet(n, at + Duration::from_millis(u64::from(n)), false)));
+        ring.push((0..12).map(|n| packet(n, at + Duration::from_millis(u64::from(n)))));
         let after = |number| ring.arrival(number).map(|arrived| (arrived - at).as_millis());
         assert_eq!([0, 2, 11, 12].map(after), [Some(2), Some(2), Some(11), None]);
     }
@@ -250,9 +316,9 @@ mod tests {
         let ring = Ring::new(RingLimits { bytes: 1000, ..LIMITS });
         let at = clock::now();
         assert_eq!(ring.bits_per_second(), 0);
-        ring.push([packet(0, at, false)]);
+        ring.push([packet(0, at)]);
         assert_eq!(ring.bits_per_second(), 800, "10 bytes in 100 ms, and not in no time");
-        ring.push((1..=50).map(|n| packet(n, at + Duration::from_millis(u64::from(n) * 10), false)));
+        ring.push((1..=50).map(|n| packet(n, at + Duration::from_millis(u64::from(n) * 10))));
         assert_eq!(ring.bits_per_second(), 51 * 10 * 8 * 2);
     }
 
@@ -261,7 +327,7 @@ mod tests {
         let ring = Ring::new(LIMITS);
         let at = clock::now();
         assert_eq!(ring.newest(at, LIMITS.age), None);
-        ring.push([packet(7, at, false), packet(8, at, false)]);
+        ring.push([packet(7, at), packet(8, at)]);
         let start = RingStart { number: 1, sequence: 8, timestamp: 800 };
         assert_eq!(ring.newest(at, LIMITS.age), Some(start));
         assert_eq!(ring.newest(at + Duration::from_secs(2), LIMITS.age), None, "a stale packet is no start");
@@ -271,10 +337,44 @@ mod tests {
     fn a_reader_left_behind_resumes_where_a_decoder_can() {
         let ring = Ring::new(LIMITS);
         let at = clock::now();
-        ring.push([packet(0, at, true), packet(1, at, true), packet(2, at, false)]);
-        assert_eq!(ring.resume_point(), 1);
-        let plain = Ring::new(LIMITS);
-        plain.push([packet(0, at, false), packet(1, at, false)]);
-        assert_eq!(plain.resume_point(), 1);
+        ring.push([packet(0, at), packet(1, at)]);
+        assert_eq!(ring.resume_point(), 1, "the newest");
+        ring.start_before(1, None);
+        ring.push([packet(2, at)]);
+        assert_eq!(ring.resume_point(), 0);
+        ring.start_before(1, Some(Bytes::from_static(b"tables")));
+        let start = StartPoint { number: 1, prologue: Some(Bytes::from_static(b"tables")) };
+        assert_eq!((ring.resume_point(), ring.newest_start()), (1, Some(start)));
+    }
+
+    #[test]
+    fn the_ring_reaches_back_to_the_newest_start_and_lanes_have_what_is_fresh() {
+        let ring = Ring::new(LIMITS);
+        let at = clock::now();
+        let second = |number: u16| packet(number, at + Duration::from_secs(number.into()));
+        ring.push([second(0)]);
+        ring.start_before(0, None);
+        ring.push((1..8).map(second));
+        assert_eq!(ring.newest_start().map(|start| start.number), Some(0), "it is eight seconds old");
+        assert_eq!(read(&ring, 0, u64::MAX, 64), (6, vec![6, 7]));
+        assert_eq!(ring.arrival(0), Some(at), "and there");
+        ring.start_before(0, None);
+        ring.push([second(8)]);
+        assert_eq!(ring.arrival(0), Some(at + Duration::from_secs(7)), "the one before is needed no longer");
+    }
+
+    #[test]
+    fn a_start_goes_when_it_is_too_old_or_the_bytes_do_not_suffice() {
+        let ring = Ring::new(LIMITS);
+        let at = clock::now();
+        ring.push([packet(0, at)]);
+        ring.start_before(0, None);
+        ring.push([packet(1, at + OLDEST_START + Duration::from_millis(1))]);
+        assert_eq!((ring.newest_start(), ring.starts().0.lost), (None, 0));
+        ring.start_before(0, None);
+        ring.push((2..11).map(|n| packet(n, at + OLDEST_START)));
+        assert!(ring.newest_start().is_some(), "100 bytes hold ten of them");
+        ring.push([packet(11, at + OLDEST_START)]);
+        assert_eq!((ring.newest_start(), ring.starts().0.lost), (None, 1));
     }
 }

@@ -101,9 +101,9 @@ fn a_batch_is_framed_once_for_all_who_stand_where_it_begins() {
 fn a_slow_reader_goes_on_with_the_newest_random_access_point() {
     let flow = flow(RingLimits { bytes: 50, ..ROOMY });
     let mut cursor = flow.cursor(0);
-    let mut packets: Vec<_> = (0..10).map(|number| packet(number, 10)).collect();
-    packets[7].random_access = true;
-    flow.push(packets);
+    flow.push((0..8).map(|number| packet(number, 10)));
+    flow.ring().start_before(0, None);
+    flow.push((8..10).map(|number| packet(number, 10)));
     let mut taken = Vec::new();
     cursor.take(u64::MAX, 64, &mut taken);
     assert_eq!(taken.iter().map(|packet| packet[0]).collect::<Vec<_>>(), [7, 8, 9]);

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use tracing::field::DisplayValue;
 
 use crate::event::{Episode, lock};
-use crate::wire::random_access::PayloadFormat;
+use crate::wire::random_access::Starts;
 use crate::wire::reception::{Arrival, Reception};
 use crate::wire::rtcp::{NotRtcp, Reflectable};
 use crate::wire::rtp::{self, FIXED_HEADER_LEN, NotRtp, RtpHeader};
@@ -25,7 +25,7 @@ use super::joined_feeds::JoinedFeeds;
 use super::outward::Outward;
 use super::refused::{Refused, RefusedTotals};
 use super::reports::Reports;
-use super::ring::{Packet, RingLimits, RingStart};
+use super::ring::{Packet, RingLimits, RingStart, StartCounts};
 use super::senders::{News, Senders};
 use super::signs::Signs;
 
@@ -68,9 +68,7 @@ struct Writer {
     chunk: BytesMut,
     reception: Reception,
     senders: Senders,
-    format: PayloadFormat,
-    /// The timestamp of the newest access unit that a decoder can start with.
-    last_start: Option<u32>,
+    starts: Starts,
 }
 
 /// A track as metrics see it.
@@ -84,6 +82,10 @@ pub struct TrackStats {
     pub bytes: u64,
     /// Packets without payload: no media, and no sign of a living source.
     pub empty: u64,
+    /// Places where a decoder can start.
+    pub starts: StartCounts,
+    /// Since the packet came that viewers can start with; absent where there is none.
+    pub start_age: Option<Duration>,
     /// Since the newest packet with payload; absent before the first.
     pub last_packet_age: Option<Duration>,
     /// Whether it is silent.
@@ -109,8 +111,11 @@ impl Track {
             chunk: BytesMut::new(),
             reception: Reception::new(description.clock_rate),
             senders: Senders::default(),
-            format: PayloadFormat::of(&description.media, description.encoding.as_deref()),
-            last_start: None,
+            starts: Starts::of(
+                &description.media,
+                description.encoding.as_deref(),
+                description.tells_parameter_sets,
+            ),
         };
         let rtcp_limits = RingLimits { bytes: RTCP_RING_BYTES, ..limits };
         Arc::new(Self {
@@ -186,22 +191,26 @@ impl Track {
         (from, at): (SocketAddr, Instant),
     ) {
         let arrival = self.signs.since_epoch(at);
-        let (data, random_access, news) = {
-            let mut writer = self.writer();
-            let news = writer.measure(header, from, arrival, at);
-            (writer.keep(packet), writer.is_random_access(header, payload), news)
-        };
+        let RtpHeader { sequence, timestamp, .. } = *header;
+        // Until the packet is in the ring: both number the track's packets in one order.
+        let mut writer = self.writer();
+        let news = writer.measure(header, from, arrival, at);
+        let data = writer.keep(packet);
+        let length = data.len();
+        self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at }]);
+        if let Some(start) = writer.starts.take(timestamp, payload) {
+            self.rtp.ring().start_before(start.back, start.prologue.map(Bytes::from));
+        }
+        drop(writer);
         if let Some(news) = news {
             self.tell(news);
         }
-        self.bytes.fetch_add(data.len() as u64, Relaxed);
+        self.bytes.fetch_add(length as u64, Relaxed);
         if payload.is_empty() {
             self.empty.fetch_add(1, Relaxed);
         } else {
             self.signs.came(arrival);
         }
-        let RtpHeader { sequence, timestamp, .. } = *header;
-        self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at, random_access }]);
     }
 
     /// Takes in what subscribers may see of a datagram of the source's RTCP.
@@ -210,7 +219,7 @@ impl Track {
             self.reports.note(sender.ntp_timestamp, at);
         }
         let data = Bytes::copy_from_slice(reflectable.packet);
-        self.rtcp.push([Packet { data, sequence: 0, timestamp: 0, arrived_at: at, random_access: true }]);
+        self.rtcp.push([Packet { data, sequence: 0, timestamp: 0, arrived_at: at }]);
     }
 
     /// Counts a datagram that is not RTCP, of this track's or of those that share its port.
@@ -337,7 +346,10 @@ impl Track {
     /// The track's figures as of `now`.
     pub fn stats(&self, now: Instant) -> TrackStats {
         let reception = self.writer().reception.clone();
+        let (starts, started_at) = self.rtp.ring().starts();
         TrackStats {
+            starts,
+            start_age: started_at.map(|at| now.saturating_duration_since(at)),
             senders: reception.senders(self.signs.since_epoch(now)),
             reception,
             bytes: self.bytes.load(Relaxed),
@@ -369,16 +381,6 @@ impl Writer {
         }
         let turn = self.reception.turn(arrival)?;
         self.senders.news(turn, at)
-    }
-
-    /// Whether this is the first packet of an access unit that a decoder can start with.
-    fn is_random_access(&mut self, header: &RtpHeader, payload: &[u8]) -> bool {
-        let is_begun = self.format.starts_in_several() && self.last_start == Some(header.timestamp);
-        if is_begun || !self.format.starts_at(payload) {
-            return false;
-        }
-        self.last_start = Some(header.timestamp);
-        true
     }
 
     fn keep(&mut self, [head, rest]: [&[u8]; 2]) -> Bytes {

@@ -7,6 +7,8 @@ use crate::wire; // what the exercises know the wire floor as
 pub mod authorization;
 #[path = "../../fuzz/exercise/psi.rs"]
 pub mod psi;
+#[path = "../../fuzz/exercise/random_access.rs"]
+pub mod random_access;
 #[path = "../../fuzz/exercise/rtcp.rs"]
 pub mod rtcp;
 #[path = "../../fuzz/exercise/rtp.rs"]
@@ -72,6 +74,11 @@ fn authorization_seeds_replay() {
 #[test]
 fn psi_seeds_replay() {
     replay("psi", psi::exercise);
+}
+
+#[test]
+fn random_access_seeds_replay() {
+    replay("random_access", random_access::exercise);
 }
 
 #[test]

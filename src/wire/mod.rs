@@ -10,7 +10,8 @@
 //!  config   ─▶ source_url ─▶ sdp::mpegts             datagram ─▶ rtcp::feedback
 //!  datagram ─▶ sap ─▶ sdp::identity, sdp::parse      sdp::announced ─▶ sap ─▶ datagram
 //!
-//!  datagram ─▶ transport_stream::packets ─▶ ts_packet ─▶ psi: what a transport stream carries (`listen`)
+//!  datagram ─▶ transport_stream::packets ─▶ ts_packet ─▶ psi: what a transport stream carries
+//!  payload  ─▶ random_access: where a decoder can start
 //!
 //!  as a client (pull, the probe): rtsp::ask ─▶ bytes ─▶ rtsp::framing ─▶ Response, sdp::offered; datagram ─▶ mark
 //! ```

@@ -26,6 +26,8 @@ pub struct TsPacket<'a> {
     pub continuity: u8,
     /// The count, or the clock, begins anew here (discontinuity_indicator).
     pub is_discontinuous: bool,
+    /// A decoder can start here (random_access_indicator).
+    pub is_random_access: bool,
     /// The clock reference in it.
     pub pcr: Option<Pcr>,
     /// What it carries; `None` where it has no payload.
@@ -51,6 +53,7 @@ impl<'a> TsPacket<'a> {
             is_scrambled: control & 0xc0 != 0,
             continuity: control & 0xf,
             is_discontinuous: has_field && first > 0 && second & 0x80 != 0,
+            is_random_access: has_field && first > 0 && second & 0x40 != 0,
             pcr: pcr(packet),
             payload: has_payload.then(|| &packet[begin..]),
         })

@@ -82,6 +82,12 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
         ("mirrorball_channel_ssrc_changes_total", "How often the SSRC changed.", reception.ssrc_changes()),
         ("mirrorball_channel_restarts_total", "New numberings under one SSRC.", reception.restarts()),
         ("mirrorball_channel_empty_total", "RTP packets without payload.", stats.empty),
+        ("mirrorball_track_starts_total", "Places where a decoder can start.", stats.starts.came),
+        (
+            "mirrorball_track_starts_lost_total",
+            "Places where a decoder can start that ring.max_bytes had no room for.",
+            stats.starts.lost,
+        ),
     ];
     for (name, help, value) in counters {
         out.counter(name, help, labels, value);
@@ -102,6 +108,10 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
             labels,
             jitter,
         );
+    }
+    if let Some(age) = stats.start_age {
+        let help = "Time since the packet came that a decoder can start with.";
+        out.gauge("mirrorball_track_start_age_seconds", help, labels, age.as_secs_f64());
     }
     if let Some(age) = stats.last_packet_age {
         let help = "Time since the latest packet.";

@@ -7,7 +7,7 @@
 //! It is fed packet by packet and knows one transport stream. Whatever comes, what is kept is bounded.
 
 #[cfg(test)]
-mod samples;
+pub(super) mod samples;
 mod section;
 mod tables;
 mod text;

@@ -18,6 +18,8 @@ pub struct Sections {
     /// A section whose end has not come.
     begun: Vec<u8>,
     continuity: Option<u8>,
+    /// What the packet before carried.
+    previous: Vec<u8>,
 }
 
 /// A whole section in the long form, whose checksum is right.
@@ -40,9 +42,11 @@ impl Sections {
     pub fn take(&mut self, packet: &TsPacket<'_>, mut each: impl FnMut(&[u8])) {
         let Some(payload) = packet.payload else { return };
         let previous = self.continuity.replace(packet.continuity);
-        if previous == Some(packet.continuity) && !packet.is_discontinuous {
+        if previous == Some(packet.continuity) && self.previous == payload && !packet.is_discontinuous {
             return; // a packet may come twice (section 2.4.3.3)
         }
+        self.previous.clear();
+        self.previous.extend_from_slice(payload);
         let follows = previous.is_some_and(|previous| packet.continuity == (previous + 1) & 0xf);
         if !follows || packet.is_broken || packet.is_scrambled {
             self.begun.clear();
@@ -189,6 +193,13 @@ mod tests {
         let twice: Vec<_> =
             packets_of(17, 0, &[&long]).into_iter().flat_map(|one| [one.clone(), one]).collect();
         assert_eq!(put_together(&twice), [long]);
+    }
+
+    #[test]
+    fn one_that_counts_as_the_one_before_and_is_another_is_taken() {
+        let [one, other] = [7, 8].map(|body| section(0x42, 1, &[body; 20]));
+        let packets = [packets_of(17, 5, &[&one]), packets_of(17, 5, &[&other])].concat();
+        assert_eq!(put_together(&packets), [one, other]);
     }
 
     #[test]

@@ -54,6 +54,34 @@ pub struct Service {
     pub name: String,
 }
 
+impl Stream {
+    /// Whether it is pictures.
+    #[must_use]
+    pub fn is_video(&self) -> bool {
+        matches!(
+            self.kind,
+            "MPEG-1 video" | "MPEG-2 video" | "MPEG-4 video" | "JPEG 2000" | "H.264" | "H.265" | "H.266"
+        )
+    }
+
+    /// Whether it is sound.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let kinds = [
+            "MPEG-1 audio",
+            "MPEG-2 audio",
+            "AAC",
+            "AAC (LATM)",
+            "AC-3",
+            "E-AC-3",
+            "DTS",
+            "Opus",
+            "SMPTE 302M audio",
+        ];
+        kinds.contains(&self.kind)
+    }
+}
+
 impl Table {
     /// Reads a section. `None`: of another table, of one that does not hold yet, or cut short.
     #[must_use]

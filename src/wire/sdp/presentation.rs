@@ -38,6 +38,8 @@ pub struct TrackDescription {
     pub encoding: Option<String>,
     /// What it is: `video`, `audio`, `application`, …
     pub media: String,
+    /// The description itself says what its parameter sets are (`sprop-…` of RFC 6184 section 8.1, RFC 7798 section 7.1).
+    pub tells_parameter_sets: bool,
 }
 
 /// Where a stream is sent, and from whom it is taken there.
@@ -147,6 +149,7 @@ pub fn framed_mpegts(
         clock_rate: Some(clock_rate),
         encoding: Some("MP2T".to_owned()),
         media: "video".to_owned(),
+        tells_parameter_sets: false,
     };
     let medium = Media {
         media: track.media.clone(),

@@ -37,6 +37,7 @@ impl Reader<'_> {
             clock_rate: payload_types.first().and_then(|first| self.clock_rate(*first)),
             payload_types,
             media: self.medium.media.clone(),
+            tells_parameter_sets: self.tells_parameter_sets(),
         })
     }
 
@@ -51,7 +52,14 @@ impl Reader<'_> {
             clock_rate: payload_types.first().and_then(|first| self.clock_rate(*first)),
             payload_types,
             media: self.medium.media.clone(),
+            tells_parameter_sets: self.tells_parameter_sets(),
         })
+    }
+
+    fn tells_parameter_sets(&self) -> bool {
+        let names = ["sprop-parameter-sets=", "sprop-sps="];
+        let mut said = values(&self.medium.attributes, "fmtp").map(str::to_ascii_lowercase);
+        said.any(|parameters| names.iter().any(|name| parameters.contains(name)))
     }
 
     fn is_rtp(&self) -> bool {
