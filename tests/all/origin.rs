@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -36,6 +36,8 @@ pub struct Ways {
     pub redirects: u32,
     /// And then there.
     pub leads_to: Option<SocketAddr>,
+    /// The first session brings so many packets and no more, and is answered as ever.
+    pub forgets_after: Option<u32>,
     /// Lines end with LF alone.
     pub line_feeds: bool,
 }
@@ -50,6 +52,8 @@ pub struct Origin {
 struct Shared {
     heard: Mutex<String>,
     is_over: AtomicBool,
+    /// Sessions that have begun to play.
+    played: AtomicU32,
 }
 
 impl Origin {
@@ -117,6 +121,8 @@ struct Talk {
     nonces: u32,
     nonce_at: Instant,
     plays: bool,
+    /// Sessions that played before it.
+    before: u32,
     number: u32,
     sign_at: Instant,
     channels: (u8, u8),
@@ -135,6 +141,7 @@ impl Talk {
             nonces: 0,
             nonce_at: now,
             plays: false,
+            before: 0,
             number: 0,
             sign_at: now,
             channels: (0, 1),
@@ -209,6 +216,7 @@ impl Talk {
             "SETUP" => self.set_up(uri, cseq, header("transport")?),
             "PLAY" => {
                 self.plays = true;
+                self.before = self.shared.played.fetch_add(1, Relaxed);
                 self.sign_at = clock::now();
                 format!("{ok}Session: 12345678\r\n\r\n")
             }
@@ -312,6 +320,9 @@ impl Talk {
     }
 
     fn send(&mut self) -> std::io::Result<()> {
+        if self.before == 0 && self.ways.forgets_after.is_some_and(|after| self.number >= after) {
+            return Ok(());
+        }
         let mut bytes = Vec::new();
         let packet = packet(self.number);
         let mut frame = |channel: u8, payload: &[u8]| {

@@ -308,6 +308,31 @@ fn a_server_that_behaves_as_the_worst_do_is_pulled_from() {
 }
 
 #[test]
+fn a_session_that_brings_nothing_is_set_up_anew_while_viewers_stay() {
+    std::thread::scope(|scope| {
+        for after in [0, 300] {
+            scope.spawn(move || {
+                let origin = Origin::start(Ways { forgets_after: Some(after), ..Ways::default() });
+                let lower = playing(&origin.url(), &["silent_after = \"30s\""]);
+                let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
+                let mut numbers = std::iter::from_fn(|| Some(origin.expect_packet(&viewer.packet())));
+                // Its last packet, or none; then the first one of the next session.
+                if after > 0 {
+                    numbers.find(|number| number + 1 == after);
+                }
+                let first = numbers.next().expect("without end");
+                numbers.zip(first + 1..first + 100).for_each(|(came, next)| assert_eq!(came, next));
+                assert_eq!(failures(&lower, "silent"), 1.0);
+                assert_eq!(origin.heard("TEARDOWN"), 1, "of the session that brought nothing");
+                assert_eq!(lower.metric("mirrorball_sessions", &[]), 1.0);
+                lower.expect_logged("it is pulled again", 1);
+                assert_eq!(lower.lines_logged("no media has come for 10 s"), 1);
+            });
+        }
+    });
+}
+
+#[test]
 fn a_redirect_in_a_circle_is_left_and_the_login_stays_at_home() {
     let origin = Origin::start(Ways { redirects: 99, login: Some("MD5"), ..Ways::default() });
     let lower = pulling(&origin.url(), &[]);

@@ -22,6 +22,9 @@ pub enum Failure {
     /// No answer in time.
     #[error("no answer to {method} in time", method = name(.0))]
     Silence(Method),
+    /// It plays and answers, and sends no RTP for so long.
+    #[error("the server plays, and no media has come for {} s", .0.as_secs())]
+    NoMedia(Duration),
     /// The server wants a login, or another one.
     #[error("the server answered 401: {0}")]
     Login(NoUse),
@@ -56,7 +59,7 @@ pub enum Failure {
 
 impl Failure {
     /// All labels.
-    pub const REASONS: [&str; 10] = [
+    pub const REASONS: [&str; 11] = [
         "changed",
         "closed",
         "connect",
@@ -64,6 +67,7 @@ impl Failure {
         "login",
         "redirect",
         "refused",
+        "silent",
         "timeout",
         "tls",
         "unreadable",
@@ -77,6 +81,7 @@ impl Failure {
             Self::Tls(_) => "tls",
             Self::Closed | Self::Broken(_) | Self::Ended | Self::NotRead => "closed",
             Self::Silence(_) => "timeout",
+            Self::NoMedia(_) => "silent",
             Self::Login(_) => "login",
             Self::Refused(..) => "refused",
             Self::Answer(..) | Self::Unreadable(_) => "unreadable",
@@ -133,6 +138,11 @@ mod tests {
                 "DESCRIBE was answered 404 Not Found: the server has no such stream",
             ),
             (Failure::Silence(Method::Setup), "timeout", "no answer to SETUP in time"),
+            (
+                Failure::NoMedia(Duration::from_secs(10)),
+                "silent",
+                "the server plays, and no media has come for 10 s",
+            ),
             (
                 Failure::Login(NoUse::NoLogin),
                 "login",

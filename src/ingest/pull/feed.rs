@@ -34,6 +34,15 @@ pub(super) struct Feed {
     is_granted: bool,
 }
 
+/// What has come to the ports of a track.
+#[derive(Debug, Default)]
+pub(super) struct Arrived {
+    pub rtp: bool,
+    pub rtcp: bool,
+    /// There is more than a turn takes.
+    pub more: bool,
+}
+
 /// The sockets of a track over UDP.
 struct Ports {
     rtp: Port,
@@ -97,21 +106,21 @@ impl Feed {
         self.track.set_joined(0, self.is_granted);
     }
 
-    /// Takes in what has arrived at its ports. Returns whether anything has, and whether there is more.
-    pub fn receive(&mut self, figures: &Figures, touched: &mut Touched) -> (bool, bool) {
-        let Some(ports) = self.ports.take() else { return (false, false) };
-        let (mut came, mut more) = (false, false);
+    /// Takes in what has arrived at its ports.
+    pub fn receive(&mut self, figures: &Figures, touched: &mut Touched) -> Arrived {
+        let mut arrived = Arrived::default();
+        let Some(ports) = self.ports.take() else { return arrived };
         for (port, is_rtcp) in [(&ports.rtp, false), (&ports.rtcp, true)] {
             if !port.ear.take() {
                 continue;
             }
             let (has_come, is_left) = self.empty(port, is_rtcp, &ports, figures, touched);
-            came |= has_come;
-            more |= is_left;
+            *(if is_rtcp { &mut arrived.rtcp } else { &mut arrived.rtp }) = has_come;
+            arrived.more |= is_left;
             if is_left { port.ear.fire() } else { port.ear.listen() }
         }
         self.ports = Some(ports);
-        (came, more)
+        arrived
     }
 
     fn empty(

@@ -111,6 +111,11 @@ impl Link {
         [conversation.due(), self.report_due, unsent].into_iter().flatten().min()
     }
 
+    /// Whether it plays, and whether media has come.
+    pub fn comes(&self) -> (bool, bool) {
+        (self.plays_since.is_some(), self.talk.as_ref().is_ok_and(Conversation::has_media))
+    }
+
     /// Ends the session, if it has begun.
     pub fn leave(&mut self, now: Instant) {
         self.leaves = true;
@@ -163,12 +168,14 @@ impl Link {
         }
         let mut more = false;
         for feed in &mut self.feeds {
-            let (came, is_left) = feed.receive(figures, touched);
-            more |= is_left;
-            if let Ok(conversation) = self.talk.as_mut()
-                && came
-            {
-                conversation.heard(now);
+            let arrived = feed.receive(figures, touched);
+            more |= arrived.more;
+            if let Ok(conversation) = &mut self.talk {
+                match (arrived.rtp, arrived.rtcp) {
+                    (true, _) => conversation.media(now),
+                    (false, true) => conversation.heard(now),
+                    (false, false) => {}
+                }
             }
         }
         if let Some(end) = self.carry_out(figures, touched, now)? {
@@ -282,6 +289,9 @@ impl Link {
         }
         figures.strays(conversation.take_strays());
         self.send(&unsent)?;
+        if over.is_some() {
+            let _ = self.flush(); // what is said last
+        }
         Ok(over)
     }
 

@@ -12,6 +12,7 @@ use super::action::{Action, End, Way};
 use super::asking::{Answered, Asking, Question};
 use super::failure::{Failure, brief};
 use super::signs::Signs;
+use super::silence::{Patience, Silence};
 
 /// What a server may ask of us.
 const METHODS: &str = "OPTIONS, ANNOUNCE, GET_PARAMETER, SET_PARAMETER, REDIRECT, TEARDOWN";
@@ -31,6 +32,7 @@ pub(super) struct Talk {
     pub ways: Vec<Option<Way>>,
     signs: Signs,
     next_signs: Instant,
+    pub silence: Silence,
     heard_at: Instant,
     asked_at: Instant,
     pub actions: VecDeque<Action<'static>>,
@@ -59,7 +61,8 @@ enum Stage {
 }
 
 impl Talk {
-    pub fn new(url: &Url, login: Answers, answer_within: Duration, now: Instant) -> Self {
+    pub fn new(url: &Url, login: Answers, waits: (Duration, Patience), now: Instant) -> Self {
+        let (answer_within, patience) = waits;
         let mut talk = Self {
             url: url.clone(),
             asking: Asking::new(login, answer_within),
@@ -70,6 +73,7 @@ impl Talk {
             ways: Vec::new(),
             signs: Signs::default(),
             next_signs: now,
+            silence: Silence::new(patience, now),
             heard_at: now,
             asked_at: now,
             actions: VecDeque::new(),
@@ -90,6 +94,11 @@ impl Talk {
         self.heard_at = now;
     }
 
+    pub fn media(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.silence.media(now);
+    }
+
     /// The track that a channel carries, and whether it is its RTCP.
     pub fn carries(&self, channel: u8) -> Option<(usize, bool)> {
         self.ways.iter().enumerate().find_map(|(track, way)| match way {
@@ -103,7 +112,7 @@ impl Talk {
         match self.stage {
             Stage::Over | Stage::Choosing => None,
             Stage::Leaving => Some(self.asked_at + FAREWELL),
-            Stage::Playing => self.asking.due().or(Some(self.signs_due())),
+            Stage::Playing => self.asking.due().or(Some(self.signs_due())).min(Some(self.silence.due())),
             _ => self.asking.due(),
         }
     }
@@ -114,6 +123,11 @@ impl Talk {
         }
         if self.stage == Stage::Leaving {
             return self.end(End::Left);
+        }
+        if self.stage == Stage::Playing && now >= self.silence.due() {
+            // A server that lets few in is to know that the session has ended.
+            self.ask(Question::new(Method::Teardown, self.aggregate.clone()), now);
+            return self.fail(Failure::NoMedia(self.silence.lasts()));
         }
         match self.asking.give_up() {
             None => {
@@ -214,7 +228,6 @@ impl Talk {
 
     fn take(&mut self, question: Question, response: &Response, now: Instant) {
         let status = response.status();
-        let is_good = u16::from(status) / 100 == 2;
         match self.stage {
             Stage::Introducing => {
                 self.signs.offered(response);
@@ -222,7 +235,7 @@ impl Talk {
             }
             Stage::Playing => self.kept_alive(&question.method, status, now),
             Stage::Leaving => self.end(End::Left),
-            _ if is_good => self.accepted(response, now),
+            _ if u16::from(status) / 100 == 2 => self.accepted(response, now),
             _ => self.refused(question, response, now),
         }
     }
@@ -234,6 +247,7 @@ impl Talk {
             Stage::Starting => {
                 self.stage = Stage::Playing;
                 self.heard_at = now;
+                self.silence.begin(now);
                 self.next_signs = now + self.signs.interval();
                 self.actions.push_back(Action::Playing);
             }

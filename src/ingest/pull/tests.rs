@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::action::{Action, End, Way};
 use super::conversation::Conversation;
 use super::failure::Failure;
+use super::silence::Patience;
 use crate::event::clock;
 use crate::wire::rtsp::authorization::{Credentials, parse};
 use crate::wire::rtsp::digest::{Ha1, challenges};
@@ -40,7 +41,7 @@ impl Lead {
         let url = Url::parse(url).expect("a URL");
         let answers = Answers::new(login, "abcd".into());
         let mut lead = Self {
-            conversation: Conversation::new(&url, answers, WITHIN, now),
+            conversation: Conversation::new(&url, answers, (WITHIN, Patience::default()), now),
             now,
             asked: Vec::new(),
             replied: Vec::new(),
@@ -119,6 +120,13 @@ impl Lead {
             format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\n{base}Content-Length: {length}\r\n\r\n{sdp}")
                 .as_bytes(),
         );
+    }
+
+    /// A sign of life is asked for, perhaps.
+    fn answer_if_asked(&mut self) {
+        if self.end.is_none() && self.method() != Method::Play {
+            self.ok();
+        }
     }
 
     fn grant(&mut self, session: &str, transport: &str) {
@@ -402,13 +410,45 @@ fn a_server_that_has_gone_without_a_word_is_noticed() {
     assert_eq!(lead.failure(), Failure::Silence(Method::GetParameter));
     assert!(lead.now - began < 10 * SECOND);
     let mut lead = Lead::playing("1");
-    for _ in 0..100 {
+    for _ in 0..9 {
         lead.pass(SECOND);
-        if lead.last().method != Method::Play {
-            lead.ok();
-        }
+        lead.answer_if_asked();
     }
     assert_eq!(lead.end, None, "and one whose source is silent says that it is there");
+}
+
+#[test]
+fn a_session_that_plays_and_brings_no_media_is_ended() {
+    for media_for_s in [0, 100] {
+        let mut lead = Lead::playing("1;timeout=10");
+        for _ in 0..media_for_s {
+            lead.hear(&frame(0));
+            lead.pass(SECOND);
+            lead.answer_if_asked();
+        }
+        let began = lead.now;
+        while lead.end.is_none() {
+            lead.hear(&frame(1)); // which is RTCP
+            lead.pass(SECOND / 2);
+            lead.answer_if_asked();
+        }
+        let waited = lead.now - began;
+        assert!(waited <= 10 * SECOND && waited > 8 * SECOND, "{waited:?}");
+        assert_eq!(lead.failure(), Failure::NoMedia(10 * SECOND));
+        assert_eq!((lead.method(), lead.last().session()), (Method::Teardown, Some("1")), "it is told so");
+        assert_eq!(lead.conversation.has_media(), media_for_s > 0);
+    }
+}
+
+#[test]
+fn media_that_comes_another_way_is_media() {
+    let mut lead = Lead::playing("1");
+    for _ in 0..100 {
+        lead.conversation.media(lead.now);
+        lead.pass(SECOND);
+        lead.answer_if_asked();
+    }
+    assert_eq!(lead.end, None);
 }
 
 #[test]

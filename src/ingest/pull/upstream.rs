@@ -253,20 +253,20 @@ impl Upstream {
 
     /// Goes on with the link.
     fn lead(self: &Arc<Self>, state: &mut State, now: Instant) -> Next {
-        let State { stage: Stage::Linked(link), journey, .. } = state else { return Next::Wait };
+        let State { stage: Stage::Linked(link), journey, backoff, .. } = state else { return Next::Wait };
         if !link.leaves && !self.demand.is_there(now) {
             link.leave(now);
         }
         let begin = || {
             let answers = Answers::new(journey.login().cloned(), format!("{:016x}", random()));
-            Conversation::new(journey.at(), answers, ANSWER_WITHIN, now)
+            Conversation::new(journey.at(), answers, (ANSWER_WITHIN, backoff.patience), now)
         };
-        let played = link.plays_since.is_some();
+        let came = link.comes();
         let turned = link.turn(begin, &self.figures, now);
-        let (plays, is_described) = (!played && link.plays_since.is_some(), link.described.is_some());
-        if plays {
+        let (comes, is_described) = (link.comes(), link.described.is_some());
+        if comes != came && comes.0 {
             self.figures.is(PullState::Playing);
-            state.telling.it_comes(&self.pull, self.demand.is_needed());
+            state.telling.it_comes(&self.pull, self.demand.is_needed(), comes.1);
         }
         match turned {
             Turned::Done | Turned::More if is_described => return self.set_up(state, now),
