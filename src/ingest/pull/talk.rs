@@ -10,7 +10,7 @@ use crate::wire::sdp::{self, Presentation};
 
 use super::action::{Action, End, Way};
 use super::asking::{Answered, Asking, Question};
-use super::failure::{Failure, brief};
+use super::failure::Failure;
 use super::signs::Signs;
 use super::silence::{Patience, Silence};
 
@@ -297,10 +297,10 @@ impl Talk {
             refused: None,
         });
         self.tracks = offers.collect();
-        if self.aggregate.is_empty() || self.tracks.iter().any(|track| track.about.is_empty()) {
-            let controls = offered.controls.into_iter().chain([offered.aggregate]).flatten();
-            let text = brief(&controls.collect::<Vec<_>>().join(" "));
-            return self.fail(Failure::Description(format!("among its controls \"{text}\" one is no URL")));
+        let mut about = std::iter::once(&self.aggregate).chain(self.tracks.iter().map(|track| &track.about));
+        if let Some(track) = about.position(Vec::is_empty) {
+            let of = if track == 0 { "the whole".to_owned() } else { format!("track {track}") };
+            return self.fail(Failure::Description(format!("the control of {of} is no URL")));
         }
         self.ways = vec![None; self.tracks.len()];
         self.stage = Stage::Choosing;
