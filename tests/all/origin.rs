@@ -22,6 +22,8 @@ pub struct Ways {
     pub timeout_s: Option<u64>,
     /// It counts this request as a sign of life, and no other.
     pub counts: Option<&'static str>,
+    /// It refuses all signs of life, and counts them all the same.
+    pub refuses_signs: bool,
     /// Its controls and base name a host of another network.
     pub wrong_host: bool,
     /// It is asked for with a query, which tracks stand before.
@@ -219,6 +221,9 @@ impl Talk {
                 self.before = self.shared.played.fetch_add(1, Relaxed);
                 self.sign_at = clock::now();
                 format!("{ok}Session: 12345678\r\n\r\n")
+            }
+            "OPTIONS" | "GET_PARAMETER" | "SET_PARAMETER" if self.ways.refuses_signs => {
+                format!("RTSP/1.0 551 Option not supported\r\nCSeq: {cseq}\r\n\r\n")
             }
             "OPTIONS" if self.ways.counts == Some("SET_PARAMETER") => {
                 format!("{ok}Public: DESCRIBE, SETUP, PLAY, SET_PARAMETER\r\n\r\n")

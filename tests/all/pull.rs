@@ -264,6 +264,7 @@ fn a_server_that_behaves_as_the_worst_do_is_pulled_from() {
         Ways { timeout_s: Some(2), counts: Some("GET_PARAMETER"), ..Ways::default() },
         Ways { timeout_s: Some(2), counts: Some("SET_PARAMETER"), ..Ways::default() },
         Ways { timeout_s: Some(2), counts: Some("reports"), ..Ways::default() },
+        Ways { timeout_s: Some(2), counts: Some("OPTIONS"), refuses_signs: true, ..Ways::default() },
         Ways { wrong_host: true, ..Ways::default() },
         Ways { query: true, ..Ways::default() },
         Ways { no_control: true, ..Ways::default() },

@@ -133,12 +133,11 @@ impl Talk {
             None => {
                 self.signs.begin();
                 self.next_signs = now + self.signs.interval();
-                self.asked_at = now; // whether or not there is anything to ask
                 self.show_life(now);
             }
             // It does not answer this one, and lives.
             Some(question) if self.stage == Stage::Playing && self.heard_at > self.asked_at => {
-                self.signs.refused(&question.method);
+                self.signs.answered(&question.method, None);
                 self.show_life(now);
             }
             Some(question) => self.fail(Failure::Silence(question.method)),
@@ -219,7 +218,7 @@ impl Talk {
             // Not all that ask for a login want one for each request.
             Stage::Introducing if no_use == NoUse::NoLogin => self.describe(now),
             Stage::Playing => {
-                self.signs.refused(&question.method);
+                self.signs.answered(&question.method, Some(StatusCode::Unauthorized));
                 self.show_life(now);
             }
             _ => self.fail(Failure::Login(no_use)),
@@ -367,9 +366,7 @@ impl Talk {
         if status == StatusCode::SessionNotFound {
             return self.fail(Failure::Refused(method.clone(), status, None));
         }
-        if u16::from(status) / 100 >= 4 {
-            self.signs.refused(method);
-        }
+        self.signs.answered(method, Some(status));
         self.show_life(now);
     }
 
