@@ -1,7 +1,7 @@
 //! A server that is pulled from and behaves as servers in the field do, each in its own way and none as it should.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use mirrorball::event::clock;
 use mirrorball::wire::rtsp::authorization::{Credentials, parse};
 use mirrorball::wire::rtsp::digest::{Algorithm, Ha1};
+
+/// How long a firewall remembers that somebody has sent out.
+const REMEMBERS: Duration = Duration::from_secs(2);
 
 /// How it behaves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -128,6 +131,38 @@ struct Talk {
     number: u32,
     sign_at: Instant,
     channels: (u8, u8),
+    udp: Option<Udp>,
+}
+
+/// The ports of a track over UDP. Its client is behind a firewall, which lets in only what comes from a port that the client
+/// has sent to a moment ago.
+struct Udp {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+    client: SocketAddr,
+    opened_at: Option<Instant>,
+}
+
+impl Udp {
+    fn towards(client_port: u16) -> Self {
+        let [rtp, rtcp] = [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
+        rtp.set_nonblocking(true).expect("an option");
+        Self { rtp, rtcp, client: (Ipv4Addr::LOCALHOST, client_port).into(), opened_at: None }
+    }
+
+    fn ports(&self) -> [u16; 2] {
+        [&self.rtp, &self.rtcp].map(|socket| socket.local_addr().expect("bound").port())
+    }
+
+    fn send(&mut self, packet: &[u8]) -> std::io::Result<()> {
+        while self.rtp.recv(&mut [0; 64]).is_ok() {
+            self.opened_at = Some(clock::now());
+        }
+        if self.opened_at.is_some_and(|at| at.elapsed() < REMEMBERS) {
+            self.rtp.send_to(packet, self.client)?;
+        }
+        Ok(())
+    }
 }
 
 impl Talk {
@@ -147,6 +182,7 @@ impl Talk {
             number: 0,
             sign_at: now,
             channels: (0, 1),
+            udp: None,
         }
     }
 
@@ -310,14 +346,18 @@ impl Talk {
         if !is_known {
             return format!("RTSP/1.0 404 Not Found\r\nCSeq: {cseq}\r\n\r\n");
         }
+        let timeout = self.ways.timeout_s.map_or_else(String::new, |timeout| format!(";timeout={timeout}"));
+        let ok = format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nSession: 12345678{timeout}\r\n");
+        if let Some((_, ports)) = transport.split_once("client_port=") {
+            let port = ports.split('-').next().and_then(|port| port.parse().ok()).expect("a port");
+            let [rtp, rtcp] = self.udp.insert(Udp::towards(port)).ports();
+            let transport = format!("RTP/AVP;unicast;client_port={ports};server_port={rtp}-{rtcp}");
+            return format!("{ok}Transport: {transport}\r\n\r\n");
+        }
         assert!(transport.contains("interleaved=0-1"), "{transport}");
         self.channels = if self.ways.other_channels { (6, 7) } else { (0, 1) };
         let (rtp, rtcp) = self.channels;
-        let timeout = self.ways.timeout_s.map_or_else(String::new, |timeout| format!(";timeout={timeout}"));
-        format!(
-            "RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nSession: 12345678{timeout}\r\n\
-             Transport: RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}\r\n\r\n"
-        )
+        format!("{ok}Transport: RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}\r\n\r\n")
     }
 
     fn query(&self) -> &'static str {
@@ -330,6 +370,10 @@ impl Talk {
         }
         let mut bytes = Vec::new();
         let packet = packet(self.number);
+        if let Some(udp) = &mut self.udp {
+            self.number += 1;
+            return udp.send(&packet);
+        }
         let mut frame = |channel: u8, payload: &[u8]| {
             bytes.extend([b'$', channel]);
             bytes.extend((payload.len() as u16).to_be_bytes());

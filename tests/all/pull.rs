@@ -334,6 +334,17 @@ fn a_session_that_brings_nothing_is_set_up_anew_while_viewers_stay() {
 }
 
 #[test]
+fn the_way_through_a_firewall_is_kept_open() {
+    let origin = Origin::start(Ways { timeout_s: Some(2), ..Ways::default() });
+    let lower = playing(&origin.url(), &["transport = \"udp\"", "silent_after = \"30s\""]);
+    let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
+    let first = origin.expect_packet(&viewer.packet());
+    for number in first + 1..first + 600 {
+        assert_eq!(origin.expect_packet(&viewer.packet()), number);
+    }
+}
+
+#[test]
 fn a_redirect_in_a_circle_is_left_and_the_login_stays_at_home() {
     let origin = Origin::start(Ways { redirects: 99, login: Some("MD5"), ..Ways::default() });
     let lower = pulling(&origin.url(), &[]);

@@ -88,17 +88,12 @@ impl Feed {
         self.ports.as_ref().map(|ports| (ports.number, ports.number + 1)) // the pair is of an even port and the next
     }
 
-    /// The server serves it. What is sent to the ports that it sends from opens the way through a firewall, and shows through a
-    /// NAT where we are.
+    /// The server serves it.
     pub fn granted(&mut self, way: Way) {
         self.is_granted = true;
         let (Some(ports), Way::Udp(from)) = (&mut self.ports, way) else { return };
         ports.from.set(from);
-        if let Some((rtp, rtcp)) = from {
-            // What is lost of it is not missed where there is nothing in between.
-            let _ = ports.rtp.socket.send_to(&[], SocketAddr::new(ports.server, rtp));
-            let _ = ports.rtcp.socket.send_to(&[], SocketAddr::new(ports.server, rtcp));
-        }
+        ports.open_the_way(&[]);
     }
 
     /// Media comes, if the server serves it.
@@ -205,11 +200,19 @@ impl Feed {
         let name = format!("pull-{ssrc:08x}@mirrorball");
         let report = self.reporting.report(&reception, clock_rate, (ssrc, &name), since);
         let Some(ports) = &self.ports else { return Some(report) };
-        if let Some((_, rtcp)) = ports.from.get() {
-            // A report that is lost is followed by the next one.
-            let _ = ports.rtcp.socket.send_to(&report, SocketAddr::new(ports.server, rtcp));
-        }
+        ports.open_the_way(&report);
         None
+    }
+}
+
+impl Ports {
+    /// What is sent to the ports that the server sends from opens the way through a firewall, and shows through a NAT where we
+    /// are. Both forget it after some time, that of each port by itself.
+    fn open_the_way(&self, report: &[u8]) {
+        let Some((rtp, rtcp)) = self.from.get() else { return };
+        // What is lost of it is followed by the next one.
+        let _ = self.rtp.socket.send_to(&[], SocketAddr::new(self.server, rtp));
+        let _ = self.rtcp.socket.send_to(report, SocketAddr::new(self.server, rtcp));
     }
 }
 
