@@ -334,6 +334,15 @@ fn a_session_that_brings_nothing_is_set_up_anew_while_viewers_stay() {
 }
 
 #[test]
+fn a_server_that_has_wanted_a_hash_does_not_get_the_password_on_the_next_connection() {
+    let origin = Origin::start(Ways { login: Some("weaker"), forgets_after: Some(0), ..Ways::default() });
+    let lower = playing(&origin.url(), &[]);
+    lower.expect_metric("mirrorball_pull_failures_total", &[("channel", "news"), ("reason", "login")], 1.0);
+    assert!(origin.heard("Authorization: Digest") > 0);
+    assert_eq!(origin.heard("Authorization: Basic"), 0);
+}
+
+#[test]
 fn the_way_through_a_firewall_is_kept_open() {
     let origin = Origin::start(Ways { timeout_s: Some(2), ..Ways::default() });
     let lower = playing(&origin.url(), &["transport = \"udp\"", "silent_after = \"30s\""]);

@@ -58,6 +58,12 @@ impl Conversation {
         self.talk.media(now);
     }
 
+    /// Whether the server has wanted a hash of the password.
+    #[must_use]
+    pub fn wants_hash(&self) -> bool {
+        self.talk.asking.wants_hash()
+    }
+
     /// Whether media has come.
     #[must_use]
     pub fn has_media(&self) -> bool {

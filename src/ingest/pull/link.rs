@@ -116,6 +116,11 @@ impl Link {
         (self.plays_since.is_some(), self.talk.as_ref().is_ok_and(Conversation::has_media))
     }
 
+    /// Whether the server has wanted a hash of the password.
+    pub fn wants_hash(&self) -> bool {
+        self.talk.as_ref().is_ok_and(Conversation::wants_hash)
+    }
+
     /// Ends the session, if it has begun.
     pub fn leave(&mut self, now: Instant) {
         self.leaves = true;

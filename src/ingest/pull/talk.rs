@@ -23,7 +23,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 pub(super) struct Talk {
     url: Url,
-    asking: Asking,
+    pub asking: Asking,
     stage: Stage,
     tracks: Vec<Offer>,
     aggregate: Vec<Url>,

@@ -346,6 +346,18 @@ fn a_login_is_tried_once_a_nonce_and_no_more() {
 }
 
 #[test]
+fn a_server_that_has_wanted_a_hash_does_not_get_the_password() {
+    let mut lead = Lead::begin("rtsp://edge/news", Some(("anna", "sesame")));
+    assert!(!lead.conversation.wants_hash());
+    lead.answer(401, |reply| reply.challenges(challenges("R", "n1", false, false)));
+    lead.ok();
+    lead.answer(401, |reply| reply.header("WWW-Authenticate", "Basic realm=\"R\""));
+    assert_eq!((lead.failure(), lead.conversation.wants_hash()), (Failure::Login(NoUse::InClear), true));
+    let given = lead.asked.iter().filter_map(|request| request.header("Authorization"));
+    assert!(given.clone().count() == 2 && given.clone().all(|given| given.starts_with("Digest ")));
+}
+
+#[test]
 fn a_session_is_shown_life_twice_in_the_time_it_lives() {
     for (session, at_most_s) in [("1;timeout=10", 5), ("1", 30), ("1;timeout=2", 1), ("1;timeout=0", 30)] {
         let mut lead = Lead::playing(session);

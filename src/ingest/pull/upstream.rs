@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::event::{RunState, Task, TimerId, Work, clock, lock};
 use crate::net::plain;
 use crate::relay::{Channel, Demand};
-use crate::wire::rtsp::{Answers, Url};
+use crate::wire::rtsp::Url;
 
 use super::action::End;
 use super::backoff::{Backoff, LONGEST_WATCHED};
@@ -258,11 +258,12 @@ impl Upstream {
             link.leave(now);
         }
         let begin = || {
-            let answers = Answers::new(journey.login().cloned(), format!("{:016x}", random()));
+            let answers = journey.answers(format!("{:016x}", random()));
             Conversation::new(journey.at(), answers, (ANSWER_WITHIN, backoff.patience), now)
         };
         let came = link.comes();
         let turned = link.turn(begin, &self.figures, now);
+        journey.wants_hash |= link.wants_hash();
         let (comes, is_described) = (link.comes(), link.described.is_some());
         if comes != came && comes.0 {
             self.figures.is(PullState::Playing);
