@@ -44,6 +44,9 @@ pub struct Ways {
     pub leads_to: Option<SocketAddr>,
     /// The first session brings so many packets and no more, and is answered as ever.
     pub forgets_after: Option<u32>,
+    /// It describes a second track that it does not serve. In the first session, after so many packets, it announces that this
+    /// is another one from now on.
+    pub announces_after: Option<u32>,
     /// Lines end with LF alone.
     pub line_feeds: bool,
 }
@@ -58,6 +61,8 @@ pub struct Origin {
 struct Shared {
     heard: Mutex<String>,
     is_over: AtomicBool,
+    /// Another stream is announced.
+    is_announced: AtomicBool,
     /// Sessions that have begun to play.
     played: AtomicU32,
 }
@@ -241,6 +246,9 @@ impl Talk {
         };
         let mut words = request.split(' ');
         let (method, uri) = (words.next()?, words.next()?);
+        if method == "RTSP/1.0" {
+            return Some(String::new()); // it is an answer
+        }
         let cseq = header("cseq")?;
         if let Some(challenge) = self.challenge(header("authorization"), method) {
             return Some(format!("RTSP/1.0 401 Unauthorized\r\nCSeq: {cseq}\r\n{challenge}\r\n"));
@@ -337,6 +345,10 @@ impl Talk {
         } else {
             String::new()
         };
+        let body = match self.ways.announces_after {
+            None => body,
+            Some(_) => format!("{body}{}", self.other_tracks()),
+        };
         let body = if self.ways.line_feeds { body.replace("\r\n", "\n") } else { body };
         let length = body.len();
         format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\n{base}Content-Length: {length}\r\n\r\n{body}")
@@ -366,6 +378,22 @@ impl Talk {
         format!("{ok}Transport: RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}\r\n\r\n")
     }
 
+    /// A track that is not served, another one once another stream is announced.
+    fn other_tracks(&self) -> &'static str {
+        let is_new = self.shared.is_announced.load(Relaxed);
+        let new = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:gone\r\n";
+        let old = "m=audio 0 RTP/AVP 8\r\na=control:gone\r\n";
+        if is_new { new } else { old }
+    }
+
+    /// Says that there is another stream now.
+    fn announce(&mut self) -> std::io::Result<()> {
+        self.shared.is_announced.store(true, Relaxed);
+        let body = format!("v=0\r\nm=video 0 RTP/AVP 33\r\n{}", self.other_tracks());
+        let head = format!("CSeq: 1\r\nContent-Type: application/sdp\r\nContent-Length: {}", body.len());
+        write!(self.stream, "ANNOUNCE rtsp://us/ RTSP/1.0\r\n{head}\r\n\r\n{body}")
+    }
+
     fn query(&self) -> &'static str {
         if self.ways.query { "?channel=1" } else { "" }
     }
@@ -373,6 +401,9 @@ impl Talk {
     fn send(&mut self) -> std::io::Result<()> {
         if self.before == 0 && self.ways.forgets_after.is_some_and(|after| self.number >= after) {
             return Ok(());
+        }
+        if self.before == 0 && self.ways.announces_after == Some(self.number) {
+            self.announce()?;
         }
         let mut bytes = Vec::new();
         let packet = packet(self.number);

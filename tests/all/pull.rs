@@ -343,6 +343,21 @@ fn a_server_that_has_wanted_a_hash_does_not_get_the_password_on_the_next_connect
 }
 
 #[test]
+fn a_change_that_is_announced_is_one_and_a_track_that_is_refused_a_line() {
+    let origin = Origin::start(Ways { announces_after: Some(50), ..Ways::default() });
+    let lower =
+        pulling(&origin.url(), &["join = \"on-demand\"", "linger = \"30s\"", "silent_after = \"30s\""]);
+    let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
+    assert!(viewer.connection.is_closed_within(20 * SECOND), "its session is over");
+    viewer = Viewer::playing(&lower, "news", Over::Tcp);
+    origin.expect_packet(&viewer.packet());
+    assert_eq!(lower.metric("mirrorball_pull_connects_total", NEWS), 2.0);
+    assert_eq!(failures(&lower, "changed"), 1.0);
+    assert_eq!(lower.lines_logged("describes another stream than before"), 1);
+    assert_eq!(lower.lines_logged("the server does not serve a track"), 1);
+}
+
+#[test]
 fn the_way_through_a_firewall_is_kept_open() {
     let origin = Origin::start(Ways { timeout_s: Some(2), ..Ways::default() });
     let lower = playing(&origin.url(), &["transport = \"udp\"", "silent_after = \"30s\""]);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Interest, Poller, clock};
 use crate::net::plain;
 use crate::relay::Track;
-use crate::wire::rtsp::Wish;
+use crate::wire::rtsp::{StatusCode, Wish};
 use crate::wire::sdp::Presentation;
 
 use super::super::touched::Touched;
@@ -47,8 +47,6 @@ pub enum Transport {
 }
 
 pub(super) struct Link {
-    /// The channel that it is for.
-    channel: String,
     stream: Stream,
     ear: Ear,
     pub server: SocketAddr,
@@ -62,6 +60,8 @@ pub(super) struct Link {
     pub plays_since: Option<Instant>,
     /// The tracks that were described, and are to be set up.
     pub described: Option<Box<Presentation>>,
+    /// Tracks that the server does not serve.
+    pub refused: Vec<(usize, StatusCode)>,
     pub leaves: bool,
     asked_to_open: bool,
 }
@@ -79,7 +79,7 @@ impl Link {
     /// Begins to connect.
     pub fn open(
         stream: Stream,
-        (channel, server): (&str, SocketAddr),
+        server: SocketAddr,
         ssrc: u32,
         poller: &Poller,
         upstream: Weak<Upstream>,
@@ -87,7 +87,6 @@ impl Link {
     ) -> io::Result<Self> {
         let ear = Ear::open(poller, stream.socket().clone(), upstream, Interest::Write)?;
         Ok(Self {
-            channel: channel.to_owned(),
             stream,
             ear,
             server,
@@ -98,6 +97,7 @@ impl Link {
             report_due: None,
             plays_since: None,
             described: None,
+            refused: Vec::new(),
             leaves: false,
             asked_to_open: false,
         })
@@ -275,10 +275,7 @@ impl Link {
                 }
                 Action::Write(bytes) => unsent.extend(bytes),
                 Action::Described(presentation) => self.described = Some(presentation),
-                Action::TrackRefused(track, status) => {
-                    let (channel, track) = (&self.channel, track + 1);
-                    tracing::warn!(channel, track, %status, "the server does not serve a track; the others go on");
-                }
+                Action::TrackRefused(track, status) => self.refused.push((track, status)),
                 Action::Granted(track, way) => {
                     self.feeds.get_mut(track).into_iter().for_each(|feed| feed.granted(way));
                 }

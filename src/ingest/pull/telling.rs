@@ -1,6 +1,9 @@
 //! What the log is told of a stream that is pulled: a line when it is not to be had, and one when it comes again.
 
+use std::mem;
 use std::time::{Duration, Instant};
+
+use crate::wire::rtsp::StatusCode;
 
 use super::failure::Failure;
 use super::puller::Pull;
@@ -14,6 +17,10 @@ pub(super) struct Telling {
     last: Option<Told>,
     /// When it was told of a failure.
     failed_at: Option<Instant>,
+    /// Tracks that it has come without.
+    lacked: Vec<usize>,
+    /// The last failure was that another stream is announced, which the next description shows.
+    is_announced: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +53,29 @@ impl Telling {
     /// It is not to be had, or no longer.
     pub fn it_fails(&mut self, pull: &Pull, failure: &Failure, now: Instant) {
         let told = if matches!(failure, Failure::NoMedia(_)) { Told::Silent } else { Told::Fails };
+        self.is_announced |= *failure == Failure::Changed;
         if self.is_news(told, now) {
             let (channel, server) = (&pull.name, pull.server());
             tracing::warn!(channel, server, "it is not pulled, and tried again: {failure}");
         }
+    }
+
+    /// It comes without these tracks.
+    pub fn lacks(&mut self, pull: &Pull, refused: &[(usize, StatusCode)]) {
+        for (track, status) in self.new_lacks(refused) {
+            let (channel, track) = (&pull.name, track + 1);
+            tracing::warn!(channel, track, %status, "the server does not serve a track; the others go on");
+        }
+    }
+
+    /// Whether the change that is described now was told and counted as it was announced.
+    pub fn take_announced(&mut self) -> bool {
+        mem::take(&mut self.is_announced)
+    }
+
+    fn new_lacks(&mut self, refused: &[(usize, StatusCode)]) -> Vec<(usize, StatusCode)> {
+        let before = mem::replace(&mut self.lacked, refused.iter().map(|(track, _)| *track).collect());
+        refused.iter().filter(|(track, _)| !before.contains(track)).copied().collect()
     }
 
     fn is_news(&mut self, told: Told, now: Instant) -> bool {
@@ -79,6 +105,17 @@ mod tests {
             [62, 70, 71].map(|seconds| telling.is_news(Told::Fails, at(seconds))),
             [false, false, true]
         );
+    }
+
+    #[test]
+    fn a_track_that_is_refused_in_each_session_is_told_of_once() {
+        let mut telling = Telling::default();
+        let (video, audio) = ((0, StatusCode::NotFound), (1, StatusCode::Forbidden));
+        assert_eq!(telling.new_lacks(&[audio]), [audio]);
+        assert_eq!(telling.new_lacks(&[audio]), []);
+        assert_eq!(telling.new_lacks(&[video, audio]), [video]);
+        assert_eq!(telling.new_lacks(&[]), []);
+        assert_eq!(telling.new_lacks(&[audio]), [audio], "it was served in between");
     }
 
     #[test]

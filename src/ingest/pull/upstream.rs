@@ -247,8 +247,7 @@ impl Upstream {
         let connect = |error: std::io::Error| Failure::Connect(plain(&error));
         let stream = Stream::connect(server, tls).map_err(connect)?;
         let ssrc = random() as u32;
-        Link::open(stream, (&self.pull.name, server), ssrc, &self.parts.poller, self.this.clone(), now)
-            .map_err(connect)
+        Link::open(stream, server, ssrc, &self.parts.poller, self.this.clone(), now).map_err(connect)
     }
 
     /// Goes on with the link.
@@ -268,6 +267,7 @@ impl Upstream {
         if comes != came && comes.0 {
             self.figures.is(PullState::Playing);
             state.telling.it_comes(&self.pull, self.demand.is_needed(), comes.1);
+            state.telling.lacks(&self.pull, &link.refused);
         }
         match turned {
             Turned::Done | Turned::More if is_described => return self.set_up(state, now),
@@ -280,11 +280,12 @@ impl Upstream {
 
     /// Sets up what was described, by the channel that has these tracks. Where there is none it is made first.
     fn set_up(self: &Arc<Self>, state: &mut State, now: Instant) -> Next {
-        let State { stage: Stage::Linked(link), channel, .. } = state else { return Next::Wait };
+        let State { stage: Stage::Linked(link), channel, telling, .. } = state else { return Next::Wait };
         let Some(described) = &link.described else { return Next::Wait };
+        let is_counted = telling.take_announced();
         let known = channel.as_ref().filter(|known| described.carries_what_is_in(&known.presentation()));
         let Some(known) = known else {
-            if channel.take().is_some() {
+            if channel.take().is_some() && !is_counted {
                 self.figures.failed(&Failure::Changed);
                 tracing::warn!(channel = self.pull.name, "{}", Failure::Changed);
             }
