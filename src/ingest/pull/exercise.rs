@@ -114,6 +114,12 @@ impl Lead {
                             assert!(request.cseq == self.cseq + 1, "requests are numbered");
                             assert!(request.uri.starts_with("rtsp://edge:8554"), "{}", request.uri);
                             self.cseq = request.cseq;
+                            let login = request.header("Authorization").unwrap_or_default();
+                            let is_in_clear = login.starts_with("Basic");
+                            assert!(
+                                !is_in_clear || !self.conversation.wants_hash(),
+                                "once a hash, always one"
+                            );
                         }
                         other => panic!("{other:?}"),
                     },
