@@ -19,7 +19,7 @@ pub(super) struct Telling {
     failed_at: Option<Instant>,
     /// Tracks that it has come without.
     lacked: Vec<usize>,
-    /// The last failure was that another stream is announced, which the next description shows.
+    /// Another stream was announced, which the next description is to show.
     is_announced: bool,
 }
 

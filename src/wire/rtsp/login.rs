@@ -106,6 +106,7 @@ impl Answers {
     pub fn answer(&mut self, method: &str, uri: &str) -> Option<String> {
         let login = self.login.as_ref()?;
         match self.challenge.as_ref()? {
+            Challenge::Basic if self.wants_hash => None,
             Challenge::Basic => {
                 let token = STANDARD.encode(format!("{}:{}", login.user, login.password));
                 Some(format!("Basic {token}"))
@@ -290,6 +291,7 @@ mod tests {
         let mut other = answers();
         assert_eq!((other.challenged(basic, Had::None), other.wants_hash()), (Ok(()), false));
         assert_eq!(other.challenged(digest, Had::Fresh), Err(NoUse::Refused));
+        assert_eq!(other.answer("PLAY", URI), None);
         assert_eq!(other.challenged(basic, Had::None), Err(NoUse::InClear), "though that was refused");
     }
 
