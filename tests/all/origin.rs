@@ -1,8 +1,8 @@
 //! A server that is pulled from and behaves as servers in the field do, each in its own way and none as it should.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,10 +11,14 @@ use mirrorball::event::clock;
 use mirrorball::wire::rtsp::authorization::{Credentials, parse};
 use mirrorball::wire::rtsp::digest::{Algorithm, Ha1};
 
+/// How long a firewall remembers that somebody has sent out.
+const REMEMBERS: Duration = Duration::from_secs(2);
+
 /// How it behaves.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ways {
-    /// It wants a login: `MD5` or `SHA-256` alone, `both` in headers of their own, or `basic`.
+    /// It wants a login: `MD5` or `SHA-256` alone, `both` in headers of their own, or `basic`; `weaker`: `MD5`, and `basic` once
+    /// a session has played.
     pub login: Option<&'static str>,
     /// Each nonce is good for a second, and nobody is told that it is stale.
     pub nonces_expire: bool,
@@ -22,6 +26,8 @@ pub struct Ways {
     pub timeout_s: Option<u64>,
     /// It counts this request as a sign of life, and no other.
     pub counts: Option<&'static str>,
+    /// It refuses all signs of life, and counts them all the same.
+    pub refuses_signs: bool,
     /// Its controls and base name a host of another network.
     pub wrong_host: bool,
     /// It is asked for with a query, which tracks stand before.
@@ -36,6 +42,11 @@ pub struct Ways {
     pub redirects: u32,
     /// And then there.
     pub leads_to: Option<SocketAddr>,
+    /// The first session brings so many packets and no more, and is answered as ever.
+    pub forgets_after: Option<u32>,
+    /// It describes a second track that it does not serve. In the first session, after so many packets, it announces that this
+    /// is another one from now on.
+    pub announces_after: Option<u32>,
     /// Lines end with LF alone.
     pub line_feeds: bool,
 }
@@ -50,6 +61,10 @@ pub struct Origin {
 struct Shared {
     heard: Mutex<String>,
     is_over: AtomicBool,
+    /// Another stream is announced.
+    is_announced: AtomicBool,
+    /// Sessions that have begun to play.
+    played: AtomicU32,
 }
 
 impl Origin {
@@ -117,9 +132,43 @@ struct Talk {
     nonces: u32,
     nonce_at: Instant,
     plays: bool,
+    /// Sessions that played before it.
+    before: u32,
     number: u32,
     sign_at: Instant,
     channels: (u8, u8),
+    udp: Option<Udp>,
+}
+
+/// The ports of a track over UDP. Its client is behind a firewall, which lets in only what comes from a port that the client
+/// has sent to a moment ago.
+struct Udp {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+    client: SocketAddr,
+    opened_at: Option<Instant>,
+}
+
+impl Udp {
+    fn towards(client_port: u16) -> Self {
+        let [rtp, rtcp] = [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
+        rtp.set_nonblocking(true).expect("an option");
+        Self { rtp, rtcp, client: (Ipv4Addr::LOCALHOST, client_port).into(), opened_at: None }
+    }
+
+    fn ports(&self) -> [u16; 2] {
+        [&self.rtp, &self.rtcp].map(|socket| socket.local_addr().expect("bound").port())
+    }
+
+    fn send(&mut self, packet: &[u8]) -> std::io::Result<()> {
+        while self.rtp.recv(&mut [0; 64]).is_ok() {
+            self.opened_at = Some(clock::now());
+        }
+        if self.opened_at.is_some_and(|at| at.elapsed() < REMEMBERS) {
+            self.rtp.send_to(packet, self.client)?;
+        }
+        Ok(())
+    }
 }
 
 impl Talk {
@@ -135,9 +184,11 @@ impl Talk {
             nonces: 0,
             nonce_at: now,
             plays: false,
+            before: 0,
             number: 0,
             sign_at: now,
             channels: (0, 1),
+            udp: None,
         }
     }
 
@@ -195,6 +246,9 @@ impl Talk {
         };
         let mut words = request.split(' ');
         let (method, uri) = (words.next()?, words.next()?);
+        if method == "RTSP/1.0" {
+            return Some(String::new()); // it is an answer
+        }
         let cseq = header("cseq")?;
         if let Some(challenge) = self.challenge(header("authorization"), method) {
             return Some(format!("RTSP/1.0 401 Unauthorized\r\nCSeq: {cseq}\r\n{challenge}\r\n"));
@@ -209,8 +263,12 @@ impl Talk {
             "SETUP" => self.set_up(uri, cseq, header("transport")?),
             "PLAY" => {
                 self.plays = true;
+                self.before = self.shared.played.fetch_add(1, Relaxed);
                 self.sign_at = clock::now();
                 format!("{ok}Session: 12345678\r\n\r\n")
+            }
+            "OPTIONS" | "GET_PARAMETER" | "SET_PARAMETER" if self.ways.refuses_signs => {
+                format!("RTSP/1.0 551 Option not supported\r\nCSeq: {cseq}\r\n\r\n")
             }
             "OPTIONS" if self.ways.counts == Some("SET_PARAMETER") => {
                 format!("{ok}Public: DESCRIBE, SETUP, PLAY, SET_PARAMETER\r\n\r\n")
@@ -225,7 +283,12 @@ impl Talk {
 
     /// What somebody is challenged with who has not logged in.
     fn challenge(&mut self, authorization: Option<&str>, method: &str) -> Option<String> {
-        let way = self.ways.login?;
+        let way = match (self.ways.login?, self.shared.played.load(Relaxed)) {
+            ("weaker", 0) => "MD5",
+            ("weaker", _) if !self.plays => "basic",
+            ("weaker", _) => return None,
+            (way, _) => way,
+        };
         let nonce = format!("nonce{}", self.nonces);
         let ha1 = Ha1::of("anna", "a", "sesame");
         let is_old = self.ways.nonces_expire && self.nonce_at.elapsed() > Duration::from_secs(1);
@@ -282,6 +345,10 @@ impl Talk {
         } else {
             String::new()
         };
+        let body = match self.ways.announces_after {
+            None => body,
+            Some(_) => format!("{body}{}", self.other_tracks()),
+        };
         let body = if self.ways.line_feeds { body.replace("\r\n", "\n") } else { body };
         let length = body.len();
         format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\n{base}Content-Length: {length}\r\n\r\n{body}")
@@ -297,14 +364,34 @@ impl Talk {
         if !is_known {
             return format!("RTSP/1.0 404 Not Found\r\nCSeq: {cseq}\r\n\r\n");
         }
+        let timeout = self.ways.timeout_s.map_or_else(String::new, |timeout| format!(";timeout={timeout}"));
+        let ok = format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nSession: 12345678{timeout}\r\n");
+        if let Some((_, ports)) = transport.split_once("client_port=") {
+            let port = ports.split('-').next().and_then(|port| port.parse().ok()).expect("a port");
+            let [rtp, rtcp] = self.udp.insert(Udp::towards(port)).ports();
+            let transport = format!("RTP/AVP;unicast;client_port={ports};server_port={rtp}-{rtcp}");
+            return format!("{ok}Transport: {transport}\r\n\r\n");
+        }
         assert!(transport.contains("interleaved=0-1"), "{transport}");
         self.channels = if self.ways.other_channels { (6, 7) } else { (0, 1) };
         let (rtp, rtcp) = self.channels;
-        let timeout = self.ways.timeout_s.map_or_else(String::new, |timeout| format!(";timeout={timeout}"));
-        format!(
-            "RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nSession: 12345678{timeout}\r\n\
-             Transport: RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}\r\n\r\n"
-        )
+        format!("{ok}Transport: RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}\r\n\r\n")
+    }
+
+    /// A track that is not served, another one once another stream is announced.
+    fn other_tracks(&self) -> &'static str {
+        let is_new = self.shared.is_announced.load(Relaxed);
+        let new = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:gone\r\n";
+        let old = "m=audio 0 RTP/AVP 8\r\na=control:gone\r\n";
+        if is_new { new } else { old }
+    }
+
+    /// Says that there is another stream now.
+    fn announce(&mut self) -> std::io::Result<()> {
+        self.shared.is_announced.store(true, Relaxed);
+        let body = format!("v=0\r\nm=video 0 RTP/AVP 33\r\n{}", self.other_tracks());
+        let head = format!("CSeq: 1\r\nContent-Type: application/sdp\r\nContent-Length: {}", body.len());
+        write!(self.stream, "ANNOUNCE rtsp://us/ RTSP/1.0\r\n{head}\r\n\r\n{body}")
     }
 
     fn query(&self) -> &'static str {
@@ -312,8 +399,18 @@ impl Talk {
     }
 
     fn send(&mut self) -> std::io::Result<()> {
+        if self.before == 0 && self.ways.forgets_after.is_some_and(|after| self.number >= after) {
+            return Ok(());
+        }
+        if self.before == 0 && self.ways.announces_after == Some(self.number) {
+            self.announce()?;
+        }
         let mut bytes = Vec::new();
         let packet = packet(self.number);
+        if let Some(udp) = &mut self.udp {
+            self.number += 1;
+            return udp.send(&packet);
+        }
         let mut frame = |channel: u8, payload: &[u8]| {
             bytes.extend([b'$', channel]);
             bytes.extend((payload.len() as u16).to_be_bytes());

@@ -264,6 +264,7 @@ fn a_server_that_behaves_as_the_worst_do_is_pulled_from() {
         Ways { timeout_s: Some(2), counts: Some("GET_PARAMETER"), ..Ways::default() },
         Ways { timeout_s: Some(2), counts: Some("SET_PARAMETER"), ..Ways::default() },
         Ways { timeout_s: Some(2), counts: Some("reports"), ..Ways::default() },
+        Ways { timeout_s: Some(2), counts: Some("OPTIONS"), refuses_signs: true, ..Ways::default() },
         Ways { wrong_host: true, ..Ways::default() },
         Ways { query: true, ..Ways::default() },
         Ways { no_control: true, ..Ways::default() },
@@ -305,6 +306,66 @@ fn a_server_that_behaves_as_the_worst_do_is_pulled_from() {
             });
         }
     });
+}
+
+#[test]
+fn a_session_that_brings_nothing_is_set_up_anew_while_viewers_stay() {
+    std::thread::scope(|scope| {
+        for after in [0, 300] {
+            scope.spawn(move || {
+                let origin = Origin::start(Ways { forgets_after: Some(after), ..Ways::default() });
+                let lower = playing(&origin.url(), &["silent_after = \"30s\""]);
+                let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
+                let mut numbers = std::iter::from_fn(|| Some(origin.expect_packet(&viewer.packet())));
+                // Its last packet, or none; then the first one of the next session.
+                if after > 0 {
+                    numbers.find(|number| number + 1 == after);
+                }
+                let first = numbers.next().expect("without end");
+                numbers.zip(first + 1..first + 100).for_each(|(came, next)| assert_eq!(came, next));
+                assert_eq!(failures(&lower, "silent"), 1.0);
+                assert_eq!(origin.heard("TEARDOWN"), 1, "of the session that brought nothing");
+                assert_eq!(lower.metric("mirrorball_sessions", &[]), 1.0);
+                lower.expect_logged("it is pulled again", 1);
+                assert_eq!(lower.lines_logged("no media has come for 10 s"), 1);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_server_that_has_wanted_a_hash_does_not_get_the_password_on_the_next_connection() {
+    let origin = Origin::start(Ways { login: Some("weaker"), forgets_after: Some(0), ..Ways::default() });
+    let lower = playing(&origin.url(), &[]);
+    lower.expect_metric("mirrorball_pull_failures_total", &[("channel", "news"), ("reason", "login")], 1.0);
+    assert!(origin.heard("Authorization: Digest") > 0);
+    assert_eq!(origin.heard("Authorization: Basic"), 0);
+}
+
+#[test]
+fn a_change_that_is_announced_is_one_and_a_track_that_is_refused_a_line() {
+    let origin = Origin::start(Ways { announces_after: Some(50), ..Ways::default() });
+    let lower =
+        pulling(&origin.url(), &["join = \"on-demand\"", "linger = \"30s\"", "silent_after = \"30s\""]);
+    let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
+    assert!(viewer.connection.is_closed_within(20 * SECOND), "its session is over");
+    viewer = Viewer::playing(&lower, "news", Over::Tcp);
+    origin.expect_packet(&viewer.packet());
+    assert_eq!(lower.metric("mirrorball_pull_connects_total", NEWS), 2.0);
+    assert_eq!(failures(&lower, "changed"), 1.0);
+    assert_eq!(lower.lines_logged("describes another stream than before"), 1);
+    assert_eq!(lower.lines_logged("the server does not serve a track"), 1);
+}
+
+#[test]
+fn the_way_through_a_firewall_is_kept_open() {
+    let origin = Origin::start(Ways { timeout_s: Some(2), ..Ways::default() });
+    let lower = playing(&origin.url(), &["transport = \"udp\"", "silent_after = \"30s\""]);
+    let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
+    let first = origin.expect_packet(&viewer.packet());
+    for number in first + 1..first + 600 {
+        assert_eq!(origin.expect_packet(&viewer.packet()), number);
+    }
 }
 
 #[test]

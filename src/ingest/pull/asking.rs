@@ -74,6 +74,10 @@ impl Asking {
         self.pending.take().map(|pending| pending.question)
     }
 
+    pub fn wants_hash(&self) -> bool {
+        self.login.wants_hash()
+    }
+
     pub fn has_session(&self) -> bool {
         self.session.is_some()
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::wire::rtsp::StatusCode;
 
 use super::failure::Failure;
+use super::silence::Patience;
 
 /// The first try comes at once: most connections that break can be made again.
 const FIRST: Duration = Duration::from_millis(250);
@@ -24,6 +25,8 @@ const GOOD: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
+    /// How long the next session may bring no media.
+    pub patience: Patience,
 }
 
 impl Backoff {
@@ -39,6 +42,9 @@ impl Backoff {
             self.failures = 0;
         }
         self.failures = self.failures.saturating_add(1);
+        if let Failure::NoMedia(waited) = failure {
+            self.patience = Patience::after(*waited);
+        }
         let wait = match (failure, self.failures) {
             (Failure::Login(_), _) => LOGIN,
             (Failure::Refused(_, StatusCode::ServiceUnavailable, Some(wanted)), _) => {

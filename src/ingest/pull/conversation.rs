@@ -14,6 +14,7 @@ use crate::wire::rtsp::{Answers, Url, Wish, interleaved_header};
 
 use super::action::{Action, Way};
 use super::inbox::{Heard, Inbox};
+use super::silence::Patience;
 use super::talk::Talk;
 
 /// What came that was not meant for us.
@@ -33,10 +34,10 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Begins with a server that is connected to, about `url`.
+    /// Begins with a server that is connected to, about `url`: an answer is waited for so long, and media.
     #[must_use]
-    pub fn new(url: &Url, login: Answers, answer_within: Duration, now: Instant) -> Self {
-        Self { inbox: Inbox::default(), talk: Talk::new(url, login, answer_within, now), stray_frames: 0 }
+    pub fn new(url: &Url, login: Answers, waits: (Duration, Patience), now: Instant) -> Self {
+        Self { inbox: Inbox::default(), talk: Talk::new(url, login, waits, now), stray_frames: 0 }
     }
 
     /// Takes in what one read brought.
@@ -52,6 +53,23 @@ impl Conversation {
         self.talk.heard(now);
     }
 
+    /// Media came by another way.
+    pub fn media(&mut self, now: Instant) {
+        self.talk.media(now);
+    }
+
+    /// Whether the server has wanted a hash of the password.
+    #[must_use]
+    pub fn wants_hash(&self) -> bool {
+        self.talk.asking.wants_hash()
+    }
+
+    /// Whether media has come.
+    #[must_use]
+    pub fn has_media(&self) -> bool {
+        self.talk.silence.is_broken()
+    }
+
     /// What is to be done next. `None`: nothing before more comes, or time passes.
     pub fn poll(&mut self, now: Instant) -> Option<Action<'_>> {
         loop {
@@ -65,6 +83,9 @@ impl Conversation {
                 Ok(None) => return None,
                 Ok(Some(Heard::Frame { channel, payload })) => match self.talk.carries(channel) {
                     Some((track, is_rtcp)) => {
+                        if !is_rtcp {
+                            self.talk.media(now);
+                        }
                         return Some(Action::Frame { track, is_rtcp, bytes: self.inbox.payload(payload) });
                     }
                     None => self.stray_frames += 1,

@@ -9,6 +9,7 @@ use crate::wire::rtsp::{Answers, Incoming, Login, Url, Wish};
 use super::action::{Action, End};
 use super::conversation::{Conversation, Strays};
 use super::journey::Journey;
+use super::silence::Patience;
 
 /// What a server may say, of which bytes choose.
 const SAID: [&str; 20] = [
@@ -40,8 +41,8 @@ pub fn exercise(bytes: &[u8]) {
     let url = Url::parse("rtsp://edge:8554/a?b").expect("a URL");
     let login = Login { user: "u".into(), password: "p".into() };
     let journey = Journey::new(&url, Some(login.clone()));
-    let conversation =
-        Conversation::new(&url, Answers::new(Some(login), "c".into()), Duration::from_secs(5), now);
+    let waits = (Duration::from_secs(5), Patience::default());
+    let conversation = Conversation::new(&url, Answers::new(Some(login), "c".into()), waits, now);
     let mut lead = Lead { conversation, journey, now, cseq: 0, is_over: false, owed: 0 };
     lead.carry_out();
     let mut dice = bytes.iter().copied();
@@ -113,6 +114,12 @@ impl Lead {
                             assert!(request.cseq == self.cseq + 1, "requests are numbered");
                             assert!(request.uri.starts_with("rtsp://edge:8554"), "{}", request.uri);
                             self.cseq = request.cseq;
+                            let login = request.header("Authorization").unwrap_or_default();
+                            let is_in_clear = login.starts_with("Basic");
+                            assert!(
+                                !is_in_clear || !self.conversation.wants_hash(),
+                                "once a hash, always one"
+                            );
                         }
                         other => panic!("{other:?}"),
                     },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::rtsp::{Method, NoUse, StatusCode};
+use crate::wire::rtsp::{Method, NoUse, StatusCode, Url};
 
 /// Why a stream is not pulled, or no longer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,9 @@ pub enum Failure {
     /// No answer in time.
     #[error("no answer to {method} in time", method = name(.0))]
     Silence(Method),
+    /// It plays and answers, and sends no RTP for so long.
+    #[error("the server plays, and no media has come for {} s", .0.as_secs())]
+    NoMedia(Duration),
     /// The server wants a login, or another one.
     #[error("the server answered 401: {0}")]
     Login(NoUse),
@@ -56,7 +59,7 @@ pub enum Failure {
 
 impl Failure {
     /// All labels.
-    pub const REASONS: [&str; 10] = [
+    pub const REASONS: [&str; 11] = [
         "changed",
         "closed",
         "connect",
@@ -64,6 +67,7 @@ impl Failure {
         "login",
         "redirect",
         "refused",
+        "silent",
         "timeout",
         "tls",
         "unreadable",
@@ -77,6 +81,7 @@ impl Failure {
             Self::Tls(_) => "tls",
             Self::Closed | Self::Broken(_) | Self::Ended | Self::NotRead => "closed",
             Self::Silence(_) => "timeout",
+            Self::NoMedia(_) => "silent",
             Self::Login(_) => "login",
             Self::Refused(..) => "refused",
             Self::Answer(..) | Self::Unreadable(_) => "unreadable",
@@ -92,18 +97,16 @@ impl Failure {
     }
 }
 
-/// Of a server's text, as much as a line of the log holds.
-pub(super) fn brief(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(120).collect()
-}
-
-/// Of a URL, what may be told: neither login nor path.
-pub(super) fn place(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let host = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    let gap = if scheme.is_empty() { "" } else { "://" };
-    brief(&format!("{scheme}{gap}{host}"))
+/// Of where a server leads, what may be told: scheme, host and port, as much as a line of the log holds. Where these can not
+/// be told from a login, a path or a query, nothing.
+pub(super) fn place(location: &str) -> String {
+    let url = Url::parse(location).ok();
+    let told = url.as_ref().and_then(|url| {
+        let host = url.host_str().filter(|host| !host.is_empty())?;
+        let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+        Some(format!("{}://{host}{port}", url.scheme()))
+    });
+    told.unwrap_or_else(|| "somewhere".to_owned()).chars().filter(|c| !c.is_control()).take(120).collect()
 }
 
 fn name(method: &Method) -> &str {
@@ -134,6 +137,11 @@ mod tests {
             ),
             (Failure::Silence(Method::Setup), "timeout", "no answer to SETUP in time"),
             (
+                Failure::NoMedia(Duration::from_secs(10)),
+                "silent",
+                "the server plays, and no media has come for 10 s",
+            ),
+            (
                 Failure::Login(NoUse::NoLogin),
                 "login",
                 "the server answered 401: it wants a login, and none is configured",
@@ -146,9 +154,19 @@ mod tests {
     }
 
     #[test]
-    fn no_login_is_told() {
-        assert_eq!(place("rtsp://anna:x@y@edge:1\r\n/a@b"), "rtsp://edge:1");
-        assert_eq!((place("anna:x@edge"), place("/a")), ("edge".into(), String::new()));
-        assert_eq!(brief(&"x".repeat(200)).len(), 120);
+    fn of_a_url_neither_login_nor_path_nor_query_is_told() {
+        for (location, told) in [
+            ("rtsp://anna:x@y@edge:1\r\n/a@b", "rtsp://edge:1"),
+            ("rtsps://[2001:db8::7]?token=x#y", "rtsps://[2001:db8::7]"),
+            ("http://edge\\@x/y", "http://edge"),
+            ("rtsp://anna:pass/word@edge/", "somewhere"),
+            ("rtsp:///x", "somewhere"),
+            ("anna:x@edge", "somewhere"),
+            ("live?token=x", "somewhere"),
+            ("/a", "somewhere"),
+        ] {
+            assert_eq!(place(location), told, "{location}");
+        }
+        assert_eq!(place(&format!("rtsp://{}", "x".repeat(200))).len(), 120);
     }
 }

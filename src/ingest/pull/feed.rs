@@ -34,6 +34,15 @@ pub(super) struct Feed {
     is_granted: bool,
 }
 
+/// What has come to the ports of a track.
+#[derive(Debug, Default)]
+pub(super) struct Arrived {
+    pub rtp: bool,
+    pub rtcp: bool,
+    /// There is more than a turn takes.
+    pub more: bool,
+}
+
 /// The sockets of a track over UDP.
 struct Ports {
     rtp: Port,
@@ -79,17 +88,12 @@ impl Feed {
         self.ports.as_ref().map(|ports| (ports.number, ports.number + 1)) // the pair is of an even port and the next
     }
 
-    /// The server serves it. What is sent to the ports that it sends from opens the way through a firewall, and shows through a
-    /// NAT where we are.
+    /// The server serves it.
     pub fn granted(&mut self, way: Way) {
         self.is_granted = true;
         let (Some(ports), Way::Udp(from)) = (&mut self.ports, way) else { return };
         ports.from.set(from);
-        if let Some((rtp, rtcp)) = from {
-            // What is lost of it is not missed where there is nothing in between.
-            let _ = ports.rtp.socket.send_to(&[], SocketAddr::new(ports.server, rtp));
-            let _ = ports.rtcp.socket.send_to(&[], SocketAddr::new(ports.server, rtcp));
-        }
+        ports.open_the_way(&[]);
     }
 
     /// Media comes, if the server serves it.
@@ -97,21 +101,21 @@ impl Feed {
         self.track.set_joined(0, self.is_granted);
     }
 
-    /// Takes in what has arrived at its ports. Returns whether anything has, and whether there is more.
-    pub fn receive(&mut self, figures: &Figures, touched: &mut Touched) -> (bool, bool) {
-        let Some(ports) = self.ports.take() else { return (false, false) };
-        let (mut came, mut more) = (false, false);
+    /// Takes in what has arrived at its ports.
+    pub fn receive(&mut self, figures: &Figures, touched: &mut Touched) -> Arrived {
+        let mut arrived = Arrived::default();
+        let Some(ports) = self.ports.take() else { return arrived };
         for (port, is_rtcp) in [(&ports.rtp, false), (&ports.rtcp, true)] {
             if !port.ear.take() {
                 continue;
             }
             let (has_come, is_left) = self.empty(port, is_rtcp, &ports, figures, touched);
-            came |= has_come;
-            more |= is_left;
+            *(if is_rtcp { &mut arrived.rtcp } else { &mut arrived.rtp }) = has_come;
+            arrived.more |= is_left;
             if is_left { port.ear.fire() } else { port.ear.listen() }
         }
         self.ports = Some(ports);
-        (came, more)
+        arrived
     }
 
     fn empty(
@@ -196,11 +200,19 @@ impl Feed {
         let name = format!("pull-{ssrc:08x}@mirrorball");
         let report = self.reporting.report(&reception, clock_rate, (ssrc, &name), since);
         let Some(ports) = &self.ports else { return Some(report) };
-        if let Some((_, rtcp)) = ports.from.get() {
-            // A report that is lost is followed by the next one.
-            let _ = ports.rtcp.socket.send_to(&report, SocketAddr::new(ports.server, rtcp));
-        }
+        ports.open_the_way(&report);
         None
+    }
+}
+
+impl Ports {
+    /// What is sent to the ports that the server sends from opens the way through a firewall, and shows through a NAT where we
+    /// are. Both forget it after some time, that of each port by itself.
+    fn open_the_way(&self, report: &[u8]) {
+        let Some((rtp, rtcp)) = self.from.get() else { return };
+        // What is lost of it is followed by the next one.
+        let _ = self.rtp.socket.send_to(&[], SocketAddr::new(self.server, rtp));
+        let _ = self.rtcp.socket.send_to(report, SocketAddr::new(self.server, rtcp));
     }
 }
 

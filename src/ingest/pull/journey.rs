@@ -1,6 +1,6 @@
 //! Where a stream is asked for: the URL of the config, or where its server leads from there.
 
-use crate::wire::rtsp::{Login, Url, usual_port, without_login};
+use crate::wire::rtsp::{Answers, Login, Url, usual_port, without_login};
 
 use super::failure::{self, Failure};
 
@@ -12,6 +12,8 @@ const MOST: usize = 5;
 pub struct Journey {
     begins: Url,
     login: Option<Login>,
+    /// Whether the first server has wanted a hash of the password.
+    pub wants_hash: bool,
     /// Where the server has led, one after another.
     stations: Vec<Url>,
 }
@@ -20,7 +22,7 @@ impl Journey {
     /// At its beginning. User and password are given to no other server.
     #[must_use]
     pub fn new(begins: &Url, login: Option<Login>) -> Self {
-        Self { begins: without_login(begins), login, stations: Vec::new() }
+        Self { begins: without_login(begins), login, wants_hash: false, stations: Vec::new() }
     }
 
     /// Where the stream is asked for now.
@@ -29,9 +31,13 @@ impl Journey {
         self.stations.last().unwrap_or(&self.begins)
     }
 
-    /// Who asks there.
+    /// How it is asked there who asks. The nonce of ours is another one on each connection.
     #[must_use]
-    pub fn login(&self) -> Option<&Login> {
+    pub fn answers(&self, cnonce: String) -> Answers {
+        Answers::new(self.login().cloned(), cnonce).to_one_that_wants_a_hash(self.wants_hash)
+    }
+
+    fn login(&self) -> Option<&Login> {
         let is_at_home = place(self.at()) == place(&self.begins);
         self.login.as_ref().filter(|_| is_at_home)
     }
@@ -83,6 +89,7 @@ pub fn port(url: &Url) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::rtsp::{Had, NoUse};
 
     fn journey(url: &str) -> Journey {
         let login = Login { user: "anna".into(), password: "x".into() };
@@ -104,6 +111,16 @@ mod tests {
         }
         journey.begin_again();
         assert_eq!(journey.at().as_str(), "rtsp://Edge/news");
+    }
+
+    #[test]
+    fn what_the_server_has_wanted_is_known_on_the_next_connection() {
+        let mut journey = journey("rtsp://edge/news");
+        let basic = |journey: &Journey| journey.answers("c".into()).challenged("Basic realm=a", Had::None);
+        assert_eq!(basic(&journey), Ok(()));
+        journey.wants_hash = true;
+        journey.begin_again();
+        assert_eq!(basic(&journey), Err(NoUse::InClear));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Interest, Poller, clock};
 use crate::net::plain;
 use crate::relay::Track;
-use crate::wire::rtsp::Wish;
+use crate::wire::rtsp::{StatusCode, Wish};
 use crate::wire::sdp::Presentation;
 
 use super::super::touched::Touched;
@@ -47,8 +47,6 @@ pub enum Transport {
 }
 
 pub(super) struct Link {
-    /// The channel that it is for.
-    channel: String,
     stream: Stream,
     ear: Ear,
     pub server: SocketAddr,
@@ -62,6 +60,8 @@ pub(super) struct Link {
     pub plays_since: Option<Instant>,
     /// The tracks that were described, and are to be set up.
     pub described: Option<Box<Presentation>>,
+    /// Tracks that the server does not serve.
+    pub refused: Vec<(usize, StatusCode)>,
     pub leaves: bool,
     asked_to_open: bool,
 }
@@ -79,7 +79,7 @@ impl Link {
     /// Begins to connect.
     pub fn open(
         stream: Stream,
-        (channel, server): (&str, SocketAddr),
+        server: SocketAddr,
         ssrc: u32,
         poller: &Poller,
         upstream: Weak<Upstream>,
@@ -87,7 +87,6 @@ impl Link {
     ) -> io::Result<Self> {
         let ear = Ear::open(poller, stream.socket().clone(), upstream, Interest::Write)?;
         Ok(Self {
-            channel: channel.to_owned(),
             stream,
             ear,
             server,
@@ -98,6 +97,7 @@ impl Link {
             report_due: None,
             plays_since: None,
             described: None,
+            refused: Vec::new(),
             leaves: false,
             asked_to_open: false,
         })
@@ -109,6 +109,16 @@ impl Link {
         let is_unsent = !self.outgoing.is_empty() || self.stream.holds_back();
         let unsent = is_unsent.then(|| now + TRY_AGAIN);
         [conversation.due(), self.report_due, unsent].into_iter().flatten().min()
+    }
+
+    /// Whether it plays, and whether media has come.
+    pub fn comes(&self) -> (bool, bool) {
+        (self.plays_since.is_some(), self.talk.as_ref().is_ok_and(Conversation::has_media))
+    }
+
+    /// Whether the server has wanted a hash of the password.
+    pub fn wants_hash(&self) -> bool {
+        self.talk.as_ref().is_ok_and(Conversation::wants_hash)
     }
 
     /// Ends the session, if it has begun.
@@ -163,12 +173,14 @@ impl Link {
         }
         let mut more = false;
         for feed in &mut self.feeds {
-            let (came, is_left) = feed.receive(figures, touched);
-            more |= is_left;
-            if let Ok(conversation) = self.talk.as_mut()
-                && came
-            {
-                conversation.heard(now);
+            let arrived = feed.receive(figures, touched);
+            more |= arrived.more;
+            if let Ok(conversation) = &mut self.talk {
+                match (arrived.rtp, arrived.rtcp) {
+                    (true, _) => conversation.media(now),
+                    (false, true) => conversation.heard(now),
+                    (false, false) => {}
+                }
             }
         }
         if let Some(end) = self.carry_out(figures, touched, now)? {
@@ -263,10 +275,7 @@ impl Link {
                 }
                 Action::Write(bytes) => unsent.extend(bytes),
                 Action::Described(presentation) => self.described = Some(presentation),
-                Action::TrackRefused(track, status) => {
-                    let (channel, track) = (&self.channel, track + 1);
-                    tracing::warn!(channel, track, %status, "the server does not serve a track; the others go on");
-                }
+                Action::TrackRefused(track, status) => self.refused.push((track, status)),
                 Action::Granted(track, way) => {
                     self.feeds.get_mut(track).into_iter().for_each(|feed| feed.granted(way));
                 }
@@ -282,6 +291,9 @@ impl Link {
         }
         figures.strays(conversation.take_strays());
         self.send(&unsent)?;
+        if over.is_some() {
+            let _ = self.flush(); // what is said last
+        }
         Ok(over)
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!  bytes, now ──▶ Conversation ──▶ Talk: what is asked next ──▶ Action: write, a frame, described, playing, over
 //!                      │             │
-//!                    Inbox         Asking (number, session, login), Signs of life
+//!                    Inbox         Asking (number, session, login), Signs of life, Silence
 //!
 //!  Upstream: one stream ──▶ Link: a connection ──▶ Conversation ──▶ Feed, of each track ──▶ Track ──▶ lanes
 //!     │  Journey: where it is asked for, redirects     Backoff: when again     Names, Trust: whom is connected to
@@ -28,6 +28,7 @@ mod names;
 mod opening;
 mod puller;
 mod signs;
+mod silence;
 mod stream;
 mod talk;
 mod telling;

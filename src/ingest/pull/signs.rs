@@ -1,23 +1,26 @@
 //! Signs of life: by which requests a server knows that its client is there, and how often they are due.
 //!
 //! Servers count one or the other of them, and not always the one that they name. So each that a server does not refuse is
-//! asked in turn; reports (RTCP) go beside them. It knows neither the connection nor the answers' numbers.
+//! asked in turn; reports (RTCP) go beside them. It does not know the connection.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::wire::rtsp::{Method, Response};
+use crate::wire::rtsp::{Method, Response, StatusCode};
 
 /// A session that lives for a second is shown life each second, not more often.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// Of a session that lives for hours.
 const LONGEST: Duration = Duration::from_secs(30);
+/// A request that the server may understand is left out once it was refused, or not answered, so often in a row.
+const MOST_REFUSALS: u8 = 3;
 
 /// The requests that are left.
 #[derive(Debug)]
 pub(super) struct Signs {
     interval: Duration,
-    left: Vec<Method>,
+    /// With how often each was refused in a row.
+    left: Vec<(Method, u8)>,
     /// What is asked when all others were refused.
     spare: Option<Method>,
     round: VecDeque<Method>,
@@ -25,7 +28,7 @@ pub(super) struct Signs {
 
 impl Default for Signs {
     fn default() -> Self {
-        let left = vec![Method::GetParameter, Method::Options];
+        let left = vec![(Method::GetParameter, 0), (Method::Options, 0)];
         Self { interval: LONGEST, left, spare: Some(Method::SetParameter), round: VecDeque::new() }
     }
 }
@@ -34,7 +37,7 @@ impl Signs {
     /// The answer to OPTIONS. What is not named there is tried all the same: a refusal costs nothing.
     pub fn offered(&mut self, response: &Response) {
         let is_named = response.offers("SET_PARAMETER") == Some(true);
-        self.left.extend(self.spare.take_if(|_| is_named));
+        self.left.extend(self.spare.take_if(|_| is_named).map(|method| (method, 0)));
     }
 
     /// How long the session lives without a sign.
@@ -47,9 +50,12 @@ impl Signs {
         self.interval
     }
 
-    /// A round begins.
+    /// A round begins. A server that refuses all of them may know by a refusal that its client is there.
     pub fn begin(&mut self) {
-        self.round = self.left.iter().cloned().collect();
+        self.round = self.left.iter().map(|(method, _)| method.clone()).collect();
+        if self.round.is_empty() {
+            self.round.push_back(Method::Options);
+        }
     }
 
     /// What is asked next in this round.
@@ -57,12 +63,22 @@ impl Signs {
         self.round.pop_front()
     }
 
-    /// The server does not understand a request, or does not answer it. Where none is left another one is tried.
-    pub fn refused(&mut self, method: &Method) {
-        self.left.retain(|left| left != method);
-        if self.left.is_empty() {
-            self.left.extend(self.spare.take());
-            self.round.extend(self.left.iter().cloned());
+    /// What a request was answered; `None`: nothing. Where none is left another one is tried.
+    pub fn answered(&mut self, method: &Method, status: Option<StatusCode>) {
+        let Some(place) = self.left.iter().position(|(left, _)| left == method) else { return };
+        let refusals = &mut self.left[place].1;
+        *refusals = match status.map(u16::from) {
+            Some(..400) => 0,
+            Some(400 | 405 | 501 | 551) => MOST_REFUSALS, // it does not understand it, and never will
+            _ => *refusals + 1,
+        };
+        if *refusals < MOST_REFUSALS {
+            return;
+        }
+        self.left.remove(place);
+        if let Some(spare) = self.spare.take_if(|_| self.left.is_empty()) {
+            self.round.push_back(spare.clone());
+            self.left.push((spare, 0));
         }
     }
 }
@@ -80,14 +96,30 @@ mod tests {
     #[test]
     fn each_that_is_not_refused_is_asked() {
         let mut signs = Signs::default();
+        let unknown = Some(StatusCode::NotImplemented);
         assert_eq!(round(&mut signs), [Method::GetParameter, Method::Options]);
-        signs.refused(&Method::GetParameter);
+        signs.answered(&Method::GetParameter, unknown);
         assert_eq!(round(&mut signs), [Method::Options]);
-        signs.refused(&Method::Options);
+        signs.answered(&Method::Options, unknown);
         assert_eq!(signs.next(), Some(Method::SetParameter), "at once");
         assert_eq!(round(&mut signs), [Method::SetParameter]);
-        signs.refused(&Method::SetParameter);
-        assert_eq!(round(&mut signs), []);
+        signs.answered(&Method::SetParameter, unknown);
+        assert_eq!(round(&mut signs), [Method::Options], "something is asked all the same");
+        signs.answered(&Method::Options, unknown);
+        assert_eq!(round(&mut signs), [Method::Options]);
+    }
+
+    #[test]
+    fn what_goes_wrong_now_and_then_is_asked_on() {
+        for wrong in [None, Some(StatusCode::InternalServerError), Some(StatusCode::Unauthorized)] {
+            let mut signs = Signs::default();
+            for status in [wrong, wrong, Some(StatusCode::Ok), wrong, wrong] {
+                signs.answered(&Method::GetParameter, status);
+                assert_eq!(round(&mut signs)[0], Method::GetParameter);
+            }
+            signs.answered(&Method::GetParameter, wrong);
+            assert_eq!(round(&mut signs), [Method::Options], "the third time in a row");
+        }
     }
 
     #[test]

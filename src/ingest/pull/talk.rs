@@ -10,8 +10,9 @@ use crate::wire::sdp::{self, Presentation};
 
 use super::action::{Action, End, Way};
 use super::asking::{Answered, Asking, Question};
-use super::failure::{Failure, brief};
+use super::failure::Failure;
 use super::signs::Signs;
+use super::silence::{Patience, Silence};
 
 /// What a server may ask of us.
 const METHODS: &str = "OPTIONS, ANNOUNCE, GET_PARAMETER, SET_PARAMETER, REDIRECT, TEARDOWN";
@@ -22,7 +23,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 pub(super) struct Talk {
     url: Url,
-    asking: Asking,
+    pub asking: Asking,
     stage: Stage,
     tracks: Vec<Offer>,
     aggregate: Vec<Url>,
@@ -31,6 +32,7 @@ pub(super) struct Talk {
     pub ways: Vec<Option<Way>>,
     signs: Signs,
     next_signs: Instant,
+    pub silence: Silence,
     heard_at: Instant,
     asked_at: Instant,
     pub actions: VecDeque<Action<'static>>,
@@ -59,7 +61,8 @@ enum Stage {
 }
 
 impl Talk {
-    pub fn new(url: &Url, login: Answers, answer_within: Duration, now: Instant) -> Self {
+    pub fn new(url: &Url, login: Answers, waits: (Duration, Patience), now: Instant) -> Self {
+        let (answer_within, patience) = waits;
         let mut talk = Self {
             url: url.clone(),
             asking: Asking::new(login, answer_within),
@@ -70,6 +73,7 @@ impl Talk {
             ways: Vec::new(),
             signs: Signs::default(),
             next_signs: now,
+            silence: Silence::new(patience, now),
             heard_at: now,
             asked_at: now,
             actions: VecDeque::new(),
@@ -90,6 +94,11 @@ impl Talk {
         self.heard_at = now;
     }
 
+    pub fn media(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.silence.media(now);
+    }
+
     /// The track that a channel carries, and whether it is its RTCP.
     pub fn carries(&self, channel: u8) -> Option<(usize, bool)> {
         self.ways.iter().enumerate().find_map(|(track, way)| match way {
@@ -103,7 +112,7 @@ impl Talk {
         match self.stage {
             Stage::Over | Stage::Choosing => None,
             Stage::Leaving => Some(self.asked_at + FAREWELL),
-            Stage::Playing => self.asking.due().or(Some(self.signs_due())),
+            Stage::Playing => self.asking.due().or(Some(self.signs_due())).min(Some(self.silence.due())),
             _ => self.asking.due(),
         }
     }
@@ -115,16 +124,20 @@ impl Talk {
         if self.stage == Stage::Leaving {
             return self.end(End::Left);
         }
+        if self.stage == Stage::Playing && now >= self.silence.due() {
+            // A server that lets few in is to know that the session has ended.
+            self.ask(Question::new(Method::Teardown, self.aggregate.clone()), now);
+            return self.fail(Failure::NoMedia(self.silence.lasts()));
+        }
         match self.asking.give_up() {
             None => {
                 self.signs.begin();
                 self.next_signs = now + self.signs.interval();
-                self.asked_at = now; // whether or not there is anything to ask
                 self.show_life(now);
             }
             // It does not answer this one, and lives.
             Some(question) if self.stage == Stage::Playing && self.heard_at > self.asked_at => {
-                self.signs.refused(&question.method);
+                self.signs.answered(&question.method, None);
                 self.show_life(now);
             }
             Some(question) => self.fail(Failure::Silence(question.method)),
@@ -205,7 +218,7 @@ impl Talk {
             // Not all that ask for a login want one for each request.
             Stage::Introducing if no_use == NoUse::NoLogin => self.describe(now),
             Stage::Playing => {
-                self.signs.refused(&question.method);
+                self.signs.answered(&question.method, Some(StatusCode::Unauthorized));
                 self.show_life(now);
             }
             _ => self.fail(Failure::Login(no_use)),
@@ -214,7 +227,6 @@ impl Talk {
 
     fn take(&mut self, question: Question, response: &Response, now: Instant) {
         let status = response.status();
-        let is_good = u16::from(status) / 100 == 2;
         match self.stage {
             Stage::Introducing => {
                 self.signs.offered(response);
@@ -222,7 +234,7 @@ impl Talk {
             }
             Stage::Playing => self.kept_alive(&question.method, status, now),
             Stage::Leaving => self.end(End::Left),
-            _ if is_good => self.accepted(response, now),
+            _ if u16::from(status) / 100 == 2 => self.accepted(response, now),
             _ => self.refused(question, response, now),
         }
     }
@@ -234,6 +246,7 @@ impl Talk {
             Stage::Starting => {
                 self.stage = Stage::Playing;
                 self.heard_at = now;
+                self.silence.begin(now);
                 self.next_signs = now + self.signs.interval();
                 self.actions.push_back(Action::Playing);
             }
@@ -283,10 +296,10 @@ impl Talk {
             refused: None,
         });
         self.tracks = offers.collect();
-        if self.aggregate.is_empty() || self.tracks.iter().any(|track| track.about.is_empty()) {
-            let controls = offered.controls.into_iter().chain([offered.aggregate]).flatten();
-            let text = brief(&controls.collect::<Vec<_>>().join(" "));
-            return self.fail(Failure::Description(format!("among its controls \"{text}\" one is no URL")));
+        let mut about = std::iter::once(&self.aggregate).chain(self.tracks.iter().map(|track| &track.about));
+        if let Some(track) = about.position(Vec::is_empty) {
+            let of = if track == 0 { "the whole".to_owned() } else { format!("track {track}") };
+            return self.fail(Failure::Description(format!("the control of {of} is no URL")));
         }
         self.ways = vec![None; self.tracks.len()];
         self.stage = Stage::Choosing;
@@ -353,9 +366,7 @@ impl Talk {
         if status == StatusCode::SessionNotFound {
             return self.fail(Failure::Refused(method.clone(), status, None));
         }
-        if u16::from(status) / 100 >= 4 {
-            self.signs.refused(method);
-        }
+        self.signs.answered(method, Some(status));
         self.show_life(now);
     }
 

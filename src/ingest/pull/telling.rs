@@ -1,6 +1,9 @@
 //! What the log is told of a stream that is pulled: a line when it is not to be had, and one when it comes again.
 
+use std::mem;
 use std::time::{Duration, Instant};
+
+use crate::wire::rtsp::StatusCode;
 
 use super::failure::Failure;
 use super::puller::Pull;
@@ -14,40 +17,73 @@ pub(super) struct Telling {
     last: Option<Told>,
     /// When it was told of a failure.
     failed_at: Option<Instant>,
+    /// Tracks that it has come without.
+    lacked: Vec<usize>,
+    /// Another stream was announced, which the next description is to show.
+    is_announced: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     Comes,
     Fails,
+    /// It plays, and nothing comes: that it plays again is no news.
+    Silent,
 }
 
 impl Telling {
-    /// Media comes.
-    pub fn it_comes(&mut self, pull: &Pull, on_demand: bool) {
-        let (channel, server) = (&pull.name, pull.server());
-        match self.last {
-            Some(Told::Fails) => tracing::info!(channel, server, "it is pulled again"),
-            None if !on_demand => tracing::info!(channel, server, "it is pulled"),
-            _ => return,
+    /// It plays, or the first media of a session has come.
+    pub fn it_comes(&mut self, pull: &Pull, on_demand: bool, has_media: bool) {
+        if let Some(news) = self.news(on_demand, has_media) {
+            tracing::info!(channel = pull.name, server = pull.server(), "{news}");
         }
+    }
+
+    fn news(&mut self, on_demand: bool, has_media: bool) -> Option<&'static str> {
+        let news = match self.last {
+            Some(Told::Silent) if !has_media => return None,
+            Some(Told::Fails | Told::Silent) => "it is pulled again",
+            None if !on_demand => "it is pulled",
+            _ => return None,
+        };
         self.last = Some(Told::Comes);
+        Some(news)
     }
 
     /// It is not to be had, or no longer.
     pub fn it_fails(&mut self, pull: &Pull, failure: &Failure, now: Instant) {
-        if self.is_news(now) {
+        let told = if matches!(failure, Failure::NoMedia(_)) { Told::Silent } else { Told::Fails };
+        self.is_announced |= *failure == Failure::Changed;
+        if self.is_news(told, now) {
             let (channel, server) = (&pull.name, pull.server());
             tracing::warn!(channel, server, "it is not pulled, and tried again: {failure}");
         }
     }
 
-    fn is_news(&mut self, now: Instant) -> bool {
+    /// It comes without these tracks.
+    pub fn lacks(&mut self, pull: &Pull, refused: &[(usize, StatusCode)]) {
+        for (track, status) in self.new_lacks(refused) {
+            let (channel, track) = (&pull.name, track + 1);
+            tracing::warn!(channel, track, %status, "the server does not serve a track; the others go on");
+        }
+    }
+
+    /// Whether the change that is described now was told and counted as it was announced.
+    pub fn take_announced(&mut self) -> bool {
+        mem::take(&mut self.is_announced)
+    }
+
+    fn new_lacks(&mut self, refused: &[(usize, StatusCode)]) -> Vec<(usize, StatusCode)> {
+        let before = mem::replace(&mut self.lacked, refused.iter().map(|(track, _)| *track).collect());
+        refused.iter().filter(|(track, _)| !before.contains(track)).copied().collect()
+    }
+
+    fn is_news(&mut self, told: Told, now: Instant) -> bool {
         let is_soon = self.failed_at.is_some_and(|at| now < at + NEWS_AFTER);
-        if self.last == Some(Told::Fails) || is_soon {
+        if self.last == Some(Told::Fails) || self.last == Some(told) || is_soon {
             return false;
         }
-        (self.last, self.failed_at) = (Some(Told::Fails), Some(now));
+        (self.last, self.failed_at) = (Some(told), Some(now));
         true
     }
 }
@@ -61,10 +97,36 @@ mod tests {
     fn an_episode_is_a_line_and_what_comes_and_goes_is_one_now_and_then() {
         let (mut telling, now) = (Telling::default(), clock::now());
         let at = |seconds| now + Duration::from_secs(seconds);
-        assert_eq!([0, 1, 60].map(|seconds| telling.is_news(at(seconds))), [true, false, false]);
+        assert_eq!([0, 1, 60].map(|seconds| telling.is_news(Told::Fails, at(seconds))), [true, false, false]);
         telling.last = Some(Told::Comes);
-        assert!(telling.is_news(at(61)));
+        assert!(telling.is_news(Told::Fails, at(61)));
         telling.last = Some(Told::Comes);
-        assert_eq!([62, 70, 71].map(|seconds| telling.is_news(at(seconds))), [false, false, true]);
+        assert_eq!(
+            [62, 70, 71].map(|seconds| telling.is_news(Told::Fails, at(seconds))),
+            [false, false, true]
+        );
+    }
+
+    #[test]
+    fn a_track_that_is_refused_in_each_session_is_told_of_once() {
+        let mut telling = Telling::default();
+        let (video, audio) = ((0, StatusCode::NotFound), (1, StatusCode::Forbidden));
+        assert_eq!(telling.new_lacks(&[audio]), [audio]);
+        assert_eq!(telling.new_lacks(&[audio]), []);
+        assert_eq!(telling.new_lacks(&[video, audio]), [video]);
+        assert_eq!(telling.new_lacks(&[]), []);
+        assert_eq!(telling.new_lacks(&[audio]), [audio], "it was served in between");
+    }
+
+    #[test]
+    fn who_plays_and_stays_silent_is_told_of_once_and_comes_again_with_media() {
+        let (mut telling, now) = (Telling::default(), clock::now());
+        assert_eq!(telling.news(false, false), Some("it is pulled"));
+        for (seconds, is_news) in [(10, true), (30, false), (70, false)] {
+            assert_eq!(telling.is_news(Told::Silent, now + Duration::from_secs(seconds)), is_news);
+            assert_eq!(telling.news(false, false), None, "it plays");
+        }
+        assert_eq!(telling.news(false, true), Some("it is pulled again"));
+        assert_eq!(telling.news(false, true), None);
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::action::{Action, End, Way};
 use super::conversation::Conversation;
 use super::failure::Failure;
+use super::silence::Patience;
 use crate::event::clock;
 use crate::wire::rtsp::authorization::{Credentials, parse};
 use crate::wire::rtsp::digest::{Ha1, challenges};
@@ -40,7 +41,7 @@ impl Lead {
         let url = Url::parse(url).expect("a URL");
         let answers = Answers::new(login, "abcd".into());
         let mut lead = Self {
-            conversation: Conversation::new(&url, answers, WITHIN, now),
+            conversation: Conversation::new(&url, answers, (WITHIN, Patience::default()), now),
             now,
             asked: Vec::new(),
             replied: Vec::new(),
@@ -119,6 +120,13 @@ impl Lead {
             format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\n{base}Content-Length: {length}\r\n\r\n{sdp}")
                 .as_bytes(),
         );
+    }
+
+    /// A sign of life is asked for, perhaps.
+    fn answer_if_asked(&mut self) {
+        if self.end.is_none() && self.method() != Method::Play {
+            self.ok();
+        }
     }
 
     fn grant(&mut self, session: &str, transport: &str) {
@@ -338,6 +346,18 @@ fn a_login_is_tried_once_a_nonce_and_no_more() {
 }
 
 #[test]
+fn a_server_that_has_wanted_a_hash_does_not_get_the_password() {
+    let mut lead = Lead::begin("rtsp://edge/news", Some(("anna", "sesame")));
+    assert!(!lead.conversation.wants_hash());
+    lead.answer(401, |reply| reply.challenges(challenges("R", "n1", false, false)));
+    lead.ok();
+    lead.answer(401, |reply| reply.header("WWW-Authenticate", "Basic realm=\"R\""));
+    assert_eq!((lead.failure(), lead.conversation.wants_hash()), (Failure::Login(NoUse::InClear), true));
+    let given = lead.asked.iter().filter_map(|request| request.header("Authorization"));
+    assert!(given.clone().count() == 2 && given.clone().all(|given| given.starts_with("Digest ")));
+}
+
+#[test]
 fn a_session_is_shown_life_twice_in_the_time_it_lives() {
     for (session, at_most_s) in [("1;timeout=10", 5), ("1", 30), ("1;timeout=2", 1), ("1;timeout=0", 30)] {
         let mut lead = Lead::playing(session);
@@ -368,12 +388,12 @@ fn a_request_that_is_refused_is_replaced_by_another_one() {
         lead.wait_for_a_question();
         assert_eq!(lead.method(), Method::SetParameter);
         lead.answer(status, |reply| reply);
-        let asked = lead.asked.len();
-        (0..100).for_each(|_| {
-            lead.hear(&frame(0));
-            lead.pass(SECOND);
-        });
-        assert_eq!((lead.asked.len(), &lead.end), (asked, &None), "reports are all that is left");
+        for _ in 0..3 {
+            let waited = lead.wait_for_a_question();
+            assert_eq!((lead.method(), waited), (Method::Options, 5 * SECOND), "there is nothing else");
+            lead.answer(status, |reply| reply);
+        }
+        assert_eq!(lead.end, None);
     }
     let mut lead = Lead::playing("1;timeout=10");
     lead.wait_for_a_question();
@@ -384,10 +404,13 @@ fn a_request_that_is_refused_is_replaced_by_another_one() {
 #[test]
 fn a_request_that_is_never_answered_is_left_out_while_media_comes() {
     let mut lead = Lead::playing("1;timeout=10");
-    lead.wait_for_a_question();
-    lead.wait_for_a_question();
-    assert_eq!((lead.method(), &lead.end), (Method::Options, &None));
-    lead.ok();
+    for _ in 0..3 {
+        lead.wait_for_a_question();
+        assert_eq!(lead.method(), Method::GetParameter, "once is not never");
+        lead.wait_for_a_question();
+        assert_eq!((lead.method(), &lead.end), (Method::Options, &None));
+        lead.ok();
+    }
     lead.wait_for_a_question();
     assert_eq!(lead.method(), Method::Options, "alone from now on");
 }
@@ -402,13 +425,45 @@ fn a_server_that_has_gone_without_a_word_is_noticed() {
     assert_eq!(lead.failure(), Failure::Silence(Method::GetParameter));
     assert!(lead.now - began < 10 * SECOND);
     let mut lead = Lead::playing("1");
-    for _ in 0..100 {
+    for _ in 0..9 {
         lead.pass(SECOND);
-        if lead.last().method != Method::Play {
-            lead.ok();
-        }
+        lead.answer_if_asked();
     }
     assert_eq!(lead.end, None, "and one whose source is silent says that it is there");
+}
+
+#[test]
+fn a_session_that_plays_and_brings_no_media_is_ended() {
+    for media_for_s in [0, 100] {
+        let mut lead = Lead::playing("1;timeout=10");
+        for _ in 0..media_for_s {
+            lead.hear(&frame(0));
+            lead.pass(SECOND);
+            lead.answer_if_asked();
+        }
+        let began = lead.now;
+        while lead.end.is_none() {
+            lead.hear(&frame(1)); // which is RTCP
+            lead.pass(SECOND / 2);
+            lead.answer_if_asked();
+        }
+        let waited = lead.now - began;
+        assert!(waited <= 10 * SECOND && waited > 8 * SECOND, "{waited:?}");
+        assert_eq!(lead.failure(), Failure::NoMedia(10 * SECOND));
+        assert_eq!((lead.method(), lead.last().session()), (Method::Teardown, Some("1")), "it is told so");
+        assert_eq!(lead.conversation.has_media(), media_for_s > 0);
+    }
+}
+
+#[test]
+fn media_that_comes_another_way_is_media() {
+    let mut lead = Lead::playing("1");
+    for _ in 0..100 {
+        lead.conversation.media(lead.now);
+        lead.pass(SECOND);
+        lead.answer_if_asked();
+    }
+    assert_eq!(lead.end, None);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::event::{RunState, Task, TimerId, Work, clock, lock};
 use crate::net::plain;
 use crate::relay::{Channel, Demand};
-use crate::wire::rtsp::{Answers, Url};
+use crate::wire::rtsp::Url;
 
 use super::action::End;
 use super::backoff::{Backoff, LONGEST_WATCHED};
@@ -247,26 +247,27 @@ impl Upstream {
         let connect = |error: std::io::Error| Failure::Connect(plain(&error));
         let stream = Stream::connect(server, tls).map_err(connect)?;
         let ssrc = random() as u32;
-        Link::open(stream, (&self.pull.name, server), ssrc, &self.parts.poller, self.this.clone(), now)
-            .map_err(connect)
+        Link::open(stream, server, ssrc, &self.parts.poller, self.this.clone(), now).map_err(connect)
     }
 
     /// Goes on with the link.
     fn lead(self: &Arc<Self>, state: &mut State, now: Instant) -> Next {
-        let State { stage: Stage::Linked(link), journey, .. } = state else { return Next::Wait };
+        let State { stage: Stage::Linked(link), journey, backoff, .. } = state else { return Next::Wait };
         if !link.leaves && !self.demand.is_there(now) {
             link.leave(now);
         }
         let begin = || {
-            let answers = Answers::new(journey.login().cloned(), format!("{:016x}", random()));
-            Conversation::new(journey.at(), answers, ANSWER_WITHIN, now)
+            let answers = journey.answers(format!("{:016x}", random()));
+            Conversation::new(journey.at(), answers, (ANSWER_WITHIN, backoff.patience), now)
         };
-        let played = link.plays_since.is_some();
+        let came = link.comes();
         let turned = link.turn(begin, &self.figures, now);
-        let (plays, is_described) = (!played && link.plays_since.is_some(), link.described.is_some());
-        if plays {
+        journey.wants_hash |= link.wants_hash();
+        let (comes, is_described) = (link.comes(), link.described.is_some());
+        if comes != came && comes.0 {
             self.figures.is(PullState::Playing);
-            state.telling.it_comes(&self.pull, self.demand.is_needed());
+            state.telling.it_comes(&self.pull, self.demand.is_needed(), comes.1);
+            state.telling.lacks(&self.pull, &link.refused);
         }
         match turned {
             Turned::Done | Turned::More if is_described => return self.set_up(state, now),
@@ -279,11 +280,12 @@ impl Upstream {
 
     /// Sets up what was described, by the channel that has these tracks. Where there is none it is made first.
     fn set_up(self: &Arc<Self>, state: &mut State, now: Instant) -> Next {
-        let State { stage: Stage::Linked(link), channel, .. } = state else { return Next::Wait };
+        let State { stage: Stage::Linked(link), channel, telling, .. } = state else { return Next::Wait };
         let Some(described) = &link.described else { return Next::Wait };
+        let is_counted = telling.take_announced();
         let known = channel.as_ref().filter(|known| described.carries_what_is_in(&known.presentation()));
         let Some(known) = known else {
-            if channel.take().is_some() {
+            if channel.take().is_some() && !is_counted {
                 self.figures.failed(&Failure::Changed);
                 tracing::warn!(channel = self.pull.name, "{}", Failure::Changed);
             }

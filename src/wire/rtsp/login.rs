@@ -60,6 +60,8 @@ pub struct Answers {
     ha1: Option<Ha1>,
     /// Answers with its nonce.
     count: u32,
+    /// The server has wanted a hash of the password, so it does without the password itself.
+    wants_hash: bool,
 }
 
 /// Whether a request that was refused with 401 is to be asked again.
@@ -71,6 +73,11 @@ pub enum NoUse {
     /// None of the challenges is understood.
     #[error("it wants a login by a scheme that is not understood")]
     NotUnderstood,
+    /// It has wanted less before. Somebody who stands in between may want it.
+    #[error(
+        "it wants the password in clear (Basic), and has wanted a hash of it (Digest) before: is it the same server?"
+    )]
+    InClear,
     /// It has refused the login.
     #[error("it refuses the login: is it user and password of its own?")]
     Refused,
@@ -80,13 +87,26 @@ impl Answers {
     /// None were given yet. The nonce of ours must be another one on each connection, and have no quotation mark.
     #[must_use]
     pub fn new(login: Option<Login>, cnonce: String) -> Self {
-        Self { login, cnonce, challenge: None, ha1: None, count: 0 }
+        Self { login, cnonce, challenge: None, ha1: None, count: 0, wants_hash: false }
+    }
+
+    /// The same, to a server of which it is known whether it [wants a hash](Self::wants_hash).
+    #[must_use]
+    pub fn to_one_that_wants_a_hash(self, wants_hash: bool) -> Self {
+        Self { wants_hash, ..self }
+    }
+
+    /// Whether the server has wanted a hash of the password. Then the password itself is not given any more.
+    #[must_use]
+    pub fn wants_hash(&self) -> bool {
+        self.wants_hash
     }
 
     /// The value of an Authorization header, once the server has asked for one.
     pub fn answer(&mut self, method: &str, uri: &str) -> Option<String> {
         let login = self.login.as_ref()?;
         match self.challenge.as_ref()? {
+            Challenge::Basic if self.wants_hash => None,
             Challenge::Basic => {
                 let token = STANDARD.encode(format!("{}:{}", login.user, login.password));
                 Some(format!("Basic {token}"))
@@ -107,6 +127,10 @@ impl Answers {
     pub fn challenged(&mut self, header: &str, had: Had) -> Result<(), NoUse> {
         let login = self.login.as_ref().ok_or(NoUse::NoLogin)?;
         let challenge = Challenge::strongest(header).ok_or(NoUse::NotUnderstood)?;
+        if self.wants_hash && challenge == Challenge::Basic {
+            return Err(NoUse::InClear);
+        }
+        self.wants_hash |= challenge != Challenge::Basic;
         let is_stale = matches!(&challenge, Challenge::Digest(digest) if digest.is_stale);
         // A nonce of an earlier request may have grown old without a word about it.
         let may_have_aged = had == Had::Earlier && self.nonce() != nonce(&challenge);
@@ -250,6 +274,25 @@ mod tests {
         let mut basic = answers();
         assert_eq!(basic.challenged("Basic realm=\"a\"", Had::None), Ok(()));
         assert_eq!(basic.challenged("Basic realm=\"a\"", Had::Earlier), Err(NoUse::Refused));
+    }
+
+    #[test]
+    fn who_has_wanted_a_hash_does_not_get_the_password() {
+        let (basic, digest) = ("Basic realm=\"a\"", "Digest realm=\"a\", nonce=\"1\"");
+        let mut given = answers();
+        assert_eq!(given.challenged(&format!("{basic}, {digest}"), Had::None), Ok(()));
+        for had in [Had::None, Had::Earlier, Had::Fresh] {
+            assert_eq!(given.challenged(basic, had), Err(NoUse::InClear));
+            assert!(given.answer("PLAY", URI).is_some_and(|answer| answer.starts_with("Digest")));
+        }
+        let mut next = answers().to_one_that_wants_a_hash(given.wants_hash());
+        assert_eq!(next.challenged(basic, Had::None), Err(NoUse::InClear), "on the next connection too");
+        assert_eq!(next.answer("PLAY", URI), None);
+        let mut other = answers();
+        assert_eq!((other.challenged(basic, Had::None), other.wants_hash()), (Ok(()), false));
+        assert_eq!(other.challenged(digest, Had::Fresh), Err(NoUse::Refused));
+        assert_eq!(other.answer("PLAY", URI), None);
+        assert_eq!(other.challenged(basic, Had::None), Err(NoUse::InClear), "though that was refused");
     }
 
     #[test]
