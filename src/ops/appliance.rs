@@ -11,7 +11,7 @@ use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock,
 use crate::ingest::Receivers;
 use crate::ingest::announce::Hearing;
 use crate::ingest::pull::Puller;
-use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Line, LineLimits, RingLimits};
+use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Line, LineLimits, RingLimits, Track};
 use crate::serve::{Access, Announcer, BadPair, Certificates, FrontDoor, Listener, RtspServer, UsersError};
 
 use super::admin::{AdminServer, AdminSource};
@@ -301,7 +301,10 @@ impl AdminSource for Scrape {
         let now = clock::now();
         let is_joined = |channel: &Channel| {
             let is_to_be = channel.demand.has_lasted(channel.silent_after, now);
-            !is_to_be || channel.tracks.iter().all(|track| track.is_joined())
+            // What a server does not serve of a stream that is pulled is not to be had.
+            let is_needed = |track: &&Arc<Track>| !track.description.feeds.is_empty();
+            let has_any = channel.tracks.iter().any(|track| track.is_joined());
+            !is_to_be || has_any && channel.tracks.iter().filter(is_needed).all(|track| track.is_joined())
         };
         let deaf = self.listeners.iter().find(|listener| !listener.is_open());
         let channels = self.engine.catalogue.channels();

@@ -358,6 +358,14 @@ fn a_change_that_is_announced_is_one_and_a_track_that_is_refused_a_line() {
 }
 
 #[test]
+fn a_track_that_is_refused_keeps_nobody_from_being_ready() {
+    let origin = Origin::start(Ways { announces_after: Some(u32::MAX), ..Ways::default() });
+    let lower = playing(&origin.url(), &[]);
+    assert_eq!(lower.expect_page("/ready", 200), "ready\n");
+    assert_eq!(lower.lines_logged("the server does not serve a track"), 1);
+}
+
+#[test]
 fn the_way_through_a_firewall_is_kept_open() {
     let origin = Origin::start(Ways { timeout_s: Some(2), ..Ways::default() });
     let lower = playing(&origin.url(), &["transport = \"udp\"", "silent_after = \"30s\""]);
