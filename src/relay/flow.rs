@@ -102,9 +102,9 @@ impl Flow {
         &self.rhythm
     }
 
-    /// Appends packets without telling anyone: [`tell`](Self::tell) follows once the batch is in.
-    pub fn push(&self, packets: impl IntoIterator<Item = Packet>) {
-        self.ring.push(packets);
+    /// Appends packets without telling anyone: [`tell`](Self::tell) follows once the batch is in. `true`: as [`Ring::push`] has it.
+    pub fn push(&self, packets: impl IntoIterator<Item = Packet>) -> bool {
+        self.ring.push(packets)
     }
 
     /// Notes that something was received. `true`: for the first time since the lanes were told.

@@ -103,15 +103,18 @@ impl Ring {
         Self { limits, state: Mutex::default() }
     }
 
-    /// Appends packets and lets go of what is too old or too much; the newest packet always stays.
-    pub fn push(&self, packets: impl IntoIterator<Item = Packet>) {
+    /// Appends packets and lets go of what is too old or too much; the newest packet always stays. `true`: the newest place
+    /// to start had to go, as the bytes do not suffice.
+    pub fn push(&self, packets: impl IntoIterator<Item = Packet>) -> bool {
         let mut state = self.state();
+        let lost = state.starts.lost;
         for packet in packets {
             state.bytes += packet.data.len();
             state.head += 1;
             state.packets.push_back(packet);
         }
         state.trim(&self.limits);
+        state.starts.lost > lost
     }
 
     /// A decoder can start so many packets before the newest one.

@@ -62,6 +62,7 @@ pub struct Track {
     refused: Arc<Refused>,
     strange: Episode,
     strange_rtcp: Episode,
+    lost_start: Episode,
 }
 
 struct Writer {
@@ -135,6 +136,7 @@ impl Track {
             refused: dispatch.ledger.open_refused(),
             strange: Episode::default(),
             strange_rtcp: Episode::default(),
+            lost_start: Episode::default(),
         })
     }
 
@@ -197,11 +199,14 @@ impl Track {
         let news = writer.measure(header, from, arrival, at);
         let data = writer.keep(packet);
         let length = data.len();
-        self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at }]);
+        let has_lost_start = self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at }]);
         if let Some(start) = writer.starts.take(timestamp, payload) {
             self.rtp.ring().start_before(start.back, start.prologue.map(Bytes::from));
         }
         drop(writer);
+        if has_lost_start {
+            self.tell_of_lost_start(at);
+        }
         if let Some(news) = news {
             self.tell(news);
         }
@@ -259,6 +264,20 @@ impl Track {
                 Framing::Rtp | Framing::Either => strangers::instead_of_rtp(datagram),
             };
             tracing::warn!(channel, track, group, "not taken: {what}");
+        }
+    }
+
+    /// One line an episode: it goes on until the bytes are more.
+    #[cold]
+    fn tell_of_lost_start(&self, at: Instant) {
+        if self.lost_start.begins(at) {
+            let (channel, track) = (&*self.channel, self.number);
+            tracing::warn!(
+                channel,
+                track,
+                "ring.max_bytes has no room from one place that decoders can start at to the next: who comes, or has fallen \
+                 behind, sees nothing before that one; write more"
+            );
         }
     }
 

@@ -32,6 +32,9 @@ pub(super) fn check(typed: &TypedConfig, config: &Config, report: &mut Report<'_
         check_line(&typed.limits, config, report);
         check_redirect(typed, report);
     }
+    if let Some(bytes) = typed.ring.max_bytes.as_ref().filter(|_| !typed.ring.spoiled) {
+        check_starts(bytes.span().start, &config.ring, report);
+    }
     if !typed.ring.spoiled
         && config.channels.iter().any(|channel| channel.settings.coalesce == Coalesce::Auto)
     {
@@ -271,6 +274,24 @@ fn check_bytes(place: &str, offset: usize, rest: Duration, ring: &RingConfig, re
         let wrong = format!(
             "{place}: packets wait up to {rest:?}, for which [ring] max_bytes = {} has room at {:.0} Mbit/s and less: a \
              faster track loses some; write more bytes, or a shorter coalesce",
+            ring.max_bytes,
+            held / 1e6
+        );
+        report.warn(offset, wrong);
+    }
+}
+
+/// Pictures that a decoder can start with are up to so far apart, as a rule, and most programmes no faster.
+const BETWEEN_STARTS: Duration = Duration::from_secs(4);
+const USUAL_BITS_PER_SECOND: f64 = 10e6;
+
+fn check_starts(offset: usize, ring: &RingConfig, report: &mut Report<'_>) {
+    let held = ring.max_bytes as f64 * 8.0 / BETWEEN_STARTS.as_secs_f64();
+    if held < USUAL_BITS_PER_SECOND {
+        let wrong = format!(
+            "[ring] max_bytes = {} has room for {BETWEEN_STARTS:?} of {:.1} Mbit/s and less: of a faster track, or one whose \
+             pictures that decoders can start with are further apart, none may be there when a viewer comes; write \
+             5000000 or more, and see mirrorball_track_starts_lost_total",
             ring.max_bytes,
             held / 1e6
         );

@@ -121,13 +121,20 @@ fn a_ring_holds_what_waits() {
     assert!(warned(&resting("max_age = \"100ms\"", "50ms")).is_empty());
     let bytes = warned(&resting("max_bytes = 65536", "100ms"));
     assert_says(
-        &bytes[0],
+        &bytes[1],
         &["toml:6: channel \"a\": packets wait up to 100ms", "max_bytes = 65536 has room at 5 Mbit/s"],
     );
     let auto = warned(&resting("max_bytes = 65536", "auto"));
-    assert_says(&auto[0], &["toml:2: coalesce = \"auto\": packets wait up to 20ms", "at 26 Mbit/s and less"]);
-    assert!(warned(&resting("max_bytes = 1048576", "auto")).is_empty());
-    assert!(warned(&resting("max_bytes = 65536", "0ms")).is_empty());
+    assert_says(&auto[1], &["toml:2: coalesce = \"auto\": packets wait up to 20ms", "at 26 Mbit/s and less"]);
+    let of_starts = |warnings: &[String]| warnings.iter().filter(|one| one.contains("starts_lost")).count();
+    for (ring, coalesce, starts) in [("1048576", "auto", 1), ("65536", "0ms", 1), ("5000000", "auto", 0)] {
+        let said = warned(&resting(&format!("max_bytes = {ring}"), coalesce));
+        assert_eq!((said.len(), of_starts(&said)), (starts, starts), "{said:?}");
+    }
+    assert_says(
+        &warned(&resting("max_bytes = 1048576", "auto"))[0],
+        &["toml:2: [ring] max_bytes = 1048576 has room for 4s of 2.1 Mbit/s"],
+    );
 }
 
 #[test]
