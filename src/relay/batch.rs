@@ -59,7 +59,7 @@ impl<'a> Batch<'a> {
     pub fn image(&self, cursor: &Cursor, channel: u8, header: impl Fn(u16) -> [u8; 4]) -> Option<Rc<Image>> {
         let count = self.to - self.from;
         if !ptr::eq(self.ring, cursor.ring())
-            || cursor.next() != self.from
+            || cursor.next() != Some(self.from)
             || !(1..=MAX_PACKETS).contains(&count)
         {
             return None;

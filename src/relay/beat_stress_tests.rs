@@ -95,7 +95,7 @@ impl Member {
                 }
                 self.from == head
             }
-            Place::Tcp(sink) => lock(&sink.cursor).next() == head,
+            Place::Tcp(sink) => lock(&sink.cursor).place().next() == head,
         }
     }
 }

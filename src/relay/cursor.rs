@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::books::{Books, Sent};
 use super::handover::Place;
-use super::ring::Ring;
+use super::ring::{Ring, Took};
 use super::standing::Standing;
 use super::totals::Totals;
 
@@ -35,8 +35,9 @@ impl Cursor {
         &self.ring
     }
 
-    pub(super) fn next(&self) -> u64 {
-        self.place.next()
+    /// The number of the packet that it wants next; `None`: of one that a decoder can start with, which is to come.
+    pub(super) fn next(&self) -> Option<u64> {
+        Some(self.place.next()).filter(|_| !self.place.waits())
     }
 
     /// Where it stands, for [`subscribe_stream`](super::Flow::subscribe_stream).
@@ -45,23 +46,24 @@ impl Cursor {
     }
 
     /// Appends what is due up to number `to` to `out`, at most `max` packets, and moves past it. A reader too slow for the
-    /// ring goes on with the newest random access point, or the newest packet where there is none; what it skips is counted.
+    /// ring goes on where a decoder can start, or with the newest packet where no such place is known; what it skips is counted.
     pub fn take(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) {
         if !self.place.begin() {
             return;
         }
-        let missed = self.ring.take(&self.place, to, max, out);
+        let Took { missed, is_back } = self.ring.take(&self.place, to, max, out);
         self.totals.overrun(missed);
+        self.totals.came_back(is_back);
     }
 
     /// Moves past `packets` that the connection took as part of an [`Image`](super::Image).
     pub fn skip(&mut self, packets: usize) {
-        self.place.move_to(self.next() + packets as u64);
+        self.place.move_to(self.place.next() + packets as u64);
     }
 
     /// Takes back the last `packets` of those taken: they are due again.
     pub fn give_back(&mut self, packets: usize) {
-        self.place.move_to(self.next() - packets as u64);
+        self.place.move_to(self.place.next() - packets as u64);
     }
 
     /// Whether this is where it stands.

@@ -49,6 +49,15 @@ pub struct StartPoint {
     pub prologue: Option<Bytes>,
 }
 
+/// What became of a place as packets were taken there.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Took {
+    /// Packets that it missed and that were not counted before.
+    pub missed: u64,
+    /// It had fallen out of the ring, and goes on.
+    pub is_back: bool,
+}
+
 /// How many places to start there were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StartCounts {
@@ -94,6 +103,8 @@ struct State {
     fresh: u64,
     bytes: usize,
     start: Option<StartPoint>,
+    /// When the newest start came that there was.
+    started_at: Option<Instant>,
     starts: StartCounts,
 }
 
@@ -121,6 +132,7 @@ impl Ring {
     pub fn start_before(&self, back: u64, prologue: Option<Bytes>) {
         let mut state = self.state();
         if let Some(number) = state.head.checked_sub(back + 1).filter(|number| *number >= state.tail()) {
+            state.started_at = state.packet(number).map(|packet| packet.arrived_at);
             state.start = Some(StartPoint { number, prologue });
             state.starts.came += 1;
         }
@@ -162,17 +174,20 @@ impl Ring {
     }
 
     /// Appends to `out` what is due at a place up to `to` (exclusive), at most `max`, and moves the place past it. One that
-    /// is no longer there goes on with the newest packet that a decoder can start from, or else the newest of
-    /// all. Returns how many packets it missed that were not counted before.
-    pub(super) fn take(&self, place: &Standing, to: u64, max: usize, out: &mut Vec<Bytes>) -> u64 {
+    /// is no longer there goes on with the newest packet that a decoder can start from, or the next one to come; in a stream
+    /// that has none with the newest of all.
+    pub(super) fn take(&self, place: &Standing, to: u64, max: usize, out: &mut Vec<Bytes>) -> Took {
         let state = self.state();
-        let (mut first, mut missed) = (place.next().min(state.head), 0);
-        if first < state.tail() {
-            first = state.resume_point();
-            missed = place.settle(first);
+        let (mut first, mut took) = (place.next().min(state.head), Took::default());
+        if first < state.tail() || place.waits() {
+            let entry = state.entry(first);
+            took.is_back = entry.is_some();
+            first = entry.unwrap_or(state.head);
+            took.missed = place.settle(first);
+            place.wait(entry.is_none());
         }
         place.move_to(first + state.copy(first, to, max, out));
-        missed
+        took
     }
 
     /// Counts what a place that stands still has missed by now; returns how much of it was not counted before.
@@ -211,12 +226,6 @@ impl Ring {
         state.packet(number.max(state.tail())).map(|packet| packet.arrived_at)
     }
 
-    /// The number that a reader who has fallen out goes on with.
-    #[cfg(test)]
-    pub(super) fn resume_point(&self) -> u64 {
-        self.state().resume_point()
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
@@ -239,9 +248,16 @@ impl State {
         count as u64
     }
 
-    /// The number to go on with for a reader that is no longer within the ring.
-    fn resume_point(&self) -> u64 {
-        self.start.as_ref().map_or(self.head.saturating_sub(1), |start| start.number)
+    /// The number to go on with for a reader that wants this packet and has none before it. `None`: a start that is to come.
+    fn entry(&self, wanted: u64) -> Option<u64> {
+        if let Some(start) = self.start.as_ref().filter(|start| start.number >= wanted) {
+            return Some(start.number);
+        }
+        let newest_at = self.packets.back().map(|newest| newest.arrived_at);
+        let age =
+            newest_at.zip(self.started_at).map(|(newest, start)| newest.saturating_duration_since(start));
+        let has_starts = age.is_some_and(|age| age <= OLDEST_START);
+        (!has_starts).then_some(self.head.saturating_sub(1)).filter(|newest| *newest >= wanted)
     }
 
     fn trim(&mut self, limits: &RingLimits) {
@@ -336,18 +352,49 @@ mod tests {
         assert_eq!(ring.newest(at + Duration::from_secs(2), LIMITS.age), None, "a stale packet is no start");
     }
 
+    /// What a reader that has fallen out of the ring gets of it, and whether it is back.
+    fn fallen(ring: &Ring, place: &Standing) -> (Vec<u8>, bool) {
+        let mut out = Vec::new();
+        let took = ring.take(place, u64::MAX, 64, &mut out);
+        (out.iter().map(|data| data[0]).collect(), took.is_back)
+    }
+
     #[test]
-    fn a_reader_left_behind_resumes_where_a_decoder_can() {
+    fn who_has_fallen_out_goes_on_where_a_decoder_can_start() {
         let ring = Ring::new(LIMITS);
         let at = clock::now();
-        ring.push([packet(0, at), packet(1, at)]);
-        assert_eq!(ring.resume_point(), 1, "the newest");
-        ring.start_before(1, None);
-        ring.push([packet(2, at)]);
-        assert_eq!(ring.resume_point(), 0);
-        ring.start_before(1, Some(Bytes::from_static(b"tables")));
-        let start = StartPoint { number: 1, prologue: Some(Bytes::from_static(b"tables")) };
-        assert_eq!((ring.resume_point(), ring.newest_start()), (1, Some(start)));
+        ring.push((0..18).map(|n| packet(n, at)));
+        ring.start_before(2, Some(Bytes::from_static(b"tables")));
+        let start = StartPoint { number: 15, prologue: Some(Bytes::from_static(b"tables")) };
+        assert_eq!(ring.newest_start(), Some(start));
+        assert_eq!(fallen(&ring, &Standing::new(3.into())), (vec![15, 16, 17], true));
+    }
+
+    #[test]
+    fn where_no_start_is_there_who_has_fallen_out_waits_for_one_and_gets_no_packet_before() {
+        let ring = Ring::new(LIMITS);
+        let (at, place) = (clock::now(), Standing::new(0.into()));
+        ring.push([packet(0, at)]);
+        ring.start_before(0, None);
+        ring.push((1..20).map(|n| packet(n, at)));
+        for number in 20..23 {
+            assert_eq!(fallen(&ring, &place), (vec![], false));
+            ring.push([packet(number, at)]);
+        }
+        ring.start_before(0, None);
+        assert_eq!(fallen(&ring, &place), (vec![22], true));
+        assert_eq!((fallen(&ring, &place), place.missed()), ((vec![], false), 22));
+    }
+
+    #[test]
+    fn in_a_stream_without_starts_who_has_fallen_out_goes_on_with_the_newest_packet() {
+        let ring = Ring::new(LIMITS);
+        let at = clock::now();
+        ring.push((0..20).map(|n| packet(n, at)));
+        assert_eq!(fallen(&ring, &Standing::new(0.into())), (vec![19], true));
+        ring.start_before(0, None);
+        ring.push((20..40).map(|n| packet(n, at + OLDEST_START + Duration::from_millis(1))));
+        assert_eq!(fallen(&ring, &Standing::new(0.into())), (vec![39], true), "it has none any more");
     }
 
     #[test]

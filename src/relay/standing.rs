@@ -21,6 +21,8 @@ pub struct Standing {
     /// All before it were read, or are counted as missed.
     settled: AtomicU64,
     missed: AtomicU64,
+    /// It has fallen out of the ring, and goes on where a decoder can start.
+    waits: AtomicBool,
     over: AtomicBool,
     heir: Mutex<Heir>,
 }
@@ -41,7 +43,8 @@ impl Standing {
             Place::After(before) => (NOWHERE, Some(before)),
         };
         let (next, settled, missed) = (AtomicU64::new(next), AtomicU64::new(0), AtomicU64::new(0));
-        Self { next, after, settled, missed, over: AtomicBool::new(false), heir: Mutex::new(Heir::None) }
+        let (waits, over, heir) = (AtomicBool::new(false), AtomicBool::new(false), Mutex::new(Heir::None));
+        Self { next, after, settled, missed, waits, over, heir }
     }
 
     /// Has `heir` go on where this one is let go, however that comes about, or was.
@@ -88,6 +91,15 @@ impl Standing {
 
     pub(super) fn move_to(&self, next: u64) {
         self.next.store(next, Relaxed);
+    }
+
+    /// Whether it waits for a packet that a decoder can start with.
+    pub(super) fn waits(&self) -> bool {
+        self.waits.load(Relaxed)
+    }
+
+    pub(super) fn wait(&self, waits: bool) {
+        self.waits.store(waits, Relaxed);
     }
 
     /// Packets that it missed.

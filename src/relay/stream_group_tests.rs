@@ -197,7 +197,7 @@ proptest! {
             match step {
                 Step::Look => {
                     let missed = flow.sent(Carriage::Tcp).overrun;
-                    prop_assert_eq!(read + missed, cursor.next().max(flow.ring().tail()));
+                    prop_assert_eq!(read + missed, cursor.place().next().max(flow.ring().tail()));
                 }
                 Step::Publish(count) => {
                     flow.push((published..published + count).map(|number| packet(number, 10)));

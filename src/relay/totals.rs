@@ -24,6 +24,8 @@ pub struct SentTotals {
     pub fell_behind: u64,
     /// Packets that left the ring before a subscriber could be sent them.
     pub overrun: u64,
+    /// Times that a connection which had fallen out of the ring went on, where a decoder can start.
+    pub came_back: u64,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +38,7 @@ pub(super) struct Totals {
     waits: AtomicU64,
     fell_behind: AtomicU64,
     overrun: AtomicU64,
+    came_back: AtomicU64,
 }
 
 impl Totals {
@@ -68,6 +71,10 @@ impl Totals {
         add(&self.overrun, packets);
     }
 
+    pub fn came_back(&self, is_back: bool) {
+        add(&self.came_back, u64::from(is_back));
+    }
+
     pub fn read(&self) -> SentTotals {
         SentTotals {
             packets: self.packets.load(Relaxed),
@@ -78,6 +85,7 @@ impl Totals {
             waits: self.waits.load(Relaxed),
             fell_behind: self.fell_behind.load(Relaxed),
             overrun: self.overrun.load(Relaxed),
+            came_back: self.came_back.load(Relaxed),
         }
     }
 }
@@ -92,6 +100,7 @@ impl AddAssign for SentTotals {
         self.waits += other.waits;
         self.fell_behind += other.fell_behind;
         self.overrun += other.overrun;
+        self.came_back += other.came_back;
     }
 }
 

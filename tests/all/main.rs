@@ -41,7 +41,7 @@ mod returns; // connections that come and go, and sessions that stay
 mod senders; // who sends to a group: neighbours, two at once, nobody
 mod silence; // streams that stop, and how it is told
 mod sources; // sources that stop, return and report
-mod starts; // where streams can be entered, beside what ffprobe says
+mod starts; // where streams can be started with, beside what ffprobe says, and who falls behind
 mod strangers; // what is sent to who has proved nothing
 mod supervision; // whoever starts the program and watches over it
 mod vanishing; // viewers whose port, host or attention is gone

@@ -1,4 +1,4 @@
-//! Where streams of ffmpeg's can be started with, beside what ffprobe says of the same.
+//! Where streams can be started with: beside what ffprobe says of the same, and where viewers who fell behind go on.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,13 +6,14 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use std::{iter, thread};
 
 use mirrorball::wire::random_access::Starts;
 use mirrorball::wire::rtp;
 use tempfile::TempDir;
 
 use crate::players::programme::ffmpeg;
-use crate::vocabulary::{Needs, in_a_network_of_its_own};
+use crate::vocabulary::{Connection, Needs, Over, Setup, Source, Viewer, in_a_network_of_its_own};
 
 const NEEDS: Needs = Needs { programs: &["ip", "ffmpeg", "ffprobe"], route: false, ipv6: false };
 
@@ -177,4 +178,48 @@ fn pictures_in_rtp_are_told_as_often_as_ffprobe_sees_key_pictures() {
             assert_eq!(starts_in_rtp(&file, encoding), expected, "{name}");
         }
     });
+}
+
+/// A packet of a transport stream in RTP; a decoder can start with one in so many.
+fn packet(number: u16) -> Vec<u8> {
+    let mut packet = vec![0x80, 33];
+    packet.extend(number.to_be_bytes());
+    packet.extend([0, 0, 0, 0, 0, 0, 0, 7]);
+    let flag = if is_start(number) { 0x40 } else { 0 };
+    for _ in 0..PACKETS {
+        packet.extend([0x47, 0x41, 0, 0x30, 1, flag, 0, 0, 1, 0xe0, 0, 0, 0x80, 0, 0]);
+        packet.resize(packet.len() + PACKET_LEN - 15, 0xff);
+    }
+    packet
+}
+
+fn is_start(number: u16) -> bool {
+    number.is_multiple_of(50)
+}
+
+#[test]
+fn a_viewer_over_tcp_who_falls_behind_goes_on_where_a_decoder_can_start() {
+    let source = Source::new();
+    let setup = Setup::new().section("ring", "max_bytes = 262144").channel("news", source.group);
+    let mirrorball = setup.start();
+    let connection = Connection::with_little_room(mirrorball.rtsp);
+    source.send_bytes(&packet(0));
+    let mut viewer = Viewer::playing_by(connection, &mirrorball, "news", Over::Tcp);
+    let mut got = Vec::new();
+    for number in 1..4000 {
+        source.send_bytes(&packet(number));
+        if number % 10 == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if number % 800 == 0 {
+            let came = iter::from_fn(|| viewer.packet_within(0, Duration::from_millis(50)));
+            got.extend(came.map(|packet| u16::from_be_bytes([packet[2], packet[3]])));
+        }
+    }
+    let gaps = got.windows(2).filter(|two| two[1] != two[0] + 1);
+    let entered: Vec<_> = gaps.map(|two| two[1]).collect();
+    assert!(!entered.is_empty() && entered.iter().all(|number| is_start(*number)), "{entered:?}");
+    let news = [("channel", "news"), ("track", "1")];
+    mirrorball.expect_metric("mirrorball_track_reentries_total", &news, entered.len() as f64);
+    assert_eq!(mirrorball.metric("mirrorball_track_starts_lost_total", &news), 0.0);
 }

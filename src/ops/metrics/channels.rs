@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::ingest::PortStats;
 use crate::net::Refusal;
 use crate::ops::appliance::Engine;
-use crate::relay::TrackStats;
+use crate::relay::{Carriage, TrackStats};
 
 use super::families::{Families, Labels};
 
@@ -17,6 +17,9 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
             let stats = track.stats(now);
             arrivals(&stats, &labels, out);
             state(channel.demand.is_there(now), &stats, &labels, out);
+            let help = "Times that a viewer over TCP who had fallen out of the ring went on.";
+            let reentries = track.rtp.sent(Carriage::Tcp).came_back;
+            out.counter("mirrorball_track_reentries_total", help, &labels, reentries);
         }
         let labels = [("channel", channel.name.as_str())];
         let help = "Whether all tracks are silent.";
