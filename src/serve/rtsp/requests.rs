@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::relay::{Channel, Expected, Track};
-use crate::wire::rtsp::{METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, range};
+use crate::wire::rtsp::{
+    LOOP_DETECTED, METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, instances, range,
+};
 
 use super::super::stats::{CutFor, RefusedFor};
 use super::admit::admit;
@@ -54,7 +56,21 @@ impl<'a> Asked<'a> {
     }
 
     fn admit(&mut self) -> Result<(), Refusal> {
-        admit(self.world, self.request, &mut self.talk.known, self.now)
+        admit(self.world, self.request, &mut self.talk.known, self.now)?;
+        self.note_askers()
+    }
+
+    /// A request that was made for a viewer of ours, by way of others or by ourselves, would wait for itself.
+    fn note_askers(&self) -> Result<(), Refusal> {
+        let Some(via) = self.request.header("Via") else { return Ok(()) };
+        let own = self.world.instance();
+        if let Target::Channel { name, .. } = &self.request.target {
+            let expected = self.world.expected(name).map(|expected| expected.demand.clone());
+            let demand = expected.or_else(|| Some(self.world.channel(name)?.demand.clone()));
+            let others = || instances(via).filter(|instance| *instance != own);
+            demand.into_iter().for_each(|demand| demand.is_asked_for_by(others(), self.now));
+        }
+        if instances(via).any(|instance| instance == own) { Err(LOOP_DETECTED.into()) } else { Ok(()) }
     }
 
     /// The channel that has to come before it can be answered.
