@@ -213,6 +213,7 @@ impl Engine {
             dispatch.timers.clone(),
             dispatch.busy.clone(),
             line_up.clone(),
+            instance,
         ));
         Ok(Self {
             media,

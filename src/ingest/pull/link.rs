@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Interest, Poller, clock};
 use crate::net::plain;
 use crate::relay::Track;
-use crate::wire::rtsp::Wish;
+use crate::wire::rtsp::{StatusCode, Wish};
 use crate::wire::sdp::Presentation;
 
 use super::super::touched::Touched;
@@ -22,8 +22,6 @@ use super::figures::Figures;
 use super::stream::Stream;
 use super::upstream::Upstream;
 
-/// How long a connection may take to be made.
-const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Room for what one read brings, and reads at a turn: then others have theirs.
 const READ_BYTES: usize = 64 << 10;
 const READS_PER_TURN: usize = 8;
@@ -47,8 +45,6 @@ pub enum Transport {
 }
 
 pub(super) struct Link {
-    /// The channel that it is for.
-    channel: String,
     stream: Stream,
     ear: Ear,
     pub server: SocketAddr,
@@ -63,7 +59,8 @@ pub(super) struct Link {
     /// The tracks that were described, and are to be set up.
     pub described: Option<Box<Presentation>>,
     pub leaves: bool,
-    asked_to_open: bool,
+    /// Tracks that the server does not serve.
+    pub refused: Vec<(usize, StatusCode)>,
 }
 
 /// What a turn of a link has come to.
@@ -76,22 +73,21 @@ pub(super) enum Turned {
 }
 
 impl Link {
-    /// Begins to connect.
+    /// Begins to connect, until then at the latest.
     pub fn open(
         stream: Stream,
-        (channel, server): (&str, SocketAddr),
+        server: SocketAddr,
         ssrc: u32,
         poller: &Poller,
         upstream: Weak<Upstream>,
-        now: Instant,
+        until: Instant,
     ) -> io::Result<Self> {
         let ear = Ear::open(poller, stream.socket().clone(), upstream, Interest::Write)?;
         Ok(Self {
-            channel: channel.to_owned(),
             stream,
             ear,
             server,
-            talk: Err(now + CONNECT_WITHIN),
+            talk: Err(until),
             outgoing: Vec::new(),
             feeds: Vec::new(),
             ssrc,
@@ -99,7 +95,7 @@ impl Link {
             plays_since: None,
             described: None,
             leaves: false,
-            asked_to_open: false,
+            refused: Vec::new(),
         })
     }
 
@@ -149,8 +145,7 @@ impl Link {
     ) -> Result<Turned, Failure> {
         if let Err(until) = self.talk {
             if !self.is_connected()? {
-                let late = Failure::Connect("no answer in time: a firewall, or a wrong address?".to_owned());
-                return if now < until { Ok(Turned::Done) } else { Err(late) };
+                return if now < until { Ok(Turned::Done) } else { Err(Failure::NoConnection) };
             }
             figures.connected();
             let mut conversation = begin();
@@ -263,10 +258,7 @@ impl Link {
                 }
                 Action::Write(bytes) => unsent.extend(bytes),
                 Action::Described(presentation) => self.described = Some(presentation),
-                Action::TrackRefused(track, status) => {
-                    let (channel, track) = (&self.channel, track + 1);
-                    tracing::warn!(channel, track, %status, "the server does not serve a track; the others go on");
-                }
+                Action::TrackRefused(track, status) => self.refused.push((track, status)),
                 Action::Granted(track, way) => {
                     self.feeds.get_mut(track).into_iter().for_each(|feed| feed.granted(way));
                 }
@@ -283,11 +275,6 @@ impl Link {
         figures.strays(conversation.take_strays());
         self.send(&unsent)?;
         Ok(over)
-    }
-
-    /// Whether a channel is to be made of what was described: once.
-    pub fn asks_to_open(&mut self) -> bool {
-        !std::mem::replace(&mut self.asked_to_open, true)
     }
 
     /// Sets up the tracks that were described.

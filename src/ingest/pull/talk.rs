@@ -78,6 +78,11 @@ impl Talk {
         talk
     }
 
+    /// For whom the stream is asked for.
+    pub fn comes_by(&mut self, via: String) {
+        self.asking.comes_by(via);
+    }
+
     pub fn shows_life_every(&self) -> Duration {
         self.signs.interval()
     }
@@ -368,7 +373,13 @@ impl Talk {
     }
 
     fn end(&mut self, end: End) {
+        let is_left = matches!(end, End::Left | End::Failed(Failure::Ended));
         if self.stage != Stage::Over {
+            if self.asking.has_session() && !is_left {
+                // What went wrong, or leads elsewhere, is not to be kept at the server.
+                let farewell = Question::new(Method::Teardown, self.aggregate.clone());
+                self.actions.extend(self.asking.ask(farewell, self.heard_at).map(Action::Write));
+            }
             self.stage = Stage::Over;
             self.actions.push_back(Action::Over(end));
         }

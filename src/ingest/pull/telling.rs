@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::wire::rtsp::StatusCode;
+
 use super::failure::Failure;
 use super::puller::Pull;
 
@@ -14,6 +16,10 @@ pub(super) struct Telling {
     last: Option<Told>,
     /// When it was told of a failure.
     failed_at: Option<Instant>,
+    changed_at: Option<Instant>,
+    /// It was told that the stream is pulled from itself.
+    rings: bool,
+    refused: Vec<(usize, StatusCode)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,14 +38,37 @@ impl Telling {
             _ => return,
         }
         self.last = Some(Told::Comes);
+        self.rings = false;
     }
 
     /// It is not to be had, or no longer.
     pub fn it_fails(&mut self, pull: &Pull, failure: &Failure, now: Instant) {
-        if self.is_news(now) {
+        // The failures before may have been others' who were waited for.
+        let is_ring = failure.is_a_ring() && !std::mem::replace(&mut self.rings, failure.is_a_ring());
+        if self.is_news(now) || is_ring {
             let (channel, server) = (&pull.name, pull.server());
             tracing::warn!(channel, server, "it is not pulled, and tried again: {failure}");
         }
+    }
+
+    /// It has other tracks or parameters.
+    pub fn it_changes(&mut self, pull: &Pull, now: Instant) {
+        if self.changed_at.is_none_or(|at| now >= at + NEWS_AFTER) {
+            self.changed_at = Some(now);
+            let (channel, server) = (&pull.name, pull.server());
+            tracing::warn!(channel, server, "{}", Failure::Changed);
+        }
+    }
+
+    /// A track is not served.
+    pub fn it_lacks(&mut self, pull: &Pull, (track, status): (usize, StatusCode)) {
+        if self.refused.contains(&(track, status)) {
+            return;
+        }
+        self.refused.retain(|(other, _)| *other != track);
+        self.refused.push((track, status));
+        let (channel, track) = (&pull.name, track + 1);
+        tracing::warn!(channel, track, %status, "the server does not serve a track; the others go on");
     }
 
     fn is_news(&mut self, now: Instant) -> bool {
@@ -56,6 +85,24 @@ impl Telling {
 mod tests {
     use super::*;
     use crate::event::clock;
+    use crate::ingest::pull::Transport;
+    use crate::wire::rtsp::Url;
+
+    fn pull() -> Pull {
+        let url = Url::parse("rtsp://edge/news").expect("a URL");
+        Pull { name: "news".into(), url, login: None, transport: Transport::Tcp, trust: None }
+    }
+
+    #[test]
+    fn what_a_server_does_each_time_is_told_once() {
+        let (mut telling, pull) = (Telling::default(), pull());
+        for _ in 0..3 {
+            telling.it_lacks(&pull, (1, StatusCode::NotFound));
+            telling.it_lacks(&pull, (2, StatusCode::NotFound));
+        }
+        telling.it_lacks(&pull, (1, StatusCode::Forbidden));
+        assert_eq!(telling.refused, [(2, StatusCode::NotFound), (1, StatusCode::Forbidden)]);
+    }
 
     #[test]
     fn an_episode_is_a_line_and_what_comes_and_goes_is_one_now_and_then() {
