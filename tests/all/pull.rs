@@ -350,8 +350,13 @@ fn a_ring_of_edges_is_told_and_a_chain_is_none() {
         let setup = Setup::new().listening_on(&at.to_string());
         setup.channel_by_route("news", &format!("rtsp://{from}/news")).start()
     };
-    let itself = edge(own, own);
-    itself.expect_logged("answered 482 Loop Detected", 1);
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("users");
+    write_users(&file, &Users::of_realm("Mirrorball").expect("a realm")).expect("a file");
+    let setup =
+        Setup::new().listening_on(&own.to_string()).channel_by_route("news", &format!("rtsp://{own}/news"));
+    let itself = setup.section("access", &format!("users = \"{}\"", file.display())).start();
+    itself.expect_logged("answered 482 Loop Detected", 1); // whoever may watch
     let ring = [edge(one, other), edge(other, one)];
     let below = pulling(&ring[0].url("news"), &[]);
     ring.iter().for_each(|edge| drop(edge.expect_logged("answered 482 Loop Detected", 1)));

@@ -56,21 +56,25 @@ impl<'a> Asked<'a> {
     }
 
     fn admit(&mut self) -> Result<(), Refusal> {
-        admit(self.world, self.request, &mut self.talk.known, self.now)?;
-        self.note_askers()
+        let admitted = admit(self.world, self.request, &mut self.talk.known, self.now);
+        let Some(via) = self.request.header("Via") else { return admitted };
+        if admitted.is_ok() {
+            self.note_askers(via);
+        }
+        // It would wait for itself; that tells nobody what there is.
+        let has_come_round = instances(via).any(|instance| instance == self.world.instance());
+        if has_come_round { Err(LOOP_DETECTED.into()) } else { admitted }
     }
 
-    /// A request that was made for a viewer of ours, by way of others or by ourselves, would wait for itself.
-    fn note_askers(&self) -> Result<(), Refusal> {
-        let Some(via) = self.request.header("Via") else { return Ok(()) };
-        let own = self.world.instance();
-        if let Target::Channel { name, .. } = &self.request.target {
-            let expected = self.world.expected(name).map(|expected| expected.demand.clone());
-            let demand = expected.or_else(|| Some(self.world.channel(name)?.demand.clone()));
-            let others = || instances(via).filter(|instance| *instance != own);
-            demand.into_iter().for_each(|demand| demand.is_asked_for_by(others(), self.now));
-        }
-        if instances(via).any(|instance| instance == own) { Err(LOOP_DETECTED.into()) } else { Ok(()) }
+    /// Those for whom a channel is asked for, so that they are named where it is asked for in turn.
+    fn note_askers(&self, via: &str) {
+        let Target::Channel { name, .. } = &self.request.target else { return };
+        let expected = self.world.expected(name).map(|expected| expected.demand.clone());
+        let Some(demand) = expected.or_else(|| Some(self.world.channel(name)?.demand.clone())) else {
+            return;
+        };
+        let others = instances(via).filter(|instance| *instance != self.world.instance());
+        demand.is_asked_for_by(others, self.now);
     }
 
     /// The channel that has to come before it can be answered.
