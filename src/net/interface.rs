@@ -51,6 +51,11 @@ fn ip_of(interface: &InterfaceAddress) -> Option<IpAddr> {
     v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
 }
 
+/// Whether an address is one of this machine's.
+pub fn is_of_this_machine(ip: IpAddr) -> bool {
+    ip.is_loopback() || name_of_address(ip).is_some()
+}
+
 fn name_of_address(wanted: IpAddr) -> Option<String> {
     let addresses = getifaddrs().ok()?;
     let mut addresses = addresses.filter_map(|interface| {

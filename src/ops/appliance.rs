@@ -21,7 +21,7 @@ use super::directory::Directory;
 use super::line_up::{LineUp, Maker};
 use super::metrics;
 use super::readiness::Stage;
-use super::serving::{access_config, server_config};
+use super::serving::{access_config, instance, server_config};
 
 /// The running program.
 pub struct Appliance {
@@ -192,13 +192,14 @@ impl Engine {
             config.limits.membership_changes,
         );
         certificates.iter().for_each(|certificates| certificates.look_each_second(&timers));
+        let instance = instance();
         let server = RtspServer::new(
             catalogue.clone(),
             poller.clone(),
             timers.clone(),
             lateness,
             guard,
-            server_config(config, certificates),
+            server_config(config, certificates, &instance),
         );
         let line_up =
             LineUp::new(catalogue.clone(), receivers.clone(), server.clone(), timers.clone(), maker);
@@ -212,6 +213,7 @@ impl Engine {
             dispatch.timers.clone(),
             dispatch.busy.clone(),
             line_up.clone(),
+            instance,
         ));
         Ok(Self {
             media,

@@ -1,5 +1,6 @@
 //! What the RTSP server is told, from the config.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use crate::serve::{AccessConfig, Certificates, FailureLimits, Limits, OutGroup, ServerConfig};
@@ -7,7 +8,11 @@ use crate::serve::{AccessConfig, Certificates, FailureLimits, Limits, OutGroup, 
 use super::config::{ChannelConfig, Config, MulticastOut, RtspConfig, UdpPorts};
 
 /// How the server is to serve.
-pub(super) fn server_config(config: &Config, certificates: Option<Arc<Certificates>>) -> ServerConfig {
+pub(super) fn server_config(
+    config: &Config,
+    certificates: Option<Arc<Certificates>>,
+    instance: &str,
+) -> ServerConfig {
     let RtspConfig { udp_ports, dont_fragment, session_timeout, longest_silence, close_grace, .. } =
         config.rtsp;
     ServerConfig {
@@ -37,7 +42,13 @@ pub(super) fn server_config(config: &Config, certificates: Option<Arc<Certificat
         },
         redirect: config.limits.redirect.clone(),
         redirect_tls: config.limits.redirect_tls.clone(),
+        instance: instance.to_owned(),
     }
+}
+
+/// What this program is called among those that pull from each other, from its start to its end.
+pub(super) fn instance() -> String {
+    format!("{:016x}", RandomState::new().hash_one("instance"))
 }
 
 /// Who is to be let in.

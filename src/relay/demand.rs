@@ -4,6 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::{clock, lock};
+use crate::wire::rtsp::MOST_INSTANCES;
+
+/// Other programs that are known to want a channel, and for how long after they have asked: longer than they wait until they
+/// ask again.
+const MOST_ASKERS: usize = MOST_INSTANCES - 1;
+const ASKERS_LAST: Duration = Duration::from_secs(120);
 
 /// Of one channel. Unless it is said otherwise it is received always.
 #[derive(Default)]
@@ -12,6 +18,7 @@ pub struct Demand {
     linger: OnceLock<Duration>,
     wanting: Mutex<Wanting>,
     begins: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    askers: Mutex<Vec<(String, Instant)>>,
 }
 
 #[derive(Default)]
@@ -74,6 +81,23 @@ impl Demand {
     /// It is received no longer, unless somebody wants it.
     pub(super) fn let_go(&self) {
         self.wanting().gone = None;
+    }
+
+    /// Other programs have asked for it, for their own viewers.
+    pub fn is_asked_for_by<'i>(&self, others: impl Iterator<Item = &'i str>, now: Instant) {
+        let mut askers = lock(&self.askers);
+        for other in others {
+            askers.retain(|(name, at)| name != other && now < *at + ASKERS_LAST);
+            askers.push((other.to_owned(), now));
+        }
+        let more = askers.len().saturating_sub(MOST_ASKERS);
+        askers.drain(..more);
+    }
+
+    /// Those who have lately.
+    pub fn askers(&self, now: Instant) -> Vec<String> {
+        let askers = lock(&self.askers);
+        askers.iter().filter(|(_, at)| now < *at + ASKERS_LAST).map(|(name, _)| name.clone()).collect()
     }
 
     fn begin(&self, now: Instant) {
@@ -155,6 +179,17 @@ mod tests {
         demand.begin(at(116));
         assert!(!demand.has_lasted(SECOND, at(116)) && demand.has_lasted(SECOND, at(117)));
         assert_eq!(told.load(Relaxed), 3, "of the first who came each time");
+    }
+
+    #[test]
+    fn those_who_asked_last_are_known_for_a_while() {
+        let (demand, now) = (Demand::default(), clock::now());
+        demand.is_asked_for_by(["a", "b", "a"].into_iter(), now);
+        assert_eq!(demand.askers(now), ["b", "a"]);
+        let many: Vec<_> = (0..99).map(|number| number.to_string()).collect();
+        demand.is_asked_for_by(many.iter().map(String::as_str), now + SECOND);
+        assert_eq!(demand.askers(now + SECOND), many[99 - MOST_ASKERS..]);
+        assert!(demand.askers(now + SECOND + ASKERS_LAST).is_empty());
     }
 
     #[test]

@@ -44,6 +44,7 @@ mod standing;
 mod stream_group;
 mod totals;
 mod track;
+mod writer;
 
 pub use batch::{Batch, Image, StreamSink};
 pub use beat::{Coalesce, FAN_OUT, Sleeper, Turn};

@@ -6,12 +6,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tracing::field::DisplayValue;
 
 use crate::event::{Episode, lock};
-use crate::wire::random_access::Starts;
-use crate::wire::reception::{Arrival, Reception};
+use crate::wire::reception::Reception;
 use crate::wire::rtcp::{NotRtcp, Reflectable};
 use crate::wire::rtp::{self, FIXED_HEADER_LEN, NotRtp, RtpHeader};
 use crate::wire::sdp::{Feed, Framing, TrackDescription};
@@ -26,12 +25,10 @@ use super::outward::Outward;
 use super::refused::{Refused, RefusedTotals};
 use super::reports::Reports;
 use super::ring::{Packet, RingLimits, RingStart, StartCounts};
-use super::senders::{News, Senders};
+use super::senders::News;
 use super::signs::Signs;
+use super::writer::Writer;
 
-/// Packets are copied once, into chunks of this size, so that neighbours in a stream are neighbours in
-/// memory and a run of them is one slice to the kernel.
-const CHUNK_BYTES: usize = 64 << 10;
 /// Bytes that the ring of a track's RTCP keeps: a few hundred reports.
 const RTCP_RING_BYTES: usize = 64 << 10;
 /// A subscriber starts with the newest packet unless the source has been silent for this long.
@@ -63,13 +60,6 @@ pub struct Track {
     strange: Episode,
     strange_rtcp: Episode,
     lost_start: Episode,
-}
-
-struct Writer {
-    chunk: BytesMut,
-    reception: Reception,
-    senders: Senders,
-    starts: Starts,
 }
 
 /// A track as metrics see it.
@@ -108,16 +98,7 @@ impl Track {
         dispatch: &Dispatch,
         now: Instant,
     ) -> Arc<Self> {
-        let writer = Writer {
-            chunk: BytesMut::new(),
-            reception: Reception::new(description.clock_rate),
-            senders: Senders::default(),
-            starts: Starts::of(
-                &description.media,
-                description.encoding.as_deref(),
-                description.tells_parameter_sets,
-            ),
-        };
+        let writer = Writer::new(&description);
         let rtcp_limits = RingLimits { bytes: RTCP_RING_BYTES, ..limits };
         Arc::new(Self {
             channel: outward.channel.clone(),
@@ -382,34 +363,6 @@ impl Track {
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
         lock(&self.writer)
-    }
-}
-
-impl Writer {
-    /// Takes a packet into the statistics; returns what the log is to hear of who sends.
-    fn measure(
-        &mut self,
-        header: &RtpHeader,
-        from: SocketAddr,
-        arrival: Duration,
-        at: Instant,
-    ) -> Option<News> {
-        let what = self.reception.receive(header, arrival);
-        if matches!(what, Arrival::First | Arrival::NewSource { .. }) {
-            self.senders.note(header.ssrc, from);
-        }
-        let turn = self.reception.turn(arrival)?;
-        self.senders.news(turn, at)
-    }
-
-    fn keep(&mut self, [head, rest]: [&[u8]; 2]) -> Bytes {
-        let length = head.len() + rest.len();
-        if self.chunk.capacity() < length {
-            self.chunk = BytesMut::with_capacity(CHUNK_BYTES.max(length));
-        }
-        self.chunk.extend_from_slice(head);
-        self.chunk.extend_from_slice(rest);
-        self.chunk.split().freeze()
     }
 }
 

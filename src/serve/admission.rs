@@ -26,6 +26,10 @@ impl World for RtspConnection {
         self.local
     }
 
+    fn instance(&self) -> &str {
+        &self.server.config.instance
+    }
+
     fn channel(&self, name: &str) -> Option<Arc<Channel>> {
         self.server.catalogue.find(name)
     }

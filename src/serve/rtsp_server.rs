@@ -49,6 +49,8 @@ pub struct ServerConfig {
     pub redirect_tls: Option<Redirect>,
     /// Where channels go by multicast, by name.
     pub multicast_out: HashMap<String, OutGroup>,
+    /// What this program is called among those that pull from each other.
+    pub instance: String,
     /// Sessions at a time of channels for which that is said otherwise, by name.
     pub channel_sessions: HashMap<String, usize>,
 }

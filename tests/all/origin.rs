@@ -49,6 +49,8 @@ pub struct Ways {
     pub announces_after: Option<u32>,
     /// Lines end with LF alone.
     pub line_feeds: bool,
+    /// So many connections get no answer, the first ones.
+    pub mute: u32,
 }
 
 pub struct Origin {
@@ -74,12 +76,13 @@ impl Origin {
         let shared = Arc::<Shared>::default();
         let own = shared.clone();
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for (number, stream) in (0..).zip(listener.incoming().flatten()) {
                 if own.is_over.load(Relaxed) {
                     break;
                 }
                 let shared = own.clone();
-                thread::spawn(move || Talk::new(ways, address, shared, stream).lead());
+                let is_mute = number < ways.mute;
+                thread::spawn(move || Talk::new(ways, address, shared, stream).lead(is_mute));
             }
         });
         Self { address, ways, shared }
@@ -193,7 +196,7 @@ impl Talk {
     }
 
     /// Answers, and sends some hundred packets a second, until somebody goes.
-    fn lead(mut self) {
+    fn lead(mut self, is_mute: bool) {
         while !self.shared.is_over.load(Relaxed) {
             let mut part = [0; 4096];
             match self.stream.read(&mut part) {
@@ -201,7 +204,7 @@ impl Talk {
                 Ok(count) => self.bytes.extend_from_slice(&part[..count]),
                 Err(_) => {} // nothing has come
             }
-            while let Some(request) = self.next() {
+            while let Some(request) = self.next().filter(|_| !is_mute) {
                 let Some(reply) = self.answer(&request) else { return };
                 let reply = if self.ways.line_feeds { reply.replace("\r\n", "\n") } else { reply };
                 if self.stream.write_all(reply.as_bytes()).is_err() {

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,8 +16,8 @@ use tempfile::TempDir;
 
 use crate::origin::{Origin, Ways};
 use crate::vocabulary::{
-    Connection, Mirrorball, Over, Setup, Source, Stamp, Viewer, certificate, eventually, is_there,
-    sender_report, skip,
+    Connection, Mirrorball, Needs, Over, Setup, Source, Stamp, Viewer, block_tcp_port, certificate,
+    eventually, in_a_network_of_its_own, is_there, raise_firewall, sender_report, skip, unblock_all,
 };
 
 const STATE: &str = "mirrorball_pull_state";
@@ -394,6 +394,116 @@ fn a_redirect_in_a_circle_is_left_and_the_login_stays_at_home() {
     eventually("it goes back to the first server", || (elsewhere.heard("DESCRIBE") > 2).then_some(()));
 }
 
+/// An address of ours where nobody listens yet.
+fn unused() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|any| any.local_addr()).expect("a port")
+}
+
+#[test]
+fn a_redirect_leads_into_no_other_network_and_not_back_to_the_edge() {
+    let inside = Origin::start(Ways { leads_to: "10.0.0.9:554".parse().ok(), ..Ways::default() });
+    let lower = pulling(&inside.url(), &[]);
+    lower.expect_logged("it leads to this machine, or into a network that its server is not in", 1);
+    assert!(failures(&lower, "redirect") > 0.0);
+    let own = unused();
+    let back = Origin::start(Ways { leads_to: Some(own), ..Ways::default() });
+    let setup = Setup::new().listening_on(&own.to_string()).channel_by_route("live", &back.url());
+    let lower = setup.start();
+    lower.expect_logged("answered 482 Loop Detected: the channel is pulled from itself", 1);
+}
+
+#[test]
+fn a_ring_of_edges_is_told_and_a_chain_is_none() {
+    let [own, one, other] = [(); 3].map(|()| unused());
+    let edge = |at: SocketAddr, from: SocketAddr| {
+        let setup = Setup::new().listening_on(&at.to_string());
+        setup.channel_by_route("news", &format!("rtsp://{from}/news")).start()
+    };
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("users");
+    write_users(&file, &Users::of_realm("Mirrorball").expect("a realm")).expect("a file");
+    let setup =
+        Setup::new().listening_on(&own.to_string()).channel_by_route("news", &format!("rtsp://{own}/news"));
+    let itself = setup.section("access", &format!("users = \"{}\"", file.display())).start();
+    itself.expect_logged("answered 482 Loop Detected", 1); // whoever may watch
+    let ring = [edge(one, other), edge(other, one)];
+    let below = pulling(&ring[0].url("news"), &[]);
+    ring.iter().for_each(|edge| drop(edge.expect_logged("answered 482 Loop Detected", 1)));
+    assert!(!below.has_logged("482"), "it is in no ring");
+}
+
+#[test]
+fn who_comes_and_goes_has_no_login_guessed() {
+    let origin = Origin::start(Ways { login: Some("MD5"), ..Ways::default() });
+    let url = format!("rtsp://anna:wrong@{}/live", origin.address);
+    let lower = pulling(&url, &["join = \"on-demand\"", "linger = \"0s\""]);
+    for _ in 0..2 {
+        Connection::open(lower.rtsp).request("DESCRIBE", &lower.url("news"), &[]).expect(504);
+        expect_state(&lower, "idle");
+    }
+    assert_eq!((failures(&lower, "login"), origin.heard("Authorization")), (1.0, 1));
+}
+
+#[test]
+fn an_answer_that_is_lost_is_asked_for_again_before_who_waits_gives_up() {
+    let origin = Origin::start(Ways { mute: 1, ..Ways::default() });
+    let lower = pulling(&origin.url(), &["join = \"on-demand\""]);
+    Connection::open(lower.rtsp).request("DESCRIBE", &lower.url("news"), &[]).expect(200);
+    assert_eq!(failures(&lower, "timeout"), 1.0);
+}
+
+#[test]
+fn what_a_firewall_has_swallowed_is_said_again_in_time() {
+    let needs = Needs { programs: &["ip", "nft"], route: true, ipv6: false };
+    in_a_network_of_its_own("connections that are swallowed", &needs, || {
+        raise_firewall();
+        // Linux asks each second since 6.5; before that it asked after one second and after three.
+        let _ = fs::write("/proc/sys/net/ipv4/tcp_syn_linear_timeouts", "0");
+        let mut source = Source::new();
+        let mut upstream = Setup::new().channel("news", source.group).start();
+        let address = upstream.rtsp;
+        let lower = playing(&upstream.url("news"), &[]);
+        let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
+        block_tcp_port(address.port());
+        upstream.signal(Signal::SIGKILL);
+        let gone = clock::now();
+        upstream.ended().expect("it has no choice");
+        upstream = Setup::new().listening_on(&address.to_string()).channel("news", source.group).start();
+        // Not long after a SYN has been swallowed which is not said again for two seconds.
+        std::thread::sleep(Duration::from_millis(5300).saturating_sub(gone.elapsed()));
+        unblock_all();
+        let returned = clock::now();
+        expect_state(&lower, "playing");
+        assert!(returned.elapsed() < 2 * SECOND, "{:?}", returned.elapsed());
+        source.begin_anew();
+        expect_flow(&mut source, std::slice::from_mut(&mut viewer));
+        drop(upstream);
+    });
+}
+
+#[test]
+fn what_nobody_wants_any_more_is_missed_by_nobody_though_its_server_was_gone() {
+    let mut source = Source::new();
+    let mut upstream = Setup::new().channel("news", source.group).start();
+    let address = upstream.rtsp.to_string();
+    let on_demand = ["join = \"on-demand\"", "linger = \"0s\""];
+    let lower = pulling(&upstream.url("news"), &on_demand);
+    let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
+    expect_flow(&mut source, std::slice::from_mut(&mut viewer));
+    upstream.signal(Signal::SIGKILL);
+    upstream.ended().expect("it has no choice");
+    expect_state(&lower, "waiting");
+    viewer.teardown();
+    expect_state(&lower, "idle");
+    source.send(50); // nobody hears it
+    let _upstream = Setup::new().listening_on(&address).channel("news", source.group).start();
+    let mut viewer = Viewer::playing(&lower, "news", Over::Tcp);
+    // As many as it takes until a packet counts as lost.
+    (0..30).for_each(|_| expect_flow(&mut source, std::slice::from_mut(&mut viewer)));
+    lower.expect_metric("mirrorball_channel_packets_total", NEWS, 155.0);
+    lower.expect_metric("mirrorball_channel_lost_total", NEWS, 0.0);
+}
+
 #[test]
 fn gstreamers_server_is_pulled_from_over_tcp_and_udp() {
     const NAME: &str = "gstreamers_server_is_pulled_from_over_tcp_and_udp";
@@ -444,7 +554,7 @@ fn vlcs_server_is_pulled_from_by_what_it_serves() {
         "mpeg2video",
     ]);
     assert!(command.arg(&film).status().is_ok_and(|status| status.success()), "ffmpeg makes a film");
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|any| any.local_addr()).expect("a port").port();
+    let port = unused().port();
     let mut vlc = Command::new("setpriv");
     vlc.args(["--reuid=65534", "--regid=65534", "--clear-groups", "cvlc", "-I", "dummy", "--loop"]);
     vlc.arg(&film).args(["--sout", &format!("#rtp{{sdp=rtsp://127.0.0.1:{port}/film,mux=ts}}")]);

@@ -5,7 +5,9 @@
 use std::time::{Duration, Instant};
 use std::vec;
 
-use crate::wire::rtsp::{Answers, Ask, Had, Method, NoUse, Response, Url, Wish};
+use crate::wire::rtsp::{Answers, Ask, Had, Method, NoUse, Response, StatusCode, Url, Wish};
+
+use super::patience::ANSWER_WITHIN;
 
 const AGENT: &str = concat!("Mirrorball/", env!("CARGO_PKG_VERSION"));
 /// So often one request is asked with a login: with the nonce that is known, a new one, and one more that has grown stale.
@@ -15,6 +17,7 @@ const MOST_LOGINS: u8 = 3;
 pub(super) struct Asking {
     login: Answers,
     within: Duration,
+    via: String,
     cseq: u32,
     session: Option<String>,
     pending: Option<Pending>,
@@ -61,7 +64,12 @@ impl Question {
 
 impl Asking {
     pub fn new(login: Answers, within: Duration) -> Self {
-        Self { login, within, cseq: 0, session: None, pending: None }
+        Self { login, within, via: String::new(), cseq: 0, session: None, pending: None }
+    }
+
+    /// For whom it asks for a description.
+    pub fn comes_by(&mut self, via: String) {
+        self.via = via;
     }
 
     /// When it is waited for no longer.
@@ -98,6 +106,7 @@ impl Asking {
         let Some(mut pending) = self.pending.take_if(|pending| !is_other(pending)) else {
             return Answered::Nothing;
         };
+        self.within = self.within.max(ANSWER_WITHIN); // it is there
         let status = u16::from(response.status());
         if status / 100 == 1 {
             pending.due = now + self.within;
@@ -129,6 +138,9 @@ impl Asking {
         }
         if is_sdp {
             ask = ask.accept_sdp();
+            if !self.via.is_empty() {
+                ask = ask.via(&self.via);
+            }
         }
         if is_play {
             ask = ask.from_now();
@@ -149,4 +161,14 @@ impl Asking {
         self.pending = Some(Pending { question, url, cseq, due, had, logins });
         ask.to_bytes()
     }
+}
+
+/// Whether another URL may do.
+pub(super) fn is_about_the_url(status: StatusCode) -> bool {
+    matches!(u16::from(status), 400 | 404 | 405 | 451 | 454..=460)
+}
+
+/// Whether other tracks may be served all the same.
+pub(super) fn is_about_the_track(status: StatusCode) -> bool {
+    matches!(u16::from(status), 400 | 403..=415 | 451 | 455..=460)
 }

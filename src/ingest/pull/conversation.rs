@@ -40,6 +40,11 @@ impl Conversation {
         Self { inbox: Inbox::default(), talk: Talk::new(url, login, waits, now), stray_frames: 0 }
     }
 
+    /// For whom the stream is asked for, one for another.
+    pub fn comes_by(&mut self, via: String) {
+        self.talk.comes_by(via);
+    }
+
     /// Takes in what one read brought.
     pub fn hear(&mut self, bytes: &[u8], now: Instant) {
         if !self.talk.is_over() {

@@ -128,7 +128,7 @@ impl Lead {
                     Action::Over(end) => {
                         self.is_over = true;
                         if let End::Redirected(location) = end {
-                            let _ = self.journey.follow(&location);
+                            let _ = self.journey.follow(&location, [192, 0, 2, 1].into());
                         }
                     }
                     Action::TrackRefused(track, _) | Action::Granted(track, _) => assert!(track < 32),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::rtsp::{Method, NoUse, StatusCode, Url};
+use crate::wire::rtsp::{LOOP_DETECTED, LOOP_PHRASE, Method, NoUse, StatusCode, Url};
 
 /// Why a stream is not pulled, or no longer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +10,9 @@ pub enum Failure {
     /// There is no connection.
     #[error("connecting failed: {0}")]
     Connect(String),
+    /// Nobody has answered who was to be connected to.
+    #[error("connecting failed: no answer in time: a firewall, or a wrong address?")]
+    NoConnection,
     /// TLS was not agreed on, or broke.
     #[error("TLS failed: {0}")]
     Tls(String),
@@ -29,7 +32,7 @@ pub enum Failure {
     #[error("the server answered 401: {0}")]
     Login(NoUse),
     /// The server said no. It may say after how long to ask again.
-    #[error("{method} was answered {code} {status}{hint}", method = name(.0), code = u16::from(*.1), status = .1, hint = hint(*.1))]
+    #[error("{method} was answered {code} {status}{hint}", method = name(.0), code = u16::from(*.1), status = phrase(*.1), hint = hint(*.1))]
     Refused(Method, StatusCode, Option<Duration>),
     /// An answer that lacks what is needed to go on.
     #[error("the answer to {method} {what}", method = name(.0), what = .1)]
@@ -77,7 +80,7 @@ impl Failure {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
-            Self::Connect(_) | Self::Ports(_) => "connect",
+            Self::Connect(_) | Self::NoConnection | Self::Ports(_) => "connect",
             Self::Tls(_) => "tls",
             Self::Closed | Self::Broken(_) | Self::Ended | Self::NotRead => "closed",
             Self::Silence(_) => "timeout",
@@ -89,6 +92,16 @@ impl Failure {
             Self::Changed => "changed",
             Self::Redirect(..) => "redirect",
         }
+    }
+
+    /// Whether it is the connection, by which nothing more can be said.
+    pub(super) const fn is_of_the_connection(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::NoConnection | Self::Tls(_) | Self::Closed | Self::Broken(_))
+    }
+
+    /// Whether the stream is pulled from itself.
+    pub(super) fn is_a_ring(&self) -> bool {
+        matches!(self, Self::Refused(_, LOOP_DETECTED, _))
     }
 
     /// What the server sends is not RTSP.
@@ -113,11 +126,16 @@ fn name(method: &Method) -> &str {
     method.into()
 }
 
+fn phrase(status: StatusCode) -> String {
+    if status == LOOP_DETECTED { LOOP_PHRASE.to_owned() } else { status.to_string() }
+}
+
 fn hint(status: StatusCode) -> &'static str {
     match u16::from(status) {
         403 => ": it does not let this machine in",
         404 => ": the server has no such stream",
         453 | 503 => ": a limit of the server?",
+        482 => ": the channel is pulled from itself, here or by way of other edges; look at their sources",
         461 => ": it does not serve this transport; write the other one",
         _ => "",
     }

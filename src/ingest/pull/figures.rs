@@ -91,11 +91,6 @@ impl Figures {
         self.stray_datagrams.fetch_add(1, Relaxed);
     }
 
-    /// How often it has failed.
-    pub fn failures(&self) -> u64 {
-        self.failures.iter().map(|count| count.load(Relaxed)).sum()
-    }
-
     pub fn read(&self, channel: &str) -> PullStats {
         let state = self.state.load(Relaxed);
         let states = PullState::ALL.iter().map(|(state, _)| *state);

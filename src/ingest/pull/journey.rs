@@ -1,8 +1,11 @@
 //! Where a stream is asked for: the URL of the config, or where its server leads from there.
 
+use std::net::IpAddr;
+
 use crate::wire::rtsp::{Answers, Login, Url, usual_port, without_login};
 
 use super::failure::{self, Failure};
+use super::reach::may_lead;
 
 /// So many redirects are followed.
 const MOST: usize = 5;
@@ -16,13 +19,16 @@ pub struct Journey {
     pub wants_hash: bool,
     /// Where the server has led, one after another.
     stations: Vec<Url>,
+    /// Who has led to the last of them.
+    led_by: Option<IpAddr>,
 }
 
 impl Journey {
     /// At its beginning. User and password are given to no other server.
     #[must_use]
     pub fn new(begins: &Url, login: Option<Login>) -> Self {
-        Self { begins: without_login(begins), login, wants_hash: false, stations: Vec::new() }
+        let begins = without_login(begins);
+        Self { begins, login, wants_hash: false, stations: Vec::new(), led_by: None }
     }
 
     /// Where the stream is asked for now.
@@ -45,13 +51,27 @@ impl Journey {
     /// Back to the beginning: a server that was led to may have gone.
     pub fn begin_again(&mut self) {
         self.stations.clear();
+        self.led_by = None;
     }
 
-    /// Goes where the server leads.
+    /// Whether it may be asked for at an address, which its host's name has led to. `is_ours` tells those of this machine.
+    #[must_use]
+    pub fn may_be_at(&self, address: IpAddr, is_ours: impl Fn(IpAddr) -> bool) -> bool {
+        self.led_by.is_none_or(|by| may_lead(by, address, is_ours))
+    }
+
+    /// What it fails with that may be asked for at none of its addresses.
+    #[must_use]
+    pub fn leads_inside(&self) -> Failure {
+        let place = failure::place(self.at().as_str());
+        Failure::Redirect(place, "it leads to this machine, or into a network that its server is not in")
+    }
+
+    /// Goes where a server leads that was found at an address.
     ///
     /// # Errors
     /// When that is not where a stream can be, or leads round and round.
-    pub fn follow(&mut self, location: &str) -> Result<(), Failure> {
+    pub fn follow(&mut self, location: &str, by: IpAddr) -> Result<(), Failure> {
         let refuse = |why| Err(Failure::Redirect(failure::place(location), why));
         let Ok(to) = self.at().join(location.trim()).map(|to| without_login(&to)) else {
             return refuse("it is no URL");
@@ -70,6 +90,7 @@ impl Journey {
             return refuse("it is one too many");
         }
         self.stations.push(to);
+        self.led_by = Some(by);
         Ok(())
     }
 }
@@ -90,6 +111,9 @@ pub fn port(url: &Url) -> u16 {
 mod tests {
     use super::*;
     use crate::wire::rtsp::{Had, NoUse};
+    use std::net::Ipv4Addr;
+
+    const AT: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 
     fn journey(url: &str) -> Journey {
         let login = Login { user: "anna".into(), password: "x".into() };
@@ -106,7 +130,7 @@ mod tests {
             ("rtsp://bob:y@edge:8554/news", "rtsp://edge:8554/news", false),
             ("rtsps://edge/news", "rtsps://edge/news", false),
         ] {
-            journey.follow(location).expect(location);
+            journey.follow(location, AT).expect(location);
             assert_eq!((journey.at().as_str(), journey.login().is_some()), (at, at_home));
         }
         journey.begin_again();
@@ -124,8 +148,22 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_led_to_is_in_the_world_and_the_config_says_who_is_asked() {
+        let (mut journey, inside) = (journey("rtsp://edge/news"), IpAddr::from([10, 0, 0, 1]));
+        assert!(journey.may_be_at(inside, |_| false), "the config says so");
+        journey.follow("rtsp://inside/news", AT).expect("followed");
+        assert!(!journey.may_be_at(inside, |_| false) && journey.may_be_at(AT, |_| false));
+        assert_eq!(
+            journey.leads_inside().to_string(),
+            "the redirect to rtsp://inside is not followed: it leads to this machine, or into a network that its server is not in"
+        );
+        journey.begin_again();
+        assert!(journey.may_be_at(inside, |_| false));
+    }
+
+    #[test]
     fn circles_strangers_and_long_ways_are_not_followed() {
-        let why = |journey: &mut Journey, location: &str| match journey.follow(location) {
+        let why = |journey: &mut Journey, location: &str| match journey.follow(location, AT) {
             Err(Failure::Redirect(_, why)) => why,
             other => panic!("{location}: {other:?}"),
         };
@@ -140,7 +178,7 @@ mod tests {
             assert_eq!(why(&mut one, location), reason, "{location}");
         }
         let mut two = journey("rtsp://edge/0");
-        (1..=MOST).for_each(|station| two.follow(&format!("/{station}")).expect("followed"));
+        (1..=MOST).for_each(|station| two.follow(&format!("/{station}"), AT).expect("followed"));
         assert_eq!(why(&mut two, "/3"), "it leads in a circle");
         assert_eq!(why(&mut two, "/9"), "it is one too many");
         assert_eq!(port(&Url::parse("rtsps://edge").expect("a URL")), 322);

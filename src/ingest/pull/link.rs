@@ -22,8 +22,6 @@ use super::figures::Figures;
 use super::stream::Stream;
 use super::upstream::Upstream;
 
-/// How long a connection may take to be made.
-const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Room for what one read brings, and reads at a turn: then others have theirs.
 const READ_BYTES: usize = 64 << 10;
 const READS_PER_TURN: usize = 8;
@@ -63,7 +61,6 @@ pub(super) struct Link {
     /// Tracks that the server does not serve.
     pub refused: Vec<(usize, StatusCode)>,
     pub leaves: bool,
-    asked_to_open: bool,
 }
 
 /// What a turn of a link has come to.
@@ -76,21 +73,21 @@ pub(super) enum Turned {
 }
 
 impl Link {
-    /// Begins to connect.
+    /// Begins to connect, until then at the latest.
     pub fn open(
         stream: Stream,
         server: SocketAddr,
         ssrc: u32,
         poller: &Poller,
         upstream: Weak<Upstream>,
-        now: Instant,
+        until: Instant,
     ) -> io::Result<Self> {
         let ear = Ear::open(poller, stream.socket().clone(), upstream, Interest::Write)?;
         Ok(Self {
             stream,
             ear,
             server,
-            talk: Err(now + CONNECT_WITHIN),
+            talk: Err(until),
             outgoing: Vec::new(),
             feeds: Vec::new(),
             ssrc,
@@ -99,7 +96,6 @@ impl Link {
             described: None,
             refused: Vec::new(),
             leaves: false,
-            asked_to_open: false,
         })
     }
 
@@ -159,8 +155,7 @@ impl Link {
     ) -> Result<Turned, Failure> {
         if let Err(until) = self.talk {
             if !self.is_connected()? {
-                let late = Failure::Connect("no answer in time: a firewall, or a wrong address?".to_owned());
-                return if now < until { Ok(Turned::Done) } else { Err(late) };
+                return if now < until { Ok(Turned::Done) } else { Err(Failure::NoConnection) };
             }
             figures.connected();
             let mut conversation = begin();
@@ -295,11 +290,6 @@ impl Link {
             let _ = self.flush(); // what is said last
         }
         Ok(over)
-    }
-
-    /// Whether a channel is to be made of what was described: once.
-    pub fn asks_to_open(&mut self) -> bool {
-        !std::mem::replace(&mut self.asked_to_open, true)
     }
 
     /// Sets up the tracks that were described.

@@ -6,7 +6,7 @@
 //!                    Inbox         Asking (number, session, login), Signs of life, Silence
 //!
 //!  Upstream: one stream ──▶ Link: a connection ──▶ Conversation ──▶ Feed, of each track ──▶ Track ──▶ lanes
-//!     │  Journey: where it is asked for, redirects     Backoff: when again     Names, Trust: whom is connected to
+//!     │  Journey: where it is asked for, redirects     Backoff, Patience: when again     Names, Whereabouts, Reach, Trust: whom is connected to
 //!     └──▶ Opening ──▶ Opens: a channel of what was described
 //! ```
 
@@ -16,6 +16,7 @@ mod backoff;
 mod conversation;
 mod dice;
 mod ear;
+mod ending;
 #[cfg(any(all(test, not(model)), fuzzing))]
 mod exercise;
 mod failure;
@@ -26,7 +27,10 @@ mod journey;
 mod link;
 mod names;
 mod opening;
+mod patience;
 mod puller;
+mod reach;
+mod reaching;
 mod signs;
 mod silence;
 mod stream;
@@ -34,6 +38,7 @@ mod talk;
 mod telling;
 mod trust;
 mod upstream;
+mod whereabouts;
 
 #[cfg(fuzzing)]
 pub use exercise::exercise;

@@ -29,6 +29,6 @@ impl Work for Opening {
     }
 
     fn close(self: Arc<Self>) {
-        self.upstream.lose();
+        self.upstream.opened(None);
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct Parts {
     pub control: Arc<TaskQueue>,
     pub busy: Arc<Busy>,
     pub names: Names,
+    /// What this program is called among those that pull.
+    pub instance: String,
     pub opens: Arc<dyn Opens>,
 }
 
@@ -61,10 +63,16 @@ pub struct Puller {
 }
 
 impl Puller {
-    /// None is pulled yet. The timers are those of media.
-    pub fn new(poller: Arc<Poller>, timers: Arc<Timers>, busy: Arc<Busy>, opens: Arc<dyn Opens>) -> Self {
+    /// None is pulled yet. The timers are those of media; the instance is what this program is called among those that pull.
+    pub fn new(
+        poller: Arc<Poller>,
+        timers: Arc<Timers>,
+        busy: Arc<Busy>,
+        opens: Arc<dyn Opens>,
+        instance: String,
+    ) -> Self {
         let (media, control) = (poller.queue(Class::Media).clone(), poller.queue(Class::Control).clone());
-        let parts = Parts { poller, timers, media, control, busy, names: Names::default(), opens };
+        let parts = Parts { poller, timers, media, control, busy, names: Names::default(), instance, opens };
         Self { parts: Arc::new(parts), upstreams: Mutex::default() }
     }
 

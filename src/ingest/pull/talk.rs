@@ -9,7 +9,7 @@ use crate::wire::rtsp::{
 use crate::wire::sdp::{self, Presentation};
 
 use super::action::{Action, End, Way};
-use super::asking::{Answered, Asking, Question};
+use super::asking::{Answered, Asking, Question, is_about_the_track, is_about_the_url};
 use super::failure::Failure;
 use super::signs::Signs;
 use super::silence::{Patience, Silence};
@@ -80,6 +80,11 @@ impl Talk {
         };
         talk.ask(Question::new(Method::Options, vec![url.clone()]), now);
         talk
+    }
+
+    /// For whom the stream is asked for.
+    pub fn comes_by(&mut self, via: String) {
+        self.asking.comes_by(via);
     }
 
     pub fn shows_life_every(&self) -> Duration {
@@ -379,19 +384,15 @@ impl Talk {
     }
 
     fn end(&mut self, end: End) {
+        let is_left = matches!(end, End::Left | End::Failed(Failure::Ended));
         if self.stage != Stage::Over {
+            if self.asking.has_session() && !is_left {
+                // What went wrong, or leads elsewhere, is not to be kept at the server.
+                let farewell = Question::new(Method::Teardown, self.aggregate.clone());
+                self.actions.extend(self.asking.ask(farewell, self.heard_at).map(Action::Write));
+            }
             self.stage = Stage::Over;
             self.actions.push_back(Action::Over(end));
         }
     }
-}
-
-/// Whether another URL may do.
-fn is_about_the_url(status: StatusCode) -> bool {
-    matches!(u16::from(status), 400 | 404 | 405 | 451 | 454..=460)
-}
-
-/// Whether other tracks may be served all the same.
-fn is_about_the_track(status: StatusCode) -> bool {
-    matches!(u16::from(status), 400 | 403..=415 | 451 | 455..=460)
 }

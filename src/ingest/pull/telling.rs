@@ -15,12 +15,15 @@ const NEWS_AFTER: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Telling {
     last: Option<Told>,
+    /// The reasons of failures that it was told of, since it came last.
+    reasons: Vec<&'static str>,
     /// When it was told of a failure.
     failed_at: Option<Instant>,
+    changed_at: Option<Instant>,
+    /// It was told that the stream is pulled from itself.
+    rings: bool,
     /// Tracks that it has come without.
     lacked: Vec<usize>,
-    /// Another stream was announced, which the next description is to show.
-    is_announced: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,14 +50,17 @@ impl Telling {
             _ => return None,
         };
         self.last = Some(Told::Comes);
+        self.rings = false;
+        self.reasons.clear();
         Some(news)
     }
 
     /// It is not to be had, or no longer.
     pub fn it_fails(&mut self, pull: &Pull, failure: &Failure, now: Instant) {
         let told = if matches!(failure, Failure::NoMedia(_)) { Told::Silent } else { Told::Fails };
-        self.is_announced |= *failure == Failure::Changed;
-        if self.is_news(told, now) {
+        // The failures before may have been others' who were waited for.
+        let is_ring = failure.is_a_ring() && !mem::replace(&mut self.rings, failure.is_a_ring());
+        if self.is_news((told, failure.reason()), now) || is_ring {
             let (channel, server) = (&pull.name, pull.server());
             tracing::warn!(channel, server, "it is not pulled, and tried again: {failure}");
         }
@@ -68,9 +74,13 @@ impl Telling {
         }
     }
 
-    /// Whether the change that is described now was told and counted as it was announced.
-    pub fn take_announced(&mut self) -> bool {
-        mem::take(&mut self.is_announced)
+    /// It has other tracks or parameters.
+    pub fn it_changes(&mut self, pull: &Pull, now: Instant) {
+        if self.changed_at.is_none_or(|at| now >= at + NEWS_AFTER) {
+            self.changed_at = Some(now);
+            let (channel, server) = (&pull.name, pull.server());
+            tracing::warn!(channel, server, "{}", Failure::Changed);
+        }
     }
 
     fn new_lacks(&mut self, refused: &[(usize, StatusCode)]) -> Vec<(usize, StatusCode)> {
@@ -78,12 +88,18 @@ impl Telling {
         refused.iter().filter(|(track, _)| !before.contains(track)).copied().collect()
     }
 
-    fn is_news(&mut self, told: Told, now: Instant) -> bool {
+    /// What fails for another reason than those that were told is news, though not at once.
+    fn is_news(&mut self, (told, reason): (Told, &'static str), now: Instant) -> bool {
         let is_soon = self.failed_at.is_some_and(|at| now < at + NEWS_AFTER);
-        if self.last == Some(Told::Fails) || self.last == Some(told) || is_soon {
+        let is_known = match self.last {
+            Some(Told::Fails) => told == Told::Silent || self.reasons.contains(&reason),
+            last => last == Some(told),
+        };
+        if is_known || is_soon {
             return false;
         }
         (self.last, self.failed_at) = (Some(told), Some(now));
+        self.reasons.push(reason);
         true
     }
 }
@@ -97,14 +113,27 @@ mod tests {
     fn an_episode_is_a_line_and_what_comes_and_goes_is_one_now_and_then() {
         let (mut telling, now) = (Telling::default(), clock::now());
         let at = |seconds| now + Duration::from_secs(seconds);
-        assert_eq!([0, 1, 60].map(|seconds| telling.is_news(Told::Fails, at(seconds))), [true, false, false]);
+        assert_eq!(
+            [0, 1, 60].map(|seconds| telling.is_news((Told::Fails, "connect"), at(seconds))),
+            [true, false, false]
+        );
         telling.last = Some(Told::Comes);
-        assert!(telling.is_news(Told::Fails, at(61)));
+        assert!(telling.is_news((Told::Fails, "connect"), at(61)));
         telling.last = Some(Told::Comes);
         assert_eq!(
-            [62, 70, 71].map(|seconds| telling.is_news(Told::Fails, at(seconds))),
+            [62, 70, 71].map(|seconds| telling.is_news((Told::Fails, "connect"), at(seconds))),
             [false, false, true]
         );
+    }
+
+    #[test]
+    fn another_reason_is_news_once_until_it_comes() {
+        let (mut telling, now) = (Telling::default(), clock::now());
+        let mut fails =
+            |reason, seconds| telling.is_news((Told::Fails, reason), now + Duration::from_secs(seconds));
+        let told =
+            [("connect", 0), ("closed", 5), ("closed", 11), ("connect", 30), ("closed", 60), ("timeout", 61)];
+        assert_eq!(told.map(|(reason, at)| fails(reason, at)), [true, false, true, false, false, true]);
     }
 
     #[test]
@@ -123,7 +152,10 @@ mod tests {
         let (mut telling, now) = (Telling::default(), clock::now());
         assert_eq!(telling.news(false, false), Some("it is pulled"));
         for (seconds, is_news) in [(10, true), (30, false), (70, false)] {
-            assert_eq!(telling.is_news(Told::Silent, now + Duration::from_secs(seconds)), is_news);
+            assert_eq!(
+                telling.is_news((Told::Silent, "silent"), now + Duration::from_secs(seconds)),
+                is_news
+            );
             assert_eq!(telling.news(false, false), None, "it plays");
         }
         assert_eq!(telling.news(false, true), Some("it is pulled again"));

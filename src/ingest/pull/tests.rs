@@ -572,6 +572,33 @@ fn a_server_may_end_the_session_or_lead_elsewhere() {
     let mut lead = Lead::playing("1");
     lead.hear(b"REDIRECT rtsp://us/ RTSP/1.0\r\nCSeq: 1\r\nLocation: rtsp://other/\r\n\r\n");
     assert_eq!(lead.end, Some(End::Redirected("rtsp://other/".into())));
+    assert_eq!((lead.method(), lead.last().session()), (Method::Teardown, Some("1")));
+}
+
+#[test]
+fn what_goes_wrong_is_kept_at_no_server() {
+    let mut lead = Lead::playing("1");
+    let other = "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=x\r\nt=0 0\r\nm=audio 0 RTP/AVP 8\r\n";
+    let length = other.len();
+    lead.hear(
+        format!("ANNOUNCE rtsp://us/ RTSP/1.0\r\nCSeq: 1\r\nContent-Length: {length}\r\n\r\n{other}")
+            .as_bytes(),
+    );
+    assert_eq!((lead.failure(), lead.method()), (Failure::Changed, Method::Teardown));
+    let mut lead = Lead::playing("1");
+    lead.hear(b"TEARDOWN rtsp://us/ RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+    assert_ne!(lead.method(), Method::Teardown, "the server knows");
+}
+
+#[test]
+fn a_description_is_asked_for_in_the_name_of_who_wants_it() {
+    let mut lead = Lead::begin("rtsp://edge/news", None);
+    lead.conversation.comes_by("RTSP/1.0 a, RTSP/1.0 b".into());
+    lead.ok();
+    assert_eq!(
+        (lead.method(), lead.last().header("Via")),
+        (Method::Describe, Some("RTSP/1.0 a, RTSP/1.0 b"))
+    );
 }
 
 #[test]

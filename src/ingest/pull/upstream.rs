@@ -9,36 +9,33 @@
 //! All of it runs as a task of media, of which there is one at a time: what comes is at most one stream's, and is handed to
 //! the lanes as it comes.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use crate::event::{RunState, Task, TimerId, Work, clock, lock};
-use crate::net::plain;
 use crate::relay::{Channel, Demand};
-use crate::wire::rtsp::Url;
+use crate::wire::rtsp::via;
 
-use super::action::End;
-use super::backoff::{Backoff, LONGEST_WATCHED};
+use super::backoff::Backoff;
 use super::conversation::Conversation;
 use super::dice::random;
+use super::ending::{part, pause};
 use super::failure::Failure;
 use super::figures::{Figures, PullState, PullStats};
-use super::journey::{Journey, port};
+use super::journey::Journey;
 use super::link::{Link, Turned};
 use super::names::Found;
 use super::opening::Opening;
+use super::patience::Patience;
 use super::puller::{Parts, Pull};
-use super::stream::Stream;
+use super::reaching::host;
 use super::telling::Telling;
+use super::whereabouts::Whereabouts;
 
 /// The kind of the task that pulls.
 pub const PULL: &str = "Pull";
 
-/// No answer from a server for so long is none.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// A host is looked up for no longer.
-const FIND_WITHIN: Duration = Duration::from_secs(10);
 /// So often is looked whether anybody watches.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -48,25 +45,35 @@ pub(super) struct Upstream {
     pub demand: Arc<Demand>,
     pub parts: Arc<Parts>,
     runs: RunState,
-    figures: Figures,
+    pub(super) figures: Figures,
     state: Mutex<State>,
-    this: Weak<Self>,
+    pub(super) this: Weak<Self>,
 }
 
-struct State {
-    stage: Stage,
-    journey: Journey,
-    /// Where a host was last, which may be found no more.
-    known: (String, Vec<SocketAddr>),
-    backoff: Backoff,
+pub(super) struct State {
+    pub stage: Stage,
+    pub journey: Journey,
+    pub hosts: Whereabouts,
+    pub backoff: Backoff,
+    pub patience: Patience,
+    /// Since when it is tried this time.
+    pub tried_at: Instant,
+    /// The server wants to be left alone until then, whoever comes and goes.
+    pub not_before: Option<Instant>,
     /// The channel that it is, once it was described.
-    channel: Option<Arc<Channel>>,
+    pub channel: Option<Arc<Channel>>,
+    /// How many links there were: the number of the last one.
+    pub links: u64,
+    /// The link for which a channel is being made. There is one at a time, so that the last one made is the channel.
+    opening: Option<u64>,
+    /// It was counted that it has become another one, since it came last.
+    pub has_changed: bool,
     timer: Option<(Instant, TimerId)>,
-    telling: Telling,
+    pub telling: Telling,
     stopped: bool,
 }
 
-enum Stage {
+pub(super) enum Stage {
     Idle,
     Finding(Found, Instant),
     Linked(Box<Link>),
@@ -89,9 +96,15 @@ impl Upstream {
         let state = State {
             stage: Stage::Idle,
             journey: Journey::new(&pull.url, pull.login.clone()),
-            known: Default::default(),
+            hosts: Whereabouts::default(),
             backoff: Backoff::default(),
+            patience: Patience::default(),
+            tried_at: clock::now(),
+            not_before: None,
             channel: None,
+            links: 0,
+            opening: None,
+            has_changed: false,
             timer: None,
             telling: Telling::default(),
             stopped: false,
@@ -128,11 +141,16 @@ impl Upstream {
     /// The channel that was made of what was described.
     pub fn opened(self: &Arc<Self>, channel: Option<Arc<Channel>>) {
         let mut state = self.state();
-        if channel.is_none() {
+        let made_for = state.opening.take();
+        if state.stopped {
+            return drop(state); // before the channel
+        }
+        let is_current = made_for == Some(state.links) && matches!(state.stage, Stage::Linked(_));
+        if channel.is_none() && is_current {
             let none = Failure::Description("no channel can be made of it".to_owned());
             self.fail(&mut state, &none, clock::now());
         }
-        state.channel = channel;
+        state.channel = channel.or(state.channel.take());
         drop(state);
         self.poke();
     }
@@ -182,22 +200,29 @@ impl Upstream {
                     self.figures.is(PullState::Idle);
                     return Next::Wait;
                 }
-                self.find(state, now);
+                match state.not_before.filter(|until| now < *until) {
+                    Some(until) => {
+                        self.figures.is(PullState::Waiting);
+                        state.stage = Stage::Resting(until, until);
+                    }
+                    None => self.find(state, now),
+                }
                 Next::Step
             }
             Stage::Finding(found, until) => {
-                let found = match (lock(found).take(), now >= *until) {
-                    (Some(found), _) => found,
-                    (None, false) => return Next::Wait,
-                    (None, true) => Err("its host's name is looked up, without an answer".to_owned()),
-                };
-                self.found(state, found, now);
+                let answer = lock(found).take();
+                if answer.is_none() && now < *until {
+                    return Next::Wait;
+                }
+                self.found(state, answer, now);
                 Next::Step
             }
             Stage::Resting(hurry_from, until) => {
                 let is_awaited = self.demand.is_claimed() && now >= *hurry_from;
-                if self.demand.is_there(now) && now < *until && !is_awaited {
-                    return Next::Wait;
+                match self.demand.is_there(now) {
+                    true if now < *until && !is_awaited => return Next::Wait,
+                    true => {}
+                    false => pause(state.channel.as_ref()),
                 }
                 state.stage = Stage::Idle;
                 Next::Step
@@ -206,68 +231,32 @@ impl Upstream {
         }
     }
 
-    /// Looks up where the server is.
-    fn find(self: &Arc<Self>, state: &mut State, now: Instant) {
-        self.figures.is(PullState::Connecting);
-        let url = state.journey.at();
-        let this = self.clone();
-        let found = self.parts.names.find(url.host_str().unwrap_or_default(), port(url), move || this.poke());
-        state.stage = Stage::Finding(found, now + FIND_WITHIN);
-    }
-
-    /// Goes where the host is now; where that is not to be had, where it was.
-    fn found(self: &Arc<Self>, state: &mut State, found: Result<Vec<SocketAddr>, String>, now: Instant) {
-        let host = state.journey.at().host_str().unwrap_or_default().to_owned();
-        match found {
-            Ok(addresses) => state.known = (host, addresses),
-            Err(_) if state.known.0 == host => {}
-            Err(error) => return self.fail(state, &Failure::Connect(error), now),
-        }
-        let addresses = state.known.1.clone();
-        self.link(state, &addresses, now);
-    }
-
-    /// Connects to one of the addresses, another one each time.
-    fn link(self: &Arc<Self>, state: &mut State, addresses: &[SocketAddr], now: Instant) {
-        let failed = self.figures.failures() as usize;
-        let Some(server) = addresses.get(failed % addresses.len().max(1)) else { return };
-        match self.connect(state.journey.at(), *server, now) {
-            Ok(link) => state.stage = Stage::Linked(Box::new(link)),
-            Err(failure) => self.fail(state, &failure, now),
-        }
-    }
-
-    fn connect(&self, url: &Url, server: SocketAddr, now: Instant) -> Result<Link, Failure> {
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let tls = match (url.scheme(), &self.pull.trust) {
-            ("rtsps", Some(trust)) => Some(trust.session(host).map_err(Failure::Tls)?),
-            ("rtsps", None) => return Err(Failure::Tls("nobody is trusted".to_owned())),
-            _ => None,
-        };
-        let connect = |error: std::io::Error| Failure::Connect(plain(&error));
-        let stream = Stream::connect(server, tls).map_err(connect)?;
-        let ssrc = random() as u32;
-        Link::open(stream, server, ssrc, &self.parts.poller, self.this.clone(), now).map_err(connect)
-    }
-
     /// Goes on with the link.
     fn lead(self: &Arc<Self>, state: &mut State, now: Instant) -> Next {
-        let State { stage: Stage::Linked(link), journey, backoff, .. } = state else { return Next::Wait };
+        let State { stage: Stage::Linked(link), journey, backoff, patience, .. } = state else {
+            return Next::Wait;
+        };
         if !link.leaves && !self.demand.is_there(now) {
             link.leave(now);
         }
         let begin = || {
             let answers = journey.answers(format!("{:016x}", random()));
-            Conversation::new(journey.at(), answers, (ANSWER_WITHIN, backoff.patience), now)
+            let within = patience.with_first_answer(self.demand.is_claimed());
+            let mut conversation = Conversation::new(journey.at(), answers, (within, backoff.patience), now);
+            let others = self.demand.askers(now);
+            let all = std::iter::once(&self.parts.instance).chain(&others);
+            conversation.comes_by(via(all.map(String::as_str)));
+            conversation
         };
         let came = link.comes();
         let turned = link.turn(begin, &self.figures, now);
         journey.wants_hash |= link.wants_hash();
         let (comes, is_described) = (link.comes(), link.described.is_some());
         if comes != came && comes.0 {
-            self.figures.is(PullState::Playing);
             state.telling.it_comes(&self.pull, self.demand.is_needed(), comes.1);
             state.telling.lacks(&self.pull, &link.refused);
+            let at = link.server.ip();
+            self.plays(state, at);
         }
         match turned {
             Turned::Done | Turned::More if is_described => return self.set_up(state, now),
@@ -278,21 +267,28 @@ impl Upstream {
         Next::Step
     }
 
+    fn plays(&self, state: &mut State, at: IpAddr) {
+        self.figures.is(PullState::Playing);
+        state.hosts.reached(&host(state.journey.at()), at);
+        (state.patience, state.has_changed) = (Patience::default(), false);
+    }
+
     /// Sets up what was described, by the channel that has these tracks. Where there is none it is made first.
     fn set_up(self: &Arc<Self>, state: &mut State, now: Instant) -> Next {
-        let State { stage: Stage::Linked(link), channel, telling, .. } = state else { return Next::Wait };
+        let State { stage: Stage::Linked(link), channel, opening, .. } = state else { return Next::Wait };
         let Some(described) = &link.described else { return Next::Wait };
-        let is_counted = telling.take_announced();
+        if opening.is_some() {
+            return Next::Wait;
+        }
+        channel.take_if(|known| known.is_gone());
         let known = channel.as_ref().filter(|known| described.carries_what_is_in(&known.presentation()));
         let Some(known) = known else {
-            if channel.take().is_some() && !is_counted {
-                self.figures.failed(&Failure::Changed);
-                tracing::warn!(channel = self.pull.name, "{}", Failure::Changed);
+            let making = Opening::new(self.clone(), (**described).clone());
+            *opening = Some(state.links);
+            if channel.take().is_some() {
+                self.changes(state, now);
             }
-            let opening = Opening::new(self.clone(), (**described).clone());
-            if link.asks_to_open() {
-                self.parts.control.push(Task::new(super::opening::OPEN, opening));
-            }
+            self.parts.control.push(Task::new(super::opening::OPEN, making));
             return Next::Wait;
         };
         // The rest of it may be another one, for those who come.
@@ -305,42 +301,12 @@ impl Upstream {
         Next::Step
     }
 
-    /// The link is over.
-    fn end(&self, state: &mut State, end: End, now: Instant) {
-        match end {
-            End::Failed(failure) => self.fail(state, &failure, now),
-            End::Left => {
-                part(state.channel.as_ref());
-                let tracks = state.channel.iter().flat_map(|channel| &channel.tracks);
-                tracks.for_each(|track| track.pause());
-                state.stage = Stage::Idle;
-            }
-            End::Redirected(location) => match state.journey.follow(&location) {
-                Ok(()) => {
-                    self.figures.redirected();
-                    part(state.channel.as_ref());
-                    state.stage = Stage::Idle;
-                }
-                Err(failure) => self.fail(state, &failure, now),
-            },
+    /// It has become another one, which its server may have said before.
+    fn changes(&self, state: &mut State, now: Instant) {
+        if !std::mem::replace(&mut state.has_changed, true) {
+            self.figures.failed(&Failure::Changed);
+            state.telling.it_changes(&self.pull, now);
         }
-    }
-
-    fn fail(&self, state: &mut State, failure: &Failure, now: Instant) {
-        self.figures.failed(failure);
-        self.figures.is(PullState::Waiting);
-        part(state.channel.as_ref());
-        state.journey.begin_again();
-        let since = match &state.stage {
-            Stage::Linked(link) => link.plays_since,
-            _ => None,
-        };
-        let flowed = since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        let watched = self.demand.is_claimed();
-        let wait = state.backoff.next(failure, flowed, watched, random() as u32);
-        state.telling.it_fails(&self.pull, failure, now);
-        let hurry_from = if Backoff::is_firm(failure) { now + wait } else { now + LONGEST_WATCHED };
-        state.stage = Stage::Resting(hurry_from, now + wait);
     }
 
     /// Has itself poked when something is due.
@@ -393,8 +359,98 @@ impl Work for Upstream {
     }
 }
 
-/// Nothing of it comes.
-fn part(channel: Option<&Arc<Channel>>) {
-    let tracks = channel.into_iter().flat_map(|channel| &channel.tracks);
-    tracks.for_each(|track| track.set_joined(0, false));
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+    use crate::event::{Class, Poller, TaskQueue, Timers};
+    use crate::ingest::pull::{Opens, Transport};
+    use crate::relay::{Busy, rig};
+    use crate::wire::rtsp::{Method, StatusCode, Url};
+    use crate::wire::sdp::{self, Presentation};
+
+    use super::super::failure::Failure;
+    use super::super::names::Names;
+
+    struct Nobody;
+
+    impl Opens for Nobody {
+        fn open(&self, _: &str, _: Presentation, _: &Arc<Demand>) -> Option<Arc<Channel>> {
+            None
+        }
+    }
+
+    /// An upstream that nobody wants yet, on threads that end with the test.
+    fn with_upstream(test: impl FnOnce(&Arc<Upstream>)) {
+        let queue = TaskQueue::start("t-pull", 1).expect("a thread");
+        let poller = Poller::new(64, 1, queue.clone(), queue.clone()).expect("a thread");
+        let timers = Timers::start(&poller, Class::Media).expect("a timer");
+        let parts = Parts {
+            poller: poller.clone(),
+            timers: timers.clone(),
+            media: queue.clone(),
+            control: queue.clone(),
+            busy: Busy::new(1, 0.6, || false),
+            names: Names::default(),
+            instance: "7".into(),
+            opens: Arc::new(Nobody),
+        };
+        let url = Url::parse("rtsp://127.0.0.1:9/news").expect("a URL");
+        let pull = Pull { name: "news".into(), url, login: None, transport: Transport::Tcp, trust: None };
+        let demand = Arc::<Demand>::default();
+        demand.be_needed(Duration::ZERO);
+        let upstream = Upstream::new(pull, demand, Arc::new(parts));
+        test(&upstream);
+        upstream.stop();
+        poller.stop();
+        timers.stop();
+        queue.stop();
+    }
+
+    fn channel() -> Arc<Channel> {
+        rig::channel("news", sdp::mpegts("news", [239, 77, 60, 3].into(), 5004, None))
+    }
+
+    fn failures(upstream: &Upstream) -> u64 {
+        upstream.stats().failures.iter().map(|(_, count)| count).sum()
+    }
+
+    #[test]
+    fn a_channel_that_is_made_too_late_is_kept_by_nobody() {
+        with_upstream(|upstream| {
+            upstream.state().opening = Some(1);
+            upstream.stop();
+            let channel = channel();
+            upstream.opened(Some(channel.clone()));
+            assert_eq!(Arc::strong_count(&channel), 1);
+        });
+    }
+
+    #[test]
+    fn what_is_not_made_for_a_link_that_is_gone_fails_no_other() {
+        with_upstream(|upstream| {
+            let before = channel();
+            (upstream.state().links, upstream.state().opening) = (2, Some(1));
+            upstream.state().channel = Some(before.clone());
+            upstream.opened(None);
+            let state = upstream.state();
+            assert!(state.channel.as_ref().is_some_and(|channel| Arc::ptr_eq(channel, &before)));
+            assert_eq!((failures(upstream), state.opening), (0, None), "another one may be made");
+        });
+    }
+
+    #[test]
+    fn who_wants_to_be_left_alone_is_so_whoever_comes() {
+        with_upstream(|upstream| {
+            let (mut state, now) = (upstream.state(), clock::now());
+            let wanted = Some(10 * LOOK_EVERY);
+            let busy = Failure::Refused(Method::Describe, StatusCode::ServiceUnavailable, wanted);
+            upstream.fail(&mut state, &busy, now);
+            upstream.step(&mut state, now);
+            assert!(matches!(state.stage, Stage::Idle), "nobody wants it");
+            let _claim = crate::relay::Claim::on(&upstream.demand);
+            upstream.step(&mut state, now + LOOK_EVERY);
+            assert!(matches!(state.stage, Stage::Resting(..)));
+            assert!(matches!(upstream.step(&mut state, now + LOOK_EVERY), Next::Wait));
+        });
+    }
 }

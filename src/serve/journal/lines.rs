@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::relay::Channel;
-use crate::wire::rtsp::StatusCode;
+use crate::wire::rtsp::{LOOP_DETECTED, StatusCode};
 
 use super::legible::{legible, legible_path};
 use super::restraint::{Again, Why};
@@ -206,6 +206,7 @@ pub fn reason_of(status: StatusCode) -> &'static str {
         StatusCode::UnsupportedTransport => "transport not supported",
         StatusCode::NotImplemented => "not implemented",
         StatusCode::GatewayTimeout => "the channel's source has not answered",
+        LOOP_DETECTED => "it has come round",
         StatusCode::RTSPVersionNotSupported => "version not supported",
         StatusCode::OptionNotSupported => "option not supported",
         _ => "unavailable",

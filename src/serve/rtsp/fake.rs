@@ -130,6 +130,10 @@ impl World for Fake {
         SocketAddr::from(([192, 0, 2, 1], 554))
     }
 
+    fn instance(&self) -> &str {
+        "c0ffee"
+    }
+
     fn channel(&self, name: &str) -> Option<Arc<Channel>> {
         self.catalogue.find(name)
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::relay::{Channel, Expected, Track};
-use crate::wire::rtsp::{METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, range};
+use crate::wire::rtsp::{
+    LOOP_DETECTED, METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, instances, range,
+};
 
 use super::super::stats::{CutFor, RefusedFor};
 use super::admit::admit;
@@ -54,7 +56,25 @@ impl<'a> Asked<'a> {
     }
 
     fn admit(&mut self) -> Result<(), Refusal> {
-        admit(self.world, self.request, &mut self.talk.known, self.now)
+        let admitted = admit(self.world, self.request, &mut self.talk.known, self.now);
+        let Some(via) = self.request.header("Via") else { return admitted };
+        if admitted.is_ok() {
+            self.note_askers(via);
+        }
+        // It would wait for itself; that tells nobody what there is.
+        let has_come_round = instances(via).any(|instance| instance == self.world.instance());
+        if has_come_round { Err(LOOP_DETECTED.into()) } else { admitted }
+    }
+
+    /// Those for whom a channel is asked for, so that they are named where it is asked for in turn.
+    fn note_askers(&self, via: &str) {
+        let Target::Channel { name, .. } = &self.request.target else { return };
+        let expected = self.world.expected(name).map(|expected| expected.demand.clone());
+        let Some(demand) = expected.or_else(|| Some(self.world.channel(name)?.demand.clone())) else {
+            return;
+        };
+        let others = instances(via).filter(|instance| *instance != self.world.instance());
+        demand.is_asked_for_by(others, self.now);
     }
 
     /// The channel that has to come before it can be answered.

@@ -22,6 +22,9 @@ pub trait World {
     /// Where the client finds us.
     fn local(&self) -> SocketAddr;
 
+    /// What this program is called among those that pull from each other.
+    fn instance(&self) -> &str;
+
     /// A channel by its name.
     fn channel(&self, name: &str) -> Option<Arc<Channel>>;
 

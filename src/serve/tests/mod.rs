@@ -82,6 +82,7 @@ impl Rig {
             limits,
             redirect,
             redirect_tls,
+            instance: "c0ffee".to_owned(),
             multicast_out: HashMap::new(),
             channel_sessions: HashMap::new(),
         };

@@ -16,6 +16,8 @@ fn each_wrong_request_has_its_status() {
         ("DESCRIBE rtsp://edge/nothing", "", 404),
         ("DESCRIBE rtsp://edge/news/trackID=2", "", 404),
         ("DESCRIBE rtsp://edge/news", "Accept: text/html\r\n", 406),
+        ("DESCRIBE rtsp://edge/news", "Via: RTSP/1.0 mirrorball-7, RTSP/1.0 mirrorball-c0ffee\r\n", 482),
+        ("DESCRIBE rtsp://edge/news", "Via: RTSP/1.0 c0ffee, RTSP/1.0 mirrorball-8\r\n", 200),
         ("DESCRIBE http://edge/news", "", 400),
         ("SETUP rtsp://edge/duo", TCP, 459),
         ("SETUP rtsp://edge/news", "", 400),

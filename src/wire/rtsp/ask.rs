@@ -55,6 +55,11 @@ impl Ask {
         self.with(headers::RANGE, "npt=0.000-")
     }
 
+    /// Via: whom it is made for, one for another.
+    pub fn via(self, via: &str) -> Self {
+        self.with(headers::VIA, via)
+    }
+
     /// The bytes to send.
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {

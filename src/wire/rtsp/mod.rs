@@ -34,6 +34,7 @@ mod request;
 mod response;
 mod schemes;
 pub mod transport;
+mod via;
 
 pub use ask::{Ask, Wish, without_login};
 pub use challenge::{Challenge, DigestChallenge};
@@ -46,3 +47,4 @@ pub use reply::{METHODS, Reply, RtpInfo};
 pub use request::{Request, Target};
 pub use response::{NotAResponse, Response};
 pub use rtsp_types::{Method, StatusCode, Url};
+pub use via::{LOOP_DETECTED, LOOP_PHRASE, MOST_INSTANCES, instances, via};

@@ -8,6 +8,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use rtsp_types::headers::{self, HeaderName};
 use rtsp_types::{Response, ResponseBuilder, StatusCode, Version};
 
+use super::via::{LOOP_DETECTED, LOOP_PHRASE};
+
 /// The methods that are answered, for Public and Allow.
 pub const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER";
 
@@ -38,8 +40,10 @@ impl Reply {
     /// A response with this status. Without a CSeq only where none could be read.
     pub fn new(status: StatusCode, cseq: Option<u32>) -> Self {
         let mut builder = Response::builder(Version::V1_0, status).header(headers::SERVER, SERVER);
-        if status == StatusCode::Ok {
-            builder = builder.reason_phrase("OK"); // as RFC 2326 spells it, for clients that compare
+        match status {
+            StatusCode::Ok => builder = builder.reason_phrase("OK"), // as RFC 2326 spells it, for clients that compare
+            LOOP_DETECTED => builder = builder.reason_phrase(LOOP_PHRASE),
+            _ => {}
         }
         let reply = Self { builder, challenges: vec![], body: vec![] };
         match cseq {

@@ -257,6 +257,13 @@ pub fn block_udp_port(port: u16) {
     nft(&format!("add rule inet story out udp dport {port} drop"));
 }
 
+/// From here on what comes to a TCP port is dropped: as it leaves, the kernel would know and send it again soon.
+#[track_caller]
+pub fn block_tcp_port(port: u16) {
+    nft("add chain inet story in { type filter hook input priority 0 ; }");
+    nft(&format!("add rule inet story in tcp dport {port} drop"));
+}
+
 /// From here on nobody hears from this network that packets were too large.
 #[track_caller]
 pub fn swallow_icmp() {
@@ -266,7 +273,7 @@ pub fn swallow_icmp() {
 /// Everything passes again.
 #[track_caller]
 pub fn unblock_all() {
-    nft("flush chain inet story out");
+    nft("flush table inet story");
 }
 
 /// From here on what leaves, and is as nft's words say, is counted under a name.
