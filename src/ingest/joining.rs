@@ -82,7 +82,10 @@ impl Joining {
         *told = Some(joined.is_ok());
         let (channel, track) = (&self.channel.name, self.leg.track.number);
         match joined {
-            Ok(()) => tracing::info!(channel, track, group = %self.leg.feed.group, "joined"),
+            Ok(()) => {
+                let interface = receivers.interface_of(&self.leg);
+                tracing::info!(channel, track, group = %self.leg.feed.group, interface, "joined");
+            }
             Err(error) => tracing::warn!(channel, track, "not received yet, and tried again: {error}"),
         }
     }
@@ -96,7 +99,7 @@ impl Joining {
         if !self.is_wanted(now) {
             if receivers.place_of(leg).is_some() && self.may_leave(receivers, now) {
                 receivers.leave(leg, None);
-                pass.note(self, What::Unwanted, String::new());
+                pass.note(self, receivers, What::Unwanted, String::new());
                 *told = None;
             }
             return;
@@ -113,12 +116,12 @@ impl Joining {
         }
         let joined = place.and_then(|index| self.join(receivers, index));
         match (told.replace(joined.is_ok()), joined) {
-            (Some(true), Ok(())) if was_joined => pass.note(self, What::Moved, String::new()),
-            (Some(true), Ok(())) => pass.note(self, What::Mended, String::new()),
-            (_, Ok(())) => pass.note(self, What::Joined, String::new()),
+            (Some(true), Ok(())) if was_joined => pass.note(self, receivers, What::Moved, String::new()),
+            (Some(true), Ok(())) => pass.note(self, receivers, What::Mended, String::new()),
+            (_, Ok(())) => pass.note(self, receivers, What::Joined, String::new()),
             (Some(true), Err(error)) => {
                 receivers.leave(leg, None);
-                pass.note(self, What::Lost, error);
+                pass.note(self, receivers, What::Lost, error);
             }
             (_, Err(_)) => {}
         }
@@ -144,10 +147,10 @@ impl Joining {
             receivers.changes.give_back();
         }
         match (told.replace(joined.is_ok()), joined) {
-            (Some(false), Ok(())) => pass.note(self, What::Joined, String::new()),
-            (_, Ok(())) => pass.note(self, What::Wanted, String::new()),
+            (Some(false), Ok(())) => pass.note(self, receivers, What::Joined, String::new()),
+            (_, Ok(())) => pass.note(self, receivers, What::Wanted, String::new()),
             (Some(false), Err(_)) => {}
-            (_, Err(error)) => pass.note(self, What::InVain, error),
+            (_, Err(error)) => pass.note(self, receivers, What::InVain, error),
         }
         Ok(())
     }
@@ -163,7 +166,7 @@ impl Joining {
             receivers.changes.take(now)?;
         }
         receivers.leave(&self.leg, None);
-        pass.note(self, What::Unwanted, String::new());
+        pass.note(self, receivers, What::Unwanted, String::new());
         *told = None;
         Ok(())
     }
@@ -289,8 +292,9 @@ impl Pass {
         found.clone()
     }
 
-    fn note(&mut self, joining: &Joining, what: What, error: String) {
-        let interface = joining.interface.clone().unwrap_or_else(|| "by route".to_owned());
+    fn note(&mut self, joining: &Joining, receivers: &Receivers, what: What, error: String) {
+        let named = || joining.interface.clone().unwrap_or_else(|| "by route".to_owned());
+        let interface = receivers.interface_of(&joining.leg).unwrap_or_else(named);
         self.found.entry((interface, what)).or_insert((0, error)).0 += 1;
     }
 

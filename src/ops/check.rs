@@ -23,6 +23,7 @@ use super::config::{
 };
 use super::obstacles::obstacles;
 use super::open_files::{self, Shortage};
+use super::place::Place;
 use super::socket_buffers::{self, Capped};
 
 /// What the config in `file` would do, for printing.
@@ -207,8 +208,8 @@ fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Re
 
 /// From where it comes.
 fn received(channel: &ChannelConfig) -> String {
-    let ChannelConfig { input, settings, pull, .. } = channel;
-    let Some(pull) = pull else { return format!("of {input}, on {}", places(settings)) };
+    let ChannelConfig { input, pull, .. } = channel;
+    let Some(pull) = pull else { return format!("of {input}, on {}", places_now(channel)) };
     let by = if pull.transport == Transport::Tcp { "TCP" } else { "UDP" };
     let whom = pull.login.as_ref().map_or_else(String::new, |login| format!(" as {}", login.user));
     format!("pulled from {input} over {by}{whom}")
@@ -218,7 +219,7 @@ fn write_directory(f: &mut fmt::Formatter<'_>, directory: &DirectoryConfig) -> f
     let prefix = directory.prefix.as_ref().map(|prefix| format!("{prefix}/")).unwrap_or_default();
     writeln!(f, "  /{prefix}...")?;
     let received =
-        format!("of each .sdp in {}, on {}", directory.path.display(), places(&directory.settings));
+        format!("of each .sdp in {}, on {}", directory.path.display(), places_of(&directory.settings));
     write_settings(f, &received, &directory.settings)
 }
 
@@ -248,11 +249,27 @@ fn write_settings(f: &mut fmt::Formatter<'_>, received: &str, settings: &Channel
     }
 }
 
-fn places(settings: &ChannelSettings) -> String {
+fn places_of(settings: &ChannelSettings) -> String {
     let legs = 0..settings.interfaces.len().max(1);
     let mut places: Vec<_> = legs.map(|leg| named(settings.interface_of(leg))).collect();
     places.dedup();
     places.join(" and ")
+}
+
+/// The same with the interfaces that they are on this machine as it is now.
+fn places_now(channel: &ChannelConfig) -> String {
+    let mut places: Vec<_> =
+        channel.feeds().map(|(feed, interface)| place_now(feed.group, interface)).collect();
+    places.dedup();
+    if places.is_empty() { places_of(&channel.settings) } else { places.join(" and ") }
+}
+
+fn place_now(group: IpAddr, interface: Option<&Interface>) -> String {
+    match (Place::of(group, interface), interface) {
+        (Ok(place), None) if place.is_by_route => format!("{}, by route", place.name),
+        (Ok(place), Some(Interface::Address(address))) => format!("{}, which has {address}", place.name),
+        (_, interface) => named(interface),
+    }
 }
 
 fn named(interface: Option<&Interface>) -> String {

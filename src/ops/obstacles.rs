@@ -1,11 +1,13 @@
-//! What on this machine is in the way of what a config wants to receive. On another one than it is for, nothing that is wrong is said:
-//! an interface that is not there has no obstacles.
+//! What on this machine, as it is now, is in the way of what a config wants to receive. It may be for another machine, or for
+//! what is yet to be plugged in: nothing of this is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 
 use crate::ingest::{GROUPS_PER_SOCKET, no_renewals};
+use crate::net::{Group, ReceiveSocket};
 use crate::wire::sdp::Feed;
 use crate::wire::source_filter::SourceFilter;
 
@@ -17,7 +19,42 @@ pub fn obstacles(config: &Config) -> Vec<String> {
     let limit = fs::read_to_string("/proc/sys/net/ipv4/igmp_max_memberships").ok();
     let limit = limit.and_then(|text| text.trim().parse().ok());
     let of_groups = limit.and_then(|limit| few_memberships(&config.channels, limit));
-    config.channels.iter().flat_map(of_channel).chain(of_groups).collect()
+    let in_the_way = config.channels.iter().flat_map(of_channel);
+    not_received(&config.channels).chain(in_the_way).chain(of_groups).collect()
+}
+
+/// Why channels would not be received now, each reason once.
+fn not_received(channels: &[ChannelConfig]) -> impl Iterator<Item = String> {
+    let mut reasons = BTreeMap::<String, Vec<&str>>::new();
+    for channel in channels {
+        for (feed, interface) in channel.feeds() {
+            let place = Place::of(feed.group, interface);
+            let reason = place.as_ref().err().cloned().or_else(|| held_port(feed, place.ok()?.index));
+            let told = reason.map(|reason| reasons.entry(reason).or_default());
+            if let Some(told) = told.filter(|told| told.last() != Some(&channel.name.as_str())) {
+                told.push(&channel.name);
+            }
+        }
+    }
+    let told = reasons.into_iter().map(|(reason, names)| {
+        let more = names.len().saturating_sub(MOST_NAMED);
+        let named = names[..names.len().min(MOST_NAMED)].join("\", \"");
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("channel \"{named}\"{more}: not received on this machine as it is now: {reason}")
+    });
+    told.collect::<Vec<_>>().into_iter()
+}
+
+/// Of many channels that share a reason so many are named.
+const MOST_NAMED: usize = 5;
+
+/// Whether another program has the port for itself alone. Nothing is taken from one that shares it.
+fn held_port(feed: &Feed, interface: u32) -> Option<String> {
+    let group = Group { address: feed.group, source: None, except: Vec::new(), interface };
+    let error = ReceiveSocket::bind_beside_others(feed.port, &group).err()?;
+    let whose = if feed.group.is_multicast() { "" } else { ", unless it is this one, which runs" };
+    (error.kind() == ErrorKind::AddrInUse)
+        .then(|| format!("another program has UDP port {} (`ss -lunp` tells which){whose}", feed.port))
 }
 
 /// Of those that name from whom they take what comes, or want networks to be told again.
@@ -73,7 +110,41 @@ mod tests {
     }
 
     #[test]
-    fn of_an_interface_that_is_not_there_nothing_is_said() {
+    fn what_is_not_there_is_told_once_for_all() {
+        let channel = |number| {
+            format!(
+                "[[channel]]\nname = \"n{number}\"\nsource = \"rtp://239.9.9.{number}:5004\"\ninterface = \"nowhere7\"\n"
+            )
+        };
+        let text: String = (1..=7).map(channel).collect();
+        let config = Config::parse(&text, Path::new("a.toml")).expect("it works");
+        let told: Vec<_> = not_received(&config.channels).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        let all = "channel \"n1\", \"n2\", \"n3\", \"n4\", \"n5\" and 2 more: not received on this machine as it is now: ";
+        assert!(told[0].starts_with(all) && told[0].contains("nowhere7"), "{}", told[0]);
+    }
+
+    #[test]
+    fn a_port_that_another_program_has_is_told() {
+        let taken = std::net::UdpSocket::bind("0.0.0.0:0").expect("a port");
+        let port = taken.local_addr().expect("bound").port();
+        let text = format!(
+            "[[channel]]\nname = \"news\"\nsource = \"rtp://239.9.9.1:{port}\"\ninterface = \"lo\"\n\
+             [[channel]]\nname = \"own\"\nsource = \"udp://127.0.0.1:{port}\"\n"
+        );
+        let config = Config::parse(&text, Path::new("a.toml")).expect("it works");
+        let told: Vec<_> = not_received(&config.channels).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told.iter().all(|told| told.contains(&format!("another program has UDP port {port}"))),
+            "{told:?}"
+        );
+        drop(taken);
+        assert_eq!(not_received(&config.channels).count(), 0);
+    }
+
+    #[test]
+    fn of_an_interface_that_is_not_there_nothing_more_is_said() {
         let text = "[[channel]]\nname = \"news\"\nsource = \"rtp://10.0.0.7@232.9.9.1:5004\"\ninterface = \"nowhere7\"\n";
         let config = Config::parse(text, Path::new("a.toml")).expect("it works");
         assert_eq!(of_channel(&config.channels[0]), BTreeSet::new());
