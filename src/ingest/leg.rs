@@ -181,6 +181,10 @@ impl Leg {
     #[inline]
     fn take(&self, header: &RtpHeader, datagram: &[u8], from: SocketAddr, came: Came) -> bool {
         match &self.company {
+            // What the track does not offer is refused there, and no leg helps by it.
+            _ if !self.track.offers(header.payload_type) => {
+                self.track.receive(header, datagram, from, came.at)
+            }
             Company::Alone => self.track.receive(header, datagram, from, came.at),
             Company::Merged(merging) => {
                 self.is_heard(came.taken_at);

@@ -79,9 +79,6 @@ impl Merging {
         from: SocketAddr,
         came: Came,
     ) -> bool {
-        if !self.track.offers(header.payload_type) {
-            return self.track.receive(header, datagram, from, came.at); // which refuses it
-        }
         let header = self.under_one_ssrc(header);
         let [arrived, now] = [came.at, came.taken_at].map(|at| self.track.signs.since_epoch(at));
         let mut state = self.state();

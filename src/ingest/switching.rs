@@ -63,10 +63,7 @@ impl Switching {
 
     /// Takes in a packet of a leg. `true`: it is one of the track's.
     pub fn receive(&self, leg: usize, packet: Incoming<'_>, came: Came) -> bool {
-        let Incoming { header, own_header, datagram, from } = packet;
-        if own_header.is_none() && !self.track.offers(header.payload_type) {
-            return self.track.receive(header, datagram, from, came.at); // which refuses it
-        }
+        let Incoming { header, own_header, datagram, .. } = packet;
         let [arrived, now] = [came.at, came.taken_at].map(|at| self.track.signs.since_epoch(at));
         let mut state = self.state();
         let State { failover, splice, legs } = &mut *state;

@@ -20,7 +20,7 @@ use super::config::{Config, RtspConfig};
 use super::directory::Directory;
 use super::line_up::{LineUp, Maker};
 use super::metrics;
-use super::readiness::Stage;
+use super::readiness::{Stage, not_pulled};
 use super::serving::{access_config, instance, server_config};
 
 /// The running program.
@@ -310,10 +310,11 @@ impl AdminSource for Scrape {
         };
         let deaf = self.listeners.iter().find(|listener| !listener.is_open());
         let channels = self.engine.catalogue.channels();
-        self.stage.ready(
-            deaf.map(|listener| listener.address()),
-            channels.iter().map(|channel| (channel.name.as_str(), is_joined(channel))),
-        )
+        let joined = channels.iter().map(|channel| (channel.name.as_str(), is_joined(channel)));
+        let ready = self.stage.ready(deaf.map(|listener| listener.address()), joined)?;
+        let pulls = self.engine.puller.stats();
+        let in_vain = pulls.iter().filter(|pull| pull.is_in_vain()).map(|pull| pull.channel.as_str());
+        Ok(ready + &not_pulled(&in_vain.collect::<Vec<_>>()))
     }
 
     fn live(&self) -> Result<(), Standstill> {

@@ -56,6 +56,11 @@ impl Stage {
     }
 }
 
+/// What is said of channels whose servers are asked in vain. Whoever asks for them here waits, and is as well off as elsewhere.
+pub fn not_pulled(names: &[&str]) -> String {
+    if names.is_empty() { String::new() } else { format!("not pulled, the log says why: {}\n", list(names)) }
+}
+
 fn list(names: &[&str]) -> String {
     let named = names[..names.len().min(NAMED)].join(", ");
     match names.len().saturating_sub(NAMED) {

@@ -1,13 +1,12 @@
 //! A Track: one RTP stream of a channel and the RTCP beside it, from the receiver's hands to the lanes.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tracing::field::DisplayValue;
 
 use crate::event::{Episode, lock};
 use crate::wire::reception::Reception;
@@ -290,8 +289,9 @@ impl Track {
     }
 
     /// Where it is sent, for the log.
-    fn group(&self) -> Option<DisplayValue<IpAddr>> {
-        self.description.feeds.first().map(|feed| tracing::field::display(feed.group))
+    fn group(&self) -> Option<String> {
+        let groups: Vec<_> = self.description.feeds.iter().map(|feed| feed.group.to_string()).collect();
+        (!groups.is_empty()).then(|| groups.join(", "))
     }
 
     /// Told by the receiver when the groups of a feed are joined or left.

@@ -179,6 +179,25 @@ fn what_follows_a_gap_leaves_when_nothing_more_comes() {
 }
 
 #[test]
+fn a_leg_whose_packets_are_of_another_type_helps_nobody() {
+    let (mut legs, mirrorball) = two_legs("redundancy = \"merge\"\nsilent_after = \"300ms\"");
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    let mut other = legs[1].packet(0);
+    other[1] = 96;
+    eventually("it is told", || {
+        legs[0].send(1);
+        legs[1].send_bytes(&other);
+        viewer.stamp();
+        mirrorball.has_logged("leg 2 is silent").then_some(())
+    });
+    let both = format!("{}, {}", legs[0].group.0.ip(), legs[1].group.0.ip());
+    assert!(mirrorball.has_logged(&both), "whatever it is");
+    for (leg, active) in [("1", 1.0), ("2", 0.0)] {
+        mirrorball.expect_metric("mirrorball_leg_active", &of_leg(leg), active);
+    }
+}
+
+#[test]
 fn reports_of_one_leg_are_passed_on() {
     let (mut legs, mirrorball) = two_legs("redundancy = \"merge\"");
     let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);

@@ -191,6 +191,7 @@ fn who_asks_before_the_upstream_is_there_waits_for_it() {
     drop((nowhere, upstream));
     let lower = pulling(&format!("rtsp://{address}/news"), &[]);
     lower.expect_logged("it is not pulled, and tried again: connecting failed: connection refused", 1);
+    assert_eq!(lower.expect_page("/ready", 200), "ready\nnot pulled, the log says why: news\n");
     let mut early = Connection::open(lower.rtsp);
     early.request("DESCRIBE", &lower.url("news"), &[]).expect(504);
     let (rtsp, url) = (lower.rtsp, lower.url("news"));

@@ -69,6 +69,12 @@ impl Conversation {
         self.talk.asking.wants_hash()
     }
 
+    /// Whether the server has said more that is no RTSP than that is.
+    #[must_use]
+    pub fn is_strange(&self) -> bool {
+        self.inbox.is_strange()
+    }
+
     /// Whether media has come.
     #[must_use]
     pub fn has_media(&self) -> bool {

@@ -62,6 +62,15 @@ pub struct PullStats {
     pub stray_datagrams: u64,
 }
 
+impl PullStats {
+    /// Whether it is wanted, and was asked for in vain.
+    #[must_use]
+    pub fn is_in_vain(&self) -> bool {
+        let has_failed = self.failures.iter().any(|(_, count)| *count > 0);
+        has_failed && matches!(self.state, PullState::Connecting | PullState::Waiting)
+    }
+}
+
 impl Figures {
     pub fn is(&self, state: PullState) {
         self.state.store(state as u8, Relaxed);

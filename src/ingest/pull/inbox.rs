@@ -126,6 +126,11 @@ impl Inbox {
         mem::take(&mut self.rubbish)
     }
 
+    /// Whether more of what came is no message than is.
+    pub fn is_strange(&self) -> bool {
+        self.rubbish_owed > 0
+    }
+
     /// Bytes that wait.
     #[cfg(any(test, fuzzing))]
     pub fn len(&self) -> usize {
@@ -321,6 +326,21 @@ mod tests {
                 assert!(heard.starts_with("0:1 0:2 R 0:3 0:3 "), "{rubbish:?}: {}", &heard[..40]);
                 assert!(passed > 0 && passed <= rubbish.len() as u64 + 8, "{rubbish:?}: {passed}");
             }
+        }
+    }
+
+    #[test]
+    fn who_speaks_something_else_is_strange_and_who_says_a_little_between_messages_is_not() {
+        for (said, is_strange) in [
+            (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], true),
+            (OK, false),
+            (&[b"x", OK].concat(), false),
+            (b"", false),
+        ] {
+            let mut inbox = Inbox::default();
+            inbox.add(said);
+            while let Ok(Some(_)) = inbox.next(|_| false) {}
+            assert_eq!(inbox.is_strange(), is_strange, "{}", said.escape_ascii());
         }
     }
 

@@ -217,7 +217,7 @@ impl Link {
                 io::Result::Ok(count)
             });
             match read {
-                Ok(0) => return Err(Failure::Closed),
+                Ok(0) => return Err(self.closed()),
                 Ok(_) => {
                     if let Some(end) = self.carry_out(figures, touched, clock::now())? {
                         return Ok(Turned::Over(end));
@@ -233,6 +233,16 @@ impl Link {
         }
         self.ear.fire();
         Ok(Turned::More)
+    }
+
+    /// The server has closed the connection.
+    fn closed(&self) -> Failure {
+        match &self.talk {
+            Ok(conversation) if conversation.is_strange() => {
+                Failure::unreadable("it is no RTSP: is another service on that port?")
+            }
+            _ => Failure::Closed,
+        }
     }
 
     /// Does what time has made due.
