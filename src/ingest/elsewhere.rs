@@ -21,6 +21,7 @@ impl Receivers {
     ) {
         self.forget(channel);
         channel.tracks.iter().for_each(|track| track.pause());
+        channel.tracks.iter().zip(tracks).for_each(|(track, from)| track.comes_from(&from.feeds));
         let sockets = self.sockets();
         let both = channel.tracks.iter().zip(tracks);
         let legs = both.flat_map(|(track, from)| Leg::by(track, &from.feeds, redundancy, &sockets));

@@ -59,6 +59,8 @@ pub struct Track {
     strange: Episode,
     strange_rtcp: Episode,
     lost_start: Episode,
+    /// Where it comes from, for the log, if not from where it did at first.
+    moved: Mutex<Option<Vec<Feed>>>,
 }
 
 /// A track as metrics see it.
@@ -117,6 +119,7 @@ impl Track {
             strange: Episode::default(),
             strange_rtcp: Episode::default(),
             lost_start: Episode::default(),
+            moved: Mutex::default(),
         })
     }
 
@@ -272,7 +275,9 @@ impl Track {
             return;
         }
         let (channel, track) = (&*self.channel, self.number);
-        let port = self.description.feeds.first().and_then(|feed| feed.rtcp_port);
+        let moved = lock(&self.moved).clone();
+        let feeds = moved.as_ref().unwrap_or(&self.description.feeds);
+        let port = feeds.first().and_then(|feed| feed.rtcp_port);
         let what = match rtp::check(datagram) {
             Ok(_) if !rtp::is_rtcp_beside(datagram, &[]) => {
                 "RTP, of a stream that no channel has, on the port of this one's RTCP".to_owned()
@@ -288,9 +293,16 @@ impl Track {
         newest.filter(|newest| newest.number >= self.paused_at.load(Relaxed))
     }
 
+    /// It is sent elsewhere from now on.
+    pub fn comes_from(&self, feeds: &[Feed]) {
+        *lock(&self.moved) = Some(feeds.to_vec());
+    }
+
     /// Where it is sent, for the log.
     fn group(&self) -> Option<String> {
-        let groups: Vec<_> = self.description.feeds.iter().map(|feed| feed.group.to_string()).collect();
+        let moved = lock(&self.moved);
+        let feeds = moved.as_deref().unwrap_or(&self.description.feeds);
+        let groups: Vec<_> = feeds.iter().map(|feed| feed.group.to_string()).collect();
         (!groups.is_empty()).then(|| groups.join(", "))
     }
 

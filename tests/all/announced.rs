@@ -163,6 +163,9 @@ fn an_announced_session_plays_under_its_name_changes_moves_and_ends() {
         assert!(!first.group.is_joined());
         second.send(5);
         viewer.expect_packets(&second, 0..5);
+        second.send_bytes(b"no packet of RTP");
+        let told = mirrorball.expect_logged("not taken", 1);
+        assert!(told[0].contains(&second.group.0.ip().to_string()), "the log knows where it is: {told:?}");
         let url = mirrorball.url("sap/Stage-7");
         mirrorball.expect_metric("mirrorball_sessions_ended_total", &[], 0.0);
         assert_eq!(sessions(&mirrorball), 1.0);

@@ -1,5 +1,6 @@
 //! The Herald: what the log is told of announced sessions, so many lines a second at most and the rest in a sum.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -9,17 +10,23 @@ use super::table::Change;
 
 /// Lines at once, and how soon there is one more.
 const LINES: (u32, Duration) = (16, Duration::from_secs(1));
+/// What fails the same way each time it is tried is told again after so long, of so many failures at a time.
+const AGAIN_AFTER: Duration = Duration::from_secs(600);
+const MOST_KNOWN: usize = 64;
 
 pub(super) struct Herald {
     lines: Allowance,
     untold: u64,
     /// That there is no place was told, and none came since.
     is_full: bool,
+    /// Why something was not served, of whom, and when that was told.
+    not_served: VecDeque<(String, IpAddr, Instant)>,
 }
 
 impl Herald {
     pub fn new(now: Instant) -> Self {
-        Self { lines: Allowance::new(LINES.0, LINES.1, now), untold: 0, is_full: false }
+        let lines = Allowance::new(LINES.0, LINES.1, now);
+        Self { lines, untold: 0, is_full: false, not_served: VecDeque::new() }
     }
 
     /// Tells what changes, and by whose word.
@@ -74,8 +81,21 @@ impl Herald {
 
     /// Tells that what is announced is no channel, or its channel not what is announced.
     pub fn tell_not_served(&mut self, why: &str, sender: IpAddr, now: Instant) {
+        if self.is_known(why, sender, now) {
+            return;
+        }
         let Some(untold) = self.line(now) else { return };
         tracing::warn!(%sender, untold, "what is announced is not served, and tried again: {why}");
+    }
+
+    fn is_known(&mut self, why: &str, sender: IpAddr, now: Instant) -> bool {
+        self.not_served.retain(|(_, _, at)| now < *at + AGAIN_AFTER);
+        if self.not_served.iter().any(|(other, of, _)| other == why && *of == sender) {
+            return true;
+        }
+        self.not_served.truncate(MOST_KNOWN - 1);
+        self.not_served.push_front((why.to_owned(), sender, now));
+        false
     }
 
     /// Whether there may be a line, and how many there could not be since the last, if any.
@@ -108,6 +128,20 @@ mod tests {
         assert_eq!(told, 16);
         assert_eq!(herald.line(began + Duration::from_secs(1)), Some(Some(84)));
         assert_eq!(herald.line(began + Duration::from_secs(60)), Some(None));
+    }
+
+    #[test]
+    fn what_fails_each_time_is_told_now_and_then() {
+        let began = clock::now();
+        let (mut herald, sender) = (Herald::new(began), IpAddr::from([10, 0, 0, 7]));
+        let mut is_known =
+            |why: &str, seconds| herald.is_known(why, sender, began + Duration::from_secs(seconds));
+        let tries = [("no room", 0), ("no room", 10), ("a loop", 10), ("no room", 599), ("no room", 600)];
+        assert_eq!(tries.map(|(why, at)| is_known(why, at)), [false, true, false, true, false]);
+        (0..1000).for_each(|number| {
+            is_known(&number.to_string(), 700);
+        });
+        assert_eq!(herald.not_served.len(), MOST_KNOWN);
     }
 
     #[test]
