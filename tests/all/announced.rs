@@ -238,6 +238,28 @@ fn what_others_say_changes_nothing() {
 }
 
 #[test]
+fn what_is_announced_while_the_program_is_held_up_is_kept_or_counted() {
+    in_a_network_of_its_own("announcements for who is held up", &ALONE, || {
+        let mirrorball = listening(Group::fresh(), "");
+        let stage = Device::new(OWN, 7, Group::fresh());
+        let datagram = stage.datagram(Kind::Announcement);
+        const COUNT: usize = 20_000;
+        mirrorball.signal(Signal::SIGSTOP);
+        (0..COUNT).for_each(|_| stage.send(&datagram));
+        mirrorball.signal(Signal::SIGCONT);
+        // The kernel tells with the next one what it had no room for.
+        let counted = || {
+            stage.announce();
+            let heard = mirrorball.metric("mirrorball_sap_announcements_total", &[]);
+            let lost = refused(&mirrorball, "queue");
+            (lost > 0.0 && heard + lost >= COUNT as f64).then_some(heard)
+        };
+        let heard = eventually("all are heard or counted", counted);
+        assert!(heard > 200.0, "a burst is kept: {heard}");
+    });
+}
+
+#[test]
 fn a_flood_of_announcements_takes_a_bounded_place_and_a_channel_plays_on() {
     in_a_network_of_its_own("a flood of announcements", &ALONE, || {
         let source = Source::new();

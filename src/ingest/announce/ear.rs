@@ -12,6 +12,9 @@ use crate::wire::sap::PORT;
 /// A group where nothing is heard for so long is joined again: the network may have forgotten who listens.
 const RENEW_AFTER: Duration = Duration::from_secs(125);
 
+/// What comes at once of many senders, a thousand sessions and more.
+const BUFFER_BYTES: usize = 1 << 20;
+
 /// Where one family's groups are joined.
 #[derive(Default)]
 pub(super) struct Ear {
@@ -130,6 +133,7 @@ impl Ear {
             return Ok(open.socket.clone());
         }
         let socket = Arc::new(ReceiveSocket::bind(PORT, group)?);
+        socket.set_receive_buffer(BUFFER_BYTES)?;
         let key = register(socket.clone())?;
         // Not polled before it is found here.
         self.open = Some(Open { socket: socket.clone(), key: key.clone() });

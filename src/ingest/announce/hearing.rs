@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::IpAddr;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
@@ -67,6 +67,8 @@ pub struct Hearing {
 struct Listener {
     hearing: Weak<Hearing>,
     socket: Arc<ReceiveSocket>,
+    /// The kernel's count of what it had no room for; wraps.
+    overflow: AtomicU32,
 }
 
 impl Hearing {
@@ -105,7 +107,8 @@ impl Hearing {
 
     fn follow(&self, now: Instant) {
         let register = |socket: Arc<ReceiveSocket>| {
-            let listener = Listener { hearing: self.this.clone(), socket: socket.clone() };
+            let overflow = AtomicU32::new(0);
+            let listener = Listener { hearing: self.this.clone(), socket: socket.clone(), overflow };
             self.poller.register(Class::Control, socket, Arc::new(listener))
         };
         let mut outcome = Ok(());
@@ -130,9 +133,9 @@ impl Hearing {
     }
 
     /// Takes what a socket has. `false`: it fails.
-    fn receive(&self, socket: &Arc<ReceiveSocket>, batch: &mut ReceiveBatch) -> bool {
+    fn receive(&self, listener: &Listener, batch: &mut ReceiveBatch) -> bool {
         for _ in 0..BATCHES_PER_TASK {
-            let received = match batch.receive(socket) {
+            let received = match batch.receive(&listener.socket) {
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Err(error) => {
@@ -146,6 +149,10 @@ impl Hearing {
             };
             let now = clock::now();
             batch.datagrams().for_each(|datagram| self.hear(&datagram, now));
+            if let Some(total) = batch.datagrams().filter_map(|datagram| datagram.overflow).last() {
+                let more = total.wrapping_sub(listener.overflow.swap(total, Relaxed));
+                self.stats.refuse(Refusal::Queue, more.into());
+            }
             if received < batch.capacity() {
                 break;
             }
@@ -172,7 +179,7 @@ impl Hearing {
                 self.stats.sessions.store(table.served() as u64, Relaxed);
             }
             Err(Refused(refusal, why)) => {
-                self.stats.refuse(refusal);
+                self.stats.refuse(refusal, 1);
                 lock(&self.herald).tell_refused(refusal, why.as_deref(), sender, now);
             }
         }
@@ -249,7 +256,7 @@ impl PollEventConsumer for Listener {
 impl Work for Listener {
     fn run(self: Arc<Self>) {
         let Some(hearing) = self.hearing.upgrade() else { return };
-        if BUFFERS.with_borrow_mut(|batch| hearing.receive(&self.socket, batch)) {
+        if BUFFERS.with_borrow_mut(|batch| hearing.receive(&self, batch)) {
             return self.resume(&hearing);
         }
         // The next look opens another one.

@@ -7,6 +7,8 @@ use crate::wire::sap::NotSap;
 /// Why an announcement is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
+    /// The kernel had no room for it any more.
+    Queue,
     /// It is none that can be read.
     NotSap(NotSap),
     /// It was not sent to a group that is listened to.
@@ -37,7 +39,8 @@ pub enum Refusal {
 
 impl Refusal {
     /// All reasons, so that counters can be laid out once.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
+        Self::Queue,
         Self::NotSap(NotSap::Short),
         Self::NotSap(NotSap::Version),
         Self::NotSap(NotSap::Encrypted),
@@ -61,13 +64,14 @@ impl Refusal {
 
     /// Whether it is one who is believed that is refused, and what he sends is not ours: the network brings what others announce.
     pub const fn is_of_a_sender(self) -> bool {
-        !matches!(self, Self::Place | Self::Origin | Self::NotSap(_) | Self::Barred)
+        !matches!(self, Self::Queue | Self::Place | Self::Origin | Self::NotSap(_) | Self::Barred)
     }
 
     /// A stable word for this reason, for metric labels.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::NotSap(not) => not.reason(),
+            Self::Queue => "queue",
             Self::Place => "place",
             Self::Origin => "origin",
             Self::Pace => "pace",
@@ -127,9 +131,9 @@ impl AnnouncementStats {
         counts.map(|(refusal, count)| (refusal.reason(), count.load(Relaxed)))
     }
 
-    pub(super) fn refuse(&self, refusal: Refusal) {
+    pub(super) fn refuse(&self, refusal: Refusal, count: u64) {
         if let Some(place) = Refusal::ALL.iter().position(|known| *known == refusal) {
-            self.refused[place].fetch_add(1, Relaxed);
+            self.refused[place].fetch_add(count, Relaxed);
         }
     }
 }
@@ -142,7 +146,7 @@ mod tests {
     #[test]
     fn each_refusal_is_counted_under_a_word_of_its_own() {
         let stats = AnnouncementStats::default();
-        Refusal::ALL.iter().for_each(|refusal| stats.refuse(*refusal));
+        Refusal::ALL.iter().for_each(|refusal| stats.refuse(*refusal, 1));
         let words: HashSet<_> = stats.refused().map(|(reason, _)| reason).collect();
         assert_eq!(words.len(), Refusal::ALL.len());
         assert!(stats.refused().all(|(_, count)| count == 1));
