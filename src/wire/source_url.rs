@@ -45,6 +45,12 @@ pub enum InvalidSourceUrl {
     /// No `scheme://`.
     #[error("\"{0}\" has no scheme; write rtp://group:port, for example rtp://239.9.9.1:5004")]
     NoScheme(String),
+    /// That of a server, which is asked and not listened to.
+    #[error(
+        "{0}:// is a server that is pulled from: it is a channel's only source, and can be none of several, nor be listened to; \
+         of a group write rtp://group:port"
+    )]
+    Server(String),
     /// Any other scheme.
     #[error(
         "scheme {0}:// is no multicast source; write rtp://group:port, or udp:// for MPEG-TS without RTP"
@@ -187,7 +193,11 @@ impl Scheme {
 fn scheme_and_rest(text: &str) -> Result<(Scheme, &str), InvalidSourceUrl> {
     let (name, rest) = text.split_once("://").ok_or_else(|| InvalidSourceUrl::NoScheme(text.to_owned()))?;
     let known = Scheme::ALL.into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.name()));
-    known.map(|scheme| (scheme, rest)).ok_or_else(|| InvalidSourceUrl::Scheme(name.to_owned()))
+    let unknown = match name.to_ascii_lowercase().as_str() {
+        "rtsp" | "rtsps" => InvalidSourceUrl::Server,
+        _ => InvalidSourceUrl::Scheme,
+    };
+    known.map(|scheme| (scheme, rest)).ok_or_else(|| unknown(name.to_owned()))
 }
 
 /// The group, its zone, and the port.
@@ -326,6 +336,14 @@ mod tests {
             let expected =
                 SourceUrl { scheme, group, port: 5004, filter: SourceFilter::Any, interface: None };
             assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_asked_and_not_listened_to() {
+        for text in ["rtsp://edge/news", "RTSPS://edge:322/news"] {
+            let said = text.parse::<SourceUrl>().expect_err("it is no group").to_string();
+            assert!(said.contains("is a server that is pulled from"), "{said}");
         }
     }
 
