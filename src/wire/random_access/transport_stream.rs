@@ -364,10 +364,11 @@ mod tests {
             two,
         ];
         assert_eq!(numbers(&stream), [1, 3, 5]);
-        let mut gone = stream[..4].to_vec();
-        gone.resize(MOST_BEHIND as usize + 10, packet(300, false, false, &[]));
-        gone.push(one);
-        assert_eq!(numbers(&gone), [1, MOST_BEHIND + 10], "the second one has ended");
+        let mut gone = TransportStream::default();
+        (0..).zip(&stream[..4]).for_each(|(number, datagram)| drop(gone.take(number, datagram)));
+        let ended =
+            [MOST_BEHIND, MOST_BEHIND + 10].map(|number| gone.take(number, &one).map(|start| start.number));
+        assert_eq!(ended, [Some(3), Some(MOST_BEHIND + 10)], "the second one has ended");
     }
 
     #[test]
