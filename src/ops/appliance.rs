@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock, lock};
 use crate::ingest::Receivers;
 use crate::ingest::announce::Hearing;
-use crate::ingest::pull::Puller;
+use crate::ingest::pull::{self, Puller};
 use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Line, LineLimits, RingLimits, Track};
 use crate::serve::{Access, Announcer, BadPair, Certificates, FrontDoor, Listener, RtspServer, UsersError};
 
@@ -21,7 +21,7 @@ use super::directory::Directory;
 use super::line_up::{LineUp, Maker};
 use super::metrics;
 use super::readiness::{Stage, not_pulled};
-use super::serving::{access_config, instance, server_config};
+use super::serving::{access_config, server_config};
 
 /// The running program.
 pub struct Appliance {
@@ -192,7 +192,8 @@ impl Engine {
             config.limits.membership_changes,
         );
         certificates.iter().for_each(|certificates| certificates.look_each_second(&timers));
-        let instance = instance();
+        // What this program is called among those that pull from each other.
+        let instance = pull::token();
         let server = RtspServer::new(
             catalogue.clone(),
             poller.clone(),

@@ -1,6 +1,5 @@
 //! What the RTSP server is told, from the config.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use crate::serve::{AccessConfig, Certificates, FailureLimits, Limits, OutGroup, ServerConfig};
@@ -44,11 +43,6 @@ pub(super) fn server_config(
         redirect_tls: config.limits.redirect_tls.clone(),
         instance: instance.to_owned(),
     }
-}
-
-/// What this program is called among those that pull from each other, from its start to its end.
-pub(super) fn instance() -> String {
-    format!("{:016x}", RandomState::new().hash_one("instance"))
 }
 
 /// Who is to be let in.

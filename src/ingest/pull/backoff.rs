@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::wire::rtsp::StatusCode;
 
 use super::failure::Failure;
-use super::silence::Patience;
+use super::silence::SilenceLimit;
 
 /// The first try comes at once: most connections that break can be made again.
 const FIRST: Duration = Duration::from_millis(250);
@@ -26,7 +26,7 @@ const GOOD: Duration = Duration::from_secs(10);
 pub(super) struct Backoff {
     failures: u32,
     /// How long the next session may bring no media.
-    pub patience: Patience,
+    pub silence_limit: SilenceLimit,
 }
 
 impl Backoff {
@@ -43,7 +43,7 @@ impl Backoff {
         }
         self.failures = self.failures.saturating_add(1);
         if let Failure::NoMedia(waited) = failure {
-            self.patience = Patience::after(*waited);
+            self.silence_limit = SilenceLimit::after(*waited);
         }
         let wait = match (failure, self.failures) {
             (Failure::Login(_), _) => LOGIN,

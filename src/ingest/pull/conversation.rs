@@ -14,7 +14,7 @@ use crate::wire::rtsp::{Answers, Url, Wish, interleaved_header};
 
 use super::action::{Action, Way};
 use super::inbox::{Heard, Inbox};
-use super::silence::Patience;
+use super::silence::SilenceLimit;
 use super::talk::Talk;
 
 /// What came that was not meant for us.
@@ -36,7 +36,7 @@ pub struct Conversation {
 impl Conversation {
     /// Begins with a server that is connected to, about `url`: an answer is waited for so long, and media.
     #[must_use]
-    pub fn new(url: &Url, login: Answers, waits: (Duration, Patience), now: Instant) -> Self {
+    pub fn new(url: &Url, login: Answers, waits: (Duration, SilenceLimit), now: Instant) -> Self {
         Self { inbox: Inbox::default(), talk: Talk::new(url, login, waits, now), stray_frames: 0 }
     }
 

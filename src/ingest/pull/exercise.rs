@@ -9,7 +9,7 @@ use crate::wire::rtsp::{Answers, Incoming, Login, Url, Wish};
 use super::action::{Action, End};
 use super::conversation::{Conversation, Strays};
 use super::journey::Journey;
-use super::silence::Patience;
+use super::silence::SilenceLimit;
 
 /// What a server may say, of which bytes choose.
 const SAID: [&str; 20] = [
@@ -41,7 +41,7 @@ pub fn exercise(bytes: &[u8]) {
     let url = Url::parse("rtsp://edge:8554/a?b").expect("a URL");
     let login = Login { user: "u".into(), password: "p".into() };
     let journey = Journey::new(&url, Some(login.clone()));
-    let waits = (Duration::from_secs(5), Patience::default());
+    let waits = (Duration::from_secs(5), SilenceLimit::default());
     let conversation = Conversation::new(&url, Answers::new(Some(login), "c".into()), waits, now);
     let mut lead = Lead { conversation, journey, now, cseq: 0, is_over: false, owed: 0 };
     lead.carry_out();

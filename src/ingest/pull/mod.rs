@@ -40,6 +40,7 @@ mod trust;
 mod upstream;
 mod whereabouts;
 
+pub use dice::token;
 #[cfg(fuzzing)]
 pub use exercise::exercise;
 pub use failure::Failure;

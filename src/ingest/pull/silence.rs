@@ -12,15 +12,15 @@ const LONGEST: Duration = Duration::from_secs(300);
 
 /// How long media is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience(Duration);
+pub struct SilenceLimit(Duration);
 
-impl Default for Patience {
+impl Default for SilenceLimit {
     fn default() -> Self {
         Self(SHORTEST)
     }
 }
 
-impl Patience {
+impl SilenceLimit {
     /// Of the session after one in which media was waited for so long, and did not come.
     #[must_use]
     pub fn after(waited: Duration) -> Self {
@@ -31,8 +31,8 @@ impl Patience {
 /// Of one session.
 #[derive(Debug)]
 pub(super) struct Silence {
-    patience: Patience,
-    /// Media has come since then, without a pause that even the shortest patience would have minded.
+    limit: SilenceLimit,
+    /// Media has come since then, without a pause that even the shortest limit would have minded.
     flows_since: Instant,
     last: Instant,
     /// Whether there was any media.
@@ -41,8 +41,8 @@ pub(super) struct Silence {
 
 impl Silence {
     /// The session is to be set up.
-    pub fn new(patience: Patience, now: Instant) -> Self {
-        Self { patience, flows_since: now, last: now, is_broken: false }
+    pub fn new(limit: SilenceLimit, now: Instant) -> Self {
+        Self { limit, flows_since: now, last: now, is_broken: false }
     }
 
     /// It plays.
@@ -56,8 +56,8 @@ impl Silence {
             self.flows_since = now;
         }
         (self.last, self.is_broken) = (now, true);
-        if now >= self.flows_since + self.patience.0 {
-            self.patience = Patience::default();
+        if now >= self.flows_since + self.limit.0 {
+            self.limit = SilenceLimit::default();
         }
     }
 
@@ -68,12 +68,12 @@ impl Silence {
 
     /// How long media is waited for.
     pub fn lasts(&self) -> Duration {
-        self.patience.0
+        self.limit.0
     }
 
     /// When it has lasted too long.
     pub fn due(&self) -> Instant {
-        self.last + self.patience.0
+        self.last + self.limit.0
     }
 }
 
@@ -86,10 +86,10 @@ mod tests {
 
     #[test]
     fn a_source_that_is_silent_is_disturbed_less_and_less() {
-        let mut patience = Patience::default();
+        let mut limit = SilenceLimit::default();
         let waits = [(); 8].map(|()| {
-            let silence = Silence::new(patience, clock::now());
-            patience = Patience::after(silence.lasts());
+            let silence = Silence::new(limit, clock::now());
+            limit = SilenceLimit::after(silence.lasts());
             silence.lasts().as_secs()
         });
         assert_eq!(waits, [10, 20, 40, 80, 160, 300, 300, 300]);
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn media_that_flows_is_soon_missed_and_sparse_media_is_not() {
         let began = clock::now();
-        let mut silence = Silence::new(Patience::after(20 * SECOND), began);
+        let mut silence = Silence::new(SilenceLimit::after(20 * SECOND), began);
         for second in [1, 15, 30, 60, 95] {
             silence.media(began + second * SECOND);
         }

@@ -12,7 +12,7 @@ use super::action::{Action, End, Way};
 use super::asking::{Answered, Asking, Question, is_about_the_track, is_about_the_url};
 use super::failure::Failure;
 use super::signs::Signs;
-use super::silence::{Patience, Silence};
+use super::silence::{Silence, SilenceLimit};
 
 /// What a server may ask of us.
 const METHODS: &str = "OPTIONS, ANNOUNCE, GET_PARAMETER, SET_PARAMETER, REDIRECT, TEARDOWN";
@@ -61,8 +61,8 @@ enum Stage {
 }
 
 impl Talk {
-    pub fn new(url: &Url, login: Answers, waits: (Duration, Patience), now: Instant) -> Self {
-        let (answer_within, patience) = waits;
+    pub fn new(url: &Url, login: Answers, waits: (Duration, SilenceLimit), now: Instant) -> Self {
+        let (answer_within, silence_limit) = waits;
         let mut talk = Self {
             url: url.clone(),
             asking: Asking::new(login, answer_within),
@@ -73,7 +73,7 @@ impl Talk {
             ways: Vec::new(),
             signs: Signs::default(),
             next_signs: now,
-            silence: Silence::new(patience, now),
+            silence: Silence::new(silence_limit, now),
             heard_at: now,
             asked_at: now,
             actions: VecDeque::new(),

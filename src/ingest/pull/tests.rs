@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::action::{Action, End, Way};
 use super::conversation::Conversation;
 use super::failure::Failure;
-use super::silence::Patience;
+use super::silence::SilenceLimit;
 use crate::event::clock;
 use crate::wire::rtsp::authorization::{Credentials, parse};
 use crate::wire::rtsp::digest::{Ha1, challenges};
@@ -41,7 +41,7 @@ impl Lead {
         let url = Url::parse(url).expect("a URL");
         let answers = Answers::new(login, "abcd".into());
         let mut lead = Self {
-            conversation: Conversation::new(&url, answers, (WITHIN, Patience::default()), now),
+            conversation: Conversation::new(&url, answers, (WITHIN, SilenceLimit::default()), now),
             now,
             asked: Vec::new(),
             replied: Vec::new(),

@@ -19,7 +19,7 @@ use crate::wire::rtsp::via;
 
 use super::backoff::Backoff;
 use super::conversation::Conversation;
-use super::dice::random;
+use super::dice::token;
 use super::ending::{part, pause};
 use super::failure::Failure;
 use super::figures::{Figures, PullState, PullStats};
@@ -240,9 +240,10 @@ impl Upstream {
             link.leave(now);
         }
         let begin = || {
-            let answers = journey.answers(format!("{:016x}", random()));
+            let answers = journey.answers(token());
             let within = patience.with_first_answer(self.demand.is_claimed());
-            let mut conversation = Conversation::new(journey.at(), answers, (within, backoff.patience), now);
+            let mut conversation =
+                Conversation::new(journey.at(), answers, (within, backoff.silence_limit), now);
             let others = self.demand.askers(now);
             let all = std::iter::once(&self.parts.instance).chain(&others);
             conversation.comes_by(via(all.map(String::as_str)));
