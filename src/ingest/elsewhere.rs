@@ -20,11 +20,13 @@ impl Receivers {
         redundancy: Redundancy,
     ) {
         self.forget(channel);
-        channel.tracks.iter().for_each(|track| track.pause());
-        channel.tracks.iter().zip(tracks).for_each(|(track, from)| track.comes_from(&from.feeds));
+        let both = || channel.tracks.iter().zip(tracks);
+        for (track, from) in both() {
+            track.pause();
+            track.comes_from(&from.feeds);
+        }
         let sockets = self.sockets();
-        let both = channel.tracks.iter().zip(tracks);
-        let legs = both.flat_map(|(track, from)| Leg::by(track, &from.feeds, redundancy, &sockets));
+        let legs = both().flat_map(|(track, from)| Leg::by(track, &from.feeds, redundancy, &sockets));
         self.begin(channel, legs, on);
     }
 }

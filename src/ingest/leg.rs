@@ -181,11 +181,11 @@ impl Leg {
     #[inline]
     fn take(&self, header: &RtpHeader, datagram: &[u8], from: SocketAddr, came: Came) -> bool {
         match &self.company {
+            Company::Alone => self.track.receive(header, datagram, from, came.at),
             // What the track does not offer is refused there, and no leg helps by it.
             _ if !self.track.offers(header.payload_type) => {
                 self.track.receive(header, datagram, from, came.at)
             }
-            Company::Alone => self.track.receive(header, datagram, from, came.at),
             Company::Merged(merging) => {
                 self.is_heard(came.taken_at);
                 merging.receive(self.place, header, datagram, from, came)

@@ -171,12 +171,11 @@ impl Merging {
         let Some(at) = at else { return };
         let this = Arc::downgrade(self);
         self.track.rtp.run_at(at, move || {
-            let Some((merging, sockets)) = this.upgrade().map(|this| (this.clone(), this.sockets.upgrade()))
-            else {
-                return;
-            };
+            let Some(merging) = this.upgrade() else { return };
             let done: Arc<dyn Send + Sync> = Arc::new(GivesUp { merging: this, then: clock::now() });
-            sockets.into_iter().for_each(|sockets| sockets.take_in(&merging.track, &done));
+            if let Some(sockets) = merging.sockets.upgrade() {
+                sockets.take_in(&merging.track, &done);
+            }
         });
     }
 

@@ -13,6 +13,7 @@ use crate::wire::source_filter::SourceFilter;
 
 use super::config::{ChannelConfig, ChannelSettings, Config};
 use super::place::Place;
+use super::readiness::list;
 
 /// Each with its remedy.
 pub fn obstacles(config: &Config) -> Vec<String> {
@@ -20,29 +21,31 @@ pub fn obstacles(config: &Config) -> Vec<String> {
     let limit = limit.and_then(|text| text.trim().parse().ok());
     let of_groups = limit.and_then(|limit| few_memberships(&config.channels, limit));
     let in_the_way = config.channels.iter().flat_map(of_channel);
-    not_received(&config.channels).chain(in_the_way).chain(of_groups).collect()
+    not_received(&config.channels).into_iter().chain(in_the_way).chain(of_groups).collect()
 }
 
 /// Why channels would not be received now, each reason once.
-fn not_received(channels: &[ChannelConfig]) -> impl Iterator<Item = String> {
+fn not_received(channels: &[ChannelConfig]) -> Vec<String> {
     let mut reasons = BTreeMap::<String, Vec<&str>>::new();
     for channel in channels {
         for (feed, interface) in channel.feeds() {
-            let place = Place::of(feed.group, interface);
-            let reason = place.as_ref().err().cloned().or_else(|| held_port(feed, place.ok()?.index));
-            let told = reason.map(|reason| reasons.entry(reason).or_default());
-            if let Some(told) = told.filter(|told| told.last() != Some(&channel.name.as_str())) {
+            let reason = match Place::of(feed.group, interface) {
+                Ok(place) => held_port(feed, place.index),
+                Err(error) => Some(error),
+            };
+            let Some(reason) = reason else { continue };
+            let told = reasons.entry(reason).or_default();
+            if told.last() != Some(&channel.name.as_str()) {
                 told.push(&channel.name);
             }
         }
     }
     let told = reasons.into_iter().map(|(reason, names)| {
-        let more = names.len().saturating_sub(MOST_NAMED);
-        let named = names[..names.len().min(MOST_NAMED)].join("\", \"");
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("channel \"{named}\"{more}: not received on this machine as it is now: {reason}")
+        let names: Vec<_> = names.into_iter().map(|name| format!("\"{name}\"")).collect();
+        let named = list(&names, MOST_NAMED);
+        format!("channel {named}: not received on this machine as it is now: {reason}")
     });
-    told.collect::<Vec<_>>().into_iter()
+    told.collect()
 }
 
 /// Of many channels that share a reason so many are named.
@@ -118,7 +121,7 @@ mod tests {
         };
         let text: String = (1..=7).map(channel).collect();
         let config = Config::parse(&text, Path::new("a.toml")).expect("it works");
-        let told: Vec<_> = not_received(&config.channels).collect();
+        let told = not_received(&config.channels);
         assert_eq!(told.len(), 1, "{told:?}");
         let all = "channel \"n1\", \"n2\", \"n3\", \"n4\", \"n5\" and 2 more: not received on this machine as it is now: ";
         assert!(told[0].starts_with(all) && told[0].contains("nowhere7"), "{}", told[0]);
@@ -133,14 +136,14 @@ mod tests {
              [[channel]]\nname = \"own\"\nsource = \"udp://127.0.0.1:{port}\"\n"
         );
         let config = Config::parse(&text, Path::new("a.toml")).expect("it works");
-        let told: Vec<_> = not_received(&config.channels).collect();
+        let told = not_received(&config.channels);
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(
             told.iter().all(|told| told.contains(&format!("another program has UDP port {port}"))),
             "{told:?}"
         );
         drop(taken);
-        assert_eq!(not_received(&config.channels).count(), 0);
+        assert_eq!(not_received(&config.channels).len(), 0);
     }
 
     #[test]

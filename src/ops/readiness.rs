@@ -50,20 +50,26 @@ impl Stage {
         }
         match (joined, missing.len()) {
             (_, 0) => Ok("ready\n".to_owned()),
-            (0, _) => Err(format!("no channel is joined, the log says why: {}", list(&missing))),
-            _ => Ok(format!("ready\nnot joined, the log says why: {}\n", list(&missing))),
+            (0, _) => Err(format!("no channel is joined, the log says why: {}", list(&missing, NAMED))),
+            _ => Ok(format!("ready\nnot joined, the log says why: {}\n", list(&missing, NAMED))),
         }
     }
 }
 
 /// What is said of channels whose servers are asked in vain. Whoever asks for them here waits, and is as well off as elsewhere.
 pub fn not_pulled(names: &[&str]) -> String {
-    if names.is_empty() { String::new() } else { format!("not pulled, the log says why: {}\n", list(names)) }
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("not pulled, the log says why: {}\n", list(names, NAMED))
+    }
 }
 
-fn list(names: &[&str]) -> String {
-    let named = names[..names.len().min(NAMED)].join(", ");
-    match names.len().saturating_sub(NAMED) {
+/// Names, so many of them at most, and how many more there are.
+pub fn list<N: AsRef<str>>(names: &[N], most: usize) -> String {
+    let named: Vec<_> = names.iter().take(most).map(AsRef::as_ref).collect();
+    let named = named.join(", ");
+    match names.len().saturating_sub(most) {
         0 => named,
         more => format!("{named} and {more} more"),
     }

@@ -4,11 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::{clock, lock};
-use crate::wire::rtsp::MOST_INSTANCES;
 
 /// Other programs that are known to want a channel, and for how long after they have asked: longer than they wait until they
 /// ask again.
-const MOST_ASKERS: usize = MOST_INSTANCES - 1;
+const MOST_ASKERS: usize = 31;
 const ASKERS_LAST: Duration = Duration::from_secs(120);
 
 /// Of one channel. Unless it is said otherwise it is received always.

@@ -182,6 +182,11 @@ impl Flow {
         self.of(by).read()
     }
 
+    /// Times that connections which had fallen out of the ring went on.
+    pub fn reentries(&self) -> u64 {
+        self.of(Carriage::Tcp).read().came_back
+    }
+
     /// Counts what those who stand still have missed by now.
     pub fn count_missed(&self) {
         let tail = self.ring.tail();

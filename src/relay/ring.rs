@@ -146,8 +146,7 @@ impl Ring {
     /// How many places to start there were, and when the newest one came.
     pub fn starts(&self) -> (StartCounts, Option<Instant>) {
         let state = self.state();
-        let newest = state.start.as_ref().and_then(|start| state.packet(start.number));
-        (state.starts, newest.map(|packet| packet.arrived_at))
+        (state.starts, state.started_at.filter(|_| state.start.is_some()))
     }
 
     /// The number of the packet to come.

@@ -59,8 +59,8 @@ pub struct Track {
     strange: Episode,
     strange_rtcp: Episode,
     lost_start: Episode,
-    /// Where it comes from, for the log, if not from where it did at first.
-    moved: Mutex<Option<Vec<Feed>>>,
+    /// Where it comes from now, for the log.
+    feeds: Mutex<Vec<Feed>>,
 }
 
 /// A track as metrics see it.
@@ -104,6 +104,7 @@ impl Track {
         Arc::new(Self {
             channel: outward.channel.clone(),
             number,
+            feeds: Mutex::new(description.feeds.clone()),
             description,
             rtp: Flow::new(outward, limits, coalesce, dispatch.clone()),
             rtcp: Flow::new(outward, rtcp_limits, coalesce, dispatch.clone()),
@@ -119,7 +120,6 @@ impl Track {
             strange: Episode::default(),
             strange_rtcp: Episode::default(),
             lost_start: Episode::default(),
-            moved: Mutex::default(),
         })
     }
 
@@ -275,9 +275,7 @@ impl Track {
             return;
         }
         let (channel, track) = (&*self.channel, self.number);
-        let moved = lock(&self.moved).clone();
-        let feeds = moved.as_ref().unwrap_or(&self.description.feeds);
-        let port = feeds.first().and_then(|feed| feed.rtcp_port);
+        let port = lock(&self.feeds).first().and_then(|feed| feed.rtcp_port);
         let what = match rtp::check(datagram) {
             Ok(_) if !rtp::is_rtcp_beside(datagram, &[]) => {
                 "RTP, of a stream that no channel has, on the port of this one's RTCP".to_owned()
@@ -295,14 +293,12 @@ impl Track {
 
     /// It is sent elsewhere from now on.
     pub fn comes_from(&self, feeds: &[Feed]) {
-        *lock(&self.moved) = Some(feeds.to_vec());
+        *lock(&self.feeds) = feeds.to_vec();
     }
 
     /// Where it is sent, for the log.
     fn group(&self) -> Option<String> {
-        let moved = lock(&self.moved);
-        let feeds = moved.as_deref().unwrap_or(&self.description.feeds);
-        let groups: Vec<_> = feeds.iter().map(|feed| feed.group.to_string()).collect();
+        let groups: Vec<_> = lock(&self.feeds).iter().map(|feed| feed.group.to_string()).collect();
         (!groups.is_empty()).then(|| groups.join(", "))
     }
 

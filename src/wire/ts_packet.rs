@@ -5,8 +5,8 @@ use super::transport_stream::{Pcr, pcr};
 /// What every packet begins with.
 const SYNC: u8 = 0x47;
 /// Header and payload; parity of 16 bytes may follow.
-const PACKET_LEN: usize = 188;
-const HEADER_LEN: usize = 4;
+pub(super) const PACKET_LEN: usize = 188;
+pub(super) const HEADER_LEN: usize = 4;
 
 /// The PID of packets that carry nothing.
 pub const NULL_PID: u16 = 0x1fff;

@@ -32,14 +32,15 @@ pub(super) fn check(typed: &TypedConfig, config: &Config, report: &mut Report<'_
         check_line(&typed.limits, config, report);
         check_redirect(typed, report);
     }
-    if let Some(bytes) = typed.ring.max_bytes.as_ref().filter(|_| !typed.ring.spoiled) {
-        check_starts(bytes.span().start, &config.ring, report);
-    }
-    if !typed.ring.spoiled
-        && config.channels.iter().any(|channel| channel.settings.coalesce == Coalesce::Auto)
-    {
-        let of_ring = typed.ring.max_bytes.as_ref().map_or(0, |number| number.span().start);
-        check_bytes("coalesce = \"auto\"", of_ring, LONGEST_AUTO, &config.ring, report);
+    if !typed.ring.spoiled {
+        let of_ring = typed.ring.max_bytes.as_ref().map(|number| number.span().start);
+        if let Some(of_ring) = of_ring {
+            check_starts(of_ring, &config.ring, report);
+        }
+        if config.channels.iter().any(|channel| channel.settings.coalesce == Coalesce::Auto) {
+            let of_ring = of_ring.unwrap_or_default();
+            check_bytes("coalesce = \"auto\"", of_ring, LONGEST_AUTO, &config.ring, report);
+        }
     }
     let by_name: HashMap<_, _> = config.channels.iter().map(|channel| (&channel.name, channel)).collect();
     for typed_channel in &typed.channels {
@@ -269,7 +270,7 @@ fn check_rest(channel: &TypedChannel, coalesce: Coalesce, ring: &RingConfig, rep
 }
 
 fn check_bytes(place: &str, offset: usize, rest: Duration, ring: &RingConfig, report: &mut Report<'_>) {
-    let held = ring.max_bytes as f64 * 8.0 / rest.as_secs_f64();
+    let held = bits_per_second(ring, rest);
     if held < FAST_BITS_PER_SECOND {
         let wrong = format!(
             "{place}: packets wait up to {rest:?}, for which [ring] max_bytes = {} has room at {:.0} Mbit/s and less: a \
@@ -281,12 +282,17 @@ fn check_bytes(place: &str, offset: usize, rest: Duration, ring: &RingConfig, re
     }
 }
 
+/// The rate of a track of which the ring's bytes hold so much time.
+fn bits_per_second(ring: &RingConfig, held: Duration) -> f64 {
+    ring.max_bytes as f64 * 8.0 / held.as_secs_f64()
+}
+
 /// Pictures that a decoder can start with are up to so far apart, as a rule, and most programmes no faster.
 const BETWEEN_STARTS: Duration = Duration::from_secs(4);
 const USUAL_BITS_PER_SECOND: f64 = 10e6;
 
 fn check_starts(offset: usize, ring: &RingConfig, report: &mut Report<'_>) {
-    let held = ring.max_bytes as f64 * 8.0 / BETWEEN_STARTS.as_secs_f64();
+    let held = bits_per_second(ring, BETWEEN_STARTS);
     if held < USUAL_BITS_PER_SECOND {
         let wrong = format!(
             "[ring] max_bytes = {} has room for {BETWEEN_STARTS:?} of {:.1} Mbit/s and less: of a faster track, or one whose \

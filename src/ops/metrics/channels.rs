@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::ingest::PortStats;
 use crate::net::Refusal;
 use crate::ops::appliance::Engine;
-use crate::relay::{Carriage, TrackStats};
+use crate::relay::TrackStats;
 
 use super::families::{Families, Labels};
 
@@ -18,8 +18,7 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
             arrivals(&stats, &labels, out);
             state(channel.demand.is_there(now), &stats, &labels, out);
             let help = "Times that a viewer over TCP who had fallen out of the ring went on.";
-            let reentries = track.rtp.sent(Carriage::Tcp).came_back;
-            out.counter("mirrorball_track_reentries_total", help, &labels, reentries);
+            out.counter("mirrorball_track_reentries_total", help, &labels, track.rtp.reentries());
         }
         let labels = [("channel", channel.name.as_str())];
         let help = "Whether all tracks are silent.";

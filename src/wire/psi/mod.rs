@@ -14,7 +14,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
-pub use section::{MAX_SECTION_LEN, Section, Sections};
+pub use section::{MAX_SECTION_LEN, Section, Sections, section_len};
 pub use tables::{Pmt, Service, Stream, Table};
 pub use text::text;
 

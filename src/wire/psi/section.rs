@@ -117,7 +117,8 @@ impl<'a> Section<'a> {
 }
 
 /// How long the section is that begins so, once that is told.
-fn section_len(begin: &[u8]) -> Option<usize> {
+#[must_use]
+pub fn section_len(begin: &[u8]) -> Option<usize> {
     let [_, high, low, ..] = *begin else { return None };
     Some(LENGTH_END + usize::from(u16::from_be_bytes([high & 0xf, low])))
 }

@@ -67,18 +67,18 @@ impl Stream {
     /// Whether it is sound.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let kinds = [
-            "MPEG-1 audio",
-            "MPEG-2 audio",
-            "AAC",
-            "AAC (LATM)",
-            "AC-3",
-            "E-AC-3",
-            "DTS",
-            "Opus",
-            "SMPTE 302M audio",
-        ];
-        kinds.contains(&self.kind)
+        matches!(
+            self.kind,
+            "MPEG-1 audio"
+                | "MPEG-2 audio"
+                | "AAC"
+                | "AAC (LATM)"
+                | "AC-3"
+                | "E-AC-3"
+                | "DTS"
+                | "Opus"
+                | "SMPTE 302M audio"
+        )
     }
 }
 

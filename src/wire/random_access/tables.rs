@@ -4,11 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::ts_packet::TsPacket;
+use super::super::psi::section_len;
+use super::super::ts_packet::{HEADER_LEN, PACKET_LEN, TsPacket};
 
-/// The size of a packet; parity behind it goes nowhere.
-const PACKET_LEN: usize = 188;
-const HEADER_LEN: usize = 4;
 /// So many packets are a table's; that of a programme takes one, or two.
 const MOST_PACKETS: usize = 4;
 /// Packets of one datagram (RFC 2250 section 2: as many as the path takes).
@@ -75,12 +73,8 @@ fn is_alike(one: &[u8], other: &[u8]) -> bool {
 
 /// Whether the first section that begins in these packets ends in them.
 fn is_whole(packets: &[u8]) -> bool {
-    let payloads =
-        || packets.chunks_exact(PACKET_LEN).filter_map(TsPacket::read).filter_map(|packet| packet.payload);
-    let mut bytes = payloads().flatten().copied();
-    let Some(pointer) = bytes.next() else { return false };
-    let mut bytes = bytes.skip(pointer.into()).skip(1);
-    let (Some(high), Some(low)) = (bytes.next(), bytes.next()) else { return false };
-    let length = usize::from(u16::from_be_bytes([high & 0xf, low]));
-    bytes.count() >= length
+    let packets = packets.chunks_exact(PACKET_LEN).filter_map(TsPacket::read);
+    let payload = packets.filter_map(|packet| packet.payload).collect::<Vec<_>>().concat();
+    let section = payload.split_first().and_then(|(pointer, rest)| rest.get(usize::from(*pointer)..));
+    section.is_some_and(|section| section_len(section).is_some_and(|length| length <= section.len()))
 }

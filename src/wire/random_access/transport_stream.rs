@@ -4,6 +4,8 @@
 //! Of several programmes each is to be whole: it is entered at the oldest of their newest starts. What is encrypted is looked at
 //! no further than its header.
 
+use std::cell::OnceCell;
+
 use super::super::psi::{Psi, Stream};
 use super::super::transport_stream::packets;
 use super::super::ts_packet::TsPacket;
@@ -79,15 +81,8 @@ impl Pids {
     }
 }
 
-/// The tables as they were before a datagram, made when they are needed.
-#[derive(Default)]
-struct Before(Option<Option<Vec<u8>>>);
-
-impl Before {
-    fn get(&mut self, tables: &Tables) -> &Option<Vec<u8>> {
-        self.0.get_or_insert_with(|| tables.prologue())
-    }
-}
+/// What goes before, of the tables as they were before a datagram. Made when it is needed.
+type Before = OnceCell<Option<Vec<u8>>>;
 
 impl Default for TransportStream {
     fn default() -> Self {
@@ -108,7 +103,7 @@ impl Default for TransportStream {
 impl TransportStream {
     /// Takes in the payload of the packet of a number.
     pub fn take(&mut self, number: u64, payload: &[u8]) -> Option<Start> {
-        let mut before = Before::default();
+        let before = Before::new();
         let mut is_told = false;
         for bytes in packets(payload) {
             let [_, high, low, ..] = *bytes else { continue };
@@ -119,28 +114,28 @@ impl TransportStream {
             }
             let Some(packet) = TsPacket::read(bytes).filter(|packet| !packet.is_broken) else { continue };
             if is_table {
-                before.get(&self.tables);
+                before.get_or_init(|| self.tables.prologue());
                 if self.tables.take(&packet, bytes) {
                     self.psi.take(&packet);
                     self.read_tables();
                 }
             } else {
-                is_told |= self.enter(number, &packet, &mut before);
+                is_told |= self.enter(number, &packet, &before);
             }
         }
         if self.is_open {
-            self.leave_open(number, &mut before);
+            self.leave_open(number, &before);
         }
         if is_told { self.newest(number) } else { None }
     }
 
     /// Takes in a packet of a stream that programmes are entered by. `true`: one of them can be.
-    fn enter(&mut self, number: u64, packet: &TsPacket<'_>, before: &mut Before) -> bool {
+    fn enter(&mut self, number: u64, packet: &TsPacket<'_>, before: &Before) -> bool {
         let mut is_told = false;
         for entry in self.entries.iter_mut().filter(|entry| entry.pid.is_none_or(|pid| pid == packet.pid)) {
             if let Some(mut start) = entry.take(number, packet) {
                 if start.number == number {
-                    start.prologue.clone_from(before.get(&self.tables));
+                    start.prologue.clone_from(before.get_or_init(|| self.tables.prologue()));
                 }
                 entry.newest = Some(start);
                 is_told = true;
@@ -151,12 +146,12 @@ impl TransportStream {
     }
 
     /// What has begun in a packet and is told by a later one only, is entered with the tables of this one.
-    fn leave_open(&mut self, number: u64, before: &mut Before) {
+    fn leave_open(&mut self, number: u64, before: &Before) {
         for entry in &mut self.entries {
             if let By::Picture(_, Some((_, begins))) = &mut entry.by
                 && begins.number == number
             {
-                begins.prologue.clone_from(before.get(&self.tables));
+                begins.prologue.clone_from(before.get_or_init(|| self.tables.prologue()));
             }
         }
     }
@@ -198,7 +193,7 @@ impl TransportStream {
 }
 
 /// The stream that a programme is entered by, and how: its first video, or else its first sound.
-fn entered_by<'a>(streams: impl Iterator<Item = &'a Stream> + Clone) -> Option<(u16, By)> {
+fn entered_by<'a>(mut streams: impl Iterator<Item = &'a Stream> + Clone) -> Option<(u16, By)> {
     if let Some(video) = streams.clone().find(|stream| stream.is_video()) {
         let codec = match video.kind {
             "MPEG-1 video" | "MPEG-2 video" => Some(Codec::Mpeg2),
@@ -209,7 +204,7 @@ fn entered_by<'a>(streams: impl Iterator<Item = &'a Stream> + Clone) -> Option<(
         let by = codec.map_or(By::Indicator, |codec| By::Picture(codec, None));
         return Some((video.pid, by));
     }
-    streams.clone().find(|stream| stream.is_sound()).map(|sound| (sound.pid, By::Unit))
+    streams.find(|stream| stream.is_sound()).map(|sound| (sound.pid, By::Unit))
 }
 
 impl Entry {
@@ -259,6 +254,7 @@ fn is_video(packet: &TsPacket<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::super::psi::samples::{packets_of, pat, pmt, section};
+    use super::super::super::ts_packet::PACKET_LEN;
     use super::*;
     use proptest::prelude::*;
 
@@ -283,8 +279,6 @@ mod tests {
         packet.resize(PACKET_LEN, 0xff);
         packet
     }
-
-    const PACKET_LEN: usize = 188;
 
     /// The tables of programmes, each with a stream of a type at 256 times its number, in packets that count from here.
     fn tables(programmes: &[(u16, u8)], count: u8) -> Vec<Vec<u8>> {

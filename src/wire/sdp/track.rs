@@ -32,19 +32,18 @@ impl Reader<'_> {
         Ok(TrackDescription {
             feeds: legs::feeds(Feed { group, port, rtcp_port, rtcp_group, filter }, self.medium),
             same_ssrcs: legs::same_ssrcs(self.medium),
-            framing: Framing::Rtp,
-            encoding: payload_types.first().and_then(|first| self.encoding(*first)),
-            clock_rate: payload_types.first().and_then(|first| self.clock_rate(*first)),
-            payload_types,
-            media: self.medium.media.clone(),
-            tells_parameter_sets: self.tells_parameter_sets(),
+            ..self.described(payload_types)
         })
     }
 
     /// What a server offers over RTSP, which has no place until it is set up. `None`: it is no RTP, or encrypted.
     pub fn offered(&self) -> Option<TrackDescription> {
-        let payload_types = self.payload_types().ok().filter(|_| self.is_rtp())?;
-        Some(TrackDescription {
+        self.payload_types().ok().filter(|_| self.is_rtp()).map(|types| self.described(types))
+    }
+
+    /// What it is, wherever it comes from.
+    fn described(&self, payload_types: Vec<u8>) -> TrackDescription {
+        TrackDescription {
             feeds: Vec::new(),
             same_ssrcs: Vec::new(),
             framing: Framing::Rtp,
@@ -53,7 +52,7 @@ impl Reader<'_> {
             payload_types,
             media: self.medium.media.clone(),
             tells_parameter_sets: self.tells_parameter_sets(),
-        })
+        }
     }
 
     fn tells_parameter_sets(&self) -> bool {
