@@ -13,8 +13,12 @@ pub fn exercise(datagram: &[u8]) {
             let from = passed.sender.map_or(0, |sender| sender.ssrc);
             let counts = rtcp::counts(passed.packet);
             assert_eq!(counts.is_some(), passed.sender.is_some());
-            let same = rtcp::Renamed { from, to: from, timestamp_shift: 0, counts };
+            let same = rtcp::Renamed { from, to: from, timestamp_shift: 0, counts: None };
             assert_eq!(rtcp::rename(passed.packet, &same), passed.packet, "nothing else is touched");
+            // A stream may report twice in one compound: then both of its reports say what was sent.
+            let counted = rtcp::rename(passed.packet, &rtcp::Renamed { counts, ..same });
+            assert_eq!(counted.len(), passed.packet.len());
+            assert_eq!(rtcp::counts(&counted), counts);
             let other = rtcp::Renamed { to: !from, timestamp_shift: 7, ..same };
             let renamed = rtcp::rename(passed.packet, &other);
             let again = rtcp::reflectable(&renamed).expect("well-formed").expect("not empty");
