@@ -23,7 +23,7 @@ use super::joined_feeds::JoinedFeeds;
 use super::outward::Outward;
 use super::refused::{Refused, RefusedTotals};
 use super::reports::Reports;
-use super::ring::{Packet, RingLimits, RingStart, StartCounts};
+use super::ring::{Packet, RingLimits, RingStart, StartCounts, StartPoint};
 use super::senders::News;
 use super::signs::Signs;
 use super::writer::Writer;
@@ -289,6 +289,15 @@ impl Track {
     pub fn start(&self, now: Instant) -> Option<RingStart> {
         let newest = self.rtp.ring().newest(now, START_MAX_AGE);
         newest.filter(|newest| newest.number >= self.paused_at.load(Relaxed))
+    }
+
+    /// Where one enters who has to begin with what a decoder can start with: there, if the source is not silent and such a
+    /// place is known, else as any other.
+    pub fn entry(&self, now: Instant) -> Option<StartPoint> {
+        let RingStart { number, .. } = self.start(now)?;
+        let start = self.rtp.ring().newest_start();
+        let start = start.filter(|start| start.number >= self.paused_at.load(Relaxed));
+        Some(start.unwrap_or(StartPoint { number, prologue: None }))
     }
 
     /// It is sent elsewhere from now on.

@@ -15,6 +15,7 @@ mod crowds; // many viewers: who stays loses nothing, who leaves frees everythin
 mod demand; // channels that are joined for who watches, and no longer
 mod directories; // descriptions that are put into a directory, change and go
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
+mod http; // transport streams over HTTP, and lists of them
 mod ipv6; // IPv6, wherever IPv4 works
 mod kinds; // every kind of source, of ffmpeg to ffprobe
 mod legs; // channels that come by several legs, merged or one after the other

@@ -4,7 +4,9 @@
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::keys::{ACCESS, ADMIN, CHANNEL, ENGINE, KEYS, LIMITS, LOG, RING, RTSP, SAP, Section, nearest};
+use super::keys::{
+    ACCESS, ADMIN, CHANNEL, ENGINE, HTTP, KEYS, LIMITS, LOG, RING, RTSP, SAP, Section, nearest,
+};
 use super::report::Report;
 use super::section::{Number, SectionReader};
 
@@ -14,6 +16,7 @@ pub(super) type Typed<T> = Option<Spanned<T>>;
 /// The file as typed. What was of a wrong type is absent here and noted in the report.
 pub(super) struct TypedConfig {
     pub(super) rtsp: TypedRtsp,
+    pub(super) http: TypedHttp,
     pub(super) admin: TypedAdmin,
     pub(super) log: TypedLog,
     pub(super) engine: TypedEngine,
@@ -40,6 +43,21 @@ pub(super) struct TypedRtsp {
     pub(super) session_timeout: Typed<String>,
     pub(super) longest_silence: Typed<String>,
     pub(super) close_grace: Typed<String>,
+}
+
+pub(super) struct TypedHttp {
+    pub(super) spoiled: bool,
+    pub(super) listen: Typed<Vec<Spanned<String>>>,
+    pub(super) tls_listen: Typed<Vec<Spanned<String>>>,
+    pub(super) share_ports: Typed<bool>,
+    pub(super) open: Typed<Vec<Spanned<String>>>,
+    pub(super) open_channels: Typed<Number>,
+    pub(super) interface: Typed<String>,
+    pub(super) linger: Typed<String>,
+    pub(super) url: Typed<String>,
+    pub(super) guide: Typed<String>,
+    pub(super) name: Typed<String>,
+    pub(super) tokens: Typed<String>,
 }
 
 pub(super) struct TypedAdmin {
@@ -143,6 +161,11 @@ pub(super) struct TypedChannel {
     pub(super) multicast_out_interface: Typed<String>,
     pub(super) announce: Typed<bool>,
     pub(super) sessions: Typed<Number>,
+    pub(super) number: Typed<Number>,
+    pub(super) title: Typed<String>,
+    pub(super) logo: Typed<String>,
+    pub(super) group: Typed<String>,
+    pub(super) tvg_id: Typed<String>,
 }
 
 impl TypedChannel {
@@ -158,6 +181,7 @@ impl TypedConfig {
     pub(super) fn read(mut document: DeTable<'_>, report: &mut Report<'_>) -> Self {
         let config = Self {
             rtsp: read_rtsp(section(&mut document, RTSP, report), report),
+            http: read_http(section(&mut document, HTTP, report), report),
             admin: read_admin(section(&mut document, ADMIN, report), report),
             log: read_log(section(&mut document, LOG, report), report),
             engine: read_engine(section(&mut document, ENGINE, report), report),
@@ -195,6 +219,25 @@ fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedRtsp 
         session_timeout: from.read("session_timeout", report),
         longest_silence: from.read("longest_silence", report),
         close_grace: from.read("close_grace", report),
+    };
+    typed.spoiled = from.finish(report);
+    typed
+}
+
+fn read_http(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedHttp {
+    let mut typed = TypedHttp {
+        spoiled: false,
+        listen: from.read("listen", report),
+        tls_listen: from.read("tls_listen", report),
+        share_ports: from.read("share_ports", report),
+        open: from.read("open", report),
+        open_channels: from.read("open_channels", report),
+        interface: from.read("interface", report),
+        linger: from.read("linger", report),
+        url: from.read("url", report),
+        guide: from.read("guide", report),
+        name: from.read("name", report),
+        tokens: from.read("tokens", report),
     };
     typed.spoiled = from.finish(report);
     typed
@@ -339,6 +382,11 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedCh
         multicast_out_interface: from.read("multicast_out_interface", report),
         announce: from.read("announce", report),
         sessions: from.read("sessions", report),
+        number: from.read("number", report),
+        title: from.read("title", report),
+        logo: from.read("logo", report),
+        group: from.read("group", report),
+        tvg_id: from.read("tvg_id", report),
         users: from.read("users", report),
         public: from.read("public", report),
         allow: from.read("allow", report),
