@@ -184,7 +184,7 @@ impl Track {
         let length = data.len();
         let has_lost_start = self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at }]);
         if let Some(start) = writer.starts.take(timestamp, payload) {
-            self.rtp.ring().start_before(start.back, start.prologue.map(Bytes::from));
+            self.rtp.ring().start_before(start.back, start.prologue, start.packets);
         }
         drop(writer);
         if has_lost_start {
@@ -288,7 +288,17 @@ impl Track {
     /// Where a subscriber of now starts. `None`: the source is silent, and the next packet is the first.
     pub fn start(&self, now: Instant) -> Option<RingStart> {
         let newest = self.rtp.ring().newest(now, START_MAX_AGE);
-        newest.filter(|newest| newest.number >= self.paused_at.load(Relaxed))
+        newest.filter(|newest| self.has_since_pause(newest.number))
+    }
+
+    /// Whether a packet came since it was joined last.
+    pub(super) fn has_since_pause(&self, number: u64) -> bool {
+        number >= self.paused_at.load(Relaxed)
+    }
+
+    /// Whether its pictures say where the channel is entered.
+    pub(super) fn is_video(&self) -> bool {
+        self.description.media == "video"
     }
 
     /// It is sent elsewhere from now on.

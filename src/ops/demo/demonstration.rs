@@ -6,12 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::event::clock;
-use crate::ingest::Redundancy;
-use crate::net::Marks;
 use crate::ops::appliance::{Appliance, StartError};
 use crate::ops::config::{ChannelConfig, ChannelSettings, Config, ConfigError, Interface};
-use crate::relay::{Carriage, Coalesce};
-use crate::serve::Rule;
+use crate::relay::Carriage;
 use crate::wire::sdp::{self, InvalidSdp};
 
 use super::{Programme, ProgrammeConfig, Snapshot, banner, status_line};
@@ -69,15 +66,8 @@ impl Demonstration {
             pull: None,
             settings: ChannelSettings {
                 interface: Some(interface),
-                interfaces: Vec::new(),
-                redundancy: Redundancy::default(),
-                on_demand: None,
-                renew: None,
                 silent_after: SILENT_AFTER,
-                coalesce: Coalesce::Auto,
-                marks: Marks::default(),
-                rule: Rule::default(),
-                sessions: None,
+                ..ChannelSettings::default()
             },
             multicast_out: None,
         });
