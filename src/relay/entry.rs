@@ -73,7 +73,7 @@ impl Lead {
         let Some(first) = ring.start_at(number) else { return live(track, now) };
         ring.hold(pace, self.came_at, now);
         let sequence = first.sequence.wrapping_sub(u16::from(prologue.is_some()));
-        let burst = Some(Burst::new(pace, end.unwrap_or(u64::MAX), self.whole_at, now));
+        let burst = Some(Burst::new(pace, end.unwrap_or_else(|| ring.head()), self.whole_at, now));
         Entry { start: Some(RingStart { sequence, ..first }), spot: Spot { number, prologue, burst } }
     }
 }

@@ -104,7 +104,8 @@ impl Party {
             return;
         };
         let slice = (SLICE_OF_ALL / self.members.len().max(1) as u64).clamp(FEWEST_PACKETS, SLICE_PACKETS);
-        self.due = due.min(self.cursor + slice);
+        let is_at_once = self.cursor < burst.whole();
+        self.due = if is_at_once { due.min(self.cursor + slice) } else { due };
         if self.due < due {
             *next_at = now + SLICE_EVERY;
         }

@@ -230,8 +230,10 @@ impl Ring {
         if next < burst.whole() {
             return (next < state.head).then(|| burst.whole().min(state.head));
         }
-        let arrived = state.packets.partition_point(|packet| packet.arrived_at <= came_by);
-        Some(state.tail() + arrived as u64).filter(|due| *due < state.head)
+        let first = next.clamp(state.tail(), state.head);
+        let behind = state.packets.range((first - state.tail()) as usize..);
+        let due = first + behind.take_while(|packet| packet.arrived_at <= came_by).count() as u64;
+        (due < state.head).then_some(due)
     }
 
     /// A packet as a subscriber's first one.
