@@ -106,7 +106,8 @@ impl Schedule {
     }
 }
 
-fn open(interface: Ipv4Addr) -> Result<Socket> {
+/// A socket that multicasts from an interface.
+pub fn open(interface: Ipv4Addr) -> Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     // What a veth peer has merged counts as unsent until it is read.
     socket.set_send_buffer_size(8 << 20)?;
