@@ -11,6 +11,7 @@ mod bare_udp;
 mod dialogue;
 mod histogram;
 mod http;
+mod http_view;
 mod interleaved;
 mod ledger;
 mod mark;
