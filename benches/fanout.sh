@@ -7,6 +7,8 @@ set -euo pipefail
 
 # shellcheck source=benches/network.sh
 . "$(dirname "$0")/network.sh"
+# shellcheck source=benches/config.sh
+. "$(dirname "$0")/config.sh"
 # shellcheck source=benches/storm.sh
 . "$(dirname "$0")/storm.sh"
 # shellcheck source=benches/starts.sh
@@ -90,7 +92,7 @@ options() {
     MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BOTH=; BURST=1; STALL=0; REPEAT=1; ONLY=;
     CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; PORTS=1; TRANSPORT=udp; SESSIONS=10000
     STORM="join"; OTHERS=; CONCURRENT=256; WITHIN=0; SETTLE=10; LABEL=mirrorball; NOISE=; KEPT=
-    STARTS=100; CARRIERS="udp tcp http"; GOP=2; FILM=; STREAMS=; WHO=; HTTP=
+    STARTS=100; CARRIERS="udp tcp http"; GOP=2; FILM=; STREAMS=; WHO=; HTTP=; ZAP=; GROUP=400
     MIRRORBALL=${MIRRORBALL:-}
     case ${MODE} in
         udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
@@ -133,6 +135,7 @@ options() {
             --transport) TRANSPORT=$2; shift ;;
             --leave) STORM=$2; shift ;;
             --restart) STORM=restart ;;
+            --zap) STORM=zap; ZAP=$2; RATE=400; WITHIN=2; shift ;;
             --noise) STORM=$2; NOISE=yes; shift ;;
             --within) WITHIN=$2; shift ;;
             --kept) KEPT=${2//,/ }; shift ;;
@@ -251,70 +254,6 @@ relay_listens() {
     esac
 }
 
-write_config() {
-    local hold=$1 channel group
-    {
-        printf '[rtsp]\nlisten = ["%s:%s"]\n' "${RELAY_IP}" "${RTSP_PORT}"
-        [ "${TRANSPORT}" != tls ] && [ "${STORM}" != hostile ] || write_certificate
-        printf '[engine]\nmedia_workers = %s\n' "${THREADS}"
-        printf '[admin]\nlisten = "%s:%s"\n' "${RELAY_IP}" "${ADMIN_PORT}"
-        printf '[limits]\nconnections = 60000\nsessions = 60000\nsessions_per_address = 60000\n'
-        printf 'connections_per_address = 60000\negress_mbit_per_address = 1000000\n'
-        for ((channel = 0; channel < CHANNELS; channel++)); do
-            group=239.9.$((1 + (channel + 1) / 256)).$(((channel + 1) % 256))
-            write_channel "c${channel}" "${group}" $((5004 + 2 * (channel % PORTS))) "${hold}"
-        done
-        write_channel idle 239.10.0.1 5004 auto
-        [ "${MODE}" != starts ] || write_channel film "${FILM_GROUP}" "${FILM_PORT}" "${hold}"
-        [ -z "${HTTP}" ] || write_http
-    } > "${WORK}/mirrorball.toml"
-}
-
-write_http() { printf '[http]\nlisten = ["%s:%s"]\n' "${RELAY_IP}" "${HTTP_PORT}"; }
-
-# Earlier relays serve no HTTP.
-find_http() {
-    case ${MODE}:${ONLY} in
-        http:bare | starts:bare) return 0 ;;
-        http:* | starts:*) ;;
-        *) return 0 ;;
-    esac
-    local verdict
-    write_http > "${WORK}/http.toml"
-    verdict=$("${MIRRORBALL}" check --config "${WORK}/http.toml" 2>&1 || true)
-    if [[ ${verdict} != *"key \`http\`"* ]]; then
-        HTTP=yes
-    elif [ "${MODE}" = http ]; then
-        fail "this relay serves no HTTP"
-    fi
-}
-
-# A pair as certificate authorities issue it today, and where it is served with.
-write_certificate() {
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=edge -days 2 \
-        -keyout "${WORK}/edge.key" -out "${WORK}/edge.pem" 2> /dev/null
-    chmod 600 "${WORK}/edge.key"
-    printf 'tls_listen = ["%s:%s"]\ncertificate = "edge.pem"\nprivate_key = "edge.key"\n' "${RELAY_IP}" "${RTSPS_PORT}"
-}
-
-write_channel() {
-    local name=$1 group=$2 port=$3 hold=$4
-    printf '[[channel]]\nname = "%s"\ninterface = "%s"\n' "${name}" "${RELAY_IP}"
-    if [ "${SHAPE}" = ts ]; then
-        printf 'source = "rtp://%s:%s"\n' "${group}" "${port}"
-    elif [ "${SHAPE}" = raw ]; then
-        printf 'source = "udp://%s:%s"\n' "${group}" "${port}"
-    else
-        printf 'v=0\r\no=- 1 1 IN IP4 %s\r\ns=%s\r\nc=IN IP4 %s/4\r\nt=0 0\r\nm=video %s RTP/AVP 96\r\n%s\r\n' \
-            "${VIEW_IP}" "${name}" "${group}" "${port}" "a=rtpmap:96 H264/90000" > "${WORK}/${name}.sdp"
-        printf 'sdp = "%s.sdp"\n' "${name}"
-    fi
-    case ${hold} in
-        auto) ;;
-        *) printf 'coalesce = "%sms"\n' "${hold}" ;;
-    esac
-}
-
 start_receivers() {
     local relay=$1 subscribers=$2 hold=$3 where=() label=${3}
     if [ "${TRANSPORT}" = tls ]; then
@@ -341,7 +280,7 @@ start_receivers() {
 start_source() {
     local seconds=${1:-$((SECONDS_EACH + 60))}
     ip netns exec "${VIEW_NS}" "${FANOUT}" source --interface "${VIEW_IP}" --channels "${CHANNELS}" --ports "${PORTS}" \
-        --rate "${RATE}" --burst "${BURST}" --shape "${SHAPE}" --seconds "${seconds}" --core "${VIEW_CORE}" &
+        --rate "${RATE}" --burst "${BURST}" --group "${GROUP}" --shape "${SHAPE}" --seconds "${seconds}" --core "${VIEW_CORE}" &
     SOURCE_PID=$!
     PIDS+=("${SOURCE_PID}")
 }
