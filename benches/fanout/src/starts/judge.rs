@@ -12,6 +12,7 @@ use super::transport_stream::{bytes_per_second, whole_units};
 
 const WINDOW_US: u64 = 200_000;
 const JUDGES: usize = 2;
+const FEW_PIECES: usize = 4;
 
 /// What to judge.
 #[derive(clap::Args)]
@@ -83,10 +84,18 @@ fn pieces_of_picture(
     first_picture: impl Fn(&[u8]) -> Result<Option<String>>,
 ) -> Result<Option<usize>> {
     let Some(picture) = first_picture(&capture.stream)? else { return Ok(None) };
-    let (mut too_few, mut enough) = (0, capture.pieces.len());
+    let is_enough = |pieces: usize| -> Result<bool> {
+        Ok(first_picture(&capture.stream[..capture.until(pieces).1])?.as_ref() == Some(&picture))
+    };
+    // Little is judged faster than much.
+    let (mut too_few, mut enough) = (0, FEW_PIECES);
+    while enough < capture.pieces.len() && !is_enough(enough)? {
+        (too_few, enough) = (enough, enough * 2);
+    }
+    enough = enough.min(capture.pieces.len());
     while enough - too_few > 1 {
         let middle = too_few.midpoint(enough);
-        if first_picture(&capture.stream[..capture.until(middle).1])?.as_ref() == Some(&picture) {
+        if is_enough(middle)? {
             enough = middle;
         } else {
             too_few = middle;
