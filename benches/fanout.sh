@@ -7,15 +7,20 @@ set -euo pipefail
 
 # shellcheck source=benches/network.sh
 . "$(dirname "$0")/network.sh"
+# shellcheck source=benches/config.sh
+. "$(dirname "$0")/config.sh"
 # shellcheck source=benches/storm.sh
 . "$(dirname "$0")/storm.sh"
+# shellcheck source=benches/starts.sh
+. "$(dirname "$0")/starts.sh"
 
 usage() {
     cat <<'END'
-usage: fanout.sh udp|tcp|tls|tunnel|channels|many|curve|setup|storm|sockets [options]
+usage: fanout.sh udp|tcp|http|tls|tunnel|channels|many|curve|setup|storm|starts|sockets [options]
 
   udp        RTP over UDP:         100, 300, 1000, 3000 subscribers;  hold 0, 2, 5 ms and auto
   tcp        interleaved in RTSP:  100, 300, 1000 subscribers;        hold 0, 5, 20 ms and auto
+  http       MPEG-TS over HTTP:    200, 800, 1200 subscribers;        hold 20 ms; the bare loop sends interleaved
   tls        interleaved, plain and through TLS:  100, 300;           hold 5 ms and auto (Mirrorball only)
   tunnel     interleaved, plain and over HTTP:    100, 300;           hold 5 ms and auto (Mirrorball only)
   channels   100 channels of 10 subscribers;                          hold 0, 2 ms and auto
@@ -24,6 +29,7 @@ usage: fanout.sh udp|tcp|tls|tunnel|channels|many|curve|setup|storm|sockets [opt
   curve      10 to 3000 subscribers, over UDP and over TCP;           hold auto
   setup      10000 sessions are registered while 300 subscribers play (Mirrorball only)
   storm      1000 and 3000 viewers join at once while 300 others play; p99 over time (Mirrorball only)
+  starts     100 starts at random moments: time to the first decoded picture (Mirrorball only)
   sockets    two cores send at once, over one socket or one each (no relay)
 
   --subscribers "N …"    instead of those above
@@ -51,6 +57,8 @@ usage: fanout.sh udp|tcp|tls|tunnel|channels|many|curve|setup|storm|sockets [opt
 
 END
     storm_usage
+    echo
+    starts_usage
 }
 
 main() {
@@ -66,12 +74,14 @@ main() {
     trap 'exit 130' INT TERM
     ulimit -n "$(ulimit -Hn)"
     build
-    [ -z "${KEPT}" ] || { show_storms "${KEPT}" "${KEPT}"; exit; }
+    [ -z "${KEPT}" ] || { "show_${MODE%s}s" "${KEPT}" "${KEPT}"; exit; }
+    find_http
     alone
     make_network
     case ${MODE} in
         setup) setup_run ;;
         storm) storm_runs ;;
+        starts) starts_runs ;;
         sockets) sockets_run ;;
         many) many_runs ;;
         *) for TRANSPORT in ${TRANSPORT}; do matrix; done; show_reports ;;
@@ -82,16 +92,19 @@ options() {
     MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BOTH=; BURST=1; STALL=0; REPEAT=1; ONLY=;
     CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; PORTS=1; TRANSPORT=udp; SESSIONS=10000
     STORM="join"; OTHERS=; CONCURRENT=256; WITHIN=0; SETTLE=10; LABEL=mirrorball; NOISE=; KEPT=
+    STARTS=100; CARRIERS="udp tcp http"; GOP=2; FILM=; STREAMS=; WHO=; HTTP=; ZAP=; GROUP=400
     MIRRORBALL=${MIRRORBALL:-}
     case ${MODE} in
         udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
         tcp) SUBSCRIBERS="100 300 1000"; HOLDS="0 5 20 auto"; TRANSPORT=tcp ;;
+        http) SUBSCRIBERS="200 800 1200"; HOLDS="20"; TRANSPORT=http ;;
         tls | tunnel) SUBSCRIBERS="100 300"; HOLDS="5 auto"; TRANSPORT="tcp ${MODE}"; ONLY=mirrorball ;;
         channels) SUBSCRIBERS="1000"; HOLDS="0 2 auto"; CHANNELS=100 ;;
         many) SUBSCRIBERS=; HOLDS="auto"; CHANNELS=1000; PORTS=20; RATE=80 ;;
         curve) SUBSCRIBERS="10 20 50 100 200 300 500 1000 2000 3000"; HOLDS="auto"; TRANSPORT="udp tcp" ;;
         setup) SUBSCRIBERS="300"; HOLDS="auto"; ONLY=mirrorball ;;
         storm) SUBSCRIBERS=; HOLDS="auto"; SECONDS_EACH=5; ONLY=mirrorball ;;
+        starts) SUBSCRIBERS=100; HOLDS="auto"; ONLY=mirrorball ;;
         sockets) ONLY=bare ;;
         *) usage; exit 2 ;;
     esac
@@ -122,12 +135,18 @@ options() {
             --transport) TRANSPORT=$2; shift ;;
             --leave) STORM=$2; shift ;;
             --restart) STORM=restart ;;
+            --zap) STORM=zap; ZAP=$2; RATE=400; WITHIN=2; shift ;;
             --noise) STORM=$2; NOISE=yes; shift ;;
             --within) WITHIN=$2; shift ;;
             --kept) KEPT=${2//,/ }; shift ;;
             --concurrent) CONCURRENT=$2; shift ;;
             --settle) SETTLE=$2; shift ;;
             --label) LABEL=$2; shift ;;
+            --starts) STARTS=$2; shift ;;
+            --carriers) CARRIERS=${2//,/ }; shift ;;
+            --gop) GOP=$2; shift ;;
+            --film) FILM=$2; shift ;;
+            --streams) STREAMS=$2; shift ;;
             *) usage; exit 2 ;;
         esac
         shift
@@ -158,7 +177,7 @@ alone() {
     flock 9
 }
 
-RTSP_PORT=8554; RTSPS_PORT=8322; ADMIN_PORT=9469; BARE_PORT=7000
+RTSP_PORT=8554; RTSPS_PORT=8322; HTTP_PORT=8080; ADMIN_PORT=9469; BARE_PORT=7000
 PIDS=(); RELAY_PID=
 
 # Relay and receivers come before other programs, which disturb them all the same. Where the kernel groups
@@ -230,51 +249,8 @@ start_relay() {
 relay_listens() {
     case $1:${TRANSPORT} in
         bare:udp) in_relay ss -Hlun | grep -q ":5004 " ;;
-        bare:tcp) in_relay ss -Hltn | grep -q ":${BARE_PORT} " ;;
+        bare:*) in_relay ss -Hltn | grep -q ":${BARE_PORT} " ;;
         *) in_relay ss -Hltn | grep -q ":${RTSP_PORT} " ;;
-    esac
-}
-
-write_config() {
-    local hold=$1 channel group
-    {
-        printf '[rtsp]\nlisten = ["%s:%s"]\n' "${RELAY_IP}" "${RTSP_PORT}"
-        [ "${TRANSPORT}" != tls ] && [ "${STORM}" != hostile ] || write_certificate
-        printf '[engine]\nmedia_workers = %s\n' "${THREADS}"
-        printf '[admin]\nlisten = "%s:%s"\n' "${RELAY_IP}" "${ADMIN_PORT}"
-        printf '[limits]\nconnections = 60000\nsessions = 60000\nsessions_per_address = 60000\n'
-        printf 'connections_per_address = 60000\negress_mbit_per_address = 1000000\n'
-        for ((channel = 0; channel < CHANNELS; channel++)); do
-            group=239.9.$((1 + (channel + 1) / 256)).$(((channel + 1) % 256))
-            write_channel "c${channel}" "${group}" $((5004 + 2 * (channel % PORTS))) "${hold}"
-        done
-        write_channel idle 239.10.0.1 5004 auto
-    } > "${WORK}/mirrorball.toml"
-}
-
-# A pair as certificate authorities issue it today, and where it is served with.
-write_certificate() {
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=edge -days 2 \
-        -keyout "${WORK}/edge.key" -out "${WORK}/edge.pem" 2> /dev/null
-    chmod 600 "${WORK}/edge.key"
-    printf 'tls_listen = ["%s:%s"]\ncertificate = "edge.pem"\nprivate_key = "edge.key"\n' "${RELAY_IP}" "${RTSPS_PORT}"
-}
-
-write_channel() {
-    local name=$1 group=$2 port=$3 hold=$4
-    printf '[[channel]]\nname = "%s"\ninterface = "%s"\n' "${name}" "${RELAY_IP}"
-    if [ "${SHAPE}" = ts ]; then
-        printf 'source = "rtp://%s:%s"\n' "${group}" "${port}"
-    elif [ "${SHAPE}" = raw ]; then
-        printf 'source = "udp://%s:%s"\n' "${group}" "${port}"
-    else
-        printf 'v=0\r\no=- 1 1 IN IP4 %s\r\ns=%s\r\nc=IN IP4 %s/4\r\nt=0 0\r\nm=video %s RTP/AVP 96\r\n%s\r\n' \
-            "${VIEW_IP}" "${name}" "${group}" "${port}" "a=rtpmap:96 H264/90000" > "${WORK}/${name}.sdp"
-        printf 'sdp = "%s.sdp"\n' "${name}"
-    fi
-    case ${hold} in
-        auto) ;;
-        *) printf 'coalesce = "%sms"\n' "${hold}" ;;
     esac
 }
 
@@ -282,14 +258,16 @@ start_receivers() {
     local relay=$1 subscribers=$2 hold=$3 where=() label=${3}
     if [ "${TRANSPORT}" = tls ]; then
         where=(--rtsp "${RELAY_IP}:${RTSPS_PORT}")
+    elif [ "${relay}:${TRANSPORT}" = mirrorball:http ]; then
+        where=(--http "${RELAY_IP}:${HTTP_PORT}")
     elif [ "${relay}" = mirrorball ]; then
         where=(--rtsp "${RELAY_IP}:${RTSP_PORT}")
-    elif [ "${TRANSPORT}" = tcp ]; then
+    elif [ "${TRANSPORT}" != udp ]; then
         where=(--bare-tcp "${RELAY_IP}:${BARE_PORT}")
     fi
     [ "${hold}" = auto ] || label="${hold} ms"
     : > "${WORK}/receivers" # or those of the run before might be taken to be ready
-    "${FAVOURED[@]}" ip netns exec "${VIEW_NS}" "${FANOUT}" receive --relay "${relay}" --hold "${label}" \
+    "${FAVOURED[@]}" ip netns exec "${VIEW_NS}" "${FANOUT}" receive --relay "${WHO:-${relay}}" --hold "${label}" \
         --transport "${TRANSPORT}" --subscribers "${subscribers}" --channels "${CHANNELS}" \
         --ports "${PORTS}" --rate "${RATE}" --seconds "${SECONDS_EACH}" --stall "${STALL}" \
         --relay-pid "${RELAY_PID}" --relay-core "${RELAY_CORES}" --core "${VIEW_CORE}" "${where[@]}" \
@@ -302,7 +280,7 @@ start_receivers() {
 start_source() {
     local seconds=${1:-$((SECONDS_EACH + 60))}
     ip netns exec "${VIEW_NS}" "${FANOUT}" source --interface "${VIEW_IP}" --channels "${CHANNELS}" --ports "${PORTS}" \
-        --rate "${RATE}" --burst "${BURST}" --shape "${SHAPE}" --seconds "${seconds}" --core "${VIEW_CORE}" &
+        --rate "${RATE}" --burst "${BURST}" --group "${GROUP}" --shape "${SHAPE}" --seconds "${seconds}" --core "${VIEW_CORE}" &
     SOURCE_PID=$!
     PIDS+=("${SOURCE_PID}")
 }

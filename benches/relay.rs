@@ -13,8 +13,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use mirrorball::event::{Class, Poller, RunState, TaskQueue, Timers, clock};
 use mirrorball::net::Marks;
 use mirrorball::relay::{
-    Batch, Busy, Carriage, Coalesce, Cursor, Dispatch, Flow, Lateness, Outward, Packet, Ring, RingLimits,
-    StreamSink, Track,
+    Batch, BurstBudget, Busy, Carriage, Coalesce, Cursor, Dispatch, Flow, Lateness, Outward, Packet, Ring,
+    RingLimits, StreamSink, Track,
 };
 use mirrorball::wire::random_access::Starts;
 use mirrorball::wire::{rtp, sdp};
@@ -137,12 +137,9 @@ fn parts() -> (Arc<TaskQueue>, Arc<TaskQueue>, Arc<Poller>, Dispatch) {
     let control = TaskQueue::start("control", 1).expect("a thread can be started");
     let poller = Poller::new(256, 1, media.clone(), control.clone()).expect("a thread");
     let timers = Timers::start(&poller, Class::Media).expect("a timer can be made");
-    let dispatch = Dispatch::new(
-        media.clone(),
-        timers,
-        Busy::new(1, 0.5, || false),
-        Lateness::new(LIMITS.age, clock::now()),
-    );
+    let lateness = Lateness::new(LIMITS.age, clock::now());
+    let bursts = BurstBudget::new(1000, lateness.clone(), clock::now());
+    let dispatch = Dispatch::new(media.clone(), timers, Busy::new(1, 0.5, || false), lateness, bursts);
     (media, control, poller, dispatch)
 }
 

@@ -10,6 +10,8 @@ options of storm; --subscribers, --hold, --rate, --shape, --no-gso, --repeat, --
   --within S             the viewers begin to join within S seconds, not all at once (0)
   --leave teardown|close the viewers play already, and leave at once
   --restart              all play already; the relay is killed and started again
+  --zap N                all play already, 300 others and 1000 viewers, on N channels of 4.2 Mb/s (--rate 400) where a decoder
+                         could start each 2 s (--gop); the viewers change to another one within 2 s (--within)
   --noise KIND           nobody comes or goes (300 viewers), but for 10 s there are
                          reports   10000 RTCP receiver reports a second of those who play
                          describe  DESCRIBE on 64 connections, as fast as it is answered
@@ -32,10 +34,15 @@ END
 
 storm_defaults() {
     SUBSCRIBERS=${SUBSCRIBERS:-${NOISE:+300}}
+    SUBSCRIBERS=${SUBSCRIBERS:-${ZAP:+1000}}
     SUBSCRIBERS=${SUBSCRIBERS:-1000 3000}
     OTHERS=${OTHERS:-${NOISE:+0}}
     OTHERS=${OTHERS:-300}
-    CHANNELS=$((OTHERS > 0 ? 2 : 1))
+    if [ -n "${ZAP}" ]; then
+        CHANNELS=${ZAP}; GROUP=$((GOP * RATE))
+    else
+        CHANNELS=$((OTHERS > 0 ? 2 : 1))
+    fi
 }
 
 storm_runs() {
@@ -73,12 +80,13 @@ storm() {
 }
 
 start_storm() {
-    local subscribers=$1 hold=$2 label=$2
+    local subscribers=$1 hold=$2 label=$2 zap=()
     [ "${hold}" = auto ] || label="${hold} ms"
+    [ -z "${ZAP}" ] || zap=(--zap "${ZAP}")
     "${FAVOURED[@]}" ip netns exec "${VIEW_NS}" "${FANOUT}" storm --kind "${STORM}" --transport "${TRANSPORT}" \
         --rtsp "${RELAY_IP}:${RTSP_PORT}" --rtsps "${RELAY_IP}:${RTSPS_PORT}" --admin "${RELAY_IP}:${ADMIN_PORT}" \
         --viewers "${subscribers}" --others "${OTHERS}" --concurrent "${CONCURRENT}" --within "${WITHIN}" \
-        --seconds "${SECONDS_EACH}" --settle "${SETTLE}" \
+        --seconds "${SECONDS_EACH}" --settle "${SETTLE}" "${zap[@]}" \
         --relay-pid "${WORK}/relay.pid" --relay-core "${RELAY_CORES}" --source-pid "${SOURCE_PID}" \
         --core "${VIEW_CORE}" --relay "${LABEL}" --hold "${label}" > "${WORK}/receivers" &
     RECEIVERS_PID=$!

@@ -11,7 +11,9 @@ use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock,
 use crate::ingest::Receivers;
 use crate::ingest::announce::Hearing;
 use crate::ingest::pull::{self, Puller};
-use crate::relay::{Busy, Catalogue, Channel, Dispatch, Lateness, Line, LineLimits, RingLimits, Track};
+use crate::relay::{
+    BurstBudget, Busy, Catalogue, Channel, Dispatch, Lateness, Line, LineLimits, RingLimits, Track,
+};
 use crate::serve::{
     Access, Announcer, BadPair, Certificates, FrontDoor, Listener, OpensGroups, RtspServer, Site, UsersError,
 };
@@ -181,7 +183,8 @@ impl Engine {
         let joins = control.clone();
         let target = config.engine.busy_percent as f64 / 100.0;
         let busy = Busy::new(config.engine.media_workers, target, move || joins.depth() > 0);
-        let dispatch = Dispatch::new(media.clone(), media_timers, busy, lateness.clone());
+        let bursts = BurstBudget::new(config.limits.burst_mbit as u64, lateness.clone(), started_at);
+        let dispatch = Dispatch::new(media.clone(), media_timers, busy, lateness.clone(), bursts);
         let bits = config.limits.line_mbit.map(|mbit| mbit as u64 * 1_000_000);
         let line = Line::new(LineLimits { groups: config.limits.line_groups, bits });
         let maker = Maker { dispatch: dispatch.clone(), limits, line };

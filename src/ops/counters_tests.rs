@@ -4,7 +4,9 @@
 use super::tests::{config, free_port};
 use super::*;
 use crate::relay::rig::outward;
-use crate::relay::{Batch, Carriage, Coalesce, Cursor, Keeping, ServerSocket, StreamSink, Subscription};
+use crate::relay::{
+    Batch, Carriage, Coalesce, Cursor, EnterAt, Keeping, ServerSocket, StreamSink, Subscription,
+};
 use crate::wire::sdp;
 use crate::wire::{rtcp, rtp};
 use proptest::prelude::*;
@@ -239,7 +241,12 @@ impl World {
         let group = Ipv4Addr::new(239, 77, 90, (self.named % 250) as u8 + 1).into();
         let presentation = sdp::mpegts(&name, group, 5004, None);
         let limits = RingLimits { age: Duration::from_secs(2), bytes: 20_000 };
-        let keeping = Keeping { silent_after: Duration::from_secs(1), limits, coalesce: Coalesce::Auto };
+        let keeping = Keeping {
+            silent_after: Duration::from_secs(1),
+            limits,
+            coalesce: Coalesce::Auto,
+            enter_at: EnterAt::Live,
+        };
         let (outward, dispatch) = (outward(&name), &self.engine.dispatch);
         self.channels.push(Channel::new(&outward, presentation, keeping, Arc::default(), dispatch, self.now));
     }

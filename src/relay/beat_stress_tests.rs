@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::event::{Class, Poller};
-use crate::relay::rig::{ROOMY, outward, packet};
+use crate::relay::rig::{ROOMY, boundless, outward, packet};
 use crate::relay::{
     Batch, Carriage, Cursor, Dispatch, Flow, Lateness, ServerSocket, StreamSink, Subscription,
 };
@@ -154,7 +154,9 @@ impl Rig {
         let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Media).expect("a timer");
         let lateness = Lateness::new(PATIENCE, clock::now());
-        Self { poller, dispatch: Dispatch::new(queue, timers, Busy::new(3, 0.5, || false), lateness) }
+        let bursts = boundless(lateness.clone());
+        let busy = Busy::new(3, 0.5, || false);
+        Self { poller, dispatch: Dispatch::new(queue, timers, busy, lateness, bursts) }
     }
 
     fn flow(&self, coalesce: Coalesce) -> Arc<Flow> {

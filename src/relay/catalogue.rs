@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::iter;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use super::beat::Coalesce;
 use super::carriage::Carriage;
 use super::demand::{Claim, Demand};
 use super::dispatch::Dispatch;
+use super::entry::EnterAt;
 use super::expected::Expected;
 use super::line::{Line, LineFull, LineLimits, Passage};
 use super::outward::Outward;
@@ -30,6 +31,8 @@ pub struct Channel {
     pub tracks: Vec<Arc<Track>>,
     /// A source that sends nothing for this long counts as silent.
     pub silent_after: Duration,
+    /// Where those begin who come.
+    pub enter_at: EnterAt,
     /// Who watches.
     pub audience: Audience,
     /// Who wants it, and whether it is received for their sake alone.
@@ -49,6 +52,8 @@ pub struct Keeping {
     pub limits: RingLimits,
     /// How long packets may wait to be sent together.
     pub coalesce: Coalesce,
+    /// Where those begin who come.
+    pub enter_at: EnterAt,
 }
 
 /// The description that was asked for last: of those who come at once, most want the same.
@@ -58,9 +63,13 @@ struct Described {
     text: Arc<str>,
 }
 
-/// Subscribers now, by how packets reach them.
+/// Subscribers now, by how packets reach them; and how those began who came.
 #[derive(Debug, Default)]
-pub struct Audience([AtomicUsize; Carriage::ALL.len()]);
+pub struct Audience {
+    now: [AtomicUsize; Carriage::ALL.len()],
+    /// At the newest packet, and where a decoder can start.
+    began: [AtomicU64; 2],
+}
 
 /// One who watches; stops counting when dropped.
 pub struct Viewer {
@@ -86,11 +95,14 @@ impl Channel {
         dispatch: &Dispatch,
         now: Instant,
     ) -> Arc<Self> {
-        let Keeping { silent_after, limits, coalesce } = keeping;
+        let Keeping { silent_after, limits, coalesce, enter_at } = keeping;
         let tracks = presentation.tracks.iter().enumerate();
-        let tracks = tracks
+        let tracks: Vec<_> = tracks
             .map(|(i, track)| Track::new(outward, i + 1, track.clone(), limits, coalesce, dispatch, now))
             .collect();
+        let (leads, others): (Vec<_>, Vec<_>) = tracks.iter().partition(|track| track.is_video());
+        let leads: Vec<_> = leads.iter().map(|track| track.rtp.clone()).collect();
+        others.iter().for_each(|track| track.rtp.follow(&leads));
         let name = outward.channel.to_string();
         let (audience, described, gone) = (Audience::default(), Mutex::default(), AtomicBool::new(false));
         let (presentation, passage) = (Mutex::new(Arc::new(presentation)), Mutex::default());
@@ -99,6 +111,7 @@ impl Channel {
             presentation,
             tracks,
             silent_after,
+            enter_at,
             audience,
             demand,
             described,
@@ -186,7 +199,7 @@ impl Channel {
 
     /// Counts one more who watches.
     pub fn watch(self: &Arc<Self>, by: Carriage) -> Viewer {
-        self.audience.0[by as usize].fetch_add(1, Relaxed);
+        self.audience.now[by as usize].fetch_add(1, Relaxed);
         Viewer { channel: self.clone(), by }
     }
 }
@@ -194,13 +207,23 @@ impl Channel {
 impl Audience {
     /// Those whom packets reach so.
     pub fn by(&self, carriage: Carriage) -> usize {
-        self.0[carriage as usize].load(Relaxed)
+        self.now[carriage as usize].load(Relaxed)
+    }
+
+    /// Somebody begins, with what is past or with the newest packet.
+    pub fn begin(&self, in_the_past: bool) {
+        self.began[usize::from(in_the_past)].fetch_add(1, Relaxed);
+    }
+
+    /// How many began so.
+    pub fn began(&self, in_the_past: bool) -> u64 {
+        self.began[usize::from(in_the_past)].load(Relaxed)
     }
 }
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        self.channel.audience.0[self.by as usize].fetch_sub(1, Relaxed);
+        self.channel.audience.now[self.by as usize].fetch_sub(1, Relaxed);
     }
 }
 

@@ -1,10 +1,16 @@
 //! A Cursor: one stream subscriber's place in a ring. It reads at its own pace, and skips what the ring has let go.
 
+use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use bytes::Bytes;
 
+use crate::event::clock;
+
 use super::books::{Books, Sent};
+use super::burst::{Burst, Spot, Underway};
+use super::burst_budget::BurstBudget;
 use super::handover::Place;
 use super::ring::{Ring, Took};
 use super::standing::Standing;
@@ -14,14 +20,43 @@ use super::totals::Totals;
 pub struct Cursor {
     ring: Arc<Ring>,
     place: Arc<Standing>,
+    stage: Stage,
+    bursts: Bursts,
     totals: Arc<Totals>,
     sent: Sent,
     books: Option<Arc<dyn Books>>,
 }
 
+/// Whether it has what all have who are level.
+enum Stage {
+    /// It has not begun.
+    New,
+    Behind(Box<Behind>),
+    Level,
+}
+
+/// Of who is brought level.
+struct Behind {
+    prologue: Option<Bytes>,
+    /// The same, while it may yet be given back.
+    lent: Option<Bytes>,
+    /// Packets of the ring that were taken last.
+    taken: usize,
+    burst: Option<(Burst, Underway)>,
+}
+
+/// Who is brought level over connections, and what they may take.
+#[derive(Clone)]
+pub(super) struct Bursts {
+    pub underway: Arc<AtomicUsize>,
+    pub budget: Arc<BurstBudget>,
+}
+
 impl Cursor {
-    pub(super) fn new(ring: Arc<Ring>, from: Place, totals: Arc<Totals>) -> Self {
-        Self { ring, place: Arc::new(Standing::new(from)), totals, sent: Sent::default(), books: None }
+    pub(super) fn new(ring: Arc<Ring>, from: Place, totals: Arc<Totals>, bursts: Bursts) -> Self {
+        let stage = if let Place::At(spot) = &from { Stage::of(spot.clone(), &bursts) } else { Stage::New };
+        let place = Arc::new(Standing::new(from));
+        Self { ring, place, stage, bursts, totals, sent: Sent::default(), books: None }
     }
 
     /// The same, and `books` hears what it was sent once it is let go.
@@ -35,9 +70,10 @@ impl Cursor {
         &self.ring
     }
 
-    /// The number of the packet that it wants next; `None`: of one that a decoder can start with, which is to come.
+    /// The number of the packet that it wants next, as all do who are level; `None`: it is not.
     pub(super) fn next(&self) -> Option<u64> {
-        Some(self.place.next()).filter(|_| !self.place.waits())
+        let is_level = matches!(self.stage, Stage::Level) && !self.place.waits();
+        is_level.then(|| self.place.next())
     }
 
     /// Where it stands, for [`subscribe_stream`](super::Flow::subscribe_stream).
@@ -48,12 +84,43 @@ impl Cursor {
     /// Appends what is due up to number `to` to `out`, at most `max` packets, and moves past it. A reader too slow for the
     /// ring goes on where a decoder can start, or with the newest packet where no such place is known; what it skips is counted.
     pub fn take(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) {
-        if !self.place.begin() {
-            return;
-        }
+        let Some((to, max)) = self.limit(to, max, out) else { return };
+        let before = out.len();
         let Took { missed, is_back } = self.ring.take(&self.place, to, max, out);
+        if let Stage::Behind(behind) = &mut self.stage {
+            behind.taken = out.len() - before;
+        }
         self.totals.overrun(missed);
         self.totals.came_back(is_back);
+    }
+
+    /// Up to where packets are due, and how many; appends what goes before them. `None`: nothing is due.
+    fn limit(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) -> Option<(u64, usize)> {
+        if let Stage::New = self.stage {
+            if !self.place.begin() {
+                return None;
+            }
+            self.stage = Stage::of(self.place.origin()?, &self.bursts);
+        }
+        let Stage::Behind(behind) = &mut self.stage else { return Some((to, max)) };
+        let (mut to, now) = (to, clock::now());
+        if let Some((burst, _)) = &mut behind.burst {
+            if !self.bursts.budget.allows(now) {
+                return None;
+            }
+            match self.ring.due(burst, self.place.next(), now) {
+                Some(due) => to = to.min(due),
+                None => behind.burst = None,
+            }
+        }
+        behind.lent = behind.prologue.take();
+        behind.taken = 0;
+        out.extend(behind.lent.clone());
+        let max = max - usize::from(behind.lent.is_some());
+        if behind.burst.is_none() && behind.lent.is_none() {
+            self.stage = Stage::Level;
+        }
+        Some((to, max))
     }
 
     /// Moves past `packets` that the connection took as part of an [`Image`](super::Image).
@@ -63,6 +130,13 @@ impl Cursor {
 
     /// Takes back the last `packets` of those taken: they are due again.
     pub fn give_back(&mut self, packets: usize) {
+        let mut packets = packets;
+        if let Stage::Behind(behind) = &mut self.stage
+            && packets > behind.taken
+        {
+            behind.prologue = behind.lent.take();
+            packets = behind.taken;
+        }
         self.place.move_to(self.place.next() - packets as u64);
     }
 
@@ -75,6 +149,11 @@ impl Cursor {
     pub fn count_sent(&mut self, packets: u64, bytes: u64) {
         self.totals.sent(packets, bytes);
         self.sent.send(packets, bytes);
+        if let Stage::Behind(behind) = &self.stage
+            && behind.burst.is_some()
+        {
+            self.bursts.budget.spend(bytes, clock::now());
+        }
     }
 
     /// Counts packets of which nothing goes out in its framing.
@@ -88,9 +167,29 @@ impl Cursor {
     }
 }
 
+impl Stage {
+    /// Of who begins there.
+    fn of(Spot { prologue, burst, .. }: Spot, bursts: &Bursts) -> Self {
+        if prologue.is_none() && burst.is_none() {
+            return Self::Level;
+        }
+        let burst = burst.map(|burst| (burst, Underway::among(&bursts.underway)));
+        Self::Behind(Box::new(Behind { prologue, lent: None, taken: 0, burst }))
+    }
+
+    /// How whoever has its place next is brought level.
+    fn left(&mut self) -> (Option<Bytes>, Option<Burst>) {
+        match mem::replace(self, Self::Level) {
+            Self::Behind(behind) => (behind.prologue, behind.burst.map(|(burst, _)| burst)),
+            Self::New | Self::Level => (None, None),
+        }
+    }
+}
+
 impl Drop for Cursor {
     fn drop(&mut self) {
-        self.place.let_go(|| self.ring.give_up(&self.place));
+        let (prologue, burst) = self.stage.left();
+        self.place.let_go(|| Spot { number: self.ring.give_up(&self.place), prologue, burst });
         if let Some(books) = &self.books {
             // A reader that was stuck to the end has missed what has gone meanwhile.
             self.totals.overrun(self.ring.settle(&self.place));

@@ -1,12 +1,11 @@
 //! UDP subscribers of one ring that share a server socket: the same run of packets to each address.
 //!
 //! Those who stand at one place are a [`Party`]. A newcomer starts at the packet that its PLAY reply announced,
-//! which may be another place than the others': a round brings each party level with the ring, and parties
-//! that stand at one place are one from there on. So a crowd that joins never splits the batches of those who play.
+//! which may be another place than the others': rounds bring each party level with the ring, and parties
+//! that stand at one place are one from there on. So a crowd that joins never splits the batches of those who play, who are
+//! served before it.
 
-use std::any::Any;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,13 +13,15 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::event::clock;
-use crate::net::{Control, Destination, Marks, Position, Refusal, Refused, Sender, split_run};
+use crate::net::{Control, Marks, Position, Refusal, Refused, Sender, split_run};
 
-use super::books::{Entry, Sent};
+use super::burst::Spot;
+use super::burst_budget::BurstBudget;
 use super::carriage::{Carriage, keep_payloads};
 use super::handover::{Handover, Place};
 use super::mailbox::{Change, DatagramMember, Mailbox};
 use super::outward::Oversize;
+use super::party::{Gone, Party, smallest_whole, stays};
 use super::ring::Ring;
 use super::round::{Progress, Served};
 use super::server_socket::ServerSocket;
@@ -56,27 +57,6 @@ pub(super) struct DatagramGroup {
     oversize: Option<Oversize>,
 }
 
-/// Subscribers who want the same packet next.
-struct Party {
-    cursor: u64,
-    destinations: Vec<Destination>,
-    /// The largest packet that goes to all of them whole.
-    whole: usize,
-    /// Beside `destinations`: who stands at each place.
-    members: Vec<Member>,
-    /// What each of them was sent, or would have been had it been here from the first.
-    passed: Sent,
-}
-
-/// Who leaves, by number, and who serves them next.
-type Gone = HashMap<u64, Option<Arc<Handover>>>;
-
-struct Member {
-    number: u64,
-    entry: Entry,
-    _reservation: Arc<dyn Any + Send + Sync>,
-}
-
 /// Packets on their way out, and how far they got.
 #[derive(Default)]
 struct Batch {
@@ -100,13 +80,19 @@ impl DatagramGroup {
     }
 
     /// One run: a part of the round that is under way, or of a new one. What arrives meanwhile is for the next.
-    pub fn serve(&mut self, mailbox: &Mailbox, ring: &Ring, totals: &Totals) -> Progress {
+    pub fn serve(
+        &mut self,
+        mailbox: &Mailbox,
+        ring: &Ring,
+        totals: &Totals,
+        bursts: &BurstBudget,
+    ) -> Progress {
         if self.turn == self.parties.len() {
-            self.begin(mailbox, ring);
+            self.begin(mailbox, ring, bursts);
         }
         let mut budget = DESTINATIONS_PER_RUN;
         while self.turn < self.parties.len() {
-            if self.batch.packets.is_empty() && !self.load(ring, totals) {
+            if self.batch.packets.is_empty() && !self.load(ring, totals, bursts) {
                 self.turn += 1;
                 continue;
             }
@@ -116,18 +102,21 @@ impl DatagramGroup {
             match self.send(totals) {
                 Some(destinations) => budget = budget.saturating_sub(destinations),
                 None => {
-                    self.count_missed(ring.oldest_fresh(), totals);
+                    self.count_missed(ring, totals);
                     return Progress::Blocked;
                 }
             }
         }
         self.merge();
-        Progress::Done(Served { head: self.head, oldest: mem::take(&mut self.oldest) })
+        let is_bursting = self.parties.iter().any(Party::is_behind);
+        Progress::Done(Served { head: self.head, oldest: mem::take(&mut self.oldest), is_bursting })
     }
 
     /// While the round waits for room, the ring goes on: what has left it nobody here is sent any more.
-    fn count_missed(&mut self, tail: u64, totals: &Totals) {
-        self.parties.iter_mut().for_each(|party| party.miss(tail, totals));
+    fn count_missed(&mut self, ring: &Ring, totals: &Totals) {
+        let (fresh, tail) = (ring.oldest_fresh(), ring.tail());
+        let oldest = |party: &Party| if party.is_behind() { tail } else { fresh };
+        self.parties.iter_mut().for_each(|party| party.miss(oldest(party), totals));
     }
 
     /// What is left of the batch under way was not sent, though it has passed its party. Returns how many packets that is,
@@ -155,19 +144,24 @@ impl DatagramGroup {
         self.merge();
     }
 
-    fn begin(&mut self, mailbox: &Mailbox, ring: &Ring) {
-        self.admit(mailbox.take());
+    fn begin(&mut self, mailbox: &Mailbox, ring: &Ring, bursts: &BurstBudget) {
+        let now = clock::now();
+        self.admit(mailbox.take(), now);
         self.turn = 0;
         self.oldest = ring.arrival(self.head); // what a newcomer gets beside that is old on purpose
-        let largest = self.parties.iter().max_by_key(|party| party.members.len());
+        let level = self.parties.iter().filter(|party| !party.is_behind());
+        let largest = level.max_by_key(|party| party.members.len());
         self.head = largest.map_or(u64::MAX, |party| party.cursor + ROUND_PACKETS as u64).min(ring.head());
+        self.parties.iter_mut().for_each(|party| party.begin(ring, self.head, bursts, now));
     }
 
-    fn admit(&mut self, changes: Vec<Change>) {
+    fn admit(&mut self, changes: Vec<Change>, now: Instant) {
         let mut gone = Gone::new();
         for change in changes {
             match change {
-                Change::JoinDatagrams { from: Place::At(from), member } => self.party_at(from).add(member),
+                Change::JoinDatagrams { from: Place::At(from), member } => {
+                    self.party_at(from, now).add(member)
+                }
                 Change::JoinDatagrams { from: Place::After(before), member } => {
                     self.waiting.push((before, member))
                 }
@@ -184,32 +178,33 @@ impl DatagramGroup {
         let is_told = |(before, _): &mut (Arc<Handover>, _)| before.place().is_some();
         for (before, member) in self.waiting.extract_if(.., is_told).collect::<Vec<_>>() {
             let from = before.place().expect("told, and told for good");
-            self.party_at(from).add(member);
+            self.party_at(from, now).add(member);
         }
     }
 
-    fn party_at(&mut self, cursor: u64) -> &mut Party {
-        let place = self.parties.iter().position(|party| party.cursor == cursor).unwrap_or_else(|| {
-            self.parties.push(Party::at(cursor));
+    fn party_at(&mut self, spot: Spot, now: Instant) -> &mut Party {
+        let place = self.parties.iter().position(|party| party.is_at(&spot)).unwrap_or_else(|| {
+            self.parties.push(Party::at(spot, now));
             self.parties.len() - 1
         });
         &mut self.parties[place]
     }
 
-    /// Loads the next batch of the party whose turn it is. `false`: it is level.
-    fn load(&mut self, ring: &Ring, totals: &Totals) -> bool {
+    /// Loads the next batch of the party whose turn it is. `false`: it is served.
+    fn load(&mut self, ring: &Ring, totals: &Totals, bursts: &BurstBudget) -> bool {
         let party = &mut self.parties[self.turn];
+        let packets = &mut self.batch.packets;
         // Where the ring has let packets go, a place moves on without any: more may be due behind them.
-        while party.cursor < self.head && self.batch.packets.is_empty() {
-            let first = ring.read(party.cursor, self.head, ROUND_PACKETS, &mut self.batch.packets);
-            party.miss(first, totals);
-            party.cursor = first + self.batch.packets.len() as u64;
+        while packets.is_empty() && party.load(ring, ROUND_PACKETS, packets, totals) {
             if self.is_raw {
-                keep_payloads(&mut self.batch.packets);
+                keep_payloads(packets);
             }
         }
-        let packets = &self.batch.packets;
-        party.passed.send(packets.len() as u64, bytes_of(packets));
+        let bytes = bytes_of(packets);
+        party.passed.send(packets.len() as u64, bytes);
+        if party.is_behind() && bytes > 0 {
+            bursts.spend(bytes * party.members.len() as u64, clock::now());
+        }
         let largest = packets.iter().map(Bytes::len).max().unwrap_or(0);
         if largest > party.whole && self.socket.fragments() {
             totals.fragmented(party.fragments_of(packets));
@@ -274,9 +269,9 @@ impl DatagramGroup {
     /// Parties that stand at one place are one.
     fn merge(&mut self) {
         let mut parties = mem::take(&mut self.parties);
-        parties.sort_by_key(|party| usize::MAX - party.members.len());
+        parties.sort_by_key(|party| (party.is_behind(), usize::MAX - party.members.len()));
         for party in parties {
-            match self.parties.iter_mut().find(|other| other.cursor == party.cursor) {
+            match self.parties.iter_mut().find(|other| other.is_with(&party)) {
                 Some(other) => other.join(party),
                 None => self.parties.push(party),
             }
@@ -285,97 +280,11 @@ impl DatagramGroup {
     }
 }
 
-impl Party {
-    fn at(cursor: u64) -> Self {
-        let (destinations, members) = (Vec::new(), Vec::new());
-        Self { cursor, destinations, whole: usize::MAX, members, passed: Sent::default() }
-    }
-
-    fn add(&mut self, member: DatagramMember) {
-        let DatagramMember { number, destination, reservation, books } = member;
-        let entry = Entry::new(books, self.passed);
-        self.whole = self.whole.min(destination.largest_whole());
-        self.destinations.push(destination);
-        self.members.push(Member { number, entry, _reservation: reservation });
-    }
-
-    /// Goes on with packet `next`, if it is not as far; what is before it, its members miss.
-    fn miss(&mut self, next: u64, totals: &Totals) {
-        let missed = next.saturating_sub(self.cursor);
-        totals.overrun(missed * self.members.len() as u64);
-        self.passed.miss(missed);
-        self.cursor += missed;
-    }
-
-    fn join(&mut self, mut other: Self) {
-        other.members.iter_mut().for_each(|member| member.entry.move_on(other.passed, self.passed));
-        self.whole = self.whole.min(other.whole);
-        self.destinations.append(&mut other.destinations);
-        self.members.append(&mut other.members);
-    }
-
-    /// How many of `packets` leave in fragments, over all members.
-    #[cold]
-    fn fragments_of(&self, packets: &[Bytes]) -> u64 {
-        let larger_than = |whole| packets.iter().filter(|packet| packet.len() > whole).count() as u64;
-        // Nearly all paths take the same.
-        let (mut known, mut sum) = ((usize::MAX, 0), 0);
-        for whole in self.destinations.iter().map(Destination::largest_whole) {
-            if whole != known.0 {
-                known = (whole, larger_than(whole));
-            }
-            sum += known.1;
-        }
-        sum
-    }
-
-    /// A packet that large, on the narrowest path.
-    #[cold]
-    fn oversize(&self, bytes: usize) -> Option<Oversize> {
-        let narrowest = self.destinations.iter().min_by_key(|destination| destination.largest_whole())?;
-        Some(Oversize { bytes, to: narrowest.address()?, is_dropped: false })
-    }
-
-    fn dismiss(&mut self, gone: &Gone) {
-        let mut stay = self.members.iter().map(|member| !gone.contains_key(&member.number));
-        self.destinations.retain(|_| stay.next().unwrap_or(true));
-        self.whole = smallest_whole(&self.destinations);
-        let (passed, cursor) = (self.passed, self.cursor);
-        self.members.retain(|member| {
-            let stays = stays(gone, member.number, |heir| heir.tell(cursor));
-            if !stays {
-                member.entry.settle(passed);
-            }
-            stays
-        });
-    }
-}
-
 /// Its lane may go in the middle of a round, at a stop.
 impl Drop for DatagramGroup {
     fn drop(&mut self) {
         self.except_what_is_left();
     }
-}
-
-/// Those who are still there when their lane goes.
-impl Drop for Party {
-    fn drop(&mut self) {
-        self.members.iter().for_each(|member| member.entry.settle(self.passed));
-    }
-}
-
-/// Whether somebody stays; who does not has whoever serves them next told.
-fn stays(gone: &Gone, number: u64, tell: impl FnOnce(&Arc<Handover>)) -> bool {
-    let Some(heir) = gone.get(&number) else { return true };
-    if let Some(heir) = heir {
-        tell(heir);
-    }
-    false
-}
-
-fn smallest_whole(destinations: &[Destination]) -> usize {
-    destinations.iter().map(Destination::largest_whole).min().unwrap_or(usize::MAX)
 }
 
 fn bytes_of(packets: &[Bytes]) -> u64 {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::event::{TaskQueue, Timers, clock, lock};
 
 use super::beat::{Beat, Coalesce, Sleeper, Turn};
+use super::burst_budget::BurstBudget;
 use super::busy::Busy;
 use super::lateness::Lateness;
 use super::ledger::Ledger;
@@ -26,6 +27,8 @@ pub struct Dispatch {
     pub busy: Arc<Busy>,
     /// How late packets leave.
     pub lateness: Arc<Lateness>,
+    /// What those may take who are brought level.
+    pub bursts: Arc<BurstBudget>,
     /// What all of them have counted.
     pub ledger: Arc<Ledger>,
     rhythms: Arc<Mutex<Vec<Arc<Rhythm>>>>,
@@ -40,8 +43,14 @@ pub struct Rhythm {
 
 impl Dispatch {
     /// For lanes that run on `queue`, whose workers are `busy`.
-    pub fn new(queue: Arc<TaskQueue>, timers: Arc<Timers>, busy: Arc<Busy>, lateness: Arc<Lateness>) -> Self {
-        Self { queue, timers, busy, lateness, ledger: Arc::default(), rhythms: Arc::default() }
+    pub fn new(
+        queue: Arc<TaskQueue>,
+        timers: Arc<Timers>,
+        busy: Arc<Busy>,
+        lateness: Arc<Lateness>,
+        bursts: Arc<BurstBudget>,
+    ) -> Self {
+        Self { queue, timers, busy, lateness, bursts, ledger: Arc::default(), rhythms: Arc::default() }
     }
 
     /// The rhythm of a `coalesce`.

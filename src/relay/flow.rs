@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::mem;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use super::batch::StreamSink;
 use super::beat::Coalesce;
 use super::books::Books;
 use super::carriage::Carriage;
-use super::cursor::Cursor;
+use super::cursor::{Bursts, Cursor};
 use super::dispatch::{Dispatch, Rhythm};
 use super::handover::{Handover, Place};
 use super::lane::{Lane, Outlet};
@@ -43,6 +43,8 @@ pub struct Flow {
     next_number: AtomicU64,
     /// Where those who are subscribed over streams stand, by their numbers.
     places: Mutex<HashMap<u64, Seat>>,
+    /// Those of them who are brought level.
+    underway: Arc<AtomicUsize>,
     totals: [Arc<Totals>; Carriage::ALL.len()],
 }
 
@@ -90,6 +92,7 @@ impl Flow {
             published: Mutex::new(Arc::new([])),
             next_number: AtomicU64::new(0),
             places: Mutex::default(),
+            underway: Arc::default(),
             totals,
         })
     }
@@ -97,6 +100,11 @@ impl Flow {
     /// The newest packets.
     pub fn ring(&self) -> &Ring {
         &self.ring
+    }
+
+    /// Has its ring reach back to where these are entered.
+    pub(super) fn follow(&self, leads: &[Arc<Self>]) {
+        self.ring.follow(leads.iter().map(|lead| lead.ring.clone()).collect());
     }
 
     /// What the IP header of its packets says.
@@ -180,7 +188,8 @@ impl Flow {
 
     /// A cursor that begins there, and is counted by that.
     pub fn cursor(&self, by: Carriage, from: impl Into<Place>) -> Cursor {
-        Cursor::new(self.ring.clone(), from.into(), self.of(by).clone())
+        let bursts = Bursts { underway: self.underway.clone(), budget: self.dispatch.bursts.clone() };
+        Cursor::new(self.ring.clone(), from.into(), self.of(by).clone(), bursts)
     }
 
     /// What was sent so far, and missed: also by those who stand still.
@@ -237,6 +246,7 @@ impl Flow {
             &self.rhythm,
             outlet,
             totals,
+            self.underway.clone(),
         );
         lanes.push(Open { lane: lane.clone(), members: 1 });
         self.publish(&lanes);

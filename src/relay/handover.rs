@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::event::lock;
 
+use super::burst::Spot;
+
 /// Where a subscriber begins.
 #[derive(Clone)]
 pub enum Place {
-    /// At this number of the ring.
-    At(u64),
+    /// There in the ring.
+    At(Spot),
     /// Where it stood when it was let go.
     After(Arc<Handover>),
 }
@@ -26,7 +28,7 @@ enum State {
         /// The next has let it go before it began: whom to tell in its stead.
         heir: Option<Arc<Handover>>,
     },
-    Known(u64),
+    Known(Spot),
 }
 
 type Wake = Box<dyn FnOnce() + Send>;
@@ -37,27 +39,28 @@ impl Handover {
         Arc::new(Self(Mutex::new(State::Unknown { wake: None, heir: None })))
     }
 
-    /// The number of the packet to go on with, once that is told.
-    pub fn place(&self) -> Option<u64> {
-        match *self.state() {
-            State::Known(place) => Some(place),
+    /// Where to go on, once that is told.
+    pub fn place(&self) -> Option<Spot> {
+        match &*self.state() {
+            State::Known(place) => Some(place.clone()),
             State::Unknown { .. } => None,
         }
     }
 
-    /// The subscriber has had everything before number `place`, and nothing from there on.
-    pub fn tell(&self, place: u64) {
-        let before = mem::replace(&mut *self.state(), State::Known(place));
+    /// The subscriber has had everything before this place, and nothing from there on.
+    pub fn tell(&self, place: impl Into<Spot>) {
+        let place = place.into();
+        let before = mem::replace(&mut *self.state(), State::Known(place.clone()));
         if let State::Unknown { wake, heir } = before {
             wake.into_iter().for_each(|wake| wake());
-            heir.into_iter().for_each(|heir| heir.tell(place));
+            heir.into_iter().for_each(|heir| heir.tell(place.clone()));
         }
     }
 
     /// Who waited lets the subscriber go too: `heir` is told whatever this one is.
     pub(super) fn pass_on(&self, heir: &Arc<Self>) {
         let known = match &mut *self.state() {
-            State::Known(place) => Some(*place),
+            State::Known(place) => Some(place.clone()),
             State::Unknown { heir: slot, .. } => {
                 *slot = Some(heir.clone());
                 None
@@ -84,7 +87,13 @@ impl Handover {
 
 impl From<u64> for Place {
     fn from(number: u64) -> Self {
-        Self::At(number)
+        Self::At(number.into())
+    }
+}
+
+impl From<Spot> for Place {
+    fn from(spot: Spot) -> Self {
+        Self::At(spot)
     }
 }
 
@@ -104,9 +113,10 @@ mod tests {
         };
         let handover = Handover::new();
         handover.when_told(wake());
-        assert_eq!((handover.place(), woken.load(Relaxed)), (None, 0));
-        handover.tell(7);
-        assert_eq!((handover.place(), woken.load(Relaxed)), (Some(7), 1));
+        let place = || handover.place().map(|place| place.number);
+        assert_eq!((place(), woken.load(Relaxed)), (None, 0));
+        handover.tell(7_u64);
+        assert_eq!((place(), woken.load(Relaxed)), (Some(7), 1));
         handover.when_told(wake());
         assert_eq!(woken.load(Relaxed), 2);
     }
@@ -116,10 +126,10 @@ mod tests {
         let (first, second, third) = (Handover::new(), Handover::new(), Handover::new());
         first.pass_on(&second);
         second.pass_on(&third);
-        first.tell(7);
-        assert_eq!(third.place(), Some(7));
+        first.tell(7_u64);
+        assert_eq!(third.place().map(|place| place.number), Some(7));
         let late = Handover::new();
         first.pass_on(&late);
-        assert_eq!(late.place(), Some(7));
+        assert_eq!(late.place().map(|place| place.number), Some(7));
     }
 }

@@ -5,7 +5,7 @@
 //! run owns its group.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,8 @@ use super::totals::Totals;
 const FULL_PACKETS: u64 = 48;
 /// When a lane tries again that found all sockets full.
 const RETRY_AFTER: Duration = Duration::from_millis(5);
+/// When those are served again who are brought level, at the latest.
+const BURST_AFTER: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(20)];
 
 /// One group of subscribers of one ring.
 pub struct Lane {
@@ -44,6 +46,8 @@ pub struct Lane {
     waited_for_room: AtomicBool,
     /// Packets are about to be let go before they were sent, and the log has been told.
     behind: AtomicBool,
+    /// A timer is set for those who are brought level.
+    is_woken: AtomicBool,
     /// Away while a run owns it.
     group: Mutex<Option<Group>>,
     /// The number of the packet that the next round begins with.
@@ -71,6 +75,7 @@ impl Lane {
         rhythm: &Rhythm,
         outlet: Outlet,
         totals: Arc<Totals>,
+        underway: Arc<AtomicUsize>,
     ) -> Arc<Self> {
         let head = ring.head();
         let (group, beat) = match &outlet {
@@ -80,7 +85,7 @@ impl Lane {
             }
             Outlet::Streams => {
                 let vitals = dispatch.timers.vitals().clone();
-                (Group::Streams(StreamGroup::new(head, vitals)), rhythm.streams.clone())
+                (Group::Streams(StreamGroup::new(head, vitals, underway)), rhythm.streams.clone())
             }
         };
         beat.add_lane();
@@ -95,6 +100,7 @@ impl Lane {
             overhangs: AtomicBool::new(false),
             waited_for_room: AtomicBool::new(false),
             behind: AtomicBool::new(false),
+            is_woken: AtomicBool::new(false),
             group: Mutex::new(Some(group)),
             next: AtomicU64::new(head),
             totals,
@@ -137,7 +143,9 @@ impl Lane {
         let served = catch_unwind(AssertUnwindSafe(|| {
             vitals.may_fault("lane", || self.outward.channel.to_string());
             match group {
-                Group::Datagrams(group) => group.serve(&self.mailbox, &self.ring, &self.totals),
+                Group::Datagrams(group) => {
+                    group.serve(&self.mailbox, &self.ring, &self.totals, &self.dispatch.bursts)
+                }
                 Group::Streams(group) => group.serve(&self.mailbox, &self.ring),
             }
         }));
@@ -148,7 +156,7 @@ impl Lane {
                 Group::Streams(group) => group.abandon(head),
             }
             vitals.fault("lane"); // once it is over: whoever has seen it counted loses nothing more
-            Progress::Done(Served { head, oldest: None })
+            Progress::Done(Served { head, oldest: None, is_bursting: false })
         })
     }
 
@@ -156,12 +164,31 @@ impl Lane {
     fn end_round(self: &Arc<Self>, served: &Served) {
         self.next.store(served.head, Relaxed);
         self.waited_for_room.store(false, Relaxed);
+        if served.is_bursting {
+            self.wake_soon();
+        }
         if self.state.finish(|| self.has_something()) {
             self.beat.wait(self.clone());
             if self.ring.head() - served.head >= FULL_PACKETS {
                 self.beat.skip_rest();
             }
         }
+    }
+
+    /// Those who are brought level go on though nothing comes.
+    fn wake_soon(self: &Arc<Self>) {
+        if self.is_woken.swap(true, Relaxed) {
+            return;
+        }
+        let after = BURST_AFTER[usize::from(matches!(self.outlet, Outlet::Streams))];
+        let lane = Arc::downgrade(self);
+        self.dispatch.timers.run_here_at(clock::now() + after, move || {
+            if let Some(lane) = lane.upgrade() {
+                lane.is_woken.store(false, Relaxed);
+                lane.wait_for_beat();
+                lane.beat.go(clock::now());
+            }
+        });
     }
 
     /// The oldest packet that a run sent arrived then.

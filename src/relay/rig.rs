@@ -12,14 +12,21 @@ use crate::wire::sdp::Presentation;
 use super::lane::{Lane, Outlet};
 use super::ring::Ring;
 use super::totals::Totals;
-use super::{Busy, Channel, Coalesce, Dispatch, Flow, Keeping, Lateness, Outward, Packet, RingLimits};
+use super::{
+    BurstBudget, Busy, Channel, Coalesce, Dispatch, EnterAt, Flow, Keeping, Lateness, Outward, Packet,
+    RingLimits,
+};
 
 /// A ring that nothing leaves.
 pub const ROOMY: RingLimits = RingLimits { age: Duration::from_secs(3600), bytes: usize::MAX };
 
 /// A channel that forgets nothing, and counts as silent after two seconds.
-pub const FORGETS_NOTHING: Keeping =
-    Keeping { silent_after: Duration::from_secs(2), limits: ROOMY, coalesce: Coalesce::Auto };
+pub const FORGETS_NOTHING: Keeping = Keeping {
+    silent_after: Duration::from_secs(2),
+    limits: ROOMY,
+    coalesce: Coalesce::Auto,
+    enter_at: EnterAt::Live,
+};
 
 /// A queue and timers that have stopped, for what asks to be run.
 pub fn stopped() -> (Arc<TaskQueue>, Arc<Timers>) {
@@ -34,12 +41,13 @@ pub fn stopped() -> (Arc<TaskQueue>, Arc<Timers>) {
 /// A dispatch of these: a lane asks for its run, and the test runs it.
 pub fn by_hand() -> Dispatch {
     let (queue, timers) = stopped();
-    Dispatch::new(
-        queue,
-        timers,
-        Busy::new(1, 0.5, || false),
-        Lateness::new(Duration::from_secs(2), clock::now()),
-    )
+    let lateness = Lateness::new(Duration::from_secs(2), clock::now());
+    Dispatch::new(queue, timers, Busy::new(1, 0.5, || false), lateness.clone(), boundless(lateness))
+}
+
+/// A budget that suffices for all bursts.
+pub fn boundless(lateness: Arc<Lateness>) -> Arc<BurstBudget> {
+    BurstBudget::new(u64::MAX / 1_000_000, lateness, clock::now())
 }
 
 /// How packets of a channel leave that says nothing of it.
@@ -56,7 +64,7 @@ pub fn channel(name: &str, presentation: Presentation) -> Arc<Channel> {
 pub(super) fn lane(ring: &Arc<Ring>, outlet: Outlet, totals: &Arc<Totals>) -> Arc<Lane> {
     let dispatch = by_hand();
     let rhythm = dispatch.rhythm(Coalesce::Fixed(Duration::ZERO));
-    Lane::new(outward("news"), ring.clone(), dispatch, &rhythm, outlet, totals.clone())
+    Lane::new(outward("news"), ring.clone(), dispatch, &rhythm, outlet, totals.clone(), Arc::default())
 }
 
 /// A flow whose lanes the test runs.

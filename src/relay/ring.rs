@@ -8,17 +8,20 @@
 //!  ────┴─────────────────────────────────┴───────────────────┴──▶
 //! ```
 //!
-//! What is no longer fresh is there back to the newest place where a decoder can start, for connections that begin, or lag:
-//! these fall out when there is a newer place to go on with. A lane of datagrams that lags has what is fresh.
+//! What is no longer fresh is there back to the newest place where a decoder can start, for who begins, or lags over a
+//! connection: these fall out when there is a newer place to go on with, but for those who are brought level. A lane of datagrams
+//! that lags has what is fresh.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::event::lock;
+use crate::wire::rtp;
 
+use super::burst::{Burst, BurstPace};
 use super::standing::Standing;
 
 /// A rate is measured over at least so long: a few packets that came together say nothing.
@@ -45,8 +48,10 @@ pub struct Packet {
 pub struct StartPoint {
     /// The packet's number.
     pub number: u64,
-    /// A payload that goes before.
+    /// A packet of ours that goes before: numbered one less, and of the same time.
     pub prologue: Option<Bytes>,
+    /// The number of the packet that the next picture begins in. `None`: the one that starts there goes on.
+    pub end: Option<u64>,
 }
 
 /// What became of a place as packets were taken there.
@@ -91,6 +96,8 @@ pub struct RingStart {
 #[derive(Debug)]
 pub struct Ring {
     limits: RingLimits,
+    /// Those of tracks that this one's is entered with: it reaches back as far.
+    leads: OnceLock<Vec<Arc<Ring>>>,
     state: Mutex<State>,
 }
 
@@ -106,17 +113,34 @@ struct State {
     /// When the newest start came that there was.
     started_at: Option<Instant>,
     starts: StartCounts,
+    held: Option<Held>,
+}
+
+/// What is kept for those who are brought level: as far back as the slowest of them is.
+#[derive(Debug)]
+struct Held {
+    pace: BurstPace,
+    /// So far back it was, at that moment.
+    lag: Duration,
+    at: Instant,
 }
 
 impl Ring {
     /// An empty ring.
     pub fn new(limits: RingLimits) -> Self {
-        Self { limits, state: Mutex::default() }
+        Self { limits, leads: OnceLock::new(), state: Mutex::default() }
+    }
+
+    /// Has it reach back as far as the newest starts of these.
+    pub(super) fn follow(&self, leads: Vec<Arc<Self>>) {
+        let _ = self.leads.set(leads);
     }
 
     /// Appends packets and lets go of what is too old or too much; the newest packet always stays. `true`: the newest place
     /// to start had to go, as the bytes do not suffice.
     pub fn push(&self, packets: impl IntoIterator<Item = Packet>) -> bool {
+        let leads = self.leads.get().into_iter().flatten();
+        let entered_at = leads.filter_map(|lead| lead.starts().1).min();
         let mut state = self.state();
         let lost = state.starts.lost;
         for packet in packets {
@@ -124,18 +148,27 @@ impl Ring {
             state.head += 1;
             state.packets.push_back(packet);
         }
-        state.trim(&self.limits);
+        state.trim(&self.limits, entered_at);
         state.starts.lost > lost
     }
 
-    /// A decoder can start so many packets before the newest one.
-    pub fn start_before(&self, back: u64, prologue: Option<Bytes>) {
+    /// A decoder can start so many packets before the newest one, with a payload that goes before; the picture there is so many
+    /// packets, or goes on.
+    pub fn start_before(&self, back: u64, prologue: Option<Vec<u8>>, packets: Option<u64>) {
         let mut state = self.state();
-        if let Some(number) = state.head.checked_sub(back + 1).filter(|number| *number >= state.tail()) {
-            state.started_at = state.packet(number).map(|packet| packet.arrived_at);
-            state.start = Some(StartPoint { number, prologue });
-            state.starts.came += 1;
+        let Some(number) = state.head.checked_sub(back + 1).filter(|number| *number >= state.tail()) else {
+            return;
+        };
+        let end = packets.map(|packets| number + packets);
+        if let Some(known) = state.start.as_mut().filter(|start| start.number == number) {
+            known.end = end;
+            return;
         }
+        let Some(packet) = state.packet(number) else { return };
+        let prologue = prologue.and_then(|payload| rtp::before(&packet.data, &payload)).map(Bytes::from);
+        state.started_at = Some(packet.arrived_at);
+        state.start = Some(StartPoint { number, prologue, end });
+        state.starts.came += 1;
     }
 
     /// The newest place where a decoder can start.
@@ -170,6 +203,50 @@ impl Ring {
         let first = from.max(state.fresh).min(state.head);
         state.copy(first, to, max, out);
         first
+    }
+
+    /// The same for who is brought level: also what is no longer fresh.
+    pub(super) fn read_past(&self, from: u64, to: u64, max: usize, out: &mut Vec<Bytes>) -> u64 {
+        let state = self.state();
+        let first = from.max(state.tail()).min(state.head);
+        state.copy(first, to, max, out);
+        first
+    }
+
+    /// Keeps what there is from a packet on that arrived at `since`, until who begins there is level.
+    pub(super) fn hold(&self, pace: BurstPace, since: Instant, now: Instant) {
+        let mut state = self.state();
+        let lag = now.saturating_duration_since(since);
+        if state.held.as_ref().is_none_or(|held| held.lag_at(now) < lag) {
+            state.held = Some(Held { pace, lag, at: now });
+        }
+    }
+
+    /// The number up to which a burst may go that wants packet `next`. `None`: to the end, it is level.
+    pub(super) fn due(&self, burst: &mut Burst, next: u64, now: Instant) -> Option<u64> {
+        let state = self.state();
+        let reached = state.packet(next.max(state.tail())).map_or(now, |packet| packet.arrived_at);
+        let came_by = burst.advance(next, reached, now);
+        if next < burst.whole() {
+            return (next < state.head).then(|| burst.whole().min(state.head));
+        }
+        let first = next.clamp(state.tail(), state.head);
+        let behind = state.packets.range((first - state.tail()) as usize..);
+        let due = first + behind.take_while(|packet| packet.arrived_at <= came_by).count() as u64;
+        (due < state.head).then_some(due)
+    }
+
+    /// A packet as a subscriber's first one.
+    pub(super) fn start_at(&self, number: u64) -> Option<RingStart> {
+        let state = self.state();
+        let Packet { sequence, timestamp, .. } = *state.packet(number)?;
+        Some(RingStart { number, sequence, timestamp })
+    }
+
+    /// The number of the oldest packet that arrived no earlier than that, or later.
+    pub(super) fn first_since(&self, moment: Instant) -> u64 {
+        let state = self.state();
+        state.tail() + state.packets.partition_point(|packet| packet.arrived_at < moment) as u64
     }
 
     /// Appends to `out` what is due at a place up to `to` (exclusive), at most `max`, and moves the place past it. One that
@@ -230,6 +307,12 @@ impl Ring {
     }
 }
 
+impl Held {
+    fn lag_at(&self, now: Instant) -> Duration {
+        self.lag.saturating_sub(self.pace.gains(now.saturating_duration_since(self.at)))
+    }
+}
+
 impl State {
     fn tail(&self) -> u64 {
         self.head - self.packets.len() as u64
@@ -259,7 +342,8 @@ impl State {
         (!has_starts).then_some(self.head.saturating_sub(1)).filter(|newest| *newest >= wanted)
     }
 
-    fn trim(&mut self, limits: &RingLimits) {
+    /// `entered_at`: where others of the channel are entered.
+    fn trim(&mut self, limits: &RingLimits, entered_at: Option<Instant>) {
         let Some(newest_at) = self.packets.back().map(|newest| newest.arrived_at) else { return };
         let age = |packet: &Packet| newest_at.saturating_duration_since(packet.arrived_at);
         let first = self.tail();
@@ -269,7 +353,16 @@ impl State {
         }
         self.start.take_if(|start| age(at(start.number)) > OLDEST_START);
         let needed = self.start.as_ref().map_or(self.fresh, |start| self.fresh.min(start.number));
-        while self.packets.len() > 1 && (self.tail() < needed || self.bytes > limits.bytes) {
+        self.held.take_if(|held| held.lag_at(newest_at).is_zero());
+        let kept = self.held.as_ref().map_or(Duration::ZERO, |held| held.lag_at(newest_at) + limits.age);
+        let is_wanted = |packet: &Packet| {
+            let age = newest_at.saturating_duration_since(packet.arrived_at);
+            age <= kept || age <= OLDEST_START && entered_at.is_some_and(|at| at <= packet.arrived_at)
+        };
+        while self.packets.len() > 1
+            && (self.bytes > limits.bytes
+                || self.tail() < needed && !self.packets.front().is_some_and(is_wanted))
+        {
             let gone = self.packets.pop_front();
             self.bytes -= gone.map_or(0, |gone| gone.data.len());
         }
@@ -363,9 +456,8 @@ mod tests {
         let ring = Ring::new(LIMITS);
         let at = clock::now();
         ring.push((0..18).map(|n| packet(n, at)));
-        ring.start_before(2, Some(Bytes::from_static(b"tables")));
-        let start = StartPoint { number: 15, prologue: Some(Bytes::from_static(b"tables")) };
-        assert_eq!(ring.newest_start(), Some(start));
+        ring.start_before(2, None, None);
+        assert_eq!(ring.newest_start(), Some(StartPoint { number: 15, prologue: None, end: None }));
         assert_eq!(fallen(&ring, &Standing::new(3.into())), (vec![15, 16, 17], true));
     }
 
@@ -374,13 +466,13 @@ mod tests {
         let ring = Ring::new(LIMITS);
         let (at, place) = (clock::now(), Standing::new(0.into()));
         ring.push([packet(0, at)]);
-        ring.start_before(0, None);
+        ring.start_before(0, None, None);
         ring.push((1..20).map(|n| packet(n, at)));
         for number in 20..23 {
             assert_eq!(fallen(&ring, &place), (vec![], false));
             ring.push([packet(number, at)]);
         }
-        ring.start_before(0, None);
+        ring.start_before(0, None, None);
         assert_eq!(fallen(&ring, &place), (vec![22], true));
         assert_eq!((fallen(&ring, &place), place.missed()), ((vec![], false), 22));
     }
@@ -391,7 +483,7 @@ mod tests {
         let at = clock::now();
         ring.push((0..20).map(|n| packet(n, at)));
         assert_eq!(fallen(&ring, &Standing::new(0.into())), (vec![19], true));
-        ring.start_before(0, None);
+        ring.start_before(0, None, None);
         ring.push((20..40).map(|n| packet(n, at + OLDEST_START + Duration::from_millis(1))));
         assert_eq!(fallen(&ring, &Standing::new(0.into())), (vec![39], true), "it has none any more");
     }
@@ -402,12 +494,12 @@ mod tests {
         let at = clock::now();
         let second = |number: u16| packet(number, at + Duration::from_secs(number.into()));
         ring.push([second(0)]);
-        ring.start_before(0, None);
+        ring.start_before(0, None, None);
         ring.push((1..8).map(second));
         assert_eq!(ring.newest_start().map(|start| start.number), Some(0), "it is eight seconds old");
         assert_eq!(read(&ring, 0, u64::MAX, 64), (6, vec![6, 7]));
         assert_eq!(ring.arrival(0), Some(at), "and there");
-        ring.start_before(0, None);
+        ring.start_before(0, None, None);
         ring.push([second(8)]);
         assert_eq!(ring.arrival(0), Some(at + Duration::from_secs(7)), "the one before is needed no longer");
     }
@@ -417,10 +509,10 @@ mod tests {
         let ring = Ring::new(LIMITS);
         let at = clock::now();
         ring.push([packet(0, at)]);
-        ring.start_before(0, None);
+        ring.start_before(0, None, None);
         ring.push([packet(1, at + OLDEST_START + Duration::from_millis(1))]);
         assert_eq!((ring.newest_start(), ring.starts().0.lost), (None, 0));
-        ring.start_before(0, None);
+        ring.start_before(0, None, None);
         ring.push((2..11).map(|n| packet(n, at + OLDEST_START)));
         assert!(ring.newest_start().is_some(), "100 bytes hold ten of them");
         ring.push([packet(11, at + OLDEST_START)]);

@@ -20,4 +20,6 @@ pub(super) struct Served {
     pub head: u64,
     /// When the oldest of its packets arrived; `None` if there was none.
     pub oldest: Option<Instant>,
+    /// There is more for who is brought level: the next round is soon, whether anything comes or not.
+    pub is_bursting: bool,
 }

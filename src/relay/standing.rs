@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::event::lock;
 
+use super::burst::Spot;
 use super::handover::{Handover, Place};
 
 /// It stands nowhere yet.
@@ -39,7 +40,7 @@ enum Heir {
 impl Standing {
     pub(super) fn new(from: Place) -> Self {
         let (next, after) = match from {
-            Place::At(next) => (next, None),
+            Place::At(spot) => (spot.number, None),
             Place::After(before) => (NOWHERE, Some(before)),
         };
         let (next, settled, missed) = (AtomicU64::new(next), AtomicU64::new(0), AtomicU64::new(0));
@@ -52,20 +53,20 @@ impl Standing {
         let mut state = lock(&self.heir);
         if matches!(*state, Heir::Late) {
             drop(state);
-            return self.tell(&heir, || self.give_up());
+            return self.tell(&heir, || self.give_up().into());
         }
         *state = Heir::Named(heir);
     }
 
     /// It is let go: its heir is told how far it went, which is where it is given up.
-    pub(super) fn let_go(&self, give_up: impl FnOnce() -> u64) {
+    pub(super) fn let_go(&self, give_up: impl FnOnce() -> Spot) {
         let heir = mem::replace(&mut *lock(&self.heir), Heir::Late);
         if let Heir::Named(heir) = heir {
             self.tell(&heir, give_up);
         }
     }
 
-    fn tell(&self, heir: &Arc<Handover>, give_up: impl FnOnce() -> u64) {
+    fn tell(&self, heir: &Arc<Handover>, give_up: impl FnOnce() -> Spot) {
         match self.after().filter(|_| !self.begin()) {
             Some(before) => before.pass_on(heir),
             None => heir.tell(give_up()),
@@ -77,10 +78,15 @@ impl Standing {
         self.after.as_ref()
     }
 
+    /// Where it was told to begin.
+    pub(super) fn origin(&self) -> Option<Spot> {
+        self.after()?.place()
+    }
+
     /// Begins where it is told to, once. `false`: it is not told yet.
     pub(super) fn begin(&self) -> bool {
-        let told = self.after.as_ref().and_then(|before| before.place());
-        let _ = told.map(|place| self.next.compare_exchange(NOWHERE, place, Relaxed, Relaxed));
+        let told = self.after().filter(|_| self.next() == NOWHERE).and_then(|before| before.place());
+        let _ = told.map(|place| self.next.compare_exchange(NOWHERE, place.number, Relaxed, Relaxed));
         self.next() != NOWHERE
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use crate::event::Vitals;
@@ -28,11 +29,13 @@ pub(super) struct StreamGroup {
     oldest: Option<Instant>,
     /// Members of this round that were served.
     served: usize,
+    /// Cursors of the flow that are brought level.
+    underway: Arc<AtomicUsize>,
 }
 
 impl StreamGroup {
-    pub fn new(head: u64, vitals: Arc<Vitals>) -> Self {
-        Self { vitals, members: Vec::new(), from: head, to: head, oldest: None, served: 0 }
+    pub fn new(head: u64, vitals: Arc<Vitals>, underway: Arc<AtomicUsize>) -> Self {
+        Self { vitals, members: Vec::new(), from: head, to: head, oldest: None, served: 0, underway }
     }
 
     /// One run: a part of the round that is under way, or of a new one.
@@ -61,7 +64,8 @@ impl StreamGroup {
         }
         self.served = 0;
         self.from = self.to;
-        Progress::Done(Served { head: self.to, oldest: mem::take(&mut self.oldest) })
+        let is_bursting = self.underway.load(Relaxed) > 0;
+        Progress::Done(Served { head: self.to, oldest: mem::take(&mut self.oldest), is_bursting })
     }
 
     /// Lets go of a round that a fault has ended: the next one begins with what comes from here on.

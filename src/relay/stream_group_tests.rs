@@ -1,9 +1,12 @@
 //! Cursors: what is taken, given back and skipped; and that each sink is asked while it is a member.
 
 use super::*;
-use crate::event::Work;
+use crate::event::{Work, clock};
 use crate::relay::rig::{self, ROOMY, flow, packet};
-use crate::relay::{Books, Carriage, Framing, Handover, Place, RingLimits, Sent};
+use crate::relay::{
+    Books, Burst, BurstPace, Carriage, Cursor, Framing, Handover, Packet, Place, RingLimits, Sent, Spot,
+};
+use bytes::Bytes;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -112,12 +115,40 @@ fn a_slow_reader_goes_on_with_the_newest_random_access_point() {
     let flow = flow(RingLimits { bytes: 50, ..ROOMY });
     let mut cursor = flow.cursor(Carriage::Tcp, 0);
     flow.push((0..8).map(|number| packet(number, 10)));
-    flow.ring().start_before(0, None);
+    flow.ring().start_before(0, None, None);
     flow.push((8..10).map(|number| packet(number, 10)));
     let mut taken = Vec::new();
     cursor.take(u64::MAX, 64, &mut taken);
     assert_eq!(taken.iter().map(|packet| packet[0]).collect::<Vec<_>>(), [7, 8, 9]);
     assert_eq!(flow.sent(Carriage::Tcp).overrun, 7);
+}
+
+#[test]
+fn a_reader_that_begins_in_the_past_gets_what_goes_before_and_the_picture_and_is_no_part_of_a_batch() {
+    let hour = std::time::Duration::from_secs(3600);
+    let (flow, now) = (flow(RingLimits { age: 100 * hour, ..ROOMY }), clock::now());
+    flow.push((0..9_u16).map(|n| Packet { arrived_at: now - hour * u32::from(8 - n), ..packet(n, 10) }));
+    let came_at = flow.ring().arrival(4).expect("it came");
+    let burst = Some(Burst::new(BurstPace::default(), 5, came_at, now));
+    let spot = Spot { number: 2, prologue: Some(Bytes::from_static(b"tables")), burst };
+    let mut cursor = flow.cursor(Carriage::Tcp, spot);
+    let taken = |cursor: &mut Cursor, max| {
+        let mut packets = Vec::new();
+        cursor.take(u64::MAX, max, &mut packets);
+        packets.iter().map(|packet| packet[0]).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(&mut cursor, 2), [b't', 2]);
+    cursor.give_back(2);
+    assert_eq!(taken(&mut cursor, 64), [b't', 2, 3, 4], "all of it is due again");
+    cursor.give_back(1);
+    assert_eq!(taken(&mut cursor, 64), [4]);
+    assert_eq!(taken(&mut cursor, 64), [0; 0], "nothing is due for an hour");
+    assert!(Batch::new(flow.ring(), 5, 9).image(&cursor, Framing::Channel(7), |_, _| ()).is_none());
+    let (heir, place) = (Handover::new(), cursor.place());
+    place.bequeath(heir.clone());
+    drop(cursor);
+    let on = heir.place().expect("told");
+    assert!((on.number, on.prologue.is_none(), on.burst.is_some()) == (5, true, true), "{on:?}");
 }
 
 /// What a reader was told to have been sent.

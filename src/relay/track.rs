@@ -23,7 +23,7 @@ use super::joined_feeds::JoinedFeeds;
 use super::outward::Outward;
 use super::refused::{Refused, RefusedTotals};
 use super::reports::Reports;
-use super::ring::{Packet, RingLimits, RingStart, StartCounts, StartPoint};
+use super::ring::{Packet, RingLimits, RingStart, StartCounts};
 use super::senders::News;
 use super::signs::Signs;
 use super::writer::Writer;
@@ -184,7 +184,7 @@ impl Track {
         let length = data.len();
         let has_lost_start = self.rtp.push([Packet { data, sequence, timestamp, arrived_at: at }]);
         if let Some(start) = writer.starts.take(timestamp, payload) {
-            self.rtp.ring().start_before(start.back, start.prologue.map(Bytes::from));
+            self.rtp.ring().start_before(start.back, start.prologue, start.packets);
         }
         drop(writer);
         if has_lost_start {
@@ -288,16 +288,17 @@ impl Track {
     /// Where a subscriber of now starts. `None`: the source is silent, and the next packet is the first.
     pub fn start(&self, now: Instant) -> Option<RingStart> {
         let newest = self.rtp.ring().newest(now, START_MAX_AGE);
-        newest.filter(|newest| newest.number >= self.paused_at.load(Relaxed))
+        newest.filter(|newest| self.has_since_pause(newest.number))
     }
 
-    /// Where one enters who has to begin with what a decoder can start with: there, if the source is not silent and such a
-    /// place is known, else as any other.
-    pub fn entry(&self, now: Instant) -> Option<StartPoint> {
-        let RingStart { number, .. } = self.start(now)?;
-        let start = self.rtp.ring().newest_start();
-        let start = start.filter(|start| start.number >= self.paused_at.load(Relaxed));
-        Some(start.unwrap_or(StartPoint { number, prologue: None }))
+    /// Whether a packet came since it was joined last.
+    pub(super) fn has_since_pause(&self, number: u64) -> bool {
+        number >= self.paused_at.load(Relaxed)
+    }
+
+    /// Whether its pictures say where the channel is entered.
+    pub(super) fn is_video(&self) -> bool {
+        self.description.media == "video"
     }
 
     /// It is sent elsewhere from now on.

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use rtp_rs::{RtpReader, RtpReaderError};
+use rtp_rs::{RtpPacketBuilder, RtpReader, RtpReaderError};
 
 /// The size of the header without CSRC list and extension.
 pub const FIXED_HEADER_LEN: usize = RtpReader::MIN_HEADER_LEN;
@@ -99,6 +99,21 @@ impl NotRtp {
     }
 }
 
+/// A packet with another payload that goes right before this one: of the same stream and time, numbered one less. `None`: that is
+/// no packet.
+#[must_use]
+pub fn before(packet: &[u8], payload: &[u8]) -> Option<Vec<u8>> {
+    let RtpHeader { sequence, timestamp, ssrc, payload_type, .. } = check(packet).ok()?;
+    RtpPacketBuilder::new()
+        .payload_type(payload_type)
+        .ssrc(ssrc)
+        .sequence(sequence.wrapping_sub(1).into())
+        .timestamp(timestamp)
+        .payload(payload)
+        .build()
+        .ok()
+}
+
 /// Checks a datagram against RFC 3550 and reads its header. Allocates nothing.
 ///
 /// # Errors
@@ -161,6 +176,16 @@ fn refusal(error: &RtpReaderError, datagram: &[u8]) -> NotRtp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_before_a_packet_is_of_its_stream_and_time() {
+        let packet =
+            [&[0x91, 0xa1, 0, 0, 0, 0, 0, 9, 0, 0, 0, 7, 0, 0, 0, 1][..], &[0xbe, 0xde, 0, 0], b"media"]
+                .concat();
+        let before = before(&packet, b"tables").expect("a packet");
+        assert_eq!(before, [&[0x80, 33, 0xff, 0xff, 0, 0, 0, 9, 0, 0, 0, 7][..], b"tables"].concat());
+        assert_eq!(super::before(b"no RTP", b"tables"), None);
+    }
     use crate::wire::fuzz;
     use proptest::prelude::*;
     use rtp_rs::{RtpPacketBuilder, Seq};

@@ -1,11 +1,13 @@
 //! Transport streams over HTTP, and the lists by which they are found.
 
-use std::net::UdpSocket;
+use std::fs;
+use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
 use socket2::SockRef;
+use tempfile::TempDir;
 
-use crate::vocabulary::{Group, Mirrorball, Over, Setup, Source, Viewer, Web, eventually};
+use crate::vocabulary::{Group, Mirrorball, Over, Setup, Source, Viewer, Web, eventually, through_tls};
 
 const JOINS: &str = "mirrorball_group_joins_total";
 const REFUSED: &str = "mirrorball_http_requests_total";
@@ -173,4 +175,225 @@ fn who_watches_by_http_is_within_the_same_limits() {
     drop(first);
     watchers(&mirrorball, 1.0);
     Web::get(mirrorball.web(), "/news").expect(200);
+}
+
+#[test]
+fn groups_are_open_within_what_is_open_and_closed_when_nobody_asks_any_more() {
+    let (group, source) = (Group::fresh(), Source::new());
+    let open = format!(
+        "open = [\"{}/32\", \"{}/32\"]\ninterface = \"lo\"\nlinger = \"0s\"\nopen_channels = 1",
+        group.0.ip(),
+        group.beside().0.ip()
+    );
+    let mirrorball = Setup::new().channel("news", source.group).over_web_with(&open).start();
+    let web = mirrorball.web();
+    let target = format!("/udp/{group}");
+    Web::ask(web, &format!("HEAD {target} HTTP/1.1\r\n\r\n")).expect(200);
+    assert!(!group.is_joined());
+    let mut viewer = Web::get(web, &target).expect(200);
+    eventually("it is joined", || group.is_joined().then_some(()));
+    for sent in [stream(7, 188, 1), in_rtp(&stream(7, 188, 2), 1)] {
+        Bare::to(group).send(&sent);
+        assert!(viewer.take(7 * 188) == sent[sent.len() - 7 * 188..], "with RTP and without");
+    }
+    let mut beside = Web::get(web, &format!("/rtp/lo@{group}")).expect(200);
+    assert!(beside.take(7 * 188) == stream(7, 188, 2), "one channel has it, and its newest packet");
+    let name = format!("udp/{group}");
+    mirrorball.expect_metric(
+        "mirrorball_channel_subscribers",
+        &[("channel", &name), ("transport", "http")],
+        2.0,
+    );
+    for (target, status) in [
+        ("/udp/239.98.0.1:5004".to_owned(), 403),
+        (format!("/udp/eth9@{}", group.beside()), 403),
+        ("/udp/127.0.0.1:5004".to_owned(), 403),
+        (format!("/udp/{}:5004", group.0.ip()), 503),
+    ] {
+        Web::get(web, &target).expect(status);
+    }
+    drop((viewer, beside));
+    mirrorball.expect_logged("nobody asks for the group any more", 1);
+    assert!(!group.is_joined());
+    Web::get(web, &format!("/udp/{}:5004", group.0.ip())).expect(200);
+}
+
+/// A program of three channels and a tone, listed in many ways.
+fn listed(setup: Setup) -> Setup {
+    let lines = "number = 2\ntitle = \"The News\"\nlogo = \"http://tv/news.png\"\ngroup = \"Info\"\ntvg_id = \"news.tv\"";
+    let sdp = "v=0\ns=x\nc=IN IP4 239.77.8.9/8\nm=audio 5004 RTP/AVP 0\n";
+    let setup = setup.channel("news", Group::fresh()).channel_line(lines);
+    let setup =
+        setup.channel("uk/film", Group::fresh()).channel("sport", Group::fresh()).channel_line("number = 1");
+    setup.described("tone", sdp)
+}
+
+#[test]
+fn channels_are_listed_for_players_and_recorders() {
+    let more = "guide = \"http://tv/guide.xml\"\nname = \"Attic\"";
+    let mirrorball = listed(Setup::new()).over_web_with(more).start();
+    let web = mirrorball.web();
+    let playlist = Web::get(web, "/playlist.m3u").expect(200);
+    assert_eq!(playlist.header("Content-Type"), Some("audio/x-mpegurl; charset=utf-8"));
+    let port = mirrorball.rtsp.port();
+    let expected = format!(
+        "#EXTM3U x-tvg-url=\"http://tv/guide.xml\"\n\
+         #EXTINF:-1 tvg-id=\"sport\" tvg-chno=\"1\" tvg-name=\"sport\",sport\nhttp://edge:8080/sport.ts\n\
+         #EXTINF:-1 tvg-id=\"news.tv\" tvg-chno=\"2\" tvg-name=\"The News\" tvg-logo=\"http://tv/news.png\" group-title=\"Info\",The News\n\
+         http://edge:8080/news.ts\n\
+         #EXTINF:-1 tvg-id=\"tone\" tvg-name=\"tone\",tone\nrtsp://edge:{port}/tone\n\
+         #EXTINF:-1 tvg-id=\"uk/film\" tvg-name=\"uk/film\",uk/film\nhttp://edge:8080/uk/film.ts\n"
+    );
+    assert_eq!(playlist.text(), expected);
+    let json = |target: &str| -> serde_json::Value {
+        let answer = Web::get(web, target).expect(200);
+        assert_eq!(answer.header("Content-Type"), Some("application/json"));
+        serde_json::from_str(&answer.text()).expect("JSON")
+    };
+    let discover = json("/discover.json");
+    assert_eq!(
+        (&discover["FriendlyName"], &discover["BaseURL"]),
+        (&"Attic".into(), &"http://edge:8080".into())
+    );
+    assert_eq!(discover["LineupURL"], "http://edge:8080/lineup.json");
+    assert_eq!(discover["DeviceID"].as_str().map(str::len), Some(8));
+    assert!(discover["TunerCount"].as_u64().is_some_and(|count| count > 0));
+    let line_up = json("/lineup.json");
+    let told: Vec<_> = line_up
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| {
+            let text = |key: &str| one[key].as_str().expect("text").to_owned();
+            (text("GuideNumber"), text("GuideName"), text("URL"))
+        })
+        .collect();
+    let one = |number: &str, name: &str, path: &str| {
+        (number.into(), name.into(), format!("http://edge:8080/{path}.ts"))
+    };
+    assert_eq!(
+        told,
+        [one("1", "sport", "sport"), one("2", "The News", "news"), one("1002", "uk/film", "uk/film")]
+    );
+    assert_eq!(json("/lineup_status.json")["ScanInProgress"], 0);
+    let status = Web::get(web, "/status").expect(200).text();
+    assert!(
+        status.contains("<h1>Attic</h1>") && status.contains("<td>The News</td><td>silent</td>"),
+        "{status}"
+    );
+    let sdp = Web::get(web, "/tone.sdp").expect(200).text();
+    assert!(sdp.contains(&format!("a=control:rtsp://edge:{port}/tone")), "{sdp}");
+    let strange = Web::ask(web, "GET /lineup.json HTTP/1.1\r\nHost: \"><script>\r\n\r\n").expect(200).text();
+    assert!(
+        strange.contains(&format!("http://{web}/news.ts")),
+        "a host that is none is not said again: {strange}"
+    );
+}
+
+#[test]
+fn nobody_sees_in_a_list_what_is_not_for_him_and_a_token_stands_for_a_login() {
+    let directory = TempDir::new().expect("a directory");
+    let tokens = directory.path().join("tokens");
+    fs::write(&tokens, "# ours\nsesame-open\n").expect("a file");
+    let setup = listed(Setup::new()).channel_line("public = true");
+    let setup = setup.channel("film", Group::fresh()).channel_line("deny = [\"127.0.0.0/8\"]");
+    let mirrorball = setup.over_web_with(&format!("tokens = \"{}\"", tokens.display())).start();
+    let web = mirrorball.web();
+    let names = |target: &str| -> Vec<String> {
+        let text = Web::get(web, target).expect(200).text();
+        text.lines().filter(|line| line.contains("://edge")).map(str::to_owned).collect()
+    };
+    let tone = format!("rtsp://edge:{}/tone", mirrorball.rtsp.port());
+    assert_eq!(names("/playlist.m3u"), [tone.as_str()], "what is public");
+    let with = |path: &str| format!("http://edge:8080/{path}.ts?token=sesame-open");
+    assert_eq!(
+        names("/playlist.m3u?token=sesame-open"),
+        [with("sport"), with("news"), tone, with("uk/film")]
+    );
+    Web::get(web, "/news").expect(403);
+    Web::get(web, "/news?token=sesame-opens").expect(403);
+    Web::get(web, "/playlist.m3u?token=sesame").expect(403);
+    Web::get(web, "/film?token=sesame-open").expect(403);
+    Web::get(web, "/news?token=sesame-open").expect(200);
+    Viewer::playing(&mirrorball, "news", Over::Udp);
+    mirrorball.expect_metric("mirrorball_login_failures_total", &[("reason", "token")], 2.0);
+    mirrorball.expect_metric("mirrorball_access_refused_total", &[("reason", "no token")], 1.0);
+    mirrorball.expect_logged("reason=\"wrong token\"", 1);
+    assert_eq!(mirrorball.lines_logged("sesame"), 0);
+}
+
+#[test]
+fn rtsp_and_http_are_served_on_each_others_ports_and_through_tls() {
+    let source = Bare::to(Group::fresh());
+    let setup = Setup::new().channel("news", source.group).through_tls();
+    let mirrorball = setup.over_web_with("tls_listen = [\"127.0.0.1:0\"]\nshare_ports = true").start();
+    for address in [mirrorball.web(), mirrorball.rtsp] {
+        for request in ["GET /news HTTP/1.1\r\n\r\n", "HEAD /news HTTP/1.1\r\n\r\n"] {
+            Web::ask(address, request).expect(200);
+        }
+        let options = Web::told(address, "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+        assert!(options.starts_with("RTSP/1.0 200 "), "{options}");
+    }
+    for address in [mirrorball.secret_web(), mirrorball.rtsps()] {
+        let (secret, _) = through_tls(TcpStream::connect(address).expect("somebody listens"));
+        let mut viewer = Web::ask_by(secret, "GET /news HTTP/1.1\r\n\r\n").expect(200);
+        let sent = stream(7, 188, 3);
+        source.send(&in_rtp(&sent, 1));
+        assert!(viewer.take(sent.len()) == sent);
+    }
+    let alone = Setup::new().channel("news", source.group).over_web().start();
+    let refused = Web::told(alone.rtsp, "GET /news HTTP/1.1\r\n\r\n");
+    assert!(refused.starts_with("HTTP/1.0 404 "), "unless it is said: {refused}");
+    let refused = Web::told(alone.web(), "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+    assert!(refused.starts_with("HTTP/1.0 400 "), "{refused}");
+}
+
+#[test]
+fn a_viewer_is_told_by_the_end_of_its_connection_that_there_is_nothing_more() {
+    let source = Source::new();
+    let directory = TempDir::new().expect("a directory");
+    let (file, address, port) =
+        (directory.path().join("news.sdp"), source.group.0.ip(), source.group.0.port());
+    let sdp = format!("v=0\ns=x\nc=IN IP4 {address}/8\nm=video {port} RTP/AVP 33\n");
+    fs::write(&file, sdp).expect("a file");
+    let setup = Setup::new().channel_lines(&format!("directory = \"{}\"", directory.path().display()));
+    let mirrorball = setup.over_web().start();
+    let viewer = Web::get(mirrorball.web(), "/news").expect(200);
+    fs::remove_file(&file).expect("it is there");
+    assert_eq!(viewer.rest(), [0; 0]);
+    mirrorball.expect_metric("mirrorball_sessions_ended_total", &[("reason", "channel gone")], 1.0);
+    Web::get(mirrorball.web(), "/news").expect(404);
+    let mut other = Setup::new().channel("news", source.group).over_web().start();
+    let viewer = Web::get(other.web(), "/news").expect(200);
+    other.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(viewer.rest(), [0; 0]);
+    assert!(other.ended().is_some_and(|status| status.success()));
+}
+
+#[test]
+fn who_says_what_is_no_request_is_refused_and_who_says_nothing_is_hung_up_on() {
+    let mirrorball = Setup::new().channel("news", Group::fresh()).over_web().start();
+    let web = mirrorball.web();
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(9000));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(100));
+    for (request, status) in [
+        (long.as_str(), 431),
+        (&many, 431),
+        ("GET\r\n\r\n", 400),
+        ("\r\n\r\nHELLO\r\n\r\n", 400),
+        ("GET /news HTTP/1.1\r\nX y\r\n\r\n", 400),
+        ("GET /\u{7f}\u{1} HTTP/1.1\r\n\r\n", 400),
+    ] {
+        let told = Web::told(web, request);
+        assert!(told.starts_with(&format!("HTTP/1.0 {status} ")), "{request:?}: {told}");
+    }
+    let before = mirrorball.holdings();
+    let mut viewer = Web::ask(web, "GET /news HTTP/1.1\r\n\r\nGET /news HTTP/1.1\r\n\r\n").expect(200);
+    viewer.say(&"and on and on ".repeat(100_000));
+    watchers(&mirrorball, 1.0);
+    drop(viewer);
+    for _ in 0..50 {
+        drop(TcpStream::connect(web).expect("somebody listens"));
+    }
+    mirrorball.expect_holdings(before);
 }

@@ -155,7 +155,8 @@ fn starts_in_rtp(file: &Path, encoding: &str) -> usize {
     let (mut starts, mut count, mut buffer) = (Starts::of("video", Some(encoding), true), 0, [0; 2048]);
     while let Ok(length) = socket.recv(&mut buffer) {
         if let Ok(header) = rtp::check(&buffer[..length]) {
-            count += usize::from(starts.take(header.timestamp, header.payload(&buffer[..length])).is_some());
+            let found = starts.take(header.timestamp, header.payload(&buffer[..length]));
+            count += usize::from(found.is_some_and(|found| found.packets.is_none()));
         }
     }
     assert!(sending.wait().expect("ffmpeg ends").success());

@@ -15,6 +15,8 @@ pub enum Transport {
     Tls,
     /// The same in a tunnel of two HTTP connections.
     Tunnel,
+    /// The transport stream as the body of an HTTP reply, or interleaved over the bare loop's connection.
+    Http,
 }
 
 impl Transport {
@@ -25,6 +27,7 @@ impl Transport {
             Self::Tcp => "tcp",
             Self::Tls => "tls",
             Self::Tunnel => "tunnel",
+            Self::Http => "http",
         }
     }
 }

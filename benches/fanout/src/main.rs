@@ -10,6 +10,8 @@ mod bare_tcp;
 mod bare_udp;
 mod dialogue;
 mod histogram;
+mod http;
+mod http_view;
 mod interleaved;
 mod ledger;
 mod mark;
@@ -22,6 +24,7 @@ mod report;
 mod rtsp;
 mod sockets;
 mod source;
+mod starts;
 mod storm;
 mod stream;
 mod sys;
@@ -57,6 +60,16 @@ enum Command {
     StormTable(storm::TableOptions),
     /// Prints reports of storms as a picture (SVG): p99 over time.
     StormPicture(storm::TableOptions),
+    /// Multicasts a transport stream from a file.
+    Film(starts::FilmOptions),
+    /// Stands for viewers who start at random moments, and keeps what comes to them.
+    Starts(starts::Options),
+    /// Reports when a decoder had a picture of what came to each start.
+    StartsJudge(starts::JudgeOptions),
+    /// Prints reports of starts as a Markdown table.
+    StartsTable(starts::TableOptions),
+    /// Prints reports of starts as a picture (SVG): pictures over time.
+    StartsPicture(starts::TableOptions),
 }
 
 fn main() -> std::io::Result<()> {
@@ -72,5 +85,10 @@ fn main() -> std::io::Result<()> {
         Command::Picture(options) => picture::run(&options),
         Command::StormTable(options) => storm::table(&options),
         Command::StormPicture(options) => storm::picture(&options),
+        Command::Film(options) => starts::film(&options),
+        Command::Starts(options) => starts::run(&options),
+        Command::StartsJudge(options) => starts::judge(&options),
+        Command::StartsTable(options) => starts::table(&options),
+        Command::StartsPicture(options) => starts::picture(&options),
     }
 }

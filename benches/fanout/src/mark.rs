@@ -5,7 +5,8 @@
 //!  | RTP    | TS head, or   | mark  | filling …
 //!  |        | FU-A and zeros|       |
 //! ```
-//! A transport stream without RTP is as that behind the RTP header, which the relay makes.
+//! A transport stream without RTP is as that behind the RTP header, which the relay makes. Where a decoder could start, the
+//! mark stands in the adaptation field, and the head of a picture behind it.
 //!
 //! The first packet of a run thus tells, with the pace, when each packet was due. It knows no socket.
 
@@ -18,9 +19,14 @@ const MARK_BYTES: usize = 48;
 const MAGIC: u64 = 0x4d69_7272_6f72_6221;
 /// The same of what is sent without RTP, whose sequence numbers are the relay's.
 const MAGIC_RAW: u64 = !MAGIC;
-const TS_BYTES: usize = 188;
-/// A random access point about twice a second at 800 packets a second.
-const RANDOM_ACCESS_INTERVAL: u64 = 400;
+/// Parts of a packet: packets of a transport stream.
+pub const PARTS: u64 = 7;
+/// Bytes of one of them.
+pub const TS_BYTES: usize = 188;
+/// The stream that they are of.
+pub const MARKED_PID: u16 = 0x100;
+/// The head of a picture's PES packet, without times.
+const PICTURE: [u8; 9] = [0, 0, 1, 0xe0, 0, 0, 0x80, 0, 0];
 
 /// What a packet tells of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,49 +54,82 @@ pub enum Shape {
     H264,
 }
 
+/// How many packets make what is more than one.
+#[derive(Debug, Clone, Copy)]
+pub struct Pattern {
+    /// Of a frame, where packets are its fragments.
+    pub frame: u64,
+    /// From one where a decoder could start to the next, in a transport stream.
+    pub group: u64,
+}
+
 impl Mark {
     /// Reads the mark of an RTP packet, of which at least [`HEAD_BYTES`] must be there.
     pub fn read(packet: &[u8]) -> Option<Self> {
-        let mark: &[u8; MARK_BYTES] = packet.get(MARK_AT..HEAD_BYTES)?.try_into().ok()?;
+        let (magic, mark) = Self::read_words(packet.get(MARK_AT..HEAD_BYTES)?)?;
+        let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+        (magic == MAGIC_RAW || sequence == mark.number as u16).then_some(mark)
+    }
+
+    /// Reads the mark of a packet's first part, which has lost its RTP header.
+    pub fn read_ts(part: &[u8]) -> Option<Self> {
+        let (_, mark) = Self::read_words(part.get(MARK_AT - RTP_BYTES..HEAD_BYTES - RTP_BYTES)?)?;
+        mark.is_part(0, part).then_some(mark)
+    }
+
+    /// Whether this is the part of the packet that has this place in it.
+    pub fn is_part(&self, place: u64, part: &[u8]) -> bool {
+        part[0] == 0x47 && part[3] & 0x0f == self.continuity(place)
+    }
+
+    fn read_words(mark: &[u8]) -> Option<(u64, Self)> {
+        let mark: &[u8; MARK_BYTES] = mark.try_into().ok()?;
         let word = |index: usize| {
             let bytes = mark[index * 8..][..8].try_into().expect("a slice of eight bytes");
             u64::from_be_bytes(bytes)
         };
-        let sequence = u16::from_be_bytes([packet[2], packet[3]]);
-        let reflected = word(0) == MAGIC && sequence == word(1) as u16 || word(0) == MAGIC_RAW;
-        reflected.then(|| Self {
+        let mark = Self {
             number: word(1),
             sent_ns: word(2),
             began_ns: word(3),
             interval_ns: word(4),
             channel: word(5),
-        })
+        };
+        [MAGIC, MAGIC_RAW].contains(&word(0)).then_some((word(0), mark))
+    }
+
+    fn continuity(&self, place: u64) -> u8 {
+        ((self.number * PARTS + place) & 0x0f) as u8
     }
 
     /// Writes the whole RTP packet.
-    pub fn write(&self, shape: Shape, packets_per_frame: u64, into: &mut Vec<u8>) {
+    pub fn write(&self, shape: Shape, pattern: Pattern, into: &mut Vec<u8>) {
         match shape {
             Shape::Ts => {
                 self.write_rtp(33, false, self.number * self.interval_ns * 9 / 100_000, into);
-                self.write_ts(MAGIC, into);
+                self.write_ts(MAGIC, pattern.group, into);
             }
-            Shape::Raw => self.write_ts(MAGIC_RAW, into),
-            Shape::H264 => self.write_h264(packets_per_frame.max(2), into),
+            Shape::Raw => self.write_ts(MAGIC_RAW, pattern.group, into),
+            Shape::H264 => self.write_h264(pattern.frame.max(2), into),
         }
     }
 
-    fn write_ts(&self, magic: u64, into: &mut Vec<u8>) {
+    fn write_ts(&self, magic: u64, group: u64, into: &mut Vec<u8>) {
         let before = into.len();
-        let random_access = if self.number.is_multiple_of(RANDOM_ACCESS_INTERVAL) { 0x40 } else { 0 };
-        for index in 0..7_u64 {
-            let continuity = ((self.number * 7 + index) & 0x0f) as u8;
-            if index == 0 {
-                into.extend([0x47, 0x01, 0x00, 0x30 | continuity, 1, random_access]);
+        let [high, low] = MARKED_PID.to_be_bytes();
+        for place in 0..PARTS {
+            let continuity = self.continuity(place);
+            if place > 0 {
+                into.extend([0x47, high, low, 0x10 | continuity]);
+            } else if self.number.is_multiple_of(group.max(1)) {
+                into.extend([0x47, high | 0x40, low, 0x30 | continuity, 1 + MARK_BYTES as u8, 0x40]);
                 self.write_words(magic, into);
+                into.extend(PICTURE);
             } else {
-                into.extend([0x47, 0x01, 0x00, 0x10 | continuity]);
+                into.extend([0x47, high, low, 0x30 | continuity, 1, 0]);
+                self.write_words(magic, into);
             }
-            into.resize(before + (index as usize + 1) * TS_BYTES, 0xff);
+            into.resize(before + (place as usize + 1) * TS_BYTES, 0xff);
         }
     }
 
@@ -125,12 +164,14 @@ impl Mark {
 mod tests {
     use super::*;
 
+    const PATTERN: Pattern = Pattern { frame: 32, group: 400 };
+
     #[test]
     fn a_packet_tells_its_mark_in_both_shapes() {
         for shape in [Shape::Ts, Shape::H264] {
             let mark = Mark { number: 70_000, sent_ns: 5, began_ns: 3, interval_ns: 1_250_000, channel: 9 };
             let mut packet = Vec::new();
-            mark.write(shape, 32, &mut packet);
+            mark.write(shape, PATTERN, &mut packet);
             assert_eq!(Mark::read(&packet), Some(mark));
             assert_eq!(Mark::read(&packet[..HEAD_BYTES - 1]), None);
             packet[3] ^= 1;
@@ -142,15 +183,35 @@ mod tests {
     fn what_is_sent_without_rtp_tells_its_mark_behind_any_header() {
         let mark = Mark { number: 70_000, sent_ns: 5, began_ns: 3, interval_ns: 1_250_000, channel: 9 };
         let mut packet = vec![0x80, 33, 0xab, 0xcd, 0, 0, 0, 0, 0, 0, 0, 0];
-        mark.write(Shape::Raw, 32, &mut packet);
+        mark.write(Shape::Raw, PATTERN, &mut packet);
         assert_eq!((Mark::read(&packet), packet.len()), (Some(mark), 1328));
     }
 
     #[test]
+    fn a_mark_is_at_its_place_where_a_decoder_could_start_too() {
+        for (number, is_start) in [(800, true), (801, false)] {
+            let mark = Mark { number, sent_ns: 5, began_ns: 3, interval_ns: 1_250_000, channel: 9 };
+            let mut packet = Vec::new();
+            mark.write(Shape::Ts, PATTERN, &mut packet);
+            assert_eq!((Mark::read(&packet), packet.len()), (Some(mark), 1328));
+            let parts: Vec<&[u8]> = packet[RTP_BYTES..].chunks(TS_BYTES).collect();
+            let payload = &parts[0][5 + usize::from(parts[0][4])..];
+            assert_eq!((payload.starts_with(&PICTURE), parts[0][1] & 0x40 != 0), (is_start, is_start));
+            assert_eq!((Mark::read_ts(parts[0]), Mark::read_ts(parts[1])), (Some(mark), None));
+            assert!(mark.is_part(6, parts[6]) && !mark.is_part(5, parts[6]));
+        }
+    }
+
+    #[test]
     fn sizes_are_those_of_the_shape() {
+        let pattern = Pattern { frame: 4, ..PATTERN };
         let size = |shape, number| {
             let mut packet = Vec::new();
-            Mark { number, sent_ns: 0, began_ns: 0, interval_ns: 1, channel: 0 }.write(shape, 4, &mut packet);
+            Mark { number, sent_ns: 0, began_ns: 0, interval_ns: 1, channel: 0 }.write(
+                shape,
+                pattern,
+                &mut packet,
+            );
             packet.len()
         };
         assert_eq!(size(Shape::Ts, 1), 1328);

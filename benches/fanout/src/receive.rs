@@ -7,6 +7,7 @@ use std::io::{Error, Result, Write};
 use std::net::SocketAddrV4;
 
 use crate::dialogue::Transport;
+use crate::http_view::HttpView;
 use crate::ledger::{Ledger, Window};
 use crate::proc_files;
 use crate::report::Report;
@@ -36,6 +37,9 @@ pub struct Options {
     /// Registers at this RTSP server; without it the bare loop sends unasked.
     #[arg(long)]
     pub rtsp: Option<SocketAddrV4>,
+    /// Asks this HTTP server for the transport streams.
+    #[arg(long)]
+    pub http: Option<SocketAddrV4>,
     /// Connects to the bare loop's TCP port.
     #[arg(long)]
     pub bare_tcp: Option<SocketAddrV4>,
@@ -82,8 +86,9 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(core) = options.core {
         sys::pin_to_core(core)?;
     }
-    match options.transport {
-        Transport::Udp => measure(options, &mut UdpView::open(options)?),
+    match (options.transport, options.http) {
+        (Transport::Udp, _) => measure(options, &mut UdpView::open(options)?),
+        (_, Some(server)) => measure(options, &mut HttpView::open(options, server)?),
         _ => measure(options, &mut TcpView::open(options)?),
     }
 }

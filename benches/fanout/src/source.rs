@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::address_plan;
-use crate::mark::{Mark, Shape};
+use crate::mark::{Mark, Pattern, Shape};
 use crate::sys::{self, Scatter};
 
 /// Deadlines closer than this are served by one wake-up.
@@ -37,6 +37,9 @@ pub struct Options {
     seconds: u64,
     #[arg(long, value_enum, default_value_t = Shape::Ts)]
     shape: Shape,
+    /// Packets from one where a decoder could start to the next: about half a second at the usual rate.
+    #[arg(long, default_value_t = 400)]
+    group: u64,
     #[arg(long)]
     core: Option<usize>,
 }
@@ -52,6 +55,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let socket = open(options.interface)?;
     let schedule = Schedule::new(options);
+    let pattern = Pattern { frame: options.rate / 25, group: options.group };
     let mut scatter = Scatter::new(MESSAGES_PER_CALL);
     for turn in 0..schedule.turns {
         let due_ns = schedule.due_ns(turn);
@@ -64,7 +68,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
         let mark = schedule.mark(turn, sys::monotonic_ns());
         let group = address_plan::group(mark.channel as usize, options.ports);
-        scatter.push(&group, |packet| mark.write(options.shape, options.rate / 25, packet));
+        scatter.push(&group, |packet| mark.write(options.shape, pattern, packet));
         if scatter.is_full() {
             scatter.send(&socket)?;
         }
@@ -106,7 +110,8 @@ impl Schedule {
     }
 }
 
-fn open(interface: Ipv4Addr) -> Result<Socket> {
+/// A socket that multicasts from an interface.
+pub fn open(interface: Ipv4Addr) -> Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     // What a veth peer has merged counts as unsent until it is read.
     socket.set_send_buffer_size(8 << 20)?;

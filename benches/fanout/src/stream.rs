@@ -37,7 +37,7 @@ impl Stream {
     pub fn connect(server: SocketAddrV4, subscriber: usize, transport: Transport) -> Result<Self> {
         let socket = socket(server, subscriber)?;
         let carrier = match transport {
-            Transport::Udp | Transport::Tcp => Carrier::Plain,
+            Transport::Udp | Transport::Tcp | Transport::Http => Carrier::Plain,
             Transport::Tls => Carrier::Tls(Rc::new(RefCell::new(shake_hands(&socket)?))),
             Transport::Tunnel => Carrier::Tunnel { post: Rc::new(tunnel(&socket, server, subscriber)?) },
         };

@@ -125,7 +125,7 @@ pub fn note(subscriber: usize, packet: &[u8], now_ns: u64, notes: &mut impl Note
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mark::Shape;
+    use crate::mark::{Pattern, Shape};
 
     #[test]
     fn frames_are_found_at_every_cut_and_around_replies() {
@@ -133,7 +133,7 @@ mod tests {
         for number in 0..3 {
             let mut packet = Vec::new();
             let mark = Mark { number, sent_ns: 1, began_ns: 1, interval_ns: 1, channel: 0 };
-            mark.write(Shape::H264, 2, &mut packet);
+            mark.write(Shape::H264, Pattern { frame: 2, group: 1 }, &mut packet);
             stream.extend([b'$', 0]);
             stream.extend((packet.len() as u16).to_be_bytes());
             stream.extend(packet);

@@ -23,6 +23,7 @@ use super::truth::{ChannelConfig, ChannelSettings, DirectoryConfig, Interface};
 use super::typed::TypedChannel;
 use crate::ingest::pull::Pull;
 use crate::net::Marks;
+use crate::relay::{BurstPace, EnterAt};
 use crate::wire::sdp::{Feed, Presentation};
 use crate::wire::source_filter::SourceFilter;
 use crate::wire::source_url::SourceUrl;
@@ -84,6 +85,7 @@ fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Chann
     let on_demand = on_demand(typed, report);
     let renew = duration_within(&typed.renew, &named("renew"), "60s", ["500ms", "60min"], report);
     let coalesce = parsed(&typed.coalesce, &named("coalesce"), scalar::coalesce, report).unwrap_or_default();
+    let enter_at = enter_at(typed, report);
     let interface = parsed(&typed.interface, &named("interface"), scalar::interface, report);
     let (interfaces, redundancy) = (legs::interfaces(typed, report), legs::redundancy(typed, report));
     let marks = Marks {
@@ -101,11 +103,27 @@ fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Chann
         renew,
         silent_after,
         coalesce,
+        enter_at,
         marks,
         rule,
         sessions,
         listing: listing(typed, report),
     }
+}
+
+/// Where those begin who come, and how fast they are brought level.
+fn enter_at(typed: &TypedChannel, report: &mut Report<'_>) -> EnterAt {
+    let named = |key: &str| format!("{} {key}", typed.place);
+    let percent = number_within(&typed.burst_percent, &named("burst_percent"), 130, 105..=1000, report);
+    let is_at_start = parsed(&typed.start, &named("start"), scalar::start, report).unwrap_or(true);
+    if let Some(key) = typed.burst_percent.as_ref().filter(|_| !is_at_start) {
+        let useless = format!(
+            "{}: with start = \"live\" nobody is brought level; leave one out",
+            named("burst_percent")
+        );
+        report.warn(key.span().start, useless);
+    }
+    if is_at_start { EnterAt::RandomAccess(BurstPace::of_percent(percent as u32)) } else { EnterAt::Live }
 }
 
 /// How long it stays joined after the last who watched, if it is not always.

@@ -34,6 +34,7 @@ mod syntax;
 mod tls;
 mod truth;
 mod typed;
+mod typed_http;
 mod unreadable;
 
 #[cfg(test)]

@@ -99,6 +99,15 @@ pub(super) fn join(typed: &str) -> Result<bool, String> {
     }
 }
 
+/// Whether those who come begin where a decoder can start; else at the newest packet.
+pub(super) fn start(typed: &str) -> Result<bool, String> {
+    match typed {
+        "rap" => Ok(true),
+        "live" => Ok(false),
+        _ => Err(format!("{typed:?} says not where; write \"rap\" or \"live\"")),
+    }
+}
+
 /// Whether several sources are merged; else one of them is followed.
 pub(super) fn redundancy(typed: &str) -> Result<bool, String> {
     match typed {

@@ -12,7 +12,7 @@ use crate::ingest::Redundancy;
 use crate::ingest::announce::Rules;
 use crate::ingest::pull::Pull;
 use crate::net::Marks;
-use crate::relay::{Carriage, Coalesce};
+use crate::relay::{Carriage, Coalesce, EnterAt};
 use crate::serve::{KeyFiles, Learning, Listing, Networks, Rule};
 use crate::wire::rtsp::Redirect;
 use crate::wire::sdp::{Feed, Presentation, TrackDescription};
@@ -197,6 +197,8 @@ pub struct LimitsConfig {
     pub unread_bytes_per_address: usize,
     /// Media to all clients, in Mbit a second.
     pub egress_mbit: usize,
+    /// What of that those take who are brought level, in Mbit a second.
+    pub burst_mbit: usize,
     /// How often a second groups are joined and left on demand.
     pub membership_changes: usize,
     /// Groups that are joined at once, if that is limited.
@@ -285,6 +287,8 @@ pub struct ChannelSettings {
     pub silent_after: Duration,
     /// How long packets may wait to be sent together.
     pub coalesce: Coalesce,
+    /// Where those begin who come.
+    pub enter_at: EnterAt,
     /// What the IP header of its packets says.
     pub marks: Marks,
     /// Who may watch it, and from where.
@@ -306,6 +310,7 @@ impl Default for ChannelSettings {
             renew: None,
             silent_after: Duration::from_secs(2),
             coalesce: Coalesce::default(),
+            enter_at: EnterAt::default(),
             marks: Marks::default(),
             rule: Rule::default(),
             sessions: None,

@@ -9,6 +9,7 @@ use super::keys::{
 };
 use super::report::Report;
 use super::section::{Number, SectionReader};
+use super::typed_http::TypedHttp;
 
 /// A value and the bytes of the file it was typed in; `None` where the key is absent.
 pub(super) type Typed<T> = Option<Spanned<T>>;
@@ -45,21 +46,6 @@ pub(super) struct TypedRtsp {
     pub(super) close_grace: Typed<String>,
 }
 
-pub(super) struct TypedHttp {
-    pub(super) spoiled: bool,
-    pub(super) listen: Typed<Vec<Spanned<String>>>,
-    pub(super) tls_listen: Typed<Vec<Spanned<String>>>,
-    pub(super) share_ports: Typed<bool>,
-    pub(super) open: Typed<Vec<Spanned<String>>>,
-    pub(super) open_channels: Typed<Number>,
-    pub(super) interface: Typed<String>,
-    pub(super) linger: Typed<String>,
-    pub(super) url: Typed<String>,
-    pub(super) guide: Typed<String>,
-    pub(super) name: Typed<String>,
-    pub(super) tokens: Typed<String>,
-}
-
 pub(super) struct TypedAdmin {
     pub(super) spoiled: bool,
     pub(super) listen: Typed<String>,
@@ -91,6 +77,7 @@ pub(super) struct TypedLimits {
     pub(super) sessions_per_channel: Typed<Number>,
     pub(super) unread_bytes_per_address: Typed<Number>,
     pub(super) egress_mbit: Typed<Number>,
+    pub(super) burst_mbit: Typed<Number>,
     pub(super) membership_changes: Typed<Number>,
     pub(super) line_groups: Typed<Number>,
     pub(super) line_mbit: Typed<Number>,
@@ -150,6 +137,8 @@ pub(super) struct TypedChannel {
     pub(super) renew: Typed<String>,
     pub(super) silent_after: Typed<String>,
     pub(super) coalesce: Typed<String>,
+    pub(super) start: Typed<String>,
+    pub(super) burst_percent: Typed<Number>,
     pub(super) dscp: Typed<Number>,
     pub(super) ttl: Typed<Number>,
     pub(super) users: Typed<Vec<Spanned<String>>>,
@@ -181,7 +170,7 @@ impl TypedConfig {
     pub(super) fn read(mut document: DeTable<'_>, report: &mut Report<'_>) -> Self {
         let config = Self {
             rtsp: read_rtsp(section(&mut document, RTSP, report), report),
-            http: read_http(section(&mut document, HTTP, report), report),
+            http: TypedHttp::read(section(&mut document, HTTP, report), report),
             admin: read_admin(section(&mut document, ADMIN, report), report),
             log: read_log(section(&mut document, LOG, report), report),
             engine: read_engine(section(&mut document, ENGINE, report), report),
@@ -224,25 +213,6 @@ fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedRtsp 
     typed
 }
 
-fn read_http(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedHttp {
-    let mut typed = TypedHttp {
-        spoiled: false,
-        listen: from.read("listen", report),
-        tls_listen: from.read("tls_listen", report),
-        share_ports: from.read("share_ports", report),
-        open: from.read("open", report),
-        open_channels: from.read("open_channels", report),
-        interface: from.read("interface", report),
-        linger: from.read("linger", report),
-        url: from.read("url", report),
-        guide: from.read("guide", report),
-        name: from.read("name", report),
-        tokens: from.read("tokens", report),
-    };
-    typed.spoiled = from.finish(report);
-    typed
-}
-
 fn read_admin(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedAdmin {
     let listen = from.read("listen", report);
     TypedAdmin { listen, spoiled: from.finish(report) }
@@ -280,6 +250,7 @@ fn read_limits(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedLim
         sessions_per_channel: from.read("sessions_per_channel", report),
         unread_bytes_per_address: from.read("unread_bytes_per_address", report),
         egress_mbit: from.read("egress_mbit", report),
+        burst_mbit: from.read("burst_mbit", report),
         membership_changes: from.read("membership_changes", report),
         line_groups: from.read("line_groups", report),
         line_mbit: from.read("line_mbit", report),
@@ -375,6 +346,8 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedCh
         renew: from.read("renew", report),
         silent_after: from.read("silent_after", report),
         coalesce: from.read("coalesce", report),
+        start: from.read("start", report),
+        burst_percent: from.read("burst_percent", report),
         dscp: from.read("dscp", report),
         ttl: from.read("ttl", report),
         multicast_out: from.read("multicast_out", report),

@@ -6,7 +6,7 @@ use crate::event::{Class, TaskQueue};
 use crate::ingest::pull::{OPEN, PULL};
 use crate::net::{KernelDrops, descriptor_limit, open_descriptors};
 use crate::ops::appliance::Engine;
-use crate::relay::{FAN_OUT, Leg};
+use crate::relay::{FAN_OUT, Held, Leg};
 
 use super::families::Families;
 
@@ -48,6 +48,13 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     for leg in Leg::ALL {
         let lateness = engine.dispatch.lateness.histogram(leg);
         out.histogram("mirrorball_media_lateness_seconds", help, &[("leg", leg.name())], &lateness);
+    }
+    let bursts = &engine.dispatch.bursts;
+    let help = "Bytes that were sent to bring viewers level who began in the past.";
+    out.counter("mirrorball_burst_bytes_total", help, &[], bursts.bytes());
+    for ((_, reason), waits) in Held::ALL.into_iter().zip(bursts.held()) {
+        let help = "Times that what brings viewers level had to wait.";
+        out.counter("mirrorball_burst_waits_total", help, &[("reason", reason)], waits);
     }
     for (reason, drops) in KernelDrops::read().by_reason() {
         let help = "Packets that the kernel dropped before any socket of the machine saw them.";

@@ -134,6 +134,11 @@ fn logins(engine: &Engine, out: &mut Families) {
 }
 
 fn forwarded(channel: &Channel, out: &mut Families) {
+    for (at, in_the_past) in [("live", false), ("rap", true)] {
+        let labels = [("channel", channel.name.as_str()), ("at", at)];
+        let help = "Times that a viewer began to be sent the channel.";
+        out.counter("mirrorball_viewer_starts_total", help, &labels, channel.audience.began(in_the_past));
+    }
     for (by, transport) in Carriage::ALL {
         let subscribers = channel.audience.by(by);
         let sent = channel.tracks.iter().map(|track| track.rtp.sent(by));

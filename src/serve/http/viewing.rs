@@ -83,7 +83,7 @@ fn open(
     let session = server.begin((out.peer, &out.account), &out.home, channel, now)?;
     let over = Arc::downgrade(out);
     let when_over = Box::new(move || over.upgrade().into_iter().for_each(|out| out.part()));
-    let way = OverHttp::new(out.output.clone(), track.entry(now), track.rtp.marks(), when_over);
+    let way = OverHttp::new(out.output.clone(), track.rtp.marks(), when_over);
     session.set_up(&out.home, (track, ""), Some(Box::new(way)), Costs { egress, memory });
     Ok(session)
 }

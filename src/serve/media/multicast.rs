@@ -101,7 +101,7 @@ impl OutGroups {
     /// Has a channel's track sent to its group, from now on and for as long as this is kept.
     pub fn stand_in(&self, channel: &str, track: &Track) -> io::Result<StandIn> {
         let seat = self.seat(channel, track.number)?;
-        seat.join(track, (Place::At(track.rtp.ring().head()), Place::At(track.rtcp.ring().head())));
+        seat.join(track, (track.rtp.ring().head().into(), track.rtcp.ring().head().into()));
         Ok(StandIn(seat))
     }
 

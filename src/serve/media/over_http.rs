@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::net::Marks;
-use crate::relay::{Carriage, Framing, Place, Standing, StartPoint, StreamSink, Subscription, Track};
+use crate::relay::{Carriage, Framing, Place, Standing, StreamSink, Subscription, Track};
 
 use super::super::journal::Story;
 use super::super::stream::{Output, Post, Sink};
@@ -14,22 +12,15 @@ use super::way::{Grant, Heirs, Way};
 /// A connection that carries nothing else.
 pub struct OverHttp {
     output: Arc<Output>,
-    /// Where it begins, rather than with the packet of now.
-    entry: Option<StartPoint>,
     feed: Option<(Arc<Standing>, Subscription)>,
     /// What is done when it ends.
     when_over: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl OverHttp {
-    pub fn new(
-        output: Arc<Output>,
-        entry: Option<StartPoint>,
-        marks: Marks,
-        when_over: Box<dyn FnOnce() + Send>,
-    ) -> Self {
+    pub fn new(output: Arc<Output>, marks: Marks, when_over: Box<dyn FnOnce() + Send>) -> Self {
         output.carry_media(marks.dscp);
-        Self { output, entry, feed: None, when_over: Some(when_over) }
+        Self { output, feed: None, when_over: Some(when_over) }
     }
 }
 
@@ -39,13 +30,8 @@ impl Way for OverHttp {
     }
 
     fn start(&mut self, track: &Track, (from, _): (Place, Place), story: &Arc<Story>) {
-        let (from, prologue) = match self.entry.take() {
-            Some(StartPoint { number, prologue }) => (number.into(), prologue),
-            None => (from, None),
-        };
         let cursor = track.rtp.cursor(Carriage::Http, from);
         let place = cursor.place();
-        prologue.into_iter().for_each(|tables: Bytes| self.output.post(Post::Bytes(tables)));
         let cursor = cursor.told_to(story.clone());
         self.output.post(Post::Open { framing: Framing::TransportStream, cursor });
         let sink = Arc::new(Sink(self.output.clone()));

@@ -169,7 +169,7 @@ impl<'a> Asked<'a> {
         session.weigh().map_err(|beyond| self.too_much(RefusedFor::egress(beyond)))?;
         let info: Vec<_> = plan.iter().map(rtp_info).collect();
         let reply =
-            if plan.iter().any(|track| track.start.is_some()) { reply.rtp_info(&info) } else { reply };
+            if plan.iter().any(|track| track.entry.start.is_some()) { reply.rtp_info(&info) } else { reply };
         let agent = self.request.header("User-Agent").map(str::to_owned);
         self.then = Some(Action::Start { session, plan, agent });
         Ok(reply)
@@ -332,8 +332,8 @@ fn not_now(status: StatusCode) -> Refusal {
 fn rtp_info(planned: &Planned) -> RtpInfo<'_> {
     RtpInfo {
         url: &planned.url,
-        sequence: planned.start.map(|start| start.sequence),
-        rtptime: planned.start.map(|start| start.timestamp),
+        sequence: planned.entry.start.map(|start| start.sequence),
+        rtptime: planned.entry.start.map(|start| start.timestamp),
     }
 }
 

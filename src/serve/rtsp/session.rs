@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Alarm, lock};
 use crate::net::{Progress, VANISHED_AFTER};
-use crate::relay::{Carriage, Channel, Claim, RingStart, Track};
+use crate::relay::{Carriage, Channel, Claim, EnterAt, Entry, Track};
 use crate::wire::rtcp;
 
 use super::super::access::{Beyond, Share};
@@ -41,9 +41,8 @@ pub struct Session {
 pub struct Planned {
     track: usize,
     pub url: String,
-    pub start: Option<RingStart>,
-    /// Its number in the ring; what arrives once the PLAY is answered is never before it.
-    pub from: u64,
+    /// Where it is in the ring; what arrives once the PLAY is answered is never before it.
+    pub entry: Entry,
 }
 
 impl Session {
@@ -193,27 +192,35 @@ impl Session {
         self.with(|held| held.setups.iter().any(|setup| setup.uses_channel(channel)))
     }
 
-    /// The packets that a PLAY of now starts with: those of tracks that do not play.
+    /// The packets that a PLAY of now starts with: those of tracks that do not play. A group is entered where it is, and so is
+    /// what joins others that play.
     pub fn plan(&self, now: Instant) -> Vec<Planned> {
-        let plan = |setup: &Setup| {
-            // Asked first: a packet that comes in between is then not missed.
-            let head = setup.track.rtp.ring().head();
-            let start = setup.track.start(now);
-            let (track, from) = (setup.track.number, start.map_or(head, |start| start.number));
-            Planned { track, url: setup.url.clone(), start, from }
-        };
-        self.with(|held| held.setups.iter().filter(|setup| !setup.plays()).map(plan).collect())
+        self.with(|held| {
+            let is_live = |setup: &Setup| setup.plays() || setup.grant().carriage() == Carriage::Multicast;
+            let is_live = held.setups.iter().any(is_live);
+            let enter_at = if is_live { EnterAt::Live } else { self.channel.enter_at };
+            let setups: Vec<_> = held.setups.iter().filter(|setup| !setup.plays()).collect();
+            let tracks: Vec<_> = setups.iter().map(|setup| &*setup.track).collect();
+            let plan = |(setup, entry): (&&Setup, Entry)| Planned {
+                track: setup.track.number,
+                url: setup.url.clone(),
+                entry,
+            };
+            setups.iter().zip(enter_at.entries(&tracks, now)).map(plan).collect()
+        })
     }
 
     /// Starts what was planned, as far as it is still set up. `agent` is what the viewer says that it is.
     pub fn play(&self, plan: &[Planned], agent: Option<&str>, now: Instant) {
         let told = self.change(|held| {
-            let story = held.story.clone();
+            let (story, mut in_the_past) = (held.story.clone(), false);
             for planned in plan {
                 if let Some(setup) = held.of_track(planned.track) {
-                    setup.start(planned.from, &story, now);
+                    in_the_past |= planned.entry.spot.burst.is_some();
+                    setup.start(planned.entry.spot.clone(), &story, now);
                 }
             }
+            self.channel.audience.begin(in_the_past);
             (story, held.setups.iter().map(Setup::told).collect())
         });
         if let Some((story, ways)) = told {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::relay::{Carriage, Track};
+use crate::relay::{Carriage, Spot, Track};
 use crate::wire::rtcp::{self, Report};
 
 use super::super::access::{Beyond, Share};
@@ -111,8 +111,8 @@ impl Setup {
         self.plays() && (!self.way.is_unsure() || self.this_way_since.is_none_or(has_had_time))
     }
 
-    /// Has packets sent from ring number `from` on, unless they are. They are a part of the viewer's `story`.
-    pub fn start(&mut self, from: u64, story: &Arc<Story>, now: Instant) {
+    /// Has packets sent from there on, unless they are. They are a part of the viewer's `story`.
+    pub fn start(&mut self, from: Spot, story: &Arc<Story>, now: Instant) {
         if !self.plays() {
             let rtcp = self.track.rtcp.ring();
             let newest_report = rtcp.newest(now, REPORT_MAX_AGE);

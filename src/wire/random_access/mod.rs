@@ -25,6 +25,8 @@ pub struct Found {
     pub back: u64,
     /// A payload that goes before: tables of a transport stream, or parameter sets. `None`: nothing is missing there.
     pub prologue: Option<Vec<u8>>,
+    /// So many packets from there on have the picture in them. `None`: it goes on; the place is told again once it is over.
+    pub packets: Option<u64>,
 }
 
 /// The same by the packet's number.
@@ -32,6 +34,8 @@ pub struct Found {
 struct Start {
     number: u64,
     prologue: Option<Vec<u8>>,
+    /// The packet that the next picture begins in.
+    end: Option<u64>,
 }
 
 /// The starts of one track.
@@ -77,7 +81,7 @@ impl Starts {
     pub fn take(&mut self, timestamp: u32, payload: &[u8]) -> Option<Found> {
         let number = self.next;
         self.next += 1;
-        let here = Start { number, prologue: None };
+        let here = Start { number, ..Start::default() };
         let start = match &mut self.format {
             Format::TransportStream(stream) => stream.take(number, payload),
             Format::Nal(pictures) => pictures.take(number, timestamp, payload),
@@ -85,6 +89,10 @@ impl Starts {
             Format::Sound => Some(here),
             Format::Other => None,
         };
-        start.map(|start| Found { back: number - start.number, prologue: start.prologue })
+        start.map(|Start { number: first, prologue, end }| Found {
+            back: number - first,
+            prologue,
+            packets: end.map(|end| end - first),
+        })
     }
 }

@@ -15,6 +15,8 @@ const LONGEST_SET: usize = 160;
 pub(super) struct NalPackets {
     codec: Codec,
     current: Option<Current>,
+    /// What was told of the current picture, which goes on.
+    told: Option<Start>,
     /// The newest parameter sets, and the timestamp that they came with. `None`: viewers know them from elsewhere.
     sets: Option<(Vec<Vec<u8>>, u32)>,
 }
@@ -38,16 +40,27 @@ struct Packed<'a> {
 impl NalPackets {
     /// `tells_sets`: viewers know the parameter sets by the stream alone.
     pub fn new(codec: Codec, tells_sets: bool) -> Self {
-        Self { codec, current: None, sets: tells_sets.then(Default::default) }
+        Self { codec, current: None, told: None, sets: tells_sets.then(Default::default) }
     }
 
     /// Takes in the payload of the packet of a number.
     pub fn take(&mut self, number: u64, timestamp: u32, payload: &[u8]) -> Option<Start> {
         let is_begun = self.current.as_ref().is_some_and(|current| current.timestamp == timestamp);
+        let mut ended = None;
         if !is_begun {
             let (picture, verdict) = (Picture::default(), Verdict::Open);
             self.current = Some(Current { timestamp, first: number, picture, verdict });
+            ended = self.told.take().map(|told| Start { end: Some(number), ..told });
         }
+        let start = self.look(timestamp, payload);
+        if start.is_some() {
+            self.told.clone_from(&start);
+        }
+        start.or(ended)
+    }
+
+    /// Looks at more of the current picture. A start: it has just been told that it is one.
+    fn look(&mut self, timestamp: u32, payload: &[u8]) -> Option<Start> {
         let current = self.current.as_mut().filter(|current| current.verdict == Verdict::Open)?;
         for Packed { unit, bytes } in packed(self.codec, payload) {
             if let (Some(sets), Some(bytes)) = (&mut self.sets, bytes)
@@ -65,7 +78,7 @@ impl NalPackets {
         }
         let sets = self.sets.as_ref().filter(|_| !current.picture.has_parameters);
         let prologue = sets.map(|(sets, _)| aggregate(self.codec, sets)).filter(|packet| !packet.is_empty());
-        Some(Start { number: current.first, prologue })
+        Some(Start { number: current.first, prologue, end: None })
     }
 }
 
@@ -158,10 +171,31 @@ mod tests {
     fn starts(codec: Codec, packets: &[(u32, &[u8])]) -> Vec<u64> {
         let mut pictures = NalPackets::new(codec, false);
         let numbered = (0..).zip(packets);
-        numbered
+        let mut numbers: Vec<_> = numbered
             .filter_map(|(number, (at, payload))| pictures.take(number, *at, payload))
             .map(|start| start.number)
-            .collect()
+            .collect();
+        numbers.dedup();
+        numbers
+    }
+
+    #[test]
+    fn it_ends_where_the_time_is_another() {
+        let mut pictures = NalPackets::new(Codec::H264, false);
+        let packets: [(u32, &[u8]); 6] = [
+            (1, &[0x7c, 0x85, 0x88]),
+            (1, &[0x7c, 0x45, 0x88]),
+            (2, &[0x41, 0x9a]),
+            (2, &[0x41, 0x9a]),
+            (3, &[0x65, 0x88]),
+            (4, &[0x65, 0x88]),
+        ];
+        let told: Vec<_> = (0..)
+            .zip(packets)
+            .filter_map(|(number, (at, payload))| pictures.take(number, at, payload))
+            .map(|start| (start.number, start.end))
+            .collect();
+        assert_eq!(told, [(0, None), (0, Some(2)), (4, None), (5, None)]);
     }
 
     #[test]

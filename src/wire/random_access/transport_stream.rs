@@ -31,8 +31,8 @@ pub(super) struct TransportStream {
     entries: Vec<Entry>,
     /// Whether one of them has begun with a picture that has not said yet what it is.
     is_open: bool,
-    /// Where it was entered last.
-    told: Option<u64>,
+    /// Where it was entered last, and where the picture there ends.
+    told: Option<(u64, Option<u64>)>,
 }
 
 /// How a programme is entered: by the stream of its that has to be whole.
@@ -133,6 +133,7 @@ impl TransportStream {
     fn enter(&mut self, number: u64, packet: &TsPacket<'_>, before: &Before) -> bool {
         let mut is_told = false;
         for entry in self.entries.iter_mut().filter(|entry| entry.pid.is_none_or(|pid| pid == packet.pid)) {
+            is_told |= packet.starts_unit && entry.ends(number, packet);
             if let Some(mut start) = entry.take(number, packet) {
                 if start.number == number {
                     start.prologue.clone_from(before.get_or_init(|| self.tables.prologue()));
@@ -160,7 +161,7 @@ impl TransportStream {
         let is_recent = |start: &&Start| start.number + MOST_BEHIND > number;
         let starts = self.entries.iter().filter_map(|entry| entry.newest.as_ref());
         let start = starts.filter(is_recent).min_by_key(|start| start.number)?;
-        let is_new = self.told.replace(start.number) != Some(start.number);
+        let is_new = self.told.replace((start.number, start.end)) != Some((start.number, start.end));
         is_new.then(|| start.clone())
     }
 
@@ -208,10 +209,18 @@ fn entered_by<'a>(mut streams: impl Iterator<Item = &'a Stream> + Clone) -> Opti
 }
 
 impl Entry {
+    /// Another unit begins. `true`: the picture that it was entered at is over.
+    fn ends(&mut self, number: u64, packet: &TsPacket<'_>) -> bool {
+        let is_its = self.pid.is_some() || is_video(packet);
+        let open =
+            self.newest.as_mut().filter(|start| is_its && start.end.is_none() && start.number < number);
+        open.map(|start| start.end = Some(number)).is_some()
+    }
+
     /// Takes in a packet of its stream. The start that is found has no prologue yet, if it is in the same datagram.
     #[inline]
     fn take(&mut self, number: u64, packet: &TsPacket<'_>) -> Option<Start> {
-        let here = Start { number, prologue: None };
+        let here = Start { number, ..Start::default() };
         let is_flagged = packet.is_random_access && (self.pid.is_some() || is_video(packet));
         match &mut self.by {
             By::Picture(_, None) | By::Unit | By::Indicator if !packet.starts_unit => None,
@@ -299,7 +308,24 @@ mod tests {
     }
 
     fn numbers(datagrams: &[Vec<u8>]) -> Vec<u64> {
-        starts(datagrams).iter().map(|start| start.number).collect()
+        let mut numbers: Vec<_> = starts(datagrams).iter().map(|start| start.number).collect();
+        numbers.dedup();
+        numbers
+    }
+
+    #[test]
+    fn a_picture_that_it_is_entered_at_ends_where_the_next_one_of_its_stream_begins() {
+        let stream = [
+            tables(&[(1, 0x1b), (2, 0x24)], 0).concat(),
+            packet(256, true, true, IDR),
+            packet(512, true, true, IDR),
+            packet(256, false, false, &[]),
+            packet(512, true, false, PREDICTED),
+            [packet(256, false, false, &[]), packet(256, true, false, PREDICTED)].concat(),
+            packet(256, true, false, PREDICTED),
+        ];
+        let ends: Vec<_> = starts(&stream).iter().map(|start| (start.number, start.end)).collect();
+        assert_eq!(ends, [(1, None), (1, Some(5))]);
     }
 
     #[test]
@@ -334,15 +360,15 @@ mod tests {
             tables(&[(1, 0x1b)], 4).concat(),
             packet(256, false, false, &rest),
         ];
-        assert_eq!(starts(&stream), [Start { number: 1, prologue: Some(before.concat()) }]);
+        assert_eq!(starts(&stream), [Start { number: 1, prologue: Some(before.concat()), end: None }]);
     }
 
     #[test]
     fn tables_in_the_same_datagram_count_on_from_those_that_go_before() {
         let (before, with) = (tables(&[(1, 0x1b)], 3), tables(&[(1, 0x1b)], 4));
         let stream = [before.concat(), [with.concat(), packet(256, true, true, IDR)].concat()];
-        assert_eq!(starts(&stream), [Start { number: 1, prologue: Some(before.concat()) }]);
-        assert_eq!(starts(&stream[1..]), [Start { number: 0, prologue: None }], "there were none");
+        assert_eq!(starts(&stream), [Start { number: 1, prologue: Some(before.concat()), end: None }]);
+        assert_eq!(starts(&stream[1..]), [Start::default()], "there were none");
     }
 
     #[test]
@@ -404,14 +430,14 @@ mod tests {
             |packets: &[Vec<u8>]| packets.iter().flat_map(|one| [one, &[7; 16][..]].concat()).collect();
         let before = tables(&[(1, 0x1b)], 0);
         let stream: [Vec<u8>; 2] = [with_parity(&before), with_parity(&[packet(256, true, false, IDR)])];
-        assert_eq!(starts(&stream), [Start { number: 1, prologue: Some(before.concat()) }]);
+        assert_eq!(starts(&stream), [Start { number: 1, prologue: Some(before.concat()), end: None }]);
     }
 
     #[test]
     fn more_tables_than_a_packet_takes_are_left_out() {
         let many: Vec<_> = (1..8).map(|number| (number, 0x1b)).collect();
         let stream = [tables(&many, 0).concat(), packet(256, true, true, IDR)];
-        assert_eq!(starts(&stream), [Start { number: 1, prologue: None }]);
+        assert_eq!(starts(&stream), [Start { number: 1, ..Start::default() }]);
     }
 
     #[test]

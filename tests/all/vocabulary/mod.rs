@@ -13,6 +13,7 @@ mod metrics;
 mod mirrorball;
 mod network;
 mod patience;
+mod pictures;
 mod quiet;
 mod source;
 mod still;
@@ -32,6 +33,7 @@ pub use network::{
     unblock_all, with_a_disk_of_its_own,
 };
 pub use patience::{eventually, is_thorough, passes, say};
+pub use pictures::Pictures;
 pub use quiet::{Quiet, demo_by_demo};
 pub use source::{Group, Source, Stamp, bye, sender_report};
 pub use town::Town;

@@ -40,6 +40,23 @@ impl Web {
         Self { head: String::from_utf8(head).expect("text"), stream }
     }
 
+    /// All that is said to who says this.
+    pub fn told(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).expect("somebody listens");
+        stream.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+        stream.write_all(request.as_bytes()).expect("the program reads");
+        let (mut told, mut part) = (Vec::new(), [0; 4096]);
+        while let Ok(count @ 1..) = stream.read(&mut part) {
+            told.extend_from_slice(&part[..count]);
+        }
+        String::from_utf8_lossy(&told).into_owned()
+    }
+
+    /// Says something more.
+    pub fn say(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).expect("the program reads");
+    }
+
     /// The same, if it is answered so.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {

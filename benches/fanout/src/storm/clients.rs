@@ -49,10 +49,12 @@ pub enum Leave {
 pub struct Plan {
     pub server: SocketAddrV4,
     pub transport: Transport,
-    /// Subscribers from 0 on, of channel `c1`.
+    /// Subscribers from 0 on: of channel `c1`, or of all.
     pub others: usize,
-    /// Those behind them, of channel `c0`.
+    /// Those behind them: of channel `c0`, or of all.
     pub viewers: usize,
+    /// How many channels they are of, where they change between them.
+    pub channels: Option<usize>,
     /// Handshakes under way at a time.
     pub concurrent: usize,
 }
@@ -65,6 +67,8 @@ pub struct Clients {
     /// Who wants to connect as soon as there is room, and who does from a time on.
     waiting: VecDeque<usize>,
     due: BTreeSet<(u64, usize)>,
+    /// Who changes to another channel from a time on, in order.
+    changes: VecDeque<(u64, usize)>,
     epoll: Epoll,
     room: Room,
     reminded: usize,
@@ -84,6 +88,8 @@ struct Client {
     /// What is left of the last read: less than a frame or a reply.
     rest: Vec<u8>,
     dialogue: Dialogue,
+    /// When it wished for another channel, if it has.
+    wished_ns: Option<u64>,
 }
 
 impl Plan {
@@ -92,10 +98,18 @@ impl Plan {
         0..self.others + self.viewers
     }
 
-    fn subscription(&self, subscriber: usize) -> Subscription {
-        let name = if subscriber < self.others { "c1" } else { "c0" };
+    fn subscription(&self, subscriber: usize, has_changed: bool) -> Subscription {
+        let name = format!("c{}", self.channel(subscriber, has_changed));
         let port = address_plan::port_of(self.is_witness(subscriber));
-        Subscription::new(subscriber, channel_url(self.server, name), self.transport, port)
+        Subscription::new(subscriber, channel_url(self.server, &name), self.transport, port)
+    }
+
+    /// All channels have as many, before and after the change; neighbours come from and go to different ones.
+    fn channel(&self, subscriber: usize, has_changed: bool) -> usize {
+        let Some(channels) = self.channels else { return usize::from(subscriber < self.others) };
+        let away =
+            if has_changed { 1 + subscriber / channels % channels.saturating_sub(1).max(1) } else { 0 };
+        (subscriber + away) % channels
     }
 
     fn is_witness(&self, subscriber: usize) -> bool {
@@ -113,7 +127,8 @@ impl Clients {
             state: State::Away,
             stream: None,
             rest: Vec::new(),
-            dialogue: Dialogue::new(plan.subscription(subscriber)),
+            dialogue: Dialogue::new(plan.subscription(subscriber, false)),
+            wished_ns: None,
         };
         let clients: Vec<_> = plan.everyone().map(client).collect();
         Ok(Self {
@@ -122,6 +137,7 @@ impl Clients {
             plan,
             waiting: VecDeque::new(),
             due: BTreeSet::new(),
+            changes: VecDeque::new(),
             epoll: Epoll::new(EVENTS_PER_TURN)?,
             room: Room::new(),
             reminded: 0,
@@ -156,18 +172,29 @@ impl Clients {
         }
     }
 
+    /// These want to play another channel, one after the other within some time.
+    pub fn change(&mut self, who: Range<usize>, now_ns: u64, within_ns: u64) {
+        let step_ns = within_ns / who.len().max(1) as u64;
+        self.changes =
+            who.zip(0..).map(|(subscriber, place)| (now_ns + place * step_ns, subscriber)).collect();
+    }
+
     /// These want to play no longer.
     pub fn leave(&mut self, who: Range<usize>, how: Leave, crowds: &mut Crowds) {
         for subscriber in who {
             if how == Leave::Close {
                 self.drop_connection(subscriber, State::Away, crowds);
-                continue;
+            } else {
+                self.tear_down(subscriber, sys::monotonic_ns(), crowds);
             }
-            let request = self.clients[subscriber].dialogue.teardown();
-            self.enter(subscriber, State::Leaving);
-            crowds.close(subscriber);
-            self.send(subscriber, &request, sys::monotonic_ns(), crowds);
         }
+    }
+
+    fn tear_down(&mut self, subscriber: usize, now_ns: u64, crowds: &mut Crowds) {
+        let request = self.clients[subscriber].dialogue.teardown();
+        self.enter(subscriber, State::Leaving);
+        crowds.close(subscriber);
+        self.send(subscriber, &request, now_ns, crowds);
     }
 
     /// Goes on with everything that can.
@@ -177,6 +204,12 @@ impl Clients {
         {
             self.due.pop_first();
             self.waiting.push_back(subscriber);
+        }
+        while let Some((_, subscriber)) = self.changes.pop_front_if(|(due_ns, _)| *due_ns <= now_ns) {
+            self.clients[subscriber].wished_ns = Some(now_ns);
+            if self.clients[subscriber].state == State::Playing {
+                self.tear_down(subscriber, now_ns, crowds);
+            }
         }
         while self.count(State::Connecting) + self.count(State::Talking) < self.plan.concurrent
             && let Some(subscriber) = self.waiting.pop_front()
@@ -206,10 +239,11 @@ impl Clients {
         let stream = TcpStream::from(socket);
         self.epoll.add(&stream, subscriber as u64, Epoll::WRITABLE)?;
         let client = &mut self.clients[subscriber];
+        let wished_ns = client.wished_ns;
         client.stream = Some(stream);
-        client.dialogue = Dialogue::new(self.plan.subscription(subscriber));
+        client.dialogue = Dialogue::new(self.plan.subscription(subscriber, wished_ns.is_some()));
         self.enter(subscriber, State::Connecting);
-        crowds.open(subscriber);
+        crowds.open(subscriber, self.plan.channel(subscriber, wished_ns.is_some()), wished_ns);
         Ok(())
     }
 
@@ -264,14 +298,14 @@ impl Clients {
                 crowds.plays(subscriber, announced, now_ns);
             }
             Next::Refused(..) if self.clients[subscriber].state == State::Leaving => {
-                self.drop_connection(subscriber, State::Away, crowds);
+                self.be_gone(subscriber, crowds);
             }
             Next::Refused(why, retry_after_s) => {
                 self.refused += 1;
                 self.refusal = Some(why);
                 self.retry(subscriber, now_ns, retry_after_s.unwrap_or(RETRY_S), crowds);
             }
-            Next::Ended => self.drop_connection(subscriber, State::Away, crowds),
+            Next::Ended => self.be_gone(subscriber, crowds),
             Next::Nothing => {}
         }
     }
@@ -288,13 +322,22 @@ impl Clients {
     /// The server ended a connection.
     fn lose(&mut self, subscriber: usize, now_ns: u64, crowds: &mut Crowds) {
         match self.clients[subscriber].state {
-            State::Leaving => self.drop_connection(subscriber, State::Away, crowds),
+            State::Leaving => self.be_gone(subscriber, crowds),
             State::Playing => {
                 self.drop_connection(subscriber, State::Waiting, crowds);
                 self.waiting.push_back(subscriber);
             }
             _ => self.fail(subscriber, now_ns, crowds),
         }
+    }
+
+    /// It has left, and comes again where it wished for another channel.
+    fn be_gone(&mut self, subscriber: usize, crowds: &mut Crowds) {
+        if self.clients[subscriber].wished_ns.is_none() {
+            return self.drop_connection(subscriber, State::Away, crowds);
+        }
+        self.drop_connection(subscriber, State::Waiting, crowds);
+        self.waiting.push_back(subscriber);
     }
 
     fn fail(&mut self, subscriber: usize, now_ns: u64, crowds: &mut Crowds) {

@@ -48,10 +48,13 @@ pub struct Options {
     /// Viewers of another channel, who play all the time.
     #[arg(long)]
     pub others: usize,
+    /// How many channels they change between.
+    #[arg(long)]
+    zap: Option<usize>,
     /// Handshakes under way at a time.
     #[arg(long, default_value_t = 256)]
     concurrent: usize,
-    /// Seconds within which the viewers of the storm begin to join, one after the other.
+    /// Seconds within which the viewers of the storm begin to join, or to change, one after the other.
     #[arg(long, default_value_t = 0.0)]
     within: f64,
     /// Seconds of each calm that is measured.
@@ -82,7 +85,8 @@ impl Options {
     /// What happens, in words.
     pub fn storm(&self) -> String {
         let within = if self.within > 0.0 { format!(" within {} s", self.within) } else { String::new() };
-        format!("{}{within}", self.kind.name())
+        let channels = self.zap.map_or(String::new(), |channels| format!(" between {channels} channels"));
+        format!("{}{channels}{within}", self.kind.name())
     }
 }
 
@@ -110,11 +114,11 @@ struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     fn new(options: &'a Options) -> Result<Self> {
-        let &Options { rtsp: server, transport, others, viewers, concurrent, .. } = options;
+        let &Options { rtsp: server, transport, others, viewers, zap: channels, concurrent, .. } = options;
         Ok(Self {
             options,
             sockets: UdpSockets::open()?,
-            clients: Clients::new(Plan { server, transport, others, viewers, concurrent })?,
+            clients: Clients::new(Plan { server, transport, others, viewers, channels, concurrent })?,
             crowds: Crowds::new(others, viewers),
             sampler: Sampler::new(options),
         })
@@ -175,6 +179,10 @@ impl<'a> Stage<'a> {
                 self.clients.leave(others..everyone, how, &mut self.crowds);
                 0
             }
+            Kind::Zap => {
+                self.clients.change(others..everyone, now_ns, seconds_ns(within));
+                viewers
+            }
             Kind::Restart => {
                 sys::kill(self.sampler.relay_pid())?;
                 everyone
@@ -190,7 +198,8 @@ impl<'a> Stage<'a> {
             if played > 0 && first_ns.is_none() {
                 first_ns = Some(sys::monotonic_ns());
             }
-            played >= due as u64 && stage.clients.count(State::Leaving) == 0
+            let changed = kind != Kind::Zap || stage.crowds.viewers.changes.total() >= viewers as u64;
+            played >= due as u64 && stage.clients.count(State::Leaving) == 0 && changed
         })?;
         let wanted = if kind.has_viewers_after() { everyone } else { others };
         let missing = wanted.abs_diff(self.clients.count(State::Playing));
@@ -219,6 +228,7 @@ impl<'a> Stage<'a> {
     fn pass(&mut self, until_ns: u64, mut over: impl FnMut(&Self) -> bool) -> Result<()> {
         loop {
             let now_ns = sys::monotonic_ns();
+            self.crowds.now_ns = now_ns;
             self.sockets.drain(&mut self.crowds)?;
             self.clients.turn(now_ns, &mut self.crowds)?;
             if over(self) || now_ns >= until_ns {

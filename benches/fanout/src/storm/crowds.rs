@@ -4,6 +4,7 @@
 //! reply to PLAY announced, or with the first that came if that was earlier or none was announced. It ends with
 //! the last packet due where the viewer stays, and with the last that came where it does not.
 
+use crate::histogram::Histogram;
 use crate::ledger::Notes;
 use crate::mark::Mark;
 
@@ -19,6 +20,9 @@ struct Pace {
 /// One viewer now.
 #[derive(Clone, Copy, Default)]
 struct Stay {
+    channel: u64,
+    /// When it was wished for, until its first packet has come.
+    wished_ns: Option<u64>,
     /// When the reply to PLAY was read, and what it announced.
     plays_since: Option<(u64, Option<u16>)>,
     first: Option<u64>,
@@ -39,6 +43,8 @@ pub struct Crowd {
     pub losers: u64,
     /// Packets that came behind a later one, or twice.
     pub reordered: u64,
+    /// From the wish for another channel until its first packet.
+    pub changes: Histogram,
 }
 
 /// Both crowds: subscribers from 0 on are the others, those behind them the viewers of the storm.
@@ -46,13 +52,15 @@ pub struct Crowds {
     pub others: Crowd,
     pub viewers: Crowd,
     pub damaged: u64,
+    /// When what is noted was looked for.
+    pub now_ns: u64,
     pace: Option<Pace>,
 }
 
 impl Crowds {
     /// Crowds of which nobody is there.
     pub fn new(others: usize, viewers: usize) -> Self {
-        Self { others: Crowd::of(others), viewers: Crowd::of(viewers), damaged: 0, pace: None }
+        Self { others: Crowd::of(others), viewers: Crowd::of(viewers), damaged: 0, now_ns: 0, pace: None }
     }
 
     /// Delays count from now on.
@@ -61,9 +69,9 @@ impl Crowds {
         self.viewers.slices.begin(now_ns);
     }
 
-    /// A viewer connects: what comes from now on is for it.
-    pub fn open(&mut self, subscriber: usize) {
-        *self.stay(subscriber) = Some(Stay::default());
+    /// A viewer connects for a channel: what comes of it from now on is for it. It may have wished for it some time ago.
+    pub fn open(&mut self, subscriber: usize, channel: usize, wished_ns: Option<u64>) {
+        *self.stay(subscriber) = Some(Stay { channel: channel as u64, wished_ns, ..Stay::default() });
     }
 
     /// A viewer reads the reply to PLAY.
@@ -113,11 +121,17 @@ impl Crowds {
 impl Notes for Crowds {
     fn note(&mut self, subscriber: usize, first: &Mark, count: u64) {
         self.pace.get_or_insert(Pace { began_ns: first.began_ns, interval_ns: first.interval_ns.max(1) });
+        let now_ns = self.now_ns;
         let (crowd, index) = self.crowd(subscriber);
         match crowd.stays.get_mut(index) {
-            Some(Some(stay)) => crowd.reordered += stay.note(first.number, count),
+            Some(Some(stay)) if stay.channel == first.channel => {
+                crowd.reordered += stay.note(first.number, count);
+                if let Some(wished_ns) = stay.wished_ns.take() {
+                    crowd.changes.record(now_ns.saturating_sub(wished_ns) / 1000);
+                }
+            }
             // What is under way when a viewer goes.
-            Some(None) => {}
+            Some(_) => {}
             None => self.damaged += count,
         }
     }
@@ -125,7 +139,8 @@ impl Notes for Crowds {
     fn note_delay(&mut self, subscriber: usize, mark: &Mark, arrived_ns: u64) {
         let (crowd, index) = self.crowd(subscriber);
         let Some(Some(stay)) = crowd.stays.get(index) else { return };
-        if stay.plays_since.is_some_and(|(since_ns, _)| mark.sent_ns > since_ns) {
+        let plays_it = stay.channel == mark.channel;
+        if plays_it && stay.plays_since.is_some_and(|(since_ns, _)| mark.sent_ns > since_ns) {
             crowd.slices.record(mark.sent_ns, arrived_ns.saturating_sub(mark.sent_ns) / 1000);
         }
     }
@@ -192,8 +207,8 @@ mod tests {
     fn crowds() -> Crowds {
         let mut crowds = Crowds::new(1, 1);
         crowds.begin_slices(0);
-        crowds.open(0);
-        crowds.open(1);
+        crowds.open(0, 0, None);
+        crowds.open(1, 0, None);
         crowds
     }
 
@@ -235,11 +250,26 @@ mod tests {
         crowds.plays(1, Some(0), 0);
         crowds.note(1, &mark(0), 2);
         crowds.close(1);
-        crowds.open(1);
+        crowds.open(1, 0, None);
         crowds.plays(1, Some(90), 900);
         crowds.note(1, &mark(90), 10);
         crowds.close_all(1000);
         assert_eq!(sums(&crowds.viewers), (12, 0, 0));
+    }
+
+    #[test]
+    fn what_is_still_under_way_of_another_channel_is_not_counted() {
+        let mut crowds = crowds();
+        crowds.open(1, 3, Some(1_000_000));
+        crowds.plays(1, Some(4), 40);
+        crowds.now_ns = 3_000_000;
+        crowds.note(1, &mark(2), 5);
+        crowds.now_ns = 9_000_000;
+        crowds.note(1, &Mark { channel: 3, ..mark(4) }, 6);
+        crowds.note(1, &Mark { channel: 3, ..mark(10) }, 1);
+        crowds.close_all(110);
+        assert_eq!(sums(&crowds.viewers), (7, 0, 0));
+        assert_eq!((crowds.viewers.changes.total(), crowds.viewers.changes.largest_ms()), (1, 8.0));
     }
 
     #[test]

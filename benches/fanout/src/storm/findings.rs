@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::histogram::Histogram;
 use crate::proc_files;
 use crate::sys;
 
 use super::clients::Clients;
 use super::course::Options;
 use super::crowds::{Crowd, Crowds};
-use super::report::{CrowdReport, Report};
+use super::report::{Changes, CrowdReport, Report};
 use super::slices::{self, SLICE_NS};
 
 /// When the storm came, and what was used meanwhile.
@@ -124,6 +125,7 @@ impl Times {
             refused: end.refused - storm.refused + onset.noise.map_or(0, |(_, refused)| refused),
             refusal: clients.refusal.clone(),
             failed: end.failed - storm.failed,
+            changes: changes(&crowds.viewers.changes),
             noise_per_s: onset.noise.map(|(per_s, _)| per_s),
             relay_mib: Some([storm, done, end].map(|sample| sample.relay_bytes as f64 / f64::from(1 << 20))),
             damaged: crowds.damaged,
@@ -148,11 +150,13 @@ impl Times {
         let part = |from: usize, to: usize| slices.get(from..to.min(slices.len())).unwrap_or_default();
         let (before_ms, after_ms) =
             (slices::calm_ms(part(0, storm_slice)), slices::calm_ms(part(calm_slice, end_slice)));
+        let during = crowd.slices.p99_and_longest_ms(storm_slice..self.done_slice());
         let mut report = CrowdReport {
             size,
             before_ms,
             after_ms,
-            during_ms: crowd.slices.p99_ms(storm_slice..self.done_slice()),
+            during_ms: during.map(|(p99_ms, _)| p99_ms),
+            longest_ms: during.map(|(_, longest_ms)| longest_ms),
             expected: crowd.expected,
             lost: crowd.lost,
             losers: crowd.losers,
@@ -166,4 +170,14 @@ impl Times {
         report.slices = slices;
         report
     }
+}
+
+/// `None` where nobody changed.
+fn changes(changes: &Histogram) -> Option<Changes> {
+    (changes.total() > 0).then(|| Changes {
+        viewers: changes.total(),
+        p50_ms: changes.quantile_ms(0.5),
+        p99_ms: changes.quantile_ms(0.99),
+        max_ms: changes.largest_ms(),
+    })
 }

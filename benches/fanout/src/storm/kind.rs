@@ -11,6 +11,8 @@ pub enum Kind {
     Close,
     /// The relay is killed and started again.
     Restart,
+    /// The viewers change to another channel.
+    Zap,
     /// Noise: receiver reports of the viewers who play.
     Reports,
     /// Noise: DESCRIBE alone, as fast as it is answered.
@@ -31,6 +33,7 @@ impl Kind {
             Self::Teardown => "leave by TEARDOWN",
             Self::Close => "leave by closing",
             Self::Restart => "restart",
+            Self::Zap => "zap",
             Self::Reports => "receiver reports",
             Self::Describe => "DESCRIBE",
             Self::Scrape => "scrapes",

@@ -29,6 +29,9 @@ pub struct Report {
     pub refusal: Option<String>,
     /// Connections that could not be made, or ended within their handshake.
     pub failed: u64,
+    /// Who changed to another channel: from the wish until the first packet.
+    #[serde(default)]
+    pub changes: Option<Changes>,
     /// Noise: how often a second.
     pub noise_per_s: Option<f64>,
     /// Resident memory of the relay, in MiB: before the storm, at its end, and in the calm after it.
@@ -50,6 +53,16 @@ pub struct Report {
     pub others: CrowdReport,
 }
 
+/// How soon another channel came.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Changes {
+    /// Viewers to whom it came.
+    pub viewers: u64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+    pub max_ms: f64,
+}
+
 /// What one crowd had of it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CrowdReport {
@@ -60,6 +73,9 @@ pub struct CrowdReport {
     /// p99 of all that was sent from the storm's beginning until all were done.
     #[serde(default)]
     pub during_ms: Option<f64>,
+    /// The longest delay of the same.
+    #[serde(default)]
+    pub longest_ms: Option<f64>,
     /// The highest p99 of a slice from the storm's beginning until the calm after it.
     pub worst_ms: Option<f64>,
     /// The worst by calm: after the storm, or before it where that is the same load.

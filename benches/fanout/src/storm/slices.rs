@@ -50,12 +50,12 @@ impl Slices {
         self.histograms[index].record(delay_us);
     }
 
-    /// p99 of all packets of the slices from one on and before another; `None` without enough of them.
-    pub fn p99_ms(&self, slices: Range<usize>) -> Option<f64> {
+    /// p99 and the longest of all packets of the slices from one on and before another; `None` without enough of them.
+    pub fn p99_and_longest_ms(&self, slices: Range<usize>) -> Option<(f64, f64)> {
         let mut all = Histogram::default();
         let last = slices.end.min(self.histograms.len());
         self.histograms[slices.start.min(last)..last].iter().for_each(|histogram| all.add(histogram));
-        (all.total() >= FEWEST_PACKETS).then(|| all.quantile_ms(0.99))
+        (all.total() >= FEWEST_PACKETS).then(|| (all.quantile_ms(0.99), all.largest_ms()))
     }
 
     /// All slices before `end`, told from slice `zero` on.
@@ -119,8 +119,9 @@ mod tests {
 
     #[test]
     fn several_slices_are_told_as_one() {
-        let p99_ms = |range| slices().p99_ms(range).map(f64::round);
-        assert_eq!((p99_ms(0..2), p99_ms(0..9), p99_ms(9..12)), (Some(1.0), Some(9.0), None));
+        let both_ms = |range| slices().p99_and_longest_ms(range).map(|(p99, longest)| (p99.round(), longest));
+        assert_eq!(both_ms(0..2), Some((1.0, 1.0)));
+        assert_eq!((both_ms(0..9), both_ms(9..12)), (Some((9.0, 9.0)), None));
     }
 
     #[test]

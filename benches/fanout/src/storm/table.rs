@@ -62,7 +62,7 @@ fn row(report: &Report) -> String {
         load(report),
         report.relay,
         done(report),
-        both(&|crowd| number(crowd.worst_ms)),
+        both(&|crowd| worst(crowd, report.changes.is_some())),
         both(&steady),
         both(&|crowd| ratio(crowd, report.viewers.worst_ms.is_none())),
         both(&|crowd| crowd.late_s.map_or("–".into(), |late_s| format!("{late_s:.2}"))),
@@ -78,6 +78,11 @@ fn done(report: &Report) -> String {
     let mut text = if report.noise_per_s.is_some() { "–".into() } else { format!("{:.2}", report.done_s) };
     if let Some(first_s) = report.first_s.filter(|_| report.failed > 0) {
         text += &format!(", the first {first_s:.2}");
+    }
+    if let Some(changes) = report.changes {
+        let late = report.viewers.size as u64 - changes.viewers.min(report.viewers.size as u64);
+        text += &format!("; first packets p99 {:.0} ms, max {:.0}", changes.p99_ms, changes.max_ms);
+        text += &if late > 0 { format!(", {late} without") } else { String::new() };
     }
     if report.missing > 0 {
         text += &format!(", {} missing", report.missing);
@@ -129,6 +134,12 @@ fn ratio(crowd: &CrowdReport, to_both: bool) -> String {
         (Some(ratio), _) => format!("×{ratio:.1}"),
         (None, _) => "–".into(),
     }
+}
+
+/// Where viewers change, with the longest of all delays meanwhile.
+fn worst(crowd: &CrowdReport, with_longest: bool) -> String {
+    let worst = number(crowd.worst_ms);
+    if with_longest { format!("{worst} (max {})", number(crowd.longest_ms)) } else { worst }
 }
 
 fn number(ms: Option<f64>) -> String {

@@ -1,0 +1,151 @@
+//! A Burst: how somebody who begins at a place that is past is brought level. The picture there goes at once, and what lies
+//! behind it somewhat faster than it came, until the newest packet is reached.
+//!
+//! ```text
+//!   start ─── its picture ───┬──────── faster than it came ────────▶ head: level from here on
+//!             at once        └ due: what has arrived by then
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+/// Time that passes while nothing is sent, as something is in the way, is not made up for.
+const LONGEST_STEP: Duration = Duration::from_millis(50);
+
+/// How much faster than it came, in per cent of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BurstPace(u32);
+
+/// Where a subscriber begins.
+#[derive(Debug, Clone)]
+pub struct Spot {
+    /// The number of the packet in the ring.
+    pub number: u64,
+    /// A packet of ours that goes before it.
+    pub prologue: Option<Bytes>,
+    /// How it is brought level, if it begins with what is past.
+    pub burst: Option<Burst>,
+}
+
+/// How far somebody who is brought level may go.
+#[derive(Debug, Clone)]
+pub struct Burst {
+    pace: BurstPace,
+    /// The number up to which all goes at once.
+    whole: u64,
+    /// What had arrived by then is due.
+    due: Instant,
+    /// As of this moment.
+    at: Instant,
+}
+
+/// One of those who are brought level, as long as it lives.
+#[derive(Debug)]
+pub(super) struct Underway(Arc<AtomicUsize>);
+
+impl Default for BurstPace {
+    fn default() -> Self {
+        Self(130)
+    }
+}
+
+impl BurstPace {
+    /// So many per cent of how fast it came: more than 100.
+    #[must_use]
+    pub const fn of_percent(percent: u32) -> Self {
+        Self(percent)
+    }
+
+    /// The same in per cent.
+    #[must_use]
+    pub const fn percent(self) -> u32 {
+        self.0
+    }
+
+    /// How much of the stream goes in a time.
+    fn covers(self, time: Duration) -> Duration {
+        time * self.0 / 100
+    }
+
+    /// How much of what was behind is made up for in a time.
+    pub(super) fn gains(self, time: Duration) -> Duration {
+        self.covers(time).saturating_sub(time)
+    }
+}
+
+impl Burst {
+    /// All before number `whole` goes at once. What comes behind it is counted from `due`: when the last packet before it arrived.
+    pub fn new(pace: BurstPace, whole: u64, due: Instant, now: Instant) -> Self {
+        Self { pace, whole, due, at: now }
+    }
+
+    /// The number up to which all goes at once.
+    pub(super) fn whole(&self) -> u64 {
+        self.whole
+    }
+
+    /// Somebody wants packet `next`, which had arrived at `reached`: returns by when what is due had.
+    pub(super) fn advance(&mut self, next: u64, reached: Instant, now: Instant) -> Instant {
+        let step = now.saturating_duration_since(self.at).min(LONGEST_STEP);
+        self.at = self.at.max(now);
+        if next >= self.whole {
+            // Less than it was allowed, if something was in the way.
+            self.due = self.due.min(reached) + self.pace.covers(step);
+        }
+        self.due
+    }
+}
+
+impl Underway {
+    pub fn among(all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(1, Relaxed);
+        Self(all.clone())
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+impl From<u64> for Spot {
+    fn from(number: u64) -> Self {
+        Self { number, prologue: None, burst: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::clock;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn what_is_due_grows_faster_than_time_and_starts_behind_the_picture() {
+        let now = clock::now();
+        let (mut burst, came) = (Burst::new(BurstPace::default(), 10, now - 1000 * MS, now), now - 1000 * MS);
+        assert_eq!(burst.advance(9, came, now + 40 * MS), came, "the picture is not out");
+        assert_eq!(burst.advance(10, came + MS, now + 60 * MS), came + 26 * MS);
+        assert_eq!(burst.advance(15, came + 27 * MS, now + 80 * MS), came + 52 * MS);
+    }
+
+    #[test]
+    fn what_was_held_up_is_not_made_up_for() {
+        let now = clock::now();
+        let (mut burst, came) = (Burst::new(BurstPace::default(), 0, now, now), now);
+        assert_eq!(burst.advance(1, came + MS, now + 20 * MS), came + 26 * MS);
+        assert_eq!(burst.advance(1, came + MS, now + 40 * MS), came + 27 * MS, "it has not moved");
+        assert_eq!(burst.advance(1, came + MS, now + 940 * MS), came + 66 * MS, "a long pause");
+    }
+
+    #[test]
+    fn a_pace_gains_on_the_stream() {
+        let gains = |percent| BurstPace::of_percent(percent).gains(1000 * MS);
+        assert_eq!([100, 130, 200].map(gains), [Duration::ZERO, 300 * MS, 1000 * MS]);
+    }
+}

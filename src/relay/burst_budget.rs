@@ -1,0 +1,123 @@
+//! What all bursts may take together: so many bits a second, and nothing while media is late. They give way first: who is
+//! level is never kept waiting for those who are brought there.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use crate::event::lock;
+
+use super::lateness::Lateness;
+
+/// What was not used is kept for so long.
+const KEPT: Duration = Duration::from_millis(50);
+
+/// The budget of all bursts.
+#[derive(Debug)]
+pub struct BurstBudget {
+    bytes_per_second: u64,
+    lateness: Arc<Lateness>,
+    state: Mutex<State>,
+    bytes: AtomicU64,
+    held: [AtomicU64; Held::ALL.len()],
+}
+
+/// Why a burst waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// The bits a second are used up.
+    Budget,
+    /// Media is late.
+    Late,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Below zero: so much more than there was.
+    left: f64,
+    at: Instant,
+}
+
+impl Held {
+    /// All reasons, each with its word in metrics.
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Budget, "budget"), (Self::Late, "late")];
+}
+
+impl BurstBudget {
+    /// So many bits a second, and none while media is late.
+    pub fn new(mbit_per_second: u64, lateness: Arc<Lateness>, now: Instant) -> Arc<Self> {
+        let bytes_per_second = mbit_per_second.saturating_mul(1_000_000 / 8);
+        let (state, held) = (Mutex::new(State { left: 0.0, at: now }), Default::default());
+        Arc::new(Self { bytes_per_second, lateness, state, bytes: AtomicU64::new(0), held })
+    }
+
+    /// Whether a burst may send something now; what it was is [`spent`](Self::spend) then.
+    pub(super) fn allows(&self, now: Instant) -> bool {
+        let held = if self.lateness.is_late(now) {
+            Held::Late
+        } else if self.state(now).left <= 0.0 {
+            Held::Budget
+        } else {
+            return true;
+        };
+        self.held[held as usize].fetch_add(1, Relaxed);
+        false
+    }
+
+    /// So many bytes of bursts are sent, or about to be.
+    pub(super) fn spend(&self, bytes: u64, now: Instant) {
+        self.bytes.fetch_add(bytes, Relaxed);
+        self.state(now).left -= bytes as f64;
+    }
+
+    /// Bytes that were sent in bursts.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    /// Times that a burst had to wait, by [`Held`].
+    pub fn held(&self) -> [u64; Held::ALL.len()] {
+        self.held.each_ref().map(|count| count.load(Relaxed))
+    }
+
+    fn state(&self, now: Instant) -> MutexGuard<'_, State> {
+        let mut state = lock(&self.state);
+        let rate = self.bytes_per_second as f64;
+        let passed = now.saturating_duration_since(state.at);
+        state.left = (state.left + rate * passed.as_secs_f64()).min(rate * KEPT.as_secs_f64());
+        state.at = state.at.max(now);
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::clock;
+    use crate::relay::Leg;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn what_was_taken_beyond_the_budget_is_waited_for() {
+        let now = clock::now();
+        let budget = BurstBudget::new(8, Lateness::new(1000 * MS, now), now);
+        assert!(!budget.allows(now), "it begins with nothing");
+        assert!(budget.allows(now + 10 * MS));
+        budget.spend(20_000, now + 10 * MS);
+        assert!(!budget.allows(now + 19 * MS) && budget.allows(now + 21 * MS), "a megabyte a second");
+        budget.spend(50_000, now + 5000 * MS);
+        assert!(!budget.allows(now + 5000 * MS), "50 ms of it are kept");
+        assert_eq!((budget.bytes(), budget.held()), (70_000, [3, 0]));
+    }
+
+    #[test]
+    fn while_media_is_late_there_is_nothing() {
+        let now = clock::now();
+        let lateness = Lateness::new(1000 * MS, now);
+        let budget = BurstBudget::new(1000, lateness.clone(), now);
+        lateness.observe(Leg::Udp, 51 * MS, false, now + 10 * MS);
+        assert!(!budget.allows(now + 10 * MS) && budget.allows(now + 200 * MS));
+        assert_eq!(budget.held(), [0, 1]);
+    }
+}

@@ -1,0 +1,102 @@
+//! Where a subscriber enters a channel: at the newest picture that a decoder can start with, and other tracks at that moment.
+
+use std::time::Instant;
+
+use super::burst::{Burst, BurstPace, Spot};
+use super::ring::{RingStart, StartPoint};
+use super::track::Track;
+
+/// Where those who come to a channel begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnterAt {
+    /// At the newest picture that a decoder can start with, and are brought level.
+    RandomAccess(BurstPace),
+    /// At the newest packet.
+    Live,
+}
+
+/// Where one enters a track.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// What the first packet will be. `None`: the source is silent, and the next packet is the first.
+    pub start: Option<RingStart>,
+    /// Where it is.
+    pub spot: Spot,
+}
+
+/// A picture that a decoder can start with, in the ring of its track.
+struct Lead {
+    start: StartPoint,
+    came_at: Instant,
+    /// When its last packet came, as far as it has.
+    whole_at: Instant,
+}
+
+impl EnterAt {
+    /// Where one enters these tracks of a channel now.
+    pub fn entries(self, tracks: &[&Track], now: Instant) -> Vec<Entry> {
+        let Self::RandomAccess(pace) = self else {
+            return tracks.iter().map(|track| live(track, now)).collect();
+        };
+        let leads: Vec<_> = tracks.iter().map(|track| Lead::of(track, now)).collect();
+        let Some(first) = leads.iter().flatten().min_by_key(|lead| lead.came_at) else {
+            return tracks.iter().map(|track| live(track, now)).collect();
+        };
+        let (came_at, whole_at) = (first.came_at, first.whole_at);
+        let enter = |(track, lead): (&&Track, &Option<Lead>)| match lead {
+            Some(lead) => lead.enter(track, pace, now),
+            None => beside(track, (came_at, whole_at), pace, now),
+        };
+        tracks.iter().zip(&leads).map(enter).collect()
+    }
+}
+
+impl Default for EnterAt {
+    fn default() -> Self {
+        Self::RandomAccess(BurstPace::default())
+    }
+}
+
+impl Lead {
+    /// `None`: it is no video, or nothing of it can be started with.
+    fn of(track: &Track, now: Instant) -> Option<Self> {
+        let ring = track.rtp.ring();
+        track.start(now).filter(|_| track.is_video())?;
+        let start = ring.newest_start().filter(|start| track.has_since_pause(start.number))?;
+        let came_at = ring.arrival(start.number)?;
+        let whole_at = ring.arrival(start.end.map_or(u64::MAX, |end| end - 1)).unwrap_or(now);
+        Some(Self { start, came_at, whole_at })
+    }
+
+    fn enter(&self, track: &Track, pace: BurstPace, now: Instant) -> Entry {
+        let (ring, StartPoint { number, prologue, end }) = (track.rtp.ring(), self.start.clone());
+        let Some(first) = ring.start_at(number) else { return live(track, now) };
+        ring.hold(pace, self.came_at, now);
+        let sequence = first.sequence.wrapping_sub(u16::from(prologue.is_some()));
+        let burst = Some(Burst::new(pace, end.unwrap_or_else(|| ring.head()), self.whole_at, now));
+        Entry { start: Some(RingStart { sequence, ..first }), spot: Spot { number, prologue, burst } }
+    }
+}
+
+/// A track that is entered when another one's picture came, and is as far as that when it is whole.
+fn beside(track: &Track, (came_at, whole_at): (Instant, Instant), pace: BurstPace, now: Instant) -> Entry {
+    let ring = track.rtp.ring();
+    let number = ring.first_since(came_at);
+    let first =
+        track.start(now).filter(|_| track.has_since_pause(number)).and_then(|_| ring.start_at(number));
+    let Some(first) = first else { return live(track, now) };
+    ring.hold(pace, came_at, now);
+    let burst = Some(Burst::new(pace, ring.first_since(whole_at), whole_at, now));
+    Entry { start: Some(first), spot: Spot { number, prologue: None, burst } }
+}
+
+fn live(track: &Track, now: Instant) -> Entry {
+    // Asked first: a packet that comes in between is then not missed.
+    let head = track.rtp.ring().head();
+    let start = track.start(now);
+    Entry { start, spot: start.map_or(head, |start| start.number).into() }
+}
+
+#[cfg(all(test, not(model)))]
+#[path = "entry_tests.rs"]
+mod tests;
