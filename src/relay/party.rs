@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::event::clock;
 use crate::net::Destination;
 
 use super::books::{Entry, Sent};
@@ -92,10 +93,10 @@ impl Party {
     }
 
     /// A round begins that goes up to `head`.
-    pub fn begin(&mut self, ring: &Ring, head: u64, budget: &BurstBudget, now: Instant) {
+    pub fn begin(&mut self, ring: &Ring, head: u64, now: Instant) {
         self.due = head;
         let Some(Behind { burst, next_at }) = &mut self.behind else { return };
-        if now < *next_at || !budget.allows(now) {
+        if now < *next_at {
             self.due = self.cursor;
             return;
         }
@@ -111,9 +112,16 @@ impl Party {
         }
     }
 
-    /// Takes what is due next to `packets`, which are none; its members miss what is there no more. `false`: nothing is.
-    pub fn load(&mut self, ring: &Ring, most: usize, packets: &mut Vec<Bytes>, totals: &Totals) -> bool {
-        if self.cursor >= self.due {
+    /// Takes what is due next to `packets`, which are none; its members miss what is there no more. `false`: nothing is, or it has
+    /// to wait.
+    pub fn load(
+        &mut self,
+        (ring, budget): (&Ring, &BurstBudget),
+        most: usize,
+        packets: &mut Vec<Bytes>,
+        totals: &Totals,
+    ) -> bool {
+        if self.cursor >= self.due || self.is_behind() && !budget.allows(clock::now()) {
             return false;
         }
         let read = if self.is_behind() { Ring::read_past } else { Ring::read };
@@ -122,6 +130,10 @@ impl Party {
         let first = read(ring, self.cursor, self.due, most, packets);
         self.miss(first, totals);
         self.cursor = first + (packets.len() - ahead) as u64;
+        if self.is_behind() {
+            let bytes: usize = packets.iter().map(Bytes::len).sum();
+            budget.spend((bytes * self.members.len()) as u64, clock::now());
+        }
         true
     }
 
