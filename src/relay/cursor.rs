@@ -105,10 +105,11 @@ impl Cursor {
         let Stage::Behind(behind) = &mut self.stage else { return Some((to, max)) };
         let (mut to, now) = (to, clock::now());
         if let Some((burst, _)) = &mut behind.burst {
-            if !self.bursts.budget.allows(now) {
+            let (next, may) = (self.place.next(), self.bursts.budget.allows(now));
+            if next < burst.whole() && !may {
                 return None;
             }
-            match self.ring.due(burst, self.place.next(), now) {
+            match self.ring.due(burst, next, may, now) {
                 Some(due) => to = to.min(due),
                 None => behind.burst = None,
             }
@@ -150,9 +151,11 @@ impl Cursor {
         self.totals.sent(packets, bytes);
         self.sent.send(packets, bytes);
         if let Stage::Behind(behind) = &self.stage
-            && behind.burst.is_some()
+            && let Some((burst, _)) = &behind.burst
         {
-            self.bursts.budget.spend(bytes, clock::now());
+            let next = self.place.next();
+            burst.reach(next);
+            self.bursts.budget.spend(burst.cost(next, bytes), clock::now());
         }
     }
 

@@ -88,7 +88,7 @@ impl DatagramGroup {
         bursts: &BurstBudget,
     ) -> Progress {
         if self.turn == self.parties.len() {
-            self.begin(mailbox, ring);
+            self.begin(mailbox, ring, totals, bursts);
         }
         let mut budget = DESTINATIONS_PER_RUN;
         while self.turn < self.parties.len() {
@@ -144,7 +144,7 @@ impl DatagramGroup {
         self.merge();
     }
 
-    fn begin(&mut self, mailbox: &Mailbox, ring: &Ring) {
+    fn begin(&mut self, mailbox: &Mailbox, ring: &Ring, totals: &Totals, bursts: &BurstBudget) {
         let now = clock::now();
         self.admit(mailbox.take(), now);
         self.turn = 0;
@@ -152,7 +152,7 @@ impl DatagramGroup {
         let level = self.parties.iter().filter(|party| !party.is_behind());
         let largest = level.max_by_key(|party| party.members.len());
         self.head = largest.map_or(u64::MAX, |party| party.cursor + ROUND_PACKETS as u64).min(ring.head());
-        self.parties.iter_mut().for_each(|party| party.begin(ring, self.head, now));
+        self.parties.iter_mut().for_each(|party| party.begin((ring, self.head), bursts, totals, now));
     }
 
     fn admit(&mut self, changes: Vec<Change>, now: Instant) {
