@@ -13,8 +13,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use mirrorball::event::{Class, Poller, RunState, TaskQueue, Timers, clock};
 use mirrorball::net::Marks;
 use mirrorball::relay::{
-    Batch, BurstBudget, Busy, Coalesce, Cursor, Dispatch, Flow, Lateness, Outward, Packet, Ring, RingLimits,
-    StreamSink, Track,
+    Batch, BurstBudget, Busy, Carriage, Coalesce, Cursor, Dispatch, Flow, Lateness, Outward, Packet, Ring,
+    RingLimits, StreamSink, Track,
 };
 use mirrorball::wire::random_access::Starts;
 use mirrorball::wire::{rtp, sdp};
@@ -153,10 +153,14 @@ fn lane(c: &mut Criterion) {
         let served = Arc::new(AtomicU64::new(0));
         let _subscriptions: Vec<_> = (0..subscribers)
             .map(|_| {
-                let cursor = flow.cursor(0);
+                let cursor = flow.cursor(Carriage::Tcp, 0);
                 let place = cursor.place();
                 let cursor = std::sync::Mutex::new((cursor, Vec::with_capacity(64)));
-                flow.subscribe_stream(Arc::new(Counter { cursor, served: served.clone() }), place)
+                flow.subscribe_stream(
+                    Carriage::Tcp,
+                    Arc::new(Counter { cursor, served: served.clone() }),
+                    place,
+                )
             })
             .collect();
         group.throughput(Throughput::Elements(subscribers));

@@ -20,8 +20,8 @@ struct Announced {
     channels: Mutex<HashSet<String>>,
 }
 
-/// What no announced channel may come from.
-struct Bars {
+/// What no channel that others name may come from.
+pub(super) struct Bars {
     /// Where our own channels are sent.
     out_groups: HashSet<IpAddr>,
     /// Ports of which a channel takes whatever is sent to this machine: of several sockets the kernel would choose one.
@@ -54,7 +54,7 @@ fn ports_of(feed: &Feed) -> impl Iterator<Item = (u16, bool)> {
 }
 
 impl Bars {
-    fn of(config: &Config) -> Self {
+    pub(super) fn of(config: &Config) -> Self {
         let outs = config.channels.iter().filter_map(|channel| channel.multicast_out.as_ref());
         Self {
             out_groups: outs.map(|out| out.group.ip()).collect(),
@@ -64,7 +64,7 @@ impl Bars {
         }
     }
 
-    fn check(&self, presentation: &Presentation) -> Result<(), Refused> {
+    pub(super) fn check(&self, presentation: &Presentation) -> Result<(), Refused> {
         let feeds = || presentation.tracks.iter().flat_map(|track| &track.feeds);
         if feeds().any(|feed| self.out_groups.contains(&feed.group)) {
             return Err(Refusal::Barred.into());

@@ -14,16 +14,19 @@ use crate::ingest::pull::{self, Puller};
 use crate::relay::{
     BurstBudget, Busy, Catalogue, Channel, Dispatch, Lateness, Line, LineLimits, RingLimits, Track,
 };
-use crate::serve::{Access, Announcer, BadPair, Certificates, FrontDoor, Listener, RtspServer, UsersError};
+use crate::serve::{
+    Access, Announcer, BadPair, Certificates, FrontDoor, Listener, OpensGroups, RtspServer, Site, UsersError,
+};
 
 use super::admin::{AdminServer, AdminSource};
 use super::announced;
-use super::config::{Config, RtspConfig};
+use super::config::Config;
 use super::directory::Directory;
 use super::line_up::{LineUp, Maker};
 use super::metrics;
+use super::open_groups::OpenGroups;
 use super::readiness::{Stage, not_pulled};
-use super::serving::{access_config, server_config};
+use super::serving::{access_config, server_config, site_config};
 
 /// The running program.
 pub struct Appliance {
@@ -61,6 +64,7 @@ pub struct Engine {
     pub started_at: Instant,
     timers: Arc<Timers>,
     directories: Mutex<Vec<Arc<Directory>>>,
+    open_groups: Option<Arc<OpenGroups>>,
 }
 
 /// Why the program did not start.
@@ -100,13 +104,15 @@ impl Appliance {
     }
 
     fn open(config: &Config, engine: &Arc<Engine>) -> Result<Self, StartError> {
-        let front_door = FrontDoor::new(engine.server.clone());
+        let front_door = engine.front_door(config);
         let (mut listeners, mut told) = (Vec::new(), Vec::new());
-        for (address, purpose) in addresses(&config.rtsp) {
+        for (address, purpose) in addresses(config) {
             let listener = match purpose {
                 RTSP => front_door.listen_rtsp(address),
                 RTSPS => front_door.listen_rtsps(address),
-                _ => front_door.listen_http(address),
+                TUNNELS => front_door.listen_tunnels(address),
+                HTTP => front_door.listen_http(address),
+                _ => front_door.listen_https(address),
             };
             let listener = listener.map_err(|error| StartError::Listen { address, purpose, error })?;
             told.push((listener.address(), purpose));
@@ -209,6 +215,7 @@ impl Engine {
             LineUp::new(catalogue.clone(), receivers.clone(), server.clone(), timers.clone(), maker);
         let line_up = Arc::new(line_up);
         let hearing = announced::hearing(config, &line_up, &poller);
+        let open_groups = OpenGroups::of(config, &line_up, &catalogue);
         let others = hearing.clone();
         let announcer = server
             .announcer(move || others.as_ref().map_or(0, |hearing| hearing.stats().sessions() as usize));
@@ -234,6 +241,7 @@ impl Engine {
             started_at,
             timers,
             directories: Mutex::default(),
+            open_groups,
         })
     }
 
@@ -243,6 +251,16 @@ impl Engine {
     /// What does not.
     pub fn live(&self) -> Result<(), Standstill> {
         self.poller.vitals().check(clock::now())
+    }
+
+    /// By which clients come in, and what they find.
+    fn front_door(&self, config: &Config) -> FrontDoor {
+        let site = config.http.as_ref().map(|http| {
+            let groups = self.open_groups.clone().map(|groups| groups as Arc<dyn OpensGroups>);
+            Site::new(self.server.clone(), site_config(http), groups)
+        });
+        let shares = config.http.as_ref().is_some_and(|http| http.share_ports);
+        FrontDoor::new(self.server.clone(), site, shares)
     }
 
     /// Joins all groups, once it is sure that somebody can be served.
@@ -258,6 +276,7 @@ impl Engine {
             directory.look_each_second(&self.timers);
             lock(&self.directories).push(directory);
         }
+        self.open_groups.iter().for_each(|groups| groups.look_each_second(&self.timers));
         self.hearing.iter().for_each(|hearing| hearing.begin(&self.timers));
         self.announcer.begin(&self.timers);
     }
@@ -282,13 +301,23 @@ impl Engine {
 const RTSP: &str = "RTSP";
 const RTSPS: &str = "RTSP through TLS";
 const TUNNELS: &str = "RTSP over HTTP";
+const HTTP: &str = "HTTP";
+const HTTPS: &str = "HTTP through TLS";
 
 /// Where what is served.
-fn addresses(rtsp: &RtspConfig) -> impl Iterator<Item = (SocketAddr, &'static str)> {
-    let through_tls = rtsp.tls.iter().flat_map(|tls| &tls.listen);
-    let rtsp_itself = rtsp.listen.iter().map(|address| (*address, RTSP));
-    let with_tls = through_tls.map(|address| (*address, RTSPS));
-    rtsp_itself.chain(with_tls).chain(rtsp.http_listen.iter().map(|address| (*address, TUNNELS)))
+fn addresses(config: &Config) -> impl Iterator<Item = (SocketAddr, &'static str)> {
+    let Config { rtsp, http, .. } = config;
+    let of_rtsp = [
+        (Some(&rtsp.listen), RTSP),
+        (rtsp.tls.as_ref().map(|tls| &tls.listen), RTSPS),
+        (Some(&rtsp.http_listen), TUNNELS),
+    ];
+    let of_http =
+        [(http.as_ref().map(|http| &http.listen), HTTP), (http.as_ref().map(|http| &http.tls_listen), HTTPS)];
+    let each = |(list, what): (Option<&'_ Vec<SocketAddr>>, _)| {
+        list.cloned().unwrap_or_default().into_iter().map(move |address| (address, what))
+    };
+    of_rtsp.into_iter().chain(of_http).flat_map(each)
 }
 
 /// What the admin endpoint asks.

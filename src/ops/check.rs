@@ -18,8 +18,8 @@ use crate::wire::sdp::{Feed, Framing, TrackDescription};
 use crate::wire::source_filter::SourceFilter;
 
 use super::config::{
-    AccessConfig, ChannelConfig, ChannelSettings, Config, ConfigError, DirectoryConfig, Interface,
-    LimitsConfig, MulticastOut, SapConfig, UdpPorts,
+    AccessConfig, ChannelConfig, ChannelSettings, Config, ConfigError, DirectoryConfig, HttpConfig,
+    Interface, LimitsConfig, MulticastOut, SapConfig, UdpPorts,
 };
 use super::obstacles::obstacles;
 use super::open_files::{self, Shortage};
@@ -51,8 +51,20 @@ pub struct Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { rtsp, admin, log, engine, ring, limits, access, sap, channels, directories, warnings } =
-            &self.config;
+        let Config {
+            rtsp,
+            http,
+            admin,
+            log,
+            engine,
+            ring,
+            limits,
+            access,
+            sap,
+            channels,
+            directories,
+            warnings,
+        } = &self.config;
         writeln!(f, "RTSP      {}", listeners(&rtsp.listen))?;
         writeln!(
             f,
@@ -61,15 +73,18 @@ impl fmt::Display for Plan {
         )?;
         if let Some(tls) = &rtsp.tls {
             let until = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(tls.expires));
-            writeln!(f, "TLS       {}", listeners(&tls.listen))?;
+            let listen =
+                if tls.listen.is_empty() { "for HTTP alone".to_owned() } else { listeners(&tls.listen) };
+            writeln!(f, "TLS       {listen}")?;
             writeln!(f, "          {}, valid until {until}", tls.files.certificate.display())?;
             let media =
                 if tls.clear_media { "media in the clear for who asks for UDP" } else { "no media over UDP" };
             writeln!(f, "          {media}")?;
         }
         if !rtsp.http_listen.is_empty() {
-            writeln!(f, "HTTP      {}", listeners(&rtsp.http_listen))?;
+            writeln!(f, "tunnels   {}", listeners(&rtsp.http_listen))?;
         }
+        http.iter().try_for_each(|http| write_http(f, http))?;
         writeln!(f, "UDP       {}", ports(rtsp.udp_ports))?;
         if rtsp.dont_fragment {
             writeln!(f, "          packets are dropped that are too large for a path")?;
@@ -77,7 +92,7 @@ impl fmt::Display for Plan {
         if rtsp.learn_ports == Learning::Off {
             writeln!(f, "          viewers' ports are those that they name, also behind a NAT")?;
         }
-        if rtsp.transports.len() < Carriage::ALL.len() {
+        if rtsp.transports.len() < Carriage::OF_RTSP.len() {
             let served = rtsp.transports.iter().map(|by| by.label()).collect::<Vec<_>>().join(", ");
             writeln!(f, "          media goes by {served} alone")?;
         }
@@ -145,6 +160,21 @@ fn write_sap(f: &mut fmt::Formatter<'_>, sap: &SapConfig) -> fmt::Result {
         Some(linger) => writeln!(f, "          joined while somebody watches, and {linger:?} longer"),
         None => writeln!(f, "          joined at once"),
     }
+}
+
+fn write_http(f: &mut fmt::Formatter<'_>, http: &HttpConfig) -> fmt::Result {
+    let all = [http.listen.as_slice(), &http.tls_listen].concat();
+    let shares = if http.share_ports { "the ports of RTSP" } else { "" };
+    let beside = if all.is_empty() || shares.is_empty() { "" } else { ", and " };
+    writeln!(f, "HTTP      {}{beside}{shares}", listeners(&all))?;
+    if !http.open.is_empty() {
+        let open = http.open.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        writeln!(f, "          any group of {open}, {} at a time", http.open_channels)?;
+    }
+    if !http.tokens.is_empty() {
+        writeln!(f, "          {} tokens", http.tokens.len())?;
+    }
+    Ok(())
 }
 
 fn listeners(addresses: &[SocketAddr]) -> String {

@@ -291,8 +291,8 @@ impl World {
                 flow.subscribe_datagrams(Carriage::Udp, (&self.server, address), from, Arc::new(()), None);
             Watcher { _subscription: subscription, cursor: None }
         } else {
-            let cursor = flow.cursor(from);
-            let subscription = flow.subscribe_stream(Arc::new(Deaf), cursor.place());
+            let cursor = flow.cursor(Carriage::Tcp, from);
+            let subscription = flow.subscribe_stream(Carriage::Tcp, Arc::new(Deaf), cursor.place());
             Watcher { _subscription: subscription, cursor: Some(cursor) }
         };
         self.watchers.push(watcher);
@@ -395,6 +395,7 @@ impl Engine {
             started_at: self.started_at,
             timers: self.timers.clone(),
             directories: Default::default(),
+            open_groups: None,
         }
     }
 }

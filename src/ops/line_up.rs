@@ -170,7 +170,8 @@ impl LineUp {
         let before = self.catalogue.find(&config.name);
         let channel = self.maker.make(config, demand, before.as_deref(), clock::now())?;
         // Before the channel is found: nobody is let in by another one's rule.
-        self.server.admit(&config.name, config.settings.rule.clone(), config.settings.sessions);
+        let ChannelSettings { rule, sessions, listing, .. } = config.settings.clone();
+        self.server.admit(&config.name, rule, sessions, listing);
         if let Some(before) = self.catalogue.put(channel) {
             self.receivers.forget(&before);
             self.server.part_from(&before);

@@ -9,6 +9,8 @@ pub mod line_up; // how channels come, change and go
 
 pub mod directory; // session descriptions in a directory, each a channel
 
+mod open_groups; // groups that are channels for who names them over HTTP
+
 pub mod metrics; // every metric by name
 
 pub mod admin; // the HTTP endpoint for scrapes and probes, on its own thread

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::serve::{AccessConfig, Certificates, FailureLimits, Limits, OutGroup, ServerConfig};
+use crate::serve::{
+    AccessConfig, Certificates, FailureLimits, Limits, Listing, OutGroup, ServerConfig, SiteConfig,
+};
 
-use super::config::{ChannelConfig, Config, MulticastOut, RtspConfig, UdpPorts};
+use super::config::{ChannelConfig, Config, HttpConfig, MulticastOut, RtspConfig, UdpPorts};
 
 /// How the server is to serve.
 pub(super) fn server_config(
@@ -29,6 +31,7 @@ pub(super) fn server_config(
         certificates,
         multicast_out: config.channels.iter().filter_map(out_group).collect(),
         channel_sessions: config.channels.iter().filter_map(most_sessions).collect(),
+        listings: config.channels.iter().map(listing).collect(),
         limits: Limits {
             connections: config.limits.connections,
             connections_per_address: config.limits.connections_per_address,
@@ -54,6 +57,7 @@ pub(super) fn access_config(config: &Config) -> AccessConfig {
         networks: access.networks.clone(),
         failures: FailureLimits { most, pause: access.failure_pause },
         nonce_lifetime: access.nonce_lifetime,
+        tokens: config.http.as_ref().map(|http| http.tokens.clone()).unwrap_or_default(),
         channels: config
             .channels
             .iter()
@@ -70,4 +74,13 @@ fn out_group(channel: &ChannelConfig) -> Option<(String, OutGroup)> {
 
 fn most_sessions(channel: &ChannelConfig) -> Option<(String, usize)> {
     Some((channel.name.clone(), channel.settings.sessions?))
+}
+
+fn listing(channel: &ChannelConfig) -> (String, Listing) {
+    (channel.name.clone(), channel.settings.listing.clone())
+}
+
+/// How the site presents itself.
+pub(super) fn site_config(http: &HttpConfig) -> SiteConfig {
+    SiteConfig { url: http.url.clone(), name: http.name.clone(), guide: http.guide.clone() }
 }

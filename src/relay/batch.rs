@@ -2,7 +2,7 @@
 //! subscriber is to the relay, a [`StreamSink`].
 //!
 //! A connection that stands where the batch begins takes it as one slice of bytes, so a run costs one copy for each
-//! interleaved channel in use, whatever the number of subscribers. One that stands elsewhere reads the ring itself.
+//! framing in use, whatever the number of subscribers. One that stands elsewhere reads the ring itself.
 
 use std::cell::{OnceCell, RefCell};
 use std::ptr;
@@ -35,13 +35,24 @@ pub struct Batch<'a> {
     images: RefCell<Vec<Rc<Image>>>,
 }
 
-/// A batch as bytes, each packet behind its frame's header.
+/// How packets look on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Whole, each behind a header that names this channel.
+    Channel(u8),
+    /// The packets of a transport stream that they carry, and nothing else.
+    TransportStream,
+}
+
+/// A batch as bytes, as it is framed.
 pub struct Image {
-    channel: u8,
+    framing: Framing,
     /// All frames, one after the other.
     pub bytes: Bytes,
-    /// Where each frame ends.
+    /// Where each frame ends. One that has no bytes ends where it begins.
     pub ends: Vec<usize>,
+    /// Frames that have no bytes.
+    left_out: usize,
 }
 
 impl<'a> Batch<'a> {
@@ -54,9 +65,14 @@ impl<'a> Batch<'a> {
         if ptr::eq(self.ring, cursor.ring()) { self.to } else { u64::MAX }
     }
 
-    /// The whole batch for `channel`, each packet behind the header that `header` makes of its length. `None`
-    /// if the batch is empty, or if `cursor` does not stand where it begins.
-    pub fn image(&self, cursor: &Cursor, channel: u8, header: impl Fn(u16) -> [u8; 4]) -> Option<Rc<Image>> {
+    /// The whole batch in a framing, of which `frame` appends one packet. `None` if the batch is empty, or if `cursor` does not
+    /// stand where it begins.
+    pub fn image(
+        &self,
+        cursor: &Cursor,
+        framing: Framing,
+        frame: impl Fn(&[u8], &mut Vec<u8>),
+    ) -> Option<Rc<Image>> {
         let count = self.to - self.from;
         if !ptr::eq(self.ring, cursor.ring())
             || cursor.next() != Some(self.from)
@@ -69,10 +85,10 @@ impl<'a> Batch<'a> {
             return None;
         }
         let mut images = self.images.borrow_mut();
-        if let Some(image) = images.iter().find(|image| image.channel == channel) {
+        if let Some(image) = images.iter().find(|image| image.framing == framing) {
             return Some(image.clone());
         }
-        let image = Rc::new(Image::new(channel, packets, header));
+        let image = Rc::new(Image::new(framing, packets, frame));
         images.push(image.clone());
         Some(image)
     }
@@ -89,15 +105,25 @@ impl<'a> Batch<'a> {
 }
 
 impl Image {
-    fn new(channel: u8, packets: &[Bytes], header: impl Fn(u16) -> [u8; 4]) -> Self {
+    fn new(framing: Framing, packets: &[Bytes], frame: impl Fn(&[u8], &mut Vec<u8>)) -> Self {
         let mut bytes = Vec::with_capacity(packets.iter().map(|packet| packet.len() + 4).sum());
         let mut ends = Vec::with_capacity(packets.len());
         for packet in packets {
-            // A datagram is never longer than 16 bits can say.
-            bytes.extend_from_slice(&header(packet.len() as u16));
-            bytes.extend_from_slice(packet);
+            frame(packet, &mut bytes);
             ends.push(bytes.len());
         }
-        Self { channel, bytes: Bytes::from(bytes), ends }
+        let left_out = left_out(&ends);
+        Self { framing, bytes: Bytes::from(bytes), ends, left_out }
     }
+
+    /// How many of the first so many frames have no bytes.
+    #[must_use]
+    pub fn left_out_of(&self, count: usize) -> usize {
+        if self.left_out == 0 { 0 } else { left_out(&self.ends[..count]) }
+    }
+}
+
+fn left_out(ends: &[usize]) -> usize {
+    let begins = std::iter::once(&0).chain(ends);
+    begins.zip(ends).filter(|(begin, end)| begin == end).count()
 }

@@ -77,10 +77,10 @@ impl Member {
 
     fn tcp(flow: &Arc<Flow>) -> Self {
         let from = flow.ring().head();
-        let cursor = flow.cursor(from);
+        let cursor = flow.cursor(Carriage::Tcp, from);
         let place = cursor.place();
         let sink = Arc::new(Sink { cursor: Mutex::new(cursor), full: AtomicBool::new(false) });
-        let subscription = flow.subscribe_stream(sink.clone(), place);
+        let subscription = flow.subscribe_stream(Carriage::Tcp, sink.clone(), place);
         Self { _subscription: subscription, reservation: Arc::new(()), from, place: Place::Tcp(sink) }
     }
 

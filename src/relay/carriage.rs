@@ -15,12 +15,25 @@ pub enum Carriage {
     Udp,
     /// Packets over connections.
     Tcp,
+    /// The payload of each packet alone, over connections.
+    Http,
 }
 
 impl Carriage {
     /// All of them, in order, each with its word in metrics and the log.
-    pub const ALL: [(Self, &'static str); 4] =
-        [(Self::Raw, "raw"), (Self::Multicast, "multicast"), (Self::Udp, "udp"), (Self::Tcp, "tcp")];
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Raw, "raw"),
+        (Self::Multicast, "multicast"),
+        (Self::Udp, "udp"),
+        (Self::Tcp, "tcp"),
+        (Self::Http, "http"),
+    ];
+
+    /// Those that RTSP has a transport for.
+    pub const OF_RTSP: [Self; 4] = [Self::Raw, Self::Multicast, Self::Udp, Self::Tcp];
+
+    /// Those by connections, which a viewer reads at its own pace.
+    pub const STREAMS: [Self; 2] = [Self::Tcp, Self::Http];
 
     /// Whether a viewer has no RTCP by which it could say that it is there.
     pub fn is_mute(self) -> bool {

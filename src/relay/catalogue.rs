@@ -245,6 +245,11 @@ impl Catalogue {
         lock(&self.expected).get(name).cloned()
     }
 
+    /// The names of those that are to come.
+    pub fn expected_names(&self) -> Vec<String> {
+        lock(&self.expected).keys().cloned().collect()
+    }
+
     /// All channels by name.
     pub fn channels(&self) -> Vec<Arc<Channel>> {
         lock(&self.channels).values().cloned().collect()

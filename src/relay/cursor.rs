@@ -159,6 +159,11 @@ impl Cursor {
         }
     }
 
+    /// Counts packets of which nothing goes out in its framing.
+    pub fn leave_out(&self, packets: u64) {
+        self.totals.left_out(packets);
+    }
+
     /// One of those counted, of so many bytes, was begun and will never be finished: its reader has not got it.
     pub fn leave_unfinished(&mut self, bytes: u64) {
         self.sent.unsend(bytes);

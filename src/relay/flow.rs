@@ -42,7 +42,7 @@ pub struct Flow {
     published: Mutex<Arc<[Arc<Lane>]>>,
     next_number: AtomicU64,
     /// Where those who are subscribed over streams stand, by their numbers.
-    places: Mutex<HashMap<u64, Arc<Standing>>>,
+    places: Mutex<HashMap<u64, Seat>>,
     /// Those of them who are brought level.
     underway: Arc<AtomicUsize>,
     totals: [Arc<Totals>; Carriage::ALL.len()],
@@ -54,6 +54,13 @@ struct Open {
     members: usize,
 }
 
+/// Where one who is subscribed over a stream stands, and by what it is counted.
+#[derive(Clone)]
+struct Seat {
+    by: Carriage,
+    place: Arc<Standing>,
+}
+
 /// A subscriber's membership in a lane; ends when it is dropped.
 pub struct Subscription {
     flow: Arc<Flow>,
@@ -61,8 +68,8 @@ pub struct Subscription {
     number: u64,
     /// Who serves the subscriber next.
     heir: Option<Arc<Handover>>,
-    /// Where it stands, over a stream.
-    place: Option<Arc<Standing>>,
+    /// Over a stream.
+    seat: Option<Seat>,
 }
 
 impl Flow {
@@ -163,12 +170,14 @@ impl Flow {
     /// Subscribes a stream connection. It reads by the [`cursor`](Self::cursor) that has this `place`, and begins there.
     pub fn subscribe_stream(
         self: &Arc<Self>,
+        by: Carriage,
         sink: Arc<dyn StreamSink>,
         place: Arc<Standing>,
     ) -> Subscription {
         let before = place.after().cloned();
-        let subscription = self
-            .subscribe(Outlet::Streams, Some(place.clone()), |number| Change::JoinStream { number, sink });
+        let seat = Seat { by, place: place.clone() };
+        let subscription =
+            self.subscribe(Outlet::Streams, Some(seat), |number| Change::JoinStream { number, sink });
         if let Some(before) = before {
             subscription.when_told(&before, move || {
                 place.begin();
@@ -177,15 +186,15 @@ impl Flow {
         subscription
     }
 
-    /// A cursor that begins there.
-    pub fn cursor(&self, from: impl Into<Place>) -> Cursor {
+    /// A cursor that begins there, and is counted by that.
+    pub fn cursor(&self, by: Carriage, from: impl Into<Place>) -> Cursor {
         let bursts = Bursts { underway: self.underway.clone(), budget: self.dispatch.bursts.clone() };
-        Cursor::new(self.ring.clone(), from.into(), self.of(Carriage::Tcp).clone(), bursts)
+        Cursor::new(self.ring.clone(), from.into(), self.of(by).clone(), bursts)
     }
 
     /// What was sent so far, and missed: also by those who stand still.
     pub fn sent(&self, by: Carriage) -> SentTotals {
-        if by == Carriage::Tcp {
+        if Carriage::STREAMS.contains(&by) {
             self.count_missed();
         }
         self.of(by).read()
@@ -193,28 +202,28 @@ impl Flow {
 
     /// Times that connections which had fallen out of the ring went on.
     pub fn reentries(&self) -> u64 {
-        self.of(Carriage::Tcp).read().came_back
+        Carriage::STREAMS.into_iter().map(|by| self.of(by).read().came_back).sum()
     }
 
     /// Counts what those who stand still have missed by now.
     pub fn count_missed(&self) {
         let tail = self.ring.tail();
-        for place in lock(&self.places).values().filter(|place| place.next() < tail) {
-            self.of(Carriage::Tcp).overrun(self.ring.settle(place));
+        for Seat { by, place } in lock(&self.places).values().filter(|seat| seat.place.next() < tail) {
+            self.of(*by).overrun(self.ring.settle(place));
         }
     }
 
     fn subscribe(
         self: &Arc<Self>,
         outlet: Outlet,
-        place: Option<Arc<Standing>>,
+        seat: Option<Seat>,
         join: impl FnOnce(u64) -> Change,
     ) -> Subscription {
         let number = self.next_number.fetch_add(1, Relaxed);
-        lock(&self.places).extend(place.iter().map(|place| (number, place.clone())));
+        lock(&self.places).extend(seat.iter().map(|seat| (number, seat.clone())));
         let lane = self.lane_for(outlet);
         lane.change(join(number));
-        Subscription { flow: self.clone(), lane, number, heir: None, place }
+        Subscription { flow: self.clone(), lane, number, heir: None, seat }
     }
 
     /// The lane of one more subscriber: the one with the fewest, or another one beside it.
@@ -293,8 +302,8 @@ impl Subscription {
 impl Drop for Subscription {
     /// What it has missed so far is counted, and nothing that comes after.
     fn drop(&mut self) {
-        if let Some(place) = &self.place {
-            self.flow.of(Carriage::Tcp).overrun(self.flow.ring.settle(place));
+        if let Some(Seat { by, place }) = &self.seat {
+            self.flow.of(*by).overrun(self.flow.ring.settle(place));
             place.end();
             lock(&self.flow.places).remove(&self.number);
         }

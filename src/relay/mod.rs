@@ -50,7 +50,7 @@ mod totals;
 mod track;
 mod writer;
 
-pub use batch::{Batch, Image, StreamSink};
+pub use batch::{Batch, Framing, Image, StreamSink};
 pub use beat::{Coalesce, FAN_OUT, Sleeper, Turn};
 pub use books::{Books, Sent};
 pub use burst::{Burst, BurstPace, Pin, Spot};

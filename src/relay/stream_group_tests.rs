@@ -4,7 +4,7 @@ use super::*;
 use crate::event::{Work, clock};
 use crate::relay::rig::{self, ROOMY, flow, packet};
 use crate::relay::{
-    Books, Burst, BurstPace, Carriage, Cursor, Handover, Packet, Place, RingLimits, Sent, Spot,
+    Books, Burst, BurstPace, Carriage, Cursor, Framing, Handover, Packet, Place, RingLimits, Sent, Spot,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -89,21 +89,31 @@ fn a_batch_is_framed_once_for_all_who_stand_where_it_begins() {
     let flow = flow(ROOMY);
     flow.push((0..4).map(|number| packet(number, 10)));
     let batch = Batch::new(flow.ring(), 1, 3);
-    let header = |len: u16| [b'$', 7, (len >> 8) as u8, len as u8];
-    let image = batch.image(&flow.cursor(1), 7, header).expect("it stands there");
+    let (channel, other) = (Framing::Channel(7), Framing::TransportStream);
+    let frame = |packet: &[u8], out: &mut Vec<u8>| out.extend([&[b'$', 7, 0, 10], packet].concat());
+    let image = batch.image(&flow.cursor(Carriage::Tcp, 1), channel, frame).expect("it stands there");
     assert_eq!(image.bytes.len(), 28);
     assert_eq!(image.ends, [14, 28]);
     assert_eq!(image.bytes[..5], [b'$', 7, 0, 10, 1]);
-    let again = batch.image(&flow.cursor(1), 7, |_| panic!("framed again")).expect("the same");
+    let again = batch
+        .image(&flow.cursor(Carriage::Tcp, 1), channel, |_, _| panic!("framed again"))
+        .expect("the same");
     assert!(std::rc::Rc::ptr_eq(&image, &again));
-    assert!(batch.image(&flow.cursor(0), 7, header).is_none(), "it stands elsewhere");
-    assert!(batch.image(&super::super::rig::flow(ROOMY).cursor(1), 7, header).is_none(), "of another ring");
+    let fewer = |packet: &[u8], out: &mut Vec<u8>| out.extend(packet.iter().filter(|byte| **byte == 2));
+    let beside = batch.image(&flow.cursor(Carriage::Tcp, 1), other, fewer).expect("in another framing");
+    assert_eq!((&beside.bytes[..], &beside.ends[..]), (&[2; 10][..], &[0, 10][..]));
+    assert_eq!([1, 2].map(|count| beside.left_out_of(count)), [1, 1]);
+    assert!(batch.image(&flow.cursor(Carriage::Tcp, 0), channel, frame).is_none(), "it stands elsewhere");
+    assert!(
+        batch.image(&super::super::rig::flow(ROOMY).cursor(Carriage::Tcp, 1), channel, frame).is_none(),
+        "of another ring"
+    );
 }
 
 #[test]
 fn a_slow_reader_goes_on_with_the_newest_random_access_point() {
     let flow = flow(RingLimits { bytes: 50, ..ROOMY });
-    let mut cursor = flow.cursor(0);
+    let mut cursor = flow.cursor(Carriage::Tcp, 0);
     flow.push((0..8).map(|number| packet(number, 10)));
     flow.ring().start_before(0, None, None);
     flow.push((8..10).map(|number| packet(number, 10)));
@@ -121,7 +131,7 @@ fn a_reader_that_begins_in_the_past_gets_what_goes_before_and_the_picture_and_is
     let came_at = flow.ring().arrival(4).expect("it came");
     let burst = Some(Burst::new(BurstPace::default(), 5, came_at, flow.ring().pin(2), now));
     let spot = Spot { number: 2, prologue: Some(Bytes::from_static(b"tables")), burst };
-    let mut cursor = flow.cursor(spot);
+    let mut cursor = flow.cursor(Carriage::Tcp, spot);
     let taken = |cursor: &mut Cursor, max| {
         let mut packets = Vec::new();
         cursor.take(u64::MAX, max, &mut packets);
@@ -133,7 +143,7 @@ fn a_reader_that_begins_in_the_past_gets_what_goes_before_and_the_picture_and_is
     cursor.give_back(1);
     assert_eq!(taken(&mut cursor, 64), [4]);
     assert_eq!(taken(&mut cursor, 64), [0; 0], "nothing is due for an hour");
-    assert!(Batch::new(flow.ring(), 5, 9).image(&cursor, 7, |_| [0; 4]).is_none());
+    assert!(Batch::new(flow.ring(), 5, 9).image(&cursor, Framing::Channel(7), |_, _| ()).is_none());
     let (heir, place) = (Handover::new(), cursor.place());
     place.bequeath(heir.clone());
     drop(cursor);
@@ -154,7 +164,7 @@ impl Books for Record {
 #[test]
 fn a_reader_that_was_stuck_to_the_end_has_missed_what_has_gone() {
     let (flow, books) = (flow(RingLimits { bytes: 50, ..ROOMY }), Arc::<Record>::default());
-    let mut cursor = flow.cursor(0).told_to(books.clone());
+    let mut cursor = flow.cursor(Carriage::Tcp, 0).told_to(books.clone());
     flow.push((0..3).map(|number| packet(number, 10)));
     cursor.take(u64::MAX, 2, &mut Vec::new());
     cursor.count_sent(2, 20);
@@ -171,8 +181,8 @@ fn a_reader_that_was_stuck_to_the_end_has_missed_what_has_gone() {
 #[test]
 fn what_a_reader_that_never_reads_again_misses_is_counted_while_it_misses_it() {
     let flow = flow(RingLimits { bytes: 50, ..ROOMY });
-    let mut deaf = flow.cursor(0);
-    let subscription = flow.subscribe_stream(Arc::<Sink>::default(), deaf.place());
+    let mut deaf = flow.cursor(Carriage::Tcp, 0);
+    let subscription = flow.subscribe_stream(Carriage::Tcp, Arc::<Sink>::default(), deaf.place());
     flow.push((0..5).map(|number| packet(number, 10)));
     assert_eq!(flow.sent(Carriage::Tcp).overrun, 0, "all is still there");
     flow.push((5..12).map(|number| packet(number, 10)));
@@ -192,8 +202,8 @@ fn what_a_reader_that_never_reads_again_misses_is_counted_while_it_misses_it() {
 #[test]
 fn one_who_changes_over_and_never_reads_misses_what_goes_from_where_it_was_let_go() {
     let (flow, before) = (flow(RingLimits { bytes: 50, ..ROOMY }), Handover::new());
-    let cursor = flow.cursor(Place::After(before.clone()));
-    let _subscription = flow.subscribe_stream(Arc::<Sink>::default(), cursor.place());
+    let cursor = flow.cursor(Carriage::Tcp, Place::After(before.clone()));
+    let _subscription = flow.subscribe_stream(Carriage::Tcp, Arc::<Sink>::default(), cursor.place());
     flow.push((0..8).map(|number| packet(number, 10)));
     assert_eq!(flow.sent(Carriage::Tcp).overrun, 0, "who served it before may still do so");
     before.tell(5);
@@ -221,8 +231,8 @@ proptest! {
     #[test]
     fn every_packet_is_read_skipped_or_due(steps in steps()) {
         let flow = flow(RingLimits { bytes: 250, ..ROOMY });
-        let mut cursor = flow.cursor(0);
-        let subscription = flow.subscribe_stream(Arc::<Sink>::default(), cursor.place());
+        let mut cursor = flow.cursor(Carriage::Tcp, 0);
+        let subscription = flow.subscribe_stream(Carriage::Tcp, Arc::<Sink>::default(), cursor.place());
         let (mut published, mut read) = (0u16, 0u64);
         for step in steps {
             match step {

@@ -26,6 +26,8 @@ pub struct SentTotals {
     pub overrun: u64,
     /// Times that a connection which had fallen out of the ring went on, where a decoder can start.
     pub came_back: u64,
+    /// Packets that carry nothing of what their way takes: no transport stream.
+    pub left_out: u64,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +41,7 @@ pub(super) struct Totals {
     fell_behind: AtomicU64,
     overrun: AtomicU64,
     came_back: AtomicU64,
+    left_out: AtomicU64,
 }
 
 impl Totals {
@@ -75,6 +78,10 @@ impl Totals {
         add(&self.came_back, u64::from(is_back));
     }
 
+    pub fn left_out(&self, packets: u64) {
+        add(&self.left_out, packets);
+    }
+
     pub fn read(&self) -> SentTotals {
         SentTotals {
             packets: self.packets.load(Relaxed),
@@ -86,6 +93,7 @@ impl Totals {
             fell_behind: self.fell_behind.load(Relaxed),
             overrun: self.overrun.load(Relaxed),
             came_back: self.came_back.load(Relaxed),
+            left_out: self.left_out.load(Relaxed),
         }
     }
 }
@@ -101,6 +109,7 @@ impl AddAssign for SentTotals {
         self.fell_behind += other.fell_behind;
         self.overrun += other.overrun;
         self.came_back += other.came_back;
+        self.left_out += other.left_out;
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::relay::{Carriage, Channel, Expected, LineFull, Track};
 use crate::wire::rtsp::{Redirect, Request};
 
-use super::access::Good;
+use super::access::{Account, Good};
 use super::guard::{Acquaintance, Asked, Verdict};
 use super::journal::Story;
 use super::media::{Client, Followed, Interleaved, Learnt, Multicast, OverUdp, Raw, Taker, Way};
@@ -63,15 +63,13 @@ impl World for RtspConnection {
             authorization: about.login,
             client: self.peer.ip(),
             over_tls: self.stream.is_secret(),
+            over_http: None,
         };
         self.server.guard.judge(&asked, known, now)
     }
 
     fn welcome(&self, channel: &Channel, now: Instant) -> Result<(), RefusedFor> {
-        if self.server.lateness.is_too_late(now) {
-            self.server.say_that_newcomers_are_refused(now);
-            return Err(RefusedFor::Late);
-        }
+        self.server.welcome(now)?;
         // Players follow at DESCRIBE rather than later.
         if self.other_server().is_some() { self.server.has_room(channel) } else { Ok(()) }
     }
@@ -84,22 +82,7 @@ impl World for RtspConnection {
         now: Instant,
     ) -> Result<Arc<Session>, RefusedFor> {
         instead_of.into_iter().for_each(|before| drop(self.server.sessions.end(before, FELL_BACK, now)));
-        let id = session_id().map_err(|_| RefusedFor::Limit)?;
-        let place = self.account.take(Good::Sessions, 1).map_err(|_| RefusedFor::Address)?;
-        // Who is not taken on has nothing joined, nor others left. Given back where the session is not begun.
-        self.server.sessions.has_room(&channel.name)?;
-        let claim = channel.claim(now).map_err(|LineFull| RefusedFor::Line)?;
-        let story = Story::new(&self.server.teller, self.peer, channel.clone());
-        let session = Arc::new(Session::new(id, channel, (self.peer.ip(), home), (place, story), now));
-        self.server.sessions.add(&session)?;
-        // Behind that: who stops, or takes the channel out, ends all that are there, and this one may have come later.
-        let is_over = if self.server.is_stopping() { Some("shutdown") } else { None };
-        if let Some(reason) = is_over.or(session.channel.is_gone().then_some(CHANNEL_GONE)) {
-            self.server.sessions.end(&session, reason, now);
-            return Err(if reason == CHANNEL_GONE { RefusedFor::Gone } else { RefusedFor::Limit });
-        }
-        session.claim(claim);
-        Ok(session)
+        self.server.begin((self.peer, &self.account), home, channel, now)
     }
 
     fn costs(&self, session: &Session, track: &Track, url: &str) -> Result<Costs, RefusedFor> {
@@ -206,6 +189,43 @@ impl RtspConnection {
             RefusedFor::OutGroup
         })?;
         Ok(Box::new(Multicast::new(seat, track.rtcp.marks())))
+    }
+}
+
+impl RtspServer {
+    /// Whether one more can be served at all.
+    pub(super) fn welcome(&self, now: Instant) -> Result<(), RefusedFor> {
+        if self.lateness.is_too_late(now) {
+            self.say_that_newcomers_are_refused(now);
+            return Err(RefusedFor::Late);
+        }
+        Ok(())
+    }
+
+    /// A new session of a client's, which belongs to its connection, if it may have one more.
+    pub(super) fn begin(
+        &self,
+        (peer, account): (SocketAddr, &Arc<Account>),
+        home: &Arc<Home>,
+        channel: Arc<Channel>,
+        now: Instant,
+    ) -> Result<Arc<Session>, RefusedFor> {
+        let id = session_id().map_err(|_| RefusedFor::Limit)?;
+        let place = account.take(Good::Sessions, 1).map_err(|_| RefusedFor::Address)?;
+        // Who is not taken on has nothing joined, nor others left. Given back where the session is not begun.
+        self.sessions.has_room(&channel.name)?;
+        let claim = channel.claim(now).map_err(|LineFull| RefusedFor::Line)?;
+        let story = Story::new(&self.teller, peer, channel.clone());
+        let session = Arc::new(Session::new(id, channel, (peer.ip(), home), (place, story), now));
+        self.sessions.add(&session)?;
+        // Behind that: who stops, or takes the channel out, ends all that are there, and this one may have come later.
+        let is_over = if self.is_stopping() { Some("shutdown") } else { None };
+        if let Some(reason) = is_over.or(session.channel.is_gone().then_some(CHANNEL_GONE)) {
+            self.sessions.end(&session, reason, now);
+            return Err(if reason == CHANNEL_GONE { RefusedFor::Gone } else { RefusedFor::Limit });
+        }
+        session.claim(claim);
+        Ok(session)
     }
 }
 

@@ -27,6 +27,7 @@ mod guard;
 mod http;
 mod journal;
 mod listener;
+mod listing;
 mod media;
 mod reasons;
 mod refusal_watch;
@@ -46,11 +47,13 @@ pub use announcer::{Announcer, AnnouncerStats};
 pub use certificates::{BadPair, Certificates, KeyFiles};
 pub use front_door::FrontDoor;
 pub use guard::{
-    Access, AccessConfig, AccessStats, Acquaintance, Asked, FailureLimits, Networks, Rule, Scope, User,
-    Users, UsersError, Verdict, Who, WrongLine, check_name, read_users, write_users,
+    Access, AccessConfig, AccessStats, Acquaintance, Asked, FailureLimits, Networks, OverHttp, Rule, Scope,
+    User, Users, UsersError, Verdict, Who, WrongLine, check_name, read_users, write_users,
 };
+pub use http::{NotOpened, OpensGroups, Site, SiteConfig};
 pub use journal::legible;
 pub use listener::Listener;
+pub use listing::Listing;
 pub use media::{Learning, OutGroup};
 pub use rtsp::Quality;
 /// What the fuzz target of that name exercises.

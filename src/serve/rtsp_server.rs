@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::event::{Class, Episode, Follows, Poller, Timers, clock};
+use crate::event::{Class, Episode, Follows, Poller, Timers, clock, lock};
 use crate::relay::{Carriage, Catalogue, Channel, Lateness};
 use crate::wire::rtsp::Redirect;
 
@@ -16,6 +16,7 @@ use super::announcer::Announcer;
 use super::certificates::Certificates;
 use super::guard::{Access, AccessStats, Rule};
 use super::journal::{Refused, Teller, Why};
+use super::listing::Listing;
 use super::media::{Learning, OutGroup, OutGroups, PortPairs};
 use super::rtsp::{MESSAGE_TIMEOUT, Patience, Quality, Session, SessionLimits, Sessions};
 use super::stats::{CHANNEL_GONE, Counters, CutFor, EGRESS, RefusedFor, ServerStats};
@@ -53,6 +54,8 @@ pub struct ServerConfig {
     pub instance: String,
     /// Sessions at a time of channels for which that is said otherwise, by name.
     pub channel_sessions: HashMap<String, usize>,
+    /// How channels are listed, by name.
+    pub listings: HashMap<String, Listing>,
 }
 
 /// Beyond these, requests are refused and counted.
@@ -101,6 +104,7 @@ pub struct RtspServer {
     pub(super) out_groups: Arc<OutGroups>,
     pub(super) counters: Arc<Counters>,
     pub(super) teller: Arc<Teller>,
+    listings: Mutex<HashMap<String, Listing>>,
     stopping: AtomicBool,
     refuses_newcomers: Episode,
     pub(super) lacks_pairs: Episode,
@@ -146,6 +150,7 @@ impl RtspServer {
             poller,
             timers,
             lateness,
+            listings: Mutex::new(config.listings.clone()),
             config,
             counters,
             teller,
@@ -185,15 +190,22 @@ impl RtspServer {
     }
 
     /// Serves a channel by this rule from now on, to so many at a time if that is said for it alone.
-    pub fn admit(&self, channel: &str, rule: Rule, sessions: Option<usize>) {
+    pub fn admit(&self, channel: &str, rule: Rule, sessions: Option<usize>, listing: Listing) {
         self.guard.set_rule(channel, rule);
         self.sessions.limit(channel, sessions);
+        lock(&self.listings).insert(channel.to_owned(), listing);
+    }
+
+    /// How a channel is listed.
+    pub(super) fn listing(&self, channel: &str) -> Listing {
+        lock(&self.listings).get(channel).cloned().unwrap_or_default()
     }
 
     /// Ends the sessions of a channel that has left the catalogue. Whoever comes for its name is judged as for one that is not there.
     pub fn dismiss(&self, channel: &Arc<Channel>) {
         self.guard.forget_rule(&channel.name);
         self.sessions.limit(&channel.name, None);
+        lock(&self.listings).remove(&channel.name);
         self.part_from(channel);
     }
 

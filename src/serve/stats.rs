@@ -121,7 +121,7 @@ impl Default for Tables {
         let refused = not_rtcp.chain(not_theirs).chain(["frame_too_long", "receive_error"]);
         Self {
             requests: SERVED.map(|method| ((method, 200), 0)).into(),
-            http_requests: ["GET", "POST"].map(|method| ((method, 200), 0)).into(),
+            http_requests: ["GET", "HEAD", "POST"].map(|method| ((method, 200), 0)).into(),
             sessions_ended: ENDED_FOR.map(|reason| (reason, 0)).into(),
             rtcp_refused: refused.map(|reason| (reason, 0)).collect(),
         }

@@ -2,8 +2,10 @@
 
 /// What every packet begins with.
 const SYNC: u8 = 0x47;
-/// The sizes of a packet: ISO/IEC 13818-1, and with the parity of DVB's outer code behind it.
-const PACKET_LENS: [usize; 2] = [188, 204];
+/// The size of a packet (ISO/IEC 13818-1).
+pub const PACKET_LEN: usize = 188;
+/// With the parity of DVB's outer code behind it, too.
+const PACKET_LENS: [usize; 2] = [PACKET_LEN, 204];
 
 /// Why a datagram is no transport stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::access::{Door, rule};
 use super::description::{described_by, remarks};
 use super::directory::resolve_directory;
+use super::http::listing;
 use super::legs;
 use super::out_groups::out_group;
 use super::password::without_password;
@@ -106,6 +107,7 @@ fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Chann
         marks,
         rule,
         sessions,
+        listing: listing(typed, report),
     }
 }
 

@@ -28,6 +28,10 @@ pub(super) fn resolve_directory(
         (typed.sources.as_ref().map(Spanned::span), "sources"),
         (span(&typed.sdp), "sdp"),
         (span(&typed.multicast_out), "multicast_out"),
+        (typed.number.as_ref().map(Spanned::span), "number"),
+        (span(&typed.title), "title"),
+        (span(&typed.logo), "logo"),
+        (span(&typed.tvg_id), "tvg_id"),
     ] {
         if let Some(other) = other {
             let wrong =

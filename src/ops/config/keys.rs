@@ -33,7 +33,7 @@ const fn key(name: &'static str, example: &'static str) -> Key {
 }
 
 /// The whole config, its sections in the order of the documentation.
-pub const KEYS: &[Section] = &[RTSP, ADMIN, LOG, ENGINE, RING, LIMITS, ACCESS, SAP, CHANNEL];
+pub const KEYS: &[Section] = &[RTSP, HTTP, ADMIN, LOG, ENGINE, RING, LIMITS, ACCESS, SAP, CHANNEL];
 
 pub(super) const RTSP: Section = Section {
     name: "rtsp",
@@ -52,6 +52,24 @@ pub(super) const RTSP: Section = Section {
         key("session_timeout", r#""60s""#),
         key("longest_silence", r#""24h""#),
         key("close_grace", r#""10s""#),
+    ],
+};
+
+pub(super) const HTTP: Section = Section {
+    name: "http",
+    repeated: false,
+    keys: &[
+        key("listen", r#"["0.0.0.0:8080"]"#),
+        key("tls_listen", r#"["0.0.0.0:8443"]"#),
+        key("share_ports", "false"),
+        key("open", r#"["239.9.0.0/16"]"#),
+        key("open_channels", "64"),
+        key("interface", r#""eth0""#),
+        key("linger", r#""10s""#),
+        key("url", r#""http://tv.example:8080""#),
+        key("guide", r#""http://tv.example/guide.xml""#),
+        key("name", r#""Mirrorball""#),
+        key("tokens", r#""http.tokens""#),
     ],
 };
 
@@ -162,6 +180,11 @@ pub(super) const CHANNEL: Section = Section {
         key("multicast_out_interface", r#""eth1""#),
         key("announce", "true"),
         key("sessions", "500"),
+        key("number", "1"),
+        key("title", r#""News""#),
+        key("logo", r#""http://tv.example/news.png""#),
+        key("group", r#""Information""#),
+        key("tvg_id", r#""news.example""#),
         key("users", r#"["anna"]"#),
         key("public", "true"),
         key("allow", r#"["10.0.0.0/8"]"#),

@@ -15,6 +15,7 @@ mod description;
 mod directory;
 mod encoding;
 mod groups;
+mod http;
 mod keys;
 mod legs;
 mod load;
@@ -33,6 +34,7 @@ mod syntax;
 mod tls;
 mod truth;
 mod typed;
+mod typed_http;
 mod unreadable;
 
 #[cfg(test)]
@@ -46,6 +48,7 @@ pub use report::{ConfigError, Excerpt, Problem};
 pub(super) use scalar::interface;
 pub use truth::{
     AccessConfig, AdminConfig, ChannelConfig, ChannelSettings, Config, DirectoryConfig, EngineConfig,
-    Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, RtspConfig, SapConfig, TlsConfig, UdpPorts,
+    HttpConfig, Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, RtspConfig, SapConfig,
+    TlsConfig, UdpPorts,
 };
 pub(super) use unreadable::why_no_users;

@@ -21,7 +21,7 @@ const FAST_BITS_PER_SECOND: f64 = 40e6;
 
 /// Looks at all pairs of keys of which neither was wrong.
 pub(super) fn check(typed: &TypedConfig, config: &Config, report: &mut Report<'_>) {
-    if !typed.rtsp.spoiled && !typed.admin.spoiled {
+    if !typed.rtsp.spoiled && !typed.http.spoiled && !typed.admin.spoiled {
         check_listeners(typed, config, report);
     }
     if !typed.rtsp.spoiled {
@@ -97,6 +97,8 @@ fn check_listeners(typed: &TypedConfig, config: &Config, report: &mut Report<'_>
         ("[rtsp] listen", &rtsp.listen),
         ("[rtsp] tls_listen", &rtsp.tls_listen),
         ("[rtsp] http_listen", &rtsp.http_listen),
+        ("[http] listen", &typed.http.listen),
+        ("[http] tls_listen", &typed.http.tls_listen),
     ];
     for (key, list) in lists {
         let right = |text: &Spanned<String>| {

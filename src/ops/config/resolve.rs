@@ -12,6 +12,7 @@ use crate::relay::Carriage;
 
 use super::access::access;
 use super::channel::resolve_channels;
+use super::http;
 use super::out_groups;
 use super::pairs;
 use super::report::Report;
@@ -39,15 +40,19 @@ pub(super) const AT_A_TIME: RangeInclusive<usize> = 1..=1_000_000;
 pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Report<'_>) -> Config {
     let log = log(&typed.log, report);
     let noted = report.noted();
-    let rtsp = rtsp(&typed.rtsp, directory, report);
+    let https = typed.http.tls_listen.as_ref().map(|list| list.span().start);
+    let rtsp = rtsp(&typed.rtsp, https, directory, report);
     let after_rtsp = report.noted();
+    let http = http::resolve(&typed.http, directory, report);
+    let after_http = report.noted();
     let admin = admin(&typed.admin, report);
     let after_admin = report.noted();
     let (engine, ring) = (engine(&typed.engine, report), ring(&typed.ring, report));
     let after_ring = report.noted();
     let limits = limits(&typed.limits, &rtsp, report);
     typed.rtsp.spoiled |= after_rtsp > noted;
-    typed.admin.spoiled |= after_admin > after_rtsp;
+    typed.http.spoiled |= after_http > after_rtsp;
+    typed.admin.spoiled |= after_admin > after_http;
     typed.ring.spoiled |= after_ring > after_admin;
     typed.limits.spoiled |= report.noted() > after_ring;
     let (access, door) = access(&typed.access, directory, report);
@@ -57,18 +62,18 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
         resolve_channels(&typed.channels, (&door, announces_all), directory, report);
     let warnings = Vec::new();
     let config =
-        Config { rtsp, admin, log, engine, ring, limits, access, sap, channels, directories, warnings };
+        Config { rtsp, http, admin, log, engine, ring, limits, access, sap, channels, directories, warnings };
     pairs::check(&typed, &config, report);
     out_groups::check(&typed, &config, report);
     config
 }
 
-fn rtsp(typed: &TypedRtsp, directory: &Path, report: &mut Report<'_>) -> RtspConfig {
+fn rtsp(typed: &TypedRtsp, https: Option<usize>, directory: &Path, report: &mut Report<'_>) -> RtspConfig {
     let udp_ports = parsed(&typed.udp_ports, "[rtsp] udp_ports", scalar::udp_ports, report);
     let session_timeout = session_timeout(&typed.session_timeout, report);
     RtspConfig {
         listen: rtsp_listeners(&typed.listen, report),
-        tls: tls::resolve(typed, directory, report),
+        tls: tls::resolve(typed, https, directory, report),
         http_listen: listeners(&typed.http_listen, "[rtsp] http_listen", "[\"0.0.0.0:8080\"]", report),
         udp_ports: udp_ports.unwrap_or(UdpPorts::Range { first: 6970, last: 6999 }),
         dont_fragment: typed.dont_fragment.as_ref().is_some_and(|value| *value.get_ref()),
@@ -83,8 +88,8 @@ fn rtsp(typed: &TypedRtsp, directory: &Path, report: &mut Report<'_>) -> RtspCon
 
 fn transports(typed: &Typed<Vec<Spanned<String>>>, report: &mut Report<'_>) -> Vec<Carriage> {
     const PLACE: &str = "[rtsp] transports";
-    let Some(typed) = typed else { return Carriage::ALL.map(|(by, _)| by).into() };
-    let (most, count) = (Carriage::ALL.len(), typed.get_ref().len());
+    let Some(typed) = typed else { return Carriage::OF_RTSP.into() };
+    let (most, count) = (Carriage::OF_RTSP.len(), typed.get_ref().len());
     if !(1..=most).contains(&count) {
         let wrong = format!("{PLACE}: {count} transports; write 1 to {most}, such as [\"udp\", \"tcp\"]");
         report.add(typed.span().start, wrong);

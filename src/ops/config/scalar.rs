@@ -162,7 +162,7 @@ pub(super) fn learning(typed: &str) -> Result<Learning, String> {
 
 /// By what media reaches a viewer.
 pub(super) fn transport(typed: &str) -> Result<Carriage, String> {
-    let known = Carriage::ALL.iter().find(|(_, label)| *label == typed).map(|(by, _)| *by);
+    let known = Carriage::OF_RTSP.into_iter().find(|by| by.label() == typed);
     known
         .ok_or_else(|| format!("{typed:?} is no transport; write \"udp\", \"tcp\", \"multicast\" or \"raw\""))
 }

@@ -11,18 +11,25 @@ use super::typed::{Typed, TypedRtsp};
 use super::unreadable::{why, why_no_key};
 use crate::serve::{BadPair, KeyFiles};
 
-/// How TLS is served, if it is to be. The pair is read, so that a config that is right can be served.
-pub(super) fn resolve(typed: &TypedRtsp, directory: &Path, report: &mut Report<'_>) -> Option<TlsConfig> {
+/// How TLS is served, if it is to be, be it for HTTP alone, which says so at `https`. The pair is read, so that a config that is right
+/// can be served.
+pub(super) fn resolve(
+    typed: &TypedRtsp,
+    https: Option<usize>,
+    directory: &Path,
+    report: &mut Report<'_>,
+) -> Option<TlsConfig> {
     let listen = listeners(&typed.tls_listen, "[rtsp] tls_listen", "[\"0.0.0.0:8322\"]", report);
-    let Some(list) = &typed.tls_listen else {
+    let of_rtsp = typed.tls_listen.as_ref().map(|list| ("[rtsp]", list.span().start));
+    let Some((section, offset)) = of_rtsp.or(https.map(|offset| ("[http]", offset))) else {
         note_what_is_for_nothing(typed, report);
         return None;
     };
-    let offset = list.span().start;
     let mut named = |file: &Typed<String>, key: &str, example: &str| match file {
         Some(text) => Some((directory.join(text.get_ref()), text.span().start)),
         None => {
-            report.add(offset, format!("[rtsp] tls_listen: {key} is missing; write {key} = {example:?}"));
+            let wrong = format!("{section} tls_listen: {key} is missing; write {key} = {example:?}");
+            report.add(offset, wrong + if section == "[http]" { " in [rtsp]" } else { "" });
             None
         }
     };

@@ -5,13 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::report::Problem;
 use crate::ingest::Redundancy;
 use crate::ingest::announce::Rules;
 use crate::ingest::pull::Pull;
 use crate::net::Marks;
 use crate::relay::{Carriage, Coalesce, EnterAt};
-use crate::serve::{KeyFiles, Learning, Networks, Rule};
+use crate::serve::{KeyFiles, Learning, Listing, Networks, Rule};
 use crate::wire::rtsp::Redirect;
 use crate::wire::sdp::{Feed, Presentation, TrackDescription};
 
@@ -22,6 +24,8 @@ use super::super::log_format::LogFormat;
 pub struct Config {
     /// How viewers reach the program.
     pub rtsp: RtspConfig,
+    /// How streams are served over HTTP, if they are.
+    pub http: Option<HttpConfig>,
     /// How operators reach it.
     pub admin: AdminConfig,
     /// How its log is written.
@@ -73,7 +77,7 @@ pub struct RtspConfig {
 /// The keys of `[rtsp]` that are about TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsConfig {
-    /// The addresses to accept connections on; at least one, none twice.
+    /// The addresses to accept connections of RTSP on; none twice, and none at all where TLS is for HTTP alone.
     pub listen: Vec<SocketAddr>,
     /// What is served with: a pair that was right when the config was read.
     pub files: KeyFiles,
@@ -111,6 +115,33 @@ impl UdpPorts {
     pub fn holds(self, port: u16) -> bool {
         matches!(self, Self::Range { first, last } if (first..=last).contains(&port))
     }
+}
+
+/// `[http]`, where something is served by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// The addresses to accept connections on; none twice.
+    pub listen: Vec<SocketAddr>,
+    /// Those to accept them on through TLS; none twice.
+    pub tls_listen: Vec<SocketAddr>,
+    /// Whether RTSP and HTTP are served at all ports of either.
+    pub share_ports: bool,
+    /// Groups that are served to who names them.
+    pub open: Vec<IpNet>,
+    /// How many of them at a time.
+    pub open_channels: usize,
+    /// The interface to join them on; `None` leaves it to the kernel's route.
+    pub interface: Option<Interface>,
+    /// How long they stay joined after the last who watched.
+    pub linger: Duration,
+    /// Where the site is to be found, in place of what clients call it.
+    pub url: Option<String>,
+    /// Where players find the programme.
+    pub guide: Option<String>,
+    /// What the site is called.
+    pub name: String,
+    /// What requests need in place of a login.
+    pub tokens: Vec<String>,
 }
 
 /// `[admin]`.
@@ -264,6 +295,8 @@ pub struct ChannelSettings {
     pub rule: Rule,
     /// Sessions of it at a time, if that is said for it alone.
     pub sessions: Option<usize>,
+    /// How it is listed.
+    pub listing: Listing,
 }
 
 /// What holds where nothing is said.
@@ -281,6 +314,7 @@ impl Default for ChannelSettings {
             marks: Marks::default(),
             rule: Rule::default(),
             sessions: None,
+            listing: Listing::default(),
         }
     }
 }

@@ -4,9 +4,12 @@
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::keys::{ACCESS, ADMIN, CHANNEL, ENGINE, KEYS, LIMITS, LOG, RING, RTSP, SAP, Section, nearest};
+use super::keys::{
+    ACCESS, ADMIN, CHANNEL, ENGINE, HTTP, KEYS, LIMITS, LOG, RING, RTSP, SAP, Section, nearest,
+};
 use super::report::Report;
 use super::section::{Number, SectionReader};
+use super::typed_http::TypedHttp;
 
 /// A value and the bytes of the file it was typed in; `None` where the key is absent.
 pub(super) type Typed<T> = Option<Spanned<T>>;
@@ -14,6 +17,7 @@ pub(super) type Typed<T> = Option<Spanned<T>>;
 /// The file as typed. What was of a wrong type is absent here and noted in the report.
 pub(super) struct TypedConfig {
     pub(super) rtsp: TypedRtsp,
+    pub(super) http: TypedHttp,
     pub(super) admin: TypedAdmin,
     pub(super) log: TypedLog,
     pub(super) engine: TypedEngine,
@@ -146,6 +150,11 @@ pub(super) struct TypedChannel {
     pub(super) multicast_out_interface: Typed<String>,
     pub(super) announce: Typed<bool>,
     pub(super) sessions: Typed<Number>,
+    pub(super) number: Typed<Number>,
+    pub(super) title: Typed<String>,
+    pub(super) logo: Typed<String>,
+    pub(super) group: Typed<String>,
+    pub(super) tvg_id: Typed<String>,
 }
 
 impl TypedChannel {
@@ -161,6 +170,7 @@ impl TypedConfig {
     pub(super) fn read(mut document: DeTable<'_>, report: &mut Report<'_>) -> Self {
         let config = Self {
             rtsp: read_rtsp(section(&mut document, RTSP, report), report),
+            http: TypedHttp::read(section(&mut document, HTTP, report), report),
             admin: read_admin(section(&mut document, ADMIN, report), report),
             log: read_log(section(&mut document, LOG, report), report),
             engine: read_engine(section(&mut document, ENGINE, report), report),
@@ -345,6 +355,11 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedCh
         multicast_out_interface: from.read("multicast_out_interface", report),
         announce: from.read("announce", report),
         sessions: from.read("sessions", report),
+        number: from.read("number", report),
+        title: from.read("title", report),
+        logo: from.read("logo", report),
+        group: from.read("group", report),
+        tvg_id: from.read("tvg_id", report),
         users: from.read("users", report),
         public: from.read("public", report),
         allow: from.read("allow", report),

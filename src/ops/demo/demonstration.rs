@@ -108,7 +108,7 @@ impl Demonstration {
                     Carriage::Raw | Carriage::Multicast | Carriage::Udp => {
                         snapshot.subscribers_udp += subscribers
                     }
-                    Carriage::Tcp => snapshot.subscribers_tcp += subscribers,
+                    Carriage::Tcp | Carriage::Http => snapshot.subscribers_tcp += subscribers,
                 }
             }
             for track in &channel.tracks {

@@ -163,6 +163,7 @@ fn drops(engine: &Engine, out: &mut Families) {
         drop("out", reason, sent.refused[refusal as usize]);
     }
     drop("out", "overrun", sent.overrun);
+    drop("out", "no_ts", sent.left_out);
     for (reason, count) in engine.server.stats().rtcp_refused {
         drop("reports", reason, count);
     }

@@ -33,6 +33,8 @@ pub struct AccessConfig {
     pub failures: FailureLimits,
     /// How long a nonce is good without being used.
     pub nonce_lifetime: Duration,
+    /// By which requests over HTTP may do without a login; where there are no users they need one.
+    pub tokens: Vec<String>,
     /// What is otherwise for a channel, by its name.
     pub channels: HashMap<String, Rule>,
 }
@@ -75,6 +77,19 @@ pub struct Asked<'r> {
     pub client: IpAddr,
     /// Whether nobody else can read it.
     pub over_tls: bool,
+    /// What it has beside that over HTTP.
+    pub over_http: Option<OverHttp<'r>>,
+}
+
+/// A request over HTTP.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OverHttp<'r> {
+    /// Its target, as it was written.
+    pub uri: &'r str,
+    /// A token in its query.
+    pub token: Option<&'r str>,
+    /// It is to be asked for a login, though there may be something to see without one.
+    pub wants_login: bool,
 }
 
 /// What is to be done with a request.
@@ -98,13 +113,14 @@ pub enum Verdict {
 /// Judges requests.
 pub struct Access {
     pub(super) users: Option<Arc<UsersFile>>,
-    networks: Networks,
-    failures: Failures,
+    pub(super) networks: Networks,
+    pub(super) failures: Failures,
     nonces: Nonces,
-    channels: Mutex<HashMap<String, Arc<Rule>>>,
+    pub(super) tokens: Vec<String>,
+    pub(super) channels: Mutex<HashMap<String, Arc<Rule>>>,
     /// What the passwords of users who do not exist are held against: they take as long to refuse as others.
     nobody: Ha1,
-    tallies: Tallies,
+    pub(super) tallies: Tallies,
 }
 
 impl Access {
@@ -113,12 +129,13 @@ impl Access {
     /// # Errors
     /// Why it can not be used.
     pub fn new(config: AccessConfig) -> Result<Self, UsersError> {
-        let AccessConfig { users, networks, failures, nonce_lifetime, channels } = config;
+        let AccessConfig { users, networks, failures, nonce_lifetime, tokens, channels } = config;
         Ok(Self {
             users: users.map(UsersFile::open).transpose()?.map(Arc::new),
             networks,
             failures: Failures::new(failures),
             nonces: Nonces::new(nonce_lifetime),
+            tokens,
             channels: Mutex::new(channels.into_iter().map(|(name, rule)| (name, Arc::new(rule))).collect()),
             nobody: Ha1::of("", "", ""),
             tallies: Tallies::default(),
@@ -129,9 +146,9 @@ impl Access {
     #[cfg(all(test, not(model)))]
     pub fn to_all() -> Self {
         let failures = FailureLimits { most: 1, pause: Duration::ZERO };
-        let (networks, channels) = (Networks::default(), HashMap::new());
-        let config =
-            AccessConfig { users: None, networks, failures, nonce_lifetime: Duration::ZERO, channels };
+        let (networks, tokens, channels) = (Networks::default(), Vec::new(), HashMap::new());
+        let nonce_lifetime = Duration::ZERO;
+        let config = AccessConfig { users: None, networks, failures, nonce_lifetime, tokens, channels };
         Self::new(config).expect("there is no file")
     }
 
@@ -166,6 +183,9 @@ impl Access {
             return self.bar(Barred::Address);
         }
         let who = rule.as_deref().map_or(&Who::Users, |rule| &rule.who);
+        if let Some(verdict) = self.judge_token(asked, who, now) {
+            return verdict;
+        }
         // What is about no channel tells nothing of any; and players ask for options before they know that there is a login.
         let is_about_nothing =
             *asked.method == Method::Options && !asked.names_session || asked.channel.is_none();
@@ -178,45 +198,54 @@ impl Access {
         }
     }
 
-    fn bar(&self, why: Barred) -> Verdict {
+    pub(super) fn bar(&self, why: Barred) -> Verdict {
         self.tallies.barred(why);
         Verdict::Forbidden(why.reason())
     }
 }
 
 /// The judgement of one request for which somebody has to log in.
-struct Login<'j> {
-    access: &'j Access,
-    users: &'j Users,
-    who: &'j Who,
-    asked: &'j Asked<'j>,
-    now: Instant,
+pub(super) struct Login<'j> {
+    pub access: &'j Access,
+    pub users: &'j Users,
+    pub who: &'j Who,
+    pub asked: &'j Asked<'j>,
+    pub now: Instant,
 }
 
 impl Login<'_> {
     fn judge(&self, known: &mut Acquaintance) -> Verdict {
+        let user = match self.identify(known) {
+            Ok(user) => user,
+            Err(verdict) => return verdict,
+        };
+        if !self.asked.channel.is_some_and(|channel| self.may_see(&user, self.who, channel)) {
+            return self.access.bar(Barred::Channel);
+        }
+        if known.log_in(&user) {
+            self.access.tallies.logged_in();
+        }
+        Verdict::Allowed
+    }
+
+    /// Who it is.
+    pub fn identify(&self, known: &mut Acquaintance) -> Result<String, Verdict> {
         let Self { access, asked, now, .. } = self;
-        let Some(header) = asked.authorization else { return self.challenge(known, Challenged::New) };
+        let Some(header) = asked.authorization else { return Err(self.challenge(known, Challenged::New)) };
         let credentials = authorization::parse(header);
         // Who has logged in here is let go on: others behind its address may guess, and would shut it out.
         let is_known = credentials.as_ref().is_ok_and(|credentials| known.is(credentials.user()));
         if let Some(wait) = access.failures.wait(asked.client, *now).filter(|_| !is_known) {
             access.tallies.barred(Barred::Failures);
-            return Verdict::NotNow(wait, Barred::Failures.reason());
+            return Err(Verdict::NotNow(wait, Barred::Failures.reason()));
         }
         match credentials.map_err(Failed::from).and_then(|credentials| self.prove(&credentials, known)) {
-            Ok(Proof::Of(user)) if !self.may_watch(&user) => access.bar(Barred::Channel),
-            Ok(Proof::Of(user)) => {
-                if known.log_in(&user) {
-                    access.tallies.logged_in();
-                }
-                Verdict::Allowed
-            }
-            Ok(Proof::Stale(why)) => self.challenge(known, why),
+            Ok(Proof::Of(user)) => Ok(user),
+            Ok(Proof::Stale(why)) => Err(self.challenge(known, why)),
             Err(why) => {
                 access.failures.note(asked.client, *now);
                 access.tallies.failed(why);
-                self.challenge_with(known, false, Some(why.reason()))
+                Err(self.challenge_with(known, false, Some(why.reason())))
             }
         }
     }
@@ -250,10 +279,13 @@ impl Login<'_> {
 
     /// Whether an answer is for this realm, and for what is asked for. Its URI need not be the request's: players name the
     /// channel for all of its tracks, leave out a slash or the host, or see another host than a proxy does. Whoever may watch
-    /// a channel may have all of it, so its name is what has to be the same.
+    /// a channel may have all of it, so its name is what has to be the same. Over HTTP the whole URI is: there clients write it as they ask for it.
     fn check_place(&self, answer: &DigestAnswer) -> Result<(), Failed> {
         if answer.realm != self.users.realm() {
             return Err(Failed::Realm);
+        }
+        if let Some(OverHttp { uri, .. }) = self.asked.over_http {
+            return if answer.uri == uri { Ok(()) } else { Err(Failed::Uri) };
         }
         let is_meant = match Target::parse(&answer.uri) {
             Ok(Target::Channel { name, .. }) => self.asked.channel == Some(&name),
@@ -263,16 +295,17 @@ impl Login<'_> {
         if is_meant { Ok(()) } else { Err(Failed::Uri) }
     }
 
-    fn may_watch(&self, name: &str) -> bool {
-        let is_among = match self.who {
+    /// Whether a user may watch a channel that is for those.
+    pub fn may_see(&self, name: &str, who: &Who, channel: &str) -> bool {
+        let is_among = match who {
             Who::Only(names) => names.iter().any(|own| own == name),
             Who::Users | Who::Everybody => true,
         };
         let scope = self.users.find(name).map(|user| user.channels());
-        is_among && self.asked.channel.zip(scope).is_some_and(|(channel, scope)| scope.holds(channel))
+        is_among && scope.is_some_and(|scope| scope.holds(channel))
     }
 
-    fn challenge(&self, known: &mut Acquaintance, why: Challenged) -> Verdict {
+    pub fn challenge(&self, known: &mut Acquaintance, why: Challenged) -> Verdict {
         self.access.tallies.challenged(why);
         self.challenge_with(known, why != Challenged::New, None)
     }

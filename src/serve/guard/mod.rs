@@ -12,6 +12,7 @@
 mod acquaintance;
 mod failures;
 mod judge;
+mod lists;
 mod networks;
 mod nonces;
 mod tallies;
@@ -23,7 +24,7 @@ mod tests;
 
 pub use acquaintance::Acquaintance;
 pub use failures::FailureLimits;
-pub use judge::{Access, AccessConfig, Asked, Rule, Verdict, Who};
+pub use judge::{Access, AccessConfig, Asked, OverHttp, Rule, Verdict, Who};
 pub use networks::Networks;
 pub use tallies::AccessStats;
 pub use users::{Scope, User, Users, WrongLine, check_name};

@@ -70,10 +70,12 @@ pub(super) enum Failed {
     User,
     /// The password is another one.
     Password,
+    /// There is no such token.
+    Token,
 }
 
 impl Failed {
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::Malformed, "malformed"),
         (Self::Unsupported, "unsupported"),
         (Self::Clear, "basic without TLS"),
@@ -81,6 +83,7 @@ impl Failed {
         (Self::Uri, "uri"),
         (Self::User, "no such user"),
         (Self::Password, "password"),
+        (Self::Token, "token"),
     ];
 
     /// For the log.
@@ -93,6 +96,7 @@ impl Failed {
             Self::Uri => "a login for something else",
             Self::User => "no such user",
             Self::Password => "wrong password",
+            Self::Token => "wrong token",
         }
     }
 }
@@ -106,11 +110,17 @@ pub(super) enum Barred {
     Channel,
     /// Its address has failed too often.
     Failures,
+    /// It comes without a token.
+    Token,
 }
 
 impl Barred {
-    pub const ALL: [(Self, &'static str); 3] =
-        [(Self::Address, "address"), (Self::Channel, "channel"), (Self::Failures, "failures")];
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Address, "address"),
+        (Self::Channel, "channel"),
+        (Self::Failures, "failures"),
+        (Self::Token, "no token"),
+    ];
 
     /// For the log.
     pub fn reason(self) -> &'static str {
@@ -118,6 +128,7 @@ impl Barred {
             Self::Address => "not from this address",
             Self::Channel => "not for this user",
             Self::Failures => "too many failed logins",
+            Self::Token => "no token",
         }
     }
 }

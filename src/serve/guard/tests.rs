@@ -48,6 +48,7 @@ impl Door {
             networks,
             failures: FailureLimits { most: 3, pause: PAUSE },
             nonce_lifetime: LIFE,
+            tokens: Vec::new(),
             channels: channels.into(),
         };
         Self { access: Access::new(config).expect("users"), file, _directory: directory, now: clock::now() }
@@ -108,9 +109,17 @@ impl<'d> Player<'d> {
             Target::Server => None,
         };
         let (method, client, over_tls) = (&self.method, self.client, self.over_tls);
-        let names_session = self.names_session;
-        let asked =
-            Asked { method, target: &target, channel, names_session, authorization, client, over_tls };
+        let (names_session, over_http) = (self.names_session, None);
+        let asked = Asked {
+            method,
+            target: &target,
+            channel,
+            names_session,
+            authorization,
+            client,
+            over_tls,
+            over_http,
+        };
         self.door.access.judge(&asked, &mut self.known, self.door.now)
     }
 
@@ -390,8 +399,14 @@ fn without_users_there_is_no_login_and_the_lists_hold() {
     let networks =
         Networks { allow: Some(vec!["192.0.2.0/24".parse().expect("a network")]), deny: Vec::new() };
     let failures = FailureLimits { most: 3, pause: PAUSE };
-    let config =
-        AccessConfig { users: None, networks, failures, nonce_lifetime: LIFE, channels: Default::default() };
+    let config = AccessConfig {
+        users: None,
+        networks,
+        failures,
+        nonce_lifetime: LIFE,
+        tokens: Vec::new(),
+        channels: Default::default(),
+    };
     let door = Door { access: Access::new(config).expect("no file is needed"), ..Door::new() };
     assert_eq!(Player::new(&door).ask(None), Verdict::Allowed);
     let barred = Verdict::Forbidden("not from this address");

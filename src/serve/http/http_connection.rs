@@ -20,14 +20,14 @@ use super::super::stats::{CutFor, Transport};
 use super::super::stream::{Output, Post, READ_BYTES, Sink};
 
 /// Words of the log.
-const NOT_SERVED: &str = "request over HTTP refused";
+pub(super) const NOT_SERVED: &str = "request over HTTP refused";
 
 /// What requests over HTTP lead to.
 pub(super) trait HttpService: Send + Sync {
-    /// Serves the client of a request; `rest` is what came behind its head.
+    /// Serves the client of a request, which is counted; `rest` is what came behind its head.
     ///
     /// # Errors
-    /// What it is told instead.
+    /// What it is told instead, which is not counted.
     fn serve(&self, head: Head, rest: Rest, arrival: Arrival) -> Result<(), (Arrival, Answer)>;
 }
 
@@ -121,10 +121,7 @@ impl HttpConnection {
                 let method = head.method;
                 let _ = share.change(bytes.len() as u64); // less than before
                 match self.service.serve(head, Rest { bytes, share }, arrival) {
-                    Ok(()) => {
-                        self.server.counters.http_request(method.label(), 200);
-                        return Ok(true);
-                    }
+                    Ok(()) => return Ok(true),
                     Err((arrival, answer)) => (arrival, answer, method),
                 }
             }

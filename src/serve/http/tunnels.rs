@@ -37,7 +37,7 @@ const CODED: Answer =
 const TAKEN: Answer = Answer { status: 409, text: "There is a tunnel with this x-sessioncookie." };
 
 /// All tunnels, and the halves that wait for their other one.
-pub(super) struct Tunnels {
+pub struct Tunnels {
     server: Arc<RtspServer>,
     table: Arc<Table>,
 }
@@ -107,13 +107,19 @@ impl HttpService for Tunnels {
     fn serve(&self, head: Head, rest: Rest, arrival: Arrival) -> Result<(), (Arrival, Answer)> {
         let (address, is_secret) = (counted_as(arrival.peer.ip()), arrival.stream.is_secret());
         let name = head.cookie.map(|cookie| Name { address, is_secret, cookie });
+        let method = head.method.label();
         match (head.method, name) {
-            (Method::Other, _) => Err((arrival, NO_METHOD)),
+            (Method::Other | Method::Head, _) => Err((arrival, NO_METHOD)),
             (_, None) => Err((arrival, NOT_SERVED)),
             (Method::Post, _) if head.is_coded => Err((arrival, CODED)),
-            (Method::Get, Some(name)) => self.speak(name, arrival),
+            (Method::Get, Some(name)) => {
+                self.speak(name, arrival)?;
+                self.server.counters.http_request(method, 200);
+                Ok(())
+            }
             (Method::Post, Some(name)) => {
                 self.listen(name, arrival, rest);
+                self.server.counters.http_request(method, 200);
                 Ok(())
             }
         }

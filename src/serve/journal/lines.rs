@@ -38,6 +38,7 @@ pub enum Way {
     Tcp {
         channels: (u8, u8),
     },
+    Http,
 }
 
 /// A session that plays.
@@ -108,6 +109,7 @@ impl Way {
             Self::Raw { .. } => "raw",
             Self::Multicast { .. } => "multicast",
             Self::Tcp { .. } => "tcp",
+            Self::Http => "http",
         }
     }
 }
@@ -122,12 +124,16 @@ impl Begun<'_> {
                 Way::Raw { server, .. } => server_ports.push(server.to_string()),
                 Way::Multicast { group, ports } => groups.push(format!("{group}:{}", pair(*ports))),
                 Way::Tcp { channels: of_way } => channels.push(pair(*of_way)),
+                Way::Http => {}
             }
         }
         server_ports.dedup();
         let is_used = |transport: &&str| self.ways.iter().any(|way| way.transport() == *transport);
-        let transport =
-            ["udp", "raw", "multicast", "tcp"].into_iter().filter(is_used).collect::<Vec<_>>().join(" and ");
+        let transport = ["udp", "raw", "multicast", "tcp", "http"]
+            .into_iter()
+            .filter(is_used)
+            .collect::<Vec<_>>()
+            .join(" and ");
         let client_ports = client_ports(&self.ways);
         let [server_ports, groups, channels] = [server_ports, groups, channels].map(list);
         let agent = self.agent.map(legible);
@@ -218,7 +224,7 @@ pub fn client_ports(ways: &[Way]) -> Option<String> {
     let ports = |way: &Way| match way {
         Way::Udp { client, .. } => Some(pair(*client)),
         Way::Raw { client, .. } => Some(client.to_string()),
-        Way::Multicast { .. } | Way::Tcp { .. } => None,
+        Way::Multicast { .. } | Way::Tcp { .. } | Way::Http => None,
     };
     list(ways.iter().filter_map(ports).collect())
 }

@@ -98,7 +98,7 @@ impl Story {
     }
 
     fn begun<'a>(&'a self, what: What, ways: Vec<Way>, agent: Option<&'a str>) -> Begun<'a> {
-        let over_tcp = ways.iter().any(|way| matches!(way, Way::Tcp { .. }));
+        let over_tcp = ways.iter().any(|way| matches!(way, Way::Tcp { .. } | Way::Http));
         let (client, session, channel) = (self.client, self.number, self.channel.name.as_str());
         Begun { client, over_tcp, session, channel, ways, agent, what }
     }

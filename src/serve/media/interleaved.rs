@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::net::Marks;
-use crate::relay::{Place, Standing, StreamSink, Subscription, Track};
+use crate::relay::{Carriage, Framing, Place, Standing, StreamSink, Subscription, Track};
 use crate::wire::rtsp::interleaved_header;
 
 use super::super::journal::Story;
@@ -38,14 +38,16 @@ impl Way for Interleaved {
     }
 
     fn start(&mut self, track: &Track, (rtp_from, rtcp_from): (Place, Place), story: &Arc<Story>) {
-        let (rtp, rtcp) = (track.rtp.cursor(rtp_from), track.rtcp.cursor(rtcp_from));
+        let (rtp, rtcp) =
+            (track.rtp.cursor(Carriage::Tcp, rtp_from), track.rtcp.cursor(Carriage::Tcp, rtcp_from));
         let places = [rtp.place(), rtcp.place()];
-        self.output.post(Post::Open { channel: self.channels.0, cursor: rtp.told_to(story.clone()) });
-        self.output.post(Post::Open { channel: self.channels.1, cursor: rtcp });
+        let framings = [self.channels.0, self.channels.1].map(Framing::Channel);
+        self.output.post(Post::Open { framing: framings[0], cursor: rtp.told_to(story.clone()) });
+        self.output.post(Post::Open { framing: framings[1], cursor: rtcp });
         let sink = || Arc::new(Sink(self.output.clone()));
         let _subscriptions = [
-            track.rtp.subscribe_stream(sink(), places[0].clone()),
-            track.rtcp.subscribe_stream(sink(), places[1].clone()),
+            track.rtp.subscribe_stream(Carriage::Tcp, sink(), places[0].clone()),
+            track.rtcp.subscribe_stream(Carriage::Tcp, sink(), places[1].clone()),
         ];
         self.feed = Some(Feed { places, _subscriptions });
     }

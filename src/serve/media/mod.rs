@@ -3,13 +3,14 @@
 //! ```text
 //!  Way ─┬─ OverUdp, Raw ──▶ a lane ──▶ PortPair: one RTP and one RTCP socket for all; RtcpReceiver reads reports
 //!       ├─ Multicast ──▶ a lane, one for all ──▶ Seat: a track's ports at its channel's group
-//!       └─ Interleaved ──▶ a lane ──▶ the connection's Output
+//!       └─ Interleaved, OverHttp ──▶ a lane ──▶ the connection's Output
 //! ```
 
 mod clients;
 mod interleaved;
 mod latches;
 mod multicast;
+mod over_http;
 mod port_pairs;
 mod raw;
 mod rtcp_receiver;
@@ -20,6 +21,7 @@ mod way;
 pub use interleaved::Interleaved;
 pub use latches::{FIRST_CLIENT_PORT, Learning};
 pub use multicast::{Multicast, OutGroup, OutGroups, StandIn};
+pub use over_http::OverHttp;
 pub use port_pairs::PortPairs;
 pub use raw::Raw;
 pub use taker::{Client, Learnt, Taker};

@@ -71,6 +71,8 @@ pub enum Grant {
     Multicast { group: IpAddr, ports: (u16, u16), ttl: u8 },
     /// The connection's channels for RTP and RTCP.
     Interleaved { channels: (u8, u8) },
+    /// The connection, which is an HTTP viewer's.
+    Http,
 }
 
 /// Who goes on with RTP and RTCP.
@@ -94,7 +96,7 @@ impl Grant {
     /// The channels of the connection that it goes by.
     pub fn channels(&self) -> Option<(u8, u8)> {
         match self {
-            Self::Udp { .. } | Self::Raw { .. } | Self::Multicast { .. } => None,
+            Self::Udp { .. } | Self::Raw { .. } | Self::Multicast { .. } | Self::Http => None,
             Self::Interleaved { channels } => Some(*channels),
         }
     }
@@ -109,7 +111,13 @@ impl Grant {
             Self::Raw { .. } => Carriage::Raw,
             Self::Multicast { .. } => Carriage::Multicast,
             Self::Interleaved { .. } => Carriage::Tcp,
+            Self::Http => Carriage::Http,
         }
+    }
+
+    /// Whether it goes by the connection of who asked for it.
+    pub fn is_in_connection(&self) -> bool {
+        Carriage::STREAMS.contains(&self.carriage())
     }
 
     /// Whether the viewer takes packets at this address.
@@ -117,11 +125,11 @@ impl Grant {
         match self {
             Self::Udp { at: (rtp, rtcp), .. } => [*rtp, *rtcp].contains(&address),
             Self::Raw { at, .. } => *at == address,
-            Self::Multicast { .. } | Self::Interleaved { .. } => false,
+            Self::Multicast { .. } | Self::Interleaved { .. } | Self::Http => false,
         }
     }
 
-    /// The Transport header that grants it.
+    /// The Transport header that grants it. Over HTTP there is none.
     pub fn header(&self, profile: Profile) -> String {
         match self {
             Self::Udp { client: (rtp, rtcp), server, .. } => {
@@ -132,6 +140,7 @@ impl Grant {
                 Transport::multicast_reply(profile, *group, *ports, *ttl)
             }
             Self::Interleaved { channels } => Transport::interleaved_reply(profile, *channels),
+            Self::Http => String::new(),
         }
     }
 
@@ -144,6 +153,7 @@ impl Grant {
             Self::Raw { at, server, .. } => journal::Way::Raw { client: at.port(), server: *server },
             Self::Multicast { group, ports, .. } => journal::Way::Multicast { group: *group, ports: *ports },
             Self::Interleaved { channels } => journal::Way::Tcp { channels: *channels },
+            Self::Http => journal::Way::Http,
         }
     }
 }

@@ -108,7 +108,7 @@ impl Session {
         way: Option<Box<dyn Way>>,
         costs: Costs,
     ) -> bool {
-        let goes_by_home = way.as_ref().is_some_and(|way| way.grant().channels().is_some());
+        let goes_by_home = way.as_ref().is_some_and(|way| way.grant().is_in_connection());
         self.with(|held| {
             if goes_by_home && !held.whereabouts.is_at(home) {
                 return false;
@@ -334,7 +334,7 @@ impl Session {
     /// Whether the connection is to be looked at for signs of life: packets go by it, where what arrives is acknowledged,
     /// or the viewer has no RTCP to say that it is there.
     pub fn lives_by_connection(&self) -> bool {
-        self.with(|held| held.carriages().any(|by| by == Carriage::Tcp)) || self.is_mute()
+        self.with(|held| held.carriages().any(|by| Carriage::STREAMS.contains(&by))) || self.is_mute()
     }
 
     /// Whether what plays is without RTCP.

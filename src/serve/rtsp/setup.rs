@@ -181,7 +181,7 @@ impl Setup {
 
     /// Whether it goes by the connection, now or soon.
     pub fn uses_connection(&self) -> bool {
-        self.ways().any(|way| way.grant().channels().is_some())
+        self.ways().any(|way| way.grant().is_in_connection())
     }
 
     fn ways(&self) -> impl Iterator<Item = &Box<dyn Way>> {

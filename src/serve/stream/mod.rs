@@ -2,6 +2,7 @@
 
 mod bounds;
 mod byte_stream;
+mod framing;
 mod output;
 mod tls_stream;
 mod writer;

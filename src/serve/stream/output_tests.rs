@@ -3,6 +3,7 @@
 use super::*;
 use crate::event::TaskQueue;
 use crate::relay::rig::{ROOMY, flow, packet};
+use crate::relay::{Carriage, Framing};
 use bytes::Bytes;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -61,7 +62,7 @@ fn a_slow_reader_gets_every_frame_whole() {
     let mut rig = Rig::new();
     let rtp = flow(ROOMY);
     rtp.push((0..PACKETS).map(|number| packet(number, 1000)));
-    rig.output().post(Post::Open { channel: 0, cursor: rtp.cursor(0) });
+    rig.output().post(Post::Open { framing: Framing::Channel(0), cursor: rtp.cursor(Carriage::Tcp, 0) });
     rig.pump();
     assert!(rig.output().full.load(Relaxed), "200 kB do not fit");
     for number in 0..PACKETS {
@@ -101,7 +102,7 @@ fn a_client_that_reads_nothing_is_cut_off_however_small_the_posts_are() {
     rig.pump();
     let (mut posts, rtp) = (0, flow(ROOMY));
     while !rig.output().is_dead() {
-        rig.output().post(Post::Open { channel: 0, cursor: rtp.cursor(0) });
+        rig.output().post(Post::Open { framing: Framing::Channel(0), cursor: rtp.cursor(Carriage::Tcp, 0) });
         posts += 1;
         assert!(posts < 1000);
     }
@@ -154,7 +155,7 @@ fn a_client_that_takes_nothing_is_not_waited_for_at_the_end() {
     let rig = Rig::new();
     let rtp = flow(ROOMY);
     rtp.push((0..200).map(|number| packet(number, 1000)));
-    rig.output().post(Post::Open { channel: 0, cursor: rtp.cursor(0) });
+    rig.output().post(Post::Open { framing: Framing::Channel(0), cursor: rtp.cursor(Carriage::Tcp, 0) });
     rig.pump();
     assert!(rig.output().full.load(Relaxed), "200 kB do not fit");
     rig.output().close_soon();

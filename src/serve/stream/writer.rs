@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::{Buf, Bytes};
 
 use crate::event::lock;
-use crate::relay::{Batch, Cursor, Image, Standing};
-use crate::wire::rtsp::framing::INTERLEAVED_HEADER_LEN;
-use crate::wire::rtsp::interleaved_header;
+use crate::relay::{Batch, Cursor, Framing, Image, Standing};
+
+use super::framing;
 
 /// Packets of one `writev`: two slices each, well below the kernel's limit of 1024.
 const PACKETS_PER_WRITE: usize = 64;
@@ -23,8 +23,8 @@ pub(super) const SLICES_PER_WRITE: usize = 2 * PACKETS_PER_WRITE;
 pub enum Post {
     /// A reply, or a packet of our own with its interleaved header.
     Bytes(Bytes),
-    /// From here on, packets of this cursor go out on this channel.
-    Open { channel: u8, cursor: Cursor },
+    /// From here on, packets of this cursor go out in this framing.
+    Open { framing: Framing, cursor: Cursor },
     /// No more packets of the cursor that stands here. Channels may be another's meanwhile.
     Close(Arc<Standing>),
     /// Nothing follows.
@@ -65,7 +65,7 @@ pub enum Written {
 }
 
 struct Stream {
-    channel: u8,
+    framing: Framing,
     cursor: Cursor,
     /// Bytes of the packet whose rest is what was begun.
     unfinished: usize,
@@ -175,8 +175,8 @@ impl Writer {
             queue.bytes -= size;
             match post {
                 Post::Bytes(_) => {}
-                Post::Open { channel, cursor } => {
-                    self.streams.push(Stream { channel, cursor, unfinished: 0 });
+                Post::Open { framing, cursor } => {
+                    self.streams.push(Stream { framing, cursor, unfinished: 0 });
                 }
                 Post::Close(place) => self.streams.retain(|stream| !stream.cursor.is_at(&place)),
                 Post::Hangup => {
@@ -215,8 +215,9 @@ impl Stream {
         packets: &mut Vec<Bytes>,
         begun: &mut VecDeque<Bytes>,
     ) -> io::Result<bool> {
-        let header = |len| interleaved_header(self.channel, len);
-        if let Some(image) = batch.and_then(|batch| batch.image(&self.cursor, self.channel, header)) {
+        let framing = self.framing;
+        let frame = |packet: &[u8], out: &mut Vec<u8>| framing::append(framing, packet, out);
+        if let Some(image) = batch.and_then(|batch| batch.image(&self.cursor, framing, frame)) {
             return self.write_image(socket, &image, begun);
         }
         packets.clear();
@@ -225,18 +226,24 @@ impl Stream {
         if packets.is_empty() {
             return Ok(false);
         }
+        packets.iter_mut().for_each(|packet| framing::body(framing, packet));
         let mut headers = [[0; 4]; PACKETS_PER_WRITE];
         let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
         for (header, packet) in headers.iter_mut().zip(packets.iter()) {
-            // A datagram is never longer than 16 bits can say.
-            *header = interleaved_header(self.channel, packet.len() as u16);
+            *header = framing::header(framing, packet.len());
         }
+        let header_len = framing::header_len(framing);
         for ((pair, header), packet) in slices.chunks_exact_mut(2).zip(&headers).zip(packets.iter()) {
-            pair[0] = IoSlice::new(header);
+            pair[0] = IoSlice::new(&header[..header_len]);
             pair[1] = IoSlice::new(packet);
         }
         let slices = &slices[..2 * packets.len()];
-        let written = match retry(|| socket.write_vectored(slices)) {
+        let written = if slices.iter().all(|slice| slice.is_empty()) {
+            Ok(0) // nothing of them goes out
+        } else {
+            retry(|| socket.write_vectored(slices))
+        };
+        let written = match written {
             Ok(written) => written,
             Err(error) => {
                 self.cursor.give_back(packets.len());
@@ -257,19 +264,23 @@ impl Stream {
         image: &Image,
         begun: &mut VecDeque<Bytes>,
     ) -> io::Result<bool> {
-        let written = retry(|| socket.write(&image.bytes))?;
+        let is_empty = image.bytes.is_empty();
+        let written = if is_empty { 0 } else { retry(|| socket.write(&image.bytes))? };
+        let header_len = framing::header_len(self.framing);
         let whole = image.ends.partition_point(|end| *end <= written);
         let mut count = whole;
         let start = whole.checked_sub(1).map_or(0, |last| image.ends[last]);
         if let Some(end) = image.ends.get(whole).filter(|_| start < written) {
             // A copy: a reader that is stuck must not keep the batch of all the others.
             begun.push_back(Bytes::copy_from_slice(&image.bytes[written..*end]));
-            self.unfinished = end - start - INTERLEAVED_HEADER_LEN;
+            self.unfinished = end - start - header_len;
             count += 1;
         }
         self.cursor.skip(count);
-        let bytes = count.checked_sub(1).map_or(0, |last| image.ends[last]) - count * INTERLEAVED_HEADER_LEN;
-        self.cursor.count_sent(count as u64, bytes as u64);
+        let bytes = count.checked_sub(1).map_or(0, |last| image.ends[last]) - count * header_len;
+        let left_out = image.left_out_of(count);
+        self.cursor.count_sent((count - left_out) as u64, bytes as u64);
+        self.cursor.leave_out(left_out as u64);
         Ok(count < image.ends.len() || !begun.is_empty())
     }
 
@@ -281,24 +292,28 @@ impl Stream {
         packets: &[Bytes],
         begun: &mut VecDeque<Bytes>,
     ) -> usize {
-        let (mut count, mut bytes) = (0, 0);
+        let header_len = framing::header_len(self.framing);
+        let (mut count, mut bytes, mut left_out) = (0, 0, 0);
         for (header, packet) in headers.iter().zip(packets) {
-            let framed = header.len() + packet.len();
-            if written == 0 {
+            let framed = header_len + packet.len();
+            if written == 0 && framed > 0 {
                 break;
             }
             count += 1;
             bytes += packet.len();
+            left_out += usize::from(framed == 0);
             if written < framed {
                 // Copied too: a slice of a packet keeps its whole chunk of the ring.
-                let rest = [&header[written.min(4)..], &packet[written.saturating_sub(4)..]].concat();
+                let begun_at = written.saturating_sub(header_len);
+                let rest = [&header[written.min(header_len)..header_len], &packet[begun_at..]].concat();
                 begun.push_back(Bytes::from(rest));
                 self.unfinished = packet.len();
             }
             written = written.saturating_sub(framed);
         }
         self.cursor.give_back(packets.len() - count);
-        self.cursor.count_sent(count as u64, bytes as u64);
+        self.cursor.count_sent((count - left_out) as u64, bytes as u64);
+        self.cursor.leave_out(left_out as u64);
         count
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::relay::rig::{ROOMY, flow, packet};
-use crate::relay::{Books, Carriage, Flow, Handover, Place, Sent};
+use crate::relay::{self, Books, Carriage, Flow, Handover, Place, Sent};
 use std::sync::Arc;
 
 /// What was told to have been sent.
@@ -82,7 +82,7 @@ fn reply(number: u8) -> Post {
 }
 
 fn open(channel: u8, flow: &Arc<Flow>) -> Post {
-    Post::Open { channel, cursor: flow.cursor(0) }
+    Post::Open { framing: Framing::Channel(channel), cursor: flow.cursor(Carriage::Tcp, 0) }
 }
 
 /// Two replies around the opening of both flows of a track, which hold three packets and one.
@@ -130,8 +130,8 @@ fn of_a_connection_that_is_cut_only_whole_packets_count_as_sent() {
     for (room, framed_for_all) in (0..3 * 14).flat_map(|room| [(room, false), (room, true)]) {
         let (posted, rtp, books) = (Posted::default(), flow(ROOMY), Arc::<Record>::default());
         rtp.push((0..3).map(|number| packet(number, 10)));
-        let cursor = rtp.cursor(0).told_to(books.clone());
-        posted.add(Post::Open { channel: 0, cursor }, usize::MAX);
+        let cursor = rtp.cursor(Carriage::Tcp, 0).told_to(books.clone());
+        posted.add(Post::Open { framing: Framing::Channel(0), cursor }, usize::MAX);
         let batch = Batch::new(rtp.ring(), 0, 3);
         let (mut writer, mut socket) = (Writer::default(), Socket::new(9, room));
         writer.write(&mut socket, &posted, framed_for_all.then_some(&batch)).expect_err("it is full");
@@ -169,7 +169,9 @@ fn a_reader_that_is_stuck_keeps_the_rest_of_its_packet_and_no_more() {
     let batch = Batch::new(rtp.ring(), 0, 100);
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 1500));
     assert!(writer.write(&mut socket, &posted, Some(&batch)).is_err());
-    let image = batch.image(&rtp.cursor(0), 0, |len| interleaved_header(0, len)).expect("framed for all");
+    let image = batch
+        .image(&rtp.cursor(Carriage::Tcp, 0), Framing::Channel(0), |_, _| panic!("framed again"))
+        .expect("framed for all");
     assert!(image.bytes.is_unique(), "but for the batch itself, nobody has a part of it");
     drop((batch, image));
     let held: usize = writer.begun.iter().map(Bytes::len).sum();
@@ -236,9 +238,9 @@ fn blocked_at(room: usize) -> (Posted, Arc<Flow>, Writer, Socket, Arc<Standing>)
 }
 
 fn open_at(posted: &Posted, channel: u8, flow: &Arc<Flow>, from: Place) -> Arc<Standing> {
-    let cursor = flow.cursor(from);
+    let cursor = flow.cursor(Carriage::Tcp, from);
     let place = cursor.place();
-    posted.add(Post::Open { channel, cursor }, usize::MAX);
+    posted.add(Post::Open { framing: Framing::Channel(channel), cursor }, usize::MAX);
     place
 }
 
@@ -326,8 +328,8 @@ fn a_channel_that_is_not_told_yet_where_to_begin_holds_up_nothing() {
     rtp.push((1..=3).map(|number| packet(number, 10)));
     other.push([packet(9, 10)]);
     let handover = Handover::new();
-    let cursor = rtp.cursor(Place::After(handover.clone()));
-    posted.add(Post::Open { channel: 0, cursor }, usize::MAX);
+    let cursor = rtp.cursor(Carriage::Tcp, Place::After(handover.clone()));
+    posted.add(Post::Open { framing: Framing::Channel(0), cursor }, usize::MAX);
     posted.add(open(2, &other), usize::MAX);
     let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, usize::MAX));
     assert_eq!(writer.write(&mut socket, &posted, None).expect("room"), Written::AllDue);
@@ -381,4 +383,53 @@ fn a_busy_stream_does_not_starve_the_other() {
         assert!(writer.write(&mut socket, &posted, None).is_err());
     }
     assert!(read(&socket.taken).contains(&Packet { channel: 2, number: 50, len: 10 }));
+}
+
+/// Packets of RTP, what is left of them behind each other, and how many have nothing that is.
+fn a_transport_stream() -> (Vec<relay::Packet>, Vec<u8>, u64) {
+    let ts = |number: u8, length: usize| [&[0x47][..], &vec![number; length - 1]].concat();
+    let payloads =
+        [ts(1, 188).repeat(2), vec![], ts(2, 204).repeat(3), vec![7; 100], ts(3, 188), vec![0; 188]];
+    let left: Vec<_> = [ts(1, 188).repeat(2), ts(2, 188).repeat(3), ts(3, 188)].concat();
+    let packet = |payload: &Vec<u8>| {
+        let data = [&[0x80, 33, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7][..], payload].concat();
+        relay::Packet { data: data.into(), sequence: 1, timestamp: 0, arrived_at: crate::event::clock::now() }
+    };
+    (payloads.iter().map(packet).collect(), left, 3)
+}
+
+#[test]
+fn a_transport_stream_is_split_nowhere_but_where_the_socket_is_full() {
+    let (packets, expected, left_out) = a_transport_stream();
+    for (room, framed_for_all) in (0..=expected.len()).flat_map(|room| [(room, false), (room, true)]) {
+        let (posted, rtp, books) = (Posted::default(), flow(ROOMY), Arc::<Record>::default());
+        rtp.push(packets.clone());
+        let cursor = rtp.cursor(Carriage::Http, 0).told_to(books.clone());
+        posted.add(Post::Open { framing: Framing::TransportStream, cursor }, usize::MAX);
+        let batch = Batch::new(rtp.ring(), 0, packets.len() as u64);
+        let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, room));
+        let first = writer.write(&mut socket, &posted, framed_for_all.then_some(&batch));
+        assert_eq!(first.is_err(), room < expected.len(), "room for {room}");
+        socket.room = usize::MAX;
+        assert_eq!(writer.write(&mut socket, &posted, None).expect("room"), Written::AllDue);
+        assert!(socket.taken == expected, "room for {room}");
+        let sent = rtp.sent(Carriage::Http);
+        assert_eq!((sent.packets, sent.bytes, sent.left_out), (3, expected.len() as u64, left_out));
+        drop(writer);
+        assert_eq!(*lock(&books.0), [Sent { packets: 3, bytes: expected.len() as u64, missed: 0 }]);
+    }
+}
+
+#[test]
+fn where_nothing_goes_out_nothing_is_written() {
+    let (posted, rtp) = (Posted::default(), flow(ROOMY));
+    rtp.push((0..3).map(|number| packet(number, 10)));
+    let cursor = rtp.cursor(Carriage::Http, 0);
+    posted.add(Post::Open { framing: Framing::TransportStream, cursor }, usize::MAX);
+    let batch = Batch::new(rtp.ring(), 0, 3);
+    let (mut writer, mut socket) = (Writer::default(), Socket::new(usize::MAX, 0));
+    for batch in [Some(&batch), None] {
+        assert_eq!(writer.write(&mut socket, &posted, batch).expect("it is not asked"), Written::AllDue);
+    }
+    assert_eq!(rtp.sent(Carriage::Http).left_out, 3);
 }

@@ -73,7 +73,7 @@ impl Rig {
             udp_ports: None,
             dont_fragment: false,
             learning: Learning::Immediate,
-            transports: Carriage::ALL.map(|(by, _)| by).into(),
+            transports: Carriage::OF_RTSP.into(),
             session_timeout,
             longest_silence,
             close_grace,
@@ -85,13 +85,14 @@ impl Rig {
             instance: "c0ffee".to_owned(),
             multicast_out: HashMap::new(),
             channel_sessions: HashMap::new(),
+            listings: HashMap::new(),
         };
         change(&mut config);
         let to_come = clock::now() + Duration::from_secs(3600); // no time passes before
         let lateness = Lateness::new(ROOMY.age, to_come);
         let server =
             RtspServer::new(Arc::new(catalogue), poller.clone(), timers, lateness, Access::to_all(), config);
-        let front_door = FrontDoor::new(server.clone());
+        let front_door = FrontDoor::new(server.clone(), None, false);
         let listener = front_door.listen_rtsp((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
         Self { queue, poller, server, listener }
     }

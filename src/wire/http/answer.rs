@@ -49,20 +49,24 @@ pub fn tunnel_begins(since_1970: Duration) -> Vec<u8> {
     .into_bytes()
 }
 
-fn date(since_1970: Duration) -> String {
+pub(super) fn date(since_1970: Duration) -> String {
     httpdate::fmt_http_date(UNIX_EPOCH + since_1970)
 }
 
-fn reason(status: u16) -> &'static str {
+pub(super) fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         409 => "Conflict",
         411 => "Length Required",
+        415 => "Unsupported Media Type",
         431 => "Request Header Fields Too Large",
         503 => "Service Unavailable",
+        504 => "Gateway Timeout",
         _ => "Error",
     }
 }

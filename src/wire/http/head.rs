@@ -13,6 +13,8 @@ const COOKIE_BYTES: usize = 128;
 pub enum Method {
     /// What the server sends goes by its reply.
     Get,
+    /// The same, less its body.
+    Head,
     /// What the client sends comes by its body.
     Post,
     /// Anything else.
@@ -24,6 +26,14 @@ pub enum Method {
 pub struct Head {
     /// What is asked for.
     pub method: Method,
+    /// Of what, as written.
+    pub target: String,
+    /// By which name the client found us.
+    pub host: Option<String>,
+    /// Its Authorization header.
+    pub authorization: Option<String>,
+    /// What the client says that it is.
+    pub agent: Option<String>,
     /// What joins the halves of a tunnel.
     pub cookie: Option<String>,
     /// Whether the body is in another form than its bytes one after the other.
@@ -58,6 +68,7 @@ impl Method {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Get => "GET",
+            Self::Head => "HEAD",
             Self::Post => "POST",
             Self::Other => "other",
         }
@@ -93,9 +104,14 @@ impl Head {
         Ok(Self {
             method: match request.method {
                 Some("GET") => Method::Get,
+                Some("HEAD") => Method::Head,
                 Some("POST") => Method::Post,
                 _ => Method::Other,
             },
+            target: request.path.unwrap_or_default().to_owned(),
+            host: value("Host").map(str::to_owned),
+            authorization: value("Authorization").map(str::to_owned),
+            agent: value("User-Agent").map(str::to_owned),
             cookie: cookie.map(str::to_owned),
             is_coded: value("Transfer-Encoding").is_some(),
         })
@@ -113,12 +129,21 @@ mod tests {
     #[test]
     fn the_halves_of_a_tunnel_are_read() {
         let (get, length) = Head::read(GET.as_bytes()).expect("HTTP").expect("all of it");
-        assert_eq!((get.method, length), (Method::Get, GET.len()));
+        assert_eq!((get.method, get.target.as_str(), length), (Method::Get, "/news", GET.len()));
         assert_eq!(get.cookie.as_deref(), Some("tD9hKgAAfB8ABCftAAAAAw"));
         let post = "POST / HTTP/1.1\r\nX-SessionCookie:  a \r\nContent-Length: 32767\r\n\r\nT1BU";
         let (post, length) = Head::read(post.as_bytes()).expect("HTTP").expect("all of it");
         assert_eq!((post.method, post.cookie.as_deref()), (Method::Post, Some("a")));
         assert_eq!((post.is_coded, length), (false, 64));
+    }
+
+    #[test]
+    fn what_a_player_says_of_itself_is_read() {
+        let head = "HEAD /news.ts?token=x HTTP/1.1\r\nhost: edge:8080\r\nUser-Agent: Lavf/60\r\nAuthorization: Basic eDp5\r\n\r\n";
+        let (head, _) = Head::read(head.as_bytes()).expect("HTTP").expect("all of it");
+        assert_eq!((head.method, head.target.as_str()), (Method::Head, "/news.ts?token=x"));
+        let said = [&head.host, &head.authorization, &head.agent].map(Option::as_deref);
+        assert_eq!(said, [Some("edge:8080"), Some("Basic eDp5"), Some("Lavf/60")]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 pub enum Spoken {
     /// RTSP, or nothing that is known: its reader says so.
     Rtsp,
-    /// HTTP, with the methods that a tunnel has.
+    /// HTTP, with the methods that are served.
     Http,
     /// The first record of a handshake (RFC 8446 section 5.1).
     Tls,
@@ -19,7 +19,7 @@ pub fn spoken(first: &[u8]) -> Option<Spoken> {
         [0x16, 0x03, ..] => Some(Spoken::Tls),
         _ => {
             // GET_PARAMETER is RTSP's.
-            let methods = ["GET ", "POST "].map(str::as_bytes);
+            let methods = ["GET ", "POST ", "HEAD "].map(str::as_bytes);
             if methods.iter().any(|method| first.starts_with(method)) {
                 return Some(Spoken::Http);
             }
@@ -43,6 +43,8 @@ mod tests {
             ("\x16", None),
             ("GET /", Some(Spoken::Http)),
             ("POST ", Some(Spoken::Http)),
+            ("HEA", None),
+            ("HEAD /", Some(Spoken::Http)),
             ("GET_", Some(Spoken::Rtsp)),
             ("PL", Some(Spoken::Rtsp)),
             ("OPTIONS", Some(Spoken::Rtsp)),

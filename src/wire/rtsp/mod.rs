@@ -42,6 +42,7 @@ pub use control::Base;
 pub use framing::{Incoming, Invalid, interleaved_header};
 pub use granted::{Granted, GrantedDelivery};
 pub use login::{Answers, Had, Login, NoUse};
+pub use percent::{percent_decoded, percent_encoded};
 pub use redirect::{Redirect, usual_port};
 pub use reply::{METHODS, Reply, RtpInfo};
 pub use request::{Request, Target};

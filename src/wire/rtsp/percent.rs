@@ -1,7 +1,10 @@
-//! Percent-encoding (RFC 3986 section 2.1), as it is taken apart.
+//! Percent-encoding (RFC 3986 section 2.1).
 
 /// The text that is meant.
-pub(super) fn percent_decoded(text: &str) -> Result<String, &'static str> {
+///
+/// # Errors
+/// Why it is none.
+pub fn percent_decoded(text: &str) -> Result<String, &'static str> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {
@@ -23,4 +26,19 @@ pub(super) fn percent_decoded(text: &str) -> Result<String, &'static str> {
 
 fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).map(|value| value as u8)
+}
+
+/// The text as it is written in a path: slashes stay.
+#[must_use]
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                encoded.push(char::from(byte));
+            }
+            other => encoded.push_str(&format!("%{other:02X}")),
+        }
+    }
+    encoded
 }

@@ -170,6 +170,16 @@ impl Setup {
         self.rtsp("http_listen = [\"127.0.0.1:0\"]")
     }
 
+    /// Serves streams over HTTP as well.
+    pub fn over_web(self) -> Self {
+        self.over_web_with("")
+    }
+
+    /// The same, with lines of its own.
+    pub fn over_web_with(self, lines: &str) -> Self {
+        self.section("http", &format!("listen = [\"127.0.0.1:0\"]\n{lines}"))
+    }
+
     /// Writes the config and says where.
     pub fn write(&self) -> PathBuf {
         let file = self.directory.path().join("mirrorball.toml");
@@ -304,6 +314,16 @@ impl Mirrorball {
     /// Where RTSP is served over HTTP alone.
     pub fn http(&self) -> SocketAddr {
         self.address("serving RTSP over HTTP")
+    }
+
+    /// Where streams are served over HTTP.
+    pub fn web(&self) -> SocketAddr {
+        self.address("serving HTTP address")
+    }
+
+    /// The same through TLS.
+    pub fn secret_web(&self) -> SocketAddr {
+        self.address("serving HTTP through TLS")
     }
 
     fn address(&self, of: &str) -> SocketAddr {

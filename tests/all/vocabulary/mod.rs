@@ -19,6 +19,7 @@ mod source;
 mod still;
 mod town;
 mod viewer;
+mod web;
 mod wire;
 
 pub use carriers::{Carrier, fresh_cookie, join, read_head, send_get, send_post, through_tls, tunnel};
@@ -37,4 +38,5 @@ pub use quiet::{Quiet, demo_by_demo};
 pub use source::{Group, Source, Stamp, bye, sender_report};
 pub use town::Town;
 pub use viewer::{Medium, Over, Viewer, datagram, parameter, receiver_report, report, report_of_loss};
+pub use web::Web;
 pub use wire::{Told, Wire};

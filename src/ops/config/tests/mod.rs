@@ -59,7 +59,7 @@ fn an_empty_config_has_safe_defaults() {
     assert_eq!(config.rtsp.udp_ports, UdpPorts::Range { first: 6970, last: 6999 });
     assert!(!config.rtsp.dont_fragment, "many a firewall swallows what routers say of it");
     assert_eq!(config.rtsp.learn_ports, Learning::Immediate, "UDP needs no config");
-    assert_eq!(config.rtsp.transports, Carriage::ALL.map(|(by, _)| by));
+    assert_eq!(config.rtsp.transports, Carriage::OF_RTSP);
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(60));
     assert_eq!(config.rtsp.close_grace, Duration::from_secs(10));
     assert!(config.admin.listen.ip().is_loopback(), "operators' pages are not for the network");
@@ -221,7 +221,7 @@ name = "news"
 fn sections_are_tables_and_known() {
     assert_says(&refused("rtsp = 5")[0], &["toml:1: `rtsp` is not a table; write it as [rtsp]"]);
     assert_says(&refused("[rstp]")[0], &["unknown section or key `rstp`", "did you mean `rtsp`?"]);
-    assert_says(&refused("verbose = true")[0], &["the sections are rtsp, admin, log, engine"]);
+    assert_says(&refused("verbose = true")[0], &["the sections are rtsp, http, admin, log, engine"]);
     assert_says(&refused("[channel]\nname = \"a\"")[0], &["toml:1:", "write [[channel]] in double brackets"]);
     assert_says(&refused("channel = [1]")[0], &["is not a table; write it as [[channel]]"]);
 }

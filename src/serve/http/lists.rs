@@ -1,0 +1,136 @@
+//! Lists of channels, as players and recorders read them; none has more than who asks may watch.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::wire::http::{Reply, Resource};
+
+use super::super::listing::Listing;
+use super::asked::{Asked, Refusal};
+use super::entries::{Entry, entries};
+use super::status;
+
+/// Recorders ask for no more streams at once.
+const MOST_TUNERS: usize = 16;
+
+/// Answers with one of the lists.
+pub(super) fn list(asked: &Asked, now: Instant) {
+    let reply = match asked.place.resource {
+        Resource::Discover => Ok(discover(asked)),
+        Resource::LineUpStatus => Ok(line_up_status()),
+        _ => entries(asked, now).map(|entries| match asked.place.resource {
+            Resource::Playlist => playlist(asked, &entries),
+            Resource::Status => status::page(asked, &entries, now),
+            _ => line_up(asked, &entries),
+        }),
+    };
+    match reply {
+        Ok(reply) => asked.answer(&reply),
+        Err(refusal) => asked.refuse(refusal),
+    }
+}
+
+/// Answers with the description of a channel: that of its group where it goes to one, else one that leads to RTSP.
+pub(super) fn describe(asked: &Asked, name: &str, now: Instant) {
+    if let Err(refusal) = asked.judge(name, now) {
+        return asked.refuse(refusal);
+    }
+    let server = &asked.out.server;
+    let Some(channel) = server.catalogue.find(name) else { return asked.refuse(Refusal::not_found()) };
+    let group = server.out_groups.of(name).map(|out| (out.group, out.ttl));
+    let description = channel.description(asked.out.local.ip(), group);
+    let url = asked.rtsp_url(name).filter(|_| group.is_none());
+    let body = match url {
+        Some(url) => description.replace("a=control:*", &format!("a=control:{url}")),
+        None => description.to_string(),
+    };
+    asked.answer(&Reply::of("application/sdp", body));
+}
+
+fn playlist(asked: &Asked, entries: &[Entry]) -> Reply {
+    let guide = asked.presence.config.guide.as_deref();
+    let mut text =
+        guide.map_or_else(|| "#EXTM3U\n".to_owned(), |url| format!("#EXTM3U x-tvg-url=\"{url}\"\n"));
+    for entry in entries {
+        let Some(url) = entry.url(asked) else { continue };
+        let Listing { number, logo, group, tvg_id, .. } = &entry.listing;
+        let attributes = [
+            ("tvg-id", Some(tvg_id.as_deref().unwrap_or(&entry.name).to_owned())),
+            ("tvg-chno", number.map(|number| number.to_string())),
+            ("tvg-name", Some(entry.title().to_owned())),
+            ("tvg-logo", logo.clone()),
+            ("group-title", group.clone()),
+        ];
+        let attributes: String = attributes
+            .into_iter()
+            .filter_map(|(key, value)| Some(format!(" {key}=\"{}\"", value?)))
+            .collect();
+        text.push_str(&format!("#EXTINF:-1{attributes},{}\n{url}\n", entry.title()));
+    }
+    Reply::of("audio/x-mpegurl; charset=utf-8", text)
+}
+
+fn discover(asked: &Asked) -> Reply {
+    let (base, name) = (asked.base(), &asked.presence.config.name);
+    let limits = asked.out.server.limits();
+    let body = json!({
+        "FriendlyName": name,
+        "Manufacturer": "Mirrorball",
+        "ModelNumber": "HDHR4-2US",
+        "FirmwareName": "hdhomerun4_atsc",
+        "FirmwareVersion": env!("CARGO_PKG_VERSION"),
+        "DeviceID": device_id(name),
+        "DeviceAuth": "",
+        "BaseURL": base,
+        "LineupURL": format!("{base}/lineup.json"),
+        "TunerCount": limits.sessions.min(limits.sessions_per_address).min(MOST_TUNERS),
+    });
+    Reply::of("application/json", body.to_string())
+}
+
+fn line_up_status() -> Reply {
+    let body = json!({
+        "ScanInProgress": 0, "ScanPossible": 1, "Source": "Cable", "SourceList": ["Cable"],
+    });
+    Reply::of("application/json", body.to_string())
+}
+
+fn line_up(asked: &Asked, entries: &[Entry]) -> Reply {
+    let streams = entries.iter().filter(|entry| entry.is_stream());
+    let all: Vec<_> = streams
+        .map(|entry| {
+            json!({
+                "GuideNumber": entry.number.to_string(),
+                "GuideName": entry.title(),
+                "URL": entry.url(asked),
+            })
+        })
+        .collect();
+    Reply::of("application/json", json!(all).to_string())
+}
+
+/// Eight hexadecimal digits that are a name's each time; the last one checks the others, as those of HDHomeRun do.
+fn device_id(name: &str) -> String {
+    const CHECK: [u32; 16] = [0xa, 0x5, 0xf, 0x6, 0x7, 0xc, 0x1, 0xb, 0x9, 0x2, 0x8, 0xd, 0x4, 0x3, 0xe, 0x0];
+    // FNV-1a, for it is the same with each release.
+    let hash =
+        name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let id = 0x1000_0000 | hash & 0x0fff_fff0;
+    let digit = |place: u32| id >> (4 * place) & 0xf;
+    let looked_up = (1..=7).step_by(2).fold(0, |sum, place| sum ^ CHECK[digit(place) as usize]);
+    let check = (2..=6).step_by(2).fold(looked_up, |sum, place| sum ^ digit(place));
+    format!("{:08X}", id | check)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_known_by_its_name() {
+        assert_eq!(device_id("Mirrorball"), device_id("Mirrorball"));
+        assert_ne!(device_id("Mirrorball"), device_id("Attic"));
+        assert!(device_id("").starts_with('1') && device_id("").len() == 8);
+    }
+}
