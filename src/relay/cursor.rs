@@ -83,8 +83,9 @@ impl Cursor {
 
     /// Appends what is due up to number `to` to `out`, at most `max` packets, and moves past it. A reader too slow for the
     /// ring goes on where a decoder can start, or with the newest packet where no such place is known; what it skips is counted.
-    pub fn take(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) {
-        let Some((to, max)) = self.limit(to, max, out) else { return };
+    /// `true`: so it was, and the first of them is the one to go on with.
+    pub fn take(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) -> bool {
+        let Some((to, max)) = self.limit(to, max, out) else { return false };
         let before = out.len();
         let Took { missed, is_back } = self.ring.take(&self.place, to, max, out);
         if let Stage::Behind(behind) = &mut self.stage {
@@ -92,6 +93,7 @@ impl Cursor {
         }
         self.totals.overrun(missed);
         self.totals.came_back(is_back);
+        is_back
     }
 
     /// Up to where packets are due, and how many; appends what goes before them. `None`: nothing is due.
