@@ -1,5 +1,5 @@
 //! A Burst: how somebody who begins at a place that is past is brought level. The picture there goes at once, and what lies
-//! behind it somewhat faster than it came, until the newest packet is reached.
+//! behind it somewhat faster than it came, until the newest packet is reached; as fast as it came while there is no budget.
 //!
 //! ```text
 //!   start ─── its picture ───┬──────── faster than it came ────────▶ head: level from here on
@@ -7,13 +7,13 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-/// Time that passes while nothing is sent, as something is in the way, is not made up for.
-const LONGEST_STEP: Duration = Duration::from_millis(50);
+/// Time beyond that passes while nothing is sent, as something is in the way, is not made up for.
+const LONGEST_STEP: Duration = Duration::from_millis(250);
 
 /// How much faster than it came, in per cent of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,12 @@ pub struct Burst {
     due: Instant,
     /// As of this moment.
     at: Instant,
+    pin: Pin,
 }
+
+/// Keeps a ring from letting go of a packet, and of those behind it, while it lives.
+#[derive(Debug, Clone, Default)]
+pub struct Pin(Arc<AtomicU64>);
 
 /// One of those who are brought level, as long as it lives.
 #[derive(Debug)]
@@ -70,16 +75,32 @@ impl BurstPace {
         time * self.0 / 100
     }
 
-    /// How much of what was behind is made up for in a time.
-    pub(super) fn gains(self, time: Duration) -> Duration {
-        self.covers(time).saturating_sub(time)
+    /// How much of so many bytes would not go at the stream's own rate.
+    pub(super) fn extra(self, bytes: u64) -> u64 {
+        bytes * u64::from(self.0.saturating_sub(100)) / u64::from(self.0.max(1))
+    }
+}
+
+impl Pin {
+    pub(super) fn at(number: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(number)))
+    }
+
+    /// The number that it is at. `None`: nobody has it any more but the one who asks.
+    pub(super) fn number(&self) -> Option<u64> {
+        (Arc::strong_count(&self.0) > 1).then(|| self.0.load(Relaxed))
     }
 }
 
 impl Burst {
     /// All before number `whole` goes at once. What comes behind it is counted from `due`: when the last packet before it arrived.
-    pub fn new(pace: BurstPace, whole: u64, due: Instant, now: Instant) -> Self {
-        Self { pace, whole, due, at: now }
+    pub fn new(pace: BurstPace, whole: u64, due: Instant, pin: Pin, now: Instant) -> Self {
+        Self { pace, whole, due, at: now, pin }
+    }
+
+    /// It begins anew: all before number `whole` goes at once, of which the last packet arrived at `due`.
+    pub(super) fn begin_anew(&mut self, whole: u64, due: Instant) {
+        (self.whole, self.due) = (whole, due);
     }
 
     /// The number up to which all goes at once.
@@ -87,13 +108,24 @@ impl Burst {
         self.whole
     }
 
-    /// Somebody wants packet `next`, which had arrived at `reached`: returns by when what is due had.
-    pub(super) fn advance(&mut self, next: u64, reached: Instant, now: Instant) -> Instant {
+    /// Whoever is brought level wants this packet next.
+    pub(super) fn reach(&self, next: u64) {
+        self.pin.0.store(next, Relaxed);
+    }
+
+    /// How much of so many bytes, up to packet `next`, is beyond what the stream takes anyway.
+    pub(super) fn cost(&self, next: u64, bytes: u64) -> u64 {
+        if next <= self.whole { bytes } else { self.pace.extra(bytes) }
+    }
+
+    /// Somebody wants packet `next`, which had arrived at `reached`, and `may` go faster than that came: returns by when what is
+    /// due had.
+    pub(super) fn advance(&mut self, next: u64, reached: Instant, may: bool, now: Instant) -> Instant {
         let step = now.saturating_duration_since(self.at).min(LONGEST_STEP);
         self.at = self.at.max(now);
         if next >= self.whole {
             // Less than it was allowed, if something was in the way.
-            self.due = self.due.min(reached) + self.pace.covers(step);
+            self.due = self.due.min(reached) + if may { self.pace.covers(step) } else { step };
         }
         self.due
     }
@@ -128,24 +160,21 @@ mod tests {
     #[test]
     fn what_is_due_grows_faster_than_time_and_starts_behind_the_picture() {
         let now = clock::now();
-        let (mut burst, came) = (Burst::new(BurstPace::default(), 10, now - 1000 * MS, now), now - 1000 * MS);
-        assert_eq!(burst.advance(9, came, now + 40 * MS), came, "the picture is not out");
-        assert_eq!(burst.advance(10, came + MS, now + 60 * MS), came + 26 * MS);
-        assert_eq!(burst.advance(15, came + 27 * MS, now + 80 * MS), came + 52 * MS);
+        let came = now - 1000 * MS;
+        let mut burst = Burst::new(BurstPace::default(), 10, came, Pin::default(), now);
+        assert_eq!(burst.advance(9, came, true, now + 40 * MS), came, "the picture is not out");
+        assert_eq!(burst.advance(10, came + MS, true, now + 60 * MS), came + 26 * MS);
+        assert_eq!(burst.advance(15, came + 27 * MS, true, now + 80 * MS), came + 52 * MS);
+        assert_eq!(burst.advance(20, came + 53 * MS, false, now + 90 * MS), came + 62 * MS, "as it came");
+        assert_eq!([burst.cost(10, 1300), burst.cost(11, 1300)], [1300, 300]);
     }
 
     #[test]
     fn what_was_held_up_is_not_made_up_for() {
         let now = clock::now();
-        let (mut burst, came) = (Burst::new(BurstPace::default(), 0, now, now), now);
-        assert_eq!(burst.advance(1, came + MS, now + 20 * MS), came + 26 * MS);
-        assert_eq!(burst.advance(1, came + MS, now + 40 * MS), came + 27 * MS, "it has not moved");
-        assert_eq!(burst.advance(1, came + MS, now + 940 * MS), came + 66 * MS, "a long pause");
-    }
-
-    #[test]
-    fn a_pace_gains_on_the_stream() {
-        let gains = |percent| BurstPace::of_percent(percent).gains(1000 * MS);
-        assert_eq!([100, 130, 200].map(gains), [Duration::ZERO, 300 * MS, 1000 * MS]);
+        let (mut burst, came) = (Burst::new(BurstPace::default(), 0, now, Pin::default(), now), now);
+        assert_eq!(burst.advance(1, came + MS, true, now + 20 * MS), came + 26 * MS);
+        assert_eq!(burst.advance(1, came + MS, true, now + 40 * MS), came + 27 * MS, "it has not moved");
+        assert_eq!(burst.advance(1, came + MS, true, now + 940 * MS), came + 326 * MS, "a long pause");
     }
 }

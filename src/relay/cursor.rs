@@ -83,8 +83,9 @@ impl Cursor {
 
     /// Appends what is due up to number `to` to `out`, at most `max` packets, and moves past it. A reader too slow for the
     /// ring goes on where a decoder can start, or with the newest packet where no such place is known; what it skips is counted.
-    pub fn take(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) {
-        let Some((to, max)) = self.limit(to, max, out) else { return };
+    /// `true`: so it was, and the first of them is the one to go on with.
+    pub fn take(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) -> bool {
+        let Some((to, max)) = self.limit(to, max, out) else { return false };
         let before = out.len();
         let Took { missed, is_back } = self.ring.take(&self.place, to, max, out);
         if let Stage::Behind(behind) = &mut self.stage {
@@ -92,6 +93,7 @@ impl Cursor {
         }
         self.totals.overrun(missed);
         self.totals.came_back(is_back);
+        is_back
     }
 
     /// Up to where packets are due, and how many; appends what goes before them. `None`: nothing is due.
@@ -105,10 +107,11 @@ impl Cursor {
         let Stage::Behind(behind) = &mut self.stage else { return Some((to, max)) };
         let (mut to, now) = (to, clock::now());
         if let Some((burst, _)) = &mut behind.burst {
-            if !self.bursts.budget.allows(now) {
+            let (next, may) = (self.place.next(), self.bursts.budget.allows(now));
+            if next < burst.whole() && !may {
                 return None;
             }
-            match self.ring.due(burst, self.place.next(), now) {
+            match self.ring.due(burst, next, may, now) {
                 Some(due) => to = to.min(due),
                 None => behind.burst = None,
             }
@@ -150,9 +153,11 @@ impl Cursor {
         self.totals.sent(packets, bytes);
         self.sent.send(packets, bytes);
         if let Stage::Behind(behind) = &self.stage
-            && behind.burst.is_some()
+            && let Some((burst, _)) = &behind.burst
         {
-            self.bursts.budget.spend(bytes, clock::now());
+            let next = self.place.next();
+            burst.reach(next);
+            self.bursts.budget.spend(burst.cost(next, bytes), clock::now());
         }
     }
 

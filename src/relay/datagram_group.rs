@@ -88,7 +88,7 @@ impl DatagramGroup {
         bursts: &BurstBudget,
     ) -> Progress {
         if self.turn == self.parties.len() {
-            self.begin(mailbox, ring, bursts);
+            self.begin(mailbox, ring, totals, bursts);
         }
         let mut budget = DESTINATIONS_PER_RUN;
         while self.turn < self.parties.len() {
@@ -144,7 +144,7 @@ impl DatagramGroup {
         self.merge();
     }
 
-    fn begin(&mut self, mailbox: &Mailbox, ring: &Ring, bursts: &BurstBudget) {
+    fn begin(&mut self, mailbox: &Mailbox, ring: &Ring, totals: &Totals, bursts: &BurstBudget) {
         let now = clock::now();
         self.admit(mailbox.take(), now);
         self.turn = 0;
@@ -152,7 +152,7 @@ impl DatagramGroup {
         let level = self.parties.iter().filter(|party| !party.is_behind());
         let largest = level.max_by_key(|party| party.members.len());
         self.head = largest.map_or(u64::MAX, |party| party.cursor + ROUND_PACKETS as u64).min(ring.head());
-        self.parties.iter_mut().for_each(|party| party.begin(ring, self.head, bursts, now));
+        self.parties.iter_mut().for_each(|party| party.begin((ring, self.head), bursts, totals, now));
     }
 
     fn admit(&mut self, changes: Vec<Change>, now: Instant) {
@@ -195,16 +195,12 @@ impl DatagramGroup {
         let party = &mut self.parties[self.turn];
         let packets = &mut self.batch.packets;
         // Where the ring has let packets go, a place moves on without any: more may be due behind them.
-        while packets.is_empty() && party.load(ring, ROUND_PACKETS, packets, totals) {
+        while packets.is_empty() && party.load((ring, bursts), ROUND_PACKETS, packets, totals) {
             if self.is_raw {
                 keep_payloads(packets);
             }
         }
-        let bytes = bytes_of(packets);
-        party.passed.send(packets.len() as u64, bytes);
-        if party.is_behind() && bytes > 0 {
-            bursts.spend(bytes * party.members.len() as u64, clock::now());
-        }
+        party.passed.send(packets.len() as u64, bytes_of(packets));
         let largest = packets.iter().map(Bytes::len).max().unwrap_or(0);
         if largest > party.whole && self.socket.fragments() {
             totals.fragmented(party.fragments_of(packets));

@@ -71,9 +71,9 @@ impl Lead {
     fn enter(&self, track: &Track, pace: BurstPace, now: Instant) -> Entry {
         let (ring, StartPoint { number, prologue, end }) = (track.rtp.ring(), self.start.clone());
         let Some(first) = ring.start_at(number) else { return live(track, now) };
-        ring.hold(pace, self.came_at, now);
         let sequence = first.sequence.wrapping_sub(u16::from(prologue.is_some()));
-        let burst = Some(Burst::new(pace, end.unwrap_or_else(|| ring.head()), self.whole_at, now));
+        let whole = end.unwrap_or_else(|| ring.head());
+        let burst = Some(Burst::new(pace, whole, self.whole_at, ring.pin(number), now));
         Entry { start: Some(RingStart { sequence, ..first }), spot: Spot { number, prologue, burst } }
     }
 }
@@ -85,8 +85,7 @@ fn beside(track: &Track, (came_at, whole_at): (Instant, Instant), pace: BurstPac
     let first =
         track.start(now).filter(|_| track.has_since_pause(number)).and_then(|_| ring.start_at(number));
     let Some(first) = first else { return live(track, now) };
-    ring.hold(pace, came_at, now);
-    let burst = Some(Burst::new(pace, ring.first_since(whole_at), whole_at, now));
+    let burst = Some(Burst::new(pace, ring.first_since(whole_at), whole_at, ring.pin(number), now));
     Entry { start: Some(first), spot: Spot { number, prologue: None, burst } }
 }
 

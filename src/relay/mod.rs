@@ -53,7 +53,7 @@ mod writer;
 pub use batch::{Batch, Framing, Image, StreamSink};
 pub use beat::{Coalesce, FAN_OUT, Sleeper, Turn};
 pub use books::{Books, Sent};
-pub use burst::{Burst, BurstPace, Spot};
+pub use burst::{Burst, BurstPace, Pin, Spot};
 pub use burst_budget::{BurstBudget, Held};
 pub use busy::Busy;
 pub use carriage::Carriage;

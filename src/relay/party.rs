@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::event::clock;
 use crate::net::Destination;
 
 use super::books::{Entry, Sent};
@@ -17,7 +18,7 @@ use super::burst_budget::BurstBudget;
 use super::handover::Handover;
 use super::mailbox::DatagramMember;
 use super::outward::Oversize;
-use super::ring::Ring;
+use super::ring::{Ring, StartPoint};
 use super::totals::Totals;
 
 /// Packets of a picture that goes at once: what a receive buffer of the usual size has room for, and is let empty itself.
@@ -91,15 +92,29 @@ impl Party {
         Spot { number: self.cursor, prologue: self.prologue.clone(), burst }
     }
 
+    /// It was behind for so long that its place is gone: it goes on at the newest start, if there is one.
+    fn begin_anew(&mut self, ring: &Ring, totals: &Totals, now: Instant) {
+        let Some(StartPoint { number, prologue, end }) = ring.newest_start() else { return };
+        self.miss(number, totals);
+        self.prologue = prologue;
+        if let Some(Behind { burst, .. }) = &mut self.behind {
+            let whole = end.unwrap_or_else(|| ring.head());
+            burst.begin_anew(whole, ring.arrival(whole.saturating_sub(1)).unwrap_or(now));
+        }
+    }
+
     /// A round begins that goes up to `head`.
-    pub fn begin(&mut self, ring: &Ring, head: u64, budget: &BurstBudget, now: Instant) {
+    pub fn begin(&mut self, (ring, head): (&Ring, u64), budget: &BurstBudget, totals: &Totals, now: Instant) {
         self.due = head;
+        if self.is_behind() && self.cursor < ring.tail() {
+            self.begin_anew(ring, totals, now);
+        }
         let Some(Behind { burst, next_at }) = &mut self.behind else { return };
-        if now < *next_at || !budget.allows(now) {
+        if now < *next_at {
             self.due = self.cursor;
             return;
         }
-        let Some(due) = ring.due(burst, self.cursor, now) else {
+        let Some(due) = ring.due(burst, self.cursor, budget.allows(now), now) else {
             self.behind = None;
             return;
         };
@@ -111,9 +126,17 @@ impl Party {
         }
     }
 
-    /// Takes what is due next to `packets`, which are none; its members miss what is there no more. `false`: nothing is.
-    pub fn load(&mut self, ring: &Ring, most: usize, packets: &mut Vec<Bytes>, totals: &Totals) -> bool {
-        if self.cursor >= self.due {
+    /// Takes what is due next to `packets`, which are none; its members miss what is there no more. `false`: nothing is, or it has
+    /// to wait.
+    pub fn load(
+        &mut self,
+        (ring, budget): (&Ring, &BurstBudget),
+        most: usize,
+        packets: &mut Vec<Bytes>,
+        totals: &Totals,
+    ) -> bool {
+        let picture = self.behind.as_ref().filter(|behind| self.cursor < behind.burst.whole());
+        if self.cursor >= self.due || picture.is_some() && !budget.allows(clock::now()) {
             return false;
         }
         let read = if self.is_behind() { Ring::read_past } else { Ring::read };
@@ -122,6 +145,12 @@ impl Party {
         let first = read(ring, self.cursor, self.due, most, packets);
         self.miss(first, totals);
         self.cursor = first + (packets.len() - ahead) as u64;
+        if let Some(Behind { burst, .. }) = &self.behind {
+            burst.reach(self.cursor);
+            let bytes: usize = packets.iter().map(Bytes::len).sum();
+            let cost = burst.cost(self.cursor, (bytes * self.members.len()) as u64);
+            budget.spend(cost, clock::now());
+        }
         true
     }
 

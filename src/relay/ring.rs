@@ -21,7 +21,7 @@ use bytes::Bytes;
 use crate::event::lock;
 use crate::wire::rtp;
 
-use super::burst::{Burst, BurstPace};
+use super::burst::{Burst, Pin};
 use super::standing::Standing;
 
 /// A rate is measured over at least so long: a few packets that came together say nothing.
@@ -113,16 +113,8 @@ struct State {
     /// When the newest start came that there was.
     started_at: Option<Instant>,
     starts: StartCounts,
-    held: Option<Held>,
-}
-
-/// What is kept for those who are brought level: as far back as the slowest of them is.
-#[derive(Debug)]
-struct Held {
-    pace: BurstPace,
-    /// So far back it was, at that moment.
-    lag: Duration,
-    at: Instant,
+    /// Of those who are brought level.
+    pins: Vec<Pin>,
 }
 
 impl Ring {
@@ -213,20 +205,19 @@ impl Ring {
         first
     }
 
-    /// Keeps what there is from a packet on that arrived at `since`, until who begins there is level.
-    pub(super) fn hold(&self, pace: BurstPace, since: Instant, now: Instant) {
-        let mut state = self.state();
-        let lag = now.saturating_duration_since(since);
-        if state.held.as_ref().is_none_or(|held| held.lag_at(now) < lag) {
-            state.held = Some(Held { pace, lag, at: now });
-        }
+    /// Keeps what there is from a packet on for who begins there, as far as the bytes go and no older than 30 s.
+    pub(super) fn pin(&self, number: u64) -> Pin {
+        let pin = Pin::at(number);
+        self.state().pins.push(pin.clone());
+        pin
     }
 
-    /// The number up to which a burst may go that wants packet `next`. `None`: to the end, it is level.
-    pub(super) fn due(&self, burst: &mut Burst, next: u64, now: Instant) -> Option<u64> {
+    /// The number up to which a burst may go that wants packet `next`, faster than it came if it `may`. `None`: to the end, it is
+    /// level.
+    pub(super) fn due(&self, burst: &mut Burst, next: u64, may: bool, now: Instant) -> Option<u64> {
         let state = self.state();
         let reached = state.packet(next.max(state.tail())).map_or(now, |packet| packet.arrived_at);
-        let came_by = burst.advance(next, reached, now);
+        let came_by = burst.advance(next, reached, may, now);
         if next < burst.whole() {
             return (next < state.head).then(|| burst.whole().min(state.head));
         }
@@ -307,12 +298,6 @@ impl Ring {
     }
 }
 
-impl Held {
-    fn lag_at(&self, now: Instant) -> Duration {
-        self.lag.saturating_sub(self.pace.gains(now.saturating_duration_since(self.at)))
-    }
-}
-
 impl State {
     fn tail(&self) -> u64 {
         self.head - self.packets.len() as u64
@@ -353,16 +338,18 @@ impl State {
         }
         self.start.take_if(|start| age(at(start.number)) > OLDEST_START);
         let needed = self.start.as_ref().map_or(self.fresh, |start| self.fresh.min(start.number));
-        self.held.take_if(|held| held.lag_at(newest_at).is_zero());
-        let kept = self.held.as_ref().map_or(Duration::ZERO, |held| held.lag_at(newest_at) + limits.age);
-        let is_wanted = |packet: &Packet| {
+        self.pins.retain(|pin| pin.number().is_some());
+        let pinned = self.pins.iter().filter_map(Pin::number).min();
+        let is_wanted = |number: u64, packet: &Packet| {
             let age = newest_at.saturating_duration_since(packet.arrived_at);
-            age <= kept || age <= OLDEST_START && entered_at.is_some_and(|at| at <= packet.arrived_at)
+            let is_entered = entered_at.is_some_and(|at| at <= packet.arrived_at);
+            age <= OLDEST_START && (is_entered || pinned.is_some_and(|pinned| pinned <= number))
         };
-        while self.packets.len() > 1
-            && (self.bytes > limits.bytes
-                || self.tail() < needed && !self.packets.front().is_some_and(is_wanted))
-        {
+        while self.packets.len() > 1 {
+            let is_over = self.bytes > limits.bytes;
+            if !is_over && (self.tail() >= needed || is_wanted(self.tail(), &self.packets[0])) {
+                break;
+            }
             let gone = self.packets.pop_front();
             self.bytes -= gone.map_or(0, |gone| gone.data.len());
         }

@@ -78,6 +78,15 @@ pub(super) fn pcr(packet: &[u8]) -> Option<Pcr> {
     Some(Pcr { pid, base, is_discontinuous: flags & 0x80 != 0 })
 }
 
+/// Sets the discontinuity indicator of the packets that have a place for it: an adaptation field (ISO/IEC 13818-1 section 2.4.3.4).
+pub fn mark_discontinuous(packets: &mut [u8]) {
+    for packet in packets.chunks_exact_mut(PACKET_LEN) {
+        if packet[3] & 0x20 != 0 && packet[4] > 0 {
+            packet[5] |= 0x80;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +153,15 @@ mod tests {
             packets(&bytes).for_each(|packet| assert!(pcr(packet).is_none_or(|pcr| pcr.base < 1 << 33)));
             let _ = pcr(&bytes);
         }
+    }
+
+    #[test]
+    fn a_gap_is_told_where_there_is_a_place_for_it() {
+        let packet = |head: [u8; 6]| [&head[..], &[0xff; PACKET_LEN - 6]].concat();
+        let with = packet([0x47, 1, 0, 0x30, 7, 0x50]);
+        let (empty, without) = (packet([0x47, 1, 0, 0x30, 0, 0]), packet([0x47, 1, 0, 0x10, 0, 0]));
+        let mut all = [with, empty.clone(), without.clone()].concat();
+        mark_discontinuous(&mut all);
+        assert_eq!(all, [packet([0x47, 1, 0, 0x30, 7, 0xd0]), empty, without].concat());
     }
 }

@@ -95,7 +95,7 @@ fn who_is_behind_is_brought_level_though_nothing_comes_any_more_and_no_faster_th
 #[test]
 fn those_who_come_at_once_take_nothing_from_who_is_there_and_bursts_wait_for_their_budget() {
     let mut pictures = Pictures::every(APART);
-    let setup = Setup::new().channel("news", pictures.group()).section("limits", "burst_mbit = 4");
+    let setup = Setup::new().channel("news", pictures.group()).section("limits", "burst_mbit = 1");
     let mirrorball = setup.start();
     pictures.send(APART - 1);
     let mut live = Viewer::playing(&mirrorball, "news", Over::Udp);

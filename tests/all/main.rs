@@ -43,6 +43,7 @@ mod refusals; // every code that a request can earn
 mod returns; // connections that come and go, and sessions that stay
 mod senders; // who sends to a group: neighbours, two at once, nobody
 mod silence; // streams that stop, and how it is told
+mod slow_web; // a viewer over HTTP that takes half of what comes
 mod sources; // sources that stop, return and report
 mod starts; // where streams can be started with, beside what ffprobe says, and who falls behind
 mod strangers; // what is sent to who has proved nothing

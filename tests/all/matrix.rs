@@ -48,9 +48,11 @@ pub enum Carriage {
     Multicast,
     /// Over TCP, where a login is asked for.
     Login,
+    /// The transport stream as the body of a reply.
+    Http,
 }
 
-const CARRIAGES: [Carriage; 7] = [
+const CARRIAGES: [Carriage; 8] = [
     Carriage::Udp,
     Carriage::Tcp,
     Carriage::Tunnel,
@@ -58,11 +60,22 @@ const CARRIAGES: [Carriage; 7] = [
     Carriage::SecretTunnel,
     Carriage::Multicast,
     Carriage::Login,
+    Carriage::Http,
 ];
 
 /// The columns of the table.
-const HEAD: [&str; 9] =
-    ["client", "version", "UDP", "TCP", "HTTP tunnel", "TLS", "HTTPS tunnel", "multicast", "Digest login"];
+const HEAD: [&str; 10] = [
+    "client",
+    "version",
+    "UDP",
+    "TCP",
+    "HTTP tunnel",
+    "TLS",
+    "HTTPS tunnel",
+    "multicast",
+    "Digest login",
+    "HTTP",
+];
 
 /// A client and how it is to play.
 pub struct Cell<'s> {
@@ -113,7 +126,7 @@ impl Stage {
             .channel_line("public = true")
             .multicast_out(Group::fresh())
             .channel("members", members);
-        let mirrorball = setup.through_tls().over_http().start();
+        let mirrorball = setup.through_tls().over_http().over_web().start();
         let sender = programme.repeat(&[film, members]);
         for channel in ["film", "members"] {
             let came =
@@ -129,6 +142,7 @@ impl Stage {
             Carriage::Udp | Carriage::Tcp | Carriage::Multicast | Carriage::Login => mirrorball.rtsp,
             Carriage::Tunnel => mirrorball.http(),
             Carriage::Tls | Carriage::SecretTunnel => mirrorball.rtsps(),
+            Carriage::Http => mirrorball.web(),
         };
         let (authority, path) = match carriage {
             Carriage::Login => (format!("{USER}:{PASSWORD}@{address}"), "members"),
@@ -171,6 +185,7 @@ impl Stage {
         for (way, carriages) in [
             ("udp", &[Carriage::Udp] as &[_]),
             ("multicast", &[Carriage::Multicast]),
+            ("http", &[Carriage::Http]),
             (
                 "tcp",
                 &[Carriage::Tcp, Carriage::Login, Carriage::Tunnel, Carriage::Tls, Carriage::SecretTunnel],

@@ -5,8 +5,8 @@
 //!  | RTP    | TS head, or   | mark  | filling …
 //!  |        | FU-A and zeros|       |
 //! ```
-//! A transport stream without RTP is as that behind the RTP header, which the relay makes. Where a decoder could start, the
-//! mark stands in the adaptation field, and the head of a picture behind it.
+//! A transport stream without RTP is as that behind the RTP header, which the relay makes. Where a picture begins, the mark
+//! stands in the adaptation field, and the picture's head behind it.
 //!
 //! The first packet of a run thus tells, with the pace, when each packet was due. It knows no socket.
 
@@ -121,8 +121,8 @@ impl Mark {
             let continuity = self.continuity(place);
             if place > 0 {
                 into.extend([0x47, high, low, 0x10 | continuity]);
-            } else if self.number.is_multiple_of(group.max(1)) {
-                into.extend([0x47, high | 0x40, low, 0x30 | continuity, 1 + MARK_BYTES as u8, 0x40]);
+            } else if let Some(indicator) = self.picture(group.max(1)) {
+                into.extend([0x47, high | 0x40, low, 0x30 | continuity, 1 + MARK_BYTES as u8, indicator]);
                 self.write_words(magic, into);
                 into.extend(PICTURE);
             } else {
@@ -131,6 +131,14 @@ impl Mark {
             }
             into.resize(before + (place as usize + 1) * TS_BYTES, 0xff);
         }
+    }
+
+    /// Whether a picture begins, and the indicator of those that a decoder could start at: the first of a group, which takes a tenth
+    /// of it. The others are a fiftieth each.
+    fn picture(&self, group: u64) -> Option<u8> {
+        let place = self.number % group;
+        let is_other = place >= group / 10 && place.is_multiple_of((group / 50).max(1));
+        (place == 0 || is_other).then_some(if place == 0 { 0x40 } else { 0 })
     }
 
     fn write_h264(&self, packets_per_frame: u64, into: &mut Vec<u8>) {
@@ -189,14 +197,23 @@ mod tests {
 
     #[test]
     fn a_mark_is_at_its_place_where_a_decoder_could_start_too() {
-        for (number, is_start) in [(800, true), (801, false)] {
+        for (number, is_picture, is_start) in [
+            (800, true, true),
+            (801, false, false),
+            (808, false, false),
+            (840, true, false),
+            (848, true, false),
+        ] {
             let mark = Mark { number, sent_ns: 5, began_ns: 3, interval_ns: 1_250_000, channel: 9 };
             let mut packet = Vec::new();
             mark.write(Shape::Ts, PATTERN, &mut packet);
             assert_eq!((Mark::read(&packet), packet.len()), (Some(mark), 1328));
             let parts: Vec<&[u8]> = packet[RTP_BYTES..].chunks(TS_BYTES).collect();
             let payload = &parts[0][5 + usize::from(parts[0][4])..];
-            assert_eq!((payload.starts_with(&PICTURE), parts[0][1] & 0x40 != 0), (is_start, is_start));
+            assert_eq!(
+                (payload.starts_with(&PICTURE), parts[0][1] & 0x40 != 0, parts[0][5] & 0x40 != 0),
+                (is_picture, is_picture, is_start)
+            );
             assert_eq!((Mark::read_ts(parts[0]), Mark::read_ts(parts[1])), (Some(mark), None));
             assert!(mark.is_part(6, parts[6]) && !mark.is_part(5, parts[6]));
         }

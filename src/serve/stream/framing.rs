@@ -42,6 +42,15 @@ pub(super) fn body(framing: Framing, packet: &mut Bytes) {
     }
 }
 
+/// Says in a framed packet that those before it were skipped, where the format has a place for that.
+pub(super) fn tell_gap(framing: Framing, packet: &mut Bytes) {
+    if framing == Framing::TransportStream {
+        let mut copy = packet.to_vec();
+        transport_stream::mark_discontinuous(&mut copy);
+        *packet = Bytes::from(copy);
+    }
+}
+
 /// Appends a packet, framed.
 pub(super) fn append(framing: Framing, packet: &[u8], out: &mut Vec<u8>) {
     match framing {

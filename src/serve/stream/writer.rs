@@ -69,6 +69,8 @@ struct Stream {
     cursor: Cursor,
     /// Bytes of the packet whose rest is what was begun.
     unfinished: usize,
+    /// Packets were skipped, and the next one is the first behind them.
+    has_gap: bool,
 }
 
 /// A stream that is closed has finished; one whose connection is cut may not have.
@@ -176,7 +178,7 @@ impl Writer {
             match post {
                 Post::Bytes(_) => {}
                 Post::Open { framing, cursor } => {
-                    self.streams.push(Stream { framing, cursor, unfinished: 0 });
+                    self.streams.push(Stream { framing, cursor, unfinished: 0, has_gap: false });
                 }
                 Post::Close(place) => self.streams.retain(|stream| !stream.cursor.is_at(&place)),
                 Post::Hangup => {
@@ -222,11 +224,14 @@ impl Stream {
         }
         packets.clear();
         let to = batch.map_or(u64::MAX, |batch| batch.end(&self.cursor));
-        self.cursor.take(to, PACKETS_PER_WRITE, packets);
+        self.has_gap |= self.cursor.take(to, PACKETS_PER_WRITE, packets);
         if packets.is_empty() {
             return Ok(false);
         }
         packets.iter_mut().for_each(|packet| framing::body(framing, packet));
+        if let Some(first) = packets.first_mut().filter(|_| self.has_gap) {
+            framing::tell_gap(framing, first);
+        }
         let mut headers = [[0; 4]; PACKETS_PER_WRITE];
         let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
         for (header, packet) in headers.iter_mut().zip(packets.iter()) {
@@ -251,6 +256,7 @@ impl Stream {
             }
         };
         let taken = self.account(written, &headers, packets, begun);
+        self.has_gap &= taken == 0;
         // A short write may end with a frame: then nothing was begun, and yet more is due.
         let more = packets.len() == PACKETS_PER_WRITE || taken < packets.len();
         packets.clear(); // an idle connection holds no packets

@@ -31,7 +31,7 @@ pub fn clients() -> [Client; 7] {
     [
         client("ffmpeg", || is_there("ffmpeg"), || version_of("ffmpeg", "-version"), by_ffmpeg),
         client("ffprobe", || is_there("ffprobe"), || version_of("ffprobe", "-version"), by_ffprobe),
-        client("GStreamer rtspsrc", || has_element("rtspsrc"), gstreamer_version, by_gstreamer),
+        client("GStreamer", || has_element("rtspsrc"), gstreamer_version, by_gstreamer),
         client("mpv", || is_there("mpv"), || version_of("mpv", "--version"), by_mpv),
         client("VLC without live555", || is_there("cvlc"), vlc_version, by_vlc),
         client("retina", || true, retina_version, by_retina),
@@ -44,7 +44,8 @@ pub fn clients() -> [Client; 7] {
 
 fn by_ffmpeg(cell: &Cell<'_>) -> Result<Attempt, &'static str> {
     let (picture, (transport, url)) = (cell.file("yuv"), of_libavformat(cell));
-    let mut command = ffmpeg(&["-v", "info", "-nostats", "-rtsp_transport", transport, "-i", &url]);
+    let mut command = ffmpeg(&["-v", "info", "-nostats"]);
+    command.args(transport.iter().flat_map(|transport| ["-rtsp_transport", transport])).args(["-i", &url]);
     command.args(["-frames:v", ASKED, "-an", "-fps_mode", "passthrough", "-pix_fmt", "yuv420p"]);
     command.args(["-f", "rawvideo"]).arg(&picture);
     Ok(Attempt::by(command, cell.file("log"), Yields::Pictures(picture)))
@@ -53,7 +54,8 @@ fn by_ffmpeg(cell: &Cell<'_>) -> Result<Attempt, &'static str> {
 fn by_ffprobe(cell: &Cell<'_>) -> Result<Attempt, &'static str> {
     let (transport, url) = of_libavformat(cell);
     let mut command = Command::new("ffprobe");
-    command.args(["-v", "fatal", "-rtsp_transport", transport, "-read_intervals", &format!("%+{SECONDS}")]);
+    command.args(["-v", "fatal", "-read_intervals", &format!("%+{SECONDS}")]);
+    command.args(transport.iter().flat_map(|transport| ["-rtsp_transport", transport]));
     command.args(["-select_streams", "v", "-count_frames", "-show_entries", "stream=nb_read_frames"]);
     command.args(["-of", "csv=p=0", &url]);
     Ok(Attempt::by(command, cell.file("log"), Yields::Count))
@@ -65,40 +67,45 @@ fn by_mpv(cell: &Cell<'_>) -> Result<Attempt, &'static str> {
     command.args(["--no-config", "--no-terminal", "--no-audio", "--of=rawvideo", "--ovc=rawvideo"]);
     command.args([format!("--o={}", picture.display()), format!("--frames={ASKED}")]);
     match transport {
-        "https" => command.args(["--rtsp-transport=lavf", "--demuxer-lavf-o=rtsp_transport=https"]),
-        _ => command.arg(format!("--rtsp-transport={transport}")),
+        Some("https") => command.args(["--rtsp-transport=lavf", "--demuxer-lavf-o=rtsp_transport=https"]),
+        Some(transport) => command.arg(format!("--rtsp-transport={transport}")),
+        None => &mut command,
     };
     command.arg(url);
     Ok(Attempt::by(command, cell.file("log"), Yields::Pictures(picture)))
 }
 
 /// What libavformat, which ffmpeg, ffprobe and mpv speak RTSP by, calls a carriage, and the URL with it.
-fn of_libavformat(cell: &Cell<'_>) -> (&'static str, String) {
+fn of_libavformat(cell: &Cell<'_>) -> (Option<&'static str>, String) {
     let (transport, scheme) = match cell.carriage {
-        Carriage::Udp => ("udp", "rtsp"),
-        Carriage::Tcp | Carriage::Login => ("tcp", "rtsp"),
-        Carriage::Tunnel => ("http", "rtsp"),
-        Carriage::Tls => ("tcp", "rtsps"),
-        Carriage::SecretTunnel => ("https", "rtsp"),
-        Carriage::Multicast => ("udp_multicast", "rtsp"),
+        Carriage::Udp => (Some("udp"), "rtsp"),
+        Carriage::Tcp | Carriage::Login => (Some("tcp"), "rtsp"),
+        Carriage::Tunnel => (Some("http"), "rtsp"),
+        Carriage::Tls => (Some("tcp"), "rtsps"),
+        Carriage::SecretTunnel => (Some("https"), "rtsp"),
+        Carriage::Multicast => (Some("udp_multicast"), "rtsp"),
+        Carriage::Http => (None, "http"),
     };
     (transport, cell.url(scheme))
 }
 
 fn by_gstreamer(cell: &Cell<'_>) -> Result<Attempt, &'static str> {
     let picture = cell.file("yuv");
+    let source = match cell.carriage {
+        Carriage::Http => format!("souphttpsrc location={}", cell.url("http")),
+        _ => format!("rtspsrc {} ! rtpmp2tdepay", of_gstreamer(cell)),
+    };
     let pipeline = format!(
-        "rtspsrc {} ! rtpmp2tdepay ! tsdemux ! h264parse ! avdec_h264 ! identity eos-after={ASKED} \
+        "{source} ! tsdemux ! h264parse ! avdec_h264 ! identity eos-after={ASKED} \
          ! videoconvert ! video/x-raw,format=I420 ! filesink location={}",
-        of_gstreamer(cell),
         picture.display()
     );
     Ok(Attempt::by(gst_launch(&pipeline), cell.file("log"), Yields::Pictures(picture)))
 }
 
 fn by_sink(cell: &Cell<'_>) -> Result<Attempt, &'static str> {
-    if cell.carriage == Carriage::Multicast {
-        return Err("rtspclientsink sends by no multicast.");
+    if matches!(cell.carriage, Carriage::Multicast | Carriage::Http) {
+        return Err("rtspclientsink sends by no multicast, and by RTSP alone.");
     }
     let pipeline = format!(
         "videotestsrc is-live=true ! video/x-raw,format=I420,width=160,height=120 ! jpegenc ! rtspclientsink {}",
@@ -116,6 +123,7 @@ fn of_gstreamer(cell: &Cell<'_>) -> String {
         Carriage::Tls => ("rtsps", "tcp"),
         Carriage::SecretTunnel => ("rtspsh", "tcp"),
         Carriage::Multicast => ("rtsp", "udp-mcast"),
+        Carriage::Http => unreachable!("that is no RTSP"),
     };
     format!("location={} protocols={protocols} tls-validation-flags=0", cell.url(scheme))
 }
@@ -128,9 +136,10 @@ fn gst_launch(pipeline: &str) -> Command {
 
 /// Debian's and Ubuntu's, whose `rtsp://` is that of SAT>IP.
 fn by_vlc(cell: &Cell<'_>) -> Result<Attempt, &'static str> {
-    let multicast = match cell.carriage {
-        Carriage::Udp => "--no-satip-multicast",
-        Carriage::Multicast => "--satip-multicast",
+    let (multicast, scheme) = match cell.carriage {
+        Carriage::Udp => ("--no-satip-multicast", "rtsp"),
+        Carriage::Multicast => ("--satip-multicast", "rtsp"),
+        Carriage::Http => ("--no-satip-multicast", "http"),
         _ => {
             return Err(
                 "Debian and Ubuntu build VLC without live555. Its SAT>IP client opens `rtsp://` in its \
@@ -148,7 +157,7 @@ fn by_vlc(cell: &Cell<'_>) -> Result<Attempt, &'static str> {
         "--vout=yuv",
     ]);
     command.args(["--yuv-chroma=I420", "--yuv-yuv4mpeg2", multicast, "--play-and-exit"]);
-    command.arg(format!("--yuv-file={}", film.display())).arg(cell.url("rtsp"));
+    command.arg(format!("--yuv-file={}", film.display())).arg(cell.url(scheme));
     let enough = ((WANTED + 10) * FRAME_BYTES) as u64;
     let watched = film.clone();
     let is_enough = move || fs::metadata(&watched).is_ok_and(|about| about.len() > enough);
@@ -166,7 +175,7 @@ fn by_retina(cell: &Cell<'_>) -> Result<Attempt, &'static str> {
     let over = match cell.carriage {
         Carriage::Udp => Over::Udp,
         Carriage::Tcp | Carriage::Login => Over::Tcp,
-        _ => return Err("retina has neither TLS nor tunnels, and asks for no multicast."),
+        _ => return Err("retina has neither TLS nor tunnels, asks for no multicast, and is for RTSP alone."),
     };
     let (film, url) = (cell.file("ts"), cell.url("rtsp"));
     let kept = film.clone();

@@ -3,6 +3,7 @@
 use super::source::{Group, Source};
 
 const PACKET_LEN: usize = 188;
+const PACKETS: usize = 7;
 const TABLES_PID: u16 = 4096;
 const VIDEO_PID: u16 = 256;
 /// Packets of a picture.
@@ -47,6 +48,10 @@ impl Pictures {
             }
             packet.extend((!number).to_be_bytes()); // no start code is in it
             packet.resize(PACKET_LEN, 0xff);
+            for _ in 1..PACKETS {
+                packet.extend([0x47, high, low, 0x10]);
+                packet.resize(packet.len() + PACKET_LEN - 4, 0xff);
+            }
             packet
         };
         let payload = match number {

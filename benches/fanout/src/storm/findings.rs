@@ -151,12 +151,13 @@ impl Times {
         let (before_ms, after_ms) =
             (slices::calm_ms(part(0, storm_slice)), slices::calm_ms(part(calm_slice, end_slice)));
         let during = crowd.slices.p99_and_longest_ms(storm_slice..self.done_slice());
+        let until_calm = crowd.slices.p99_and_longest_ms(storm_slice..calm_slice);
         let mut report = CrowdReport {
             size,
             before_ms,
             after_ms,
             during_ms: during.map(|(p99_ms, _)| p99_ms),
-            longest_ms: during.map(|(_, longest_ms)| longest_ms),
+            longest_ms: until_calm.map(|(_, longest_ms)| longest_ms),
             expected: crowd.expected,
             lost: crowd.lost,
             losers: crowd.losers,

@@ -73,7 +73,7 @@ pub struct CrowdReport {
     /// p99 of all that was sent from the storm's beginning until all were done.
     #[serde(default)]
     pub during_ms: Option<f64>,
-    /// The longest delay of the same.
+    /// The longest delay from the storm's beginning until the calm after it.
     #[serde(default)]
     pub longest_ms: Option<f64>,
     /// The highest p99 of a slice from the storm's beginning until the calm after it.

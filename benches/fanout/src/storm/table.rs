@@ -136,7 +136,7 @@ fn ratio(crowd: &CrowdReport, to_both: bool) -> String {
     }
 }
 
-/// Where viewers change, with the longest of all delays meanwhile.
+/// Where viewers change, with the longest of all delays.
 fn worst(crowd: &CrowdReport, with_longest: bool) -> String {
     let worst = number(crowd.worst_ms);
     if with_longest { format!("{worst} (max {})", number(crowd.longest_ms)) } else { worst }

@@ -1,0 +1,116 @@
+//! A viewer over HTTP that takes half of what comes: what it has is whole, says where something is missing, and goes on where a
+//! decoder can.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use socket2::SockRef;
+use tempfile::TempDir;
+
+use crate::players::programme::ffmpeg;
+use crate::vocabulary::{Group, Needs, Setup, Web, eventually, in_a_network_of_its_own, is_thorough};
+
+const NEEDS: Needs = Needs { programs: &["ip", "ffmpeg"], route: true, ipv6: false };
+const PACKET_LEN: usize = 188;
+const VIDEO_PID: u16 = 256;
+/// Bytes a second that are sent, and that the slow one takes.
+const SENT: usize = 750_000;
+const TAKEN: usize = SENT / 2;
+
+struct Sending(Child);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Six megabits a second, a second from one picture that stands alone to the next.
+fn film(directory: &TempDir) -> std::path::PathBuf {
+    let file = directory.path().join("film.ts");
+    let noise = "testsrc2=s=640x360:r=25:d=10,noise=alls=40:allf=t";
+    let mut encode = ffmpeg(&["-f", "lavfi", "-i", noise, "-pix_fmt", "yuv420p", "-preset", "veryfast"]);
+    encode.args(["-c:v", "libx264", "-b:v", "5.5M", "-maxrate", "5.5M", "-bufsize", "3M"]);
+    encode.args(["-x264-params", "keyint=25:min-keyint=25:scenecut=0:bframes=0", "-muxrate", "6M"]);
+    assert!(encode.arg(&file).status().expect("ffmpeg runs").success());
+    file
+}
+
+/// Reads so much a second.
+fn slowly(stream: &mut TcpStream, seconds: usize) -> Vec<u8> {
+    let (mut bytes, mut part, begun) = (Vec::new(), vec![0; TAKEN / 20], Instant::now());
+    for turn in 1..=seconds as u32 * 20 {
+        stream.read_exact(&mut part).expect("it comes");
+        bytes.extend_from_slice(&part);
+        thread::sleep((begun + turn * Duration::from_millis(50)).saturating_duration_since(Instant::now()));
+    }
+    bytes
+}
+
+/// What is behind each gap of the pictures: whether it is a start, and says that something is missing.
+fn behind_gaps(stream: &[u8]) -> Vec<(bool, bool)> {
+    let (mut last, mut behind) = (None::<u8>, Vec::new());
+    for packet in stream.chunks_exact(PACKET_LEN) {
+        assert_eq!(packet[0], 0x47, "whole packets");
+        let pid = u16::from_be_bytes([packet[1] & 0x1f, packet[2]]);
+        let (has_field, has_payload) = (packet[3] & 0x20 != 0 && packet[4] > 0, packet[3] & 0x10 != 0);
+        if pid != VIDEO_PID || !has_payload {
+            continue;
+        }
+        let count = packet[3] & 0x0f;
+        if last.is_some_and(|last| count != (last + 1) & 0x0f) {
+            let flags = if has_field { packet[5] } else { 0 };
+            behind.push((packet[1] & 0x40 != 0 && flags & 0x40 != 0, flags & 0x80 != 0));
+        }
+        last = Some(count);
+    }
+    behind
+}
+
+#[test]
+fn a_viewer_that_is_too_slow_skips_to_pictures_that_a_decoder_can_start_with() {
+    in_a_network_of_its_own("a slow viewer over HTTP", &NEEDS, || {
+        let (directory, group) = (TempDir::new().expect("a directory"), Group::fresh());
+        let film = film(&directory);
+        let setup = Setup::new()
+            .section("ring", "max_age = \"500ms\"")
+            .channel_from("film", &format!("udp://{group}"));
+        let mirrorball = setup.over_web().start();
+        let mut send = ffmpeg(&["-re", "-stream_loop", "-1", "-i"]);
+        let to = format!("udp://{}?pkt_size=1316&ttl=1", group.0);
+        send.arg(&film).args(["-c", "copy", "-muxrate", "6M", "-f", "mpegts", &to]);
+        let _sending = Sending(send.stderr(Stdio::null()).spawn().expect("ffmpeg starts"));
+        let came = [("channel", "film"), ("track", "1")];
+        eventually("a picture to start with", || {
+            (mirrorball.metric("mirrorball_track_starts_total", &came) > 0.0).then_some(())
+        });
+        let seconds = if is_thorough() { 60 } else { 25 };
+        let fast = Web::get(mirrorball.web(), "/film").expect(200);
+        let fast = thread::spawn(move || {
+            let mut fast = fast;
+            fast.take(SENT * seconds)
+        });
+        let connection = TcpStream::connect(mirrorball.web()).expect("somebody listens");
+        SockRef::from(&connection).set_recv_buffer_size(64 << 10).expect("a buffer");
+        let mut slow = connection.try_clone().expect("the same");
+        let _head = Web::ask_by(connection, "GET /film HTTP/1.1\r\nHost: edge\r\n\r\n").expect(200);
+        let bytes = slowly(&mut slow, seconds);
+        let gaps = behind_gaps(&bytes);
+        assert!(!gaps.is_empty(), "it was not too slow");
+        assert!(gaps.iter().all(|gap| *gap == (true, true)), "{gaps:?}");
+        assert!(mirrorball.metric("mirrorball_track_reentries_total", &came) >= gaps.len() as f64);
+        assert_eq!(behind_gaps(&fast.join().expect("no panic")), [], "the other one loses nothing");
+        let saved = directory.path().join("saved.ts");
+        fs::write(&saved, &bytes[..bytes.len() / PACKET_LEN * PACKET_LEN]).expect("a file");
+        let mut decode = Command::new("ffmpeg");
+        decode.args(["-nostdin", "-hide_banner", "-v", "info", "-i"]).arg(&saved).args(["-f", "null", "-"]);
+        let told = String::from_utf8_lossy(&decode.output().expect("ffmpeg runs").stderr).into_owned();
+        let frames = told.rsplit("frame=").next().and_then(|rest| rest.split_whitespace().next());
+        let frames: usize = frames.and_then(|count| count.parse().ok()).expect("it counts");
+        assert!(frames >= seconds * 25 / 3, "{frames} pictures: {told}");
+    });
+}
