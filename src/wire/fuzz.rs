@@ -5,6 +5,8 @@ use crate::wire; // what the exercises know the wire floor as
 
 #[path = "../../fuzz/exercise/authorization.rs"]
 pub mod authorization;
+#[path = "../../fuzz/exercise/http.rs"]
+pub mod http;
 #[path = "../../fuzz/exercise/psi.rs"]
 pub mod psi;
 #[path = "../../fuzz/exercise/random_access.rs"]
@@ -64,6 +66,11 @@ fn transport_seeds_replay() {
 #[test]
 fn tunnel_seeds_replay() {
     replay("tunnel", tunnel::exercise);
+}
+
+#[test]
+fn http_seeds_replay() {
+    replay("http", http::exercise);
 }
 
 #[test]

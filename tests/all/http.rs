@@ -1,13 +1,17 @@
 //! Transport streams over HTTP, and the lists by which they are found.
 
 use std::fs;
-use std::net::{TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
 use std::time::Duration;
 
+use mirrorball::serve::{Scope, Users, write_users};
 use socket2::SockRef;
 use tempfile::TempDir;
 
-use crate::vocabulary::{Group, Mirrorball, Over, Setup, Source, Viewer, Web, eventually, through_tls};
+use crate::vocabulary::{
+    Group, Mirrorball, Over, Setup, Source, Viewer, Web, eventually, is_there, skip, through_tls,
+};
 
 const JOINS: &str = "mirrorball_group_joins_total";
 const REFUSED: &str = "mirrorball_http_requests_total";
@@ -396,4 +400,79 @@ fn who_says_what_is_no_request_is_refused_and_who_says_nothing_is_hung_up_on() {
         drop(TcpStream::connect(web).expect("somebody listens"));
     }
     mirrorball.expect_holdings(before);
+}
+
+#[test]
+fn who_has_to_log_in_does_so_by_digest_and_sees_its_own_channels_alone() {
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("users");
+    let mut users = Users::of_realm("Mirrorball").expect("a realm");
+    users.set("anna", "opensesame", None).expect("a user");
+    users.set("ben", "opensesame", Some(Scope::parse("news").expect("a name"))).expect("a user");
+    write_users(&file, &users).expect("a file");
+    let setup = Setup::new().section("access", &format!("users = \"{}\"", file.display()));
+    let setup = setup.channel("news", Group::fresh()).channel("film", Group::fresh());
+    let mirrorball = setup.channel("open", Group::fresh()).channel_line("public = true").over_web().start();
+    let web = mirrorball.web();
+    let challenge = Web::get(web, "/news").expect(401);
+    assert!(
+        challenge.header("WWW-Authenticate").is_some_and(|value| value.starts_with("Digest ")),
+        "{}",
+        challenge.head
+    );
+    Web::get(web, "/no-such").expect(401);
+    Web::get(web, "/open").expect(200);
+    let curl = |user: &str, target: &str| {
+        let mut curl = Command::new("curl");
+        curl.args([
+            "-s",
+            "--digest",
+            "-u",
+            user,
+            "-w",
+            "%{http_code}",
+            "-I",
+            &format!("http://{web}{target}"),
+        ]);
+        let output = curl.output().expect("curl runs");
+        String::from_utf8_lossy(&output.stdout).rsplit('\n').next().unwrap_or_default().to_owned()
+    };
+    if !is_there("curl") {
+        return skip("logins over HTTP", "curl is not installed");
+    }
+    for (user, target, status) in [
+        ("anna:opensesame", "/news.ts?a=b", "200"),
+        ("anna:opensesame", "/film", "200"),
+        ("anna:sesame", "/film", "401"),
+        ("ben:opensesame", "/news", "200"),
+        ("ben:opensesame", "/film", "403"),
+        ("anna:opensesame", "/no-such", "404"),
+    ] {
+        assert_eq!(curl(user, target), status, "{user} {target}");
+    }
+    let list = |arguments: &[&str], target: &str| {
+        let output =
+            Command::new("curl").arg("-s").args(arguments).arg(format!("http://{web}{target}")).output();
+        let text = String::from_utf8_lossy(&output.expect("curl runs").stdout).into_owned();
+        text.lines()
+            .filter_map(|line| Some(line.split_once(&format!("{web}/"))?.1.to_owned()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(list(&[], "/playlist.m3u"), ["open.ts"], "what is public");
+    let as_user = |user| list(&["--digest", "-u", user], "/playlist.m3u?login");
+    assert_eq!(as_user("ben:opensesame"), ["news.ts", "open.ts"]);
+    assert_eq!(as_user("anna:opensesame"), ["film.ts", "news.ts", "open.ts"]);
+    mirrorball.expect_metric("mirrorball_login_failures_total", &[("reason", "password")], 1.0);
+}
+
+#[test]
+fn who_waits_for_a_server_that_does_not_answer_is_told_so() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("rtsp://{}/gate", server.local_addr().expect("bound"));
+    let setup = Setup::new().channel_by_route("gate", &url).channel_line("join = \"on-demand\"");
+    let mirrorball = setup.over_web().start();
+    let late = Web::get(mirrorball.web(), "/gate").expect(504);
+    assert!(late.text().contains("has not answered"));
+    let list = Web::get(mirrorball.web(), "/playlist.m3u").expect(200).text();
+    assert!(list.contains(&format!("rtsp://edge:{}/gate", mirrorball.rtsp.port())), "{list}");
 }
