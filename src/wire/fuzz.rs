@@ -5,6 +5,8 @@ use crate::wire; // what the exercises know the wire floor as
 
 #[path = "../../fuzz/exercise/authorization.rs"]
 pub mod authorization;
+#[path = "../../fuzz/exercise/place.rs"]
+pub mod place;
 #[path = "../../fuzz/exercise/psi.rs"]
 pub mod psi;
 #[path = "../../fuzz/exercise/random_access.rs"]
@@ -69,6 +71,11 @@ fn tunnel_seeds_replay() {
 #[test]
 fn authorization_seeds_replay() {
     replay("authorization", authorization::exercise);
+}
+
+#[test]
+fn place_seeds_replay() {
+    replay("place", place::exercise);
 }
 
 #[test]
