@@ -5,8 +5,8 @@ use crate::wire; // what the exercises know the wire floor as
 
 #[path = "../../fuzz/exercise/authorization.rs"]
 pub mod authorization;
-#[path = "../../fuzz/exercise/http.rs"]
-pub mod http;
+#[path = "../../fuzz/exercise/place.rs"]
+pub mod place;
 #[path = "../../fuzz/exercise/psi.rs"]
 pub mod psi;
 #[path = "../../fuzz/exercise/random_access.rs"]
@@ -69,13 +69,13 @@ fn tunnel_seeds_replay() {
 }
 
 #[test]
-fn http_seeds_replay() {
-    replay("http", http::exercise);
+fn authorization_seeds_replay() {
+    replay("authorization", authorization::exercise);
 }
 
 #[test]
-fn authorization_seeds_replay() {
-    replay("authorization", authorization::exercise);
+fn place_seeds_replay() {
+    replay("place", place::exercise);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use mirrorball::event::clock;
 use tempfile::TempDir;
 
 use crate::players::programme::ffmpeg;
@@ -84,7 +85,7 @@ fn who_is_behind_is_brought_level_though_nothing_comes_any_more_and_no_faster_th
     }
     for over in [Over::Udp, Over::Tcp] {
         let mut late = Viewer::playing(&mirrorball, "news", over);
-        let begun = std::time::Instant::now();
+        let begun = clock::now();
         assert!(late.packet() == pictures.tables_before(APART));
         (APART..APART + 101).for_each(|number| assert!(late.packet() == pictures.packet(number), "{number}"));
         let took = begun.elapsed();

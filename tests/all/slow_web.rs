@@ -4,9 +4,10 @@
 use std::io::Read;
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fs, thread};
 
+use mirrorball::event::clock;
 use socket2::SockRef;
 use tempfile::TempDir;
 
@@ -42,11 +43,11 @@ fn film(directory: &TempDir) -> std::path::PathBuf {
 
 /// Reads so much a second.
 fn slowly(stream: &mut TcpStream, seconds: usize) -> Vec<u8> {
-    let (mut bytes, mut part, begun) = (Vec::new(), vec![0; TAKEN / 20], Instant::now());
+    let (mut bytes, mut part, begun) = (Vec::new(), vec![0; TAKEN / 20], clock::now());
     for turn in 1..=seconds as u32 * 20 {
         stream.read_exact(&mut part).expect("it comes");
         bytes.extend_from_slice(&part);
-        thread::sleep((begun + turn * Duration::from_millis(50)).saturating_duration_since(Instant::now()));
+        thread::sleep((begun + turn * Duration::from_millis(50)).saturating_duration_since(clock::now()));
     }
     bytes
 }

@@ -1,11 +1,11 @@
-//! Fuzzes what `exercise/http.rs` says must hold.
+//! Fuzzes what `exercise/place.rs` says must hold.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use mirrorball::wire; // what the exercise knows the wire floor as
 
-#[path = "../exercise/http.rs"]
+#[path = "../exercise/place.rs"]
 mod exercise;
 
 fuzz_target!(|data: &[u8]| exercise::exercise(data));
