@@ -46,6 +46,12 @@ impl Refusal {
         Self { more, ..self }
     }
 
+    /// The same, with a header.
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
     /// There is too little of something; waiting may help. A crowd that is sent away is spread.
     pub fn too_much(reason: RefusedFor, client_port: u16) -> Self {
         let text = match reason {

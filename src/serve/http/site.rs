@@ -44,8 +44,6 @@ pub struct Site {
     groups: Option<Arc<dyn OpensGroups>>,
 }
 
-const NO_METHOD: Answer = Answer { status: 405, text: "GET and HEAD are served here." };
-
 impl Site {
     /// One of a server; `groups` makes channels of those that are open.
     pub fn new(
@@ -85,6 +83,10 @@ impl Site {
 
     fn answer(&self, asked: Asked) {
         let now = clock::now();
+        if !matches!(asked.head.method, Method::Get | Method::Head) {
+            return asked
+                .refuse(Refusal::of(405, "GET and HEAD are served here.").header("Allow", "GET, HEAD"));
+        }
         match &asked.place.resource {
             Resource::Channel(written) => {
                 let name = self.name_of(written);
@@ -131,9 +133,6 @@ impl Site {
 impl HttpService for Site {
     fn serve(&self, head: Head, rest: Rest, arrival: Arrival) -> Result<(), (Arrival, Answer)> {
         drop(rest); // a body that nobody asked for
-        if !matches!(head.method, Method::Get | Method::Head) {
-            return Err((arrival, NO_METHOD));
-        }
         let place = match Place::parse(&head.target) {
             Ok(place) => place,
             Err(text) => return Err((arrival, Answer { status: 400, text })),
