@@ -1,14 +1,16 @@
 //! The way over UDP: from a port pair to a client's two ports.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::net::Marks;
-use crate::relay::{Carriage, Handover, Place, Subscription, Track};
+use crate::relay::{Carriage, Handover, Place, Repair, Subscription, Track};
 
 use super::super::journal::Story;
 use super::super::stats::Port;
+use super::askers::Asker;
 use super::port_pairs::Reservation;
 use super::taker::Learnt;
 use super::way::{Followed, Grant, Heirs, Way};
@@ -21,17 +23,25 @@ pub struct OverUdp {
     /// The client has been heard at the port that it has for RTP.
     is_sure: bool,
     feed: Option<(Subscription, Subscription)>,
+    /// It may ask for packets again.
+    asker: Option<Asker>,
 }
 
 impl OverUdp {
     pub fn new(at: Arc<Reservation>, marks: Marks) -> Self {
         let is_sure = !at.is_searched_for();
-        Self { at, marks, is_sure, feed: None }
+        Self { at, marks, is_sure, feed: None, asker: None }
     }
 
     fn subscribe_rtp(&self, track: &Track, from: Place, story: &Arc<Story>) -> Subscription {
         let (to, books) = ((&self.at.pair.rtp, self.at.rtp()), Some(story.clone() as _));
         track.rtp.subscribe_datagrams(Carriage::Udp, to, from, self.at.hold(Port::Rtp), books)
+    }
+
+    fn admit(&self, track: &Track, since: u64, story: &Arc<Story>) -> Asker {
+        let (to, books) = ((&self.at.pair.rtp, self.at.rtp()), Some(story.clone() as _));
+        let repair = Repair::new(&track.rtp, to, since, self.at.hold(Port::Rtp), None, books);
+        self.at.pair.askers.admit(self.at.rtcp(), repair)
     }
 
     fn subscribe_rtcp(&self, track: &Track, from: Place) -> Subscription {
@@ -48,10 +58,13 @@ impl Way for OverUdp {
     }
 
     fn start(&mut self, track: &Track, (rtp_from, rtcp_from): (Place, Place), story: &Arc<Story>) {
+        let since = if let Place::At(spot) = &rtp_from { spot.number } else { 0 };
+        self.asker = track.rtp.is_repaired().then(|| self.admit(track, since, story));
         self.feed = Some((self.subscribe_rtp(track, rtp_from, story), self.subscribe_rtcp(track, rtcp_from)));
     }
 
     fn stop(&mut self, heirs: Option<&Heirs>) {
+        self.asker = None;
         if let (Some((rtp, rtcp)), Some(heirs)) = (self.feed.take(), heirs) {
             rtp.hand_over(&heirs.rtp);
             rtcp.hand_over(&heirs.rtcp);
@@ -60,7 +73,11 @@ impl Way for OverUdp {
 
     fn say(&self, rtcp: &[u8]) {
         // What is lost here is also told by the connection's end.
-        self.at.pair.rtcp.say(Bytes::copy_from_slice(rtcp), self.at.rtcp(), self.marks);
+        self.at.pair.rtcp.say(&[Bytes::copy_from_slice(rtcp)], self.at.rtcp(), self.marks);
+    }
+
+    fn know(&self, ssrc: Option<u32>, round_trip: Option<Duration>) {
+        self.asker.iter().for_each(|asker| asker.repair.know(ssrc, round_trip));
     }
 
     fn follow(&mut self, learnt: &Learnt, track: &Track, story: &Arc<Story>) -> Option<Followed> {
@@ -73,6 +90,10 @@ impl Way for OverUdp {
             return Some(Followed::Stays);
         }
         self.at = at;
+        if let Some(asker) = &mut self.asker {
+            asker.repair.move_to(self.at.rtp(), self.at.hold(Port::Rtp));
+            asker.move_to(self.at.rtcp());
+        }
         if let Some((rtp, rtcp)) = self.feed.take() {
             let heir = Handover::new();
             let from = Place::After(heir.clone());
