@@ -1,5 +1,6 @@
 //! What viewers have asked for again of a flow, and what came of it.
 
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Why something is not sent again that is there.
@@ -58,6 +59,16 @@ impl RepairRefusal {
 impl RepairTotals {
     pub(super) fn refuse(&mut self, reason: RepairRefusal, packets: u64) {
         self.refused[reason as usize] += packets;
+    }
+}
+
+impl AddAssign for RepairTotals {
+    fn add_assign(&mut self, other: Self) {
+        self.asked += other.asked;
+        self.repaired += other.repaired;
+        self.bytes += other.bytes;
+        self.not_held += other.not_held;
+        self.refused.iter_mut().zip(other.refused).for_each(|(sum, more)| *sum += more);
     }
 }
 
