@@ -60,7 +60,8 @@ impl Allowance {
         now: Instant,
     ) -> Result<(), RepairRefusal> {
         let is_over = |recent: &Recent| now.saturating_duration_since(recent.first_at) >= round_trip;
-        while self.recent.pop_front_if(|recent| is_over(recent)).is_some() {}
+        let over = self.recent.iter().take_while(|recent| is_over(recent)).count();
+        self.recent.drain(..over);
         let is_full = self.recent.len() >= MOST_RECENT;
         match self.recent.iter_mut().find(|recent| recent.number == number) {
             Some(known) if known.times >= MOST_TIMES => return Err(RepairRefusal::Repeated),

@@ -1,3 +1,5 @@
+//! What is sent again, and what is not. It knows no client but a socket.
+
 use super::*;
 use crate::event::clock;
 use crate::net::Marks;

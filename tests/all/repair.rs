@@ -188,7 +188,8 @@ fn over_a_lossy_way_nothing_stays_lost() {
                 took.push(now.saturating_duration_since(at));
             }
             let is_over = began.elapsed() >= Duration::from_secs(seconds);
-            let lost = is_lost() && !(is_over && !missing.contains_key(&stamp.number));
+            let may_be_lost = !is_over || missing.contains_key(&stamp.number);
+            let lost = is_lost() && may_be_lost;
             let newest = next.map_or(stamp.number, |newest| newest.number);
             if !lost && missing.remove(&stamp.number).is_some() {
                 repaired += 1;
