@@ -124,6 +124,11 @@ impl Ring {
         Self { limits, leads: OnceLock::new(), state: Mutex::default() }
     }
 
+    /// How long a packet is fresh.
+    pub(super) fn kept_for(&self) -> Duration {
+        self.limits.age
+    }
+
     /// Has it reach back as far as the newest starts of these.
     pub(super) fn follow(&self, leads: Vec<Arc<Self>>) {
         let _ = self.leads.set(leads);

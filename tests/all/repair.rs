@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, UdpSocket};
+use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mirrorball::event::clock;
 
 use crate::conversation::one_channel;
 use crate::vocabulary::{
-    Mirrorball, Over, Setup, Source, Stamp, Viewer, eventually, is_thorough, report, say,
+    Mirrorball, Needs, Over, Setup, Source, Stamp, Viewer, eventually, in_a_network_of_its_own, is_thorough,
+    lose, report, say, unblock_all,
 };
 
 /// Under which viewers ask, and report.
@@ -159,6 +162,47 @@ fn where_nothing_is_repaired_nobody_is_answered() {
     assert_eq!(counted(&mirrorball, "asked"), 0.0);
 }
 
+#[test]
+fn who_is_known_to_take_it_is_sent_what_it_lost_as_a_stream_of_its_own() {
+    let (mut source, mirrorball) = one_channel();
+    let mut viewer = Viewer::of(&mirrorball, "news");
+    let (url, agent) = (viewer.url.clone(), ("User-Agent", "GStreamer/1.26.0"));
+    let plain = viewer.connection.request("DESCRIBE", &url, &[("User-Agent", "LibVLC/3.0.20")]).expect(200);
+    let plain = plain.body;
+    assert!(plain.contains("m=video 0 RTP/AVP 33\r\n") && !plain.contains("rtx"), "{plain}");
+    let offer = viewer.connection.request("DESCRIBE", &url, &[agent]).expect(200);
+    let offer = offer.body;
+    for line in [
+        "m=video 0 RTP/AVPF 33 96",
+        "a=rtcp-fb:33 nack",
+        "a=rtpmap:96 rtx/90000",
+        "a=fmtp:96 apt=33;rtx-time=2000",
+    ] {
+        assert!(offer.contains(&format!("{line}\r\n")), "{line} in {offer}");
+    }
+    viewer.agent = Some(agent.1);
+    let [rtp, rtcp] = [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
+    viewer.set_up_by("RTP/AVPF", 1, rtp, rtcp);
+    viewer.play();
+    source.send(40);
+    viewer.expect_packets(&source, 0..40);
+    viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(sequence(&source, 3), 1)]));
+    let again = [viewer.packet(), viewer.packet()];
+    for (packet, number) in again.iter().zip(3..) {
+        let original = source.packet(number);
+        assert_eq!(
+            (packet[1], &packet[4..8]),
+            (96, &original[4..8]),
+            "of its own type, and of the same time"
+        );
+        assert_ne!(packet[8..12], original[8..12], "of its own SSRC");
+        assert_eq!(packet[12..], [&original[2..4], &original[12..]].concat(), "which it was, and what");
+    }
+    let number = |packet: &[u8]| u16::from_be_bytes([packet[2], packet[3]]);
+    assert_eq!(number(&again[0]).wrapping_add(1), number(&again[1]));
+    viewer.expect_silence();
+}
+
 /// A viewer behind a way that loses some of what comes, repairs included, and takes a while: it asks a round trip's half after it has
 /// found a gap, and again where nothing came of it. How long its answers took here.
 #[test]
@@ -213,4 +257,41 @@ fn over_a_lossy_way_nothing_stays_lost() {
         assert_eq!(counted(&mirrorball, "not_held"), 0.0);
         drop(beam);
     }
+}
+
+#[test]
+fn gstreamer_asks_until_nothing_is_missing() {
+    let needs = Needs { programs: &["ip", "nft", "gst-launch-1.0"], route: true, ipv6: false };
+    in_a_network_of_its_own("gstreamer_asks_until_nothing_is_missing", &needs, || {
+        for percent in [1, 5] {
+            gstreamer_over_a_way_that_loses(percent);
+        }
+    });
+}
+
+fn gstreamer_over_a_way_that_loses(percent: u32) {
+    let source = Source::new();
+    let mirrorball = Setup::new().udp_ports("6970-6971").channel("news", source.group).start();
+    let beam = source.beam(400);
+    lose(6970, percent);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let pipeline = format!(
+        "rtspsrc location={} protocols=udp latency=500 do-retransmission=true ! rtpmp2tdepay ! filesink location={}",
+        mirrorball.url("news"),
+        file.path().display()
+    );
+    let mut player =
+        Command::new("gst-launch-1.0").arg("-q").args(pipeline.split(' ')).spawn().expect("it runs");
+    thread::sleep(Duration::from_secs(if is_thorough() { 60 } else { 6 }));
+    player.kill().and_then(|()| player.wait()).expect("it ends");
+    unblock_all();
+    drop(beam);
+    let bytes = std::fs::read(file.path()).expect("what it has written");
+    let number = |payload: &[u8]| u64::from_be_bytes(*payload[4..].first_chunk().expect("a number"));
+    let numbers: Vec<_> = bytes.chunks_exact(7 * 188).map(number).collect();
+    let missing: u64 = numbers.windows(2).map(|pair| pair[1] - pair[0] - 1).sum();
+    let sent = counted(&mirrorball, "sent");
+    say(&format!("{percent} % lost: {} packets, {sent} sent again, {missing} missing", numbers.len()));
+    assert!(numbers.len() > 1000 && sent > 0.0, "{} packets, {sent} sent again", numbers.len());
+    assert_eq!(missing, 0);
 }

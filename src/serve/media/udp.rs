@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::net::Marks;
 use crate::relay::{Carriage, Handover, Place, Repair, Subscription, Track};
+use crate::wire::rtx::Rtx;
 
 use super::super::journal::Story;
 use super::super::stats::Port;
@@ -22,15 +23,17 @@ pub struct OverUdp {
     marks: Marks,
     /// The client has been heard at the port that it has for RTP.
     is_sure: bool,
+    rtx: Option<u8>,
     feed: Option<(Subscription, Subscription)>,
     /// It may ask for packets again.
     asker: Option<Asker>,
 }
 
 impl OverUdp {
-    pub fn new(at: Arc<Reservation>, marks: Marks) -> Self {
+    /// `rtx` is the payload type under which the client takes what it has lost as a stream of its own, if it does.
+    pub fn new(at: Arc<Reservation>, marks: Marks, rtx: Option<u8>) -> Self {
         let is_sure = !at.is_searched_for();
-        Self { at, marks, is_sure, feed: None, asker: None }
+        Self { at, marks, is_sure, rtx, feed: None, asker: None }
     }
 
     fn subscribe_rtp(&self, track: &Track, from: Place, story: &Arc<Story>) -> Subscription {
@@ -40,7 +43,10 @@ impl OverUdp {
 
     fn admit(&self, track: &Track, since: u64, story: &Arc<Story>) -> Asker {
         let (to, books) = ((&self.at.pair.rtp, self.at.rtp()), Some(story.clone() as _));
-        let repair = Repair::new(&track.rtp, to, since, self.at.hold(Port::Rtp), None, books);
+        // Anybody's guess is as good: they only have to be others than the track's.
+        let (ssrc, first) = (getrandom::u32().unwrap_or(1), getrandom::u32().unwrap_or(1) as u16);
+        let rtx = self.rtx.map(|payload_type| Rtx::new(payload_type, ssrc, first));
+        let repair = Repair::new(&track.rtp, to, since, self.at.hold(Port::Rtp), rtx, books);
         self.at.pair.askers.admit(self.at.rtcp(), repair)
     }
 
