@@ -27,7 +27,7 @@ fn packet(data: &Bytes, at: Instant) -> Packet {
 }
 
 fn outward(channel: &str) -> Arc<Outward> {
-    Outward::new(channel, Marks::default())
+    Outward::new(channel, Marks::default(), 20)
 }
 
 fn ring(c: &mut Criterion) {
@@ -139,7 +139,8 @@ fn parts() -> (Arc<TaskQueue>, Arc<TaskQueue>, Arc<Poller>, Dispatch) {
     let timers = Timers::start(&poller, Class::Media).expect("a timer can be made");
     let lateness = Lateness::new(LIMITS.age, clock::now());
     let bursts = BurstBudget::new(1000, lateness.clone(), clock::now());
-    let dispatch = Dispatch::new(media.clone(), timers, Busy::new(1, 0.5, || false), lateness, bursts);
+    let dispatch =
+        Dispatch::new(media.clone(), timers, Busy::new(1, 0.5, || false), lateness, bursts.clone(), bursts);
     (media, control, poller, dispatch)
 }
 

@@ -35,4 +35,8 @@ pub fn exercise(datagram: &[u8]) {
         Ok(said) => assert!(said.names.len() <= 31),
         Err(error) => assert!(!error.reason().is_empty()),
     }
+    for nack in rtcp::nacks(datagram) {
+        assert_eq!(nack.count(), nack.lost().count() as u64);
+        assert!(nack.count() <= 17 * datagram.len() as u64 / 4);
+    }
 }

@@ -184,7 +184,8 @@ impl Engine {
         let target = config.engine.busy_percent as f64 / 100.0;
         let busy = Busy::new(config.engine.media_workers, target, move || joins.depth() > 0);
         let bursts = BurstBudget::new(config.limits.burst_mbit as u64, lateness.clone(), started_at);
-        let dispatch = Dispatch::new(media.clone(), media_timers, busy, lateness.clone(), bursts);
+        let repairs = BurstBudget::new(config.limits.repair_mbit as u64, lateness.clone(), started_at);
+        let dispatch = Dispatch::new(media.clone(), media_timers, busy, lateness.clone(), bursts, repairs);
         let bits = config.limits.line_mbit.map(|mbit| mbit as u64 * 1_000_000);
         let line = Line::new(LineLimits { groups: config.limits.line_groups, bits });
         let maker = Maker { dispatch: dispatch.clone(), limits, line };

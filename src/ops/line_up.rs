@@ -72,7 +72,7 @@ impl Maker {
         instead_of: Option<&Channel>,
         now: Instant,
     ) -> Result<Arc<Channel>, NoRoom> {
-        let outward = Outward::new(&config.name, config.settings.marks);
+        let outward = Outward::new(&config.name, config.settings.marks, config.settings.repair_percent);
         let ChannelSettings { silent_after, coalesce, enter_at, .. } = config.settings;
         let keeping = Keeping { silent_after, limits: self.limits, coalesce, enter_at };
         let channel =

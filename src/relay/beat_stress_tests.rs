@@ -156,7 +156,7 @@ impl Rig {
         let lateness = Lateness::new(PATIENCE, clock::now());
         let bursts = boundless(lateness.clone());
         let busy = Busy::new(3, 0.5, || false);
-        Self { poller, dispatch: Dispatch::new(queue, timers, busy, lateness, bursts) }
+        Self { poller, dispatch: Dispatch::new(queue, timers, busy, lateness, bursts.clone(), bursts) }
     }
 
     fn flow(&self, coalesce: Coalesce) -> Arc<Flow> {

@@ -1,5 +1,5 @@
-//! What all bursts may take together: so many bits a second, and nothing while media is late. They give way first: who is
-//! level is never kept waiting for those who are brought there.
+//! What all bursts may take together, and all repairs: so many bits a second, and nothing while media is late. They give way
+//! first: who is level is never kept waiting for those who are brought there.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,7 +12,7 @@ use super::lateness::Lateness;
 /// What was not used is kept for so long.
 const KEPT: Duration = Duration::from_millis(50);
 
-/// The budget of all bursts.
+/// The budget of all bursts, or of all repairs.
 #[derive(Debug)]
 pub struct BurstBudget {
     bytes_per_second: u64,
@@ -53,15 +53,22 @@ impl BurstBudget {
 
     /// Whether a burst may send something now; what it was is [`spent`](Self::spend) then.
     pub(super) fn allows(&self, now: Instant) -> bool {
-        let held = if self.lateness.is_late(now) {
-            Held::Late
+        let judged = self.judge(now);
+        if let Err(held) = judged {
+            self.held[held as usize].fetch_add(1, Relaxed);
+        }
+        judged.is_ok()
+    }
+
+    /// The same for who counts it: or why not.
+    pub(super) fn judge(&self, now: Instant) -> Result<(), Held> {
+        if self.lateness.is_late(now) {
+            Err(Held::Late)
         } else if self.state(now).left <= 0.0 {
-            Held::Budget
+            Err(Held::Budget)
         } else {
-            return true;
-        };
-        self.held[held as usize].fetch_add(1, Relaxed);
-        false
+            Ok(())
+        }
     }
 
     /// So many bytes of bursts are sent, or about to be.

@@ -147,6 +147,14 @@ impl Channel {
         last.insert(Described { server, group, text }).text.clone()
     }
 
+    /// The same for a viewer who takes what it has lost as a stream of its own; as it always was where nothing is sent again.
+    pub fn repairable_description(&self, server: IpAddr) -> Arc<str> {
+        let first = self.tracks.first().filter(|track| track.rtp.is_repaired());
+        let kept = first.map(|track| track.rtp.ring().kept_for().as_millis());
+        let text = kept.map(|kept| Arc::from(sdp::repairable(&self.presentation(), server, kept)));
+        text.unwrap_or_else(|| self.description(server, None))
+    }
+
     /// It comes by a line from now on, by the groups that it is described with now; in the place of another channel if there is one.
     ///
     /// # Errors

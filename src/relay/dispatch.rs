@@ -29,6 +29,8 @@ pub struct Dispatch {
     pub lateness: Arc<Lateness>,
     /// What those may take who are brought level.
     pub bursts: Arc<BurstBudget>,
+    /// What may be sent again.
+    pub repairs: Arc<BurstBudget>,
     /// What all of them have counted.
     pub ledger: Arc<Ledger>,
     rhythms: Arc<Mutex<Vec<Arc<Rhythm>>>>,
@@ -49,8 +51,18 @@ impl Dispatch {
         busy: Arc<Busy>,
         lateness: Arc<Lateness>,
         bursts: Arc<BurstBudget>,
+        repairs: Arc<BurstBudget>,
     ) -> Self {
-        Self { queue, timers, busy, lateness, bursts, ledger: Arc::default(), rhythms: Arc::default() }
+        Self {
+            queue,
+            timers,
+            busy,
+            lateness,
+            bursts,
+            repairs,
+            ledger: Arc::default(),
+            rhythms: Arc::default(),
+        }
     }
 
     /// The rhythm of a `coalesce`.

@@ -14,6 +14,7 @@ use crate::net::Marks;
 use super::batch::StreamSink;
 use super::beat::Coalesce;
 use super::books::Books;
+use super::burst_budget::BurstBudget;
 use super::carriage::Carriage;
 use super::cursor::{Bursts, Cursor};
 use super::dispatch::{Dispatch, Rhythm};
@@ -21,6 +22,7 @@ use super::handover::{Handover, Place};
 use super::lane::{Lane, Outlet};
 use super::mailbox::{Change, DatagramMember};
 use super::outward::Outward;
+use super::repair_counts::{RepairCounts, RepairTotals};
 use super::ring::{Packet, Ring, RingLimits};
 use super::server_socket::ServerSocket;
 use super::standing::Standing;
@@ -46,6 +48,7 @@ pub struct Flow {
     /// Those of them who are brought level.
     underway: Arc<AtomicUsize>,
     totals: [Arc<Totals>; Carriage::ALL.len()],
+    repairs: RepairCounts,
 }
 
 /// A lane that takes subscribers, and how many it has.
@@ -94,6 +97,7 @@ impl Flow {
             places: Mutex::default(),
             underway: Arc::default(),
             totals,
+            repairs: RepairCounts::default(),
         })
     }
 
@@ -198,6 +202,35 @@ impl Flow {
             self.count_missed();
         }
         self.of(by).read()
+    }
+
+    /// What viewers have asked for again, and what came of it.
+    pub fn repaired(&self) -> RepairTotals {
+        self.repairs.read()
+    }
+
+    /// Whether anything is sent again.
+    pub fn is_repaired(&self) -> bool {
+        self.outward.repair_percent > 0
+    }
+
+    pub(super) fn repairs(&self) -> &RepairCounts {
+        &self.repairs
+    }
+
+    /// What a viewer may be sent again a second.
+    pub(super) fn repair_bytes_per_second(&self) -> f64 {
+        self.ring.bits_per_second() as f64 / 8.0 * f64::from(self.outward.repair_percent) / 100.0
+    }
+
+    /// What all viewers may be sent again.
+    pub(super) fn repair_budget(&self) -> &BurstBudget {
+        &self.dispatch.repairs
+    }
+
+    /// The name of its channel.
+    pub(super) fn channel(&self) -> &str {
+        &self.outward.channel
     }
 
     /// Times that connections which had fallen out of the ring went on.

@@ -9,6 +9,7 @@
 //!    (says when)         └─ StreamGroup: StreamSinks, each with cursors of its own
 //! ```
 
+mod allowance;
 mod batch;
 mod beat;
 mod books;
@@ -31,10 +32,13 @@ mod lane;
 mod lateness;
 mod ledger;
 mod line;
+mod look_up;
 mod mailbox;
 mod outward;
 mod party;
 mod refused;
+mod repair;
+mod repair_counts;
 mod reports;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code))] // that needs but a part of it
@@ -70,6 +74,8 @@ pub use ledger::Ledger;
 pub use line::{Line, LineFull, LineLimits, Load};
 pub use outward::Outward;
 pub use refused::RefusedTotals;
+pub use repair::Repair;
+pub use repair_counts::{RepairRefusal, RepairTotals};
 pub use ring::{Packet, Ring, RingLimits, RingStart, StartCounts, StartPoint};
 pub use server_socket::ServerSocket;
 pub use signs::Signs;

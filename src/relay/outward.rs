@@ -13,6 +13,8 @@ pub struct Outward {
     pub(super) channel: Arc<str>,
     /// What their IP header says.
     pub(super) marks: Marks,
+    /// What is sent again to a viewer, in per cent of the stream's rate at most.
+    pub(super) repair_percent: u32,
     in_fragments: Episode,
     too_large: Episode,
 }
@@ -28,9 +30,9 @@ pub(super) struct Oversize {
 
 impl Outward {
     /// Of a channel of this name.
-    pub fn new(channel: &str, marks: Marks) -> Arc<Self> {
+    pub fn new(channel: &str, marks: Marks, repair_percent: u32) -> Arc<Self> {
         let (in_fragments, too_large) = (Episode::default(), Episode::default());
-        Arc::new(Self { channel: channel.into(), marks, in_fragments, too_large })
+        Arc::new(Self { channel: channel.into(), marks, repair_percent, in_fragments, too_large })
     }
 
     /// Tells of packets that are too large, once an episode: they come at the rate of a stream.

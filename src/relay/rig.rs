@@ -42,7 +42,14 @@ pub fn stopped() -> (Arc<TaskQueue>, Arc<Timers>) {
 pub fn by_hand() -> Dispatch {
     let (queue, timers) = stopped();
     let lateness = Lateness::new(Duration::from_secs(2), clock::now());
-    Dispatch::new(queue, timers, Busy::new(1, 0.5, || false), lateness.clone(), boundless(lateness))
+    Dispatch::new(
+        queue,
+        timers,
+        Busy::new(1, 0.5, || false),
+        lateness.clone(),
+        boundless(lateness.clone()),
+        boundless(lateness),
+    )
 }
 
 /// A budget that suffices for all bursts.
@@ -52,7 +59,7 @@ pub fn boundless(lateness: Arc<Lateness>) -> Arc<BurstBudget> {
 
 /// How packets of a channel leave that says nothing of it.
 pub fn outward(channel: &str) -> Arc<Outward> {
-    Outward::new(channel, Marks::default())
+    Outward::new(channel, Marks::default(), 20)
 }
 
 /// A channel that forgets nothing, counts as silent after two seconds, and is sent when the test says so.

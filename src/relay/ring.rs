@@ -22,6 +22,7 @@ use crate::event::lock;
 use crate::wire::rtp;
 
 use super::burst::{Burst, Pin};
+use super::look_up::look_up;
 use super::standing::Standing;
 
 /// A rate is measured over at least so long: a few packets that came together say nothing.
@@ -121,6 +122,11 @@ impl Ring {
     /// An empty ring.
     pub fn new(limits: RingLimits) -> Self {
         Self { limits, leads: OnceLock::new(), state: Mutex::default() }
+    }
+
+    /// How long a packet is fresh.
+    pub(super) fn kept_for(&self) -> Duration {
+        self.limits.age
     }
 
     /// Has it reach back as far as the newest starts of these.
@@ -225,6 +231,17 @@ impl Ring {
         let behind = state.packets.range((first - state.tail()) as usize..);
         let due = first + behind.take_while(|packet| packet.arrived_at <= came_by).count() as u64;
         (due < state.head).then_some(due)
+    }
+
+    /// A packet by its sequence number, with the number that it has here; `Some(None)`: it is not there. `None`: it is not of the stream
+    /// that comes now.
+    pub(super) fn find(&self, ssrc: u32, sequence: u16) -> Option<Option<(u64, Bytes)>> {
+        let state = self.state();
+        let is_of_it = |packet: &&Packet| packet.data.get(8..12) == Some(&ssrc.to_be_bytes());
+        state.packets.back().filter(is_of_it)?;
+        let place = look_up(state.packets.len(), |place| state.packets[place].sequence, sequence);
+        let found = place.and_then(|place| Some((place, state.packets.get(place).filter(is_of_it)?)));
+        Some(found.map(|(place, packet)| (state.tail() + place as u64, packet.data.clone())))
     }
 
     /// A packet as a subscriber's first one.

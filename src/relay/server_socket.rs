@@ -17,8 +17,8 @@ use bytes::Bytes;
 
 use crate::event::lock;
 use crate::net::{
-    Control, Destination, Marks, PathAsker, Position, Sender, forbids_fragments, keep_senders, open_beside,
-    segments, send_buffer, send_only, take_refusals, take_senders, with_room,
+    Control, Destination, Marks, PathAsker, Position, SendReport, Sender, forbids_fragments, keep_senders,
+    open_beside, segments, send_buffer, send_only, take_refusals, take_senders, with_room,
 };
 
 use super::fullness::{Fullness, Verdict};
@@ -117,11 +117,11 @@ impl ServerSocket {
         Control::new(marks, self.at.is_ipv6())
     }
 
-    /// Sends one packet, if it can be sent now.
-    pub fn say(&self, packet: Bytes, to: SocketAddr, marks: Marks) {
+    /// Sends packets, as far as they can be sent now; tells how many that were.
+    pub fn say(&self, packets: &[Bytes], to: SocketAddr, marks: Marks) -> SendReport {
         let (socket, mut control) = (self.current(), self.control(marks));
         let to = &mut [Destination::new(to, false)];
-        Sender::default().send(&*socket, &mut control, to, &[packet], Position::default());
+        Sender::default().send(&*socket, &mut control, to, packets, Position::default())
     }
 
     /// The socket to send from.

@@ -46,6 +46,11 @@ impl NotTheirs {
 }
 
 impl Reporter {
+    /// The viewer's SSRC, once it is known.
+    pub fn own(&self) -> Option<u32> {
+        self.own
+    }
+
     /// Hears what comes from the viewer's address, while the SSRC that is `sent` to it is that.
     pub fn hear(&mut self, feedback: &Feedback, sent: Option<u32>) -> Result<Said, NotTheirs> {
         let is_sent = |report: &&Report| [sent, self.reported_on].contains(&Some(report.ssrc));

@@ -118,7 +118,7 @@ impl Default for Tables {
     fn default() -> Self {
         let not_rtcp = NotRtcp::ALL.iter().map(NotRtcp::reason);
         let not_theirs = NotTheirs::ALL.iter().map(|reason| reason.reason());
-        let refused = not_rtcp.chain(not_theirs).chain(["frame_too_long", "receive_error"]);
+        let refused = not_rtcp.chain(not_theirs).chain(["frame_too_long", "receive_error", "full"]);
         Self {
             requests: SERVED.map(|method| ((method, 200), 0)).into(),
             http_requests: ["GET", "HEAD", "POST"].map(|method| ((method, 200), 0)).into(),

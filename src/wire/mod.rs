@@ -7,7 +7,7 @@
 //!  datagram ─▶ transport_stream::check ─▶ packetizer bytes ─▶ http: RTSP, or a tunnel's head and what comes up it
 //!  legs     ─▶ merge ─▶ in order; or failover ─▶ splice: one stream
 //!  SDP file ─▶ sdp::parse ─▶ Presentation ─▶ sdp::unicast (what DESCRIBE returns)
-//!  config   ─▶ source_url ─▶ sdp::mpegts             datagram ─▶ rtcp::feedback
+//!  config   ─▶ source_url ─▶ sdp::mpegts             datagram ─▶ rtcp::feedback, rtcp::nacks; packet ─▶ rtx
 //!  datagram ─▶ sap ─▶ sdp::identity, sdp::parse      sdp::announced ─▶ sap ─▶ datagram
 //!
 //!  datagram ─▶ transport_stream::packets ─▶ ts_packet ─▶ psi: what a transport stream carries
@@ -33,6 +33,7 @@ pub mod reception;
 pub mod rtcp;
 pub mod rtp;
 pub mod rtsp;
+pub mod rtx;
 mod run;
 pub mod sap;
 pub mod sdp;

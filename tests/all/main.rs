@@ -40,6 +40,7 @@ mod program; // exit codes, signals and the demo
 mod pull; // channels that come from other servers
 mod raw; // transport streams without RTP, for set-top boxes
 mod refusals; // every code that a request can earn
+mod repair; // what a viewer over UDP has lost, and asks for again
 mod returns; // connections that come and go, and sessions that stay
 mod senders; // who sends to a group: neighbours, two at once, nobody
 mod silence; // streams that stop, and how it is told

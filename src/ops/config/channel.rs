@@ -86,6 +86,8 @@ fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Chann
     let renew = duration_within(&typed.renew, &named("renew"), "60s", ["500ms", "60min"], report);
     let coalesce = parsed(&typed.coalesce, &named("coalesce"), scalar::coalesce, report).unwrap_or_default();
     let enter_at = enter_at(typed, report);
+    let repair_percent =
+        number_within(&typed.repair_percent, &named("repair_percent"), 20, 0..=100, report) as u32;
     let interface = parsed(&typed.interface, &named("interface"), scalar::interface, report);
     let (interfaces, redundancy) = (legs::interfaces(typed, report), legs::redundancy(typed, report));
     let marks = Marks {
@@ -104,6 +106,7 @@ fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Chann
         silent_after,
         coalesce,
         enter_at,
+        repair_percent,
         marks,
         rule,
         sessions,

@@ -250,6 +250,7 @@ fn limits(typed: &TypedLimits, rtsp: &RtspConfig, report: &mut Report<'_>) -> Li
         unread_bytes_per_address: bytes,
         egress_mbit: limit(&typed.egress_mbit, "[limits] egress_mbit", 1_000_000),
         burst_mbit: limit(&typed.burst_mbit, "[limits] burst_mbit", 1_000),
+        repair_mbit: limit(&typed.repair_mbit, "[limits] repair_mbit", 1_000),
         line_groups: typed.line_groups.as_ref().map(|_| limit(&typed.line_groups, "[limits] line_groups", 1)),
         line_mbit: typed.line_mbit.as_ref().map(|_| limit(&typed.line_mbit, "[limits] line_mbit", 1)),
         membership_changes: limit(&typed.membership_changes, "[limits] membership_changes", 10),

@@ -199,6 +199,8 @@ pub struct LimitsConfig {
     pub egress_mbit: usize,
     /// What of that those take who are brought level, in Mbit a second.
     pub burst_mbit: usize,
+    /// What those are sent again who have lost something, in Mbit a second.
+    pub repair_mbit: usize,
     /// How often a second groups are joined and left on demand.
     pub membership_changes: usize,
     /// Groups that are joined at once, if that is limited.
@@ -289,6 +291,8 @@ pub struct ChannelSettings {
     pub coalesce: Coalesce,
     /// Where those begin who come.
     pub enter_at: EnterAt,
+    /// What a viewer is sent again at most, in per cent of the stream's rate.
+    pub repair_percent: u32,
     /// What the IP header of its packets says.
     pub marks: Marks,
     /// Who may watch it, and from where.
@@ -311,6 +315,7 @@ impl Default for ChannelSettings {
             silent_after: Duration::from_secs(2),
             coalesce: Coalesce::default(),
             enter_at: EnterAt::default(),
+            repair_percent: 20,
             marks: Marks::default(),
             rule: Rule::default(),
             sessions: None,

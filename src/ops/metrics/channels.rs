@@ -8,6 +8,7 @@ use crate::ops::appliance::Engine;
 use crate::relay::TrackStats;
 
 use super::families::{Families, Labels};
+use super::repairs;
 
 pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
     for channel in engine.catalogue.channels() {
@@ -20,6 +21,7 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
             let help = "Times that a viewer over TCP who had fallen out of the ring went on.";
             out.counter("mirrorball_track_reentries_total", help, &labels, track.rtp.reentries());
         }
+        repairs::collect(&channel, out);
         let labels = [("channel", channel.name.as_str())];
         let help = "Whether all tracks are silent.";
         out.gauge("mirrorball_channel_silent", help, &labels, f64::from(u8::from(channel.is_silent())));

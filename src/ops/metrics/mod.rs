@@ -7,6 +7,7 @@ mod families;
 mod legs;
 mod program;
 mod pulls;
+mod repairs;
 mod viewers;
 
 use std::time::Instant;

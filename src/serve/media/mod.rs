@@ -1,11 +1,12 @@
 //! How packets reach viewers: ways, and the port pairs behind those over UDP.
 //!
 //! ```text
-//!  Way ─┬─ OverUdp, Raw ──▶ a lane ──▶ PortPair: one RTP and one RTCP socket for all; RtcpReceiver reads reports
+//!  Way ─┬─ OverUdp, Raw ──▶ a lane ──▶ PortPair: one RTP and one RTCP socket for all; RtcpReceiver reads what comes
 //!       ├─ Multicast ──▶ a lane, one for all ──▶ Seat: a track's ports at its channel's group
 //!       └─ Interleaved, OverHttp ──▶ a lane ──▶ the connection's Output
 //! ```
 
+mod askers;
 mod clients;
 mod interleaved;
 mod latches;
@@ -13,6 +14,7 @@ mod multicast;
 mod over_http;
 mod port_pairs;
 mod raw;
+mod rtcp_inbox;
 mod rtcp_receiver;
 mod taker;
 mod udp;

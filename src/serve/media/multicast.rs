@@ -242,7 +242,7 @@ impl Way for Multicast {
     /// A goodbye to one would be one to all.
     fn say(&self, rtcp: &[u8]) {
         if lock(&self.seat.stage).players == 1 {
-            self.seat.rtcp.say(Bytes::copy_from_slice(rtcp), self.seat.at.1, self.marks);
+            self.seat.rtcp.say(&[Bytes::copy_from_slice(rtcp)], self.seat.at.1, self.marks);
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::net::{bind_pair, forbid_fragments, with_port};
 use crate::relay::ServerSocket;
 
 use super::super::stats::{Counters, Port};
+use super::askers::Askers;
 use super::clients::{Clients, Search, Spot, Voice};
 use super::latches::Learning;
 use super::rtcp_receiver::RtcpReceiver;
@@ -54,6 +55,8 @@ pub struct PortPair {
     /// Whom its clients connected to; of no port.
     local: SocketAddr,
     clients: Arc<Clients>,
+    /// Those of them who may ask for packets again.
+    pub askers: Arc<Askers>,
     receiver: Arc<RtcpReceiver>,
 }
 
@@ -228,16 +231,16 @@ impl PortPairs {
             [&sockets.rtp, &sockets.rtcp].into_iter().try_for_each(forbid_fragments)?;
         }
         let (rtp, rtcp) = (ServerSocket::growing(sockets.rtp)?, ServerSocket::alone(sockets.rtcp)?);
-        let clients = Clients::new(self.learning);
+        let (clients, askers) = (Clients::new(self.learning), Arc::<Askers>::default());
         let receiver = RtcpReceiver::open(
             rtcp.current(),
-            clients.clone(),
+            (clients.clone(), askers.clone()),
             self.counters.clone(),
             (&self.poller, &self.timers),
         )?;
         let port = sockets.port;
         tracing::debug!(address = %local.ip(), rtp = port, rtcp = port + 1, "serving UDP from a new port pair");
-        Ok(Arc::new(PortPair { rtp, rtcp, port, local, clients, receiver }))
+        Ok(Arc::new(PortPair { rtp, rtcp, port, local, clients, askers, receiver }))
     }
 
     fn pairs(&self) -> MutexGuard<'_, Vec<Arc<PortPair>>> {

@@ -1,10 +1,11 @@
-//! The RtcpReceiver: reads what subscribers send to a pair's RTCP socket, told apart by address.
+//! The RtcpReceiver: reads what subscribers send to a pair's RTCP socket.
 //!
-//! Receiver reports are signs of life and tell loss and jitter; BYE is obeyed; strangers are counted.
+//! What they ask for again is answered right here, on a thread of media: it is of no use later. All else that they say waits
+//! for control.
 
 use std::cell::RefCell;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -12,16 +13,18 @@ use std::time::{Duration, Instant};
 use crate::event::{
     Class, Event, Interest, PollEventConsumer, PollKey, Poller, Task, Timers, Vitals, Work, clock,
 };
-use crate::net::{Datagram, ReceiveBatch};
+use crate::net::ReceiveBatch;
 use crate::wire::rtcp;
 
-use super::super::stats::{Counters, Port};
-use super::clients::{Clients, Voice};
+use super::super::stats::Counters;
+use super::askers::Askers;
+use super::clients::Clients;
+use super::rtcp_inbox::RtcpInbox;
 
 /// Datagrams per `recvmmsg`.
 const BATCH: usize = 16;
 /// Batches per task: a flood goes to the queue's tail after this many.
-const BATCHES_PER_TASK: usize = 8;
+const BATCHES_PER_TASK: usize = 4;
 /// Where nothing but errors comes, it is looked again after this long.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// After so many looks in a row, over some ten seconds, the socket is given up.
@@ -34,7 +37,8 @@ thread_local! {
 /// The consumer behind a pair's RTCP socket.
 pub struct RtcpReceiver {
     socket: Arc<UdpSocket>,
-    clients: Arc<Clients>,
+    askers: Arc<Askers>,
+    inbox: Arc<RtcpInbox>,
     counters: Arc<Counters>,
     vitals: Arc<Vitals>,
     timers: Arc<Timers>,
@@ -44,23 +48,26 @@ pub struct RtcpReceiver {
 }
 
 impl RtcpReceiver {
-    /// Registers the socket for reading. Control, not media: reports never delay packets.
+    /// Registers the socket for reading.
     pub fn open(
         socket: Arc<UdpSocket>,
-        clients: Arc<Clients>,
+        (clients, askers): (Arc<Clients>, Arc<Askers>),
         counters: Arc<Counters>,
         (poller, timers): (&Poller, &Arc<Timers>),
     ) -> io::Result<Arc<Self>> {
+        let (vitals, control) = (poller.vitals().clone(), poller.queue(Class::Control).clone());
+        let inbox = RtcpInbox::new(clients, counters.clone(), vitals.clone(), control);
         let receiver = Arc::new(Self {
             socket: socket.clone(),
-            clients,
+            askers,
+            inbox,
             counters,
-            vitals: poller.vitals().clone(),
+            vitals,
             timers: timers.clone(),
             failures: AtomicU32::new(0),
             key: OnceLock::new(),
         });
-        let key = poller.register(Class::Control, socket, receiver.clone())?;
+        let key = poller.register(Class::Media, socket, receiver.clone())?;
         receiver.key.get_or_init(|| key).enable(Interest::Read)?;
         Ok(receiver)
     }
@@ -89,7 +96,7 @@ impl RtcpReceiver {
                 }
             };
             let now = clock::now();
-            batch.datagrams().for_each(|datagram| self.hear(&datagram, now));
+            batch.datagrams().for_each(|datagram| self.take(datagram.source, datagram.payload, now));
             if received < batch.capacity() {
                 return true;
             }
@@ -97,20 +104,14 @@ impl RtcpReceiver {
         batch.datagrams().next().is_some()
     }
 
-    fn hear(&self, datagram: &Datagram<'_>, now: Instant) {
-        self.vitals.may_fault("reports", String::new);
-        // Who leaves may have been here before whoever is looked for now.
-        let teaches = !rtcp::says_goodbye(datagram.payload);
-        let client = match self.clients.hear(Port::Rtcp, datagram.source, teaches, now) {
-            Voice::Known(client) => client,
-            Voice::Learnt(learnt) => {
-                learnt.tell(now);
-                learnt.client
-            }
-            Voice::Unsure => return,
-            Voice::Stranger => return self.counters.rtcp_stranger(),
-        };
-        client.taker.hear(client.track, datagram.source, datagram.payload, now);
+    fn take(&self, from: SocketAddr, datagram: &[u8], now: Instant) {
+        let mut nacks = rtcp::nacks(datagram).peekable();
+        if nacks.peek().is_some()
+            && let Some(repair) = self.askers.find(from)
+        {
+            nacks.for_each(|nack| repair.answer(&nack, now));
+        }
+        self.inbox.put(from, datagram);
     }
 }
 
@@ -163,6 +164,7 @@ mod tests {
         let poller = Poller::new(8, 1, queue.clone(), queue.clone()).expect("a thread");
         let timers = Timers::start(&poller, Class::Control).expect("a timer");
         let (clients, counters) = (Clients::new(Learning::Off), Arc::<Counters>::default());
+        let clients = (clients, Arc::default());
         let began = clock::now();
         let receiver =
             RtcpReceiver::open(broken(), clients, counters.clone(), (&poller, &timers)).expect("registered");

@@ -1,14 +1,17 @@
 //! The way over UDP: from a port pair to a client's two ports.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::net::Marks;
-use crate::relay::{Carriage, Handover, Place, Subscription, Track};
+use crate::relay::{Carriage, Handover, Place, Repair, Subscription, Track};
+use crate::wire::rtx::Rtx;
 
 use super::super::journal::Story;
 use super::super::stats::Port;
+use super::askers::Asker;
 use super::port_pairs::Reservation;
 use super::taker::Learnt;
 use super::way::{Followed, Grant, Heirs, Way};
@@ -20,18 +23,31 @@ pub struct OverUdp {
     marks: Marks,
     /// The client has been heard at the port that it has for RTP.
     is_sure: bool,
+    rtx: Option<u8>,
     feed: Option<(Subscription, Subscription)>,
+    /// It may ask for packets again.
+    asker: Option<Asker>,
 }
 
 impl OverUdp {
-    pub fn new(at: Arc<Reservation>, marks: Marks) -> Self {
+    /// `rtx` is the payload type under which the client takes what it has lost as a stream of its own, if it does.
+    pub fn new(at: Arc<Reservation>, marks: Marks, rtx: Option<u8>) -> Self {
         let is_sure = !at.is_searched_for();
-        Self { at, marks, is_sure, feed: None }
+        Self { at, marks, is_sure, rtx, feed: None, asker: None }
     }
 
     fn subscribe_rtp(&self, track: &Track, from: Place, story: &Arc<Story>) -> Subscription {
         let (to, books) = ((&self.at.pair.rtp, self.at.rtp()), Some(story.clone() as _));
         track.rtp.subscribe_datagrams(Carriage::Udp, to, from, self.at.hold(Port::Rtp), books)
+    }
+
+    fn admit(&self, track: &Track, since: u64, story: &Arc<Story>) -> Asker {
+        let (to, books) = ((&self.at.pair.rtp, self.at.rtp()), Some(story.clone() as _));
+        // Anybody's guess is as good: they only have to be others than the track's.
+        let (ssrc, first) = (getrandom::u32().unwrap_or(1), getrandom::u32().unwrap_or(1) as u16);
+        let rtx = self.rtx.map(|payload_type| Rtx::new(payload_type, ssrc, first));
+        let repair = Repair::new(&track.rtp, to, since, self.at.hold(Port::Rtp), rtx, books);
+        self.at.pair.askers.admit(self.at.rtcp(), repair)
     }
 
     fn subscribe_rtcp(&self, track: &Track, from: Place) -> Subscription {
@@ -48,10 +64,13 @@ impl Way for OverUdp {
     }
 
     fn start(&mut self, track: &Track, (rtp_from, rtcp_from): (Place, Place), story: &Arc<Story>) {
+        let since = if let Place::At(spot) = &rtp_from { spot.number } else { 0 };
+        self.asker = track.rtp.is_repaired().then(|| self.admit(track, since, story));
         self.feed = Some((self.subscribe_rtp(track, rtp_from, story), self.subscribe_rtcp(track, rtcp_from)));
     }
 
     fn stop(&mut self, heirs: Option<&Heirs>) {
+        self.asker = None;
         if let (Some((rtp, rtcp)), Some(heirs)) = (self.feed.take(), heirs) {
             rtp.hand_over(&heirs.rtp);
             rtcp.hand_over(&heirs.rtcp);
@@ -60,7 +79,11 @@ impl Way for OverUdp {
 
     fn say(&self, rtcp: &[u8]) {
         // What is lost here is also told by the connection's end.
-        self.at.pair.rtcp.say(Bytes::copy_from_slice(rtcp), self.at.rtcp(), self.marks);
+        self.at.pair.rtcp.say(&[Bytes::copy_from_slice(rtcp)], self.at.rtcp(), self.marks);
+    }
+
+    fn know(&self, ssrc: Option<u32>, round_trip: Option<Duration>) {
+        self.asker.iter().for_each(|asker| asker.repair.know(ssrc, round_trip));
     }
 
     fn follow(&mut self, learnt: &Learnt, track: &Track, story: &Arc<Story>) -> Option<Followed> {
@@ -73,6 +96,10 @@ impl Way for OverUdp {
             return Some(Followed::Stays);
         }
         self.at = at;
+        if let Some(asker) = &mut self.asker {
+            asker.repair.move_to(self.at.rtp(), self.at.hold(Port::Rtp));
+            asker.move_to(self.at.rtcp());
+        }
         if let Some((rtp, rtcp)) = self.feed.take() {
             let heir = Handover::new();
             let from = Place::After(heir.clone());

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::relay::{Carriage, Handover, Place, Track};
 use crate::wire::rtsp::transport::{Profile, Transport};
@@ -22,6 +23,9 @@ pub trait Way: Send {
 
     /// Sends RTCP of our own.
     fn say(&self, rtcp: &[u8]);
+
+    /// What is known of its viewer by what that reports: its SSRC, and how long the way there and back is.
+    fn know(&self, _ssrc: Option<u32>, _round_trip: Option<Duration>) {}
 
     /// Its viewer is there, as has been learnt: packets that are on the way go there from here on. `None`: it is not about
     /// this way.

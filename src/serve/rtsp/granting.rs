@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use crate::net::with_port;
 use crate::relay::{Carriage, Channel, Track};
-use crate::wire::rtsp::transport::{self, Delivery, Transport};
+use crate::wire::rtsp::transport::{self, Delivery, Profile, Transport};
 use crate::wire::rtsp::{Reply, StatusCode};
 
 use super::super::media::{FIRST_CLIENT_PORT, Grant};
 use super::super::stats::RefusedFor;
 use super::conversation::Action;
 use super::refusal::Refusal;
+use super::repair_offer::takes_rtx;
 use super::requests::Asked;
 use super::session::Session;
 use super::world::Wanted;
@@ -66,7 +67,7 @@ impl Asked<'_> {
         let too_much = |reason| self.too_much(reason);
         let costs = self.world.costs(session, track, url).map_err(too_much)?;
         let present = session.granted(track.number);
-        let wanted = self.wanted(session, transport, present)?;
+        let wanted = self.wanted(session, track, transport, present)?;
         let way = match present {
             Some(present) if wanted.is(&present, self.world.local()) => None,
             _ => Some(self.world.way(session, track, wanted, self.now).map_err(too_much)?),
@@ -79,6 +80,7 @@ impl Asked<'_> {
     fn wanted(
         &self,
         session: &Arc<Session>,
+        track: &Track,
         transport: &Transport,
         present: Option<Grant>,
     ) -> Result<Wanted, Refusal> {
@@ -87,7 +89,10 @@ impl Asked<'_> {
             Delivery::Multicast => Ok(Wanted::Multicast),
             Delivery::Raw { client_port } => Ok(Wanted::Raw { client: at(client_port) }),
             Delivery::Udp { client_rtp_port, client_rtcp_port } => {
-                Ok(Wanted::Udp { client: (at(client_rtp_port), at(client_rtcp_port)) })
+                let takes_it =
+                    transport.profile == Profile::Avpf && takes_rtx(self.request.header("User-Agent"));
+                let rtx = track.description.rtx_type().filter(|_| takes_it);
+                Ok(Wanted::Udp { client: (at(client_rtp_port), at(client_rtcp_port)), rtx })
             }
             Delivery::Interleaved { channels } => {
                 // Packets would come by another connection than the one whose channels these are.

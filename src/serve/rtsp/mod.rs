@@ -19,6 +19,7 @@ mod life;
 mod patience;
 mod reach;
 mod refusal;
+mod repair_offer;
 mod requests;
 mod session;
 mod sessions;

@@ -294,8 +294,7 @@ impl Session {
                 Said::Goodbye => feedback.report_on(setup.track.ssrc()),
             };
             if let Some(report) = report {
-                setup.quality = Some(Quality::of(&report, &setup.track));
-                story.hear(track, setup.judge(&report, now));
+                story.hear(track, setup.hear(&report, now));
             }
             Some(said == Said::Goodbye && setup.plays())
         });

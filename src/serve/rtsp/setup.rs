@@ -149,10 +149,12 @@ impl Setup {
         self.way.grant().told()
     }
 
-    /// What a report says, for the log.
-    pub fn judge(&self, report: &Report, now: Instant) -> journal::Report {
-        let Quality { jitter_seconds, .. } = Quality::of(report, &self.track);
+    /// Its viewer reports so; returns what it says, for the log.
+    pub fn hear(&mut self, report: &Report, now: Instant) -> journal::Report {
+        let quality = Quality::of(report, &self.track);
+        let (jitter_seconds, _) = (quality.jitter_seconds, self.quality.insert(quality));
         let (ssrc, lost, round_trip) = (report.ssrc, report.cumulative_lost, self.round_trip(report, now));
+        self.way.know(self.reporter.own(), round_trip);
         journal::Report { ssrc, lost, jitter_seconds, round_trip }
     }
 

@@ -6,6 +6,7 @@
 
 mod compound;
 mod feedback;
+mod nack;
 mod names;
 mod reflect;
 mod rename;
@@ -14,6 +15,7 @@ mod write;
 
 pub use compound::NotRtcp;
 pub use feedback::{Feedback, Report, feedback, says_goodbye};
+pub use nack::{Nack, nacks};
 pub use names::{SourceSays, source_says};
 pub use reflect::{Reflectable, SenderTime, reflectable};
 pub use rename::{Counts, Renamed, counts, rename};

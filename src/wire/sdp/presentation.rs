@@ -116,6 +116,13 @@ impl TrackDescription {
         elsewhere == *other && are_muxed(self) == are_muxed(other)
     }
 
+    /// The payload type of what is sent again as a stream of its own (RFC 4588), where a stream has one of its own.
+    #[must_use]
+    pub fn rtx_type(&self) -> Option<u8> {
+        let is_one = self.payload_types.len() == 1 && self.clock_rate.is_some();
+        (96..=127).find(|free| !self.payload_types.contains(free)).filter(|_| is_one)
+    }
+
     /// Whether it is a transport stream in RTP and nothing else: without RTP it is one as set-top boxes take it.
     #[must_use]
     pub fn is_transport_stream(&self) -> bool {

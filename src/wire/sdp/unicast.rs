@@ -38,6 +38,26 @@ pub fn unicast(presentation: &Presentation, server: IpAddr) -> String {
     describe(presentation, server, None).to_string()
 }
 
+/// The same for a viewer who takes what it has lost as a stream of its own (RFC 4588), within so many milliseconds.
+#[must_use]
+pub fn repairable(presentation: &Presentation, server: IpAddr, rtx_time_ms: u128) -> String {
+    let mut session = describe(presentation, server, None);
+    for (medium, track) in session.medias.iter_mut().zip(&presentation.tracks) {
+        let (Some(rtx), Some(rate), [of]) = (track.rtx_type(), track.clock_rate, &track.payload_types[..])
+        else {
+            continue;
+        };
+        medium.proto = "RTP/AVPF".to_owned();
+        medium.fmt = format!("{} {rtx}", medium.fmt);
+        medium.attributes.extend([
+            Attribute::with_value("rtcp-fb", format!("{of} nack")),
+            Attribute::with_value("rtpmap", format!("{rtx} rtx/{rate}")),
+            Attribute::with_value("fmtp", format!("{rtx} apt={of};rtx-time={rtx_time_ms}")),
+        ]);
+    }
+    session.to_string()
+}
+
 /// The same for a viewer who takes it from a group: with that, how far packets go, and a port for each track: the first
 /// one's, and two more for each that follows.
 #[must_use]

@@ -29,8 +29,8 @@ pub use document::{Row, Table};
 pub use mirrorball::{Mirrorball, Setup, binary, certificate};
 pub use network::{
     Needs, Network, Plug, block_tcp_port, block_udp_port, count, counted, counted_bytes,
-    in_a_network_of_its_own, is_there, know_neighbour, raise_firewall, route, set_mtu, skip, swallow_icmp,
-    unblock_all, with_a_disk_of_its_own,
+    in_a_network_of_its_own, is_there, know_neighbour, lose, raise_firewall, route, set_mtu, skip,
+    swallow_icmp, unblock_all, with_a_disk_of_its_own,
 };
 pub use patience::{eventually, is_thorough, passes, say};
 pub use pictures::Pictures;

@@ -264,6 +264,14 @@ pub fn block_tcp_port(port: u16) {
     nft(&format!("add rule inet story in tcp dport {port} drop"));
 }
 
+/// From here on so many in a hundred of what comes from a UDP port are lost, by chance, as they arrive.
+#[track_caller]
+pub fn lose(port: u16, percent: u32) {
+    nft("add table inet story");
+    nft("add chain inet story in { type filter hook input priority 0 ; }");
+    nft(&format!("add rule inet story in udp sport {port} numgen random mod 100 < {percent} drop"));
+}
+
 /// From here on nobody hears from this network that packets were too large.
 #[track_caller]
 pub fn swallow_icmp() {

@@ -29,6 +29,8 @@ pub struct Viewer {
     pub connection: Connection,
     pub url: String,
     pub session: String,
+    /// What it says that it is, as it sets tracks up.
+    pub agent: Option<&'static str>,
     /// By track, in the order of their SETUPs.
     pub media: Vec<Medium>,
     /// RTP-Info of the last PLAY: sequence and timestamp of each track.
@@ -50,7 +52,7 @@ impl Viewer {
     /// On a connection that is there.
     pub fn by(connection: Connection, mirrorball: &Mirrorball, channel: &str) -> Self {
         let (session, media, announced) = (String::new(), vec![], vec![]);
-        Self { connection, url: mirrorball.url(channel), session, media, announced }
+        Self { connection, url: mirrorball.url(channel), session, agent: None, media, announced }
     }
 
     /// Playing the only track of a channel.
@@ -97,10 +99,17 @@ impl Viewer {
     /// Sets a track up to come to these sockets.
     #[track_caller]
     pub fn set_up_at(&mut self, track: usize, rtp: UdpSocket, rtcp: UdpSocket) {
+        self.set_up_by("RTP/AVP", track, rtp, rtcp);
+    }
+
+    /// The same, by a profile.
+    #[track_caller]
+    pub fn set_up_by(&mut self, profile: &str, track: usize, rtp: UdpSocket, rtcp: UdpSocket) {
         let port = |socket: &UdpSocket| socket.local_addr().expect("bound").port();
         make_room(&rtp);
         let granted =
-            self.ask_for(track, &format!("RTP/AVP;unicast;client_port={}-{}", port(&rtp), port(&rtcp)));
+            self.ask_for(track, &format!("{profile};unicast;client_port={}-{}", port(&rtp), port(&rtcp)));
+        assert!(granted.starts_with(&format!("{profile};")), "{granted}");
         assert_eq!(pair(&granted, "client_port"), (port(&rtp), port(&rtcp)), "the client's ports, echoed");
         let server = pair(&granted, "server_port");
         let ip = self.connection.stream.peer_addr().expect("connected").ip();
@@ -136,6 +145,7 @@ impl Viewer {
     pub fn ask_for(&mut self, track: usize, transport: &str) -> String {
         let uri = format!("{}/trackID={track}", self.url);
         let mut headers = vec![("Transport", transport)];
+        headers.extend(self.agent.map(|agent| ("User-Agent", agent)));
         let session = self.session.clone();
         if !session.is_empty() {
             headers.push(("Session", &session));

@@ -76,6 +76,7 @@ fn an_empty_config_has_safe_defaults() {
         unread_bytes_per_address: 4 << 20,
         egress_mbit: 1_000_000,
         burst_mbit: 1_000,
+        repair_mbit: 1_000,
         membership_changes: 10,
         line_groups: None,
         line_mbit: None,
@@ -119,6 +120,7 @@ connections_per_address = 6
 unread_bytes_per_address = 70000
 egress_mbit = 800
 burst_mbit = 400
+repair_mbit = 300
 membership_changes = 3
 line_groups = 2
 line_mbit = 40
@@ -161,6 +163,7 @@ ttl = 16
         unread_bytes_per_address: 70_000,
         egress_mbit: 800,
         burst_mbit: 400,
+        repair_mbit: 300,
         membership_changes: 3,
         line_groups: Some(2),
         line_mbit: Some(40),

@@ -1,0 +1,186 @@
+//! Repair: what one viewer over UDP has lost of a track is sent to it again, from the ring (RFC 4585). It is media work: it runs
+//! where lanes run, and waits for nobody.
+
+use std::any::Any;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::event::lock;
+use crate::wire::rtcp::Nack;
+use crate::wire::rtx::Rtx;
+
+use super::allowance::Allowance;
+use super::books::{Books, Sent};
+use super::burst_budget::Held;
+use super::flow::Flow;
+use super::repair_counts::{RepairRefusal, RepairTotals};
+use super::server_socket::ServerSocket;
+
+/// The way there and back that is assumed of a viewer whose reports do not tell, and what is believed of those who do.
+const ROUND_TRIP: Duration = Duration::from_millis(50);
+const BELIEVED: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(500)];
+/// Packets that one NACK may name; a viewer that has lost more needs no repair.
+const MOST_ASKED: usize = 256;
+
+/// What one viewer may ask for again of a track, and where it is sent.
+pub struct Repair {
+    flow: Arc<Flow>,
+    socket: Arc<ServerSocket>,
+    /// The first packet that it was sent: it has lost none before.
+    since: u64,
+    books: Option<Arc<dyn Books>>,
+    /// Its SSRC and one bit more, once it is known.
+    ssrc: AtomicU64,
+    round_trip_us: AtomicU64,
+    state: Mutex<State>,
+}
+
+struct State {
+    to: SocketAddr,
+    /// Keeps the address from being given to others.
+    _reservation: Arc<dyn Any + Send + Sync>,
+    allowance: Allowance,
+    /// What was sent again goes by a stream of its own.
+    rtx: Option<Rtx>,
+    sent: Sent,
+}
+
+impl Repair {
+    /// For a viewer that is sent packets from this one on. `reservation` is kept for as long as some may still go there, and `books` hears
+    /// what went there.
+    pub fn new(
+        flow: &Arc<Flow>,
+        (socket, to): (&Arc<ServerSocket>, SocketAddr),
+        since: u64,
+        reservation: Arc<dyn Any + Send + Sync>,
+        rtx: Option<Rtx>,
+        books: Option<Arc<dyn Books>>,
+    ) -> Arc<Self> {
+        let (allowance, sent) = (Allowance::default(), Sent::default());
+        let state = Mutex::new(State { to, _reservation: reservation, allowance, rtx, sent });
+        Arc::new(Self {
+            flow: flow.clone(),
+            socket: socket.clone(),
+            since,
+            books,
+            ssrc: AtomicU64::new(0),
+            round_trip_us: AtomicU64::new(ROUND_TRIP.as_micros() as u64),
+            state,
+        })
+    }
+
+    /// The viewer is there from now on.
+    pub fn move_to(&self, to: SocketAddr, reservation: Arc<dyn Any + Send + Sync>) {
+        let mut state = self.state();
+        (state.to, state._reservation) = (to, reservation);
+    }
+
+    /// The SSRC under which the viewer reports, and how long the way there and back is, as far as its reports tell.
+    pub fn know(&self, ssrc: Option<u32>, round_trip: Option<Duration>) {
+        if let Some(ssrc) = ssrc {
+            self.ssrc.store(u64::from(ssrc) | 1 << 32, Relaxed);
+        }
+        if let Some(round_trip) = round_trip {
+            let believed = round_trip.clamp(BELIEVED[0], BELIEVED[1]);
+            self.round_trip_us.store(believed.as_micros() as u64, Relaxed);
+        }
+    }
+
+    /// Sends what is asked for and may be sent.
+    pub fn answer(&self, nack: &Nack<'_>, now: Instant) {
+        let mut totals = RepairTotals { asked: nack.count(), ..RepairTotals::default() };
+        let known = self.ssrc.load(Relaxed);
+        if known != 0 && known != u64::from(nack.sender_ssrc) | 1 << 32 {
+            totals.refuse(RepairRefusal::Ssrc, totals.asked);
+        } else {
+            let mut state = self.state();
+            let packets = self.packets(&mut state, nack, &mut totals, now);
+            self.send(&mut state, &packets, &mut totals, now);
+        }
+        tracing::debug!(channel = self.flow.channel(), ?totals, "asked for again");
+        self.flow.repairs().add(&totals);
+    }
+
+    /// What there is of it, as far as it may be sent.
+    fn packets(
+        &self,
+        state: &mut State,
+        nack: &Nack<'_>,
+        totals: &mut RepairTotals,
+        now: Instant,
+    ) -> Vec<Bytes> {
+        let ring = self.flow.ring();
+        totals.refuse(RepairRefusal::TooMany, totals.asked.saturating_sub(MOST_ASKED as u64));
+        let round_trip = Duration::from_micros(self.round_trip_us.load(Relaxed));
+        let State { allowance, rtx, .. } = state;
+        allowance.refill(self.flow.repair_bytes_per_second(), now);
+        let mut packets = Vec::new();
+        for sequence in nack.lost().take(MOST_ASKED) {
+            if allowance.is_used_up() {
+                totals.refuse(RepairRefusal::Budget, 1);
+                continue;
+            }
+            match ring.find(nack.media_ssrc, sequence) {
+                None => {
+                    allowance.look();
+                    totals.refuse(RepairRefusal::Ssrc, 1);
+                }
+                Some(Some((number, packet))) if number >= self.since => {
+                    match allowance.take(number, packet.len(), round_trip, now) {
+                        Ok(()) => packets.extend(as_sent(packet, rtx.as_mut())),
+                        Err(reason) => totals.refuse(reason, 1),
+                    }
+                }
+                Some(_) => {
+                    allowance.look();
+                    totals.not_held += 1;
+                }
+            }
+        }
+        packets
+    }
+
+    fn send(&self, state: &mut State, packets: &[Bytes], totals: &mut RepairTotals, now: Instant) {
+        if packets.is_empty() {
+            return;
+        }
+        let count = packets.len() as u64;
+        match self.flow.repair_budget().judge(now) {
+            Err(Held::Late) => return totals.refuse(RepairRefusal::Late, count),
+            Err(Held::Budget) => return totals.refuse(RepairRefusal::Total, count),
+            Ok(()) => {}
+        }
+        let report = self.socket.say(packets, state.to, self.flow.marks());
+        self.flow.repair_budget().spend(report.bytes, now);
+        (totals.repaired, totals.bytes) = (report.packets, report.bytes);
+        totals.refuse(RepairRefusal::Late, count - report.packets.min(count));
+        state.sent.send(report.packets, report.bytes);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl Drop for Repair {
+    fn drop(&mut self) {
+        let sent = self.state().sent;
+        self.books.iter().for_each(|books| books.settle(sent));
+    }
+}
+
+/// A packet as it goes again: as it was, or in a stream of its own.
+fn as_sent(packet: Bytes, rtx: Option<&mut Rtx>) -> Option<Bytes> {
+    match rtx {
+        Some(rtx) => rtx.packet(&packet).map(Bytes::from),
+        None => Some(packet),
+    }
+}
+
+#[cfg(all(test, not(model)))]
+#[path = "repair_tests.rs"]
+mod tests;

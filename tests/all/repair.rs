@@ -1,0 +1,297 @@
+//! Packets that a viewer over UDP has lost, and asks for again.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mirrorball::event::clock;
+
+use crate::conversation::one_channel;
+use crate::vocabulary::{
+    Mirrorball, Needs, Over, Setup, Source, Stamp, Viewer, eventually, in_a_network_of_its_own, is_thorough,
+    lose, report, say, unblock_all,
+};
+
+/// Under which viewers ask, and report.
+const OWN_SSRC: u32 = 0x7e57;
+/// The way there and back, as a viewer behind it has it.
+const ROUND_TRIP: Duration = Duration::from_millis(20);
+
+/// A NACK (RFC 4585 section 6.2.1): PIDs and BLPs.
+fn nack(sender: u32, media: u32, words: &[(u16, u16)]) -> Vec<u8> {
+    let mut nack = vec![0x81, 205, 0, 2 + words.len() as u8];
+    nack.extend([sender.to_be_bytes(), media.to_be_bytes()].as_flattened());
+    let words = words.iter().flat_map(|(first, others)| [first.to_be_bytes(), others.to_be_bytes()]);
+    words.for_each(|half| nack.extend(half));
+    nack
+}
+
+fn sequence(source: &Source, number: u64) -> u16 {
+    let packet = source.packet(number);
+    u16::from_be_bytes([packet[2], packet[3]])
+}
+
+fn counted(mirrorball: &Mirrorball, what: &str) -> f64 {
+    mirrorball.metric(&format!("mirrorball_repair_{what}_total"), &[("channel", "news")])
+}
+
+fn refused(mirrorball: &Mirrorball, reason: &str) -> f64 {
+    mirrorball.metric("mirrorball_repair_refused_total", &[("channel", "news"), ("reason", reason)])
+}
+
+/// A viewer that plays and has so many packets of a source.
+fn viewer_with(mirrorball: &Mirrorball, source: &mut Source, packets: u64) -> Viewer {
+    let mut viewer = Viewer::playing(mirrorball, "news", Over::Udp);
+    source.send(packets);
+    viewer.expect_packets(source, 0..packets);
+    viewer
+}
+
+#[test]
+fn what_is_asked_for_again_comes_again_as_it_was() {
+    let (mut source, mirrorball) = one_channel();
+    let mut viewer = viewer_with(&mirrorball, &mut source, 40);
+    let ssrc = source.ssrc;
+    // Alone, as set-top boxes send it.
+    viewer.send_rtcp(0, &nack(OWN_SSRC, ssrc, &[(sequence(&source, 3), 0)]));
+    viewer.expect_packets(&source, 3..4);
+    // Behind a report: one and some of the sixteen behind it, and another one.
+    let both = [
+        report(OWN_SSRC, &[ssrc]),
+        nack(OWN_SSRC, ssrc, &[(sequence(&source, 10), 0b111), (sequence(&source, 39), 0)]),
+    ];
+    viewer.send_rtcp(0, &both.concat());
+    viewer.expect_packets(&source, 10..14);
+    viewer.expect_packets(&source, 39..40);
+    viewer.expect_silence();
+    assert_eq!((counted(&mirrorball, "asked"), counted(&mirrorball, "sent")), (6.0, 6.0));
+    mirrorball.expect_metric("mirrorball_drops_total", &[("leg", "reports"), ("reason", "full")], 0.0);
+    viewer.teardown();
+}
+
+#[test]
+fn what_never_came_is_answered_by_nothing() {
+    let (mut source, mirrorball) = one_channel();
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    source.send(20);
+    let without = source.packet(20);
+    (21..40).for_each(|number| source.send_bytes(&source.packet(number)));
+    viewer.expect_packets(&source, 0..20);
+    viewer.expect_packets(&source, 21..40);
+    let lost = u16::from_be_bytes([without[2], without[3]]);
+    let to_come = sequence(&source, 90);
+    let before = sequence(&source, 0).wrapping_sub(1);
+    viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(lost, 0), (to_come, 0), (before, 0)]));
+    eventually("all are looked for", || (counted(&mirrorball, "not_held") == 3.0).then_some(()));
+    viewer.expect_silence();
+    assert_eq!(counted(&mirrorball, "sent"), 0.0);
+}
+
+#[test]
+fn nobody_asks_for_another() {
+    let (mut source, mirrorball) = one_channel();
+    let mut viewer = viewer_with(&mirrorball, &mut source, 40);
+    let (ssrc, wanted) = (source.ssrc, sequence(&source, 7));
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let asks = nack(OWN_SSRC, ssrc, &[(wanted, 0xffff)]);
+    stranger.send_to(&asks, viewer.server_rtcp()).expect("lo takes packets");
+    eventually("it is a stranger", || {
+        (mirrorball.metric("mirrorball_rtcp_strangers_total", &[]) == 1.0).then_some(())
+    });
+    assert_eq!(counted(&mirrorball, "asked"), 0.0);
+    // From the viewer's address, of another stream than it has; and once it is known under another name than its own.
+    viewer.send_rtcp(0, &nack(OWN_SSRC, ssrc ^ 1, &[(wanted, 0)]));
+    eventually("another stream", || (refused(&mirrorball, "ssrc") == 1.0).then_some(()));
+    viewer.report_on(ssrc);
+    eventually("it is known", || {
+        (mirrorball.metric("mirrorball_rtcp_reports_total", &[]) >= 2.0).then_some(())
+    });
+    viewer.send_rtcp(0, &nack(OWN_SSRC + 1, ssrc, &[(wanted, 0)]));
+    eventually("another viewer", || (refused(&mirrorball, "ssrc") == 2.0).then_some(()));
+    viewer.expect_silence();
+    // Who pauses has lost nothing.
+    viewer.request("PAUSE").expect(200);
+    viewer.send_rtcp(0, &nack(OWN_SSRC, ssrc, &[(wanted, 0)]));
+    viewer.expect_silence();
+    assert_eq!((counted(&mirrorball, "asked"), counted(&mirrorball, "sent")), (2.0, 0.0));
+}
+
+#[test]
+fn a_flood_gets_its_share_and_delays_nobody() {
+    let source = Source::new();
+    let mirrorball = Setup::new().channel("news", source.group).start();
+    let beam = source.beam(500);
+    let (mut other, mut viewer) =
+        (Viewer::playing(&mirrorball, "news", Over::Udp), Viewer::playing(&mirrorball, "news", Over::Udp));
+    let first = viewer.stamp();
+    let mut newest = first;
+    let (mut again, mut sent) = (0_u32, 0_u32);
+    let began = clock::now();
+    while began.elapsed() < Duration::from_secs(4) {
+        let stamp = viewer.stamp();
+        if stamp.number <= newest.number {
+            again += 1;
+            continue;
+        }
+        newest = stamp;
+        let words: Vec<_> = (1..20).map(|back| (newest.sequence.wrapping_sub(back * 17), 0xffff)).collect();
+        (0..4).for_each(|_| viewer.send_rtcp(0, &nack(OWN_SSRC, newest.ssrc, &words)));
+        sent += 1;
+    }
+    // A fifth of 500 a second, for four seconds and the one that it had saved.
+    assert!((50..=600).contains(&again), "{again} of {sent} came again");
+    let mut at = other.stamp().number;
+    while at < newest.number {
+        let next = other.stamp().number;
+        assert_eq!(next, at + 1, "who asks for nothing loses nothing");
+        at = next;
+    }
+    assert!(refused(&mirrorball, "budget") > 0.0, "beyond its share");
+    drop(beam);
+}
+
+#[test]
+fn where_nothing_is_repaired_nobody_is_answered() {
+    let mut source = Source::new();
+    let mirrorball = Setup::new().channel("news", source.group).channel_line("repair_percent = 0").start();
+    let mut viewer = viewer_with(&mirrorball, &mut source, 40);
+    viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(sequence(&source, 3), 0)]));
+    viewer.expect_silence();
+    assert_eq!(counted(&mirrorball, "asked"), 0.0);
+}
+
+#[test]
+fn who_is_known_to_take_it_is_sent_what_it_lost_as_a_stream_of_its_own() {
+    let (mut source, mirrorball) = one_channel();
+    let mut viewer = Viewer::of(&mirrorball, "news");
+    let (url, agent) = (viewer.url.clone(), ("User-Agent", "GStreamer/1.26.0"));
+    let plain = viewer.connection.request("DESCRIBE", &url, &[("User-Agent", "LibVLC/3.0.20")]).expect(200);
+    let plain = plain.body;
+    assert!(plain.contains("m=video 0 RTP/AVP 33\r\n") && !plain.contains("rtx"), "{plain}");
+    let offer = viewer.connection.request("DESCRIBE", &url, &[agent]).expect(200);
+    let offer = offer.body;
+    for line in [
+        "m=video 0 RTP/AVPF 33 96",
+        "a=rtcp-fb:33 nack",
+        "a=rtpmap:96 rtx/90000",
+        "a=fmtp:96 apt=33;rtx-time=2000",
+    ] {
+        assert!(offer.contains(&format!("{line}\r\n")), "{line} in {offer}");
+    }
+    viewer.agent = Some(agent.1);
+    let [rtp, rtcp] = [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
+    viewer.set_up_by("RTP/AVPF", 1, rtp, rtcp);
+    viewer.play();
+    source.send(40);
+    viewer.expect_packets(&source, 0..40);
+    viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(sequence(&source, 3), 1)]));
+    let again = [viewer.packet(), viewer.packet()];
+    for (packet, number) in again.iter().zip(3..) {
+        let original = source.packet(number);
+        assert_eq!(
+            (packet[1], &packet[4..8]),
+            (96, &original[4..8]),
+            "of its own type, and of the same time"
+        );
+        assert_ne!(packet[8..12], original[8..12], "of its own SSRC");
+        assert_eq!(packet[12..], [&original[2..4], &original[12..]].concat(), "which it was, and what");
+    }
+    let number = |packet: &[u8]| u16::from_be_bytes([packet[2], packet[3]]);
+    assert_eq!(number(&again[0]).wrapping_add(1), number(&again[1]));
+    viewer.expect_silence();
+}
+
+/// A viewer behind a way that loses some of what comes, repairs included, and takes a while: it asks a round trip's half after it has
+/// found a gap, and again where nothing came of it. How long its answers took here.
+#[test]
+fn over_a_lossy_way_nothing_stays_lost() {
+    let seconds = if is_thorough() { 60 } else { 4 };
+    for percent in [1, 5] {
+        let source = Source::new();
+        let mirrorball =
+            Setup::new().channel("news", source.group).channel_line("coalesce = \"0ms\"").start();
+        let beam = source.beam(400);
+        let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+        let mut dice = 0x5eed_u32;
+        let mut is_lost = || {
+            dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (dice >> 16) % 100 < percent
+        };
+        // By number: when to ask for it next.
+        let mut missing = BTreeMap::<u64, Instant>::new();
+        let mut asked = BTreeMap::<u64, Instant>::new();
+        let (mut next, mut repaired, mut took) = (None::<Stamp>, 0, Vec::new());
+        let began = clock::now();
+        while began.elapsed() < Duration::from_secs(seconds) || !missing.is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(seconds + 5), "not repaired: {missing:?}");
+            let stamp = viewer.stamp();
+            let now = clock::now();
+            if let Some(at) = asked.remove(&stamp.number) {
+                took.push(now.saturating_duration_since(at));
+            }
+            let is_over = began.elapsed() >= Duration::from_secs(seconds);
+            let may_be_lost = !is_over || missing.contains_key(&stamp.number);
+            let lost = is_lost() && may_be_lost;
+            let newest = next.map_or(stamp.number, |newest| newest.number);
+            if !lost && missing.remove(&stamp.number).is_some() {
+                repaired += 1;
+            } else if !lost && stamp.number >= newest {
+                let gap = if next.is_some() { newest + 1..stamp.number } else { 0..0 };
+                missing.extend(gap.map(|number| (number, now + ROUND_TRIP / 2)));
+                next = Some(stamp);
+            }
+            let Some(newest) = next else { continue };
+            for (number, at) in missing.iter_mut().filter(|(_, at)| **at <= now) {
+                let wanted = newest.sequence.wrapping_sub((newest.number - number) as u16);
+                viewer.send_rtcp(0, &nack(OWN_SSRC, newest.ssrc, &[(wanted, 0)]));
+                asked.insert(*number, now);
+                *at = now + ROUND_TRIP * 3 / 2;
+            }
+        }
+        assert!(repaired > 0);
+        took.sort_unstable();
+        let p99 = took[(took.len() - 1) * 99 / 100];
+        say(&format!("{percent} % lost: {repaired} repaired, none left, p99 {p99:?} from NACK to repair"));
+        assert_eq!(counted(&mirrorball, "not_held"), 0.0);
+        drop(beam);
+    }
+}
+
+#[test]
+fn gstreamer_asks_until_nothing_is_missing() {
+    let needs = Needs { programs: &["ip", "nft", "gst-launch-1.0"], route: true, ipv6: false };
+    in_a_network_of_its_own("gstreamer_asks_until_nothing_is_missing", &needs, || {
+        for percent in [1, 5] {
+            gstreamer_over_a_way_that_loses(percent);
+        }
+    });
+}
+
+fn gstreamer_over_a_way_that_loses(percent: u32) {
+    let source = Source::new();
+    let mirrorball = Setup::new().udp_ports("6970-6971").channel("news", source.group).start();
+    let beam = source.beam(400);
+    lose(6970, percent);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let pipeline = format!(
+        "rtspsrc location={} protocols=udp latency=500 do-retransmission=true ! rtpmp2tdepay ! filesink location={}",
+        mirrorball.url("news"),
+        file.path().display()
+    );
+    let mut player =
+        Command::new("gst-launch-1.0").arg("-q").args(pipeline.split(' ')).spawn().expect("it runs");
+    thread::sleep(Duration::from_secs(if is_thorough() { 60 } else { 6 }));
+    player.kill().and_then(|()| player.wait()).expect("it ends");
+    unblock_all();
+    drop(beam);
+    let bytes = std::fs::read(file.path()).expect("what it has written");
+    let number = |payload: &[u8]| u64::from_be_bytes(*payload[4..].first_chunk().expect("a number"));
+    let numbers: Vec<_> = bytes.chunks_exact(7 * 188).map(number).collect();
+    let missing: u64 = numbers.windows(2).map(|pair| pair[1] - pair[0] - 1).sum();
+    let sent = counted(&mirrorball, "sent");
+    say(&format!("{percent} % lost: {} packets, {sent} sent again, {missing} missing", numbers.len()));
+    assert!(numbers.len() > 1000 && sent > 0.0, "{} packets, {sent} sent again", numbers.len());
+    assert_eq!(missing, 0);
+}
