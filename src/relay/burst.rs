@@ -6,8 +6,8 @@
 //!             at once        └ due: what has arrived by then
 //! ```
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -81,7 +81,22 @@ impl BurstPace {
     }
 }
 
+/// Where a pin is, without keeping anything.
+#[derive(Debug, Clone)]
+pub(super) struct Pinned(Weak<AtomicU64>);
+
+impl Pinned {
+    /// `None`: it is nowhere any more.
+    pub fn number(&self) -> Option<u64> {
+        self.0.upgrade().map(|number| number.load(Relaxed))
+    }
+}
+
 impl Pin {
+    pub(super) fn watched(&self) -> Pinned {
+        Pinned(Arc::downgrade(&self.0))
+    }
+
     pub(super) fn at(number: u64) -> Self {
         Self(Arc::new(AtomicU64::new(number)))
     }
@@ -106,6 +121,11 @@ impl Burst {
     /// The number up to which all goes at once.
     pub(super) fn whole(&self) -> u64 {
         self.whole
+    }
+
+    /// Where whoever is brought level stands.
+    pub(super) fn place(&self) -> Pinned {
+        self.pin.watched()
     }
 
     /// Whoever is brought level wants this packet next.

@@ -22,6 +22,7 @@ use super::handover::{Handover, Place};
 use super::lane::{Lane, Outlet};
 use super::mailbox::{Change, DatagramMember};
 use super::outward::Outward;
+use super::reach::Reach;
 use super::repair_counts::{RepairCounts, RepairTotals};
 use super::ring::{Packet, Ring, RingLimits};
 use super::server_socket::ServerSocket;
@@ -323,6 +324,11 @@ impl Subscription {
             // A change, not a mere wake-up: one that comes in the middle of a round has a round after it.
             lane.upgrade().iter().for_each(|lane| lane.change(Change::Told));
         });
+    }
+
+    /// How far one who begins there has been sent packets.
+    pub fn reach(&self, from: &Place) -> Reach {
+        Reach::of(Arc::downgrade(&self.lane), from)
     }
 
     /// Ends an address's membership, and has `heir` told up to where it was served. A connection tells by its

@@ -127,6 +127,11 @@ impl Lane {
         self.beat.go(now);
     }
 
+    /// The number of the packet that those who are level are sent next.
+    pub(super) fn next(&self) -> u64 {
+        self.next.load(Relaxed)
+    }
+
     pub(super) fn serves(&self, outlet: &Outlet) -> bool {
         match (&self.outlet, outlet) {
             (Outlet::Datagrams(mine, by), Outlet::Datagrams(other, other_by)) => {

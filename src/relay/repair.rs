@@ -17,7 +17,9 @@ use super::allowance::Allowance;
 use super::books::{Books, Sent};
 use super::burst_budget::Held;
 use super::flow::Flow;
+use super::reach::Reach;
 use super::repair_counts::{RepairRefusal, RepairTotals};
+use super::ring::Found;
 use super::server_socket::ServerSocket;
 
 /// The way there and back that is assumed of a viewer whose reports do not tell, and what is believed of those who do.
@@ -41,6 +43,7 @@ pub struct Repair {
 
 struct State {
     to: SocketAddr,
+    reach: Reach,
     /// Keeps the address from being given to others.
     _reservation: Arc<dyn Any + Send + Sync>,
     allowance: Allowance,
@@ -55,13 +58,13 @@ impl Repair {
     pub fn new(
         flow: &Arc<Flow>,
         (socket, to): (&Arc<ServerSocket>, SocketAddr),
-        since: u64,
+        (since, reach): (u64, Reach),
         reservation: Arc<dyn Any + Send + Sync>,
         rtx: Option<Rtx>,
         books: Option<Arc<dyn Books>>,
     ) -> Arc<Self> {
         let (allowance, sent) = (Allowance::default(), Sent::default());
-        let state = Mutex::new(State { to, _reservation: reservation, allowance, rtx, sent });
+        let state = Mutex::new(State { to, reach, _reservation: reservation, allowance, rtx, sent });
         Arc::new(Self {
             flow: flow.clone(),
             socket: socket.clone(),
@@ -77,6 +80,11 @@ impl Repair {
     pub fn move_to(&self, to: SocketAddr, reservation: Arc<dyn Any + Send + Sync>) {
         let mut state = self.state();
         (state.to, state._reservation) = (to, reservation);
+    }
+
+    /// So far it is sent packets from now on.
+    pub fn goes_on(&self, reach: Reach) {
+        self.state().reach = reach;
     }
 
     /// The SSRC under which the viewer reports, and how long the way there and back is, as far as its reports tell.
@@ -96,6 +104,14 @@ impl Repair {
         let known = self.ssrc.load(Relaxed);
         if known != 0 && known != u64::from(nack.sender_ssrc) | 1 << 32 {
             totals.refuse(RepairRefusal::Ssrc, totals.asked);
+        } else if let Err(held) = self.flow.repair_budget().judge(now) {
+            totals.refuse(
+                match held {
+                    Held::Late => RepairRefusal::Late,
+                    Held::Budget => RepairRefusal::Total,
+                },
+                totals.asked,
+            );
         } else {
             let mut state = self.state();
             let packets = self.packets(&mut state, nack, &mut totals, now);
@@ -116,7 +132,8 @@ impl Repair {
         let ring = self.flow.ring();
         totals.refuse(RepairRefusal::TooMany, totals.asked.saturating_sub(MOST_ASKED as u64));
         let round_trip = Duration::from_micros(self.round_trip_us.load(Relaxed));
-        let State { allowance, rtx, .. } = state;
+        let State { allowance, rtx, reach, .. } = state;
+        let next = reach.next();
         allowance.refill(self.flow.repair_bytes_per_second(), now);
         let mut packets = Vec::new();
         for sequence in nack.lost().take(MOST_ASKED) {
@@ -125,17 +142,19 @@ impl Repair {
                 continue;
             }
             match ring.find(nack.media_ssrc, sequence) {
-                None => {
+                Found::OtherStream => {
                     allowance.look();
                     totals.refuse(RepairRefusal::Ssrc, 1);
                 }
-                Some(Some((number, packet))) if number >= self.since => {
-                    match allowance.take(number, packet.len(), round_trip, now) {
-                        Ok(()) => packets.extend(as_sent(packet, rtx.as_mut())),
+                Found::ToCome => totals.refuse(RepairRefusal::Early, 1),
+                Found::There { number, .. } if number >= next => totals.refuse(RepairRefusal::Early, 1),
+                Found::There { number, data } if number >= self.since => {
+                    match allowance.take(number, data.len(), round_trip, now) {
+                        Ok(()) => packets.extend(as_sent(data, rtx.as_mut())),
                         Err(reason) => totals.refuse(reason, 1),
                     }
                 }
-                Some(_) => {
+                Found::There { .. } | Found::Nowhere => {
                     allowance.look();
                     totals.not_held += 1;
                 }
@@ -149,11 +168,6 @@ impl Repair {
             return;
         }
         let count = packets.len() as u64;
-        match self.flow.repair_budget().judge(now) {
-            Err(Held::Late) => return totals.refuse(RepairRefusal::Late, count),
-            Err(Held::Budget) => return totals.refuse(RepairRefusal::Total, count),
-            Ok(()) => {}
-        }
         let report = self.socket.say(packets, state.to, self.flow.marks());
         self.flow.repair_budget().spend(report.bytes, now);
         (totals.repaired, totals.bytes) = (report.packets, report.bytes);

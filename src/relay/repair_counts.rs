@@ -18,6 +18,8 @@ pub enum RepairRefusal {
     Total,
     /// Media is late, or the socket has no room.
     Late,
+    /// It is not sent to the viewer yet.
+    Early,
 }
 
 /// A reading of these.
@@ -46,13 +48,14 @@ pub(super) struct RepairCounts {
 
 impl RepairRefusal {
     /// All of them, in order, each with its word in metrics.
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str); 7] = [
         (Self::Ssrc, "ssrc"),
         (Self::TooMany, "too_many"),
         (Self::Repeated, "repeated"),
         (Self::Budget, "budget"),
         (Self::Total, "total"),
         (Self::Late, "late"),
+        (Self::Early, "early"),
     ];
 }
 

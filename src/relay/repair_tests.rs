@@ -4,9 +4,10 @@ use super::*;
 use crate::event::clock;
 use crate::net::Marks;
 use crate::relay::rig::{ROOMY, by_hand};
-use crate::relay::{Coalesce, Outward, Packet};
+use crate::relay::{Carriage, Coalesce, Outward, Packet, Place, Subscription};
 use crate::wire::rtcp;
 use crate::wire::rtp;
+use std::cell::RefCell;
 use std::net::{Ipv4Addr, UdpSocket};
 
 const SSRC: u32 = 7;
@@ -17,6 +18,8 @@ struct Scene {
     flow: Arc<Flow>,
     socket: Arc<ServerSocket>,
     viewer: UdpSocket,
+    /// Of lanes that have sent all that came before.
+    lanes: RefCell<Vec<Subscription>>,
     now: Instant,
 }
 
@@ -53,12 +56,22 @@ impl Scene {
         };
         let socket = ServerSocket::growing(open()).expect("a socket that sends");
         // The budget of all has something in it once time has passed.
-        Self { flow, socket, viewer: open(), now: now + Duration::from_millis(100) }
+        Self {
+            flow,
+            socket,
+            viewer: open(),
+            lanes: RefCell::default(),
+            now: now + Duration::from_millis(100),
+        }
     }
 
     fn repair(&self, since: u64, rtx: Option<Rtx>) -> Arc<Repair> {
         let to = self.viewer.local_addr().expect("bound");
-        Repair::new(&self.flow, (&self.socket, to), since, Arc::new(()), rtx, None)
+        let (at, from) = ((&self.socket, to), Place::At(since.into()));
+        let subscription = self.flow.subscribe_datagrams(Carriage::Udp, at, from.clone(), Arc::new(()), None);
+        let so_far = (since, subscription.reach(&from));
+        self.lanes.borrow_mut().push(subscription);
+        Repair::new(&self.flow, at, so_far, Arc::new(()), rtx, None)
     }
 
     fn ask(&self, repair: &Repair, nack: &[u8]) {
@@ -83,12 +96,22 @@ fn what_is_there_is_sent_again_as_it_was_and_what_is_not_is_counted() {
     scene.ask(&repair, &nack(VIEWER, SSRC, &[(65_535, 0b1011), (0xfffa, 0), (500, 0)]));
     assert_eq!(scene.received(), [65_535, 0, 1].map(packet));
     let totals = scene.flow.repaired();
-    assert_eq!(
-        (totals.asked, totals.repaired, totals.not_held),
-        (6, 3, 3),
-        "before its first, a gap, and to come"
-    );
+    assert_eq!((totals.asked, totals.repaired, totals.not_held), (6, 3, 2), "before its first, and a gap");
     assert_eq!(totals.bytes, 3 * 1012);
+}
+
+#[test]
+fn what_was_not_sent_yet_was_not_lost_and_costs_nothing() {
+    let scene = Scene::of(0..100);
+    let repair = scene.repair(0, None);
+    scene.flow.push((100..110).map(|sequence| Packet {
+        data: packet(sequence).into(),
+        sequence,
+        timestamp: 1,
+        arrived_at: scene.now,
+    }));
+    scene.ask(&repair, &nack(VIEWER, SSRC, &[(99, 0xffff), (30_000, 0xffff)]));
+    assert_eq!((scene.received(), scene.refused(RepairRefusal::Early)), (vec![packet(99)], 16 + 17));
 }
 
 #[test]

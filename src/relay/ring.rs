@@ -82,6 +82,20 @@ pub struct RingLimits {
     pub bytes: usize,
 }
 
+/// What is known of a packet of some stream.
+pub(super) enum Found {
+    /// It is not of the stream that comes now.
+    OtherStream,
+    /// It is newer than all that came.
+    ToCome,
+    /// It never came, or has gone.
+    Nowhere,
+    There {
+        number: u64,
+        data: Bytes,
+    },
+}
+
 /// Where a new subscriber starts: a packet that is really there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingStart {
@@ -233,15 +247,20 @@ impl Ring {
         (due < state.head).then_some(due)
     }
 
-    /// A packet by its sequence number, with the number that it has here; `Some(None)`: it is not there. `None`: it is not of the stream
-    /// that comes now.
-    pub(super) fn find(&self, ssrc: u32, sequence: u16) -> Option<Option<(u64, Bytes)>> {
+    /// A packet by its sequence number, with the number that it has here.
+    pub(super) fn find(&self, ssrc: u32, sequence: u16) -> Found {
         let state = self.state();
         let is_of_it = |packet: &&Packet| packet.data.get(8..12) == Some(&ssrc.to_be_bytes());
-        state.packets.back().filter(is_of_it)?;
+        let Some(newest) = state.packets.back().filter(is_of_it) else { return Found::OtherStream };
+        if (1..1 << 15).contains(&sequence.wrapping_sub(newest.sequence)) {
+            return Found::ToCome;
+        }
         let place = look_up(state.packets.len(), |place| state.packets[place].sequence, sequence);
         let found = place.and_then(|place| Some((place, state.packets.get(place).filter(is_of_it)?)));
-        Some(found.map(|(place, packet)| (state.tail() + place as u64, packet.data.clone())))
+        found.map_or(Found::Nowhere, |(place, packet)| Found::There {
+            number: state.tail() + place as u64,
+            data: packet.data.clone(),
+        })
     }
 
     /// A packet as a subscriber's first one.

@@ -84,7 +84,8 @@ fn what_never_came_is_answered_by_nothing() {
     let to_come = sequence(&source, 90);
     let before = sequence(&source, 0).wrapping_sub(1);
     viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(lost, 0), (to_come, 0), (before, 0)]));
-    eventually("all are looked for", || (counted(&mirrorball, "not_held") == 3.0).then_some(()));
+    let looked_for = || (counted(&mirrorball, "not_held"), refused(&mirrorball, "early")) == (2.0, 1.0);
+    eventually("all are looked for", || looked_for().then_some(()));
     viewer.expect_silence();
     assert_eq!(counted(&mirrorball, "sent"), 0.0);
 }

@@ -11,7 +11,7 @@ use crate::relay::{FAN_OUT, Held, Leg};
 use super::families::Families;
 
 /// The kinds of tasks. Each has a series from the start, so that the first one is seen.
-const MEDIA_TASKS: &[&str] = &[FAN_OUT, "Flush", "Lost", PULL];
+const MEDIA_TASKS: &[&str] = &[FAN_OUT, "Flush", "Lost", PULL, "ReceiveReports"];
 const CONTROL_TASKS: &[&str] = &[
     "Accept",
     "Announce",
@@ -22,10 +22,10 @@ const CONTROL_TASKS: &[&str] = &[
     "FollowInterfaces",
     "FollowOutGroups",
     "HearAnnouncements",
+    "HearReports",
     "Join",
     "Lost",
     OPEN,
-    "ReceiveReports",
     "RefusalWatch",
     "Renew",
     "RtspTask",

@@ -45,7 +45,11 @@ impl Asker {
 
 impl Drop for Asker {
     fn drop(&mut self) {
-        let gone = lock(&self.all.0).remove(&self.at);
+        let mut all = lock(&self.all.0);
+        // Another one may be there by now.
+        let is_own = all.get(&self.at).is_some_and(|repair| Arc::ptr_eq(repair, &self.repair));
+        let gone = is_own.then(|| all.remove(&self.at));
+        drop(all);
         drop(gone); // outside the lock: it tells how much was sent
     }
 }

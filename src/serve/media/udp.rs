@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::net::Marks;
-use crate::relay::{Carriage, Handover, Place, Repair, Subscription, Track};
+use crate::relay::{Carriage, Handover, Place, Reach, Repair, Subscription, Track};
 use crate::wire::rtx::Rtx;
 
 use super::super::journal::Story;
@@ -41,12 +41,12 @@ impl OverUdp {
         track.rtp.subscribe_datagrams(Carriage::Udp, to, from, self.at.hold(Port::Rtp), books)
     }
 
-    fn admit(&self, track: &Track, since: u64, story: &Arc<Story>) -> Asker {
+    fn admit(&self, track: &Track, so_far: (u64, Reach), story: &Arc<Story>) -> Asker {
         let (to, books) = ((&self.at.pair.rtp, self.at.rtp()), Some(story.clone() as _));
         // Anybody's guess is as good: they only have to be others than the track's.
         let (ssrc, first) = (getrandom::u32().unwrap_or(1), getrandom::u32().unwrap_or(1) as u16);
         let rtx = self.rtx.map(|payload_type| Rtx::new(payload_type, ssrc, first));
-        let repair = Repair::new(&track.rtp, to, since, self.at.hold(Port::Rtp), rtx, books);
+        let repair = Repair::new(&track.rtp, to, so_far, self.at.hold(Port::Rtp), rtx, books);
         self.at.pair.askers.admit(self.at.rtcp(), repair)
     }
 
@@ -65,8 +65,10 @@ impl Way for OverUdp {
 
     fn start(&mut self, track: &Track, (rtp_from, rtcp_from): (Place, Place), story: &Arc<Story>) {
         let since = if let Place::At(spot) = &rtp_from { spot.number } else { 0 };
-        self.asker = track.rtp.is_repaired().then(|| self.admit(track, since, story));
-        self.feed = Some((self.subscribe_rtp(track, rtp_from, story), self.subscribe_rtcp(track, rtcp_from)));
+        let rtp = self.subscribe_rtp(track, rtp_from.clone(), story);
+        let so_far = (since, rtp.reach(&rtp_from));
+        self.asker = track.rtp.is_repaired().then(|| self.admit(track, so_far, story));
+        self.feed = Some((rtp, self.subscribe_rtcp(track, rtcp_from)));
     }
 
     fn stop(&mut self, heirs: Option<&Heirs>) {
@@ -105,7 +107,8 @@ impl Way for OverUdp {
             let from = Place::After(heir.clone());
             self.feed = Some(match learnt.port {
                 Port::Rtp => {
-                    let next = self.subscribe_rtp(track, from, story);
+                    let next = self.subscribe_rtp(track, from.clone(), story);
+                    self.asker.iter().for_each(|asker| asker.repair.goes_on(next.reach(&from)));
                     rtp.hand_over(&heir);
                     (next, rtcp)
                 }

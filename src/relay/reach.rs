@@ -1,0 +1,32 @@
+//! How far a viewer over UDP has been sent a track: what is beyond that it has not lost.
+
+use std::sync::Weak;
+
+use super::burst::Pinned;
+use super::handover::Place;
+use super::lane::Lane;
+
+/// How far one viewer has been sent a track.
+#[derive(Clone)]
+pub struct Reach {
+    lane: Weak<Lane>,
+    /// Where it stands while it is brought level.
+    behind: Option<Pinned>,
+}
+
+impl Reach {
+    /// Of one who begins there in a lane.
+    pub(super) fn of(lane: Weak<Lane>, from: &Place) -> Self {
+        let behind = match from {
+            Place::At(spot) => spot.burst.as_ref().map(|burst| burst.place()),
+            Place::After(_) => None,
+        };
+        Self { lane, behind }
+    }
+
+    /// The number of the packet that it is sent next.
+    pub(super) fn next(&self) -> u64 {
+        let behind = self.behind.as_ref().and_then(Pinned::number);
+        self.lane.upgrade().map_or(0, |lane| lane.next()).min(behind.unwrap_or(u64::MAX))
+    }
+}
