@@ -5,7 +5,7 @@ use super::tests::{config, free_port};
 use super::*;
 use crate::relay::rig::outward;
 use crate::relay::{
-    Batch, Carriage, Coalesce, Cursor, EnterAt, Keeping, ServerSocket, StreamSink, Subscription,
+    Batch, Carriage, Coalesce, Cursor, EnterAt, Keeping, OfferRepair, ServerSocket, StreamSink, Subscription,
 };
 use crate::wire::sdp;
 use crate::wire::{rtcp, rtp};
@@ -246,6 +246,7 @@ impl World {
             limits,
             coalesce: Coalesce::Auto,
             enter_at: EnterAt::Live,
+            offer_repair: OfferRepair::Known,
         };
         let (outward, dispatch) = (outward(&name), &self.engine.dispatch);
         self.channels.push(Channel::new(&outward, presentation, keeping, Arc::default(), dispatch, self.now));

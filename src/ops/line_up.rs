@@ -73,8 +73,8 @@ impl Maker {
         now: Instant,
     ) -> Result<Arc<Channel>, NoRoom> {
         let outward = Outward::new(&config.name, config.settings.marks, config.settings.repair_percent);
-        let ChannelSettings { silent_after, coalesce, enter_at, .. } = config.settings;
-        let keeping = Keeping { silent_after, limits: self.limits, coalesce, enter_at };
+        let ChannelSettings { silent_after, coalesce, enter_at, offer_repair, .. } = config.settings;
+        let keeping = Keeping { silent_after, limits: self.limits, coalesce, enter_at, offer_repair };
         let channel =
             Channel::new(&outward, config.presentation.clone(), keeping, demand, &self.dispatch, now);
         config.settings.on_demand.into_iter().for_each(|linger| channel.demand.be_needed(linger));

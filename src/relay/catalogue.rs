@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::event::lock;
-use crate::wire::sdp::{self, Presentation};
+use crate::wire::sdp::{self, Presentation, Repairs};
 
 use super::beat::Coalesce;
 use super::carriage::Carriage;
@@ -33,6 +33,8 @@ pub struct Channel {
     pub silent_after: Duration,
     /// Where those begin who come.
     pub enter_at: EnterAt,
+    /// Who is offered to have again what they have lost.
+    pub offer_repair: OfferRepair,
     /// Who watches.
     pub audience: Audience,
     /// Who wants it, and whether it is received for their sake alone.
@@ -41,6 +43,18 @@ pub struct Channel {
     gone: AtomicBool,
     /// By the line, if that is limited.
     passage: Mutex<Option<Arc<Passage>>>,
+}
+
+/// Who is offered, as they ask how a channel is described, to have again what they have lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OfferRepair {
+    /// Those who are known to take it, as they take it.
+    #[default]
+    Known,
+    /// Everybody.
+    All(Repairs),
+    /// Nobody.
+    Never,
 }
 
 /// How its packets are kept and passed on.
@@ -54,6 +68,8 @@ pub struct Keeping {
     pub coalesce: Coalesce,
     /// Where those begin who come.
     pub enter_at: EnterAt,
+    /// Who is offered to have again what they have lost.
+    pub offer_repair: OfferRepair,
 }
 
 /// The description that was asked for last: of those who come at once, most want the same.
@@ -95,7 +111,7 @@ impl Channel {
         dispatch: &Dispatch,
         now: Instant,
     ) -> Arc<Self> {
-        let Keeping { silent_after, limits, coalesce, enter_at } = keeping;
+        let Keeping { silent_after, limits, coalesce, enter_at, offer_repair } = keeping;
         let tracks = presentation.tracks.iter().enumerate();
         let tracks: Vec<_> = tracks
             .map(|(i, track)| Track::new(outward, i + 1, track.clone(), limits, coalesce, dispatch, now))
@@ -112,6 +128,7 @@ impl Channel {
             tracks,
             silent_after,
             enter_at,
+            offer_repair,
             audience,
             demand,
             described,
@@ -147,11 +164,11 @@ impl Channel {
         last.insert(Described { server, group, text }).text.clone()
     }
 
-    /// The same for a viewer who takes what it has lost as a stream of its own; as it always was where nothing is sent again.
-    pub fn repairable_description(&self, server: IpAddr) -> Arc<str> {
+    /// The same for a viewer who asks for what it has lost; as it always was where nothing is sent again.
+    pub fn repairable_description(&self, server: IpAddr, repairs: Repairs) -> Arc<str> {
         let first = self.tracks.first().filter(|track| track.rtp.is_repaired());
         let kept = first.map(|track| track.rtp.ring().kept_for().as_millis());
-        let text = kept.map(|kept| Arc::from(sdp::repairable(&self.presentation(), server, kept)));
+        let text = kept.map(|kept| Arc::from(sdp::repairable(&self.presentation(), server, repairs, kept)));
         text.unwrap_or_else(|| self.description(server, None))
     }
 

@@ -61,8 +61,10 @@ impl Lead {
     /// `None`: it is no video, or nothing of it can be started with.
     fn of(track: &Track, now: Instant) -> Option<Self> {
         let ring = track.rtp.ring();
-        track.start(now).filter(|_| track.is_video())?;
         let start = ring.newest_start().filter(|start| track.has_since_pause(start.number))?;
+        if !track.is_video() || !track.goes_on(now) {
+            return None;
+        }
         let came_at = ring.arrival(start.number)?;
         let whole_at = ring.arrival(start.end.map_or(u64::MAX, |end| end - 1)).unwrap_or(now);
         Some(Self { start, came_at, whole_at })
@@ -82,9 +84,8 @@ impl Lead {
 fn beside(track: &Track, (came_at, whole_at): (Instant, Instant), pace: BurstPace, now: Instant) -> Entry {
     let ring = track.rtp.ring();
     let number = ring.first_since(came_at);
-    let first =
-        track.start(now).filter(|_| track.has_since_pause(number)).and_then(|_| ring.start_at(number));
-    let Some(first) = first else { return live(track, now) };
+    let is_there = track.goes_on(now) && track.has_since_pause(number);
+    let Some(first) = ring.start_at(number).filter(|_| is_there) else { return live(track, now) };
     let burst = Some(Burst::new(pace, ring.first_since(whole_at), whole_at, ring.pin(number), now));
     Entry { start: Some(first), spot: Spot { number, prologue: None, burst } }
 }

@@ -52,6 +52,8 @@ pub struct Lane {
     group: Mutex<Option<Group>>,
     /// The number of the packet that the next round begins with.
     next: AtomicU64,
+    /// How far the ring was when it was run last.
+    reached: AtomicU64,
     totals: Arc<Totals>,
 }
 
@@ -103,6 +105,7 @@ impl Lane {
             is_woken: AtomicBool::new(false),
             group: Mutex::new(Some(group)),
             next: AtomicU64::new(head),
+            reached: AtomicU64::new(head),
             totals,
         })
     }
@@ -127,9 +130,9 @@ impl Lane {
         self.beat.go(now);
     }
 
-    /// The number of the packet that those who are level are sent next.
-    pub(super) fn next(&self) -> u64 {
-        self.next.load(Relaxed)
+    /// The number of the packet up to which those who are level are sent all, or are about to be.
+    pub(super) fn reached(&self) -> u64 {
+        self.reached.load(Relaxed)
     }
 
     pub(super) fn serves(&self, outlet: &Outlet) -> bool {
@@ -144,6 +147,7 @@ impl Lane {
 
     /// Serves the group. A fault costs the round; the lane goes on with what comes next.
     fn serve(&self, group: &mut Group) -> Progress {
+        self.reached.store(self.ring.head(), Relaxed);
         let vitals = self.dispatch.timers.vitals();
         let served = catch_unwind(AssertUnwindSafe(|| {
             vitals.may_fault("lane", || self.outward.channel.to_string());

@@ -62,7 +62,7 @@ pub use burst::{Burst, BurstPace, Pin, Spot};
 pub use burst_budget::{BurstBudget, Held};
 pub use busy::Busy;
 pub use carriage::Carriage;
-pub use catalogue::{Audience, Catalogue, Channel, Keeping, Viewer};
+pub use catalogue::{Audience, Catalogue, Channel, Keeping, OfferRepair, Viewer};
 pub use cursor::Cursor;
 pub use demand::{Claim, Demand};
 pub use dispatch::{Dispatch, Rhythm};

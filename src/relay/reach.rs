@@ -24,9 +24,9 @@ impl Reach {
         Self { lane, behind }
     }
 
-    /// The number of the packet that it is sent next.
+    /// The number of the packet up to which it is sent all, or is about to be.
     pub(super) fn next(&self) -> u64 {
         let behind = self.behind.as_ref().and_then(Pinned::number);
-        self.lane.upgrade().map_or(0, |lane| lane.next()).min(behind.unwrap_or(u64::MAX))
+        self.lane.upgrade().map_or(0, |lane| lane.reached()).min(behind.unwrap_or(u64::MAX))
     }
 }

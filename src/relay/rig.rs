@@ -13,8 +13,8 @@ use super::lane::{Lane, Outlet};
 use super::ring::Ring;
 use super::totals::Totals;
 use super::{
-    BurstBudget, Busy, Channel, Coalesce, Dispatch, EnterAt, Flow, Keeping, Lateness, Outward, Packet,
-    RingLimits,
+    BurstBudget, Busy, Channel, Coalesce, Dispatch, EnterAt, Flow, Keeping, Lateness, OfferRepair, Outward,
+    Packet, RingLimits,
 };
 
 /// A ring that nothing leaves.
@@ -26,6 +26,7 @@ pub const FORGETS_NOTHING: Keeping = Keeping {
     limits: ROOMY,
     coalesce: Coalesce::Auto,
     enter_at: EnterAt::Live,
+    offer_repair: OfferRepair::Known,
 };
 
 /// A queue and timers that have stopped, for what asks to be run.

@@ -32,6 +32,8 @@ use super::writer::Writer;
 const RTCP_RING_BYTES: usize = 64 << 10;
 /// A subscriber starts with the newest packet unless the source has been silent for this long.
 const START_MAX_AGE: Duration = Duration::from_secs(1);
+/// With a picture that is past it starts for longer: what follows it is to come yet.
+const ENTRY_MAX_AGE: Duration = Duration::from_secs(3);
 
 /// One RTP stream of a channel.
 pub struct Track {
@@ -289,6 +291,12 @@ impl Track {
     pub fn start(&self, now: Instant) -> Option<RingStart> {
         let newest = self.rtp.ring().newest(now, START_MAX_AGE);
         newest.filter(|newest| self.has_since_pause(newest.number))
+    }
+
+    /// Whether one who comes now may begin with what is past: the source has not been silent for long.
+    pub(super) fn goes_on(&self, now: Instant) -> bool {
+        let newest = self.rtp.ring().newest(now, ENTRY_MAX_AGE);
+        newest.is_some_and(|newest| self.has_since_pause(newest.number))
     }
 
     /// Whether a packet came since it was joined last.

@@ -1,7 +1,7 @@
 //! A picture at once: where viewers begin, what goes before, how they are brought level, and that nobody else notices.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use mirrorball::event::clock;
 use tempfile::TempDir;
 
 use crate::players::programme::ffmpeg;
+use crate::slow_web::Sending;
 use crate::vocabulary::{
     Mirrorball, Needs, Over, Pictures, Setup, Viewer, eventually, in_a_network_of_its_own, is_thorough,
 };
@@ -173,15 +174,6 @@ fn complaints(url: &str, over: Over) -> String {
     watch.args(["-nostdin", "-hide_banner", "-v", "error", "-rtsp_transport", transport, "-i", url]);
     let watch = watch.args(["-map", "0:v", "-map", "0:a", "-t", "1.5", "-f", "null", "-"]);
     String::from_utf8_lossy(&watch.output().expect("ffmpeg runs").stderr).into_owned()
-}
-
-struct Sending(Child);
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

@@ -21,7 +21,8 @@ const VIDEO_PID: u16 = 256;
 const SENT: usize = 750_000;
 const TAKEN: usize = SENT / 2;
 
-struct Sending(Child);
+/// A sender that ends with this.
+pub struct Sending(pub Child);
 
 impl Drop for Sending {
     fn drop(&mut self) {
@@ -31,7 +32,7 @@ impl Drop for Sending {
 }
 
 /// Six megabits a second, a second from one picture that stands alone to the next.
-fn film(directory: &TempDir) -> std::path::PathBuf {
+pub fn film(directory: &TempDir) -> std::path::PathBuf {
     let file = directory.path().join("film.ts");
     let noise = "testsrc2=s=640x360:r=25:d=10,noise=alls=40:allf=t";
     let mut encode = ffmpeg(&["-f", "lavfi", "-i", noise, "-pix_fmt", "yuv420p", "-preset", "veryfast"]);

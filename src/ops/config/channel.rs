@@ -88,6 +88,8 @@ fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Chann
     let enter_at = enter_at(typed, report);
     let repair_percent =
         number_within(&typed.repair_percent, &named("repair_percent"), 20, 0..=100, report) as u32;
+    let offer_repair =
+        parsed(&typed.offer_repair, &named("offer_repair"), scalar::offer_repair, report).unwrap_or_default();
     let interface = parsed(&typed.interface, &named("interface"), scalar::interface, report);
     let (interfaces, redundancy) = (legs::interfaces(typed, report), legs::redundancy(typed, report));
     let marks = Marks {
@@ -107,6 +109,7 @@ fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Chann
         coalesce,
         enter_at,
         repair_percent,
+        offer_repair,
         marks,
         rule,
         sessions,

@@ -175,6 +175,7 @@ pub(super) const CHANNEL: Section = Section {
         key("start", r#""rap""#),
         key("burst_percent", "130"),
         key("repair_percent", "20"),
+        key("offer_repair", r#""known""#),
         key("dscp", "34"),
         key("ttl", "16"),
         key("multicast_out", r#""239.2.2.2:5000""#),

@@ -12,7 +12,7 @@ use crate::ingest::Redundancy;
 use crate::ingest::announce::Rules;
 use crate::ingest::pull::Pull;
 use crate::net::Marks;
-use crate::relay::{Carriage, Coalesce, EnterAt};
+use crate::relay::{Carriage, Coalesce, EnterAt, OfferRepair};
 use crate::serve::{KeyFiles, Learning, Listing, Networks, Rule};
 use crate::wire::rtsp::Redirect;
 use crate::wire::sdp::{Feed, Presentation, TrackDescription};
@@ -293,6 +293,8 @@ pub struct ChannelSettings {
     pub enter_at: EnterAt,
     /// What a viewer is sent again at most, in per cent of the stream's rate.
     pub repair_percent: u32,
+    /// Who is offered to have it.
+    pub offer_repair: OfferRepair,
     /// What the IP header of its packets says.
     pub marks: Marks,
     /// Who may watch it, and from where.
@@ -316,6 +318,7 @@ impl Default for ChannelSettings {
             coalesce: Coalesce::default(),
             enter_at: EnterAt::default(),
             repair_percent: 20,
+            offer_repair: OfferRepair::Known,
             marks: Marks::default(),
             rule: Rule::default(),
             sessions: None,

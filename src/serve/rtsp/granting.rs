@@ -7,12 +7,13 @@ use crate::net::with_port;
 use crate::relay::{Carriage, Channel, Track};
 use crate::wire::rtsp::transport::{self, Delivery, Profile, Transport};
 use crate::wire::rtsp::{Reply, StatusCode};
+use crate::wire::sdp::Repairs;
 
 use super::super::media::{FIRST_CLIENT_PORT, Grant};
 use super::super::stats::RefusedFor;
 use super::conversation::Action;
 use super::refusal::Refusal;
-use super::repair_offer::takes_rtx;
+use super::repair_offer::offered;
 use super::requests::Asked;
 use super::session::Session;
 use super::world::Wanted;
@@ -89,8 +90,8 @@ impl Asked<'_> {
             Delivery::Multicast => Ok(Wanted::Multicast),
             Delivery::Raw { client_port } => Ok(Wanted::Raw { client: at(client_port) }),
             Delivery::Udp { client_rtp_port, client_rtcp_port } => {
-                let takes_it =
-                    transport.profile == Profile::Avpf && takes_rtx(self.request.header("User-Agent"));
+                let repairs = offered(session.channel.offer_repair, self.request.header("User-Agent"));
+                let takes_it = transport.profile == Profile::Avpf && repairs == Some(Repairs::Rtx);
                 let rtx = track.description.rtx_type().filter(|_| takes_it);
                 Ok(Wanted::Udp { client: (at(client_rtp_port), at(client_rtcp_port)), rtx })
             }

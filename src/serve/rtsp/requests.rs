@@ -12,7 +12,7 @@ use super::super::stats::{CutFor, RefusedFor};
 use super::admit::admit;
 use super::conversation::{Action, Refused, Talk};
 use super::refusal::Refusal;
-use super::repair_offer::takes_rtx;
+use super::repair_offer::offered;
 use super::session::{Planned, Session};
 use super::wait::Wait;
 use super::world::World;
@@ -144,9 +144,9 @@ impl<'a> Asked<'a> {
         let group =
             self.world.out_group(&channel).filter(|_| self.asks_for_group() && self.world.allows_udp());
         let (server, agent) = (self.world.local().ip(), self.request.header("User-Agent"));
-        let description = match group {
-            None if takes_rtx(agent) => channel.repairable_description(server),
-            group => channel.description(server, group),
+        let description = match (group, offered(channel.offer_repair, agent)) {
+            (None, Some(repairs)) => channel.repairable_description(server, repairs),
+            (group, _) => channel.description(server, group),
         };
         Ok(self.ok(None).description(&self.request.content_base(), &description))
     }

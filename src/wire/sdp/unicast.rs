@@ -38,22 +38,40 @@ pub fn unicast(presentation: &Presentation, server: IpAddr) -> String {
     describe(presentation, server, None).to_string()
 }
 
-/// The same for a viewer who takes what it has lost as a stream of its own (RFC 4588), within so many milliseconds.
+/// How a viewer has again what it has lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repairs {
+    /// As it was (RFC 4585).
+    Originals,
+    /// As a stream of its own (RFC 4588).
+    Rtx,
+}
+
+/// The same for a viewer who asks for what it has lost, and has it so, within so many milliseconds.
 #[must_use]
-pub fn repairable(presentation: &Presentation, server: IpAddr, rtx_time_ms: u128) -> String {
+pub fn repairable(
+    presentation: &Presentation,
+    server: IpAddr,
+    repairs: Repairs,
+    rtx_time_ms: u128,
+) -> String {
     let mut session = describe(presentation, server, None);
     for (medium, track) in session.medias.iter_mut().zip(&presentation.tracks) {
-        let (Some(rtx), Some(rate), [of]) = (track.rtx_type(), track.clock_rate, &track.payload_types[..])
-        else {
-            continue;
-        };
+        let [of] = track.payload_types[..] else { continue };
+        let nack = Attribute::with_value("rtcp-fb", format!("{of} nack"));
+        match (repairs, track.rtx_type().zip(track.clock_rate)) {
+            (Repairs::Originals, _) => medium.attributes.push(nack),
+            (Repairs::Rtx, Some((rtx, rate))) => {
+                medium.fmt = format!("{} {rtx}", medium.fmt);
+                medium.attributes.extend([
+                    nack,
+                    Attribute::with_value("rtpmap", format!("{rtx} rtx/{rate}")),
+                    Attribute::with_value("fmtp", format!("{rtx} apt={of};rtx-time={rtx_time_ms}")),
+                ]);
+            }
+            (Repairs::Rtx, None) => continue,
+        }
         medium.proto = "RTP/AVPF".to_owned();
-        medium.fmt = format!("{} {rtx}", medium.fmt);
-        medium.attributes.extend([
-            Attribute::with_value("rtcp-fb", format!("{of} nack")),
-            Attribute::with_value("rtpmap", format!("{rtx} rtx/{rate}")),
-            Attribute::with_value("fmtp", format!("{rtx} apt={of};rtx-time={rtx_time_ms}")),
-        ]);
     }
     session.to_string()
 }
