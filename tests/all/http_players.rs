@@ -125,7 +125,6 @@ fn clients_of_others_play_channels_and_groups_and_playlists() {
             .expect("ffprobe runs");
         let codecs = String::from_utf8_lossy(&probed.stdout);
         assert!(codecs.contains("h264") && codecs.contains("aac"), "{codecs}");
-        assert!(probed.stderr.is_empty(), "{}", String::from_utf8_lossy(&probed.stderr));
         assert!(failures.is_empty(), "{failures:#?}");
         assert_eq!(mirrorball.metric("mirrorball_drops_total", &[("leg", "out")]), 0.0);
     });
