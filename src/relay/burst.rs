@@ -64,12 +64,6 @@ impl BurstPace {
         Self(percent)
     }
 
-    /// The same in per cent.
-    #[must_use]
-    pub const fn percent(self) -> u32 {
-        self.0
-    }
-
     /// How much of the stream goes in a time.
     fn covers(self, time: Duration) -> Duration {
         time * self.0 / 100

@@ -3,44 +3,16 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use socket2::SockRef;
-
-use crate::vocabulary::{Group, Mirrorball, Over, Setup, Source, Viewer, datagram, eventually};
+use crate::vocabulary::{
+    Bare, Group, Mirrorball, Over, Setup, Source, Viewer, datagram, eventually, ts_packets,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const NOT_TAKEN: &str = "mirrorball_channel_refused_total";
 
-/// One who sends a transport stream without RTP.
-struct Sender {
-    group: Group,
-    socket: UdpSocket,
-}
-
-impl Sender {
-    fn to(group: Group) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        SockRef::from(&socket).set_multicast_if_v4(&std::net::Ipv4Addr::LOCALHOST).expect("loopback");
-        Self { group, socket }
-    }
-
-    fn send(&self, datagram: &[u8]) {
-        self.socket.send_to(datagram, self.group.0).expect("sent");
-    }
-}
-
-/// So many packets of a transport stream, which differ from all others.
-fn stream(count: usize, packet_bytes: usize, number: u8) -> Vec<u8> {
-    let packet = |place: usize| {
-        let mut packet = vec![number; packet_bytes];
-        (packet[0], packet[1], packet[2], packet[3]) = (0x47, 0x01, place as u8, 0x10);
-        packet
-    };
-    (0..count).flat_map(packet).collect()
-}
-
 /// A program whose only channel comes from a group by a scheme.
-fn channel_by(scheme: &str) -> (Sender, Mirrorball) {
-    let sender = Sender::to(Group::fresh());
+fn channel_by(scheme: &str) -> (Bare, Mirrorball) {
+    let sender = Bare::to(Group::fresh());
     let mirrorball = Setup::new().channel_from("news", &format!("{scheme}://{}", sender.group)).start();
     (sender, mirrorball)
 }
@@ -58,7 +30,7 @@ fn datagrams_of_any_size_come_in_rtp_and_are_what_they_were() {
     with_box.play();
     let sizes = [(1, 188), (7, 188), (3, 188), (7, 188), (6, 204), (1, 204), (47, 188)];
     let datagrams: Vec<_> =
-        sizes.into_iter().zip(1..).map(|((count, size), number)| stream(count, size, number)).collect();
+        sizes.into_iter().zip(1..).map(|((count, size), number)| ts_packets(count, size, number)).collect();
     let mut first = None;
     for sent in &datagrams {
         sender.send(sent);
@@ -79,7 +51,7 @@ fn sequence_numbers_go_on_and_timestamps_never_go_back() {
     let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
     let mut before: Option<(u16, u32)> = None;
     for number in 0..100 {
-        sender.send(&stream(7, 188, number));
+        sender.send(&ts_packets(7, 188, number));
         let packet = viewer.packet();
         let timestamp = u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]);
         if let Some((sequence_before, timestamp_before)) = before {
@@ -98,8 +70,8 @@ fn a_source_that_may_be_either_is_taken_as_it_comes() {
     let mut with_rtp = Source::to(group);
     with_rtp.send(5);
     viewer.expect_packets(&with_rtp, 0..5);
-    let sent = stream(7, 188, 1);
-    Sender::to(group).send(&sent);
+    let sent = ts_packets(7, 188, 1);
+    Bare::to(group).send(&sent);
     assert!(viewer.packet()[12..] == sent);
 }
 
@@ -109,10 +81,10 @@ fn what_is_something_else_than_the_source_says_is_told_once_and_counted() {
     let with_rtp = Source::to(Group::fresh());
     let other = Setup::new().channel_from("news", &format!("udp://{}", with_rtp.group)).start();
     for number in 0..20 {
-        bare.send(&stream(7, 188, number));
+        bare.send(&ts_packets(7, 188, number));
         with_rtp.send_bytes(&with_rtp.packet(number.into()));
     }
-    bare.send(&stream(7, 188, 0)[1..]);
+    bare.send(&ts_packets(7, 188, 0)[1..]);
     for (program, remedy, reason) in [
         (&mirrorball, "write udp:// in place of rtp://", "version"),
         (&other, "write rtp:// in place of udp://", "ts_length"),
@@ -135,7 +107,7 @@ fn what_is_sent_to_an_address_of_this_machine_needs_no_group() {
     let mut viewers = ["named", "any"].map(|channel| Viewer::playing(&mirrorball, channel, Over::Udp));
     let sender = UdpSocket::bind("127.0.0.1:0").expect("a port");
     for (number, (address, port)) in [("127.0.0.1", named), ("127.0.0.6", any)].into_iter().enumerate() {
-        let sent = stream(7, 188, number as u8);
+        let sent = ts_packets(7, 188, number as u8);
         sender.send_to(&sent, (address, port)).expect("sent");
         assert!(viewers[number].packet()[12..] == sent);
     }

@@ -1,48 +1,20 @@
 //! Transport streams over HTTP, and the lists by which they are found.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
 use mirrorball::serve::{Scope, Users, write_users};
-use socket2::SockRef;
 use tempfile::TempDir;
 
 use crate::vocabulary::{
-    Group, Mirrorball, Over, Setup, Source, Viewer, Web, eventually, is_there, skip, through_tls,
+    Bare, Group, Mirrorball, Over, Setup, Source, Viewer, Web, eventually, is_there, skip, through_tls,
+    ts_packets,
 };
 
 const JOINS: &str = "mirrorball_group_joins_total";
 const REFUSED: &str = "mirrorball_http_requests_total";
-
-/// One who sends a transport stream without RTP.
-struct Bare {
-    group: Group,
-    socket: UdpSocket,
-}
-
-impl Bare {
-    fn to(group: Group) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        SockRef::from(&socket).set_multicast_if_v4(&std::net::Ipv4Addr::LOCALHOST).expect("loopback");
-        Self { group, socket }
-    }
-
-    fn send(&self, datagram: &[u8]) {
-        self.socket.send_to(datagram, self.group.0).expect("sent");
-    }
-}
-
-/// So many packets of a transport stream, which differ from all others.
-fn stream(count: usize, packet_bytes: usize, number: u8) -> Vec<u8> {
-    let packet = |place: usize| {
-        let mut packet = vec![number; packet_bytes];
-        (packet[0], packet[1], packet[2], packet[3]) = (0x47, 0x01, place as u8, 0x10);
-        packet
-    };
-    (0..count).flat_map(packet).collect()
-}
 
 /// The same in RTP.
 fn in_rtp(payload: &[u8], number: u8) -> Vec<u8> {
@@ -78,7 +50,7 @@ fn a_stream_is_byte_for_byte_what_its_source_sends_whatever_it_comes_in() {
     watchers(&mirrorball, 5.0);
     let sizes = [(1, 188), (7, 188), (7, 204), (3, 188), (1, 204), (46, 204), (47, 188)];
     for ((count, size), number) in sizes.into_iter().zip(1..) {
-        let sent = stream(count, size, number);
+        let sent = ts_packets(count, size, number);
         bare.send(&sent);
         rtp.send(&in_rtp(&sent, number));
         let expected = without_parity(&sent, size);
@@ -86,9 +58,9 @@ fn a_stream_is_byte_for_byte_what_its_source_sends_whatever_it_comes_in() {
             assert!(web.take(expected.len()) == expected, "{count} of {size}");
         }
     }
-    rtp.send(&in_rtp(&stream(7, 188, 9)[1..], 8));
-    rtp.send(&in_rtp(&stream(1, 188, 10), 9));
-    assert!(viewers[2].take(188) == stream(1, 188, 10), "what is no transport stream is left out");
+    rtp.send(&in_rtp(&ts_packets(7, 188, 9)[1..], 8));
+    rtp.send(&in_rtp(&ts_packets(1, 188, 10), 9));
+    assert!(viewers[2].take(188) == ts_packets(1, 188, 10), "what is no transport stream is left out");
     mirrorball.expect_metric("mirrorball_drops_total", &[("reason", "no_ts")], 2.0);
     let line = mirrorball.expect_logged("a session plays", 5).remove(0);
     assert!(line.contains("transport=\"http\""), "{line}");
@@ -112,7 +84,7 @@ fn what_is_asked_for_otherwise_is_answered_so() {
     {
         let mut viewer = ask(request).expect(200);
         eventually("it is served", || {
-            source.send_bytes(&in_rtp(&stream(7, 188, 1), 1));
+            source.send_bytes(&in_rtp(&ts_packets(7, 188, 1), 1));
             (!viewer.within(Duration::from_millis(50)).is_empty()).then_some(())
         });
     }
@@ -148,8 +120,8 @@ fn channels_are_joined_for_who_watches_by_http_and_no_longer() {
     for _ in 0..2 {
         let mut viewer = Web::get(mirrorball.web(), "/news").expect(200);
         eventually("it is joined", || source.group.is_joined().then_some(()));
-        source.send_bytes(&in_rtp(&stream(7, 188, 3), 1));
-        assert!(viewer.take(7 * 188) == stream(7, 188, 3));
+        source.send_bytes(&in_rtp(&ts_packets(7, 188, 3), 1));
+        assert!(viewer.take(7 * 188) == ts_packets(7, 188, 3));
         drop(viewer);
         eventually("it is left", || (!source.group.is_joined()).then_some(()));
     }
@@ -195,12 +167,12 @@ fn groups_are_open_within_what_is_open_and_closed_when_nobody_asks_any_more() {
     assert!(!group.is_joined());
     let mut viewer = Web::get(web, &target).expect(200);
     eventually("it is joined", || group.is_joined().then_some(()));
-    for sent in [stream(7, 188, 1), in_rtp(&stream(7, 188, 2), 1)] {
+    for sent in [ts_packets(7, 188, 1), in_rtp(&ts_packets(7, 188, 2), 1)] {
         Bare::to(group).send(&sent);
         assert!(viewer.take(7 * 188) == sent[sent.len() - 7 * 188..], "with RTP and without");
     }
     let mut beside = Web::get(web, &format!("/rtp/lo@{group}")).expect(200);
-    assert!(beside.take(7 * 188) == stream(7, 188, 2), "one channel has it, and its newest packet");
+    assert!(beside.take(7 * 188) == ts_packets(7, 188, 2), "one channel has it, and its newest packet");
     let name = format!("udp/{group}");
     mirrorball.expect_metric(
         "mirrorball_channel_subscribers",
@@ -340,7 +312,7 @@ fn rtsp_and_http_are_served_on_each_others_ports_and_through_tls() {
     for address in [mirrorball.secret_web(), mirrorball.rtsps()] {
         let (secret, _) = through_tls(TcpStream::connect(address).expect("somebody listens"));
         let mut viewer = Web::ask_by(secret, "GET /news HTTP/1.1\r\n\r\n").expect(200);
-        let sent = stream(7, 188, 3);
+        let sent = ts_packets(7, 188, 3);
         source.send(&in_rtp(&sent, 1));
         assert!(viewer.take(sent.len()) == sent);
     }

@@ -1,18 +1,17 @@
 //! Channels that come by several legs: what one loses the other brings, or one is followed after the other.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mirrorball::event::clock;
 use nix::sys::signal::Signal;
-use socket2::SockRef;
 
 use crate::vocabulary::{
-    Group, Mirrorball, Needs, Over, Plug, Setup, Source, Stamp, Viewer, eventually, in_a_network_of_its_own,
-    sender_report,
+    Bare, Group, Mirrorball, Needs, Over, Plug, Setup, Source, Stamp, Viewer, eventually,
+    in_a_network_of_its_own, sender_report,
 };
 
 const NEWS: [(&str, &str); 1] = [("channel", "news")];
@@ -366,9 +365,9 @@ fn legs_without_rtp_are_one_stream_too() {
     for number in 0..300_u64 {
         // Both send, and after a while the second one alone.
         if number < 100 {
-            first.send(1);
+            first.send(&filled(1));
         }
-        second.send(2);
+        second.send(&filled(2));
         thread::sleep(BEAT);
         let Some(packet) = viewer.packet_within(0, if number < 100 { PATIENCE } else { BEAT }) else {
             continue;
@@ -447,23 +446,9 @@ fn legs_that_differ_by_their_network_alone_have_an_interface_each() {
 
 const NEEDS: Needs = Needs { programs: &["ip"], route: false, ipv6: false };
 
-/// One who sends a transport stream without RTP.
-struct Bare {
-    group: Group,
-    socket: UdpSocket,
-}
-
-impl Bare {
-    fn to(group: Group) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        SockRef::from(&socket).set_multicast_if_v4(&Ipv4Addr::LOCALHOST).expect("loopback");
-        Self { group, socket }
-    }
-
-    /// Sends a packet that is filled with this.
-    fn send(&self, fill: u8) {
-        let mut packet = [fill; 188];
-        packet[..4].copy_from_slice(&[0x47, 1, 0, 0x10]);
-        self.socket.send_to(&packet, self.group.0).expect("sent");
-    }
+/// A packet of a transport stream that is filled with this.
+fn filled(fill: u8) -> [u8; 188] {
+    let mut packet = [fill; 188];
+    packet[..4].copy_from_slice(&[0x47, 1, 0, 0x10]);
+    packet
 }

@@ -5,6 +5,7 @@
 //!                                     └─ /metrics ─▶ expect_metric
 //! ```
 
+mod bare;
 mod carriers;
 mod connection;
 mod crowd;
@@ -22,6 +23,7 @@ mod viewer;
 mod web;
 mod wire;
 
+pub use bare::{Bare, ts_packets};
 pub use carriers::{Carrier, fresh_cookie, join, read_head, send_get, send_post, through_tls, tunnel};
 pub use connection::{Connection, Reply};
 pub use crowd::{Crowd, Tally};
