@@ -1,7 +1,9 @@
 //! Packets that a viewer over UDP has lost, and asks for again.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, UdpSocket};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,8 +16,8 @@ use crate::conversation::one_channel;
 use crate::players::programme::ffmpeg;
 use crate::slow_web::{Sending, film};
 use crate::vocabulary::{
-    Group, Mirrorball, Needs, Over, Setup, Source, Stamp, Viewer, eventually, in_a_network_of_its_own,
-    is_thorough, lose, report, say, unblock_all,
+    Detour, Group, Mirrorball, Needs, Over, Setup, Source, Stamp, Viewer, eventually,
+    in_a_network_of_its_own, is_thorough, lose, lost, report, say,
 };
 
 /// Under which viewers ask, and report.
@@ -179,7 +181,9 @@ fn who_is_known_to_take_it_is_sent_what_it_lost_as_a_stream_of_its_own() {
     let offer = offer.body;
     for line in [
         "m=video 0 RTP/AVPF 33 96",
+        "b=RR:240000",
         "a=rtcp-fb:33 nack",
+        "a=rtcp-fb:33 trr-int 1000",
         "a=rtpmap:96 rtx/90000",
         "a=fmtp:96 apt=33;rtx-time=2000",
     ] {
@@ -264,44 +268,89 @@ fn over_a_lossy_way_nothing_stays_lost() {
     }
 }
 
+const PLAYERS: Needs =
+    Needs { programs: &["ip", "nft", "ffmpeg", "gst-launch-1.0"], route: true, ipv6: false };
+
 #[test]
-fn gstreamer_takes_what_is_sent_again() {
-    let needs = Needs { programs: &["ip", "nft", "ffmpeg", "gst-launch-1.0"], route: true, ipv6: false };
-    in_a_network_of_its_own("gstreamer_takes_what_is_sent_again", &needs, || {
+fn gstreamer_has_all_that_it_lost_sent_again() {
+    in_a_network_of_its_own("gstreamer_has_all_that_it_lost_sent_again", &PLAYERS, || {
         for percent in [1, 5] {
-            gstreamer_over_a_way_that_loses(percent);
+            let far = FarAway::with(percent, 60, |url, file| {
+                let take = format!("rtspsrc location={url} protocols=udp latency=500 do-retransmission=true");
+                let mut player = Command::new("gst-launch-1.0");
+                player.arg("-q").args(take.split(' '));
+                player.args(["!", "rtpmp2tdepay", "!", "filesink", &format!("location={}", file.display())]);
+                player
+            });
+            let (packets, gaps) = packets_and_gaps(&far.written);
+            far.tell("GStreamer", &format!("{packets} TS packets, {gaps} gaps"));
+            assert!(packets > 1000 && far.sent > 0.0, "{packets} TS packets, {} sent again", far.sent);
+            assert_eq!(gaps, 0, "it asks again for what did not come");
         }
     });
 }
 
-fn gstreamer_over_a_way_that_loses(percent: u32) {
-    let (group, directory) = (Group::fresh(), TempDir::new().expect("a directory"));
-    let mirrorball = Setup::new().udp_ports("6970-6971").channel("news", group).start();
-    let mut send = ffmpeg(&["-re", "-stream_loop", "-1", "-i"]);
-    let to = format!("rtp://{}?pkt_size=1328&ttl=1", group.0);
-    send.arg(film(&directory)).args(["-c", "copy", "-muxrate", "6M", "-f", "rtp_mpegts", &to]);
-    let _sending = Sending(send.stderr(Stdio::null()).spawn().expect("ffmpeg starts"));
-    mirrorball.expect_metric("mirrorball_channel_silent", &[("channel", "news")], 0.0);
-    lose(6970, percent);
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    let pipeline = format!(
-        "rtspsrc location={} protocols=udp latency=500 do-retransmission=true ! rtpmp2tdepay ! filesink location={}",
-        mirrorball.url("news"),
-        file.path().display()
-    );
-    let mut player =
-        Command::new("gst-launch-1.0").arg("-q").args(pipeline.split(' ')).spawn().expect("it runs");
-    thread::sleep(Duration::from_secs(if is_thorough() { 60 } else { 8 }));
-    player.kill().and_then(|()| player.wait()).expect("it ends");
-    unblock_all();
-    let (packets, gaps) = packets_and_gaps(&std::fs::read(file.path()).expect("what it has written"));
-    let (asked, sent) = (counted(&mirrorball, "asked"), counted(&mirrorball, "sent"));
-    say(&format!(
-        "{percent} % lost: {packets} TS packets, {asked} asked for, {sent} sent again, {gaps} gaps"
-    ));
-    assert!(packets > 1000 && sent > 0.0, "{packets} TS packets, {sent} sent again");
-    let lost = packets as f64 / 7.0 * f64::from(percent) / 100.0;
-    assert!(gaps as f64 <= lost / 10.0, "{gaps} of some {lost} are left");
+/// It asks each 200 ms at most, for 17 packets, and of itself waits for 100 ms alone.
+#[test]
+fn ffmpeg_has_some_of_what_it_lost_sent_again() {
+    in_a_network_of_its_own("ffmpeg_has_some_of_what_it_lost_sent_again", &PLAYERS, || {
+        for (percent, patience_us) in [(1, "100000"), (1, "500000"), (5, "500000")] {
+            let far = FarAway::with(percent, 20, |url, file| {
+                let mut player = Command::new("ffmpeg");
+                player.args(["-nostdin", "-hide_banner", "-nostats", "-y", "-rtsp_transport", "udp"]);
+                player.args(["-max_delay", patience_us, "-i", url, "-map", "0", "-c", "copy"]);
+                player.args(["-f", "mpegts"]).arg(file);
+                player
+            });
+            let missed = far.told.split("RTP: missed ").skip(1);
+            let missed: f64 = missed.filter_map(|rest| rest.split(' ').next()?.parse::<f64>().ok()).sum();
+            far.tell(&format!("ffmpeg that waits for {patience_us} us"), &format!("{missed} left"));
+            assert!(far.sent > 0.0 && missed < far.lost, "{missed} of {} are left: {}", far.lost, far.told);
+        }
+    });
+}
+
+/// What a player made of a stream of 6 Mb/s that came to it over a way that loses packets, there and back in [`ROUND_TRIP`].
+struct FarAway {
+    percent: u32,
+    /// What it has written, and what it has said.
+    written: Vec<u8>,
+    told: String,
+    lost: f64,
+    asked: f64,
+    sent: f64,
+}
+
+impl FarAway {
+    fn with(percent: u32, seconds: u64, player: impl FnOnce(&str, &Path) -> Command + Send) -> Self {
+        let (group, directory) = (Group::fresh(), TempDir::new().expect("a directory"));
+        let mirrorball = Setup::new().udp_ports("6970-6971").channel("news", group).start();
+        let detour = Detour::to(&mirrorball, 6970, ROUND_TRIP / 2);
+        let mut send = ffmpeg(&["-re", "-stream_loop", "-1", "-i"]);
+        let to = format!("rtp://{}?pkt_size=1328&ttl=1", group.0);
+        send.arg(film(&directory)).args(["-c", "copy", "-muxrate", "6M", "-f", "rtp_mpegts", &to]);
+        let _sending = Sending(send.stderr(Stdio::null()).spawn().expect("ffmpeg starts"));
+        mirrorball.expect_metric("mirrorball_channel_silent", &[("channel", "news")], 0.0);
+        let (file, said) = (directory.path().join("written.ts"), directory.path().join("said"));
+        let url = mirrorball.url("news");
+        let lost = detour.far.within(|| {
+            lose(6970, percent);
+            let mut player = player(&url, &file);
+            player.stdout(Stdio::null()).stderr(File::create(&said).expect("a file"));
+            let mut player = player.spawn().expect("it runs");
+            thread::sleep(Duration::from_secs(if is_thorough() { seconds } else { 8 }));
+            player.kill().and_then(|()| player.wait()).expect("it ends");
+            lost() as f64
+        });
+        let told = String::from_utf8_lossy(&fs::read(said).expect("what it has said")).into_owned();
+        let (asked, sent) = (counted(&mirrorball, "asked"), counted(&mirrorball, "sent"));
+        Self { percent, written: fs::read(file).expect("what it has written"), told, lost, asked, sent }
+    }
+
+    fn tell(&self, player: &str, what: &str) {
+        let Self { percent, lost, asked, sent, .. } = self;
+        say(&format!("{player}, {percent} %: {lost} lost, {asked} asked for, {sent} sent again, {what}"));
+    }
 }
 
 /// Packets of a transport stream, and gaps in their continuity.

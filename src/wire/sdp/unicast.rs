@@ -38,6 +38,13 @@ pub fn unicast(presentation: &Presentation, server: IpAddr) -> String {
     describe(presentation, server, None).to_string()
 }
 
+/// Bits of RTCP a second that a viewer who asks for what it has lost may send, and we (RFC 3556). Where none are said a client takes some
+/// that fit sound, and may ask but once or twice a second (RFC 4585 section 3.5.2) until it has measured the stream.
+const RECEIVER_BITS: u64 = 240_000;
+const SENDER_BITS: u64 = 60_000;
+/// How far apart its reports are that ask for nothing (RFC 4585 section 4.2), which all those bits would be used for otherwise.
+const REGULAR_REPORT_MS: u32 = 1_000;
+
 /// How a viewer has again what it has lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repairs {
@@ -71,6 +78,11 @@ pub fn repairable(
             }
             (Repairs::Rtx, None) => continue,
         }
+        medium.attributes.push(Attribute::with_value("rtcp-fb", format!("{of} trr-int {REGULAR_REPORT_MS}")));
+        let bandwidths = [("RS", SENDER_BITS), ("RR", RECEIVER_BITS)];
+        medium
+            .bandwidths
+            .extend(bandwidths.map(|(kind, bits)| Bandwidth { bwtype: kind.to_owned(), bandwidth: bits }));
         medium.proto = "RTP/AVPF".to_owned();
     }
     session.to_string()

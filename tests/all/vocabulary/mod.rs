@@ -9,6 +9,7 @@ mod bare;
 mod carriers;
 mod connection;
 mod crowd;
+mod detour;
 mod document;
 mod metrics;
 mod mirrorball;
@@ -27,11 +28,12 @@ pub use bare::{Bare, ts_packets};
 pub use carriers::{Carrier, fresh_cookie, join, read_head, send_get, send_post, through_tls, tunnel};
 pub use connection::{Connection, Reply};
 pub use crowd::{Crowd, Tally};
+pub use detour::Detour;
 pub use document::{Row, Table};
 pub use mirrorball::{Mirrorball, Setup, binary, certificate};
 pub use network::{
     Needs, Network, Plug, block_tcp_port, block_udp_port, count, counted, counted_bytes,
-    in_a_network_of_its_own, is_there, know_neighbour, lose, raise_firewall, route, set_mtu, skip,
+    in_a_network_of_its_own, is_there, know_neighbour, lose, lost, raise_firewall, route, set_mtu, skip,
     swallow_icmp, unblock_all, with_a_disk_of_its_own,
 };
 pub use patience::{eventually, is_thorough, passes, say};

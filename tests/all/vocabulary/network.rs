@@ -269,7 +269,14 @@ pub fn block_tcp_port(port: u16) {
 pub fn lose(port: u16, percent: u32) {
     nft("add table inet story");
     nft("add chain inet story in { type filter hook input priority 0 ; }");
-    nft(&format!("add rule inet story in udp sport {port} numgen random mod 100 < {percent} drop"));
+    let lost = format!("udp sport {port} numgen random mod 100 < {percent} counter");
+    nft(&format!("add rule inet story in {lost} drop comment \"lost\""));
+}
+
+/// How many have been lost so.
+#[track_caller]
+pub fn lost() -> u64 {
+    counter("in", "lost", "packets ")
 }
 
 /// From here on nobody hears from this network that packets were too large.
@@ -293,18 +300,18 @@ pub fn count(name: &str, matching: &str) {
 /// How many packets were counted under a name, runs of segments as one.
 #[track_caller]
 pub fn counted(name: &str) -> u64 {
-    counter(name, "packets ")
+    counter("out", name, "packets ")
 }
 
 /// And how many bytes they had, with their IP headers.
 #[track_caller]
 pub fn counted_bytes(name: &str) -> u64 {
-    counter(name, "bytes ")
+    counter("out", name, "bytes ")
 }
 
 #[track_caller]
-fn counter(name: &str, of: &str) -> u64 {
-    let rules = output("nft", &["list chain inet story out"]).expect("nft tells");
+fn counter(chain: &str, name: &str, of: &str) -> u64 {
+    let rules = output("nft", &[&format!("list chain inet story {chain}")]).expect("nft tells");
     let comment = format!("comment \"{name}\"");
     let rule = rules.lines().find(|rule| rule.contains(&comment)).expect("a rule of that name");
     let figures = rule.split_once(" counter ").map_or("", |(_, figures)| figures);
