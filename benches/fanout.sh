@@ -16,7 +16,7 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-usage: fanout.sh udp|tcp|http|tls|tunnel|channels|many|curve|setup|storm|starts|sockets [options]
+usage: fanout.sh udp|tcp|http|tls|tunnel|channels|many|repair|curve|setup|storm|starts|sockets [options]
 
   udp        RTP over UDP:         100, 300, 1000, 3000 subscribers;  hold 0, 2, 5 ms and auto
   tcp        interleaved in RTSP:  100, 300, 1000 subscribers;        hold 0, 5, 20 ms and auto
@@ -26,6 +26,7 @@ usage: fanout.sh udp|tcp|http|tls|tunnel|channels|many|curve|setup|storm|starts|
   channels   100 channels of 10 subscribers;                          hold 0, 2 ms and auto
   many       1000 channels of one subscriber on 20 ports, 80 packets/s each,
              beside 100 channels on one port at 800 packets/s;        hold auto
+  repair     300 subscribers over UDP lose 0, 1, 5 % and ask for it again;  hold 0, 5 ms and auto (Mirrorball only)
   curve      10 to 3000 subscribers, over UDP and over TCP;           hold auto
   setup      10000 sessions are registered while 300 subscribers play (Mirrorball only)
   storm      1000 and 3000 viewers join at once while 300 others play; p99 over time (Mirrorball only)
@@ -42,6 +43,7 @@ usage: fanout.sh udp|tcp|http|tls|tunnel|channels|many|curve|setup|storm|starts|
   --gro                  the relay's device merges what arrives: ethtool -K DEV gro on
   --shape ts|raw|h264    equal packets of 1328 bytes (ts), the same transport stream without RTP (raw; Mirrorball
                          only), or frames in fragments of 1400 bytes
+  --lose "PERCENT …"     of repair: instead of those above
   --no-gso               the relay's device does not segment: ethtool -K DEV tx-udp-segmentation off
   --stall N              N of the TCP readers stop reading for 5 s
   --sessions N           so many are registered by setup (10000)
@@ -84,6 +86,7 @@ main() {
         starts) starts_runs ;;
         sockets) sockets_run ;;
         many) many_runs ;;
+        repair) repair_runs ;;
         *) for TRANSPORT in ${TRANSPORT}; do matrix; done; show_reports ;;
     esac
 }
@@ -92,7 +95,7 @@ options() {
     MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BOTH=; BURST=1; STALL=0; REPEAT=1; ONLY=;
     CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; PORTS=1; TRANSPORT=udp; SESSIONS=10000
     STORM="join"; OTHERS=; CONCURRENT=256; WITHIN=0; SETTLE=10; LABEL=mirrorball; NOISE=; KEPT=
-    STARTS=100; CARRIERS="udp tcp http"; GOP=2; FILM=; STREAMS=; WHO=; HTTP=; ZAP=; GROUP=400
+    STARTS=100; CARRIERS="udp tcp http"; GOP=2; FILM=; STREAMS=; WHO=; HTTP=; ZAP=; GROUP=400; LOSE=0
     MIRRORBALL=${MIRRORBALL:-}
     case ${MODE} in
         udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
@@ -101,6 +104,7 @@ options() {
         tls | tunnel) SUBSCRIBERS="100 300"; HOLDS="5 auto"; TRANSPORT="tcp ${MODE}"; ONLY=mirrorball ;;
         channels) SUBSCRIBERS="1000"; HOLDS="0 2 auto"; CHANNELS=100 ;;
         many) SUBSCRIBERS=; HOLDS="auto"; CHANNELS=1000; PORTS=20; RATE=80 ;;
+        repair) SUBSCRIBERS="300"; HOLDS="0 5 auto"; LOSSES="0 1 5"; ONLY=mirrorball ;;
         curve) SUBSCRIBERS="10 20 50 100 200 300 500 1000 2000 3000"; HOLDS="auto"; TRANSPORT="udp tcp" ;;
         setup) SUBSCRIBERS="300"; HOLDS="auto"; ONLY=mirrorball ;;
         storm) SUBSCRIBERS=; HOLDS="auto"; SECONDS_EACH=5; ONLY=mirrorball ;;
@@ -120,6 +124,7 @@ options() {
             --shape) SHAPE=$2; [ "${SHAPE}" != raw ] || ONLY=mirrorball; shift ;;
             --burst) BURST=$2; shift ;;
             --gro) GRO=on ;;
+            --lose) LOSSES=${2//,/ }; shift ;;
             --no-gso) GSO=off ;;
             --stall) STALL=$2; shift ;;
             --repeat) REPEAT=$2; shift ;;
@@ -214,6 +219,15 @@ many_runs() {
     [ -n "${JSON}" ] || { echo; "${FANOUT}" receiving "${WORK}/reports"; }
 }
 
+# The same load with and without loss.
+repair_runs() {
+    for LOSE in ${LOSSES}; do
+        say "${LOSE} % are lost"
+        matrix
+    done
+    if [ -n "${JSON}" ]; then cat "${WORK}/reports"; else "${FANOUT}" repairs "${WORK}/reports"; fi
+}
+
 show_reports() {
     [ -z "${PICTURE}" ] || "${FANOUT}" picture "${WORK}/reports" > "${PICTURE}"
     if [ -n "${JSON}" ]; then cat "${WORK}/reports"; else "${FANOUT}" table "${WORK}/reports"; fi
@@ -269,7 +283,7 @@ start_receivers() {
     : > "${WORK}/receivers" # or those of the run before might be taken to be ready
     "${FAVOURED[@]}" ip netns exec "${VIEW_NS}" "${FANOUT}" receive --relay "${WHO:-${relay}}" --hold "${label}" \
         --transport "${TRANSPORT}" --subscribers "${subscribers}" --channels "${CHANNELS}" \
-        --ports "${PORTS}" --rate "${RATE}" --seconds "${SECONDS_EACH}" --stall "${STALL}" \
+        --ports "${PORTS}" --rate "${RATE}" --seconds "${SECONDS_EACH}" --stall "${STALL}" --lose "${LOSE}" \
         --relay-pid "${RELAY_PID}" --relay-core "${RELAY_CORES}" --core "${VIEW_CORE}" "${where[@]}" \
         > "${WORK}/receivers" &
     RECEIVERS_PID=$!

@@ -92,6 +92,17 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// A packet that was lost came when it was asked for.
+    pub fn note_repaired(&mut self, subscriber: usize, mark: &Mark) {
+        self.arrived += 1;
+        let window = self.window.filter(|window| (window.first..window.behind).contains(&mark.number));
+        if let (Some(_), Some(seat)) = (window, self.seats.get_mut(subscriber)) {
+            seat.counted += 1;
+        }
+    }
+}
+
 impl Notes for Ledger {
     fn note(&mut self, subscriber: usize, first: &Mark, count: u64) {
         let window = *self.window.get_or_insert_with(|| Window::new(first, self.warm_up_ns, self.length_ns));

@@ -14,12 +14,14 @@ mod http;
 mod http_view;
 mod interleaved;
 mod ledger;
+mod losses;
 mod mark;
 mod picture;
 mod proc_files;
 mod receive;
 mod receiving;
 mod register;
+mod repairs;
 mod report;
 mod rtsp;
 mod sockets;
@@ -54,6 +56,8 @@ enum Command {
     Table(table::Options),
     /// Prints reports as a Markdown table of what it costs to receive.
     Receiving(table::Options),
+    /// Prints reports as a Markdown table of what it costs that packets are lost and asked for again.
+    Repairs(table::Options),
     /// Prints reports as a picture (SVG): delay and CPU by subscribers.
     Picture(table::Options),
     /// Prints reports of storms as a Markdown table.
@@ -82,6 +86,7 @@ fn main() -> std::io::Result<()> {
         Command::Storm(options) => storm::run(&options),
         Command::Table(options) => table::run(&options),
         Command::Receiving(options) => receiving::run(&options),
+        Command::Repairs(options) => repairs::run(&options),
         Command::Picture(options) => picture::run(&options),
         Command::StormTable(options) => storm::table(&options),
         Command::StormPicture(options) => storm::picture(&options),

@@ -19,6 +19,8 @@ const MARK_BYTES: usize = 48;
 const MAGIC: u64 = 0x4d69_7272_6f72_6221;
 /// The same of what is sent without RTP, whose sequence numbers are the relay's.
 const MAGIC_RAW: u64 = !MAGIC;
+/// The SSRC of the first channel; those of the others follow.
+pub const SSRC: u32 = 0x4d42_0000;
 /// Parts of a packet: packets of a transport stream.
 pub const PARTS: u64 = 7;
 /// Bytes of one of them.
@@ -158,7 +160,7 @@ impl Mark {
         into.extend([0x80, u8::from(marker) << 7 | payload_type]);
         into.extend((self.number as u16).to_be_bytes());
         into.extend((timestamp as u32).to_be_bytes());
-        into.extend((0x4d42_0000 + self.channel as u32).to_be_bytes());
+        into.extend((SSRC + self.channel as u32).to_be_bytes());
     }
 
     fn write_words(&self, magic: u64, into: &mut Vec<u8>) {

@@ -9,6 +9,7 @@ use std::net::SocketAddrV4;
 use crate::dialogue::Transport;
 use crate::http_view::HttpView;
 use crate::ledger::{Ledger, Window};
+use crate::losses::Losses;
 use crate::proc_files;
 use crate::report::Report;
 use crate::sys;
@@ -58,6 +59,9 @@ pub struct Options {
     /// For how many seconds they do.
     #[arg(long, default_value_t = 5.0)]
     pub stall_seconds: f64,
+    /// This many in a hundred are lost on their way to subscribers over UDP, who ask for them again.
+    #[arg(long, default_value_t = 0.0)]
+    pub lose: f64,
     #[arg(long)]
     relay_pid: u32,
     /// The cores that the relay may run on.
@@ -77,6 +81,11 @@ pub struct Options {
 pub trait View {
     /// Notes all that has come. `now_ns` is the monotonic clock's.
     fn drain(&mut self, now_ns: u64, ledger: &mut Ledger) -> Result<()>;
+
+    /// What is lost on purpose, if anything is.
+    fn losses(&self) -> Option<&Losses> {
+        None
+    }
 }
 
 /// Gets all subscribers served, says `ready`, and prints a report when the window is over.
@@ -106,7 +115,7 @@ fn measure(options: &Options, view: &mut impl View) -> Result<()> {
     let complete = |ledger: &Ledger, _| ledger.expected_and_lost().1 == 0;
     let tail_over = |now_ns: u64, window: &Window| now_ns >= window.end_ns + LONGEST_TAIL_NS;
     watch(options, view, &mut ledger, complete, tail_over)?;
-    let report = report(options, &window, &ledger, &start, &end);
+    let report = report(options, &window, (&ledger, view.losses()), &start, &end);
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
 }
@@ -182,7 +191,14 @@ impl Sample {
     }
 }
 
-fn report(options: &Options, window: &Window, ledger: &Ledger, start: &Sample, end: &Sample) -> Report {
+fn report(
+    options: &Options,
+    window: &Window,
+    (ledger, losses): (&Ledger, Option<&Losses>),
+    start: &Sample,
+    end: &Sample,
+) -> Report {
+    let repair_ms = |share| losses.map_or(0.0, |losses| losses.took.quantile_ms(share));
     let elapsed_ns = (end.at_ns - start.at_ns).max(1) as f64;
     let share = |of: fn(&Sample) -> u64| (of(end) - of(start)) as f64 / elapsed_ns;
     let (relay_cpu, softirq_cpu) = (share(|sample| sample.relay_ns), share(|sample| sample.softirq_ns));
@@ -197,6 +213,11 @@ fn report(options: &Options, window: &Window, ledger: &Ledger, start: &Sample, e
         cores: options.relay_core.len(),
         rate: options.rate,
         hold: options.hold.clone(),
+        lose_percent: options.lose,
+        asked: losses.map_or(0, |losses| losses.asked),
+        repaired: losses.map_or(0, |losses| losses.repaired),
+        repair_p50_ms: repair_ms(0.5),
+        repair_p99_ms: repair_ms(0.99),
         seconds: (window.end_ns - window.start_ns) as f64 / 1e9,
         expected,
         lost,

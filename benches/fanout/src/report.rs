@@ -26,6 +26,21 @@ pub struct Report {
     pub rate: u64,
     /// The hold as it was asked for: `0ms`, `auto`.
     pub hold: String,
+    /// Packets in a hundred that subscribers lose on purpose, and ask for again.
+    #[serde(default)]
+    pub lose_percent: f64,
+    /// How many they asked for, each time.
+    #[serde(default)]
+    pub asked: u64,
+    /// How many they got so.
+    #[serde(default)]
+    pub repaired: u64,
+    /// From asking to getting.
+    #[serde(default)]
+    pub repair_p50_ms: f64,
+    /// The same.
+    #[serde(default)]
+    pub repair_p99_ms: f64,
     /// Length of the window.
     pub seconds: f64,
     /// Packets that subscribers had to get in the window.
@@ -73,6 +88,11 @@ pub struct Report {
 impl Report {
     /// What makes two reports those of the same experiment with the same relay.
     pub fn same_run(&self, other: &Self) -> bool {
+        self.same_but_for_loss(other) && self.lose_percent == other.lose_percent
+    }
+
+    /// What makes two reports those of the same experiment but for what is lost on purpose.
+    pub fn same_but_for_loss(&self, other: &Self) -> bool {
         self.relay == other.relay && self.same_load(other) && self.hold == other.hold
     }
 
@@ -93,6 +113,9 @@ impl Report {
         }
         if self.cores > 1 {
             text += &format!(", {} cores", self.cores);
+        }
+        if self.lose_percent > 0.0 {
+            text += &format!(", {} % lost", self.lose_percent);
         }
         text
     }

@@ -135,6 +135,11 @@ impl KeepAlive {
         Self { sessions, next: 0, due_ns: 0 }
     }
 
+    /// Where the server hears RTCP of each, if it plays over UDP.
+    pub fn server_rtcp_ports(&self) -> impl Iterator<Item = Option<u16>> {
+        self.sessions.iter().map(|session| session.dialogue.server_rtcp_port())
+    }
+
     /// Sends GET_PARAMETER for sessions that are due: one after the other, round in the interval.
     pub fn keep_alive(&mut self, now_ns: u64) -> Result<()> {
         let Some(step_ns) = KEEP_ALIVE_INTERVAL_NS.checked_div(self.sessions.len() as u64) else {

@@ -3,6 +3,7 @@
 use std::io::Result;
 
 use crate::ledger::Ledger;
+use crate::losses::{Losses, Lossy};
 use crate::receive::{Options, View};
 use crate::rtsp::{self, KeepAlive};
 use crate::udp_sockets::UdpSockets;
@@ -11,6 +12,7 @@ use crate::udp_sockets::UdpSockets;
 pub struct UdpView {
     sockets: UdpSockets,
     sessions: KeepAlive,
+    losses: Option<Losses>,
 }
 
 impl UdpView {
@@ -25,13 +27,29 @@ impl UdpView {
             }
             None => Vec::new(),
         };
-        Ok(Self { sockets, sessions: KeepAlive::new(sessions) })
+        let (sessions, rtcp) = (KeepAlive::new(sessions), sockets.rtcp()?);
+        let lossy = options.rtsp.filter(|_| options.lose > 0.0);
+        let losses = lossy.map(|server| {
+            let per_mille = (options.lose * 10.0).round() as u64;
+            Losses::new(per_mille, *server.ip(), rtcp, sessions.server_rtcp_ports())
+        });
+        Ok(Self { sockets, sessions, losses })
     }
 }
 
 impl View for UdpView {
     fn drain(&mut self, now_ns: u64, ledger: &mut Ledger) -> Result<()> {
-        self.sockets.drain(ledger)?;
+        match &mut self.losses {
+            Some(losses) => {
+                self.sockets.drain(&mut Lossy(losses, ledger))?;
+                losses.ask(now_ns)?;
+            }
+            None => self.sockets.drain(ledger)?,
+        }
         self.sessions.keep_alive(now_ns)
+    }
+
+    fn losses(&self) -> Option<&Losses> {
+        self.losses.as_ref()
     }
 }
