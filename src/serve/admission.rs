@@ -12,7 +12,7 @@ use super::guard::{Acquaintance, Asked, Verdict};
 use super::journal::Story;
 use super::media::{Client, Followed, Interleaved, Learnt, Multicast, OverUdp, Raw, Taker, Way};
 use super::refusal_watch::RefusalWatch;
-use super::rtsp::{About, Costs, Home, Session, Wanted, World};
+use super::rtsp::{About, Costs, Home, RepairAgents, Session, Wanted, World};
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::{RtspServer, ServerConfig};
 use super::stats::{CHANNEL_GONE, Counters, FELL_BACK, NOT_BACK, RefusedFor};
@@ -24,6 +24,10 @@ impl World for RtspConnection {
 
     fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    fn repair_agents(&self) -> &RepairAgents {
+        &self.server.config.repair_agents
     }
 
     fn instance(&self) -> &str {

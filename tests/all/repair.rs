@@ -212,6 +212,26 @@ fn who_is_known_to_take_it_is_sent_what_it_lost_as_a_stream_of_its_own() {
     viewer.expect_silence();
 }
 
+#[test]
+fn who_is_known_is_what_the_operator_says() {
+    let source = Source::new();
+    let agents = "repair_agents = [\"Set top/2 originals\", \"Set top/ rtx\"]";
+    let mirrorball = Setup::new().rtsp(agents).channel("news", source.group).start();
+    let mut viewer = Viewer::of(&mirrorball, "news");
+    let url = viewer.url.clone();
+    let mut offered = |agent| {
+        let reply = viewer.connection.request("DESCRIBE", &url, &[("User-Agent", agent)]).expect(200);
+        ["RTP/AVPF", " rtx/90000"].map(|word| reply.body.contains(word))
+    };
+    assert_eq!(offered("Set top/2.7"), [true, false]);
+    assert_eq!(offered("Set top/3"), [true, true]);
+    assert_eq!(
+        [offered("GStreamer/1.26.0"), offered("Lavf60.1")],
+        [[false; 2]; 2],
+        "they are not in the list"
+    );
+}
+
 /// A viewer that loses some of what comes, repairs included: it asks half a round trip after it has found a gap, and again where
 /// nothing came of it.
 #[test]

@@ -13,7 +13,6 @@ use super::super::media::{FIRST_CLIENT_PORT, Grant};
 use super::super::stats::RefusedFor;
 use super::conversation::Action;
 use super::refusal::Refusal;
-use super::repair_offer::offered;
 use super::requests::Asked;
 use super::session::Session;
 use super::world::Wanted;
@@ -90,7 +89,8 @@ impl Asked<'_> {
             Delivery::Multicast => Ok(Wanted::Multicast),
             Delivery::Raw { client_port } => Ok(Wanted::Raw { client: at(client_port) }),
             Delivery::Udp { client_rtp_port, client_rtcp_port } => {
-                let repairs = offered(session.channel.offer_repair, self.request.header("User-Agent"));
+                let agent = self.request.header("User-Agent");
+                let repairs = self.world.repair_agents().offered(session.channel.offer_repair, agent);
                 let takes_it = transport.profile == Profile::Avpf && repairs == Some(Repairs::Rtx);
                 let rtx = track.description.rtx_type().filter(|_| takes_it);
                 Ok(Wanted::Udp { client: (at(client_rtp_port), at(client_rtcp_port)), rtx })

@@ -11,6 +11,7 @@ use super::super::guard::{Acquaintance, Verdict};
 use super::super::media::{Grant, Way};
 use super::super::stats::{Counters, RefusedFor};
 use super::home::Home;
+use super::repair_offer::RepairAgents;
 use super::session::Session;
 use super::setup::Costs;
 
@@ -18,6 +19,9 @@ use super::setup::Costs;
 pub trait World {
     /// Where the client is.
     fn peer(&self) -> SocketAddr;
+
+    /// Who is known to ask again for what it has lost.
+    fn repair_agents(&self) -> &RepairAgents;
 
     /// Where the client finds us.
     fn local(&self) -> SocketAddr;
