@@ -112,7 +112,7 @@ impl World for RtspConnection {
             return Err(RefusedFor::Clear);
         }
         let places = match wanted {
-            Wanted::Udp { client, .. } => client,
+            Wanted::Udp { client } => client,
             Wanted::Raw { client } => (client, client),
             Wanted::Multicast => return self.by_multicast(session, track, now),
             Wanted::Interleaved { channels } => {
@@ -141,8 +141,7 @@ impl World for RtspConnection {
         RefusalWatch::start(server, now);
         Ok(match wanted {
             Wanted::Raw { .. } => Box::new(Raw::new(reserved)),
-            Wanted::Udp { rtx, .. } => Box::new(OverUdp::new(reserved, track.rtcp.marks(), rtx)),
-            _ => Box::new(OverUdp::new(reserved, track.rtcp.marks(), None)),
+            _ => Box::new(OverUdp::new(reserved, track.rtcp.marks())),
         })
     }
 

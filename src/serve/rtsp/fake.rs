@@ -211,7 +211,7 @@ impl World for Fake {
         let local = self.local();
         let (grant, place) = match wanted {
             Wanted::Interleaved { channels } => (Grant::Interleaved { channels }, None),
-            Wanted::Udp { client, .. } => {
+            Wanted::Udp { client } => {
                 (Grant::Udp { local, client, at: client, server: (6970, 6971) }, Some(client.0))
             }
             Wanted::Multicast => {

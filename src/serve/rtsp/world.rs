@@ -103,11 +103,7 @@ pub struct About<'r> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// At these places, RTP and RTCP.
-    Udp {
-        client: (SocketAddr, SocketAddr),
-        /// The payload type under which it takes what it has lost, as a stream of its own.
-        rtx: Option<u8>,
-    },
+    Udp { client: (SocketAddr, SocketAddr) },
     /// Without RTP, at this place.
     Raw { client: SocketAddr },
     /// To the channel's group.
@@ -121,7 +117,7 @@ impl Wanted {
     /// looked for anew when it says so again.
     pub fn is(&self, grant: &Grant, found_at: SocketAddr) -> bool {
         match (self, grant) {
-            (Self::Udp { client: wanted, .. }, Grant::Udp { local, at, .. }) => {
+            (Self::Udp { client: wanted }, Grant::Udp { local, at, .. }) => {
                 wanted == at && local.ip() == found_at.ip()
             }
             (Self::Raw { client: wanted }, Grant::Raw { local, at, .. }) => {
