@@ -25,7 +25,7 @@ use super::server_socket::ServerSocket;
 /// The way there and back that is assumed of a viewer whose reports do not tell, and what is believed of those who do.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 const BELIEVED: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(500)];
-/// Packets that one NACK may name; a viewer that has lost more needs no repair.
+/// Packets that the NACKs of one datagram may name; a viewer that has lost more needs no repair.
 const MOST_ASKED: usize = 256;
 
 /// What one viewer may ask for again of a track, and where it is sent.
@@ -50,6 +50,14 @@ struct State {
     /// What was sent again goes by a stream of its own.
     rtx: Option<Rtx>,
     sent: Sent,
+}
+
+/// What comes of what one datagram asks for.
+struct Answer {
+    totals: RepairTotals,
+    packets: Vec<Bytes>,
+    /// So many more may be named.
+    left: usize,
 }
 
 impl Repair {
@@ -98,45 +106,52 @@ impl Repair {
         }
     }
 
-    /// Sends what is asked for and may be sent.
-    pub fn answer(&self, nack: &Nack<'_>, now: Instant) {
-        let mut totals = RepairTotals { asked: nack.count(), ..RepairTotals::default() };
-        let known = self.ssrc.load(Relaxed);
-        if known != 0 && known != u64::from(nack.sender_ssrc) | 1 << 32 {
-            totals.refuse(RepairRefusal::Ssrc, totals.asked);
-        } else if let Err(held) = self.flow.repair_budget().judge(now) {
-            totals.refuse(
-                match held {
-                    Held::Late => RepairRefusal::Late,
-                    Held::Budget => RepairRefusal::Total,
-                },
-                totals.asked,
-            );
-        } else {
-            let mut state = self.state();
-            let packets = self.packets(&mut state, nack, &mut totals, now);
-            self.send(&mut state, &packets, &mut totals, now);
+    /// What it is sent again goes by a stream of its own from now on, or as it was.
+    pub fn goes_by(&self, rtx: Option<Rtx>) {
+        self.state().rtx = rtx;
+    }
+
+    /// Sends what the NACKs of one datagram ask for, as far as it may be sent.
+    pub fn answer<'n>(&self, nacks: impl Iterator<Item = Nack<'n>>, now: Instant) {
+        let held = self.flow.repair_budget().judge(now).err().map(|held| match held {
+            Held::Late => RepairRefusal::Late,
+            Held::Budget => RepairRefusal::Total,
+        });
+        let mut answer = Answer { totals: RepairTotals::default(), packets: Vec::new(), left: MOST_ASKED };
+        let mut state = self.state();
+        state.allowance.refill(self.flow.repair_bytes_per_second(), now);
+        for nack in nacks {
+            let asked = nack.count();
+            answer.totals.asked += asked;
+            let refused = if self.is_of_another(&nack) { Some(RepairRefusal::Ssrc) } else { held };
+            match refused {
+                Some(reason) => answer.totals.refuse(reason, asked),
+                None => self.gather(&mut state, &nack, &mut answer, now),
+            }
         }
+        let totals = self.send(&mut state, answer, now);
+        drop(state);
         tracing::debug!(channel = self.flow.channel(), ?totals, "asked for again");
         self.flow.repairs().add(&totals);
     }
 
-    /// What there is of it, as far as it may be sent.
-    fn packets(
-        &self,
-        state: &mut State,
-        nack: &Nack<'_>,
-        totals: &mut RepairTotals,
-        now: Instant,
-    ) -> Vec<Bytes> {
+    /// Whether somebody else asks than the viewer.
+    fn is_of_another(&self, nack: &Nack<'_>) -> bool {
+        let known = self.ssrc.load(Relaxed);
+        known != 0 && known != u64::from(nack.sender_ssrc) | 1 << 32
+    }
+
+    /// Adds what there is of what a NACK names, as far as it may be sent.
+    fn gather(&self, state: &mut State, nack: &Nack<'_>, answer: &mut Answer, now: Instant) {
+        let Answer { totals, packets, left } = answer;
         let ring = self.flow.ring();
-        totals.refuse(RepairRefusal::TooMany, totals.asked.saturating_sub(MOST_ASKED as u64));
         let round_trip = Duration::from_micros(self.round_trip_us.load(Relaxed));
         let State { allowance, rtx, reach, .. } = state;
         let next = reach.next();
-        allowance.refill(self.flow.repair_bytes_per_second(), now);
-        let mut packets = Vec::new();
-        for sequence in nack.lost().take(MOST_ASKED) {
+        let heard = usize::try_from(nack.count()).unwrap_or(*left).min(*left);
+        *left -= heard;
+        totals.refuse(RepairRefusal::TooMany, nack.count() - heard as u64);
+        for sequence in nack.lost().take(heard) {
             if allowance.is_used_up() {
                 totals.refuse(RepairRefusal::Budget, 1);
                 continue;
@@ -160,19 +175,19 @@ impl Repair {
                 }
             }
         }
-        packets
     }
 
-    fn send(&self, state: &mut State, packets: &[Bytes], totals: &mut RepairTotals, now: Instant) {
-        if packets.is_empty() {
-            return;
+    fn send(&self, state: &mut State, answer: Answer, now: Instant) -> RepairTotals {
+        let Answer { mut totals, packets, .. } = answer;
+        if !packets.is_empty() {
+            let count = packets.len() as u64;
+            let report = self.socket.say(&packets, state.to, self.flow.marks());
+            self.flow.repair_budget().spend(report.bytes, now);
+            (totals.repaired, totals.bytes) = (report.packets, report.bytes);
+            totals.refuse(RepairRefusal::Late, count - report.packets.min(count));
+            state.sent.send(report.packets, report.bytes);
         }
-        let count = packets.len() as u64;
-        let report = self.socket.say(packets, state.to, self.flow.marks());
-        self.flow.repair_budget().spend(report.bytes, now);
-        (totals.repaired, totals.bytes) = (report.packets, report.bytes);
-        totals.refuse(RepairRefusal::Late, count - report.packets.min(count));
-        state.sent.send(report.packets, report.bytes);
+        totals
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -75,7 +75,7 @@ impl Scene {
     }
 
     fn ask(&self, repair: &Repair, nack: &[u8]) {
-        rtcp::nacks(nack).for_each(|nack| repair.answer(&nack, self.now));
+        repair.answer(rtcp::nacks(nack), self.now);
     }
 
     fn received(&self) -> Vec<Vec<u8>> {
@@ -137,6 +137,18 @@ fn who_is_not_the_viewer_or_asks_for_another_stream_gets_nothing() {
     assert_eq!((scene.refused(RepairRefusal::Ssrc), scene.received().len()), (18, 0));
     scene.ask(&repair, &nack(VIEWER, SSRC, &[(7, 0)]));
     assert_eq!(scene.received(), [packet(7)]);
+}
+
+#[test]
+fn many_nacks_of_one_datagram_ask_for_no_more_than_one() {
+    let scene = Scene::of(0..1000);
+    let repair = scene.repair(0, None);
+    let foreign = nack(VIEWER, SSRC + 1, &[(0, 0xffff)]);
+    let others = (1..30).flat_map(|word| nack(VIEWER, SSRC, &[(word * 17, 0xffff)]));
+    scene.ask(&repair, &others.chain(foreign).collect::<Vec<_>>());
+    let totals = scene.flow.repaired();
+    assert_eq!((totals.asked, totals.repaired), (30 * 17, 256));
+    assert_eq!(scene.refused(RepairRefusal::TooMany), 30 * 17 - 256);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::guard::{Acquaintance, Asked, Verdict};
 use super::journal::Story;
 use super::media::{Client, Followed, Interleaved, Learnt, Multicast, OverUdp, Raw, Taker, Way};
 use super::refusal_watch::RefusalWatch;
-use super::rtsp::{About, Costs, Home, Session, Wanted, World};
+use super::rtsp::{About, Costs, Home, RepairAgents, Session, Wanted, World};
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::{RtspServer, ServerConfig};
 use super::stats::{CHANNEL_GONE, Counters, FELL_BACK, NOT_BACK, RefusedFor};
@@ -24,6 +24,10 @@ impl World for RtspConnection {
 
     fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    fn repair_agents(&self) -> &RepairAgents {
+        &self.server.config.repair_agents
     }
 
     fn instance(&self) -> &str {
@@ -108,7 +112,7 @@ impl World for RtspConnection {
             return Err(RefusedFor::Clear);
         }
         let places = match wanted {
-            Wanted::Udp { client, .. } => client,
+            Wanted::Udp { client } => client,
             Wanted::Raw { client } => (client, client),
             Wanted::Multicast => return self.by_multicast(session, track, now),
             Wanted::Interleaved { channels } => {
@@ -137,8 +141,7 @@ impl World for RtspConnection {
         RefusalWatch::start(server, now);
         Ok(match wanted {
             Wanted::Raw { .. } => Box::new(Raw::new(reserved)),
-            Wanted::Udp { rtx, .. } => Box::new(OverUdp::new(reserved, track.rtcp.marks(), rtx)),
-            _ => Box::new(OverUdp::new(reserved, track.rtcp.marks(), None)),
+            _ => Box::new(OverUdp::new(reserved, track.rtcp.marks())),
         })
     }
 

@@ -55,9 +55,9 @@ pub use journal::legible;
 pub use listener::Listener;
 pub use listing::Listing;
 pub use media::{Learning, OutGroup};
-pub use rtsp::Quality;
 /// What the fuzz target of that name exercises.
 #[cfg(fuzzing)]
 pub use rtsp::exercise as conversation;
+pub use rtsp::{Quality, RepairAgents};
 pub use rtsp_server::{Limits, RtspServer, ServerConfig};
 pub use stats::ServerStats;

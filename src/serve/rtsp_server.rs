@@ -18,7 +18,7 @@ use super::guard::{Access, AccessStats, Rule};
 use super::journal::{Refused, Teller, Why};
 use super::listing::Listing;
 use super::media::{Learning, OutGroup, OutGroups, PortPairs};
-use super::rtsp::{MESSAGE_TIMEOUT, Patience, Quality, Session, SessionLimits, Sessions};
+use super::rtsp::{MESSAGE_TIMEOUT, Patience, Quality, RepairAgents, Session, SessionLimits, Sessions};
 use super::stats::{CHANNEL_GONE, Counters, CutFor, EGRESS, RefusedFor, ServerStats};
 
 /// What the RTSP server needs to know.
@@ -38,6 +38,8 @@ pub struct ServerConfig {
     pub longest_silence: Duration,
     /// Likewise, one over UDP whose client has closed its connection; zero: it ends with that.
     pub close_grace: Duration,
+    /// Who is known to ask again for what it has lost, and how it takes that.
+    pub repair_agents: RepairAgents,
     /// Whether media may go in the clear to those who ask through TLS.
     pub clear_media: bool,
     /// What TLS is served with, if it is.

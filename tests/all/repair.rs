@@ -55,6 +55,13 @@ fn viewer_with(mirrorball: &Mirrorball, source: &mut Source, packets: u64) -> Vi
     viewer
 }
 
+/// The only track comes to other ports from now on.
+fn change_way(mirrorball: &Mirrorball, viewer: &mut Viewer) {
+    viewer.set_up(1, Over::Udp);
+    viewer.media.remove(0);
+    mirrorball.expect_logged("a session goes on in another way", 1);
+}
+
 #[test]
 fn what_is_asked_for_again_comes_again_as_it_was() {
     let (mut source, mirrorball) = one_channel();
@@ -209,6 +216,90 @@ fn who_is_known_to_take_it_is_sent_what_it_lost_as_a_stream_of_its_own() {
     }
     let number = |packet: &[u8]| u16::from_be_bytes([packet[2], packet[3]]);
     assert_eq!(number(&again[0]).wrapping_add(1), number(&again[1]));
+    viewer.expect_silence();
+}
+
+#[test]
+fn who_is_known_is_what_the_operator_says() {
+    let source = Source::new();
+    let agents = "repair_agents = [\"Set top/2 originals\", \"Set top/ rtx\"]";
+    let mirrorball = Setup::new().rtsp(agents).channel("news", source.group).start();
+    let mut viewer = Viewer::of(&mirrorball, "news");
+    let url = viewer.url.clone();
+    let mut offered = |agent| {
+        let reply = viewer.connection.request("DESCRIBE", &url, &[("User-Agent", agent)]).expect(200);
+        ["RTP/AVPF", " rtx/90000"].map(|word| reply.body.contains(word))
+    };
+    assert_eq!(offered("Set top/2.7"), [true, false]);
+    assert_eq!(offered("Set top/3"), [true, true]);
+    assert_eq!(
+        [offered("GStreamer/1.26.0"), offered("Lavf60.1")],
+        [[false; 2]; 2],
+        "they are not in the list"
+    );
+}
+
+#[test]
+fn who_the_viewer_is_stays_known_through_a_pause_and_by_another_way() {
+    let (mut source, mirrorball) = one_channel();
+    let mut viewer = viewer_with(&mirrorball, &mut source, 5);
+    let ssrc = source.ssrc;
+    viewer.report_on(ssrc);
+    mirrorball.expect_metric("mirrorball_rtcp_reports_total", &[], 1.0);
+    for (is_pause, last) in [(true, 9), (false, 14)] {
+        if is_pause {
+            viewer.request("PAUSE").expect(200);
+            viewer.play();
+        } else {
+            change_way(&mirrorball, &mut viewer);
+        }
+        source.send(5);
+        while viewer.stamp().number < last {}
+        let wanted = sequence(&source, last - 1);
+        viewer.send_rtcp(0, &nack(OWN_SSRC + 1, ssrc, &[(wanted, 0)]));
+        viewer.expect_silence();
+        viewer.send_rtcp(0, &nack(OWN_SSRC, ssrc, &[(wanted, 0)]));
+        viewer.expect_packets(&source, last - 1..last);
+    }
+    assert_eq!((refused(&mirrorball, "ssrc"), counted(&mirrorball, "sent")), (2.0, 2.0));
+}
+
+#[test]
+fn what_came_by_the_way_before_may_be_asked_for_and_what_came_before_the_viewer_may_not() {
+    let (mut source, mirrorball) = one_channel();
+    let mut first = viewer_with(&mirrorball, &mut source, 10);
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Tcp);
+    source.send(10);
+    while viewer.stamp().number < 19 {}
+    change_way(&mirrorball, &mut viewer);
+    source.send(5);
+    viewer.expect_packets(&source, 20..25);
+    viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(sequence(&source, 7), 0)]));
+    viewer.expect_silence();
+    viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(sequence(&source, 17), 0)]));
+    viewer.expect_packets(&source, 17..18);
+    assert_eq!((counted(&mirrorball, "not_held"), counted(&mirrorball, "sent")), (1.0, 1.0));
+    first.expect_packets(&source, 10..25);
+}
+
+#[test]
+fn another_setup_at_the_same_ports_changes_how_what_is_lost_comes() {
+    let (mut source, mirrorball) = one_channel();
+    let mut viewer = Viewer::of(&mirrorball, "news");
+    viewer.agent = Some("GStreamer/1.26.0");
+    let [rtp, rtcp] = [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
+    viewer.set_up_at(1, rtp, rtcp);
+    viewer.play();
+    source.send(10);
+    viewer.expect_packets(&source, 0..10);
+    let as_it_was = viewer.transport();
+    for (number, (profile, payload_type)) in (3..).zip([("RTP/AVP", 33), ("RTP/AVPF", 96), ("RTP/AVP", 33)]) {
+        let granted = viewer.ask_for(1, &as_it_was.replace("RTP/AVP", profile));
+        let port = viewer.server_rtp().port().to_string();
+        assert!(granted.contains(&port), "the same ports of ours: {granted}");
+        viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(sequence(&source, number), 0)]));
+        assert_eq!(viewer.packet()[1] & 0x7f, payload_type, "{profile}");
+    }
     viewer.expect_silence();
 }
 

@@ -16,6 +16,7 @@ use super::legs;
 use super::out_groups::out_group;
 use super::password::without_password;
 use super::pulled::{is_pulled, note_useless, pull};
+use super::repair;
 use super::report::Report;
 use super::resolve::{AT_A_TIME, duration_within, number_within, octet_within, parsed};
 use super::scalar;
@@ -89,7 +90,7 @@ fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Chann
     let repair_percent =
         number_within(&typed.repair_percent, &named("repair_percent"), 20, 0..=100, report) as u32;
     let offer_repair =
-        parsed(&typed.offer_repair, &named("offer_repair"), scalar::offer_repair, report).unwrap_or_default();
+        parsed(&typed.offer_repair, &named("offer_repair"), repair::offer_repair, report).unwrap_or_default();
     let interface = parsed(&typed.interface, &named("interface"), scalar::interface, report);
     let (interfaces, redundancy) = (legs::interfaces(typed, report), legs::redundancy(typed, report));
     let marks = Marks {

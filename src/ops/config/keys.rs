@@ -52,6 +52,7 @@ pub(super) const RTSP: Section = Section {
         key("session_timeout", r#""60s""#),
         key("longest_silence", r#""24h""#),
         key("close_grace", r#""10s""#),
+        key("repair_agents", r#"["GStreamer/ rtx", "Lavf originals"]"#),
     ],
 };
 

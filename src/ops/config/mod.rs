@@ -24,6 +24,7 @@ mod pairs;
 mod password;
 mod pulled;
 mod remedy;
+mod repair;
 mod report;
 mod resolve;
 mod sap;

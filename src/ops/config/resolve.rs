@@ -15,6 +15,7 @@ use super::channel::resolve_channels;
 use super::http;
 use super::out_groups;
 use super::pairs;
+use super::repair;
 use super::report::Report;
 use super::sap;
 use super::scalar;
@@ -83,6 +84,7 @@ fn rtsp(typed: &TypedRtsp, https: Option<usize>, directory: &Path, report: &mut 
         session_timeout,
         longest_silence: longest_silence(&typed.longest_silence, session_timeout, report),
         close_grace: close_grace(&typed.close_grace, session_timeout, report),
+        repair_agents: repair::agents(&typed.repair_agents, report),
     }
 }
 

@@ -7,10 +7,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 use ipnet::IpNet;
 
-use crate::relay::{Carriage, Coalesce, OfferRepair};
+use crate::relay::{Carriage, Coalesce};
 use crate::serve::Learning;
 use crate::wire::rtsp::Redirect;
-use crate::wire::sdp::Repairs;
 
 use super::super::log_format::LogFormat;
 use super::truth::{Interface, UdpPorts};
@@ -106,19 +105,6 @@ pub(super) fn start(typed: &str) -> Result<bool, String> {
         "rap" => Ok(true),
         "live" => Ok(false),
         _ => Err(format!("{typed:?} says not where; write \"rap\" or \"live\"")),
-    }
-}
-
-/// Who is offered to have again what they have lost.
-pub(super) fn offer_repair(typed: &str) -> Result<OfferRepair, String> {
-    match typed {
-        "known" => Ok(OfferRepair::Known),
-        "originals" => Ok(OfferRepair::All(Repairs::Originals)),
-        "rtx" => Ok(OfferRepair::All(Repairs::Rtx)),
-        "never" => Ok(OfferRepair::Never),
-        _ => Err(format!(
-            "{typed:?} says not who is offered what; write \"known\", \"originals\", \"rtx\" or \"never\""
-        )),
     }
 }
 

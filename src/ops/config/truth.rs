@@ -13,7 +13,7 @@ use crate::ingest::announce::Rules;
 use crate::ingest::pull::Pull;
 use crate::net::Marks;
 use crate::relay::{Carriage, Coalesce, EnterAt, OfferRepair};
-use crate::serve::{KeyFiles, Learning, Listing, Networks, Rule};
+use crate::serve::{KeyFiles, Learning, Listing, Networks, RepairAgents, Rule};
 use crate::wire::rtsp::Redirect;
 use crate::wire::sdp::{Feed, Presentation, TrackDescription};
 
@@ -72,6 +72,8 @@ pub struct RtspConfig {
     pub longest_silence: Duration,
     /// How long one over UDP does once its client has closed its connection.
     pub close_grace: Duration,
+    /// Who is known to ask again for what it has lost, and how it takes that.
+    pub repair_agents: RepairAgents,
 }
 
 /// The keys of `[rtsp]` that are about TLS.

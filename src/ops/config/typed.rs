@@ -44,6 +44,7 @@ pub(super) struct TypedRtsp {
     pub(super) session_timeout: Typed<String>,
     pub(super) longest_silence: Typed<String>,
     pub(super) close_grace: Typed<String>,
+    pub(super) repair_agents: Typed<Vec<Spanned<String>>>,
 }
 
 pub(super) struct TypedAdmin {
@@ -211,6 +212,7 @@ fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedRtsp 
         session_timeout: from.read("session_timeout", report),
         longest_silence: from.read("longest_silence", report),
         close_grace: from.read("close_grace", report),
+        repair_agents: from.read("repair_agents", report),
     };
     typed.spoiled = from.finish(report);
     typed

@@ -109,7 +109,7 @@ impl RtcpReceiver {
         if nacks.peek().is_some()
             && let Some(repair) = self.askers.find(from)
         {
-            nacks.for_each(|nack| repair.answer(&nack, now));
+            repair.answer(nacks, now);
         }
         self.inbox.put(from, datagram);
     }

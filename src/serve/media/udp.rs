@@ -1,7 +1,7 @@
 //! The way over UDP: from a port pair to a client's two ports.
 
+use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ use super::super::stats::Port;
 use super::askers::Asker;
 use super::port_pairs::Reservation;
 use super::taker::Learnt;
-use super::way::{Followed, Grant, Heirs, Way};
+use super::way::{Asks, Followed, Grant, Heirs, Way};
 
 /// A client's places at a pair, and what is sent there.
 pub struct OverUdp {
@@ -23,17 +23,16 @@ pub struct OverUdp {
     marks: Marks,
     /// The client has been heard at the port that it has for RTP.
     is_sure: bool,
-    rtx: Option<u8>,
+    asks: Asks,
     feed: Option<(Subscription, Subscription)>,
     /// It may ask for packets again.
     asker: Option<Asker>,
 }
 
 impl OverUdp {
-    /// `rtx` is the payload type under which the client takes what it has lost as a stream of its own, if it does.
-    pub fn new(at: Arc<Reservation>, marks: Marks, rtx: Option<u8>) -> Self {
+    pub fn new(at: Arc<Reservation>, marks: Marks) -> Self {
         let is_sure = !at.is_searched_for();
-        Self { at, marks, is_sure, rtx, feed: None, asker: None }
+        Self { at, marks, is_sure, asks: Asks::default(), feed: None, asker: None }
     }
 
     fn subscribe_rtp(&self, track: &Track, from: Place, story: &Arc<Story>) -> Subscription {
@@ -41,12 +40,12 @@ impl OverUdp {
         track.rtp.subscribe_datagrams(Carriage::Udp, to, from, self.at.hold(Port::Rtp), books)
     }
 
-    fn admit(&self, track: &Track, so_far: (u64, Reach), story: &Arc<Story>) -> Asker {
+    fn admit(&self, track: &Track, reach: Reach, story: &Arc<Story>) -> Asker {
         let (to, books) = ((&self.at.pair.rtp, self.at.rtp()), Some(story.clone() as _));
-        // Anybody's guess is as good: they only have to be others than the track's.
-        let (ssrc, first) = (getrandom::u32().unwrap_or(1), getrandom::u32().unwrap_or(1) as u16);
-        let rtx = self.rtx.map(|payload_type| Rtx::new(payload_type, ssrc, first));
+        let so_far = (self.asks.first, reach);
+        let rtx = self.asks.rtx.map(stream_of_its_own);
         let repair = Repair::new(&track.rtp, to, so_far, self.at.hold(Port::Rtp), rtx, books);
+        repair.know(self.asks.ssrc, self.asks.round_trip);
         self.at.pair.askers.admit(self.at.rtcp(), repair)
     }
 
@@ -64,10 +63,9 @@ impl Way for OverUdp {
     }
 
     fn start(&mut self, track: &Track, (rtp_from, rtcp_from): (Place, Place), story: &Arc<Story>) {
-        let since = if let Place::At(spot) = &rtp_from { spot.number } else { 0 };
         let rtp = self.subscribe_rtp(track, rtp_from.clone(), story);
-        let so_far = (since, rtp.reach(&rtp_from));
-        self.asker = track.rtp.is_repaired().then(|| self.admit(track, so_far, story));
+        let reach = rtp.reach(&rtp_from);
+        self.asker = track.rtp.is_repaired().then(|| self.admit(track, reach, story));
         self.feed = Some((rtp, self.subscribe_rtcp(track, rtcp_from)));
     }
 
@@ -84,8 +82,13 @@ impl Way for OverUdp {
         self.at.pair.rtcp.say(&[Bytes::copy_from_slice(rtcp)], self.at.rtcp(), self.marks);
     }
 
-    fn know(&self, ssrc: Option<u32>, round_trip: Option<Duration>) {
-        self.asker.iter().for_each(|asker| asker.repair.know(ssrc, round_trip));
+    fn repair(&mut self, asks: &Asks) {
+        let before = mem::replace(&mut self.asks, *asks);
+        let Some(Asker { repair, .. }) = &self.asker else { return };
+        repair.know(asks.ssrc, asks.round_trip);
+        if asks.rtx != before.rtx {
+            repair.goes_by(asks.rtx.map(stream_of_its_own));
+        }
     }
 
     fn follow(&mut self, learnt: &Learnt, track: &Track, story: &Arc<Story>) -> Option<Followed> {
@@ -125,4 +128,10 @@ impl Way for OverUdp {
     fn is_unsure(&self) -> bool {
         !self.is_sure
     }
+}
+
+/// A retransmission stream of this payload type. Anybody's guess of its numbers is as good: they only have to be others than the track's.
+fn stream_of_its_own(payload_type: u8) -> Rtx {
+    let (ssrc, first) = (getrandom::u32().unwrap_or(1), getrandom::u32().unwrap_or(1) as u16);
+    Rtx::new(payload_type, ssrc, first)
 }

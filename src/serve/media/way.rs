@@ -24,8 +24,8 @@ pub trait Way: Send {
     /// Sends RTCP of our own.
     fn say(&self, rtcp: &[u8]);
 
-    /// What is known of its viewer by what that reports: its SSRC, and how long the way there and back is.
-    fn know(&self, _ssrc: Option<u32>, _round_trip: Option<Duration>) {}
+    /// Its viewer asks for packets again so from now on, where it may.
+    fn repair(&mut self, _: &Asks) {}
 
     /// Its viewer is there, as has been learnt: packets that are on the way go there from here on. `None`: it is not about
     /// this way.
@@ -37,6 +37,19 @@ pub trait Way: Send {
     fn is_unsure(&self) -> bool {
         false
     }
+}
+
+/// What a viewer may ask for again, and how it has that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asks {
+    /// The first packet that it was sent, by this way or one before.
+    pub first: u64,
+    /// Its SSRC, as far as its reports tell it.
+    pub ssrc: Option<u32>,
+    /// The way there and back, as they tell that.
+    pub round_trip: Option<Duration>,
+    /// The payload type under which it has it as a stream of its own; else it has it as it was.
+    pub rtx: Option<u8>,
 }
 
 /// What came of something that was learnt.

@@ -19,6 +19,7 @@ use super::super::media::{Grant, Heirs, Way};
 use super::super::stats::{Counters, FELL_BACK, RefusedFor};
 use super::super::stream::Room;
 use super::home::Home;
+use super::repair_offer::RepairAgents;
 use super::session::Session;
 use super::sessions::{SessionLimits, Sessions};
 use super::setup::Costs;
@@ -59,6 +60,7 @@ pub struct Fake {
     pub is_full: bool,
     /// How requests are judged.
     pub mood: Mood,
+    repair_agents: RepairAgents,
     begun: AtomicUsize,
     /// Ways that are on.
     pub on: Arc<AtomicUsize>,
@@ -99,6 +101,7 @@ impl Fake {
             not_served: Vec::new(),
             is_full: false,
             mood: Mood::Friendly,
+            repair_agents: RepairAgents::default(),
             begun: AtomicUsize::new(0),
             on: Arc::default(),
             taken: Arc::default(),
@@ -128,6 +131,10 @@ impl World for Fake {
 
     fn local(&self) -> SocketAddr {
         SocketAddr::from(([192, 0, 2, 1], 554))
+    }
+
+    fn repair_agents(&self) -> &RepairAgents {
+        &self.repair_agents
     }
 
     fn instance(&self) -> &str {
@@ -204,7 +211,7 @@ impl World for Fake {
         let local = self.local();
         let (grant, place) = match wanted {
             Wanted::Interleaved { channels } => (Grant::Interleaved { channels }, None),
-            Wanted::Udp { client, .. } => {
+            Wanted::Udp { client } => {
                 (Grant::Udp { local, client, at: client, server: (6970, 6971) }, Some(client.0))
             }
             Wanted::Multicast => {

@@ -13,7 +13,6 @@ use super::super::media::{FIRST_CLIENT_PORT, Grant};
 use super::super::stats::RefusedFor;
 use super::conversation::Action;
 use super::refusal::Refusal;
-use super::repair_offer::offered;
 use super::requests::Asked;
 use super::session::Session;
 use super::world::Wanted;
@@ -68,20 +67,29 @@ impl Asked<'_> {
         let too_much = |reason| self.too_much(reason);
         let costs = self.world.costs(session, track, url).map_err(too_much)?;
         let present = session.granted(track.number);
-        let wanted = self.wanted(session, track, transport, present)?;
+        let wanted = self.wanted(session, transport, present)?;
         let way = match present {
             Some(present) if wanted.is(&present, self.world.local()) => None,
             _ => Some(self.world.way(session, track, wanted, self.now).map_err(too_much)?),
         };
         let grant = way.as_ref().map(|way| way.grant()).or(present);
         let is_set_up = session.set_up(&self.talk.home, (track, url), way, costs);
+        session.repair_by(track.number, self.rtx(&session.channel, track, transport));
         grant.filter(|_| is_set_up).ok_or(StatusCode::SessionNotFound.into())
+    }
+
+    /// The payload type under which a client takes what it has lost as a stream of its own: it was offered that, and asks for the
+    /// profile that goes with it.
+    fn rtx(&self, channel: &Channel, track: &Track, transport: &Transport) -> Option<u8> {
+        let agent = self.request.header("User-Agent");
+        let repairs = self.world.repair_agents().offered(channel.offer_repair, agent);
+        let takes_it = transport.profile == Profile::Avpf && repairs == Some(Repairs::Rtx);
+        track.description.rtx_type().filter(|_| takes_it)
     }
 
     fn wanted(
         &self,
         session: &Arc<Session>,
-        track: &Track,
         transport: &Transport,
         present: Option<Grant>,
     ) -> Result<Wanted, Refusal> {
@@ -90,10 +98,7 @@ impl Asked<'_> {
             Delivery::Multicast => Ok(Wanted::Multicast),
             Delivery::Raw { client_port } => Ok(Wanted::Raw { client: at(client_port) }),
             Delivery::Udp { client_rtp_port, client_rtcp_port } => {
-                let repairs = offered(session.channel.offer_repair, self.request.header("User-Agent"));
-                let takes_it = transport.profile == Profile::Avpf && repairs == Some(Repairs::Rtx);
-                let rtx = track.description.rtx_type().filter(|_| takes_it);
-                Ok(Wanted::Udp { client: (at(client_rtp_port), at(client_rtcp_port)), rtx })
+                Ok(Wanted::Udp { client: (at(client_rtp_port), at(client_rtcp_port)) })
             }
             Delivery::Interleaved { channels } => {
                 // Packets would come by another connection than the one whose channels these are.

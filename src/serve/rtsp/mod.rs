@@ -35,6 +35,7 @@ pub use home::Home;
 pub use inbox::{MAX_UNREAD_BYTES, MESSAGE_TIMEOUT};
 pub use patience::{Patience, Verdict};
 pub use refusal::retry_after_s;
+pub use repair_offer::RepairAgents;
 pub use session::Session;
 pub use sessions::{SessionLimits, Sessions};
 pub use setup::{Costs, Quality};

@@ -4,18 +4,27 @@
 use crate::relay::OfferRepair;
 use crate::wire::sdp::Repairs;
 
-/// How their `User-Agent` begins, and what they take.
-const KNOWN: [(&str, Repairs); 2] = [("GStreamer/", Repairs::Rtx), ("Lavf", Repairs::Originals)];
+/// Those who are known to take it: how their `User-Agent` begins, and what they take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepairAgents(pub Vec<(String, Repairs)>);
 
-/// What a client of that name is offered of a channel.
-pub fn offered(by: OfferRepair, agent: Option<&str>) -> Option<Repairs> {
-    match by {
-        OfferRepair::Known => {
-            let agent = agent?;
-            KNOWN.iter().find(|(known, _)| agent.starts_with(known)).map(|(_, repairs)| *repairs)
+impl Default for RepairAgents {
+    fn default() -> Self {
+        Self(vec![("GStreamer/".to_owned(), Repairs::Rtx), ("Lavf".to_owned(), Repairs::Originals)])
+    }
+}
+
+impl RepairAgents {
+    /// What a client of that name is offered of a channel: where several begin so, what the first of them takes.
+    pub fn offered(&self, by: OfferRepair, agent: Option<&str>) -> Option<Repairs> {
+        match by {
+            OfferRepair::Known => {
+                let agent = agent?;
+                self.0.iter().find(|(known, _)| agent.starts_with(known)).map(|(_, repairs)| *repairs)
+            }
+            OfferRepair::All(repairs) => Some(repairs),
+            OfferRepair::Never => None,
         }
-        OfferRepair::All(repairs) => Some(repairs),
-        OfferRepair::Never => None,
     }
 }
 
@@ -25,11 +34,21 @@ mod tests {
 
     #[test]
     fn what_is_offered_is_what_a_client_takes_unless_the_channel_says_otherwise() {
-        let known = |agent| offered(OfferRepair::Known, agent);
+        let agents = RepairAgents::default();
+        let known = |agent| agents.offered(OfferRepair::Known, agent);
         assert_eq!(known(Some("GStreamer/1.26.0")), Some(Repairs::Rtx));
         assert_eq!(known(Some("Lavf59.27.100")), Some(Repairs::Originals));
         assert_eq!([known(Some("LibVLC/3.0.20")), known(None)], [None, None]);
-        assert_eq!(offered(OfferRepair::All(Repairs::Rtx), None), Some(Repairs::Rtx));
-        assert_eq!(offered(OfferRepair::Never, Some("GStreamer/1.26.0")), None);
+        assert_eq!(agents.offered(OfferRepair::All(Repairs::Rtx), None), Some(Repairs::Rtx));
+        assert_eq!(agents.offered(OfferRepair::Never, Some("GStreamer/1.26.0")), None);
+    }
+
+    #[test]
+    fn of_several_that_fit_the_first_decides() {
+        let agents =
+            RepairAgents(vec![("Box/2".to_owned(), Repairs::Originals), ("Box/".to_owned(), Repairs::Rtx)]);
+        let known = |agent| agents.offered(OfferRepair::Known, Some(agent));
+        assert_eq!([known("Box/2.1"), known("Box/3")], [Some(Repairs::Originals), Some(Repairs::Rtx)]);
+        assert_eq!(known("Lavf59.27.100"), None);
     }
 }

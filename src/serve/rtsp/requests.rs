@@ -12,7 +12,6 @@ use super::super::stats::{CutFor, RefusedFor};
 use super::admit::admit;
 use super::conversation::{Action, Refused, Talk};
 use super::refusal::Refusal;
-use super::repair_offer::offered;
 use super::session::{Planned, Session};
 use super::wait::Wait;
 use super::world::World;
@@ -144,7 +143,7 @@ impl<'a> Asked<'a> {
         let group =
             self.world.out_group(&channel).filter(|_| self.asks_for_group() && self.world.allows_udp());
         let (server, agent) = (self.world.local().ip(), self.request.header("User-Agent"));
-        let description = match (group, offered(channel.offer_repair, agent)) {
+        let description = match (group, self.world.repair_agents().offered(channel.offer_repair, agent)) {
             (None, Some(repairs)) => channel.repairable_description(server, repairs),
             (group, _) => channel.description(server, group),
         };

@@ -126,6 +126,11 @@ impl Session {
         })
     }
 
+    /// The viewer takes what it has lost of a track as a stream of its own, of this payload type; or as it was.
+    pub fn repair_by(&self, track: usize, rtx: Option<u8>) {
+        self.with(|held| held.of_track(track).into_iter().for_each(|setup| setup.repair_by(rtx)));
+    }
+
     /// Has tracks that play go on by what they were granted last, which the viewer knows by now.
     pub fn change_over(&self, now: Instant) {
         let told = self.change(|held| {

@@ -10,7 +10,7 @@ use crate::wire::rtcp::{self, Report};
 
 use super::super::access::{Beyond, Share};
 use super::super::journal::{self, Story};
-use super::super::media::{Followed, Grant, Heirs, Learnt, Way};
+use super::super::media::{Asks, Followed, Grant, Heirs, Learnt, Way};
 use super::super::reporter::Reporter;
 use super::super::stream::SetupBytes;
 
@@ -35,6 +35,8 @@ pub struct Setup {
     this_way_since: Option<Instant>,
     /// Who reports on it.
     pub reporter: Reporter,
+    /// What the viewer may ask for again.
+    asks: Asks,
     /// What it has reported last.
     pub quality: Option<Quality>,
     /// When its port was last found closed.
@@ -59,8 +61,8 @@ pub struct Quality {
 impl Setup {
     pub fn new(track: Arc<Track>, url: String, way: Box<dyn Way>, costs: Costs) -> Self {
         let (coming, since, this_way_since, quality, refused_at) = (None, None, None, None, None);
-        let reporter = Reporter::default();
-        Self { track, url, costs, way, coming, since, this_way_since, reporter, quality, refused_at }
+        let (reporter, asks) = (Reporter::default(), Asks::default());
+        Self { track, url, costs, way, coming, since, this_way_since, reporter, asks, quality, refused_at }
     }
 
     /// How the track reaches the viewer, by what was granted last.
@@ -81,11 +83,20 @@ impl Setup {
         }
     }
 
+    /// The viewer takes what it has lost as a stream of its own, of this payload type; or as it was.
+    pub fn repair_by(&mut self, rtx: Option<u8>) {
+        self.asks.rtx = rtx;
+        if self.coming.is_none() {
+            self.way.repair(&self.asks);
+        }
+    }
+
     /// Has packets go on by what was granted last: from the very one at which the way before ends. `false`: they do already.
     pub fn change_over(&mut self, story: &Arc<Story>, now: Instant) -> bool {
         let Some(coming) = self.coming.take() else { return false };
         let mut before = mem::replace(&mut self.way, coming);
         let heirs = Heirs::new();
+        self.way.repair(&self.asks);
         self.way.start(&self.track, heirs.places(), story);
         before.stop(Some(&heirs));
         self.this_way_since = Some(now);
@@ -117,6 +128,8 @@ impl Setup {
             let rtcp = self.track.rtcp.ring();
             let newest_report = rtcp.newest(now, REPORT_MAX_AGE);
             let rtcp_from = newest_report.map_or_else(|| rtcp.head(), |report| report.number);
+            self.asks.first = from.number;
+            self.way.repair(&self.asks);
             self.way.start(&self.track, (from.into(), rtcp_from.into()), story);
             (self.since, self.this_way_since) = (Some(now), Some(now));
         }
@@ -154,7 +167,8 @@ impl Setup {
         let quality = Quality::of(report, &self.track);
         let (jitter_seconds, _) = (quality.jitter_seconds, self.quality.insert(quality));
         let (ssrc, lost, round_trip) = (report.ssrc, report.cumulative_lost, self.round_trip(report, now));
-        self.way.know(self.reporter.own(), round_trip);
+        (self.asks.ssrc, self.asks.round_trip) = (self.reporter.own(), round_trip.or(self.asks.round_trip));
+        self.way.repair(&self.asks);
         journal::Report { ssrc, lost, jitter_seconds, round_trip }
     }
 

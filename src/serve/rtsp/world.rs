@@ -11,6 +11,7 @@ use super::super::guard::{Acquaintance, Verdict};
 use super::super::media::{Grant, Way};
 use super::super::stats::{Counters, RefusedFor};
 use super::home::Home;
+use super::repair_offer::RepairAgents;
 use super::session::Session;
 use super::setup::Costs;
 
@@ -18,6 +19,9 @@ use super::setup::Costs;
 pub trait World {
     /// Where the client is.
     fn peer(&self) -> SocketAddr;
+
+    /// Who is known to ask again for what it has lost.
+    fn repair_agents(&self) -> &RepairAgents;
 
     /// Where the client finds us.
     fn local(&self) -> SocketAddr;
@@ -99,11 +103,7 @@ pub struct About<'r> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// At these places, RTP and RTCP.
-    Udp {
-        client: (SocketAddr, SocketAddr),
-        /// The payload type under which it takes what it has lost, as a stream of its own.
-        rtx: Option<u8>,
-    },
+    Udp { client: (SocketAddr, SocketAddr) },
     /// Without RTP, at this place.
     Raw { client: SocketAddr },
     /// To the channel's group.
@@ -117,7 +117,7 @@ impl Wanted {
     /// looked for anew when it says so again.
     pub fn is(&self, grant: &Grant, found_at: SocketAddr) -> bool {
         match (self, grant) {
-            (Self::Udp { client: wanted, .. }, Grant::Udp { local, at, .. }) => {
+            (Self::Udp { client: wanted }, Grant::Udp { local, at, .. }) => {
                 wanted == at && local.ip() == found_at.ip()
             }
             (Self::Raw { client: wanted }, Grant::Raw { local, at, .. }) => {

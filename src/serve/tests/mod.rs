@@ -9,7 +9,7 @@ mod setup;
 
 use super::access::Good;
 use super::guard::Access;
-use super::{FrontDoor, Learning, Limits, Listener, RtspServer, ServerConfig};
+use super::{FrontDoor, Learning, Limits, Listener, RepairAgents, RtspServer, ServerConfig};
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 use crate::relay::rig::{self, ROOMY, packet};
 use crate::relay::{Carriage, Catalogue, Lateness, Leg};
@@ -77,6 +77,7 @@ impl Rig {
             session_timeout,
             longest_silence,
             close_grace,
+            repair_agents: RepairAgents::default(),
             clear_media: false,
             certificates: None,
             limits,

@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::net::Marks;
 use crate::relay::Carriage;
-use crate::serve::Learning;
+use crate::serve::{Learning, RepairAgents};
 use crate::wire::rtsp::Redirect;
+use crate::wire::sdp::Repairs;
 
 mod access;
 mod channels;
@@ -62,6 +63,7 @@ fn an_empty_config_has_safe_defaults() {
     assert_eq!(config.rtsp.transports, Carriage::OF_RTSP);
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(60));
     assert_eq!(config.rtsp.close_grace, Duration::from_secs(10));
+    assert_eq!(config.rtsp.repair_agents, RepairAgents::default());
     assert!(config.admin.listen.ip().is_loopback(), "operators' pages are not for the network");
     assert_eq!(config.engine.poll_table_entries, 256);
     assert!(config.engine.media_workers >= 1);
@@ -101,6 +103,7 @@ learn_ports = "delayed"
 transports = ["tcp", "udp"]
 session_timeout = "30s"
 close_grace = "1500ms"
+repair_agents = ["Box/ originals"]
 [admin]
 listen = "[::1]:9000"
 [engine]
@@ -149,6 +152,7 @@ ttl = 16
     assert_eq!(config.rtsp.transports, [Carriage::Tcp, Carriage::Udp]);
     assert_eq!(config.rtsp.session_timeout, Duration::from_secs(30));
     assert_eq!(config.rtsp.close_grace, Duration::from_millis(1500));
+    assert_eq!(config.rtsp.repair_agents.0, [("Box/".to_owned(), Repairs::Originals)]);
     assert_eq!(config.admin.listen.port(), 9000);
     let engine =
         EngineConfig { poll_table_entries: 64, media_workers: 3, busy_percent: 80, control_workers: 1 };

@@ -128,6 +128,19 @@ fn what_can_be_chosen_is_told() {
     assert_says(&transports("[]"), &["toml:2: [rtsp] transports: 0 transports; write 1 to 4"]);
     assert_says(&transports("[\"tcp\", \"tcp\"]"), &["\"tcp\" is there twice; leave one out"]);
     assert_says(&transports("[\"sctp\"]"), &["\"sctp\" is no transport; write \"udp\", \"tcp\""]);
+    let agents = |list| refused(&format!("[rtsp]\nrepair_agents = {list}")).join("\n");
+    assert_says(
+        &agents("[\"Lavf\"]"),
+        &["toml:2: [rtsp] repair_agents: \"Lavf\" says not who takes what", "such as \"GStreamer/ rtx\""],
+    );
+    assert_says(
+        &agents("[\n\"Lavf rtx\",\n\"Lavf originals\"]"),
+        &["toml:4: [rtsp] repair_agents: \"Lavf\" is there twice; leave one out"],
+    );
+    assert_says(&agents("\"Lavf rtx\""), &["write repair_agents = [\"Lavf rtx\"]"]);
+    let many: Vec<_> = (0..65).map(|number| format!("Box/{number} rtx")).collect();
+    assert_says(&agents(&format!("{many:?}")), &["65 agents; write 64 or fewer"]);
+    assert_eq!(accepted("[rtsp]\nrepair_agents = []").rtsp.repair_agents.0, [], "nobody is");
     let many: Vec<_> = (0..1000).map(|n| format!("\"{n}\"")).collect();
     let many = refused(&format!("[rtsp]\ntransports = [{}]", many.join(", ")));
     assert_eq!(many.len(), 1 + 4, "what is beyond the most is not looked at");
