@@ -207,7 +207,7 @@ impl Engine {
         let server = RtspServer::new(
             catalogue.clone(),
             poller.clone(),
-            timers.clone(),
+            (timers.clone(), dispatch.timers.clone()),
             lateness,
             guard,
             server_config(config, certificates, &instance),

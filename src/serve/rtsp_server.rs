@@ -119,7 +119,7 @@ impl RtspServer {
     pub fn new(
         catalogue: Arc<Catalogue>,
         poller: Arc<Poller>,
-        timers: Arc<Timers>,
+        (timers, media_timers): (Arc<Timers>, Arc<Timers>),
         lateness: Arc<Lateness>,
         guard: Access,
         config: ServerConfig,
@@ -143,7 +143,7 @@ impl RtspServer {
             addresses: Addresses::new(config.limits.per_address(), config.limits.egress),
             pairs: PortPairs::new(
                 poller.clone(),
-                timers.clone(),
+                media_timers,
                 config.udp_ports.clone(),
                 (config.dont_fragment, config.learning),
                 counters.clone(),

@@ -85,6 +85,20 @@ fn what_is_asked_for_again_comes_again_as_it_was() {
 }
 
 #[test]
+fn who_asks_often_is_heard_of_once_a_second() {
+    let (mut source, mirrorball) = one_channel();
+    let mut viewer = viewer_with(&mirrorball, &mut source, 40);
+    let began = clock::now();
+    let heard_before = mirrorball.metric("mirrorball_rtcp_reports_total", &[]);
+    for number in 0..40 {
+        viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(sequence(&source, number), 0)]));
+    }
+    eventually("each is looked at", || (counted(&mirrorball, "asked") == 40.0).then_some(()));
+    let heard = mirrorball.metric("mirrorball_rtcp_reports_total", &[]) - heard_before;
+    assert!(heard <= 1.0 + began.elapsed().as_secs_f64(), "{heard} times");
+}
+
+#[test]
 fn what_never_came_is_answered_by_nothing() {
     let (mut source, mirrorball) = one_channel();
     let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);

@@ -1,7 +1,7 @@
 //! The RtcpReceiver: reads what subscribers send to a pair's RTCP socket.
 //!
 //! What they ask for again is answered right here, on a thread of media: it is of no use later. All else that they say waits
-//! for control.
+//! for control. Where some ask it looks again a little later instead of for each.
 
 use std::cell::RefCell;
 use std::io;
@@ -25,6 +25,8 @@ use super::rtcp_inbox::RtcpInbox;
 const BATCH: usize = 16;
 /// Batches per task: a flood goes to the queue's tail after this many.
 const BATCHES_PER_TASK: usize = 4;
+/// Those who have lost something ask one by one: so many as come within this are answered together.
+const REST: Duration = Duration::from_millis(1);
 /// Where nothing but errors comes, it is looked again after this long.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// After so many looks in a row, over some ten seconds, the socket is given up.
@@ -32,6 +34,16 @@ const MOST_FAILURES: u32 = 20;
 
 thread_local! {
     static BUFFERS: RefCell<ReceiveBatch> = RefCell::new(ReceiveBatch::new(BATCH));
+}
+
+/// What a look at the socket leads to.
+enum Look {
+    /// There was nothing but errors.
+    Failed,
+    /// It is looked again when something comes.
+    Done,
+    /// Some ask, and more of them will: it is looked again soon.
+    Asked,
 }
 
 /// The consumer behind a pair's RTCP socket.
@@ -83,12 +95,13 @@ impl RtcpReceiver {
         }
     }
 
-    /// Empties the socket. `false`: there is nothing but errors.
-    fn receive(&self, batch: &mut ReceiveBatch) -> bool {
+    /// Empties the socket, unless it is flooded.
+    fn receive(&self, batch: &mut ReceiveBatch) -> Look {
+        let (mut came, mut asked) = (false, false);
         for _ in 0..BATCHES_PER_TASK {
             let received = match batch.receive(&self.socket) {
                 Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 // The next call tells what is behind it: an error of the kernel's is told once.
                 Err(_) => {
                     self.counters.rtcp_refused("receive_error");
@@ -96,22 +109,29 @@ impl RtcpReceiver {
                 }
             };
             let now = clock::now();
-            batch.datagrams().for_each(|datagram| self.take(datagram.source, datagram.payload, now));
-            if received < batch.capacity() {
-                return true;
+            for datagram in batch.datagrams() {
+                asked |= self.take(datagram.source, datagram.payload, now);
             }
+            if received < batch.capacity() {
+                return if asked { Look::Asked } else { Look::Done };
+            }
+            came = true;
         }
-        batch.datagrams().next().is_some()
+        if came { Look::Done } else { Look::Failed }
     }
 
-    fn take(&self, from: SocketAddr, datagram: &[u8], now: Instant) {
+    /// Whether one who may asks for something.
+    fn take(&self, from: SocketAddr, datagram: &[u8], now: Instant) -> bool {
         let mut nacks = rtcp::nacks(datagram).peekable();
-        if nacks.peek().is_some()
-            && let Some(repair) = self.askers.find(from)
-        {
+        let asker = nacks.peek().and_then(|_| self.askers.find(from, now));
+        if let Some((repair, _)) = &asker {
             repair.answer(nacks, now);
         }
-        self.inbox.put(from, datagram);
+        let says_no_more = asker.as_ref().is_some_and(|(_, is_sign)| !is_sign) && rtcp::is_of_nacks(datagram);
+        if !says_no_more {
+            self.inbox.put(from, datagram);
+        }
+        asker.is_some()
     }
 }
 
@@ -127,16 +147,20 @@ impl PollEventConsumer for RtcpReceiver {
 
 impl Work for RtcpReceiver {
     fn run(self: Arc<Self>) {
-        if BUFFERS.with_borrow_mut(|batch| self.receive(batch)) {
+        let look = BUFFERS.with_borrow_mut(|batch| self.receive(batch));
+        if !matches!(look, Look::Failed) {
             self.failures.store(0, Relaxed);
-            return self.resume();
-        }
-        if self.failures.fetch_add(1, Relaxed) >= MOST_FAILURES {
+        } else if self.failures.fetch_add(1, Relaxed) >= MOST_FAILURES {
             // Viewers' signs of life would be heard no more, and their sessions end one after the other.
             self.vitals.give_up("a socket of viewers' reports only fails".to_owned());
         }
+        let wait = match look {
+            Look::Done => return self.resume(),
+            Look::Asked => REST,
+            Look::Failed => RETRY_AFTER,
+        };
         let again = Task::new("ReceiveReports", self.clone());
-        self.timers.at(clock::now() + RETRY_AFTER, again);
+        self.timers.at(clock::now() + wait, again);
     }
 
     fn close(self: Arc<Self>) {

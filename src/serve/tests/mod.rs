@@ -91,8 +91,14 @@ impl Rig {
         change(&mut config);
         let to_come = clock::now() + Duration::from_secs(3600); // no time passes before
         let lateness = Lateness::new(ROOMY.age, to_come);
-        let server =
-            RtspServer::new(Arc::new(catalogue), poller.clone(), timers, lateness, Access::to_all(), config);
+        let server = RtspServer::new(
+            Arc::new(catalogue),
+            poller.clone(),
+            (timers.clone(), timers),
+            lateness,
+            Access::to_all(),
+            config,
+        );
         let front_door = FrontDoor::new(server.clone(), None, false);
         let listener = front_door.listen_rtsp((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
         Self { queue, poller, server, listener }

@@ -15,7 +15,7 @@ mod write;
 
 pub use compound::NotRtcp;
 pub use feedback::{Feedback, Report, feedback, says_goodbye};
-pub use nack::{Nack, nacks};
+pub use nack::{Nack, is_of_nacks, nacks};
 pub use names::{SourceSays, source_says};
 pub use reflect::{Reflectable, SenderTime, reflectable};
 pub use rename::{Counts, Renamed, counts, rename};

@@ -24,6 +24,11 @@ pub fn nacks(datagram: &[u8]) -> impl Iterator<Item = Nack<'_>> {
     packets(datagram).into_iter().flatten().filter_map(Nack::read)
 }
 
+/// Whether a datagram has NACKs and nothing else.
+pub fn is_of_nacks(datagram: &[u8]) -> bool {
+    packets(datagram).is_ok_and(|mut packets| packets.all(|packet| Nack::read(packet).is_some()))
+}
+
 impl<'a> Nack<'a> {
     fn read(packet: &'a [u8]) -> Option<Self> {
         let is_one = packet_type(packet) == TRANSPORT_FEEDBACK && packet[0] & 0x1f == GENERIC_NACK;
@@ -78,6 +83,12 @@ mod tests {
         let all: Vec<_> = nacks(&datagram).collect();
         assert_eq!((all[0].sender_ssrc, all[0].media_ssrc, all[0].count()), (7, 9, 5));
         assert_eq!(feedback(&datagram).expect("RTCP").sender_ssrc, Some(7), "alone it is a sign of life");
+        assert!(is_of_nacks(&datagram) && is_of_nacks(&datagram.repeat(2)));
+        assert!(
+            !is_of_nacks(&[&receiver_report(7, "viewer", None)[..], &datagram].concat()),
+            "a report says more"
+        );
+        assert!(!is_of_nacks(&nack(2, &[[0; 4]])) && !is_of_nacks(&[]) && !is_of_nacks(&datagram[1..]));
     }
 
     #[test]
