@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::bucket::Bucket;
 use super::repair_counts::RepairRefusal;
 
 /// A share that was not used is kept for so long: a viewer that loses all for a moment gets back what it lost.
@@ -18,8 +19,8 @@ const LOOK_BYTES: f64 = 100.0;
 /// What one viewer may be sent again.
 #[derive(Debug, Default)]
 pub(super) struct Allowance {
-    /// What there was, and when. `None`: all of it.
-    left: Option<(f64, Instant)>,
+    /// `None`: all of it.
+    left: Option<Bucket>,
     /// Sent within the way there and back, the oldest in front.
     recent: VecDeque<Recent>,
 }
@@ -34,16 +35,13 @@ struct Recent {
 impl Allowance {
     /// What there is now, at so many bytes a second.
     pub fn refill(&mut self, bytes_per_second: f64, now: Instant) {
-        let most = bytes_per_second * KEPT.as_secs_f64();
-        let left = self.left.map_or(most, |(left, at)| {
-            left + bytes_per_second * now.saturating_duration_since(at).as_secs_f64()
-        });
-        self.left = Some((left.min(most), now));
+        let all = || Bucket::with(bytes_per_second * KEPT.as_secs_f64(), now);
+        self.left.get_or_insert_with(all).refill(bytes_per_second, KEPT, now);
     }
 
     /// Whether there is nothing left.
     pub fn is_used_up(&self) -> bool {
-        self.left.is_none_or(|(left, _)| left <= 0.0)
+        self.left.as_ref().is_none_or(Bucket::is_empty)
     }
 
     /// A packet was looked for, and is not there.
@@ -74,7 +72,7 @@ impl Allowance {
     }
 
     fn spend(&mut self, bytes: f64) {
-        self.left.iter_mut().for_each(|(left, _)| *left -= bytes);
+        self.left.iter_mut().for_each(|left| left.spend(bytes));
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::lock;
 
+use super::bucket::Bucket;
 use super::lateness::Lateness;
 
 /// What was not used is kept for so long.
@@ -17,7 +18,7 @@ const KEPT: Duration = Duration::from_millis(50);
 pub struct BurstBudget {
     bytes_per_second: u64,
     lateness: Arc<Lateness>,
-    state: Mutex<State>,
+    left: Mutex<Bucket>,
     bytes: AtomicU64,
     held: [AtomicU64; Held::ALL.len()],
 }
@@ -31,13 +32,6 @@ pub enum Held {
     Late,
 }
 
-#[derive(Debug)]
-struct State {
-    /// Below zero: so much more than there was.
-    left: f64,
-    at: Instant,
-}
-
 impl Held {
     /// All reasons, each with its word in metrics.
     pub const ALL: [(Self, &'static str); 2] = [(Self::Budget, "budget"), (Self::Late, "late")];
@@ -47,8 +41,8 @@ impl BurstBudget {
     /// So many bits a second, and none while media is late.
     pub fn new(mbit_per_second: u64, lateness: Arc<Lateness>, now: Instant) -> Arc<Self> {
         let bytes_per_second = mbit_per_second.saturating_mul(1_000_000 / 8);
-        let (state, held) = (Mutex::new(State { left: 0.0, at: now }), Default::default());
-        Arc::new(Self { bytes_per_second, lateness, state, bytes: AtomicU64::new(0), held })
+        let (left, held) = (Mutex::new(Bucket::with(0.0, now)), Default::default());
+        Arc::new(Self { bytes_per_second, lateness, left, bytes: AtomicU64::new(0), held })
     }
 
     /// Whether a burst may send something now; what it was is [`spent`](Self::spend) then.
@@ -64,7 +58,7 @@ impl BurstBudget {
     pub(super) fn judge(&self, now: Instant) -> Result<(), Held> {
         if self.lateness.is_late(now) {
             Err(Held::Late)
-        } else if self.state(now).left <= 0.0 {
+        } else if self.left(now).is_empty() {
             Err(Held::Budget)
         } else {
             Ok(())
@@ -74,7 +68,7 @@ impl BurstBudget {
     /// So many bytes of bursts are sent, or about to be.
     pub(super) fn spend(&self, bytes: u64, now: Instant) {
         self.bytes.fetch_add(bytes, Relaxed);
-        self.state(now).left -= bytes as f64;
+        self.left(now).spend(bytes as f64);
     }
 
     /// Bytes that were sent in bursts.
@@ -87,13 +81,10 @@ impl BurstBudget {
         self.held.each_ref().map(|count| count.load(Relaxed))
     }
 
-    fn state(&self, now: Instant) -> MutexGuard<'_, State> {
-        let mut state = lock(&self.state);
-        let rate = self.bytes_per_second as f64;
-        let passed = now.saturating_duration_since(state.at);
-        state.left = (state.left + rate * passed.as_secs_f64()).min(rate * KEPT.as_secs_f64());
-        state.at = state.at.max(now);
-        state
+    fn left(&self, now: Instant) -> MutexGuard<'_, Bucket> {
+        let mut left = lock(&self.left);
+        left.refill(self.bytes_per_second as f64, KEPT, now);
+        left
     }
 }
 

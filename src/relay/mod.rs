@@ -13,6 +13,7 @@ mod allowance;
 mod batch;
 mod beat;
 mod books;
+mod bucket;
 mod burst;
 mod burst_budget;
 mod busy;
