@@ -333,6 +333,20 @@ fn a_session_of_its_own_is_over_udp_beside_its_track_and_for_whom_it_is_offered(
 }
 
 #[test]
+fn an_edge_that_pulls_sets_up_no_session_of_its_own() {
+    let mut source = Source::new();
+    let offer = "offer_repair = \"rtx-session\"";
+    let upper = Setup::new().channel("news", source.group).channel_line(offer).start();
+    let lower = Setup::new().channel_by_route("news", &upper.url("news")).start();
+    let mut viewer = Viewer::playing(&lower, "news", Over::Udp);
+    source.send(20);
+    viewer.expect_packets(&source, 0..20);
+    let url = viewer.url.clone();
+    let described = viewer.connection.request("DESCRIBE", &url, &[]).expect(200).body;
+    assert!(described.matches("m=").count() == 1 && !described.contains("rtx"), "{described}");
+}
+
+#[test]
 fn who_is_known_is_what_the_operator_says() {
     let source = Source::new();
     let agents = "repair_agents = [\"Set top/2 originals\", \"Set top/ rtx\"]";
