@@ -8,7 +8,7 @@ pub fn exercise(datagram: &[u8]) {
         Ok(header) => {
             assert!((12..=datagram.len()).contains(&header.header_len));
             assert!(header.payload_type < 128);
-            let again = Rtx::new(97, 7, 9).packet(datagram).expect("what is RTP can be sent again");
+            let again = Rtx::new(97, Some(7), 9).packet(datagram).expect("what is RTP can be sent again");
             let of_again = rtp::check(&again).expect("which is RTP too");
             assert_eq!((of_again.ssrc, of_again.sequence, of_again.payload_type), (7, 9, 97));
             assert_eq!((of_again.timestamp, of_again.header_len), (header.timestamp, header.header_len));

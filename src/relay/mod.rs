@@ -77,7 +77,7 @@ pub use line::{Line, LineFull, LineLimits, Load};
 pub use outward::Outward;
 pub use reach::Reach;
 pub use refused::RefusedTotals;
-pub use repair::Repair;
+pub use repair::{Repair, RepairTo};
 pub use repair_counts::{RepairRefusal, RepairTotals};
 pub use ring::{Packet, Ring, RingLimits, RingStart, StartCounts, StartPoint};
 pub use server_socket::ServerSocket;

@@ -2,6 +2,7 @@
 //! where lanes run, and waits for nobody.
 
 use std::any::Any;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -31,7 +32,6 @@ const MOST_ASKED: usize = 256;
 /// What one viewer may ask for again of a track, and where it is sent.
 pub struct Repair {
     flow: Arc<Flow>,
-    socket: Arc<ServerSocket>,
     /// The first packet that it was sent: it has lost none before.
     since: u64,
     books: Option<Arc<dyn Books>>,
@@ -41,11 +41,19 @@ pub struct Repair {
     state: Mutex<State>,
 }
 
-struct State {
-    to: SocketAddr,
-    reach: Reach,
+/// Where it is sent.
+pub struct RepairTo {
+    /// From here.
+    pub socket: Arc<ServerSocket>,
+    /// To the viewer's place there.
+    pub at: SocketAddr,
     /// Keeps the address from being given to others.
-    _reservation: Arc<dyn Any + Send + Sync>,
+    pub reservation: Arc<dyn Any + Send + Sync>,
+}
+
+struct State {
+    to: RepairTo,
+    reach: Reach,
     allowance: Allowance,
     /// What was sent again goes by a stream of its own.
     rtx: Option<Rtx>,
@@ -61,21 +69,18 @@ struct Answer {
 }
 
 impl Repair {
-    /// For a viewer that is sent packets from this one on. `reservation` is kept for as long as some may still go there, and `books` hears
-    /// what went there.
+    /// For a viewer that is sent packets from this one on. `books` hears what was sent again.
     pub fn new(
         flow: &Arc<Flow>,
-        (socket, to): (&Arc<ServerSocket>, SocketAddr),
+        to: RepairTo,
         (since, reach): (u64, Reach),
-        reservation: Arc<dyn Any + Send + Sync>,
         rtx: Option<Rtx>,
         books: Option<Arc<dyn Books>>,
     ) -> Arc<Self> {
         let (allowance, sent) = (Allowance::default(), Sent::default());
-        let state = Mutex::new(State { to, reach, _reservation: reservation, allowance, rtx, sent });
+        let state = Mutex::new(State { to, reach, allowance, rtx, sent });
         Arc::new(Self {
             flow: flow.clone(),
-            socket: socket.clone(),
             since,
             books,
             ssrc: AtomicU64::new(0),
@@ -85,9 +90,9 @@ impl Repair {
     }
 
     /// The viewer is there from now on.
-    pub fn move_to(&self, to: SocketAddr, reservation: Arc<dyn Any + Send + Sync>) {
-        let mut state = self.state();
-        (state.to, state._reservation) = (to, reservation);
+    pub fn move_to(&self, to: RepairTo) {
+        let before = mem::replace(&mut self.state().to, to);
+        drop(before); // outside the lock
     }
 
     /// So far it is sent packets from now on.
@@ -181,7 +186,7 @@ impl Repair {
         let Answer { mut totals, packets, .. } = answer;
         if !packets.is_empty() {
             let count = packets.len() as u64;
-            let report = self.socket.say(&packets, state.to, self.flow.marks());
+            let report = state.to.socket.say(&packets, state.to.at, self.flow.marks());
             self.flow.repair_budget().spend(report.bytes, now);
             (totals.repaired, totals.bytes) = (report.packets, report.bytes);
             totals.refuse(RepairRefusal::Late, count - report.packets.min(count));

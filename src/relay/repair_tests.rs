@@ -71,7 +71,8 @@ impl Scene {
         let subscription = self.flow.subscribe_datagrams(Carriage::Udp, at, from.clone(), Arc::new(()), None);
         let so_far = (since, subscription.reach(&from));
         self.lanes.borrow_mut().push(subscription);
-        Repair::new(&self.flow, at, so_far, Arc::new(()), rtx, None)
+        let to = RepairTo { socket: self.socket.clone(), at: to, reservation: Arc::new(()) };
+        Repair::new(&self.flow, to, so_far, rtx, None)
     }
 
     fn ask(&self, repair: &Repair, nack: &[u8]) {
@@ -117,7 +118,7 @@ fn what_was_not_sent_yet_was_not_lost_and_costs_nothing() {
 #[test]
 fn to_who_takes_it_so_it_goes_as_a_stream_of_its_own() {
     let scene = Scene::of(0..100);
-    let repair = scene.repair(0, Some(Rtx::new(97, 0xbeef, 65_535)));
+    let repair = scene.repair(0, Some(Rtx::new(97, Some(0xbeef), 65_535)));
     scene.ask(&repair, &nack(VIEWER, SSRC, &[(7, 1)]));
     let received = scene.received();
     let headers: Vec<_> = received.iter().map(|packet| rtp::check(packet).expect("RTP")).collect();

@@ -15,7 +15,7 @@ use super::refusal_watch::RefusalWatch;
 use super::rtsp::{About, Costs, Home, RepairAgents, Session, Wanted, World};
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::{RtspServer, ServerConfig};
-use super::stats::{CHANNEL_GONE, Counters, FELL_BACK, NOT_BACK, RefusedFor};
+use super::stats::{CHANNEL_GONE, Counters, FELL_BACK, NOT_BACK, OF_RTX, RefusedFor};
 
 impl World for RtspConnection {
     fn peer(&self) -> SocketAddr {
@@ -248,6 +248,9 @@ impl Seat {
 impl Taker for Seat {
     fn hear(&self, track: usize, from: SocketAddr, datagram: &[u8], now: Instant) {
         let Some((server, session)) = self.taken() else { return };
+        if session.takes_again_at(track, from) {
+            return server.counters.rtcp_refused(OF_RTX);
+        }
         if !session.is_at(track, from) {
             return server.counters.rtcp_stranger();
         }

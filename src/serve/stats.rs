@@ -79,6 +79,9 @@ pub(super) struct Counters {
 
 /// Its connection was closed, and no sign of its viewer has come since.
 pub(super) const NOT_BACK: &str = "not back";
+/// RTCP about what is sent again in a session of its own: the viewer lives, and asks, by that of the track.
+pub(super) const OF_RTX: &str = "rtx";
+
 /// Its channel is there no longer, or is another one.
 pub(super) const CHANNEL_GONE: &str = "channel gone";
 
@@ -118,7 +121,7 @@ impl Default for Tables {
     fn default() -> Self {
         let not_rtcp = NotRtcp::ALL.iter().map(NotRtcp::reason);
         let not_theirs = NotTheirs::ALL.iter().map(|reason| reason.reason());
-        let refused = not_rtcp.chain(not_theirs).chain(["frame_too_long", "receive_error", "full"]);
+        let refused = not_rtcp.chain(not_theirs).chain(["frame_too_long", "receive_error", "full", OF_RTX]);
         Self {
             requests: SERVED.map(|method| ((method, 200), 0)).into(),
             http_requests: ["GET", "HEAD", "POST"].map(|method| ((method, 200), 0)).into(),

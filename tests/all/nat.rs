@@ -110,6 +110,38 @@ fn packets_follow_a_viewer_who_is_found_while_it_plays_and_none_is_lost_or_comes
 }
 
 #[test]
+fn what_is_sent_again_in_a_session_of_its_own_follows_a_viewer_too() {
+    in_a_network_of_its_own("repair by ports of its own through a NAT", &NEEDS, || {
+        let town = Town::build();
+        let mut source = Source::new();
+        let setup = Setup::new().listening_on(Town::EDGE).channel("news", source.group);
+        let mirrorball = setup.channel_line("offer_repair = \"rtx-session\"").start();
+        let mut viewer = town.homes[0].within(|| {
+            let mut viewer = Viewer::of(&mirrorball, "news");
+            let own = viewer.connection.stream.local_addr().expect("connected").ip();
+            for control in ["trackID=1", "rtxID=1"] {
+                let [rtp, rtcp] = [(); 2].map(|()| UdpSocket::bind((own, 0)).expect("a port"));
+                viewer.set_up_control("RTP/AVPF", control, rtp, rtcp);
+            }
+            viewer
+        });
+        (0..2).for_each(|medium| viewer.punch(medium, PUNCHES[1]));
+        mirrorball.expect_metric(LEARNT, LEARNT_RTCP, 2.0);
+        viewer.play();
+        mirrorball.expect_metric(LEARNT, LEARNT_RTP, 2.0);
+        source.send(20);
+        viewer.expect_packets(&source, 0..20);
+        let wanted = source.packet(7)[2..4].to_vec();
+        let nack =
+            [&[0x81, 205, 0, 3, 0, 0, 0, 1][..], &source.ssrc.to_be_bytes(), &wanted, &[0, 0]].concat();
+        viewer.send_rtcp(0, &nack);
+        let again = viewer.packet_within(1, PATIENCE).expect("what it has lost");
+        assert_eq!(again[12..14], wanted);
+        viewer.teardown();
+    });
+}
+
+#[test]
 fn two_viewers_behind_one_nat_who_name_the_same_ports_get_their_own_channels() {
     in_a_network_of_its_own("two viewers behind one NAT", &NEEDS, || {
         let town = Town::build();

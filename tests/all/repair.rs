@@ -233,6 +233,119 @@ fn who_is_known_to_take_it_is_sent_what_it_lost_as_a_stream_of_its_own() {
     viewer.expect_silence();
 }
 
+/// One that is offered what it has lost in a session of its own, and plays.
+fn viewer_with_rtx_session(mirrorball: &Mirrorball) -> Viewer {
+    let mut viewer = Viewer::of(mirrorball, "news");
+    let url = viewer.url.clone();
+    let offer = viewer.connection.request("DESCRIBE", &url, &[]).expect(200).body;
+    let lines = "a=group:FID 1 rtx1,m=video 0 RTP/AVPF 33,a=rtcp-fb:33 nack,a=mid:1,m=video 0 RTP/AVPF 96,\
+                 a=rtpmap:96 rtx/90000,a=fmtp:96 apt=33;rtx-time=2000,a=mid:rtx1,a=control:rtxID=1";
+    for line in lines.split(',') {
+        assert!(offer.contains(&format!("{line}\r\n")), "{line} in {offer}");
+    }
+    let [rtp, rtcp] = free_ports();
+    viewer.set_up_by("RTP/AVPF", 1, rtp, rtcp);
+    viewer.play();
+    viewer
+}
+
+fn free_ports() -> [UdpSocket; 2] {
+    [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"))
+}
+
+#[test]
+fn what_is_lost_comes_in_a_session_of_its_own_where_that_is_set_up() {
+    let mut source = Source::new();
+    let offer = "offer_repair = \"rtx-session\"";
+    let mirrorball = Setup::new().channel("news", source.group).channel_line(offer).start();
+    let mut viewer = viewer_with_rtx_session(&mirrorball);
+    source.send(40);
+    viewer.expect_packets(&source, 0..40);
+    viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(sequence(&source, 3), 0)]));
+    viewer.expect_packets(&source, 3..4);
+    let [rtp, rtcp] = free_ports();
+    viewer.set_up_control("RTP/AVPF", "rtxID=1", rtp, rtcp);
+    // It is asked for where the track is reported on.
+    viewer.send_rtcp(1, &nack(OWN_SSRC, source.ssrc, &[(sequence(&source, 5), 0)]));
+    mirrorball.expect_metric("mirrorball_drops_total", &[("leg", "reports"), ("reason", "rtx")], 1.0);
+    viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(sequence(&source, 5), 1)]));
+    let again = [(); 2].map(|()| viewer.packet_within(1, Duration::from_secs(20)).expect("what it has lost"));
+    for (packet, number) in again.iter().zip(5..) {
+        let original = source.packet(number);
+        assert_eq!((packet[1], &packet[4..12]), (96, &original[4..12]), "by the same SSRC");
+        assert_eq!(packet[12..], [&original[2..4], &original[12..]].concat(), "which it was, and what");
+    }
+    let number = |packet: &[u8]| u16::from_be_bytes([packet[2], packet[3]]);
+    assert_eq!(number(&again[0]).wrapping_add(1), number(&again[1]));
+    viewer.expect_silence();
+    // The track goes on by other ports, and what is sent again of it where it went.
+    let [rtp, rtcp] = free_ports();
+    viewer.set_up_by("RTP/AVPF", 1, rtp, rtcp);
+    mirrorball.expect_logged("a session goes on in another way", 1);
+    viewer.media.swap_remove(0);
+    source.send(5);
+    viewer.expect_packets(&source, 40..45);
+    viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(sequence(&source, 7), 0)]));
+    let again = viewer.packet_within(1, Duration::from_secs(20)).expect("what it has lost");
+    assert_eq!(again[12..14], source.packet(7)[2..4]);
+    assert_eq!(viewer.request("PLAY").expect(200).header("RTP-Info"), None, "it plays as it did");
+    mirrorball.expect_metric("mirrorball_channel_subscribers", &[], 1.0);
+    // Torn down by itself it leaves the track as it is.
+    let (url, session) = (format!("{}/rtxID=1", viewer.url), viewer.session.clone());
+    viewer.connection.request("TEARDOWN", &url, &[("Session", &session)]).expect(200);
+    viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(sequence(&source, 9), 0)]));
+    viewer.expect_packets(&source, 9..10);
+    viewer.expect_silence();
+    viewer.teardown();
+}
+
+#[test]
+fn a_session_of_its_own_is_over_udp_beside_its_track_and_for_whom_it_is_offered() {
+    let source = Source::new();
+    let offer = "offer_repair = \"rtx-session\"";
+    let mirrorball = Setup::new()
+        .channel("news", source.group)
+        .channel_line(offer)
+        .channel("other", Group::fresh())
+        .start();
+    let mut viewer = viewer_with_rtx_session(&mirrorball);
+    let (url, session) = (viewer.url.clone(), viewer.session.clone());
+    let mut ask = |method: &str, url: &str, transport: &str| {
+        let headers = [("Transport", transport), ("Session", session.as_str())];
+        viewer.connection.request(method, url, &headers).status
+    };
+    let (rtx, udp) = (format!("{url}/rtxID=1"), "RTP/AVPF;unicast;client_port=41000-41001");
+    assert_eq!(ask("SETUP", &rtx, "RTP/AVP/TCP;unicast;interleaved=0-1"), 461);
+    assert_eq!(ask("SETUP", &rtx, "RTP/AVP;multicast"), 461);
+    assert_eq!(ask("SETUP", &format!("{url}/rtxID=2"), udp), 404);
+    assert_eq!(ask("PAUSE", &rtx, udp), 460, "it goes with the whole");
+    let other = mirrorball.url("other");
+    assert_eq!(ask("SETUP", &format!("{other}/rtxID=1"), udp), 404, "it is not offered");
+    let both = format!("{udp},RTP/AVP/TCP;unicast;interleaved=0-1");
+    assert_eq!(ask("SETUP", &rtx, &both), 200, "the one that is served");
+    assert_eq!(ask("TEARDOWN", &url, udp), 200);
+    assert_eq!(ask("SETUP", &rtx, udp), 454, "beside nothing");
+    // By the connection nothing is lost.
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Tcp);
+    let session = viewer.session.clone();
+    let headers = [("Transport", udp), ("Session", session.as_str())];
+    viewer.connection.request("SETUP", &rtx, &headers).expect(455);
+}
+
+#[test]
+fn an_edge_that_pulls_sets_up_no_session_of_its_own() {
+    let mut source = Source::new();
+    let offer = "offer_repair = \"rtx-session\"";
+    let upper = Setup::new().channel("news", source.group).channel_line(offer).start();
+    let lower = Setup::new().channel_by_route("news", &upper.url("news")).start();
+    let mut viewer = Viewer::playing(&lower, "news", Over::Udp);
+    source.send(20);
+    viewer.expect_packets(&source, 0..20);
+    let url = viewer.url.clone();
+    let described = viewer.connection.request("DESCRIBE", &url, &[]).expect(200).body;
+    assert!(described.matches("m=").count() == 1 && !described.contains("rtx"), "{described}");
+}
+
 #[test]
 fn who_is_known_is_what_the_operator_says() {
     let source = Source::new();

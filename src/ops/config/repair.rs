@@ -20,7 +20,7 @@ pub(super) fn offer_repair(typed: &str) -> Result<OfferRepair, String> {
         "never" => Ok(OfferRepair::Never),
         _ => repairs(typed).map(OfferRepair::All).ok_or_else(|| {
             format!(
-                "{typed:?} says not who is offered what; write \"known\", \"originals\", \"rtx\" or \"never\""
+                "{typed:?} says not who is offered what; write \"known\", \"originals\", \"rtx\", \"rtx-session\" or \"never\""
             )
         }),
     }
@@ -57,7 +57,7 @@ fn agent(typed: &str) -> Result<(String, Repairs), String> {
         }
         Some(repairs) if !begins.is_empty() => Ok((begins.to_owned(), repairs)),
         _ => Err(format!(
-            "{typed:?} says not who takes what; write how a User-Agent begins, and \"originals\" or \"rtx\", such as \
+            "{typed:?} says not who takes what; write how a User-Agent begins, and \"originals\", \"rtx\" or \"rtx-session\", such as \
              \"GStreamer/ rtx\""
         )),
     }
@@ -67,6 +67,7 @@ fn repairs(word: &str) -> Option<Repairs> {
     match word {
         "originals" => Some(Repairs::Originals),
         "rtx" => Some(Repairs::Rtx),
+        "rtx-session" => Some(Repairs::RtxSession),
         _ => None,
     }
 }
@@ -80,6 +81,7 @@ mod tests {
         assert_eq!(agent("GStreamer/ rtx"), Ok(("GStreamer/".to_owned(), Repairs::Rtx)));
         assert_eq!(agent(" Set top  originals "), Ok(("Set top".to_owned(), Repairs::Originals)));
         let long = format!("{} rtx", "x".repeat(AGENT_BYTES + 1));
+        assert_eq!(agent("STB rtx-session"), Ok(("STB".to_owned(), Repairs::RtxSession)));
         for (wrong, says) in [
             ("", "such as \"GStreamer/ rtx\""),
             ("rtx", "such as"),

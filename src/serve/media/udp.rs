@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::net::Marks;
-use crate::relay::{Carriage, Handover, Place, Reach, Repair, Subscription, Track};
+use crate::relay::{Carriage, Handover, Place, Reach, Repair, RepairTo, Subscription, Track};
 use crate::wire::rtx::Rtx;
 
 use super::super::journal::Story;
@@ -41,12 +41,16 @@ impl OverUdp {
     }
 
     fn admit(&self, track: &Track, reach: Reach, story: &Arc<Story>) -> Asker {
-        let (to, books) = ((&self.at.pair.rtp, self.at.rtp()), Some(story.clone() as _));
-        let so_far = (self.asks.first, reach);
-        let rtx = self.asks.rtx.map(stream_of_its_own);
-        let repair = Repair::new(&track.rtp, to, so_far, self.at.hold(Port::Rtp), rtx, books);
+        let (so_far, rtx) = ((self.asks.first, reach), stream_of_its_own(&self.asks));
+        let repair = Repair::new(&track.rtp, self.repair_to(), so_far, rtx, Some(story.clone() as _));
         repair.know(self.asks.ssrc, self.asks.round_trip);
         self.at.pair.askers.admit(self.at.rtcp(), repair)
+    }
+
+    /// Where packets go again.
+    fn repair_to(&self) -> RepairTo {
+        let at = self.asks.apart.as_ref().unwrap_or(&self.at);
+        RepairTo { socket: at.pair.rtp.clone(), at: at.rtp(), reservation: at.hold(Port::Rtp) }
     }
 
     fn subscribe_rtcp(&self, track: &Track, from: Place) -> Subscription {
@@ -83,12 +87,19 @@ impl Way for OverUdp {
     }
 
     fn repair(&mut self, asks: &Asks) {
-        let before = mem::replace(&mut self.asks, *asks);
+        let before = mem::replace(&mut self.asks, asks.clone());
         let Some(Asker { repair, .. }) = &self.asker else { return };
         repair.know(asks.ssrc, asks.round_trip);
-        if asks.rtx != before.rtx {
-            repair.goes_by(asks.rtx.map(stream_of_its_own));
+        if (asks.rtx, asks.apart.is_some()) != (before.rtx, before.apart.is_some()) {
+            repair.goes_by(stream_of_its_own(asks));
         }
+        if asks.apart.as_ref().map(Arc::as_ptr) != before.apart.as_ref().map(Arc::as_ptr) {
+            repair.move_to(self.repair_to());
+        }
+    }
+
+    fn places(&self) -> Option<Arc<Reservation>> {
+        Some(self.at.clone())
     }
 
     fn follow(&mut self, learnt: &Learnt, track: &Track, story: &Arc<Story>) -> Option<Followed> {
@@ -101,10 +112,8 @@ impl Way for OverUdp {
             return Some(Followed::Stays);
         }
         self.at = at;
-        if let Some(asker) = &mut self.asker {
-            asker.repair.move_to(self.at.rtp(), self.at.hold(Port::Rtp));
-            asker.move_to(self.at.rtcp());
-        }
+        self.asker.iter_mut().for_each(|asker| asker.move_to(self.at.rtcp()));
+        self.asker.iter().for_each(|asker| asker.repair.move_to(self.repair_to()));
         if let Some((rtp, rtcp)) = self.feed.take() {
             let heir = Handover::new();
             let from = Place::After(heir.clone());
@@ -130,8 +139,10 @@ impl Way for OverUdp {
     }
 }
 
-/// A retransmission stream of this payload type. Anybody's guess of its numbers is as good: they only have to be others than the track's.
-fn stream_of_its_own(payload_type: u8) -> Rtx {
-    let (ssrc, first) = (getrandom::u32().unwrap_or(1), getrandom::u32().unwrap_or(1) as u16);
-    Rtx::new(payload_type, ssrc, first)
+/// The retransmission stream by which a viewer has packets again, if it has. Anybody's guess of its numbers is as good; beside the track its
+/// SSRC only has to be another one than that one's.
+fn stream_of_its_own(asks: &Asks) -> Option<Rtx> {
+    let random = || getrandom::u32().unwrap_or(1);
+    let ssrc = asks.apart.is_none().then(random);
+    asks.rtx.map(|payload_type| Rtx::new(payload_type, ssrc, random() as u16))
 }

@@ -8,6 +8,7 @@ use crate::relay::{Carriage, Handover, Place, Track};
 use crate::wire::rtsp::transport::{Profile, Transport};
 
 use super::super::journal::{self, Story};
+use super::port_pairs::Reservation;
 use super::taker::Learnt;
 
 /// How a track reaches a viewer, whether packets are on the way or not. Ends as it goes.
@@ -27,6 +28,11 @@ pub trait Way: Send {
     /// Its viewer asks for packets again so from now on, where it may.
     fn repair(&mut self, _: &Asks) {}
 
+    /// Its viewer's places, where something else may be sent too.
+    fn places(&self) -> Option<Arc<Reservation>> {
+        None
+    }
+
     /// Its viewer is there, as has been learnt: packets that are on the way go there from here on. `None`: it is not about
     /// this way.
     fn follow(&mut self, _: &Learnt, _: &Track, _: &Arc<Story>) -> Option<Followed> {
@@ -40,7 +46,7 @@ pub trait Way: Send {
 }
 
 /// What a viewer may ask for again, and how it has that.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Asks {
     /// The first packet that it was sent, by this way or one before.
     pub first: u64,
@@ -50,6 +56,8 @@ pub struct Asks {
     pub round_trip: Option<Duration>,
     /// The payload type under which it has it as a stream of its own; else it has it as it was.
     pub rtx: Option<u8>,
+    /// Where that stream goes; else it goes with the track.
+    pub apart: Option<Arc<Reservation>>,
 }
 
 /// What came of something that was learnt.

@@ -29,8 +29,9 @@ const METHODS: [&str; 12] = [
     "DANCE",
     "SET_PARAMETER",
 ];
-const TARGETS: [&str; 7] = ["duo/trackID=1", "duo/trackID=2", "duo", "news", "news/trackID=1", "nothing", ""];
-const TRANSPORTS: [&str; 9] = [
+const TARGETS: [&str; 8] =
+    ["duo/trackID=1", "duo/trackID=2", "duo", "news", "news/trackID=1", "nothing", "", "news/rtxID=1"];
+const TRANSPORTS: [&str; 10] = [
     "RTP/AVP/TCP;unicast;interleaved=0-1",
     "RTP/AVP/TCP;unicast",
     "RTP/AVP;unicast;client_port=40000-40001",
@@ -39,6 +40,7 @@ const TRANSPORTS: [&str; 9] = [
     "RTP/AVP;multicast",
     "RTP/AVP/TCP;interleaved=2-2,RTP/AVP/TCP;interleaved=4-5",
     "nonsense",
+    "RTP/AVPF;unicast;client_port=40006-40007",
     "RAW/RAW/UDP;unicast;client_port=40004,MP2T/H2221/UDP;client_port=40000,RTP/AVP;client_port=40004-40005",
 ];
 const MOODS: [Mood; 5] = [Mood::Friendly, Mood::Friendly, Mood::Asking, Mood::Closed, Mood::Waiting];

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::event::{TaskQueue, Timers, lock};
 use crate::relay::rig::{FORGETS_NOTHING, by_hand, outward, packet, stopped};
-use crate::relay::{Carriage, Catalogue, Channel, Dispatch, Expected, Place, Track};
+use crate::relay::{Carriage, Catalogue, Channel, Dispatch, Expected, Keeping, OfferRepair, Place, Track};
 use crate::wire::rtsp::Request;
-use crate::wire::sdp;
+use crate::wire::sdp::{self, Repairs};
 
 use super::super::access::{Account, Addresses, Good, PerAddress};
 use super::super::guard::{Acquaintance, Verdict};
@@ -77,8 +77,9 @@ impl Fake {
             let (queue, timers) = stopped();
             Stopped(by_hand(), queue, timers)
         });
+        let keeping = Keeping { offer_repair: OfferRepair::All(Repairs::RtxSession), ..FORGETS_NOTHING };
         let channel = |name: &str, presentation| {
-            Channel::new(&outward(name), presentation, FORGETS_NOTHING, Arc::default(), dispatch, now)
+            Channel::new(&outward(name), presentation, keeping, Arc::default(), dispatch, now)
         };
         let peer = SocketAddr::from(([192, 0, 2, 9], 50_000));
         let per_address = PerAddress { connections: 9, sessions: 9, unread_bytes: 1 << 20, egress: 1 << 20 };

@@ -20,13 +20,16 @@ use super::world::Wanted;
 impl Asked<'_> {
     pub fn set_up(&mut self) -> Result<Reply, Refusal> {
         let (channel, track) = self.channel()?;
+        if let Some(track) = track.as_ref().filter(|_| self.is_about_rtx()) {
+            return self.set_up_again(&channel, track);
+        }
         let track = match (track, channel.tracks.as_slice()) {
             (Some(track), _) => track,
             (None, [only]) => only.clone(),
             (None, _) => return Err(StatusCode::AggregateOperationNotAllowed.into()),
         };
         let header = self.request.header("Transport").ok_or(StatusCode::BadRequest)?;
-        let transport = self.transport(header, &channel, &track)?;
+        let transport = self.transport(header, &channel, &track, |_| true)?;
         self.check_ports(&transport)?;
         let session = match self.request.session() {
             Some(_) => self.session()?,
@@ -39,15 +42,20 @@ impl Asked<'_> {
         if granted.is_err() && session.tracks() == 0 {
             self.talk.end(session.clone(), "not granted");
         }
-        let header = granted?.header(transport.profile);
-        let has_rtp = !matches!(transport.delivery, Delivery::Raw { .. });
-        let header = match track.ssrc() {
-            Some(ssrc) if has_rtp => format!("{header};ssrc={ssrc:08X}"),
-            _ => header,
-        };
+        let header = self.granted(granted?, &transport, &track);
         let reply = self.ok(Some(&session)).transport(&header);
         self.then = Some(Action::ChangeOver(session));
         Ok(reply)
+    }
+
+    /// What is granted, as it is answered.
+    pub fn granted(&self, grant: Grant, transport: &Transport, track: &Track) -> String {
+        let header = grant.header(transport.profile);
+        let has_rtp = !matches!(transport.delivery, Delivery::Raw { .. });
+        match track.ssrc() {
+            Some(ssrc) if has_rtp => format!("{header};ssrc={ssrc:08X}"),
+            _ => header,
+        }
     }
 
     fn begin(&mut self, channel: Arc<Channel>, in_connection: bool) -> Result<Arc<Session>, Refusal> {
@@ -81,9 +89,7 @@ impl Asked<'_> {
     /// The payload type under which a client takes what it has lost as a stream of its own: it was offered that, and asks for the
     /// profile that goes with it.
     fn rtx(&self, channel: &Channel, track: &Track, transport: &Transport) -> Option<u8> {
-        let agent = self.request.header("User-Agent");
-        let repairs = self.world.repair_agents().offered(channel.offer_repair, agent);
-        let takes_it = transport.profile == Profile::Avpf && repairs == Some(Repairs::Rtx);
+        let takes_it = transport.profile == Profile::Avpf && self.repairs(channel) == Some(Repairs::Rtx);
         track.description.rtx_type().filter(|_| takes_it)
     }
 
@@ -123,10 +129,16 @@ impl Asked<'_> {
         asked.filter(free).or(own).or_else(first)
     }
 
-    /// The first transport that is served; through TLS, in the connection where nothing else may be.
-    fn transport(&self, header: &str, channel: &Channel, track: &Track) -> Result<Transport, Refusal> {
+    /// The first transport that is served and one of `those`; through TLS, in the connection where nothing else may be.
+    pub fn transport(
+        &self,
+        header: &str,
+        channel: &Channel,
+        track: &Track,
+        those: impl Fn(&Transport) -> bool,
+    ) -> Result<Transport, Refusal> {
         let allows_udp = self.world.allows_udp();
-        let is_served = |asked: &Transport| self.is_served(channel, track, asked);
+        let is_served = |asked: &Transport| those(asked) && self.is_served(channel, track, asked);
         let found =
             transport::parse(header, |asked| is_served(asked) && (allows_udp || is_in_connection(asked)));
         found.map_err(|refused| match transport::parse(header, is_served) {
@@ -152,7 +164,7 @@ impl Asked<'_> {
     }
 
     /// Ports of well-known services are no viewer's: a stream is not to be aimed at one. Another transport may be.
-    fn check_ports(&self, transport: &Transport) -> Result<(), Refusal> {
+    pub fn check_ports(&self, transport: &Transport) -> Result<(), Refusal> {
         let lowest = match transport.delivery {
             Delivery::Udp { client_rtp_port, client_rtcp_port } => client_rtp_port.min(client_rtcp_port),
             Delivery::Raw { client_port } => client_port,

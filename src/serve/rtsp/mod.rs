@@ -21,6 +21,7 @@ mod reach;
 mod refusal;
 mod repair_offer;
 mod requests;
+mod retransmission;
 mod session;
 mod sessions;
 mod setup;

@@ -7,6 +7,7 @@ use crate::relay::{Channel, Expected, Track};
 use crate::wire::rtsp::{
     LOOP_DETECTED, METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, instances, range,
 };
+use crate::wire::sdp::Repairs;
 
 use super::super::stats::{CutFor, RefusedFor};
 use super::admit::admit;
@@ -142,8 +143,8 @@ impl<'a> Asked<'a> {
         }
         let group =
             self.world.out_group(&channel).filter(|_| self.asks_for_group() && self.world.allows_udp());
-        let (server, agent) = (self.world.local().ip(), self.request.header("User-Agent"));
-        let description = match (group, self.world.repair_agents().offered(channel.offer_repair, agent)) {
+        let server = self.world.local().ip();
+        let description = match (group, self.repairs(&channel)) {
             (None, Some(repairs)) => channel.repairable_description(server, repairs),
             (group, _) => channel.description(server, group),
         };
@@ -202,6 +203,10 @@ impl<'a> Asked<'a> {
                 track
             }
         };
+        if let Some(track) = track.as_ref().filter(|_| self.is_about_rtx()) {
+            session.tear_down_again(track.number);
+            return Ok(self.ok(Some(&session)));
+        }
         let others = |number| session.tracks() > usize::from(session.granted(number).is_some());
         match track {
             Some(track) if others(track.number) => {
@@ -235,12 +240,25 @@ impl<'a> Asked<'a> {
             return Err(StatusCode::SessionNotFound.into());
         }
         match track {
-            Some(_) if session.tracks() > 1 => Err(StatusCode::OnlyAggregateOperationAllowed.into()),
+            Some(_) if session.tracks() > 1 || self.is_about_rtx() => {
+                Err(StatusCode::OnlyAggregateOperationAllowed.into())
+            }
             Some(track) if session.granted(track.number).is_none() => {
                 Err(not_now(StatusCode::MethodNotValidInThisState))
             }
             _ => Ok(session),
         }
+    }
+
+    /// Whether the URI names what a track sends again.
+    pub fn is_about_rtx(&self) -> bool {
+        matches!(self.request.target, Target::Channel { of_rtx: true, .. })
+    }
+
+    /// How the client is offered to have again what it loses of a channel.
+    pub fn repairs(&self, channel: &Channel) -> Option<Repairs> {
+        let agent = self.request.header("User-Agent");
+        self.world.repair_agents().offered(channel.offer_repair, agent)
     }
 
     /// The channel that the URI names, and the track if it names one.
@@ -329,7 +347,7 @@ impl<'a> Asked<'a> {
 }
 
 /// A refusal that says what there is (RFC 2326 sections 11.3.5 and 11.3.6).
-fn not_now(status: StatusCode) -> Refusal {
+pub fn not_now(status: StatusCode) -> Refusal {
     Refusal { header: Some(("Allow", METHODS.to_owned())), ..status.into() }
 }
 

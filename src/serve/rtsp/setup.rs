@@ -37,6 +37,8 @@ pub struct Setup {
     pub reporter: Reporter,
     /// What the viewer may ask for again.
     asks: Asks,
+    /// By what way it has that, where it is not the track's.
+    apart: Option<Retransmission>,
     /// What it has reported last.
     pub quality: Option<Quality>,
     /// When its port was last found closed.
@@ -46,6 +48,12 @@ pub struct Setup {
 /// What a track that is set up takes of what its address and its connection may have.
 pub struct Costs {
     pub egress: Share,
+    pub memory: SetupBytes,
+}
+
+/// The way of what is sent again of a track, by which nothing else goes.
+pub struct Retransmission {
+    pub way: Box<dyn Way>,
     pub memory: SetupBytes,
 }
 
@@ -61,8 +69,21 @@ pub struct Quality {
 impl Setup {
     pub fn new(track: Arc<Track>, url: String, way: Box<dyn Way>, costs: Costs) -> Self {
         let (coming, since, this_way_since, quality, refused_at) = (None, None, None, None, None);
-        let (reporter, asks) = (Reporter::default(), Asks::default());
-        Self { track, url, costs, way, coming, since, this_way_since, reporter, asks, quality, refused_at }
+        let (reporter, asks, apart) = (Reporter::default(), Asks::default(), None);
+        Self {
+            track,
+            url,
+            costs,
+            way,
+            coming,
+            since,
+            this_way_since,
+            reporter,
+            asks,
+            apart,
+            quality,
+            refused_at,
+        }
     }
 
     /// How the track reaches the viewer, by what was granted last.
@@ -83,12 +104,38 @@ impl Setup {
         }
     }
 
-    /// The viewer takes what it has lost as a stream of its own, of this payload type; or as it was.
+    /// The viewer takes what it has lost as a stream of its own, of this payload type; or as it was. What goes apart stays there.
     pub fn repair_by(&mut self, rtx: Option<u8>) {
-        self.asks.rtx = rtx;
+        if self.apart.is_none() {
+            self.asks.rtx = rtx;
+        }
         if self.coming.is_none() {
             self.way.repair(&self.asks);
         }
+    }
+
+    /// It takes it as a stream of its own by another way; or as it was.
+    pub fn repair_apart(&mut self, apart: Option<(u8, Retransmission)>) {
+        let (rtx, apart) = apart.unzip();
+        (self.asks.rtx, self.apart) = (rtx, apart);
+        self.find_apart();
+    }
+
+    /// Where that way leads now.
+    fn find_apart(&mut self) {
+        self.asks.apart = self.apart.as_ref().and_then(|apart| apart.way.places());
+        self.way.repair(&self.asks);
+    }
+
+    /// By what way it takes what it has lost, if that is another one.
+    pub fn retransmission(&self) -> Option<&Retransmission> {
+        self.apart.as_ref()
+    }
+
+    /// What it takes of its connection's memory.
+    pub fn memory(&mut self) -> impl Iterator<Item = &mut SetupBytes> {
+        let apart = self.apart.as_mut().map(|apart| &mut apart.memory);
+        apart.into_iter().chain([&mut self.costs.memory])
     }
 
     /// Has packets go on by what was granted last: from the very one at which the way before ends. `false`: they do already.
@@ -105,15 +152,20 @@ impl Setup {
 
     /// Its viewer is there, as has been learnt. `None`: it is not about how it reaches the viewer.
     pub fn follow(&mut self, learnt: &Learnt, story: &Arc<Story>) -> Option<Followed> {
-        let Self { coming, way, track, .. } = self;
-        let followed = coming.iter_mut().chain([way]).find_map(|way| way.follow(learnt, track, story))?;
-        self.refused_at = None;
+        let Self { coming, way, apart, track, .. } = self;
+        let of_track = coming.iter_mut().chain([way]).find_map(|way| way.follow(learnt, track, story));
+        if of_track.is_some() {
+            self.refused_at = None;
+            return of_track;
+        }
+        let followed = apart.as_mut()?.way.follow(learnt, track, story)?;
+        self.find_apart();
         Some(followed)
     }
 
     /// Whether it may yet be learnt that its viewer is elsewhere.
     pub fn is_looked_for(&self) -> bool {
-        self.ways().any(|way| way.is_unsure())
+        self.ways().chain(self.apart.iter().map(|apart| &apart.way)).any(|way| way.is_unsure())
     }
 
     /// Whether it plays and its viewer should listen where it is sent. Before that is known, a NAT answers.

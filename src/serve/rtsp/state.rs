@@ -107,9 +107,11 @@ impl Held {
             return false;
         }
         if let Some(output) = &home.output {
-            let room = self.setups.iter().map(|setup| output.room.for_setup(setup.url.len()));
+            let held = self.setups.iter_mut().flat_map(Setup::memory);
+            let room = held.map(|held| output.room.for_as_much(held));
             let Some(room) = room.collect::<Option<Vec<_>>>() else { return false };
-            self.setups.iter_mut().zip(room).for_each(|(setup, room)| setup.costs.memory = room);
+            let held = self.setups.iter_mut().flat_map(Setup::memory);
+            held.zip(room).for_each(|(held, room)| *held = room);
         }
         self.whereabouts.move_to(home);
         true

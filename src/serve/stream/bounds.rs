@@ -31,7 +31,15 @@ pub struct SetupBytes {
 impl Room {
     /// Room for a track with a URL of this length. `None`: there are too many on this connection.
     pub fn for_setup(&self, url: usize) -> Option<SetupBytes> {
-        let own = url + TRACK_BYTES;
+        self.take(url + TRACK_BYTES)
+    }
+
+    /// Room for what was set up on another connection.
+    pub fn for_as_much(&self, elsewhere: &SetupBytes) -> Option<SetupBytes> {
+        self.take(elsewhere.own)
+    }
+
+    fn take(&self, own: usize) -> Option<SetupBytes> {
         let more = |all| Some(all + own).filter(|all| *all <= SETUP_BYTES);
         self.0.fetch_update(Relaxed, Relaxed, more).ok()?;
         Some(SetupBytes { all: self.0.clone(), own })

@@ -34,7 +34,10 @@ fn a_request_is_read_whole() {
     assert_eq!(setup.header("TRANSPORT"), Some("RTP/AVP;unicast;client_port=5000-5001"));
     assert_eq!(setup.header("x-folded"), Some("one two"));
     assert_eq!(setup.content_base(), "rtsp://edge:8554/news/");
-    assert_eq!(setup.target, Target::Channel { name: "news".into(), track: Some(1), query: None });
+    assert_eq!(
+        setup.target,
+        Target::Channel { name: "news".into(), track: Some(1), of_rtx: false, query: None }
+    );
 }
 
 #[test]

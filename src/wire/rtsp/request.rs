@@ -35,6 +35,8 @@ pub enum Target {
         name: String,
         /// N of a last part `trackID=N`.
         track: Option<u32>,
+        /// The last part is `rtxID=N`: it is about what the track sends again.
+        of_rtx: bool,
         /// What follows `?`, as written.
         query: Option<String>,
     },
@@ -96,6 +98,7 @@ impl Target {
         let (path, track) = split_track(&path);
         // A client that joins a relative control to a URI by hand appends it to the query.
         let (query, query_track) = query.map(split_track).map_or((None, None), |(q, track)| (Some(q), track));
+        let control = track.or(query_track);
         // Some clients append the description's `control:*` as it stands.
         let path = path.trim_end_matches('/');
         let name = path.strip_suffix("/*").unwrap_or(path).trim_matches('/');
@@ -108,7 +111,8 @@ impl Target {
         }
         Ok(Self::Channel {
             name: name.to_owned(),
-            track: track.or(query_track),
+            track: control.map(|(number, _)| number),
+            of_rtx: control.is_some_and(|(_, of_rtx)| of_rtx),
             query: query.map(str::to_owned),
         })
     }
@@ -171,13 +175,15 @@ fn names_a_session(name: &str) -> bool {
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Splits `…/trackID=N` off the end.
-fn split_track(text: &str) -> (&str, Option<u32>) {
+/// Splits `…/trackID=N` off the end, or `…/rtxID=N`, and tells which it was.
+fn split_track(text: &str) -> (&str, Option<(u32, bool)>) {
     let trimmed = text.strip_suffix('/').unwrap_or(text);
     let found = trimmed.rsplit_once('/').and_then(|(before, last)| {
         let (key, number) = last.split_once('=')?;
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        (key.eq_ignore_ascii_case("trackID") && is_number).then_some((before, number.parse().ok()?))
+        let of_rtx = key.eq_ignore_ascii_case("rtxID");
+        let is_control = of_rtx || key.eq_ignore_ascii_case("trackID");
+        (is_control && is_number).then_some((before, (number.parse().ok()?, of_rtx)))
     });
     found.map_or((text, None), |(before, track)| (before, Some(track)))
 }
@@ -209,8 +215,19 @@ mod tests {
         Target::parse(uri).unwrap_or_else(|error| panic!("{uri}: {error}"))
     }
 
+    #[test]
+    fn what_a_track_sends_again_has_a_control_of_its_own() {
+        for uri in ["rtsp://edge/news/rtxID=2", "rtsp://edge/news.sdp/RTXid=2/", "rtsp://edge/news?x/rtxID=2"]
+        {
+            let Target::Channel { name, track, of_rtx, .. } = target(uri) else { panic!("{uri}") };
+            assert_eq!((name.as_str(), track, of_rtx), ("news", Some(2), true), "{uri}");
+        }
+        let Target::Channel { name, track, of_rtx, .. } = target("rtsp://edge/rtxID=x") else { panic!() };
+        assert_eq!((name.as_str(), track, of_rtx), ("rtxID=x", None, false));
+    }
+
     fn channel(name: &str, track: Option<u32>, query: Option<&str>) -> Target {
-        Target::Channel { name: name.into(), track, query: query.map(str::to_owned) }
+        Target::Channel { name: name.into(), track, of_rtx: false, query: query.map(str::to_owned) }
     }
 
     #[test]

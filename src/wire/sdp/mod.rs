@@ -18,6 +18,7 @@ mod mend;
 mod offered;
 mod parse;
 mod presentation;
+mod rtx_session;
 mod spread;
 mod track;
 mod unicast;

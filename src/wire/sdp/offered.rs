@@ -9,7 +9,7 @@ use sdp_types::{Attribute, Session};
 use super::lines::Lines;
 use super::mend::mend;
 use super::parse::MAX_TRACKS;
-use super::presentation::Presentation;
+use super::presentation::{Presentation, TrackDescription};
 use super::track::{self, Reader};
 
 /// What a server offers.
@@ -23,7 +23,7 @@ pub struct Offered {
     pub controls: Vec<Option<String>>,
 }
 
-/// Reads a server's description. Media that are not RTP, or encrypted, are passed over.
+/// Reads a server's description. Media that are not RTP, or encrypted, or what is sent again of others (RFC 4588), are passed over.
 ///
 /// # Errors
 /// When it cannot be read, or offers no RTP.
@@ -33,7 +33,10 @@ pub fn offered(description: &[u8]) -> Result<Offered, String> {
     let (mut tracks, mut media) = (Vec::new(), Vec::new());
     for (index, medium) in session.medias.iter().enumerate() {
         let reader = Reader { session: &session, medium, lines: lines.medium(index) };
-        if let Some(track) = reader.offered() {
+        let is_sent_again = |track: &TrackDescription| {
+            track.encoding.as_deref().is_some_and(|encoding| encoding.eq_ignore_ascii_case("rtx"))
+        };
+        if let Some(track) = reader.offered().filter(|track| !is_sent_again(track)) {
             tracks.push(track);
             media.push(medium.clone());
         }
@@ -43,8 +46,11 @@ pub fn offered(description: &[u8]) -> Result<Offered, String> {
         1..=MAX_TRACKS => {}
         more => return Err(format!("it offers {more} tracks, more than {MAX_TRACKS}")),
     }
+    let is_whole = media.len() == session.medias.len();
     session.medias = media;
     session.medias.iter_mut().for_each(track::name_profile);
+    // One that names what is not there any more means nothing (RFC 5888).
+    session.attributes.retain(|one| is_whole || !one.attribute.eq_ignore_ascii_case("group"));
     let controls = session.medias.iter().map(|medium| control(&medium.attributes)).collect();
     let (name, aggregate) = (session.session_name.trim().to_owned(), control(&session.attributes));
     Ok(Offered { presentation: Presentation { name, tracks, session }, aggregate, controls })
@@ -58,7 +64,7 @@ fn control(attributes: &[Attribute]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::unicast;
+    use super::super::{Repairs, mpegts, repairable, unicast};
     use super::*;
     use proptest::prelude::*;
     use std::net::Ipv4Addr;
@@ -99,6 +105,16 @@ mod tests {
         }
         assert!(!text.contains("192.0.2.1") && !text.contains("recvonly"), "{text}");
         assert_eq!(text.matches("a=control:").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn what_is_sent_again_in_a_session_of_its_own_is_no_track() {
+        let source = mpegts("news", [239, 9, 9, 1].into(), 5004, None);
+        let text = repairable(&source, Ipv4Addr::LOCALHOST.into(), Repairs::RtxSession, 2000);
+        let offered = offered(text.as_bytes()).expect("a description");
+        assert_eq!(offered.controls, [Some("trackID=1".to_owned())]);
+        let text = unicast(&offered.presentation, Ipv4Addr::LOCALHOST.into());
+        assert!(!text.contains("rtx") && !text.contains("AVPF") && !text.contains("FID"), "{text}");
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub fn parse(text: &[u8]) -> Result<Presentation, InvalidSdp> {
     let mut session = Session::parse(lines.to_text().as_bytes()).map_err(|error| syntax(&error, &lines))?;
     let Tracks { tracks, is_twin, .. } = tracks(&session, &lines)?;
     legs::keep_one_each(&mut session, &is_twin);
-    // The profile is RTP's, whatever the source calls it.
+    // The profile is RTP's own, whatever the source calls it.
     session.medias.iter_mut().for_each(track::name_profile);
     Ok(Presentation { name: session.session_name.trim().to_owned(), tracks, session })
 }

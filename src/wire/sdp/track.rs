@@ -248,9 +248,8 @@ pub(super) fn arrive_alike(one: &TrackDescription, other: &TrackDescription) -> 
     one.feeds.iter().any(|one| other.feeds.iter().any(|other| alike(one, other)))
 }
 
-/// `MP2T/AVP`, as IPTV systems write it, is RTP/AVP.
+/// `MP2T/AVP`, as IPTV systems write it, is RTP/AVP. And the feedback of RTP/AVPF goes to the source, which no viewer reaches; some do not
+/// know that profile.
 pub(super) fn name_profile(medium: &mut Media) {
-    if medium.proto.eq_ignore_ascii_case("MP2T/AVP") {
-        "RTP/AVP".clone_into(&mut medium.proto);
-    }
+    "RTP/AVP".clone_into(&mut medium.proto);
 }

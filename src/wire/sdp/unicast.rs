@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use sdp_types::{Attribute, Bandwidth, Connection, Media, Origin, Session};
 
 use super::Presentation;
+use super::rtx_session::{self, Retransmission};
 
 /// Attributes that say how to reach the source, how it may be controlled or which way it sends: none of it is
 /// true of us. RTCP has its own port or channel here, so nothing is multiplexed either.
@@ -50,8 +51,10 @@ const REGULAR_REPORT_MS: u32 = 1_000;
 pub enum Repairs {
     /// As it was (RFC 4585).
     Originals,
-    /// As a stream of its own (RFC 4588).
+    /// As a stream of its own beside the first (RFC 4588).
     Rtx,
+    /// As a stream of its own, in an RTP session of its own.
+    RtxSession,
 }
 
 /// The same for a viewer who asks for what it has lost, and has it so, within so many milliseconds.
@@ -63,20 +66,27 @@ pub fn repairable(
     rtx_time_ms: u128,
 ) -> String {
     let mut session = describe(presentation, server, None);
-    for (medium, track) in session.medias.iter_mut().zip(&presentation.tracks) {
+    let mut apart: Vec<_> = session.medias.iter().map(|_| None).collect();
+    for ((medium, track), apart) in session.medias.iter_mut().zip(&presentation.tracks).zip(&mut apart) {
         let [of] = track.payload_types[..] else { continue };
         let nack = Attribute::with_value("rtcp-fb", format!("{of} nack"));
-        match (repairs, track.rtx_type().zip(track.clock_rate)) {
+        let stream = track.rtx_type().zip(track.clock_rate).map(|(rtx, rate)| {
+            let rtpmap = Attribute::with_value("rtpmap", format!("{rtx} rtx/{rate}"));
+            let fmtp = Attribute::with_value("fmtp", format!("{rtx} apt={of};rtx-time={rtx_time_ms}"));
+            (rtx, [rtpmap, fmtp])
+        });
+        match (repairs, stream) {
             (Repairs::Originals, _) => medium.attributes.push(nack),
-            (Repairs::Rtx, Some((rtx, rate))) => {
+            (Repairs::Rtx, Some((rtx, attributes))) => {
                 medium.fmt = format!("{} {rtx}", medium.fmt);
-                medium.attributes.extend([
-                    nack,
-                    Attribute::with_value("rtpmap", format!("{rtx} rtx/{rate}")),
-                    Attribute::with_value("fmtp", format!("{rtx} apt={of};rtx-time={rtx_time_ms}")),
-                ]);
+                medium.attributes.push(nack);
+                medium.attributes.extend(attributes);
             }
-            (Repairs::Rtx, None) => continue,
+            (Repairs::RtxSession, Some((payload_type, attributes))) => {
+                medium.attributes.push(nack);
+                *apart = Some(Retransmission { attributes: attributes.into(), payload_type });
+            }
+            (Repairs::Rtx | Repairs::RtxSession, None) => continue,
         }
         medium.attributes.push(Attribute::with_value("rtcp-fb", format!("{of} trr-int {REGULAR_REPORT_MS}")));
         let bandwidths = [("RS", SENDER_BITS), ("RR", RECEIVER_BITS)];
@@ -85,6 +95,7 @@ pub fn repairable(
             .extend(bandwidths.map(|(kind, bits)| Bandwidth { bwtype: kind.to_owned(), bandwidth: bits }));
         medium.proto = "RTP/AVPF".to_owned();
     }
+    rtx_session::add(&mut session, apart);
     session.to_string()
 }
 

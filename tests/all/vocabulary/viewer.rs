@@ -105,10 +105,18 @@ impl Viewer {
     /// The same, by a profile.
     #[track_caller]
     pub fn set_up_by(&mut self, profile: &str, track: usize, rtp: UdpSocket, rtcp: UdpSocket) {
+        self.set_up_control(profile, &format!("trackID={track}"), rtp, rtcp);
+    }
+
+    /// The same, of what a control of the description names.
+    #[track_caller]
+    pub fn set_up_control(&mut self, profile: &str, control: &str, rtp: UdpSocket, rtcp: UdpSocket) {
         let port = |socket: &UdpSocket| socket.local_addr().expect("bound").port();
         make_room(&rtp);
-        let granted =
-            self.ask_for(track, &format!("{profile};unicast;client_port={}-{}", port(&rtp), port(&rtcp)));
+        let granted = self.ask_for_control(
+            control,
+            &format!("{profile};unicast;client_port={}-{}", port(&rtp), port(&rtcp)),
+        );
         assert!(granted.starts_with(&format!("{profile};")), "{granted}");
         assert_eq!(pair(&granted, "client_port"), (port(&rtp), port(&rtcp)), "the client's ports, echoed");
         let server = pair(&granted, "server_port");
@@ -143,7 +151,12 @@ impl Viewer {
     /// Asks for a track's transport; returns what is granted.
     #[track_caller]
     pub fn ask_for(&mut self, track: usize, transport: &str) -> String {
-        let uri = format!("{}/trackID={track}", self.url);
+        self.ask_for_control(&format!("trackID={track}"), transport)
+    }
+
+    #[track_caller]
+    fn ask_for_control(&mut self, control: &str, transport: &str) -> String {
+        let uri = format!("{}/{control}", self.url);
         let mut headers = vec![("Transport", transport)];
         headers.extend(self.agent.map(|agent| ("User-Agent", agent)));
         let session = self.session.clone();
