@@ -178,6 +178,21 @@ fn who_asks_for_nothing_more_is_let_go_and_who_does_not_finish_is_cut() {
 }
 
 #[test]
+fn who_asks_on_and_on_and_reads_nothing_is_hung_up_on() {
+    let setup = Setup::new().channel("news", Group::fresh()).rtsp("session_timeout = \"2s\"");
+    let mirrorball = setup.over_web().start();
+    let before = mirrorball.holdings();
+    let mut stream = Connection::with_little_room(mirrorball.web()).stream;
+    stream.set_write_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+    let many = asking("/status").repeat(100);
+    let stuffed = (0..1000).any(|_| stream.write_all(many.as_bytes()).is_err());
+    assert!(stuffed, "it is not heard any more");
+    mirrorball.expect_holdings(before);
+    let asked = || mirrorball.metric("mirrorball_http_requests_total", &[]);
+    assert!(asked() > 1.0 && asked() < 100_000.0, "{}", asked());
+}
+
+#[test]
 fn who_leaves_while_a_channel_is_waited_for_is_waited_with_no_longer() {
     let server = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("rtsp://{}/gate", server.local_addr().expect("bound"));

@@ -113,6 +113,7 @@ impl HttpConnection {
 
     /// Has hyper do what it can.
     fn poll(self: &Arc<Self>, live: &mut Live) -> Next {
+        self.client.server.poller.vitals().may_fault("request", String::new);
         lock(&live.signs).blocked = None;
         let waker = Arc::new(Again(Arc::downgrade(self))).into();
         let polled = Pin::new(&mut live.http).poll(&mut Context::from_waker(&waker));
