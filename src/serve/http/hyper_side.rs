@@ -48,6 +48,17 @@ pub(super) struct Signs {
 }
 
 impl Signs {
+    fn ask(&mut self) {
+        self.asked += 1;
+        self.unfinished = 0;
+    }
+
+    /// What has come since it was asked is its body.
+    fn answer(&mut self) {
+        self.answered += 1;
+        self.unfinished = 0;
+    }
+
     fn end(&mut self, cut: Option<CutFor>) {
         (self.has_ended, self.cut) = (true, cut);
     }
@@ -189,11 +200,7 @@ impl Service<hyper::Request<Incoming>> for Answers {
 
     fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
         let Self { client, service, signs } = self;
-        {
-            let mut signs = lock(signs);
-            signs.asked += 1;
-            signs.unfinished = 0;
-        }
+        lock(signs).ask();
         let (head, body) = request.into_parts();
         let request = Request::new(client.clone(), head);
         // What comes up a tunnel is a body; any other is passed over, if it is there already, or ends the connection.
@@ -206,11 +213,7 @@ impl Service<hyper::Request<Incoming>> for Answers {
             client.server.counters.http_request(label, status);
             match answer {
                 Answer::Reply(reply) => {
-                    {
-                        let mut signs = lock(&signs);
-                        signs.answered += 1;
-                        signs.unfinished = 0; // that was its body
-                    }
+                    lock(&signs).answer();
                     let Ok(share) = client.account.take(Good::UnreadBytes, reply.body().len() as u64) else {
                         lock(&signs).end(Some(CutFor::UnreadBytes));
                         return Err("an address has too much unread");
