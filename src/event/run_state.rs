@@ -72,7 +72,6 @@ impl RunState {
     }
 
     /// Whether a run was asked for that has not begun.
-    #[cfg(test)]
     pub fn is_queued(&self) -> bool {
         self.0.load(Ordering::Relaxed) == QUEUED
     }

@@ -264,7 +264,7 @@ fn with_tls(directory: &Path) -> Config {
 }
 
 #[test]
-fn a_fault_in_a_handshake_or_a_tunnel_costs_it_alone() {
+fn a_fault_in_a_handshake_a_tunnel_or_a_request_over_http_costs_it_alone() {
     let directory = tempfile::tempdir().expect("a directory");
     let appliance = Appliance::start(&with_tls(directory.path())).unwrap_or_else(|error| panic!("{error}"));
     let (plain, tls) = (appliance.rtsp_addresses()[0], appliance.rtsp_addresses()[1]);
@@ -290,6 +290,10 @@ fn a_fault_in_a_handshake_or_a_tunnel_costs_it_alone() {
     let post = open(plain, b"POST / HTTP/1.0\r\nx-sessioncookie: a\r\n\r\nT1BU");
     assert!(is_closed(post) && is_closed(get), "both halves");
     assert_eq!(engine.control.stats().panics, 2);
+
+    engine.poller.vitals().provoke("request", "");
+    assert!(is_closed(open(plain, b"GET / HTTP/1.0\r\n\r\n")));
+    assert_eq!(engine.control.stats().panics, 3);
     let deadline = clock::now() + PATIENCE;
     while engine.server.stats().all_connections() > 0 {
         assert!(clock::now() < deadline, "{:?}", engine.server.stats().connections);

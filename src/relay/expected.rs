@@ -35,7 +35,8 @@ impl Call {
         drop(what); // outside the lock: it may hold the last reference to something with a Drop of its own
     }
 
-    fn is_made(&self) -> bool {
+    /// Whether it was done, or will not be.
+    pub fn is_made(&self) -> bool {
         lock(&self.0).is_none()
     }
 }

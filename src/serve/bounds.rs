@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use super::http::HEAD_BYTES;
 use super::rtsp::MAX_UNREAD_BYTES;
 use super::rtsp_connection::RtspConnection;
 use super::stream::{CUT_OFF_BYTES, Output, RECORD_BYTES, SETUP_BYTES};
@@ -32,6 +33,9 @@ const CONNECTION_BYTES: usize =
     MAX_UNREAD_BYTES + CUT_OFF_BYTES + REPLY_BYTES + SETUP_BYTES + PACKET_BYTES + STRUCTURE_BYTES;
 
 const _: () = assert!(CONNECTION_BYTES <= 64 << 10, "what docs/operations.md promises");
+
+/// Where it asks by HTTP, hyper holds a request, the head of the next one, and a table of headers.
+const _: () = assert!(2 * HEAD_BYTES + (12 << 10) + STRUCTURE_BYTES <= CONNECTION_BYTES);
 
 #[cfg(test)]
 mod tests {

@@ -11,8 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use nix::sys::signal::Signal;
 
 use crate::vocabulary::{
-    Carrier, Connection, Group, Mirrorball, Needs, Over, Setup, Source, Viewer, eventually, fresh_cookie,
-    in_a_network_of_its_own, join, passes, read_head, say, send_get, send_post, skip, through_tls, tunnel,
+    Carrier, Connection, Group, Mirrorball, Needs, Over, Setup, Source, Viewer, Web, eventually,
+    fresh_cookie, in_a_network_of_its_own, join, passes, read_head, say, send_get, send_post, skip,
+    through_tls, tunnel,
 };
 
 const CUT: &str = "mirrorball_rtsp_connections_cut_total";
@@ -140,7 +141,7 @@ fn halves_of_tunnels_are_bounded_like_connections() {
     let halves: Vec<_> = (0..4).map(|_| send_post(connect(), &fresh_cookie(), 1000)).collect();
     mirrorball.expect_metric(CONNECTIONS, &[("transport", "http")], 4.0);
     let refused = read_head(&connect());
-    assert!(refused.starts_with("HTTP/1.0 503 ") && refused.contains("\r\nRetry-After: "), "{refused}");
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("\r\nRetry-After: "), "{refused}");
     mirrorball.expect_metric("mirrorball_rtsp_connections_refused_total", &[("reason", "address")], 1.0);
     drop(halves);
 }
@@ -164,23 +165,16 @@ fn what_is_no_tunnel_is_refused_in_words() {
         let plain = |address| TcpStream::connect(address).expect("accepted");
         let streams =
             [Some(plain(mirrorball.rtsp)), Some(plain(mirrorball.http())), (status != 409).then(tls)];
-        for mut stream in streams.into_iter().flatten() {
-            stream.write_all(request.as_bytes()).expect("the program reads");
-            let head = read_head(&stream);
-            assert!(head.starts_with(&format!("HTTP/1.0 {status} ")), "{request}: {head}");
-            let body = eventually("a text", || {
-                let mut text = String::new();
-                let _ = stream.read_to_string(&mut text);
-                Some(text)
-            });
-            assert!(body.ends_with(".\n"), "{body:?}");
+        for stream in streams.into_iter().flatten() {
+            let answer = Web::ask_by(stream, &request);
+            assert!(answer.head[8..].starts_with(&format!(" {status} ")), "{request}: {}", answer.head);
+            let is_read = !matches!(status, 400 | 431);
+            assert_eq!(answer.text().ends_with(".\n"), is_read, "{request}");
             seen += 1;
         }
     }
-    let mut stream = TcpStream::connect(mirrorball.http()).expect("accepted");
-    stream.write_all(b"PUT / HTTP/1.1\r\n\r\n").expect("the program reads");
-    let head = read_head(&stream);
-    assert!(head.starts_with("HTTP/1.0 405 ") && head.contains("\r\nAllow: GET, POST\r\n"), "{head}");
+    let refused = Web::ask(mirrorball.http(), "PUT / HTTP/1.1\r\n\r\n").expect(405);
+    assert_eq!(refused.header("Allow"), Some("GET, POST"));
     let all = mirrorball.metric("mirrorball_http_requests_total", &[]);
     assert_eq!(all, f64::from(seen) + 2.0);
 }

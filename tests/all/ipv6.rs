@@ -8,8 +8,8 @@ use std::time::Duration;
 use mirrorball::net::interface_index;
 
 use crate::vocabulary::{
-    Carrier, Connection, Mirrorball, Needs, Over, Plug, Setup, Source, Viewer, datagram,
-    in_a_network_of_its_own, sender_report,
+    Carrier, Connection, Mirrorball, Needs, Over, Plug, Setup, Source, Viewer, Web, datagram,
+    in_a_network_of_its_own, sender_report, ts_packets,
 };
 
 const NEEDS: Needs = Needs { programs: &["ip"], route: false, ipv6: true };
@@ -87,6 +87,32 @@ fn a_group_of_ipv6_reaches_viewers_of_ipv6_by_each_way_and_carrier() {
         STUDIO.send_over_ipv6(&sender_report(source.ssrc, 0), group(0x99, 5005));
         assert!(viewers.iter_mut().all(|viewer| viewer.rtcp_within(PATIENCE).is_some()));
         viewers.into_iter().for_each(Viewer::teardown);
+    });
+}
+
+#[test]
+fn a_group_of_ipv6_goes_out_over_http_and_is_found_by_its_lists() {
+    in_a_network_of_its_own("HTTP over IPv6", &NEEDS, || {
+        let listen = format!("listen = [\"[{EDGE}]:0\"]");
+        let mirrorball = setup().section("http", &listen).start();
+        let (web, from) = (mirrorball.web(), group(0x99, 5004));
+        let asking = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: {web}\r\n\r\n");
+        let mut list = Web::ask(web, &asking("/playlist.m3u")).expect(200);
+        let text = String::from_utf8(list.body()).expect("text");
+        let url = text.lines().find_map(|line| line.strip_prefix(&format!("http://{web}"))).expect("its URL");
+        let by_name = list.then(&asking(url)).expect(200);
+        let by_group = Web::ask(web, &asking(&format!("/rtp/{from}"))).expect(200);
+        let sent = ts_packets(7, 188, 3);
+        STUDIO.send_over_ipv6(&[&[0x80, 33, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7][..], &sent].concat(), from);
+        for mut viewer in [by_name, by_group] {
+            assert!(viewer.take(sent.len()) == sent);
+        }
+        mirrorball.expect_logged("a session plays", 2).iter().for_each(|line| {
+            assert!(line.contains(&format!("client={EDGE}")), "{line}");
+        });
+        let url = format!("rtsp://[{EDGE}]:{}/news", mirrorball.rtsp.port());
+        let description = Web::ask(web, &asking("/news.sdp")).expect(200).text();
+        assert!(description.contains(&url), "{description}");
     });
 }
 

@@ -17,6 +17,7 @@ mod directories; // descriptions that are put into a directory, change and go
 mod fast_start; // a picture at once: where viewers begin, and how they are brought level
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
 mod http; // transport streams over HTTP, and lists of them
+mod http_kept; // one connection for many requests over HTTP
 mod http_players; // channels, groups and playlists in clients of others
 mod ipv6; // IPv6, wherever IPv4 works
 mod kinds; // every kind of source, of ffmpeg to ffprobe

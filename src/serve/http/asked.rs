@@ -1,120 +1,63 @@
-//! A request of a viewer over HTTP: who asks, for what, and what it is answered.
+//! What a viewer asks the site for, whether it may have that, and where it finds it.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::event::clock;
-use crate::wire::http::{Answer, Head, Method, Place, Reply, host_of};
+use hyper::Method;
+
+use crate::event::lock;
+use crate::wire::http::{Place, host_of};
 use crate::wire::rtsp::{Method as RtspMethod, Target};
 
-use super::super::guard::{Acquaintance, Asked as Judged, OverHttp, Verdict};
-use super::super::journal::{Refused, Why};
-use super::super::rtsp::retry_after_s;
-use super::super::stats::RefusedFor;
-use super::http_connection::NOT_SERVED;
-use super::outgoing::Outgoing;
+use super::super::guard::{Acquaintance, Asked as Judged, OverHttp};
+use super::super::rtsp_server::RtspServer;
 use super::presence::Presence;
+use super::refusal::Refusal;
+use super::request::Request;
 
-pub(super) struct Asked {
-    pub presence: Arc<Presence>,
-    pub out: Arc<Outgoing>,
-    pub head: Head,
+pub(super) struct Asked<'a> {
+    pub presence: &'a Presence,
+    pub request: &'a Request,
     pub place: Place,
 }
 
-/// A refusal: its words, with more of what is to be told, and its headers.
-pub(super) struct Refusal {
-    answer: Answer,
-    more: String,
-    headers: Vec<(&'static str, String)>,
-    /// For the log, if it is to hear of it.
-    reason: Option<&'static str>,
-}
-
-impl Refusal {
-    pub fn of(status: u16, text: &'static str) -> Self {
-        let answer = Answer { status, text };
-        Self { answer, more: String::new(), headers: Vec::new(), reason: Some(text) }
+impl Asked<'_> {
+    pub fn server(&self) -> &Arc<RtspServer> {
+        &self.request.client.server
     }
 
-    /// Of what there is not.
-    pub fn not_found() -> Self {
-        Self::of(404, "There is no such channel. /playlist.m3u lists those there are.")
-    }
-
-    pub fn more(self, more: String) -> Self {
-        Self { more, ..self }
-    }
-
-    /// The same, with a header.
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.push((name, value.to_owned()));
-        self
-    }
-
-    /// There is too little of something; waiting may help. A crowd that is sent away is spread.
-    pub fn too_much(reason: RefusedFor, client_port: u16) -> Self {
-        let text = match reason {
-            RefusedFor::Gone => "The channel has ended, or is another one now.",
-            RefusedFor::Address | RefusedFor::Egress => "Your address has as much as it may have.",
-            _ => "There is no room for one more viewer.",
-        };
-        let headers = vec![("Retry-After", retry_after_s(client_port).to_string())];
-        Self { headers, reason: Some(reason.label()), ..Self::of(503, text) }
-    }
-
-    fn by(verdict: Verdict) -> Option<Self> {
-        match verdict {
-            Verdict::Allowed => None,
-            Verdict::Challenge { challenges, failed } => {
-                let headers = challenges.into_iter().map(|value| ("WWW-Authenticate", value)).collect();
-                Some(Self { headers, reason: failed, ..Self::of(401, "This takes a login.") })
-            }
-            Verdict::Forbidden(reason) => {
-                Some(Self { reason: Some(reason), ..Self::of(403, "This is not for you to see.") })
-            }
-            Verdict::NotNow(wait, reason) => {
-                let headers = vec![("Retry-After", wait.as_secs_f64().ceil().to_string())];
-                Some(Self { headers, reason: Some(reason), ..Self::of(503, "Not now.") })
-            }
-        }
-    }
-}
-
-impl Asked {
     /// Whether a channel is for who asks.
     pub fn judge(&self, channel: &str, now: Instant) -> Result<(), Refusal> {
-        let mut known = Acquaintance::default();
-        let guard = &self.out.server.guard;
-        let verdict = self.judged(Some(channel), |judged| guard.judge(judged, &mut known, now));
+        let guard = &self.server().guard;
+        let verdict = self.judged(Some(channel), |judged, known| guard.judge(judged, known, now));
         Refusal::by(verdict).map_or(Ok(()), Err)
     }
 
     /// Which of these channels are.
     pub fn visible(&self, channels: &[String], now: Instant) -> Result<Vec<bool>, Refusal> {
-        let mut known = Acquaintance::default();
-        let guard = &self.out.server.guard;
-        let visible = self.judged(None, |judged| guard.visible(judged, &mut known, channels, now));
+        let guard = &self.server().guard;
+        let visible = self.judged(None, |judged, known| guard.visible(judged, known, channels, now));
         visible.map_err(|verdict| {
             Refusal::by(verdict).unwrap_or(Refusal::of(403, "This is not for you to see."))
         })
     }
 
-    fn judged<T>(&self, channel: Option<&str>, judge: impl FnOnce(&Judged<'_>) -> T) -> T {
-        let Self { head, out, place, .. } = self;
-        let method = RtspMethod::Extension(head.method.label().to_owned());
+    fn judged<T>(&self, channel: Option<&str>, judge: impl FnOnce(&Judged<'_>, &mut Acquaintance) -> T) -> T {
+        let Self { request, place, .. } = self;
+        let method = RtspMethod::Extension(request.label().to_owned());
         let over_http =
-            OverHttp { uri: &head.target, token: place.token.as_deref(), wants_login: place.has_login };
-        judge(&Judged {
+            OverHttp { uri: &request.target, token: place.token.as_deref(), wants_login: place.has_login };
+        let judged = Judged {
             method: &method,
             target: &Target::Server,
             channel,
             names_session: false,
-            authorization: head.authorization.as_deref(),
-            client: out.peer.ip(),
-            over_tls: out.is_secret(),
+            authorization: request.header("Authorization"),
+            client: request.client.peer.ip(),
+            over_tls: self.is_secret(),
             over_http: Some(over_http),
-        })
+        };
+        judge(&judged, &mut lock(&request.client.known))
     }
 
     /// Where the client finds us: scheme, host and port.
@@ -122,10 +65,10 @@ impl Asked {
         if let Some(url) = &self.presence.config.url {
             return url.clone();
         }
-        let scheme = if self.out.is_secret() { "https" } else { "http" };
-        let named = self.head.host.as_deref().and_then(host_of);
+        let scheme = if self.is_secret() { "https" } else { "http" };
+        let named = self.request.header("Host").and_then(host_of);
         named.map_or_else(
-            || format!("{scheme}://{}", self.out.local),
+            || format!("{scheme}://{}", self.request.client.local),
             |(host, _)| format!("{scheme}://{host}"),
         )
     }
@@ -134,33 +77,15 @@ impl Asked {
     pub fn rtsp_url(&self, channel: &str) -> Option<String> {
         let base = self.base();
         let (_, host) = host_of(base.split_once("://")?.1)?;
-        let (scheme, port) = self.presence.rtsp_port(self.out.is_secret())?;
+        let (scheme, port) = self.presence.rtsp_port(self.is_secret())?;
         Some(format!("{scheme}://{host}:{port}/{channel}"))
     }
 
     pub fn is_head(&self) -> bool {
-        self.head.method == Method::Head
+        self.request.head.method == Method::HEAD
     }
 
-    /// Counts the request, and sends a reply.
-    pub fn answer(&self, reply: &Reply) {
-        self.out.server.counters.http_request(self.head.method.label(), reply.status);
-        self.out.reply(reply.to_bytes(clock::unix_now(), self.is_head()));
-    }
-
-    pub fn refuse(&self, refusal: Refusal) {
-        let Refusal { answer, more, headers, reason } = refusal;
-        if let Some(reason) = reason {
-            let why = Why { what: NOT_SERVED, status: answer.status, reason };
-            let (method, agent) = (Some(self.head.method.label()), self.head.agent.as_deref());
-            // Its query may have a token in it.
-            let asked = Some(self.head.target.split(['?', '#']).next().unwrap_or_default());
-            let refused = Refused { client: self.out.peer, why, method, asked, agent };
-            self.out.server.teller.refuse(&refused, clock::now());
-        }
-        let reply = headers
-            .into_iter()
-            .fold(Reply::refusal(answer, &more), |reply, (name, value)| reply.header(name, value));
-        self.answer(&reply);
+    fn is_secret(&self) -> bool {
+        self.request.client.stream.is_secret()
     }
 }

@@ -8,7 +8,8 @@ use crate::wire::http::path_of;
 use crate::wire::rtsp::percent_encoded;
 
 use super::super::listing::Listing;
-use super::asked::{Asked, Refusal};
+use super::asked::Asked;
+use super::refusal::Refusal;
 
 /// Channels without a number of their own have those from here on, by their names.
 const UNNUMBERED_FROM: u32 = 1001;
@@ -33,7 +34,7 @@ impl Entry {
         matches!(tracks, Some([only]) if only.description.is_transport_stream())
     }
 
-    pub fn url(&self, asked: &Asked) -> Option<String> {
+    pub fn url(&self, asked: &Asked<'_>) -> Option<String> {
         if !self.is_stream() {
             return asked.rtsp_url(&self.name);
         }
@@ -43,8 +44,8 @@ impl Entry {
 }
 
 /// The channels that who asks may watch, by their numbers and then their names.
-pub(super) fn entries(asked: &Asked, now: Instant) -> Result<Vec<Entry>, Refusal> {
-    let server = &asked.out.server;
+pub(super) fn entries(asked: &Asked<'_>, now: Instant) -> Result<Vec<Entry>, Refusal> {
+    let server = asked.server();
     let mut all: Vec<_> = server
         .catalogue
         .channels()

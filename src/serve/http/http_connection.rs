@@ -1,59 +1,59 @@
-//! The HttpConnection: reads the head of one request, and leads its client to who serves it.
+//! The HttpConnection: has hyper read requests of one client and answer them, one after the other, until it is led on to who serves
+//! it by its connection alone, or that ends.
 //!
-//! It ends with that: either way what follows the head belongs to the service, or the request was refused.
+//! ```text
+//!  socket ─▶ event ─▶ task ─▶ poll of hyper ─┬─▶ polled again, for what hyper waits for
+//!  an answer that was waited for ─▶ wake ─┘  ├─▶ led on: with the stream, and what hyper has read behind the request
+//!                                            └─▶ over: what is out is read, and then the client closes
+//! ```
 
 use std::io;
-use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::task::{Context, Poll, Wake};
 
-use bytes::Bytes;
+use crate::event::{
+    Alarm, Class, Event, Interest, PollEventConsumer, PollKey, RunState, Task, Work, clock, lock,
+};
 
-use crate::event::{Alarm, Class, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock, lock};
-use crate::relay::StreamSink;
-use crate::wire::http::{Answer, HEAD_BYTES, Head, Method, Spoken, spoken};
-
-use super::super::access::{Account, Good, Share};
-use super::super::arrival::{Arrival, Turn, ask_for_turn};
-use super::super::journal::{Refused, Why};
+use super::super::access::{Good, Share};
+use super::super::arrival::{Arrival, Place, Turn, ask_for_turn};
 use super::super::rtsp_server::RtspServer;
 use super::super::stats::{CutFor, Transport};
-use super::super::stream::{Output, Post, READ_BYTES, Sink};
-
-/// Words of the log.
-pub(super) const NOT_SERVED: &str = "request over HTTP refused";
-
-/// What requests over HTTP lead to.
-pub(super) trait HttpService: Send + Sync {
-    /// Serves the client of a request, which is counted; `rest` is what came behind its head.
-    ///
-    /// # Errors
-    /// What it is told instead, which is not counted.
-    fn serve(&self, head: Head, rest: Rest, arrival: Arrival) -> Result<(), (Arrival, Answer)>;
-}
-
-/// What has come of a client and is not read, as a part of what its address may have us hold.
-pub(super) struct Rest {
-    pub bytes: Vec<u8>,
-    pub share: Share,
-}
+use super::hyper_side::{Http, Signs, serve, taken_in};
+use super::outgoing::Outgoing;
+use super::request::{Client, HttpService, LeadOn, Rest};
 
 pub(super) struct HttpConnection {
-    server: Arc<RtspServer>,
-    service: Arc<dyn HttpService>,
+    client: Arc<Client>,
     key: OnceLock<PollKey>,
-    state: Mutex<State>,
-    account: Arc<Account>,
+    /// Its task is asked for by its socket, and by answers that were waited for.
+    run: RunState,
+    /// Absent once the client is led on, or its connection closed.
+    live: Mutex<Option<Live>>,
 }
 
-struct State {
-    /// Absent once it is led on, or closed.
-    arrival: Option<Arrival>,
-    bytes: Vec<u8>,
-    /// What they are a part of; absent likewise.
-    share: Option<Share>,
-    alarm: Option<Alarm>,
-    /// Something has come and waits for a turn, or for a worker: until it is read the client is not to blame.
-    waits: bool,
+struct Live {
+    http: Http,
+    signs: Arc<Mutex<Signs>>,
+    place: Place,
+    /// What has come of a head that is not whole.
+    share: Share,
+    alarm: Alarm,
+    /// What was asked, and whether more has begun, when it was set.
+    watched: (u64, bool),
+}
+
+/// What is to be done after a poll of hyper.
+enum Next {
+    Wait(Interest),
+    /// The client waits for its answer, and hyper hears nothing of it meanwhile.
+    Attend,
+    /// Hyper is to be polled again, which it has asked for.
+    Nothing,
+    LeadOn(LeadOn, Vec<u8>),
+    Over,
+    Close(Option<CutFor>),
 }
 
 impl HttpConnection {
@@ -61,122 +61,156 @@ impl HttpConnection {
     pub fn open(
         server: &Arc<RtspServer>,
         service: &Arc<dyn HttpService>,
-        mut arrival: Arrival,
+        arrival: Arrival,
         bytes: Vec<u8>,
     ) -> io::Result<()> {
-        arrival.place.carries(if arrival.stream.is_secret() { Transport::Https } else { Transport::Http });
-        let (socket, account) = (arrival.stream.socket().clone(), arrival.account.clone());
-        // What has come already is looked at when the socket takes something, which is at once.
-        let has_more = !bytes.is_empty() || arrival.stream.has_more();
-        let share = account.take(Good::UnreadBytes, 0).ok();
-        let connection = Arc::new(Self {
+        let Arrival { stream, peer, account, mut place } = arrival;
+        place.carries(if stream.is_secret() { Transport::Https } else { Transport::Http });
+        let has_more = !bytes.is_empty() || stream.has_more();
+        let socket = stream.socket().clone();
+        let local = socket.local_addr()?;
+        let share = account.take(Good::UnreadBytes, 0).map_err(|_| io::Error::other("too much is unread"))?;
+        let client = Arc::new(Client {
             server: server.clone(),
-            service: service.clone(),
-            key: OnceLock::new(),
-            state: Mutex::new(State { arrival: Some(arrival), bytes, share, alarm: None, waits: false }),
+            peer,
+            local,
             account,
+            stream,
+            known: Mutex::default(),
         });
+        let (http, signs) = serve(&client, service, bytes);
+        let connection =
+            Arc::new(Self { client, key: OnceLock::new(), run: RunState::default(), live: Mutex::default() });
         let key = server.poller.register(Class::Control, socket, connection.clone())?;
-        connection.watch(&mut connection.state());
-        let first = if has_more { Interest::Write } else { Interest::Read };
-        connection.key.get_or_init(|| key).enable(first).inspect_err(|_| connection.close_for(None))
+        let alarm = connection.watch();
+        *connection.live() = Some(Live { http, signs, place, share, alarm, watched: (0, false) });
+        let key = connection.key.get_or_init(|| key);
+        if has_more {
+            connection.ask();
+            return Ok(());
+        }
+        key.enable(Interest::Read).inspect_err(|_| connection.close_for(None))
     }
 
-    fn watch(self: &Arc<Self>, state: &mut State) {
+    fn watch(self: &Arc<Self>) -> Alarm {
+        let server = &self.client.server;
         let watch = Task::new("ConnectionWatch", Arc::new(HttpWatch(Arc::downgrade(self))));
-        state.alarm = Some(self.server.timers.alarm(clock::now() + self.server.message_timeout(), watch));
+        server.timers.alarm(clock::now() + server.message_timeout(), watch)
     }
 
-    /// Reads what is there, until the client is led on. Errors: it is gone, or to go.
-    fn read(&self, state: &mut State) -> Result<(), Option<CutFor>> {
-        loop {
-            let is_within = |share: &mut Share| share.change(state.bytes.len() as u64).is_ok();
-            if !state.share.as_mut().is_some_and(is_within) {
-                return Err(Some(CutFor::UnreadBytes));
-            }
-            if self.lead_on(state)? {
-                return Ok(());
-            }
-            let State { arrival: Some(arrival), bytes, .. } = state else { return Ok(()) };
-            match arrival.stream.read_more(bytes) {
-                Ok(0) => return Err(None),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(CutFor::of_tls(&error)),
-            }
+    /// Has its task run, once more if it runs now.
+    fn ask(self: &Arc<Self>) {
+        if self.run.request() {
+            self.queue();
         }
     }
 
-    /// Leads the client on once its head is whole. `false`: it is not.
-    fn lead_on(&self, state: &mut State) -> Result<bool, Option<CutFor>> {
-        if spoken(&state.bytes) == Some(Spoken::Tls) {
-            return Err(Some(CutFor::TlsInTheClear));
+    fn queue(self: &Arc<Self>) {
+        let Client { server, account, .. } = &*self.client;
+        let task = ask_for_turn(account, self.clone());
+        task.into_iter().for_each(|task| server.poller.queue(Class::Control).push(task));
+    }
+
+    /// Has hyper do what it can.
+    fn poll(self: &Arc<Self>, live: &mut Live) -> Next {
+        self.client.server.poller.vitals().may_fault("request", String::new);
+        lock(&live.signs).blocked = None;
+        let waker = Arc::new(Again(Arc::downgrade(self))).into();
+        let polled = Pin::new(&mut live.http).poll(&mut Context::from_waker(&waker));
+        let mut signs = lock(&live.signs);
+        if live.share.change(signs.unfinished as u64).is_err() {
+            return Next::Close(Some(CutFor::UnreadBytes));
         }
-        let answer = match Head::read(&state.bytes) {
-            Ok(None) => return Ok(false),
-            Ok(Some((head, length))) => {
-                let Some((arrival, mut share)) = self.let_go(state) else { return Ok(true) };
-                let bytes = mem::take(&mut state.bytes).split_off(length);
-                let method = head.method;
-                let _ = share.change(bytes.len() as u64); // less than before
-                match self.service.serve(head, Rest { bytes, share }, arrival) {
-                    Ok(()) => return Ok(true),
-                    Err((arrival, answer)) => (arrival, answer, method),
+        match polled {
+            Poll::Ready(_) if signs.has_ended => Next::Close(signs.cut),
+            Poll::Ready(Err(error)) if error.is_parse() => {
+                let status = if error.is_parse_too_large() { 431 } else { 400 };
+                self.client.server.counters.http_request("other", status);
+                self.client.tell(status, "This is no request of HTTP that is served here.", None);
+                Next::Over
+            }
+            Poll::Ready(_) => Next::Over,
+            Poll::Pending => {
+                let watched = (signs.asked, signs.unfinished > 0);
+                if watched != live.watched {
+                    (live.alarm, live.watched) = (self.watch(), watched);
+                }
+                // Nothing is lost of what was answered before.
+                let lead_on = if signs.has_unsent { None } else { signs.lead_on.take() };
+                match (lead_on, signs.blocked) {
+                    (Some((then, body)), _) => Next::LeadOn(then, body.map_or_else(Vec::new, taken_in)),
+                    (None, Some(interest)) => Next::Wait(interest),
+                    (None, None) if signs.asked > signs.answered => Next::Attend,
+                    (None, None) => Next::Nothing,
                 }
             }
-            Err(wrong) => {
-                let Some((arrival, _)) = self.let_go(state) else { return Ok(true) };
-                let text = "This is no request of HTTP that is served here.";
-                (arrival, Answer { status: wrong.status(), text }, Method::Other)
+        }
+    }
+
+    /// Does what comes of it; `live` is this connection's no more if it ends.
+    fn carry_out(self: &Arc<Self>, next: Next) {
+        match next {
+            Next::Wait(interest) => self.resume(interest),
+            Next::Nothing => {}
+            Next::Attend => match self.client.stream.socket().peek(&mut [0]) {
+                Ok(1..) => {} // it is heard when it was answered
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.resume(Interest::Read),
+                Ok(_) | Err(_) => self.close_for(None),
+            },
+            Next::LeadOn(then, mut bytes) => {
+                let Some(Live { http, place, mut share, .. }) = self.let_go() else { return };
+                bytes.extend(http.into_parts().read_buf);
+                if share.change(bytes.len() as u64).is_err() {
+                    return self.hang_up(Some(CutFor::UnreadBytes));
+                }
+                let Client { peer, account, stream, .. } = &*self.client;
+                let (stream, account) = (stream.clone(), account.clone());
+                then(Arrival { stream, peer: *peer, account, place }, Rest { bytes, share });
             }
-        };
-        self.refuse(answer);
-        Ok(true)
+            Next::Over => {
+                let Some(Live { place, .. }) = self.let_go() else { return };
+                Outgoing::of(&self.client).hang_up(place);
+            }
+            Next::Close(reason) => self.close_for(reason),
+        }
+    }
+
+    fn resume(&self, interest: Interest) {
+        self.key.get().into_iter().for_each(|key| key.resume(interest));
     }
 
     /// Polls for the client no more, so that others may.
-    fn let_go(&self, state: &mut State) -> Option<(Arrival, Share)> {
+    fn let_go(&self) -> Option<Live> {
+        let live = self.live().take()?;
         if let Some(key) = self.key.get() {
             key.unregister();
         }
-        state.alarm = None;
-        state.arrival.take().zip(state.share.take())
-    }
-
-    /// The answer goes out as far as the connection takes it at once, which has taken nothing yet.
-    fn refuse(&self, (arrival, answer, method): (Arrival, Answer, Method)) {
-        let server = &self.server;
-        server.counters.http_request(method.label(), answer.status);
-        let why = Why { what: NOT_SERVED, status: answer.status, reason: answer.text };
-        server.teller.refuse(&Refused::unheard(arrival.peer, why), clock::now());
-        let reply = answer.to_bytes(clock::unix_now(), &[]);
-        let output = Output::new(arrival.stream, server.poller.clone(), server.counters.clone());
-        output.post(Post::Bytes(Bytes::from(reply)));
-        output.post(Post::Hangup);
-        Sink(output).pump(None);
+        Some(live)
     }
 
     fn close_for(&self, reason: Option<CutFor>) {
-        let mut state = self.state();
-        let Some((arrival, _)) = self.let_go(&mut state) else { return };
-        if let Some(reason) = reason {
-            self.server.counters.connection_cut(reason);
-            self.server.tell_of_cut(arrival.peer, reason);
+        if self.let_go().is_some() {
+            self.hang_up(reason);
         }
-        arrival.stream.shut();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+    fn hang_up(&self, reason: Option<CutFor>) {
+        let Client { server, peer, stream, .. } = &*self.client;
+        if let Some(reason) = reason {
+            server.counters.connection_cut(reason);
+            server.tell_of_cut(*peer, reason);
+        }
+        stream.shut();
+    }
+
+    fn live(&self) -> MutexGuard<'_, Option<Live>> {
+        lock(&self.live)
     }
 }
 
 impl PollEventConsumer for HttpConnection {
     fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
-        self.state().waits = true;
-        let account = self.account.clone();
-        ask_for_turn(&account, self)
+        if self.run.request() { ask_for_turn(&self.client.account.clone(), self) } else { None }
     }
 
     fn close(self: Arc<Self>) {
@@ -186,16 +220,16 @@ impl PollEventConsumer for HttpConnection {
 
 impl Work for HttpConnection {
     fn run(self: Arc<Self>) {
-        let _turn = Turn { account: &self.account, poller: &self.server.poller };
-        let mut state = self.state();
-        state.waits = false;
-        let read = self.read(&mut state);
-        let goes_on = state.arrival.is_some() && state.bytes.len() < HEAD_BYTES + READ_BYTES;
-        drop(state);
-        match read {
-            Err(reason) => self.close_for(reason),
-            Ok(()) if goes_on => self.key.get().into_iter().for_each(|key| key.resume(Interest::Read)),
-            Ok(()) => {}
+        let Client { server, account, stream, .. } = &*self.client;
+        let _turn = Turn { account, poller: &server.poller };
+        self.run.begin();
+        let next = self.live().as_mut().map(|live| self.poll(live));
+        if stream.has_to_answer() {
+            let _ = stream.flush();
+        }
+        next.into_iter().for_each(|next| self.carry_out(next));
+        if self.run.finish(|| false) {
+            self.queue();
         }
     }
 
@@ -204,20 +238,38 @@ impl Work for HttpConnection {
     }
 }
 
-/// A head has so long to come.
-struct HttpWatch(std::sync::Weak<HttpConnection>);
+/// Hyper, or who answers, has something to do.
+struct Again(Weak<HttpConnection>);
+
+impl Wake for Again {
+    fn wake(self: Arc<Self>) {
+        self.0.upgrade().into_iter().for_each(|connection| connection.ask());
+    }
+}
+
+/// A head has so long to come, a reply to be read, and the next request to begin.
+struct HttpWatch(Weak<HttpConnection>);
 
 impl Work for HttpWatch {
     fn run(self: Arc<Self>) {
         let Some(connection) = self.0.upgrade() else { return };
-        let mut state = connection.state();
-        if state.waits {
-            connection.watch(&mut state); // the delay is ours
-        } else {
-            let has_begun = !state.bytes.is_empty();
-            drop(state);
-            connection.close_for(Some(if has_begun { CutFor::Unfinished } else { CutFor::Silent }));
-        }
+        let mut guard = connection.live();
+        let Some(live) = &mut *guard else { return };
+        let signs = lock(&live.signs);
+        let reason = match (signs.asked, signs.unfinished) {
+            // The delay is ours.
+            _ if connection.run.is_queued() || signs.asked > signs.answered => {
+                drop(signs);
+                live.alarm = connection.watch();
+                return;
+            }
+            (0, 0) => Some(CutFor::Silent),
+            (_, 0) => None,
+            _ => Some(CutFor::Unfinished),
+        };
+        drop(signs);
+        drop(guard);
+        connection.close_for(reason);
     }
 
     fn close(self: Arc<Self>) {

@@ -4,16 +4,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::wire::http::{Answer, Head};
+use crate::wire::http::turned_away;
 
 use super::super::arrival::{Arrival, Door};
 use super::super::rtsp_connection::SpeaksHttp;
 use super::super::rtsp_server::RtspServer;
-use super::http_connection::{HttpConnection, HttpService, Rest};
+use super::http_connection::HttpConnection;
+use super::request::{Answering, HttpService, Request};
 use super::site::Site;
 use super::tunnels::Tunnels;
-
-const TURNED_AWAY: Answer = Answer { status: 503, text: "There are too many connections." };
 
 /// What is served at an address where HTTP is spoken.
 #[derive(Clone)]
@@ -25,12 +24,11 @@ pub enum Serves {
 }
 
 impl HttpService for Serves {
-    fn serve(&self, head: Head, rest: Rest, arrival: Arrival) -> Result<(), (Arrival, Answer)> {
-        match self {
-            Self::Tunnels(tunnels) => tunnels.serve(head, rest, arrival),
-            Self::Site(site) => site.serve(head, rest, arrival),
-            Self::Both(tunnels, _) if head.cookie.is_some() => tunnels.serve(head, rest, arrival),
-            Self::Both(_, site) => site.serve(head, rest, arrival),
+    fn serve(self: Arc<Self>, request: Request) -> Answering {
+        match &*self {
+            Self::Tunnels(tunnels) => tunnels.clone().serve(request),
+            Self::Both(tunnels, _) if request.cookie().is_some() => tunnels.clone().serve(request),
+            Self::Site(site) | Self::Both(_, site) => site.clone().serve(request),
         }
     }
 }
@@ -52,7 +50,7 @@ impl Door for HttpListener {
     }
 
     fn turned_away(&self, retry_after_s: &str, since_1970: Duration) -> Vec<u8> {
-        TURNED_AWAY.to_bytes(since_1970, &[("Retry-After", retry_after_s)])
+        turned_away(retry_after_s, since_1970)
     }
 }
 

@@ -4,51 +4,46 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::wire::http::{Reply, Resource};
+use crate::wire::http::Resource;
 
 use super::super::listing::Listing;
-use super::asked::{Asked, Refusal};
+use super::asked::Asked;
 use super::entries::{Entry, entries};
+use super::refusal::Refusal;
+use super::request::{Answer, Reply, reply};
 use super::status;
 
 /// Recorders ask for no more streams at once.
 const MOST_TUNERS: usize = 16;
 
-/// Answers with one of the lists.
-pub(super) fn list(asked: &Asked, now: Instant) {
+/// One of the lists.
+pub(super) fn list(asked: &Asked<'_>, now: Instant) -> Result<Answer, Refusal> {
     let reply = match asked.place.resource {
-        Resource::Discover => Ok(discover(asked)),
-        Resource::LineUpStatus => Ok(line_up_status()),
-        _ => entries(asked, now).map(|entries| match asked.place.resource {
-            Resource::Playlist => playlist(asked, &entries),
-            Resource::Status => status::page(asked, &entries, now),
-            _ => line_up(asked, &entries),
-        }),
+        Resource::Discover => discover(asked),
+        Resource::LineUpStatus => line_up_status(),
+        Resource::Playlist => playlist(asked, &entries(asked, now)?),
+        Resource::Status => status::page(asked, &entries(asked, now)?, now),
+        _ => line_up(asked, &entries(asked, now)?),
     };
-    match reply {
-        Ok(reply) => asked.answer(&reply),
-        Err(refusal) => asked.refuse(refusal),
-    }
+    Ok(Answer::Reply(reply))
 }
 
-/// Answers with the description of a channel: that of its group where it goes to one, else one that leads to RTSP.
-pub(super) fn describe(asked: &Asked, name: &str, now: Instant) {
-    if let Err(refusal) = asked.judge(name, now) {
-        return asked.refuse(refusal);
-    }
-    let server = &asked.out.server;
-    let Some(channel) = server.catalogue.find(name) else { return asked.refuse(Refusal::not_found()) };
+/// The description of a channel: that of its group where it goes to one, else one that leads to RTSP.
+pub(super) fn describe(asked: &Asked<'_>, name: &str, now: Instant) -> Result<Answer, Refusal> {
+    asked.judge(name, now)?;
+    let server = asked.server();
+    let channel = server.catalogue.find(name).ok_or_else(Refusal::not_found)?;
     let group = server.out_groups.of(name).map(|out| (out.group, out.ttl));
-    let description = channel.description(asked.out.local.ip(), group);
+    let description = channel.description(asked.request.client.local.ip(), group);
     let url = asked.rtsp_url(name).filter(|_| group.is_none());
     let body = match url {
         Some(url) => description.replace("a=control:*", &format!("a=control:{url}")),
         None => description.to_string(),
     };
-    asked.answer(&Reply::of("application/sdp", body));
+    Ok(Answer::Reply(reply("application/sdp", body)))
 }
 
-fn playlist(asked: &Asked, entries: &[Entry]) -> Reply {
+fn playlist(asked: &Asked<'_>, entries: &[Entry]) -> Reply {
     let guide = asked.presence.config.guide.as_deref();
     let mut text =
         guide.map_or_else(|| "#EXTM3U\n".to_owned(), |url| format!("#EXTM3U x-tvg-url=\"{url}\"\n"));
@@ -68,12 +63,12 @@ fn playlist(asked: &Asked, entries: &[Entry]) -> Reply {
             .collect();
         text.push_str(&format!("#EXTINF:-1{attributes},{}\n{url}\n", entry.title()));
     }
-    Reply::of("audio/x-mpegurl; charset=utf-8", text)
+    reply("audio/x-mpegurl; charset=utf-8", text)
 }
 
-fn discover(asked: &Asked) -> Reply {
+fn discover(asked: &Asked<'_>) -> Reply {
     let (base, name) = (asked.base(), &asked.presence.config.name);
-    let limits = asked.out.server.limits();
+    let limits = asked.server().limits();
     let body = json!({
         "FriendlyName": name,
         "Manufacturer": "Mirrorball",
@@ -86,17 +81,17 @@ fn discover(asked: &Asked) -> Reply {
         "LineupURL": format!("{base}/lineup.json"),
         "TunerCount": limits.sessions.min(limits.sessions_per_address).min(MOST_TUNERS),
     });
-    Reply::of("application/json", body.to_string())
+    reply("application/json", body.to_string())
 }
 
 fn line_up_status() -> Reply {
     let body = json!({
         "ScanInProgress": 0, "ScanPossible": 1, "Source": "Cable", "SourceList": ["Cable"],
     });
-    Reply::of("application/json", body.to_string())
+    reply("application/json", body.to_string())
 }
 
-fn line_up(asked: &Asked, entries: &[Entry]) -> Reply {
+fn line_up(asked: &Asked<'_>, entries: &[Entry]) -> Reply {
     let streams = entries.iter().filter(|entry| entry.is_stream());
     let all: Vec<_> = streams
         .map(|entry| {
@@ -107,7 +102,7 @@ fn line_up(asked: &Asked, entries: &[Entry]) -> Reply {
             })
         })
         .collect();
-    Reply::of("application/json", json!(all).to_string())
+    reply("application/json", json!(all).to_string())
 }
 
 /// Eight hexadecimal digits that are a name's each time; the last one checks the others, as those of HDHomeRun do.

@@ -16,7 +16,7 @@ use super::super::rtsp_connection::{OtherHalf, RtspConnection};
 use super::super::rtsp_server::RtspServer;
 use super::super::stats::CutFor;
 use super::super::stream::{ByteStream, READ_BYTES};
-use super::http_connection::Rest;
+use super::request::Rest;
 
 /// A client that floods goes to the queue's tail after these many reads.
 const READS_PER_TASK: usize = 4;
@@ -277,7 +277,7 @@ impl Work for PostHalf {
             return self.end();
         };
         let ends = self.pass_on(&mut state, &down, READS_PER_TASK);
-        self.stream.answer();
+        let _ = self.stream.flush();
         let has_more = !state.bytes.is_empty() || self.stream.has_more();
         drop(state);
         match ends {

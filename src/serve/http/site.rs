@@ -1,19 +1,19 @@
 //! The Site: what is served over HTTP beside tunnels. Channels and groups as transport streams, and lists of them.
 
 use std::sync::Arc;
-use std::time::Instant;
+
+use hyper::Method;
 
 use crate::event::clock;
 use crate::relay::Channel;
-use crate::wire::http::{Answer, Head, Method, Place, Resource};
+use crate::wire::http::{Place, Resource};
 use crate::wire::source_url::SourceUrl;
 
-use super::super::arrival::Arrival;
 use super::super::rtsp_server::RtspServer;
-use super::asked::{Asked, Refusal};
-use super::http_connection::{HttpService, Rest};
-use super::outgoing::Outgoing;
+use super::asked::Asked;
 use super::presence::{Presence, SiteConfig};
+use super::refusal::Refusal;
+use super::request::{Answer, Answering, HttpService, Request};
 use super::{lists, viewing};
 
 /// Who makes channels of groups that are asked for.
@@ -40,7 +40,7 @@ pub enum NotOpened {
 /// What a server serves so.
 pub struct Site {
     server: Arc<RtspServer>,
-    presence: Arc<Presence>,
+    presence: Presence,
     groups: Option<Arc<dyn OpensGroups>>,
 }
 
@@ -51,7 +51,7 @@ impl Site {
         config: SiteConfig,
         groups: Option<Arc<dyn OpensGroups>>,
     ) -> Arc<Self> {
-        Arc::new(Self { server, presence: Arc::new(Presence::new(config)), groups })
+        Arc::new(Self { server, presence: Presence::new(config), groups })
     }
 
     /// RTSP is served at this port too.
@@ -81,67 +81,48 @@ impl Site {
         self.server.catalogue.channels().into_iter().find(is_from).map(|channel| channel.name.clone())
     }
 
-    fn answer(&self, asked: Asked) {
-        let now = clock::now();
-        if !matches!(asked.head.method, Method::Get | Method::Head) {
-            return asked
-                .refuse(Refusal::of(405, "GET and HEAD are served here.").header("Allow", "GET, HEAD"));
+    async fn answer(&self, request: &Request) -> Result<Answer, Refusal> {
+        if !matches!(request.head.method, Method::GET | Method::HEAD) {
+            return Err(Refusal::no_method("GET and HEAD are served here.", "GET, HEAD"));
         }
+        let place = Place::parse(&request.target).map_err(|text| Refusal::of(400, text))?;
+        let asked = Asked { presence: &self.presence, request, place };
         match &asked.place.resource {
-            Resource::Channel(written) => {
-                let name = self.name_of(written);
-                viewing::watch(asked, name, now);
-            }
-            Resource::Group(source) => {
-                let source = source.clone();
-                self.watch_group(asked, &source, now);
-            }
-            Resource::Description(written) => {
-                let name = written.clone();
-                lists::describe(&asked, &name, now);
-            }
-            _ => lists::list(&asked, now),
+            Resource::Channel(written) => viewing::watch(&asked, &self.name_of(written)).await,
+            Resource::Group(source) => match self.channel_from(source) {
+                Some(name) => viewing::watch(&asked, &name).await,
+                None => self.open(&asked, source),
+            },
+            Resource::Description(name) => lists::describe(&asked, name, clock::now()),
+            _ => lists::list(&asked, clock::now()),
         }
     }
 
-    fn watch_group(&self, asked: Asked, source: &SourceUrl, now: Instant) {
-        if let Some(name) = self.channel_from(source) {
-            return viewing::watch(asked, name, now);
-        }
+    /// Has a group watched that no channel comes from.
+    fn open(&self, asked: &Asked<'_>, source: &SourceUrl) -> Result<Answer, Refusal> {
         let Some((groups, name)) =
             self.groups.as_ref().and_then(|groups| Some((groups, groups.name(source)?)))
         else {
             let closed = "No channel comes from there, and groups are not open here: [http] open names those that are.";
-            return asked.refuse(Refusal::of(403, closed));
+            return Err(Refusal::of(403, closed));
         };
-        if let Err(refusal) = asked.judge(&name, now) {
-            return asked.refuse(refusal);
-        }
+        asked.judge(&name, clock::now())?;
         if asked.is_head() {
-            return viewing::say_that_it_is_there(&asked);
+            return Ok(viewing::that_it_is_there());
         }
         match groups.open(source) {
-            Ok(channel) => viewing::begin(&asked, channel, now),
-            Err(NotOpened::Full) => {
-                asked.refuse(Refusal::of(503, "As many groups are open as there may be."))
-            }
-            Err(NotOpened::Barred) => asked.refuse(Refusal::of(403, "That group is not to be had.")),
+            Ok(channel) => viewing::begin(asked, channel),
+            Err(NotOpened::Full) => Err(Refusal::of(503, "As many groups are open as there may be.")),
+            Err(NotOpened::Barred) => Err(Refusal::of(403, "That group is not to be had.")),
         }
     }
 }
 
 impl HttpService for Site {
-    fn serve(&self, head: Head, rest: Rest, arrival: Arrival) -> Result<(), (Arrival, Answer)> {
-        drop(rest); // a body that nobody asked for
-        let place = match Place::parse(&head.target) {
-            Ok(place) => place,
-            Err(text) => return Err((arrival, Answer { status: 400, text })),
-        };
-        let peer = arrival.peer;
-        match Outgoing::of(&self.server, arrival) {
-            Ok(out) => self.answer(Asked { presence: self.presence.clone(), out, head, place }),
-            Err(error) => tracing::debug!(%peer, %error, "a client of HTTP could not be served"),
-        }
-        Ok(())
+    fn serve(self: Arc<Self>, request: Request) -> Answering {
+        Box::pin(async move {
+            let answer = self.answer(&request).await;
+            answer.unwrap_or_else(|refusal| refusal.answer(&request))
+        })
     }
 }

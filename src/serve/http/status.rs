@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use crate::relay::{Carriage, Channel};
-use crate::wire::http::Reply;
 
 use super::asked::Asked;
 use super::entries::Entry;
+use super::request::{Reply, reply};
 
-pub(super) fn page(asked: &Asked, entries: &[Entry], now: Instant) -> Reply {
+pub(super) fn page(asked: &Asked<'_>, entries: &[Entry], now: Instant) -> Reply {
     let name = escaped(&asked.presence.config.name);
     let rows: String = entries.iter().map(|entry| row(entry, now)).collect();
     let viewers: usize = entries.iter().filter_map(|entry| entry.channel.as_deref()).map(viewers).sum();
@@ -22,7 +22,7 @@ pub(super) fn page(asked: &Asked, entries: &[Entry], now: Instant) -> Reply {
          <a href=\"playlist.m3u\">playlist.m3u</a></p>\n\
          <table><tr><th>channel</th><th>state</th><th>kbit/s</th>{heads}</tr>\n{rows}</table></body></html>\n"
     );
-    Reply::of("text/html; charset=utf-8", page)
+    reply("text/html; charset=utf-8", page)
 }
 
 fn row(entry: &Entry, now: Instant) -> String {

@@ -10,31 +10,31 @@
 //! address are joined, and of one secrecy.
 
 use std::collections::HashMap;
+use std::future::ready;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use bytes::Bytes;
+use hyper::Method;
+use hyper::header::TRANSFER_ENCODING;
 
 use crate::event::{clock, lock};
 use crate::relay::StreamSink;
-use crate::wire::http::{Answer, Head, Method, tunnel_begins};
+use crate::wire::http::tunnel_begins;
 
 use super::super::access::counted_as;
 use super::super::arrival::Arrival;
 use super::super::rtsp_connection::{Half, RtspConnection, Says};
 use super::super::rtsp_server::RtspServer;
 use super::super::stream::{Post, Sink};
-use super::http_connection::{HttpService, Rest};
 use super::post_half::{Forget, PostHalf};
+use super::refusal::Refusal;
+use super::request::{Answer, Answering, HttpService, Request, Rest};
 
-const NOT_SERVED: Answer = Answer {
-    status: 404,
-    text: "RTSP is served here. Over HTTP it takes a GET and a POST with one x-sessioncookie; there is nothing else.",
-};
-const NO_METHOD: Answer = Answer { status: 405, text: "GET and POST are served here, for RTSP." };
-const CODED: Answer =
-    Answer { status: 411, text: "A tunnel's body comes as it is, without Transfer-Encoding." };
-const TAKEN: Answer = Answer { status: 409, text: "There is a tunnel with this x-sessioncookie." };
+/// The longest cookie that joins two halves. QuickTime's have 22 bytes.
+const COOKIE_BYTES: usize = 128;
+
+const NOT_SERVED: &str = "RTSP is served here. Over HTTP it takes a GET and a POST with one x-sessioncookie; there is nothing else.";
 
 /// All tunnels, and the halves that wait for their other one.
 pub struct Tunnels {
@@ -73,9 +73,32 @@ impl Tunnels {
         Self { server, table: Arc::default() }
     }
 
-    fn speak(&self, name: Name, arrival: Arrival) -> Result<(), (Arrival, Answer)> {
-        let Some(taken) = self.table.take(&name) else { return Err((arrival, TAKEN)) };
-        let peer = arrival.peer;
+    /// Has a client of a tunnel led on to what is to become of its half.
+    fn join(self: Arc<Self>, request: &Request) -> Result<Answer, Refusal> {
+        let (client, method) = (&request.client, &request.head.method);
+        if !matches!(*method, Method::GET | Method::POST) {
+            return Err(Refusal::no_method("GET and POST are served here, for RTSP.", "GET, POST"));
+        }
+        let cookie = request.cookie().ok_or(Refusal::of(404, NOT_SERVED))?;
+        if cookie.len() > COOKIE_BYTES {
+            return Err(Refusal::of(431, "The x-sessioncookie is too long."));
+        }
+        let (address, is_secret) = (counted_as(client.peer.ip()), client.stream.is_secret());
+        let name = Name { address, is_secret, cookie: cookie.to_owned() };
+        if *method == Method::GET {
+            let taken = self.table.take(&name);
+            let taken = taken.ok_or(Refusal::of(409, "There is a tunnel with this x-sessioncookie."))?;
+            return Ok(Answer::LeadOn(Box::new(move |arrival, _| self.speak(taken, arrival))));
+        }
+        if request.head.headers.contains_key(TRANSFER_ENCODING) {
+            let coded = "A tunnel's body comes as it is, without Transfer-Encoding.";
+            return Err(Refusal::of(411, coded));
+        }
+        Ok(Answer::LeadOn(Box::new(move |arrival, rest| self.listen(name, arrival, rest))))
+    }
+
+    fn speak(&self, taken: Taken, arrival: Arrival) {
+        let (peer, name) = (arrival.peer, taken.name.clone());
         let half = Half { other: None, was_whole: false, _name: Box::new(taken) };
         match RtspConnection::open(self.server.clone(), arrival, Says::Nothing(half), None) {
             Ok(connection) => {
@@ -87,7 +110,6 @@ impl Tunnels {
             }
             Err(error) => tracing::debug!(%peer, %error, "a tunnel could not be served"),
         }
-        Ok(())
     }
 
     fn listen(&self, name: Name, arrival: Arrival, rest: Rest) {
@@ -104,25 +126,9 @@ impl Tunnels {
 }
 
 impl HttpService for Tunnels {
-    fn serve(&self, head: Head, rest: Rest, arrival: Arrival) -> Result<(), (Arrival, Answer)> {
-        let (address, is_secret) = (counted_as(arrival.peer.ip()), arrival.stream.is_secret());
-        let name = head.cookie.map(|cookie| Name { address, is_secret, cookie });
-        let method = head.method.label();
-        match (head.method, name) {
-            (Method::Other | Method::Head, _) => Err((arrival, NO_METHOD)),
-            (_, None) => Err((arrival, NOT_SERVED)),
-            (Method::Post, _) if head.is_coded => Err((arrival, CODED)),
-            (Method::Get, Some(name)) => {
-                self.speak(name, arrival)?;
-                self.server.counters.http_request(method, 200);
-                Ok(())
-            }
-            (Method::Post, Some(name)) => {
-                self.listen(name, arrival, rest);
-                self.server.counters.http_request(method, 200);
-                Ok(())
-            }
-        }
+    fn serve(self: Arc<Self>, request: Request) -> Answering {
+        let answer = self.join(&request).unwrap_or_else(|refusal| refusal.answer(&request));
+        Box::pin(ready(answer))
     }
 }
 

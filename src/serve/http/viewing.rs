@@ -1,13 +1,16 @@
 //! Who watches a channel over HTTP: a session like any other, whose one way is the body of a reply.
 
-use std::sync::{Arc, Mutex};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hyper::header::{HeaderName, HeaderValue};
 
-use crate::event::{Alarm, Class, Task, Work, clock, lock};
+use crate::event::{Alarm, Task, Work, clock};
 use crate::relay::{Call, Channel, Claim, Expected, StreamSink, Track};
-use crate::wire::http::media_begins;
+use crate::wire::http::{MEDIA_HEADERS, media_begins};
 
 use super::super::access::Good;
 use super::super::media::OverHttp;
@@ -15,53 +18,63 @@ use super::super::rtsp::{Costs, Session};
 use super::super::session_watch::SessionWatch;
 use super::super::stats::RefusedFor;
 use super::super::stream::{Post, Sink};
-use super::asked::{Asked, Refusal};
+use super::asked::Asked;
+use super::outgoing::Outgoing;
+use super::refusal::Refusal;
+use super::request::{Answer, Reply};
 
 /// A channel that is pulled has to be there by then.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Has a channel watched by who asks for it.
-pub(super) fn watch(asked: Asked, name: String, now: Instant) {
-    if let Err(refusal) = asked.judge(&name, now) {
-        return asked.refuse(refusal);
-    }
-    let catalogue = asked.out.server.catalogue.clone();
+pub(super) async fn watch(asked: &Asked<'_>, name: &str) -> Result<Answer, Refusal> {
+    asked.judge(name, clock::now())?;
+    let catalogue = &asked.server().catalogue;
     // Before the channel: one that comes is found first, and then expected no more.
-    let expected = catalogue.expected(&name);
-    match (catalogue.find(&name), expected) {
-        (Some(channel), _) => begin(&asked, channel, now),
-        (None, Some(_)) if asked.is_head() => say_that_it_is_there(&asked),
-        (None, Some(expected)) => Waiting::start(asked, name, &expected, now),
-        (None, None) => asked.refuse(Refusal::not_found()),
+    let expected = catalogue.expected(name);
+    match (catalogue.find(name), expected) {
+        (Some(channel), _) => begin(asked, channel),
+        (None, Some(_)) if asked.is_head() => Ok(that_it_is_there()),
+        (None, Some(expected)) => {
+            Coming::wait(asked, &expected).await;
+            let late = Refusal::of(504, "The channel's source has not answered.");
+            begin(asked, catalogue.find(name).ok_or(late)?)
+        }
+        (None, None) => Err(Refusal::not_found()),
     }
 }
 
 /// Answers HEAD as GET would begin.
-pub(super) fn say_that_it_is_there(asked: &Asked) {
-    asked.out.server.counters.http_request(asked.head.method.label(), 200);
-    asked.out.reply(media_begins(clock::unix_now()));
+pub(super) fn that_it_is_there() -> Answer {
+    let mut reply = Reply::default();
+    let headers =
+        MEDIA_HEADERS.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    reply.headers_mut().extend(headers);
+    Answer::Reply(reply)
 }
 
 /// Begins to send a channel.
-pub(super) fn begin(asked: &Asked, channel: Arc<Channel>, now: Instant) {
-    let [track] = channel.tracks.as_slice() else { return asked.refuse(no_stream(asked, &channel)) };
+pub(super) fn begin(asked: &Asked<'_>, channel: Arc<Channel>) -> Result<Answer, Refusal> {
+    let [track] = channel.tracks.as_slice() else { return Err(no_stream(asked, &channel)) };
     if !track.description.is_transport_stream() {
-        return asked.refuse(no_stream(asked, &channel));
+        return Err(no_stream(asked, &channel));
     }
     if asked.is_head() {
-        return say_that_it_is_there(asked);
+        return Ok(that_it_is_there());
     }
-    let track = track.clone();
-    match open(asked, channel, &track, now) {
-        Ok(session) => play(asked, &session, now),
-        Err(reason) => {
-            asked.out.server.counters.session_refused(reason);
-            asked.refuse(Refusal::too_much(reason, asked.out.peer.port()));
-        }
-    }
+    let (track, out) = (track.clone(), Outgoing::of(&asked.request.client));
+    let session = open(asked, &out, channel, &track, clock::now()).map_err(|reason| {
+        asked.server().counters.session_refused(reason);
+        Refusal::too_much(reason, out.client.peer.port())
+    })?;
+    let agent = asked.request.header("User-Agent").map(str::to_owned);
+    Ok(Answer::LeadOn(Box::new(move |arrival, _| {
+        out.take_over(arrival.place);
+        play(&out, &session, agent.as_deref(), clock::now());
+    })))
 }
 
-fn no_stream(asked: &Asked, channel: &Channel) -> Refusal {
+fn no_stream(asked: &Asked<'_>, channel: &Channel) -> Refusal {
     let refusal = Refusal::of(415, "This channel is no MPEG transport stream, which is what goes over HTTP.");
     let url = asked.rtsp_url(&channel.name);
     refusal.more(url.map_or_else(String::new, |url| format!(" By RTSP it is {url}")))
@@ -69,18 +82,19 @@ fn no_stream(asked: &Asked, channel: &Channel) -> Refusal {
 
 /// A session of who asks, ready to play.
 fn open(
-    asked: &Asked,
+    asked: &Asked<'_>,
+    out: &Arc<Outgoing>,
     channel: Arc<Channel>,
     track: &Arc<Track>,
     now: Instant,
 ) -> Result<Arc<Session>, RefusedFor> {
-    let out = &asked.out;
-    let server = &out.server;
+    let (server, client) = (asked.server(), &out.client);
     server.welcome(now)?;
     let memory = out.output.room.for_setup(0).ok_or(RefusedFor::Connection)?;
-    let egress = out.account.take(Good::Egress, track.rtp.ring().bits_per_second());
+    let egress = client.account.take(Good::Egress, track.rtp.ring().bits_per_second());
     let egress = egress.map_err(RefusedFor::egress)?;
-    let session = server.begin((out.peer, &out.account), &out.home, channel, now)?;
+    let session = server.begin((client.peer, &client.account), &out.home, channel, now)?;
+    out.carry(&session);
     let over = Arc::downgrade(out);
     let when_over = Box::new(move || over.upgrade().into_iter().for_each(|out| out.part()));
     let way = OverHttp::new(out.output.clone(), track.rtp.marks(), when_over);
@@ -88,60 +102,46 @@ fn open(
     Ok(session)
 }
 
-fn play(asked: &Asked, session: &Arc<Session>, now: Instant) {
-    let out = &asked.out;
-    out.server.counters.http_request(asked.head.method.label(), 200);
-    if !out.carry(session) {
-        out.server.sessions.end(session, "connection closed", now);
-        return;
-    }
+fn play(out: &Arc<Outgoing>, session: &Arc<Session>, agent: Option<&str>, now: Instant) {
     out.output.post(Post::Bytes(Bytes::from(media_begins(clock::unix_now()))));
-    session.play(&session.plan(now), asked.head.agent.as_deref(), now);
+    session.play(&session.plan(now), agent, now);
     // What is there goes out at once, and not with the next packet.
     Sink(out.output.clone()).pump(None);
-    SessionWatch::start(&out.server, session, now);
+    SessionWatch::start(&out.client.server, session, now);
     out.attend();
 }
 
-/// Who waits for a channel to come, of which only the name is known.
-struct Waiting {
-    asked: Mutex<Option<(Asked, String)>>,
-    alarm: Mutex<Option<Alarm>>,
-    /// Somebody wants it.
-    _claim: Claim,
+/// A channel that is to come, of which only the name is known, for as long as it is waited for.
+struct Coming {
+    call: Arc<Call>,
+    _alarm: Alarm,
 }
 
 /// It has been waited for long enough.
 struct Late(Arc<Call>);
 
-impl Waiting {
-    fn start(asked: Asked, name: String, expected: &Arc<Expected>, now: Instant) {
-        let (server, out) = (asked.out.server.clone(), asked.out.clone());
-        let asked = Mutex::new(Some((asked, name)));
-        let waiting = Arc::new(Self { asked, alarm: Mutex::default(), _claim: Claim::on(&expected.demand) });
-        let (queue, own) = (server.poller.queue(Class::Control).clone(), waiting.clone());
-        let call = Call::new(move || queue.push(Task::new("RtspTask", own)));
-        let late = Task::new("ConnectionWatch", Arc::new(Late(call.clone())));
-        *lock(&waiting.alarm) = Some(server.timers.alarm(now + LONGEST_WAIT, late));
-        out.attend();
-        expected.call(call);
+impl Coming {
+    async fn wait(asked: &Asked<'_>, expected: &Expected) {
+        let _claim = Claim::on(&expected.demand);
+        let mut coming = None;
+        poll_fn(|context| {
+            let Self { call, .. } = coming.get_or_insert_with(|| {
+                let waker = context.waker().clone();
+                let call = Call::new(move || waker.wake());
+                let late = Task::new("ConnectionWatch", Arc::new(Late(call.clone())));
+                let alarm = asked.server().timers.alarm(clock::now() + LONGEST_WAIT, late);
+                expected.call(call.clone());
+                Self { call, _alarm: alarm }
+            });
+            if call.is_made() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 
-impl Work for Waiting {
-    fn run(self: Arc<Self>) {
-        drop(lock(&self.alarm).take());
-        let Some((asked, name)) = lock(&self.asked).take().filter(|(asked, _)| !asked.out.is_closed()) else {
-            return;
-        };
-        match asked.out.server.catalogue.find(&name) {
-            Some(channel) => begin(&asked, channel, clock::now()),
-            None => asked.refuse(Refusal::of(504, "The channel's source has not answered.")),
-        }
-    }
-
-    fn close(self: Arc<Self>) {
-        drop(lock(&self.asked).take());
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.call.cancel();
     }
 }
 

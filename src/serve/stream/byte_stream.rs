@@ -1,7 +1,7 @@
 //! A connection as bytes both ways, whatever carries them: plain TCP, or TLS on it. Knows no protocol above.
 
 use std::cell::RefCell;
-use std::io::{self, Read};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
@@ -69,10 +69,19 @@ impl ByteStream {
         }
     }
 
-    /// Writes that answer, as far as it is taken at once. For who never writes anything else.
-    pub fn answer(&self) {
-        if let Self::Tls(stream) = self {
-            let _ = stream.send();
+    /// Writes as much as is taken at once, which may not be out before a flush. For who has no [`Output`](super::Output).
+    pub fn write_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => (&**socket).write_vectored(slices),
+            Self::Tls(stream) => (&**stream).write_vectored(slices),
+        }
+    }
+
+    /// Sends what was taken, and that answer, as far as it goes out at once.
+    pub fn flush(&self) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Tls(stream) => stream.send(),
         }
     }
 

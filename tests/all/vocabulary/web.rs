@@ -11,6 +11,7 @@ const HEAD_BYTES: usize = 64 << 10;
 /// An answer whose head was read.
 pub struct Web {
     pub head: String,
+    is_to_head: bool,
     stream: TcpStream,
 }
 
@@ -29,6 +30,10 @@ impl Web {
     pub fn ask_by(mut stream: TcpStream, request: &str) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.write_all(request.as_bytes()).expect("the program reads");
+        Self::answered(stream, request)
+    }
+
+    fn answered(mut stream: TcpStream, request: &str) -> Self {
         let (mut head, mut byte) = (Vec::new(), [0]);
         while !head.ends_with(b"\r\n\r\n") {
             assert!(head.len() < HEAD_BYTES, "a head without end");
@@ -37,7 +42,29 @@ impl Web {
                 other => panic!("{request}: {other:?} after {:?}", String::from_utf8_lossy(&head)),
             }
         }
-        Self { head: String::from_utf8(head).expect("text"), stream }
+        let is_to_head = request.starts_with("HEAD");
+        Self { head: String::from_utf8(head).expect("text"), is_to_head, stream }
+    }
+
+    /// The next answer to what was asked at once.
+    pub fn next(self) -> Self {
+        Self::answered(self.stream, "")
+    }
+
+    /// What is answered by the same connection to who asks again, having read all.
+    pub fn then(self, request: &str) -> Self {
+        Self::ask_by(self.stream, request)
+    }
+
+    /// The connection itself.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// That nothing follows.
+    #[track_caller]
+    pub fn expect_end(mut self) {
+        assert!(matches!(self.stream.read(&mut [0]), Ok(0) | Err(_)), "it goes on");
     }
 
     /// All that is said to who says this.
@@ -88,9 +115,18 @@ impl Web {
         bytes
     }
 
-    /// All of the body, up to the end of the connection.
+    /// All of the body, up to its end or that of the connection.
     #[track_caller]
     pub fn rest(mut self) -> Vec<u8> {
+        self.body()
+    }
+
+    #[track_caller]
+    pub fn body(&mut self) -> Vec<u8> {
+        let length = self.header("Content-Length").filter(|_| !self.is_to_head);
+        if let Some(length) = length.map(|length| length.parse().expect("a number")) {
+            return self.take(length);
+        }
         let mut bytes = Vec::new();
         self.stream.read_to_end(&mut bytes).expect("it ends");
         bytes
