@@ -16,4 +16,6 @@ pub mod ingest; // 3: how streams come in
 
 pub mod serve; // 3: how viewers are served
 
-pub mod ops; // 4: config, metrics, admin, commands, signals
+pub mod ops; // 4: the config, the machine, the log, what runs, and what watches it
+
+pub mod tools; // 5: the command line, and what each command does

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mirrorball::ops::{cli::Cli, commands};
+use mirrorball::tools::{cli::Cli, commands};
 
 fn main() -> ExitCode {
     ExitCode::from(commands::run(Cli::try_parse()))

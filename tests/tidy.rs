@@ -16,11 +16,12 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("ingest", &["wire", "net", "event", "relay"]),
     ("serve", &["wire", "net", "event", "relay"]),
     ("ops", &["wire", "net", "event", "relay", "ingest", "serve"]),
+    ("tools", &["wire", "net", "event", "relay", "ingest", "serve", "ops"]),
 ];
 
 /// Floors whose files have an order of their own: none imports one that, by whatever way, imports it. The same holds for
 /// the rooms of a floor.
-const IN_ORDER: &[&str] = &["wire", "net", "relay", "serve"];
+const IN_ORDER: &[&str] = &["wire", "net", "event", "relay", "serve", "ops", "tools"];
 
 /// Lines of code a file may have; its trailing test modules are not counted.
 const FILE_LINES: usize = 400;
@@ -68,8 +69,10 @@ fn files_of_a_floor_do_not_go_in_circles() {
         }
         for (place, (_, file)) in &neighbours {
             let (mut reached, mut next) = (BTreeSet::new(), vec![place.clone()]);
-            while let Some((nearest, _)) = next.pop().and_then(|place| neighbours.get(&place)) {
-                next.extend(nearest.iter().filter(|place| reached.insert((*place).clone())).cloned());
+            while let Some(place) = next.pop() {
+                let nearest = neighbours.get(&place).map(|(nearest, _)| nearest.iter());
+                let new = nearest.into_iter().flatten().filter(|place| reached.insert((*place).clone()));
+                next.extend(new.cloned());
             }
             if reached.contains(place) {
                 let remedy = "move what both need to a file below";

@@ -1,32 +1,21 @@
-//! The appliance: every part of the program put together from a config, and taken apart in order.
+//! The appliance: what serves, and what watches it; reachable once all is there, and taken apart in order.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 
-use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock, lock};
-use crate::ingest::Receivers;
-use crate::ingest::announce::Hearing;
-use crate::ingest::pull::{self, Puller};
-use crate::relay::{
-    BurstBudget, Busy, Catalogue, Channel, Dispatch, Lateness, Line, LineLimits, RingLimits, Track,
-};
-use crate::serve::{
-    Access, Announcer, BadPair, Certificates, FrontDoor, Listener, OpensGroups, RtspServer, Site, UsersError,
-};
+use crate::event::{Standstill, clock};
+use crate::relay::{Channel, Track};
+use crate::serve::{Access, BadPair, Listener, UsersError};
 
-use super::admin::{AdminServer, AdminSource};
-use super::announced;
 use super::config::Config;
-use super::directory::Directory;
-use super::line_up::{LineUp, Maker};
-use super::metrics;
-use super::open_groups::OpenGroups;
-use super::readiness::{Stage, not_pulled};
-use super::serving::{access_config, server_config, site_config};
+use super::running::engine::Engine;
+use super::running::serving::access_config;
+use super::watching::admin::{AdminServer, AdminSource};
+use super::watching::metrics;
+use super::watching::readiness::{Stage, not_pulled};
 
 /// The running program.
 pub struct Appliance {
@@ -34,37 +23,6 @@ pub struct Appliance {
     listeners: Vec<Arc<Listener>>,
     scrape: Arc<Scrape>,
     admin: AdminServer,
-}
-
-/// What the metrics are read from.
-pub struct Engine {
-    /// The queue of packets.
-    pub media: Arc<TaskQueue>,
-    /// The queue of everything else.
-    pub control: Arc<TaskQueue>,
-    /// What all lanes share.
-    pub dispatch: Dispatch,
-    /// All poll tables.
-    pub poller: Arc<Poller>,
-    /// All channels.
-    pub catalogue: Arc<Catalogue>,
-    /// All receive sockets.
-    pub receivers: Arc<Receivers>,
-    /// The RTSP server.
-    pub server: Arc<RtspServer>,
-    /// How channels come and go.
-    pub line_up: Arc<LineUp>,
-    /// Whose announcements are heard, if any are.
-    pub hearing: Option<Arc<Hearing>>,
-    /// Who announces ours.
-    pub announcer: Arc<Announcer>,
-    /// All streams that are pulled.
-    pub puller: Arc<Puller>,
-    /// When it was started.
-    pub started_at: Instant,
-    timers: Arc<Timers>,
-    directories: Mutex<Vec<Arc<Directory>>>,
-    open_groups: Option<Arc<OpenGroups>>,
 }
 
 /// Why the program did not start.
@@ -162,139 +120,6 @@ impl Appliance {
         self.listeners.iter().for_each(|listener| listener.stop());
         self.engine.stop();
         self.admin.stop();
-    }
-}
-
-impl Engine {
-    fn start(config: &Config, guard: Access, certificates: Option<Arc<Certificates>>) -> io::Result<Self> {
-        let media = TaskQueue::start("media", config.engine.media_workers)?;
-        let lateness = Lateness::new(config.ring.max_age, clock::now());
-        let gives_way = {
-            let lateness = lateness.clone();
-            Arc::new(move || lateness.is_late(clock::now()))
-        };
-        let control = TaskQueue::start_low("control", config.engine.control_workers, gives_way)?;
-        let (entries, media_tables) = (config.engine.poll_table_entries, config.engine.media_workers);
-        let poller = Poller::new(entries, media_tables, media.clone(), control.clone())?;
-        let timers = Timers::start(&poller, Class::Control)?;
-        let started_at = clock::now();
-        let limits = RingLimits { age: config.ring.max_age, bytes: config.ring.max_bytes };
-        let media_timers = Timers::start(&poller, Class::Media)?;
-        let joins = control.clone();
-        let target = config.engine.busy_percent as f64 / 100.0;
-        let busy = Busy::new(config.engine.media_workers, target, move || joins.depth() > 0);
-        let bursts = BurstBudget::new(config.limits.burst_mbit as u64, lateness.clone(), started_at);
-        let repairs = BurstBudget::new(config.limits.repair_mbit as u64, lateness.clone(), started_at);
-        let dispatch = Dispatch::new(media.clone(), media_timers, busy, lateness.clone(), bursts, repairs);
-        let bits = config.limits.line_mbit.map(|mbit| mbit as u64 * 1_000_000);
-        let line = Line::new(LineLimits { groups: config.limits.line_groups, bits });
-        let maker = Maker { dispatch: dispatch.clone(), limits, line };
-        let known = config.channels.iter().filter(|channel| channel.pull.is_none());
-        let channels = known.filter_map(|channel| {
-            let made = maker.make(channel, Arc::default(), None, started_at);
-            made.inspect_err(|wrong| tracing::warn!(channel = channel.name, "not served: {wrong}")).ok()
-        });
-        let catalogue = Arc::new(Catalogue::new(channels));
-        let receivers = Receivers::new(
-            poller.clone(),
-            timers.clone(),
-            dispatch.busy.clone(),
-            config.limits.membership_changes,
-        );
-        certificates.iter().for_each(|certificates| certificates.look_each_second(&timers));
-        // What this program is called among those that pull from each other.
-        let instance = pull::token();
-        let server = RtspServer::new(
-            catalogue.clone(),
-            poller.clone(),
-            (timers.clone(), dispatch.timers.clone()),
-            lateness,
-            guard,
-            server_config(config, certificates, &instance),
-        );
-        let line_up =
-            LineUp::new(catalogue.clone(), receivers.clone(), server.clone(), timers.clone(), maker);
-        let line_up = Arc::new(line_up);
-        let hearing = announced::hearing(config, &line_up, &poller);
-        let open_groups = OpenGroups::of(config, &line_up, &catalogue);
-        let others = hearing.clone();
-        let announcer = server
-            .announcer(move || others.as_ref().map_or(0, |hearing| hearing.stats().sessions() as usize));
-        let puller = Arc::new(Puller::new(
-            poller.clone(),
-            dispatch.timers.clone(),
-            dispatch.busy.clone(),
-            line_up.clone(),
-            instance,
-        ));
-        Ok(Self {
-            media,
-            control,
-            dispatch,
-            poller,
-            catalogue,
-            receivers,
-            server,
-            line_up,
-            hearing,
-            announcer,
-            puller,
-            started_at,
-            timers,
-            directories: Mutex::default(),
-            open_groups,
-        })
-    }
-
-    /// Whether all parts move.
-    ///
-    /// # Errors
-    /// What does not.
-    pub fn live(&self) -> Result<(), Standstill> {
-        self.poller.vitals().check(clock::now())
-    }
-
-    /// By which clients come in, and what they find.
-    fn front_door(&self, config: &Config) -> FrontDoor {
-        let site = config.http.as_ref().map(|http| {
-            let groups = self.open_groups.clone().map(|groups| groups as Arc<dyn OpensGroups>);
-            Site::new(self.server.clone(), site_config(http), groups)
-        });
-        let shares = config.http.as_ref().is_some_and(|http| http.share_ports);
-        FrontDoor::new(self.server.clone(), site, shares)
-    }
-
-    /// Joins all groups, once it is sure that somebody can be served.
-    fn receive(&self, config: &Config) {
-        for channel in &config.channels {
-            match &channel.pull {
-                Some(pull) => self.puller.pull(pull.clone(), self.line_up.expect(channel)),
-                None => self.line_up.receive(channel),
-            }
-        }
-        for directory in &config.directories {
-            let directory = Directory::open(directory.clone(), self.line_up.clone());
-            directory.look_each_second(&self.timers);
-            lock(&self.directories).push(directory);
-        }
-        self.open_groups.iter().for_each(|groups| groups.look_each_second(&self.timers));
-        self.hearing.iter().for_each(|hearing| hearing.begin(&self.timers));
-        self.announcer.begin(&self.timers);
-    }
-
-    fn stop(&self) {
-        self.puller.stop();
-        self.hearing.iter().for_each(|hearing| hearing.stop());
-        self.announcer.stop();
-        self.receivers.stop();
-        self.server.stop();
-        self.poller.stop();
-        self.timers.stop();
-        self.dispatch.timers.stop();
-        self.control.stop();
-        self.media.stop();
-        self.dispatch.stop();
-        self.server.tell_the_rest();
     }
 }
 

@@ -1,9 +1,9 @@
 //! The whole program in one process: a packet reaches a viewer, and a stop gives everything back.
 
+use super::super::config::Config;
 use super::*;
 use crate::event::testing::{Holdings, in_a_process_of_its_own};
 use crate::net::{bind_pair, interface_index};
-use crate::ops::config::Config;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream, UdpSocket};
 use std::path::Path;

@@ -5,7 +5,8 @@ use super::tests::{config, free_port};
 use super::*;
 use crate::relay::rig::outward;
 use crate::relay::{
-    Batch, Carriage, Coalesce, Cursor, EnterAt, Keeping, OfferRepair, ServerSocket, StreamSink, Subscription,
+    Batch, Carriage, Catalogue, Coalesce, Cursor, EnterAt, Keeping, OfferRepair, RingLimits, ServerSocket,
+    StreamSink, Subscription,
 };
 use crate::wire::sdp;
 use crate::wire::{rtcp, rtp};
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::ingest::Receivers;
 

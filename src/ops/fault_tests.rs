@@ -1,11 +1,11 @@
 //! A fault in each part: it is counted, costs what was under way, and everything goes on; who had nothing to do with it
 //! loses nothing.
 
+use super::super::config::TlsConfig;
 use super::tests::{PATIENCE, config, free_port, play, play_as_granted, play_channel, rtp, source};
 use super::*;
 use crate::event::Vitals;
 use crate::ingest::pull::PullState;
-use crate::ops::config::TlsConfig;
 use crate::serve::KeyFiles;
 use std::fs;
 use std::io::{Read, Write};

@@ -8,11 +8,12 @@ use ipnet::IpNet;
 use toml::Spanned;
 
 use super::report::Report;
-use super::resolve::{duration_within, number_within, parsed};
 use super::scalar;
+use super::section::Typed;
 use super::truth::AccessConfig;
-use super::typed::{Typed, TypedAccess, TypedChannel};
+use super::typed::{TypedAccess, TypedChannel};
 use super::unreadable::why_no_users;
+use super::within::{duration_within, number_within, parsed};
 use crate::serve::{Networks, Rule, Users, Who, check_name, read_users};
 
 /// Entries of one list.

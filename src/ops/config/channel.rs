@@ -12,17 +12,17 @@ use super::access::{Door, rule};
 use super::description::{described_by, remarks};
 use super::directory::resolve_directory;
 use super::http::listing;
+use super::input::Input;
 use super::legs;
 use super::out_groups::out_group;
 use super::password::without_password;
 use super::pulled::{is_pulled, note_useless, pull};
 use super::repair;
 use super::report::Report;
-use super::resolve::{AT_A_TIME, duration_within, number_within, octet_within, parsed};
 use super::scalar;
 use super::truth::{ChannelConfig, ChannelSettings, DirectoryConfig, Interface};
 use super::typed::TypedChannel;
-use crate::ingest::pull::Pull;
+use super::within::{AT_A_TIME, duration_within, number_within, octet_within, parsed};
 use crate::net::Marks;
 use crate::relay::{BurstPace, EnterAt};
 use crate::wire::sdp::{Feed, Presentation};
@@ -30,7 +30,7 @@ use crate::wire::source_filter::SourceFilter;
 use crate::wire::source_url::SourceUrl;
 
 /// The most channels there may be. Each has sockets, rings and metrics of its own.
-pub(in crate::ops) const MOST_CHANNELS: usize = 4096;
+pub(crate) const MOST_CHANNELS: usize = 4096;
 
 /// The channels that were meant, and directories of channels. What has an error is noted and left out.
 pub(super) fn resolve_channels(
@@ -144,15 +144,6 @@ fn on_demand(typed: &TypedChannel, report: &mut Report<'_>) -> Option<Duration> 
         report.warn(key.span().start, useless);
     }
     is_on_demand.then_some(linger)
-}
-
-/// What a channel's `source`, `sources` or `sdp` says.
-pub(super) struct Input {
-    pub(super) text: String,
-    /// The interface that each source names.
-    pub(super) interfaces: Vec<Option<Interface>>,
-    pub(super) presentation: Presentation,
-    pub(super) pull: Option<Pull>,
 }
 
 /// Exactly one of source, sources and sdp.

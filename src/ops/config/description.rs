@@ -7,19 +7,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::encoding::is_utf16;
+use super::files::read_file;
 use super::groups::{Remark, remark};
 use super::legs;
-use super::load::read_file;
 use super::scalar;
 use super::truth::{ChannelConfig, ChannelSettings, DirectoryConfig, feeds_on};
 use super::unreadable::why;
 use crate::wire::sdp::{self, MAX_SDP_LEN, Presentation};
 
 /// Files of one directory; those whose names come first.
-pub(in crate::ops) const MOST_DESCRIPTIONS: usize = 1024;
+pub(crate) const MOST_DESCRIPTIONS: usize = 1024;
 
 /// What a file describes, which is called so in what is wrong with it.
-pub(in crate::ops) fn described_by(file: &Path, called: &str) -> Result<Presentation, String> {
+pub(crate) fn described_by(file: &Path, called: &str) -> Result<Presentation, String> {
     let content = read_file(file, MAX_SDP_LEN as u64)
         .map_err(|error| format!("{called} can not be read: {}", why(file, &error)))?;
     if is_utf16(&content) {
@@ -30,7 +30,7 @@ pub(in crate::ops) fn described_by(file: &Path, called: &str) -> Result<Presenta
 
 /// The descriptions in a directory, by the names of their files without `.sdp`. What is hidden is somebody's who is writing
 /// it. Of too many those that are known stay. `true`: there are more than are taken.
-pub(in crate::ops) fn descriptions_in(
+pub(crate) fn descriptions_in(
     directory: &Path,
     is_known: impl Fn(&str) -> bool,
 ) -> io::Result<(BTreeMap<String, PathBuf>, bool)> {
@@ -53,11 +53,7 @@ pub(in crate::ops) fn descriptions_in(
 
 impl DirectoryConfig {
     /// The channel that a file of the directory describes, and what is to be said of it. `Err`: it can not be one.
-    pub(in crate::ops) fn channel(
-        &self,
-        stem: &str,
-        file: &Path,
-    ) -> Result<(ChannelConfig, Vec<String>), String> {
+    pub(crate) fn channel(&self, stem: &str, file: &Path) -> Result<(ChannelConfig, Vec<String>), String> {
         let input = file.display().to_string();
         let prefix = self.prefix.as_ref().map(|prefix| format!("{prefix}/")).unwrap_or_default();
         let name =

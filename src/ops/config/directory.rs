@@ -7,11 +7,12 @@ use toml::Spanned;
 
 use super::description::{MOST_DESCRIPTIONS, descriptions_in};
 use super::report::Report;
-use super::resolve::parsed;
 use super::scalar;
+use super::section::Typed;
 use super::truth::{ChannelSettings, DirectoryConfig};
-use super::typed::{Typed, TypedChannel};
+use super::typed::TypedChannel;
 use super::unreadable::why;
+use super::within::parsed;
 
 /// The directory that was meant; `before` are those above it. What has an error is noted.
 pub(super) fn resolve_directory(

@@ -8,7 +8,7 @@ use crate::wire::source_filter::SourceFilter;
 
 /// What is to be said of a group.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::ops) enum Remark {
+pub(crate) enum Remark {
     /// Nothing could be received.
     Wrong(String),
     /// It works, but worse than another group would.
@@ -16,11 +16,7 @@ pub(in crate::ops) enum Remark {
 }
 
 /// What is to be said of joining `group`, of these senders, on `interface`.
-pub(in crate::ops) fn remark(
-    group: IpAddr,
-    filter: &SourceFilter,
-    interface: Option<&Interface>,
-) -> Option<Remark> {
+pub(crate) fn remark(group: IpAddr, filter: &SourceFilter, interface: Option<&Interface>) -> Option<Remark> {
     let of_a_link = |host: &&IpAddr| matches!(host, IpAddr::V6(host) if host.is_unicast_link_local());
     let mut hosts = filter.named().iter().chain(filter.excluded());
     if let Some(link_local) = hosts.find(of_a_link).filter(|_| interface.is_none()) {

@@ -5,14 +5,15 @@ use std::path::Path;
 use toml::Spanned;
 
 use super::access::network_list;
-use super::load::read_file;
+use super::files::read_file;
 use super::report::Report;
-use super::resolve::{duration_within, listeners, number_within, parsed};
 use super::scalar;
+use super::section::Typed;
 use super::truth::HttpConfig;
-use super::typed::{Typed, TypedChannel};
+use super::typed::TypedChannel;
 use super::typed_http::TypedHttp;
 use super::unreadable::why;
+use super::within::{duration_within, listeners, number_within, parsed};
 use crate::serve::Listing;
 use crate::wire::http::host_of;
 

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::channel::Input;
+use super::input::Input;
 use super::report::Report;
-use super::resolve::{duration_within, number_within, parsed};
 use super::scalar;
+use super::section::Typed;
 use super::truth::{ChannelSettings, Interface};
-use super::typed::{Typed, TypedChannel};
+use super::typed::TypedChannel;
+use super::within::{duration_within, number_within, parsed};
 use crate::ingest::Redundancy;
 use crate::wire::failover::Rules;
 use crate::wire::sdp::{Framing, MAX_FEEDS, Presentation};

@@ -14,8 +14,10 @@ mod channel;
 mod description;
 mod directory;
 mod encoding;
+mod files;
 mod groups;
 mod http;
+mod input;
 mod keys;
 mod legs;
 mod load;
@@ -37,19 +39,20 @@ mod truth;
 mod typed;
 mod typed_http;
 mod unreadable;
+mod within;
 
 #[cfg(test)]
 mod tests;
 
-pub(super) use channel::MOST_CHANNELS;
-pub(super) use description::{MOST_DESCRIPTIONS, described_by, descriptions_in};
-pub(super) use groups::{Remark, remark};
+pub(crate) use channel::MOST_CHANNELS;
+pub(crate) use description::{MOST_DESCRIPTIONS, described_by, descriptions_in};
+pub(crate) use groups::{Remark, remark};
 pub use keys::{KEYS, Key, Section};
 pub use report::{ConfigError, Excerpt, Problem};
-pub(super) use scalar::interface;
+pub(crate) use scalar::interface;
 pub use truth::{
     AccessConfig, AdminConfig, ChannelConfig, ChannelSettings, Config, DirectoryConfig, EngineConfig,
     HttpConfig, Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, RtspConfig, SapConfig,
     TlsConfig, UdpPorts,
 };
-pub(super) use unreadable::why_no_users;
+pub(crate) use unreadable::why_no_users;

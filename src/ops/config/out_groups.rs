@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::report::Report;
-use super::resolve::{octet_within, parsed};
 use super::scalar;
 use super::truth::{Config, MulticastOut};
 use super::typed::{TypedChannel, TypedConfig};
+use super::within::{octet_within, parsed};
 use crate::wire::sdp::is_source_specific;
 
 /// As far as a packet goes that nobody meant to go further: to hosts of this link.

@@ -10,8 +10,9 @@ use toml::Spanned;
 use super::report::Report;
 use super::scalar;
 use super::section::Number;
+use super::section::Typed;
 use super::truth::{Config, RingConfig, UdpPorts};
-use super::typed::{Typed, TypedChannel, TypedConfig, TypedLimits};
+use super::typed::{TypedChannel, TypedConfig, TypedLimits};
 use crate::relay::{Carriage, Coalesce};
 
 /// The longest rest of `coalesce = "auto"`: that of connections.

@@ -5,12 +5,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::load::read_file;
+use super::files::read_file;
 use super::password::without_password;
 use super::report::Report;
-use super::resolve::parsed;
 use super::typed::TypedChannel;
 use super::unreadable::why;
+use super::within::parsed;
 use crate::ingest::pull::{Pull, Transport, Trust};
 use crate::wire::rtsp::{Login, Url, without_login};
 

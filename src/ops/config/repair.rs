@@ -7,7 +7,7 @@ use crate::serve::RepairAgents;
 use crate::wire::sdp::Repairs;
 
 use super::report::Report;
-use super::typed::Typed;
+use super::section::Typed;
 
 /// Agents that may be known, and the bytes by which one is.
 const AGENTS: usize = 64;

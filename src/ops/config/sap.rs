@@ -5,10 +5,11 @@ use std::ops::RangeInclusive;
 
 use super::access::{entries, network_list};
 use super::report::Report;
-use super::resolve::{duration_within, number_within, parsed};
 use super::scalar;
+use super::section::Typed;
 use super::truth::SapConfig;
-use super::typed::{Typed, TypedSap};
+use super::typed::TypedSap;
+use super::within::{duration_within, number_within, parsed};
 use crate::ingest::announce::Rules;
 use crate::wire::sap::GROUPS;
 

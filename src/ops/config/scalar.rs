@@ -11,7 +11,7 @@ use crate::relay::{Carriage, Coalesce};
 use crate::serve::Learning;
 use crate::wire::rtsp::Redirect;
 
-use super::super::log_format::LogFormat;
+use super::super::log::log_format::LogFormat;
 use super::truth::{Interface, UdpPorts};
 
 /// The longest name of a channel, in bytes.
@@ -216,7 +216,7 @@ pub(super) fn channel_name(typed: &str) -> Result<String, String> {
 }
 
 /// An interface by its name or one of its addresses.
-pub(in crate::ops) fn interface(typed: &str) -> Result<Interface, String> {
+pub(crate) fn interface(typed: &str) -> Result<Interface, String> {
     if let Some((_, zone)) = typed.split_once('%').filter(|(address, _)| address.parse::<IpAddr>().is_ok()) {
         return Err(format!("{typed:?} has a zone; write the interface's name alone: \"{zone}\""));
     }

@@ -7,6 +7,9 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{Section, nearest};
 use super::report::Report;
 
+/// A value and the bytes of the file it was typed in; `None` where the key is absent.
+pub(super) type Typed<T> = Option<Spanned<T>>;
+
 /// A whole number as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Number {

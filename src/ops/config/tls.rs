@@ -5,10 +5,11 @@ use std::path::Path;
 use toml::Spanned;
 
 use super::report::Report;
-use super::resolve::listeners;
+use super::section::Typed;
 use super::truth::TlsConfig;
-use super::typed::{Typed, TypedRtsp};
+use super::typed::TypedRtsp;
 use super::unreadable::{why, why_no_key};
+use super::within::listeners;
 use crate::serve::{BadPair, KeyFiles};
 
 /// How TLS is served, if it is to be, be it for HTTP alone, which says so at `https`. The pair is read, so that a config that is right

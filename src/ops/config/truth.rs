@@ -17,7 +17,7 @@ use crate::serve::{KeyFiles, Learning, Listing, Networks, RepairAgents, Rule};
 use crate::wire::rtsp::Redirect;
 use crate::wire::sdp::{Feed, Presentation, TrackDescription};
 
-use super::super::log_format::LogFormat;
+use super::super::log::log_format::LogFormat;
 
 /// A checked config.
 #[derive(Debug, Clone, PartialEq, Eq)]

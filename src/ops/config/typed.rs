@@ -8,11 +8,8 @@ use super::keys::{
     ACCESS, ADMIN, CHANNEL, ENGINE, HTTP, KEYS, LIMITS, LOG, RING, RTSP, SAP, Section, nearest,
 };
 use super::report::Report;
-use super::section::{Number, SectionReader};
+use super::section::{Number, SectionReader, Typed};
 use super::typed_http::TypedHttp;
-
-/// A value and the bytes of the file it was typed in; `None` where the key is absent.
-pub(super) type Typed<T> = Option<Spanned<T>>;
 
 /// The file as typed. What was of a wrong type is absent here and noted in the report.
 pub(super) struct TypedConfig {

@@ -3,8 +3,7 @@
 use toml::Spanned;
 
 use super::report::Report;
-use super::section::{Number, SectionReader};
-use super::typed::Typed;
+use super::section::{Number, SectionReader, Typed};
 
 pub(super) struct TypedHttp {
     pub(super) spoiled: bool,

@@ -24,7 +24,7 @@ pub(super) fn why(file: &Path, error: &io::Error) -> String {
 }
 
 /// What was wrong with a file of users.
-pub(in crate::ops) fn why_no_users(file: &Path, error: &UsersError) -> String {
+pub(crate) fn why_no_users(file: &Path, error: &UsersError) -> String {
     match error {
         UsersError::Unreadable(error) => {
             let remedy = |who: &str, file: &str| format!("make it that user's: chown {who} {file}");

@@ -11,9 +11,10 @@ use crate::wire::rtsp::framing::{self, FROM_SERVERS};
 use crate::wire::rtsp::{Incoming, Method, Reply, Response, StatusCode};
 
 use super::super::access::Good;
-use super::conversation::{Action, Conversation};
+use super::conversation::Conversation;
 use super::fake::{Fake, MOST_SESSIONS, Mood};
 use super::home::Home;
+use super::talk::Action;
 
 const METHODS: [&str; 12] = [
     "SETUP",

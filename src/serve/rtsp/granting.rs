@@ -11,10 +11,10 @@ use crate::wire::sdp::Repairs;
 
 use super::super::media::{FIRST_CLIENT_PORT, Grant};
 use super::super::stats::RefusedFor;
-use super::conversation::Action;
 use super::refusal::Refusal;
 use super::requests::Asked;
 use super::session::Session;
+use super::talk::Action;
 use super::world::Wanted;
 
 impl Asked<'_> {

@@ -26,10 +26,11 @@ mod session;
 mod sessions;
 mod setup;
 mod state;
+mod talk;
 mod wait;
 mod world;
 
-pub use conversation::{Action, Conversation};
+pub use conversation::Conversation;
 #[cfg(fuzzing)]
 pub use exercise::exercise;
 pub use home::Home;
@@ -40,4 +41,5 @@ pub use repair_offer::RepairAgents;
 pub use session::Session;
 pub use sessions::{SessionLimits, Sessions};
 pub use setup::{Costs, Quality};
+pub use talk::Action;
 pub use world::{About, Wanted, World};

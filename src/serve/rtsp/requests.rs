@@ -11,9 +11,9 @@ use crate::wire::sdp::Repairs;
 
 use super::super::stats::{CutFor, RefusedFor};
 use super::admit::admit;
-use super::conversation::{Action, Refused, Talk};
 use super::refusal::Refusal;
 use super::session::{Planned, Session};
+use super::talk::{Action, Refused, Talk};
 use super::wait::Wait;
 use super::world::World;
 

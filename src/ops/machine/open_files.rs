@@ -1,0 +1,105 @@
+//! The limit on open files: raised as far as it goes, and what a config takes of it.
+
+use std::fmt;
+use std::io;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::super::config::Config;
+
+/// What is open besides connections, groups, server ports and poll tables: sockets beside these ports, listeners, the
+/// admin endpoint and its clients, timers, the log.
+const REST: u64 = 970;
+/// For each pair of server ports: the two, and one that asks for the sizes of paths.
+const PER_PAIR: u64 = 3;
+/// For each track: its groups' RTP and RTCP, where none shares a socket.
+const PER_TRACK: u64 = 2;
+/// For each poll table: its epoll and its eventfd.
+const PER_TABLE: u64 = 2;
+
+/// A config that takes more than is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortage {
+    needed: u64,
+    connections: u64,
+    allowed: u64,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { needed, connections, allowed } = self;
+        write!(
+            f,
+            "limits.connections = {connections} takes {needed} open files with all else, and a process may have \
+             {allowed} here: set LimitNOFILE={needed} in the unit (`ulimit -Hn {needed}` by hand), or lower \
+             limits.connections"
+        )
+    }
+}
+
+/// Raises the limit as far as it goes without privilege, and tells whether the config fits.
+///
+/// # Errors
+/// The limit can not be read.
+pub fn make_room(config: &Config) -> io::Result<Option<Shortage>> {
+    let allowed = raise(0)?;
+    Ok(shortage(config, allowed))
+}
+
+/// Whether the config would fit into a process that is started as this one was.
+///
+/// # Errors
+/// The limit can not be read.
+pub fn would_fit(config: &Config) -> io::Result<Option<Shortage>> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(shortage(config, hard))
+}
+
+/// Raises the limit to the hard one, and beyond where more is needed and the privilege is there. Returns what is
+/// allowed then.
+pub(crate) fn raise(needed: u64) -> io::Result<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    // Whether there is the privilege, trying tells best.
+    for limit in [needed.max(hard), hard] {
+        if limit > soft && setrlimit(Resource::RLIMIT_NOFILE, limit, limit.max(hard)).is_ok() {
+            return Ok(limit);
+        }
+    }
+    Ok(soft)
+}
+
+fn shortage(config: &Config, allowed: u64) -> Option<Shortage> {
+    let connections = config.limits.connections as u64;
+    let tracks: u64 = config.channels.iter().map(|channel| channel.presentation.tracks.len() as u64).sum();
+    let pairs = config.rtsp.udp_ports.rtp_ports().count() as u64;
+    let registered = connections + PER_TRACK * tracks + PER_PAIR * pairs + REST;
+    let tables = registered.div_ceil(config.engine.poll_table_entries as u64);
+    let needed = registered + PER_TABLE * tables;
+    (needed > allowed).then_some(Shortage { needed, connections, allowed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn a_config_fits_or_is_told_how_it_would() {
+        let text =
+            "[limits]\nconnections = 5000\n[[channel]]\nname = \"news\"\nsource = \"rtp://239.9.9.1:5004\"\n";
+        let config = Config::parse(text, Path::new("mirrorball.toml")).expect("a right config");
+        let told = shortage(&config, 4096).expect("5000 connections do not fit").to_string();
+        // 6017 descriptors, in 24 tables of 256.
+        for part in ["limits.connections = 5000", "LimitNOFILE=6065", "may have 4096", "ulimit -Hn 6065"] {
+            assert!(told.contains(part), "{part} is not in {told}");
+        }
+        assert!(shortage(&config, 6064).is_some());
+        assert_eq!(shortage(&config, 6065), None);
+        let wide =
+            Config::parse(&format!("[rtsp]\nudp_ports = \"20000-29999\"\n{text}"), Path::new("wide.toml"));
+        let told =
+            shortage(&wide.expect("a right config"), 6065).expect("nor do 5000 pairs of ports").to_string();
+        // 4985 pairs more, in 39 tables more.
+        assert!(told.contains("LimitNOFILE=21136"), "{told}");
+    }
+}

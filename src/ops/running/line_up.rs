@@ -1,0 +1,224 @@
+//! The line-up: channels come, change and go while others are watched. All of them do so here, whoever has named them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use crate::event::{Timers, clock, lock};
+use crate::ingest::pull::Opens;
+use crate::ingest::{Receivers, SilenceWatch};
+use crate::relay::{Catalogue, Channel, Demand, Dispatch, Keeping, Line, LineFull, Outward, RingLimits};
+use crate::serve::RtspServer;
+use crate::wire::sdp::Presentation;
+
+use super::super::config::{ChannelConfig, ChannelSettings, MOST_CHANNELS};
+
+/// The parts that a channel is made of, and by which it is received and served.
+pub struct LineUp {
+    catalogue: Arc<Catalogue>,
+    receivers: Arc<Receivers>,
+    server: Arc<RtspServer>,
+    timers: Arc<Timers>,
+    maker: Maker,
+    /// Channels that are pulled, which servers describe.
+    pulled: Mutex<BTreeMap<String, ChannelConfig>>,
+    /// Changes go one after the other.
+    changes: Mutex<()>,
+}
+
+/// Why a channel is not added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoRoom {
+    /// Another one has its name.
+    #[error("the name {0} is another channel's already; write another")]
+    Name(String),
+    /// It would be received always, and the line carries no more.
+    #[error(
+        "the line carries no more channels that are joined always (limits.line_groups, line_mbit); write join = \"on-demand\""
+    )]
+    Line,
+    /// Another one is sent to the group that it comes from.
+    #[error(
+        "{0} is where a channel goes by multicast_out, so that it would come back in (a loop); write another group"
+    )]
+    Loop(IpAddr),
+    /// There are as many as there may be.
+    #[error("there are {MOST_CHANNELS} channels, as many as there may be; take others out")]
+    Channels,
+}
+
+/// Makes channels.
+#[derive(Clone)]
+pub struct Maker {
+    /// What their lanes share.
+    pub dispatch: Dispatch,
+    /// How much they remember.
+    pub limits: RingLimits,
+    /// What they come by.
+    pub line: Arc<Line>,
+}
+
+impl Maker {
+    /// The channel of a config, which is neither found nor received yet, and has its part of the line. `demand` is of who wants it.
+    /// It may be to take the place of another one.
+    ///
+    /// # Errors
+    /// The line carries no more.
+    pub fn make(
+        &self,
+        config: &ChannelConfig,
+        demand: Arc<Demand>,
+        instead_of: Option<&Channel>,
+        now: Instant,
+    ) -> Result<Arc<Channel>, NoRoom> {
+        let outward = Outward::new(&config.name, config.settings.marks, config.settings.repair_percent);
+        let ChannelSettings { silent_after, coalesce, enter_at, offer_repair, .. } = config.settings;
+        let keeping = Keeping { silent_after, limits: self.limits, coalesce, enter_at, offer_repair };
+        let channel =
+            Channel::new(&outward, config.presentation.clone(), keeping, demand, &self.dispatch, now);
+        config.settings.on_demand.into_iter().for_each(|linger| channel.demand.be_needed(linger));
+        if config.pull.is_none() {
+            channel.come_by(&self.line, instead_of, now).map_err(|LineFull| NoRoom::Line)?;
+        }
+        Ok(channel)
+    }
+}
+
+/// The interface of each leg of a channel.
+fn places(config: &ChannelConfig) -> impl Fn(usize) -> Option<String> {
+    |leg| config.settings.interface_of(leg).map(ToString::to_string)
+}
+
+impl LineUp {
+    /// A line-up of these parts.
+    pub fn new(
+        catalogue: Arc<Catalogue>,
+        receivers: Arc<Receivers>,
+        server: Arc<RtspServer>,
+        timers: Arc<Timers>,
+        maker: Maker,
+    ) -> Self {
+        let (pulled, changes) = (Mutex::default(), Mutex::default());
+        Self { catalogue, receivers, server, timers, maker, pulled, changes }
+    }
+
+    /// The line that all channels come by.
+    pub fn line(&self) -> &Line {
+        &self.maker.line
+    }
+
+    /// Receives a channel that is in the catalogue.
+    pub fn receive(&self, config: &ChannelConfig) {
+        let Some(channel) = self.catalogue.find(&config.name) else { return };
+        if config.pull.is_none() {
+            let (on, redundancy) = (places(config), config.settings.redundancy);
+            self.receivers.receive_legs(&channel, on, redundancy);
+            config.settings.renew.into_iter().for_each(|every| self.receivers.renew_each(&channel, every));
+        }
+        SilenceWatch::start(&channel, &self.receivers, &self.timers);
+    }
+
+    /// Has a channel received and served from now on.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn add(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
+        let _changes = lock(&self.changes);
+        if self.has(&config.name) {
+            return Err(NoRoom::Name(config.name.clone()));
+        }
+        if self.catalogue.channels().len() >= MOST_CHANNELS {
+            return Err(NoRoom::Channels);
+        }
+        self.open(config, Arc::default())
+    }
+
+    /// Has a channel that was added received and served as it is now, by the same settings. Who watches it goes on, if what its
+    /// tracks carry is what it was, wherever it comes from; else he is told that it ends, and finds it anew.
+    ///
+    /// # Errors
+    /// Why it is not; it goes on as it was.
+    pub fn change(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
+        let _changes = lock(&self.changes);
+        let is_alike =
+            |channel: &Arc<Channel>| channel.presentation().carries_what_is_in(&config.presentation);
+        match self.catalogue.find(&config.name).filter(is_alike) {
+            Some(channel) => self.move_to(&channel, config),
+            None => self.open(config, Arc::default()),
+        }
+    }
+
+    fn move_to(&self, channel: &Arc<Channel>, config: &ChannelConfig) -> Result<(), NoRoom> {
+        self.check_loops(config)?;
+        let (before, tracks) = (channel.presentation(), &config.presentation.tracks);
+        channel.describe(config.presentation.clone());
+        if before.tracks == *tracks {
+            return Ok(());
+        }
+        if let Err(LineFull) = channel.come_by(&self.maker.line, None, clock::now()) {
+            channel.describe(Presentation::clone(&before));
+            return Err(NoRoom::Line);
+        }
+        let (on, redundancy) = (places(config), config.settings.redundancy);
+        self.receivers.receive_elsewhere(channel, tracks, on, redundancy);
+        Ok(())
+    }
+
+    fn open(&self, config: &ChannelConfig, demand: Arc<Demand>) -> Result<(), NoRoom> {
+        self.check_loops(config)?;
+        let before = self.catalogue.find(&config.name);
+        let channel = self.maker.make(config, demand, before.as_deref(), clock::now())?;
+        // Before the channel is found: nobody is let in by another one's rule.
+        let ChannelSettings { rule, sessions, listing, .. } = config.settings.clone();
+        self.server.admit(&config.name, rule, sessions, listing);
+        if let Some(before) = self.catalogue.put(channel) {
+            self.receivers.forget(&before);
+            self.server.part_from(&before);
+        }
+        self.receive(config);
+        Ok(())
+    }
+
+    /// Whether a name is that of a channel, or of one that is to come.
+    pub fn has(&self, name: &str) -> bool {
+        self.catalogue.find(name).is_some() || self.catalogue.expected(name).is_some()
+    }
+
+    /// What is sent to a group would come back in.
+    fn check_loops(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
+        let feeds = config.presentation.tracks.iter().flat_map(|track| &track.feeds);
+        let mut groups = feeds.map(|feed| feed.group);
+        match groups.find(|group| self.server.sends_to(*group)) {
+            Some(group) => Err(NoRoom::Loop(group)),
+            None => Ok(()),
+        }
+    }
+
+    /// Has a channel waited for that is pulled: what it is, its server says. Returns who wants it.
+    pub fn expect(&self, config: &ChannelConfig) -> Arc<Demand> {
+        let demand = Arc::<Demand>::default();
+        config.settings.on_demand.into_iter().for_each(|linger| demand.be_needed(linger));
+        lock(&self.pulled).insert(config.name.clone(), config.clone());
+        self.catalogue.expect(&config.name, demand.clone());
+        demand
+    }
+
+    /// Has a channel neither received nor served any more.
+    pub fn close(&self, name: &str) {
+        let _changes = lock(&self.changes);
+        if let Some(gone) = self.catalogue.take(name) {
+            self.receivers.forget(&gone);
+            self.server.dismiss(&gone);
+        }
+    }
+}
+
+impl Opens for LineUp {
+    fn open(&self, name: &str, presentation: Presentation, demand: &Arc<Demand>) -> Option<Arc<Channel>> {
+        let config = lock(&self.pulled).get(name).cloned()?;
+        let _changes = lock(&self.changes);
+        self.open(&ChannelConfig { presentation, ..config }, demand.clone()).ok()?;
+        self.catalogue.find(name)
+    }
+}

@@ -1,0 +1,10 @@
+//! The parts of the program put together, and how channels come, change and go while it runs.
+
+pub mod serving; // what the RTSP server is told
+
+pub mod announced; // announced sessions, each a channel
+pub mod directory; // session descriptions in a directory, each a channel
+pub mod line_up; // how channels come, change and go
+pub mod open_groups; // groups that are channels for who names them over HTTP
+
+pub mod engine; // all of it, from a config
