@@ -9,7 +9,7 @@ use crate::event;
 
 /// Families by name.
 #[derive(Default)]
-pub(super) struct Families(BTreeMap<&'static str, MetricFamily>);
+pub(super) struct Families(BTreeMap<String, MetricFamily>);
 
 /// Label names and values, in order.
 pub(super) type Labels<'a> = &'a [(&'static str, &'a str)];
@@ -64,12 +64,17 @@ impl Families {
         self.add(name, help, MetricType::HISTOGRAM, metric);
     }
 
+    /// Adds families that others have put together.
+    pub fn extend(&mut self, others: Vec<MetricFamily>) {
+        self.0.extend(others.into_iter().map(|family| (family.name().to_owned(), family)));
+    }
+
     pub fn into_sorted(self) -> Vec<MetricFamily> {
         self.0.into_values().collect()
     }
 
     fn add(&mut self, name: &'static str, help: &'static str, kind: MetricType, metric: Metric) {
-        let family = self.0.entry(name).or_insert_with(|| {
+        let family = self.0.entry(name.to_owned()).or_insert_with(|| {
             let mut family = MetricFamily::default();
             family.set_name(name.to_owned());
             family.set_help(help.to_owned());
