@@ -1,6 +1,6 @@
 //! Network interfaces by the names and addresses that operators write.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::{if_nameindex, if_nametoindex};
@@ -49,6 +49,25 @@ fn ip_of(interface: &InterfaceAddress) -> Option<IpAddr> {
     let address = interface.address?;
     let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
     v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+}
+
+/// An address by which others may reach this machine: the one that it speaks to the world from, else any that is not its own alone.
+pub fn address_for_others() -> Option<IpAddr> {
+    let is_for_others = |ip: &IpAddr| {
+        let is_of_link = matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        !ip.is_loopback() && !ip.is_unspecified() && !is_of_link
+    };
+    // Nothing is sent by that: the kernel only chooses where from it would be (192.0.2.0/24 is nobody's, RFC 5737).
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
+    let chosen = socket.and_then(|socket| {
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+        socket.local_addr()
+    });
+    let chosen = chosen.ok().map(|address| address.ip()).filter(is_for_others);
+    chosen.or_else(|| {
+        let all = getifaddrs().into_iter().flatten().filter_map(|interface| ip_of(&interface));
+        all.filter(is_for_others).min()
+    })
 }
 
 /// Whether an address is one of this machine's.

@@ -34,8 +34,8 @@ pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, is_passing, op
 pub use group_protocol::{GroupProtocol, igmp_versions, reverse_path_filter};
 pub use host::counted_as;
 pub use interface::{
-    InterfaceError, interface_addresses, interface_index, interface_is_there, interface_name,
-    is_of_this_machine,
+    InterfaceError, address_for_others, interface_addresses, interface_index, interface_is_there,
+    interface_name, is_of_this_machine,
 };
 pub use kernel_drops::KernelDrops;
 pub use link_events::{Changes, LinkEvents};

@@ -6,6 +6,7 @@ use std::process;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use serde_json::{Value, json};
 
 use super::check::check;
 use super::cli::{
@@ -137,6 +138,7 @@ fn demo(args: &DemoArgs) -> Result<(), u8> {
         && let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(refresh.interval())
     {
         screen.say(refresh.frame(&demonstration.status_line()).as_bytes());
+        log::take_row(refresh);
     }
     screen.say(refresh.end().as_bytes());
     demonstration.stop();
@@ -160,9 +162,9 @@ fn run_probe(args: &ProbeArgs) -> Result<(), u8> {
     log::flush();
     let report = result.map_err(|error| {
         log::say_errors(&error.to_string());
-        EXIT_FAILURE
+        if args.json { print_json(&error.to_json()).err().unwrap_or(EXIT_FAILURE) } else { EXIT_FAILURE }
     })?;
-    print(&if args.json { format!("{:#}\n", report.to_json()) } else { report.to_string() })?;
+    if args.json { print_json(&report.to_json()) } else { print(&report.to_string()) }?;
     if report.all_served() { Ok(()) } else { Err(EXIT_FAILURE) }
 }
 
@@ -175,9 +177,12 @@ fn run_listen(args: &ListenArgs) -> Result<(), u8> {
             printed = print(joined);
         }
     });
-    let report = result.map_err(|error| failed(&error))?;
+    let report = result.map_err(|error| {
+        let code = failed(&error);
+        if args.json { print_json(&json!({ "error": error })).err().unwrap_or(code) } else { code }
+    })?;
     printed?;
-    print(&if args.json { format!("{:#}\n", report.to_json()) } else { report.to_string() })?;
+    if args.json { print_json(&report.to_json()) } else { print(&report.to_string()) }?;
     if report.is_as_said() { Ok(()) } else { Err(EXIT_FAILURE) }
 }
 
@@ -191,6 +196,10 @@ fn change_users(command: &UserCommand) -> Result<(), u8> {
 
 fn signals(hang_up: HangUp) -> Result<Receiver<()>, u8> {
     stop_requests(hang_up).map_err(|error| failed(&format!("signals can not be handled: {error} {THREADS}")))
+}
+
+fn print_json(object: &Value) -> Result<(), u8> {
+    print(&format!("{object:#}\n"))
 }
 
 /// To stdout. Who asked waits for it; a reader that has gone wants no more of it.

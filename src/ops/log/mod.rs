@@ -3,10 +3,11 @@
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
@@ -33,6 +34,10 @@ const BACKTRACE_CHARACTERS: usize = 7000;
 
 static LOG: OnceLock<Outlet> = OnceLock::new();
 static PANICS: AtomicU64 = AtomicU64::new(0);
+/// On the terminal that the log goes to stands a line that will be rewritten, and has no end yet.
+static ROW_IS_TAKEN: AtomicBool = AtomicBool::new(false);
+/// What takes it away, so that the next line has the row to itself.
+const FREE_ROW: &[u8] = b"\r\x1b[K";
 
 /// Starts the log, once.
 ///
@@ -88,7 +93,19 @@ pub fn say_progress(line: &str, refresh: Refresh) -> &'static str {
         return "";
     }
     say(&refresh.frame(line));
+    take_row(refresh);
     refresh.end()
+}
+
+/// A line of progress was shown, which may be on the terminal that the log goes to.
+pub fn take_row(refresh: Refresh) {
+    let is_taken = refresh == Refresh::InPlace && io::stderr().is_terminal();
+    ROW_IS_TAKEN.store(is_taken, Relaxed);
+}
+
+/// What is said where such a line may stand.
+fn in_a_row_of_its_own(line: &[u8], is_taken: bool) -> Cow<'_, [u8]> {
+    if is_taken { [FREE_ROW, line].concat().into() } else { line.into() }
 }
 
 /// Says what is wrong with what the program was given, a line each, however many: as it is for a person, else like any
@@ -176,7 +193,9 @@ impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match log_format::shape() {
             Shape::Journal => self.to.say(&log_format::with_priority(self.level, bytes)),
-            Shape::Text | Shape::Json => self.to.say(bytes),
+            Shape::Text | Shape::Json => {
+                self.to.say(&in_a_row_of_its_own(bytes, ROW_IS_TAKEN.swap(false, Relaxed)));
+            }
         }
         Ok(bytes.len())
     }
@@ -192,6 +211,12 @@ mod tests {
     use crate::event::testing::{in_a_process_of_its_own, in_a_process_with_stderr};
     use std::fs::File;
     use std::io::{BufRead, BufReader};
+
+    #[test]
+    fn a_line_behind_one_that_is_rewritten_takes_its_place() {
+        assert_eq!(*in_a_row_of_its_own(b"news\n", false), *b"news\n");
+        assert_eq!(*in_a_row_of_its_own(b"news\n", true), *b"\r\x1b[Knews\n");
+    }
 
     #[test]
     fn a_panic_is_one_line_with_thread_place_and_message_and_is_counted() {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::event::clock;
+use crate::net::address_for_others;
 use crate::ops::config::{ChannelConfig, ChannelSettings, Config, ConfigError, Interface};
 use crate::ops::{Appliance, StartError};
 use crate::relay::Carriage;
@@ -40,6 +41,12 @@ pub enum DemoError {
     /// The programme's own description is wrong.
     #[error("the demo's own description is wrong, which is a bug: {0}")]
     Description(#[from] InvalidSdp),
+}
+
+/// What to write for an address that is listened on, so that others can open it too: of all that this machine has, one.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let for_others = address_for_others().filter(|_| address.ip().is_unspecified());
+    for_others.map_or(address, |ip| SocketAddr::new(ip, address.port()))
 }
 
 /// Counters at one moment.
@@ -78,11 +85,9 @@ impl Demonstration {
 
     /// What to open.
     pub fn banner(&self) -> String {
-        let rtsp = self.appliance.rtsp_addresses()[0]; // the demo listens on one address
-        banner(
-            &format!("rtsp://{rtsp}/{CHANNEL}"),
-            &format!("http://{}/metrics", self.appliance.admin_address()),
-        )
+        let rtsp = reachable(self.appliance.rtsp_addresses()[0]); // the demo listens on one address
+        let admin = reachable(self.appliance.admin_address());
+        banner(&format!("rtsp://{rtsp}/{CHANNEL}"), &format!("http://{admin}/metrics"))
     }
 
     /// The figures since the last call.
@@ -127,5 +132,19 @@ impl Demonstration {
         snapshot.packets_out_per_second = rate(reading.packets_out, self.previous.packets_out);
         self.previous = reading;
         snapshot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_addresses_are_listened_on_for_is_written_as_one_that_can_be_opened() {
+        let written = reachable("0.0.0.0:8554".parse().expect("an address"));
+        let has_others = address_for_others().is_some();
+        assert_eq!((written.ip().is_unspecified(), written.port()), (!has_others, 8554));
+        let own: SocketAddr = "127.0.0.1:8554".parse().expect("an address");
+        assert_eq!(reachable(own), own);
     }
 }

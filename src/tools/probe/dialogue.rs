@@ -31,7 +31,8 @@ pub enum Outcome {
     /// A track is set up: go on with the next, or play.
     Granted(Granted),
     /// Media comes from now on.
-    Playing,
+    /// It plays; whether the server says that there are packets.
+    Playing { flows: bool },
     /// The session is over.
     Over,
     /// Nothing that changes anything.
@@ -123,7 +124,7 @@ impl Dialogue {
         match method {
             Method::Describe => self.described(response, tracks),
             Method::Setup => self.granted(response),
-            _ => Ok(Outcome::Playing),
+            _ => Ok(Outcome::Playing { flows: response.names_a_packet() }),
         }
     }
 
@@ -230,7 +231,7 @@ mod tests {
                 talk.answer(ok(cseq).session("c0ffee", timeout_s).transport(UDP)).expect("granted");
             }
             talk.0.play();
-            assert_eq!(talk.answer(ok(4)), Ok(Outcome::Playing));
+            assert_eq!(talk.answer(ok(4)), Ok(Outcome::Playing { flows: false }));
             talk
         }
     }
@@ -254,7 +255,7 @@ mod tests {
         assert_eq!(asked.header("Transport"), Some("RTP/AVP;unicast;client_port=5000-5001"));
         talk.answer(ok(3).session("c0ffee", 60).transport(UDP)).expect("granted");
         assert_eq!(Talk::heard(&talk.0.play()).uri, "rtsp://edge/news/", "the whole stream, by one request");
-        assert_eq!(talk.answer(ok(4)), Ok(Outcome::Playing));
+        assert_eq!(talk.answer(ok(4)), Ok(Outcome::Playing { flows: false }));
         assert_eq!(Talk::heard(&talk.0.tear_down().expect("a session")).method, Method::Teardown);
         assert_eq!(talk.answer(ok(5)), Ok(Outcome::Over));
     }

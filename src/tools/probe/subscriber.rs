@@ -36,6 +36,8 @@ pub struct Subscriber {
     legs: Vec<Leg>,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
+    /// The server has said that there are packets.
+    flows: bool,
     began: Duration,
     last_packet: Duration,
     keep_alive_due: Duration,
@@ -73,6 +75,7 @@ impl Subscriber {
             legs: Vec::new(),
             incoming: Vec::new(),
             outgoing: Vec::new(),
+            flows: false,
             began: cx.now,
             last_packet: cx.now,
             keep_alive_due: cx.now,
@@ -135,8 +138,13 @@ impl Subscriber {
         }
         match delivery {
             _ if interrupted && !silent => Ok(()),
-            Delivery::Udp => Err(Failure::Nothing(": does a firewall drop UDP? --transport tcp would tell")),
-            Delivery::Tcp => Err(Failure::Nothing("")),
+            Delivery::Udp if self.flows => {
+                Err(Failure::Nothing(": does a firewall drop UDP? --transport tcp would tell"))
+            }
+            Delivery::Tcp if self.flows => Err(Failure::Nothing("")),
+            _ => Err(Failure::Nothing(
+                ": the answer to PLAY names no packet either, so the source may be silent",
+            )),
         }
     }
 
@@ -232,7 +240,8 @@ impl Subscriber {
                 self.legs.last_mut().map_or(Ok(()), |leg| leg.granted(&granted, cx.server))?;
                 self.go_on(cx)
             }
-            Outcome::Playing => {
+            Outcome::Playing { flows } => {
+                self.flows = flows;
                 self.stage = Stage::Playing;
                 self.to_set_up = Vec::new().into_iter();
                 cx.tally.set_up(self.began, cx.now);

@@ -107,6 +107,13 @@ impl Response {
         self.header("Location")
     }
 
+    /// Whether the answer to PLAY names a packet that the stream goes on with: there are some.
+    #[must_use]
+    pub fn names_a_packet(&self) -> bool {
+        let info = self.header("RTP-Info").unwrap_or_default();
+        info.split([',', ';']).any(|part| part.trim().to_ascii_lowercase().starts_with("seq="))
+    }
+
     /// The body; empty for most.
     #[must_use]
     pub fn body(&self) -> &[u8] {
