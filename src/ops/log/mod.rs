@@ -233,7 +233,7 @@ mod tests {
                 for part in [
                     "ERROR",
                     "thread=\"fails\"",
-                    "place=\"src/ops/log.rs:",
+                    "place=\"src/ops/log/mod.rs:",
                     "said=\"no luck\"",
                     "a panic, which is a bug",
                 ] {

@@ -340,7 +340,8 @@ mod tests {
 
     #[test]
     fn without_descriptors_one_client_after_the_other_is_answered() {
-        let name = "ops::admin::server::tests::without_descriptors_one_client_after_the_other_is_answered";
+        let name =
+            "ops::watching::admin::server::tests::without_descriptors_one_client_after_the_other_is_answered";
         crate::event::testing::in_a_process_of_its_own(name, || {
             let (server, _) = start(b"mirrorball_sessions 3\n");
             assert!(get(&server, "/live").starts_with("HTTP/1.1 200 "), "it runs, and has its spare");
