@@ -70,7 +70,8 @@ impl House {
         let source = Source::start();
         let text = format!(
             "[rtsp]\nlisten = [\"127.0.0.1:0\"]\nudp_ports = \"0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-             [[channel]]\nname = \"news\"\nsource = \"{}\"\ninterface = \"lo\"\n",
+             [[channel]]\nname = \"news\"\nsource = \"{}\"\ninterface = \"lo\"\n\
+             [[channel]]\nname = \"idle\"\nsource = \"rtp://239.255.0.1:5004\"\ninterface = \"lo\"\n",
             source.url
         );
         let config = Config::parse(&text, Path::new("test")).unwrap_or_else(|error| panic!("{error}"));
@@ -129,6 +130,22 @@ fn every_subscriber_of_an_appliance_is_served_without_loss_over_udp_and_tcp() {
         0,
         "all left"
     );
+    house.close();
+}
+
+#[test]
+fn a_silent_source_is_not_taken_for_a_firewall() {
+    let house = House::open();
+    for delivery in [Delivery::Udp, Delivery::Tcp] {
+        let (_sender, stop) = no_stop();
+        let of_one = Plan { subscribers: 1, ..plan(&house.url("idle"), delivery) };
+        let report = run(of_one, &stop, |_, _| ()).unwrap_or_else(|error| panic!("{error}"));
+        let failures = report.to_json()["failures"].to_string();
+        assert!(
+            failures.contains("the source may be silent") && !failures.contains("firewall"),
+            "{failures}"
+        );
+    }
     house.close();
 }
 
