@@ -358,6 +358,7 @@ fn rtcp(feed: &Feed) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::config::tests::write_pair;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
@@ -469,12 +470,7 @@ mod tests {
     fn a_plan_tells_of_the_pair_and_of_directories() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = |name: &str| directory.path().join(name);
-        let key = rcgen::KeyPair::generate().expect("a key");
-        let mut parameters = rcgen::CertificateParams::new(vec!["edge".to_owned()]).expect("a name");
-        parameters.not_after = rcgen::date_time_ymd(2040, 1, 1);
-        let certificate = parameters.self_signed(&key).expect("a certificate").pem();
-        fs::write(file("edge.pem"), certificate).expect("a file");
-        fs::write(file("edge.key"), key.serialize_pem()).expect("a file");
+        write_pair(directory.path());
         fs::set_permissions(file("edge.key"), fs::Permissions::from_mode(0o600)).expect("our own");
         fs::create_dir(file("sessions")).expect("made");
         let text = "[rtsp]\ntls_listen = [\"[::]:8322\"]\ncertificate = \"edge.pem\"\nprivate_key = \"edge.key\"\n\

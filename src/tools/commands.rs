@@ -162,7 +162,7 @@ fn run_probe(args: &ProbeArgs) -> Result<(), u8> {
     log::flush();
     let report = result.map_err(|error| {
         log::say_errors(&error.to_string());
-        if args.json { print_json(&error.to_json()).err().unwrap_or(EXIT_FAILURE) } else { EXIT_FAILURE }
+        without_report(args.json, &error.to_string())
     })?;
     if args.json { print_json(&report.to_json()) } else { print(&report.to_string()) }?;
     if report.all_served() { Ok(()) } else { Err(EXIT_FAILURE) }
@@ -178,8 +178,8 @@ fn run_listen(args: &ListenArgs) -> Result<(), u8> {
         }
     });
     let report = result.map_err(|error| {
-        let code = failed(&error);
-        if args.json { print_json(&json!({ "error": error })).err().unwrap_or(code) } else { code }
+        failed(&error);
+        without_report(args.json, &error)
     })?;
     printed?;
     if args.json { print_json(&report.to_json()) } else { print(&report.to_string()) }?;
@@ -196,6 +196,11 @@ fn change_users(command: &UserCommand) -> Result<(), u8> {
 
 fn signals(hang_up: HangUp) -> Result<Receiver<()>, u8> {
     stop_requests(hang_up).map_err(|error| failed(&format!("signals can not be handled: {error} {THREADS}")))
+}
+
+/// There is nothing to report: a program is told why by an object of its own. Returns the exit code.
+fn without_report(json: bool, error: &str) -> u8 {
+    if json { print_json(&json!({ "error": error })).err().unwrap_or(EXIT_FAILURE) } else { EXIT_FAILURE }
 }
 
 fn print_json(object: &Value) -> Result<(), u8> {

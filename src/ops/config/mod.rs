@@ -42,7 +42,7 @@ mod unreadable;
 mod within;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use channel::MOST_CHANNELS;
 pub(crate) use description::{MOST_DESCRIPTIONS, described_by, descriptions_in};

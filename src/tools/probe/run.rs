@@ -7,7 +7,6 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use serde_json::{Value, json};
 
 use crate::event::clock;
 
@@ -48,13 +47,6 @@ pub enum ProbeError {
     /// No threads.
     #[error("the probe's threads cannot start: {0} (see the limit on threads: ulimit -u)")]
     Threads(#[source] io::Error),
-}
-
-impl ProbeError {
-    /// For programs, in place of a report.
-    pub fn to_json(&self) -> Value {
-        json!({ "error": self.to_string() })
-    }
 }
 
 /// Runs a probe until its time is over, all subscribers are lost, or a stop is asked for. `show` gets a line of

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::{Config, FILE, assert_says, refused};
+use super::{Config, FILE, assert_says, refused, write_pair};
 
 /// A directory with a config that names `radio.sdp`, and that file.
 fn with_sdp(sdp: &str) -> (tempfile::TempDir, std::path::PathBuf) {
@@ -109,12 +109,7 @@ fn a_directory_is_no_file() {
 fn a_pair_is_read_where_the_config_is_and_what_is_wrong_is_told_at_its_key() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = |name: &str| directory.path().join(name);
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let mut parameters = rcgen::CertificateParams::new(vec!["edge".to_owned()]).expect("a name");
-    parameters.not_after = rcgen::date_time_ymd(2040, 1, 1);
-    let certificate = parameters.self_signed(&key).expect("a certificate").pem();
-    fs::write(file("edge.pem"), certificate).expect("a file");
-    fs::write(file("edge.key"), key.serialize_pem()).expect("a file");
+    write_pair(directory.path());
     let text =
         "[rtsp]\ntls_listen = [\"[::]:8322\"]\ncertificate = \"edge.pem\"\nprivate_key = \"edge.key\"\n";
     fs::write(file("mirrorball.toml"), text).expect("a file");

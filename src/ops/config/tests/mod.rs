@@ -1,5 +1,6 @@
 //! Stories of configs: what an operator types, and what comes of it.
 
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -23,6 +24,16 @@ mod syntax;
 mod values;
 
 const FILE: &str = "mirrorball.toml";
+
+/// A pair, `edge.pem` and `edge.key`, that is valid until 2040.
+pub(crate) fn write_pair(directory: &Path) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut parameters = rcgen::CertificateParams::new(vec!["edge".to_owned()]).expect("a name");
+    parameters.not_after = rcgen::date_time_ymd(2040, 1, 1);
+    let certificate = parameters.self_signed(&key).expect("a certificate").pem();
+    fs::write(directory.join("edge.pem"), certificate).expect("a file");
+    fs::write(directory.join("edge.key"), key.serialize_pem()).expect("a file");
+}
 
 #[track_caller]
 fn accepted(text: &str) -> Config {
