@@ -43,6 +43,12 @@ fn counted(mirrorball: &Mirrorball, what: &str) -> f64 {
     mirrorball.metric(&format!("mirrorball_repair_{what}_total"), &[("channel", "news")])
 }
 
+/// What was sent is counted once the kernel has it, which may be after a viewer has.
+#[track_caller]
+fn expect_counted(mirrorball: &Mirrorball, what: &str, count: f64) {
+    mirrorball.expect_metric(&format!("mirrorball_repair_{what}_total"), &[("channel", "news")], count);
+}
+
 fn refused(mirrorball: &Mirrorball, reason: &str) -> f64 {
     mirrorball.metric("mirrorball_repair_refused_total", &[("channel", "news"), ("reason", reason)])
 }
@@ -79,7 +85,8 @@ fn what_is_asked_for_again_comes_again_as_it_was() {
     viewer.expect_packets(&source, 10..14);
     viewer.expect_packets(&source, 39..40);
     viewer.expect_silence();
-    assert_eq!((counted(&mirrorball, "asked"), counted(&mirrorball, "sent")), (6.0, 6.0));
+    expect_counted(&mirrorball, "asked", 6.0);
+    expect_counted(&mirrorball, "sent", 6.0);
     mirrorball.expect_metric("mirrorball_drops_total", &[("leg", "reports"), ("reason", "full")], 0.0);
     viewer.teardown();
 }
@@ -388,7 +395,8 @@ fn who_the_viewer_is_stays_known_through_a_pause_and_by_another_way() {
         viewer.send_rtcp(0, &nack(OWN_SSRC, ssrc, &[(wanted, 0)]));
         viewer.expect_packets(&source, last - 1..last);
     }
-    assert_eq!((refused(&mirrorball, "ssrc"), counted(&mirrorball, "sent")), (2.0, 2.0));
+    assert_eq!(refused(&mirrorball, "ssrc"), 2.0);
+    expect_counted(&mirrorball, "sent", 2.0);
 }
 
 #[test]
@@ -405,7 +413,8 @@ fn what_came_by_the_way_before_may_be_asked_for_and_what_came_before_the_viewer_
     viewer.expect_silence();
     viewer.send_rtcp(0, &nack(OWN_SSRC, source.ssrc, &[(sequence(&source, 17), 0)]));
     viewer.expect_packets(&source, 17..18);
-    assert_eq!((counted(&mirrorball, "not_held"), counted(&mirrorball, "sent")), (1.0, 1.0));
+    assert_eq!(counted(&mirrorball, "not_held"), 1.0);
+    expect_counted(&mirrorball, "sent", 1.0);
     first.expect_packets(&source, 10..25);
 }
 
