@@ -26,12 +26,12 @@ impl World for RtspConnection {
         self.local
     }
 
-    fn repair_agents(&self) -> &RepairAgents {
-        &self.server.config.repair_agents
+    fn repair_agents(&self) -> Arc<RepairAgents> {
+        self.server.config().repair_agents.clone()
     }
 
     fn instance(&self) -> &str {
-        &self.server.config.instance
+        &self.server.instance
     }
 
     fn channel(&self, name: &str) -> Option<Arc<Channel>> {
@@ -146,11 +146,11 @@ impl World for RtspConnection {
     }
 
     fn serves(&self, by: Carriage) -> bool {
-        self.server.config.transports.contains(&by)
+        self.server.config().transports.contains(&by)
     }
 
     fn allows_udp(&self) -> bool {
-        !self.stream.is_secret() || self.server.config.clear_media
+        !self.stream.is_secret() || self.server.config().clear_media
     }
 
     fn timeout_seconds(&self) -> u32 {
@@ -164,19 +164,19 @@ impl World for RtspConnection {
 
 impl RtspConnection {
     /// Where its client is sent if there is no room. Nobody is led out of TLS.
-    fn other_server(&self) -> Option<&Redirect> {
-        let ServerConfig { redirect, redirect_tls, .. } = &self.server.config;
+    fn other_server(&self) -> Option<Redirect> {
+        let ServerConfig { redirect, redirect_tls, .. } = &*self.server.config();
         if !self.stream.is_secret() {
-            return redirect.as_ref();
+            return redirect.clone();
         }
-        redirect_tls.as_ref().or(redirect.as_ref().filter(|other| other.is_secret()))
+        redirect_tls.clone().or(redirect.clone().filter(|other| other.is_secret()))
     }
 
     /// Whether a session is of a connection through TLS, which may not be this one, and nothing of it is to leave that.
     fn is_to_stay_secret(&self, session: &Session) -> bool {
         let home = session.home();
         let output = home.as_ref().and_then(|home| home.output.as_ref());
-        !self.server.config.clear_media && output.is_some_and(|output| output.is_secret())
+        !self.server.config().clear_media && output.is_some_and(|output| output.is_secret())
     }
 
     fn by_multicast(

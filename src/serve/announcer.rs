@@ -3,7 +3,7 @@
 //!
 //! All are looked at each second; of each one datagram is sent now and then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -46,6 +46,7 @@ pub struct AnnouncerStats {
 /// A channel that is announced.
 struct Programme {
     channel: Arc<Channel>,
+    group: OutGroup,
     claim: Option<Claim>,
     /// One for each track, once its group can be sent to.
     stand_ins: Vec<StandIn>,
@@ -74,9 +75,7 @@ impl Announcer {
 
     /// Announces what there is to be announced; each second it is looked what is due.
     pub fn begin(self: &Arc<Self>, timers: &Arc<Timers>) {
-        if self.out_groups.announced().next().is_some() {
-            self.look_each_second(timers);
-        }
+        self.look_each_second(timers);
     }
 
     /// What was sent.
@@ -87,7 +86,20 @@ impl Announcer {
     /// Says of all that they are no more.
     pub fn stop(&self) {
         let gone = lock(&self.programmes).take();
-        gone.iter().flatten().for_each(|(name, programme)| self.delete(name, programme));
+        gone.iter().flatten().for_each(|(_, programme)| self.delete(programme));
+    }
+
+    /// What is announced no longer, or elsewhere.
+    fn part_from_others(&self, announced: &HashMap<String, OutGroup>) {
+        let mut programmes = lock(&self.programmes);
+        let Some(programmes) = programmes.as_mut() else { return };
+        programmes.retain(|name, programme| {
+            let stays = announced.get(name) == Some(&programme.group);
+            if !stays {
+                self.delete(programme);
+            }
+            stays
+        });
     }
 
     /// Sends what is due, and what there is no more.
@@ -100,13 +112,13 @@ impl Announcer {
             (None, None) => return,
             (Some(_), None) => {
                 let gone = programmes.remove(name);
-                return gone.iter().for_each(|gone| self.delete(name, gone));
+                return gone.iter().for_each(|gone| self.delete(gone));
             }
             (Some(before), Some(channel)) if Arc::ptr_eq(&before, &channel) => {}
             // Its tracks are others.
             (_, Some(channel)) => {
                 let said = programmes.remove(name).and_then(|before| before.said);
-                programmes.insert(name.to_owned(), Programme::new(channel, said, now));
+                programmes.insert(name.to_owned(), Programme::new(channel, group.clone(), said, now));
             }
         }
         let Some(programme) = programmes.get_mut(name).filter(|programme| programme.due <= now) else {
@@ -145,7 +157,7 @@ impl Announcer {
         let (socket, from) = open(group)?;
         // Our address is a part of which session it is.
         if programme.said.as_ref().is_some_and(|said| said.from != from) {
-            self.delete(name, programme);
+            self.delete(programme);
         }
         let said = programme.say(name, group, from);
         let datagram = announcement(Kind::Announcement, said).build();
@@ -156,14 +168,14 @@ impl Announcer {
         Ok(())
     }
 
-    fn delete(&self, name: &str, programme: &Programme) {
-        let (Some(said), Some(group)) = (&programme.said, self.out_groups.of(name)) else { return };
+    fn delete(&self, programme: &Programme) {
+        let Some(said) = &programme.said else { return };
         let origin = said.description.lines().find(|line| line.starts_with("o=")).unwrap_or_default();
         let deletion = Announcement {
             description: &[origin.as_bytes(), b"\r\n"].concat(),
             ..announcement(Kind::Deletion, said)
         };
-        let sent = open(group).and_then(|(socket, _)| socket.send(&deletion.build()));
+        let sent = open(&programme.group).and_then(|(socket, _)| socket.send(&deletion.build()));
         match sent {
             Ok(_) => self.stats.deletions.fetch_add(1, Relaxed),
             Err(_) => self.stats.failures.fetch_add(1, Relaxed),
@@ -176,16 +188,18 @@ impl Follows for Announcer {
 
     fn look(&self) {
         let now = clock::now();
-        let among = self.out_groups.announced().count() + (self.others)();
-        for (name, group) in self.out_groups.announced() {
+        let announced = self.out_groups.announced();
+        self.part_from_others(&announced);
+        let among = announced.len() + (self.others)();
+        for (name, group) in &announced {
             self.look_at(name, group, among, now);
         }
     }
 }
 
 impl Programme {
-    fn new(channel: Arc<Channel>, said: Option<Said>, now: Instant) -> Self {
-        Self { channel, claim: None, stand_ins: Vec::new(), due: now, said }
+    fn new(channel: Arc<Channel>, group: OutGroup, said: Option<Said>, now: Instant) -> Self {
+        Self { channel, group, claim: None, stand_ins: Vec::new(), due: now, said }
     }
 
     /// What is to be announced, under another version if it is not what was.

@@ -43,7 +43,7 @@ impl RtspConnection {
         if let Some(until) = state.waits_until() {
             return (until, CutFor::Idle); // it is not, and goes on then
         }
-        let timeouts = (self.server.message_timeout(), self.server.config.session_timeout);
+        let timeouts = (self.server.message_timeout(), self.server.config().session_timeout);
         let (at, reason) = state.conversation.time_is_up(timeouts.0, timeouts.1);
         match &state.says {
             Says::Nothing(half) if !half.was_whole => (at, CutFor::HalfTunnel),

@@ -70,7 +70,7 @@ impl FrontDoor {
     }
 
     fn listen_tls(&self, address: SocketAddr, door: &Arc<dyn Door>) -> io::Result<Arc<Listener>> {
-        let certificates = self.server.config.certificates.clone();
+        let certificates = self.server.config().certificates.clone();
         let certificates = certificates.ok_or_else(|| io::Error::other("there is no certificate"))?;
         let door = TlsListener::new(self.server.clone(), certificates, door.clone());
         Listener::open(self.server.clone(), Arc::new(door), address)

@@ -213,7 +213,7 @@ impl Listener {
             self.say_that_descriptors_run_out();
             return self.turn_away(&socket, peer, NotTaken::Descriptors);
         }
-        if server.counters.all_connections() >= server.config.limits.connections {
+        if server.counters.all_connections() >= server.config().limits.connections {
             if self.troubles.full.begins(clock::now()) {
                 tracing::warn!("connections are refused: limits.connections are there");
             }

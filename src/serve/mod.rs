@@ -47,7 +47,7 @@ pub use announcer::{Announcer, AnnouncerStats};
 pub use certificates::{BadPair, Certificates, KeyFiles};
 pub use front_door::FrontDoor;
 pub use guard::{
-    Access, AccessConfig, AccessStats, Acquaintance, Asked, FailureLimits, Networks, OverHttp, Rule, Scope,
+    Access, AccessConfig, AccessStats, Acquaintance, Asked, DoorRules, FailureLimits, Networks, OverHttp, Rule, Scope,
     User, Users, UsersError, Verdict, Who, WrongLine, check_name, read_users, write_users,
 };
 pub use http::{NotOpened, OpensGroups, Site, SiteConfig};

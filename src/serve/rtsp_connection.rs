@@ -228,7 +228,7 @@ impl RtspConnection {
     /// Of what happens to the connection only that its client closes it is no end of a session over UDP, for a while.
     fn part_from(&self, session: &Arc<Session>, closed: Closed) {
         let (server, now) = (&self.server, clock::now());
-        let has_grace = closed == Closed::ByClient && !server.config.close_grace.is_zero();
+        let has_grace = closed == Closed::ByClient && !server.config().close_grace.is_zero();
         if has_grace && session.leave(&self.home, now) {
             SessionWatch::await_return(server, session, now);
         } else if session.belongs_to(&self.home) {

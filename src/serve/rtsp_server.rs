@@ -39,7 +39,7 @@ pub struct ServerConfig {
     /// Likewise, one over UDP whose client has closed its connection; zero: it ends with that.
     pub close_grace: Duration,
     /// Who is known to ask again for what it has lost, and how it takes that.
-    pub repair_agents: RepairAgents,
+    pub repair_agents: Arc<RepairAgents>,
     /// Whether media may go in the clear to those who ask through TLS.
     pub clear_media: bool,
     /// What TLS is served with, if it is.
@@ -81,6 +81,16 @@ pub struct Limits {
     pub egress_per_address: u64,
 }
 
+impl ServerConfig {
+    fn session_limits(&self) -> SessionLimits {
+        SessionLimits {
+            all: self.limits.sessions,
+            per_channel: self.limits.sessions_per_channel,
+            of_channels: self.channel_sessions.clone(),
+        }
+    }
+}
+
 impl Limits {
     fn per_address(&self) -> PerAddress {
         PerAddress {
@@ -98,7 +108,9 @@ pub struct RtspServer {
     pub(super) poller: Arc<Poller>,
     pub(super) timers: Arc<Timers>,
     pub(super) lateness: Arc<Lateness>,
-    pub(super) config: ServerConfig,
+    config: Mutex<Arc<ServerConfig>>,
+    /// What this program is called among those that pull from each other.
+    pub(super) instance: String,
     pub(super) sessions: Sessions,
     pub(super) guard: Access,
     pub(super) addresses: Arc<Addresses>,
@@ -126,19 +138,12 @@ impl RtspServer {
     ) -> Arc<Self> {
         guard.watch_users(&timers);
         let out_groups = OutGroups::new(config.multicast_out.clone(), config.dont_fragment);
-        if !config.multicast_out.is_empty() {
-            out_groups.look_each_second(&timers);
-        }
+        out_groups.look_each_second(&timers);
         let counters = Arc::<Counters>::default();
         let teller = Teller::new(poller.queue(Class::Control).clone(), timers.clone());
-        let limits = SessionLimits {
-            all: config.limits.sessions,
-            per_channel: config.limits.sessions_per_channel,
-            of_channels: config.channel_sessions.clone(),
-        };
         Arc::new(Self {
             catalogue,
-            sessions: Sessions::new(limits, counters.clone()),
+            sessions: Sessions::new(config.session_limits(), counters.clone()),
             guard,
             addresses: Addresses::new(config.limits.per_address(), config.limits.egress),
             pairs: PortPairs::new(
@@ -153,7 +158,8 @@ impl RtspServer {
             timers,
             lateness,
             listings: Mutex::new(config.listings.clone()),
-            config,
+            instance: config.instance.clone(),
+            config: Mutex::new(Arc::new(config)),
             counters,
             teller,
             stopping: AtomicBool::new(false),
@@ -164,16 +170,29 @@ impl RtspServer {
         })
     }
 
+    /// Serves by another config from now on, as far as that may change: not the port pairs, nor what TLS is served with. Who
+    /// has what he would not get any more keeps it.
+    pub fn serve_by(&self, config: ServerConfig) {
+        self.sessions.limit_all(config.session_limits());
+        self.addresses.limit(config.limits.per_address(), config.limits.egress);
+        self.out_groups.set(config.multicast_out.clone());
+        *lock(&self.config) = Arc::new(config);
+    }
+
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        lock(&self.config).clone()
+    }
+
     /// Its figures.
     pub fn stats(&self) -> ServerStats {
         let certificate_expires =
-            self.config.certificates.as_ref().map(|certificates| certificates.expires());
+            self.config().certificates.as_ref().map(|certificates| certificates.expires());
         ServerStats { certificate_expires, ..self.counters.read(self.sessions.len()) }
     }
 
     /// How much it takes on.
     pub fn limits(&self) -> Limits {
-        self.config.limits
+        self.config().limits
     }
 
     /// Bits a second of all the tracks that are set up.
@@ -213,7 +232,7 @@ impl RtspServer {
 
     /// Whether a channel goes to a group by multicast.
     pub fn sends_to(&self, group: IpAddr) -> bool {
-        self.config.multicast_out.values().any(|out| out.group.ip() == group)
+        self.out_groups.holds(group)
     }
 
     /// Ends the sessions of a channel that has left the catalogue.
@@ -262,7 +281,7 @@ impl RtspServer {
 
     /// A message of a client has so long to come.
     pub(super) fn message_timeout(&self) -> Duration {
-        MESSAGE_TIMEOUT.min(self.config.session_timeout)
+        MESSAGE_TIMEOUT.min(self.config().session_timeout)
     }
 
     /// Tells the log that a connection is ended from here.
@@ -279,7 +298,7 @@ impl RtspServer {
     pub(super) fn has_room(&self, channel: &Channel) -> Result<(), RefusedFor> {
         self.sessions.has_room(&channel.name)?;
         let bits: u64 = channel.tracks.iter().map(|track| track.rtp.ring().bits_per_second()).sum();
-        let is_within = self.addresses.egress().saturating_add(bits) <= self.config.limits.egress;
+        let is_within = self.addresses.egress().saturating_add(bits) <= self.config().limits.egress;
         if is_within { Ok(()) } else { Err(RefusedFor::TotalEgress) }
     }
 
@@ -293,12 +312,12 @@ impl RtspServer {
     }
 
     pub(super) fn patience(&self) -> Patience {
-        let ServerConfig { session_timeout: timeout, longest_silence, close_grace, .. } = self.config;
+        let ServerConfig { session_timeout: timeout, longest_silence, close_grace, .. } = *self.config();
         Patience { timeout, longest_silence, close_grace }
     }
 
     pub(super) fn timeout_seconds(&self) -> u32 {
-        u32::try_from(self.config.session_timeout.as_secs()).unwrap_or(u32::MAX)
+        u32::try_from(self.config().session_timeout.as_secs()).unwrap_or(u32::MAX)
     }
 
     /// Ends what an address is sent beyond its limit: tracks weigh nothing at SETUP and PLAY while their source is
@@ -308,10 +327,10 @@ impl RtspServer {
         let mut sessions = self.sessions.all();
         sessions.retain(|session| counted_as(session.peer) == address);
         sessions.sort_by_key(|session| session.epoch);
-        let mut taken = 0;
+        let (most, mut taken) = (self.config().limits.egress_per_address, 0);
         for session in sessions {
             let with_it = session.bits_per_second() + taken;
-            if with_it > self.config.limits.egress_per_address {
+            if with_it > most {
                 self.cut(&session, EGRESS, "more than your address may have");
             } else {
                 taken = with_it;

@@ -23,7 +23,7 @@ impl SessionWatch {
 
     /// Watches over one whose client has closed its connection.
     pub fn await_return(server: &Arc<RtspServer>, session: &Arc<Session>, now: Instant) {
-        Self::of(server, session).wake(server, session, now + server.config.close_grace);
+        Self::of(server, session).wake(server, session, now + server.config().close_grace);
     }
 
     fn of(server: &Arc<RtspServer>, session: &Arc<Session>) -> Arc<Self> {
@@ -37,7 +37,7 @@ impl SessionWatch {
 
     fn look(self: Arc<Self>, server: &RtspServer, session: &Session, now: Instant) {
         session.looked_at(now);
-        let (is_asked, longest) = (session.lives_by_connection(), server.config.longest_silence);
+        let (is_asked, longest) = (session.lives_by_connection(), server.config().longest_silence);
         let home = session.home();
         if let Some(output) = home.as_ref().filter(|_| is_asked).and_then(|home| home.output.as_ref())
             && output.progress().is_some_and(|progress| !session.take_progress(progress, longest, now))
@@ -61,7 +61,7 @@ impl SessionWatch {
                     Some(Ok(())) | None => {}
                 }
                 // Where it stands by a connection that had asked before, that may be closed meanwhile.
-                let soon = now + server.config.close_grace.max(Duration::from_secs(1));
+                let soon = now + server.config().close_grace.max(Duration::from_secs(1));
                 self.wake(server, session, if home.is_some() { at } else { at.min(soon) });
             }
         }

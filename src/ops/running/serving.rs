@@ -27,7 +27,7 @@ pub(super) fn server_config(
         session_timeout,
         longest_silence,
         close_grace,
-        repair_agents: config.rtsp.repair_agents.clone(),
+        repair_agents: Arc::new(config.rtsp.repair_agents.clone()),
         clear_media: config.rtsp.tls.as_ref().is_some_and(|tls| tls.clear_media),
         certificates,
         multicast_out: config.channels.iter().filter_map(out_group).collect(),

@@ -47,7 +47,7 @@ pub struct PerAddress {
 
 /// The addresses that hold something.
 pub struct Addresses {
-    limits: PerAddress,
+    limits: Arc<Mutex<PerAddress>>,
     /// Media of all of them.
     egress: Arc<Total>,
     accounts: Mutex<HashMap<IpAddr, Weak<Account>>>,
@@ -56,14 +56,14 @@ pub struct Addresses {
 
 /// What all addresses hold together.
 struct Total {
-    limit: u64,
+    limit: AtomicU64,
     held: AtomicU64,
 }
 
 /// What one address holds.
 pub struct Account {
     address: IpAddr,
-    limits: PerAddress,
+    limits: Arc<Mutex<PerAddress>>,
     egress: Arc<Total>,
     held: [AtomicU64; 4],
     /// Whose requests are answered next.
@@ -83,8 +83,15 @@ pub struct Share {
 impl Addresses {
     /// `egress` is what all of them may hold of it together.
     pub fn new(limits: PerAddress, egress: u64) -> Arc<Self> {
-        let egress = Arc::new(Total { limit: egress, held: AtomicU64::new(0) });
-        Arc::new_cyclic(|this| Self { limits, egress, accounts: Mutex::default(), this: this.clone() })
+        let egress = Arc::new(Total { limit: AtomicU64::new(egress), held: AtomicU64::new(0) });
+        let (limits, accounts) = (Arc::new(Mutex::new(limits)), Mutex::default());
+        Arc::new_cyclic(|this| Self { limits, egress, accounts, this: this.clone() })
+    }
+
+    /// They may hold so much from now on. Who holds more keeps it.
+    pub fn limit(&self, limits: PerAddress, egress: u64) {
+        *lock(&self.limits) = limits;
+        self.egress.limit.store(egress, Relaxed);
     }
 
     /// Bits a second of all the tracks that are set up.
@@ -99,7 +106,7 @@ impl Addresses {
         if let Some(account) = accounts.get(&address).and_then(Weak::upgrade) {
             return account;
         }
-        let (limits, egress, table) = (self.limits, self.egress.clone(), self.this.clone());
+        let (limits, egress, table) = (self.limits.clone(), self.egress.clone(), self.this.clone());
         let (held, turns, guesses) = (Default::default(), Turns::default(), Guesses::default());
         let account = Arc::new(Account { address, limits, egress, held, turns, guesses, table });
         accounts.insert(address, Arc::downgrade(&account));
@@ -131,11 +138,12 @@ impl Account {
     }
 
     fn limit(&self, good: Good) -> u64 {
+        let limits = lock(&self.limits);
         match good {
-            Good::Connections => self.limits.connections,
-            Good::Sessions => self.limits.sessions,
-            Good::UnreadBytes => self.limits.unread_bytes,
-            Good::Egress => self.limits.egress,
+            Good::Connections => limits.connections,
+            Good::Sessions => limits.sessions,
+            Good::UnreadBytes => limits.unread_bytes,
+            Good::Egress => limits.egress,
         }
     }
 }
@@ -164,7 +172,7 @@ impl Share {
             return Err(Beyond::Address);
         }
         if let Some(all) = self.of_all()
-            && !exchange(&all.held, before, amount, all.limit)
+            && !exchange(&all.held, before, amount, all.limit.load(Relaxed))
         {
             exchange(own, amount, before, u64::MAX);
             return Err(Beyond::All);

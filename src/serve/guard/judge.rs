@@ -112,15 +112,31 @@ pub enum Verdict {
 
 /// Judges requests.
 pub struct Access {
-    pub(super) users: Option<Arc<UsersFile>>,
-    pub(super) networks: Networks,
+    door: Mutex<Arc<DoorRules>>,
     pub(super) failures: Failures,
     nonces: Nonces,
-    pub(super) tokens: Vec<String>,
     pub(super) channels: Mutex<HashMap<String, Arc<Rule>>>,
     /// What the passwords of users who do not exist are held against: they take as long to refuse as others.
     nobody: Ha1,
     pub(super) tallies: Tallies,
+}
+
+/// What holds for all channels.
+pub struct DoorRules {
+    pub(super) users: Option<Arc<UsersFile>>,
+    pub(super) networks: Networks,
+    pub(super) tokens: Vec<String>,
+}
+
+impl DoorRules {
+    /// Reads the file of users, if there is one.
+    ///
+    /// # Errors
+    /// Why it can not be used.
+    pub fn of(config: AccessConfig) -> Result<Self, UsersError> {
+        let AccessConfig { users, networks, tokens, .. } = config;
+        Ok(Self { users: users.map(UsersFile::open).transpose()?.map(Arc::new), networks, tokens })
+    }
 }
 
 impl Access {
@@ -129,14 +145,12 @@ impl Access {
     /// # Errors
     /// Why it can not be used.
     pub fn new(config: AccessConfig) -> Result<Self, UsersError> {
-        let AccessConfig { users, networks, failures, nonce_lifetime, tokens, channels } = config;
+        let channels = config.channels.iter().map(|(name, rule)| (name.clone(), Arc::new(rule.clone())));
         Ok(Self {
-            users: users.map(UsersFile::open).transpose()?.map(Arc::new),
-            networks,
-            failures: Failures::new(failures),
-            nonces: Nonces::new(nonce_lifetime),
-            tokens,
-            channels: Mutex::new(channels.into_iter().map(|(name, rule)| (name, Arc::new(rule))).collect()),
+            failures: Failures::new(config.failures),
+            nonces: Nonces::new(config.nonce_lifetime),
+            channels: Mutex::new(channels.collect()),
+            door: Mutex::new(Arc::new(DoorRules::of(config)?)),
             nobody: Ha1::of("", "", ""),
             tallies: Tallies::default(),
         })
@@ -164,9 +178,19 @@ impl Access {
 
     /// Looks from now on whether the file of users has changed.
     pub fn watch_users(&self, timers: &Arc<Timers>) {
-        if let Some(file) = &self.users {
+        if let Some(file) = &self.door().users {
             file.look_each_second(timers);
         }
+    }
+
+    /// Judges by these rules from now on.
+    pub fn judge_by(&self, rules: DoorRules, timers: &Arc<Timers>) {
+        *lock(&self.door) = Arc::new(rules);
+        self.watch_users(timers);
+    }
+
+    pub(super) fn door(&self) -> Arc<DoorRules> {
+        lock(&self.door).clone()
     }
 
     /// Its figures.
@@ -179,7 +203,8 @@ impl Access {
     /// What is to be done with a request that comes by the connection of this acquaintance.
     pub fn judge(&self, asked: &Asked<'_>, known: &mut Acquaintance, now: Instant) -> Verdict {
         let rule = asked.channel.and_then(|name| lock(&self.channels).get(name).cloned());
-        if !self.networks.let_in(rule.as_deref().map(|rule| &rule.networks), asked.client) {
+        let door = self.door();
+        if !door.networks.let_in(rule.as_deref().map(|rule| &rule.networks), asked.client) {
             return self.bar(Barred::Address);
         }
         let who = rule.as_deref().map_or(&Who::Users, |rule| &rule.who);
@@ -189,7 +214,7 @@ impl Access {
         // What is about no channel tells nothing of any; and players ask for options before they know that there is a login.
         let is_about_nothing =
             *asked.method == Method::Options && !asked.names_session || asked.channel.is_none();
-        match &self.users {
+        match &door.users {
             Some(file) if *who != Who::Everybody && !is_about_nothing => {
                 let users = file.users();
                 Login { access: self, users: &users, who, asked, now }.judge(known)

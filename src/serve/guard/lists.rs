@@ -12,13 +12,14 @@ use crate::event::lock;
 impl Access {
     /// What the token of a request comes to, or that it has none where it needs one. `None`: a login decides.
     pub(super) fn judge_token(&self, asked: &Asked<'_>, who: &Who, now: Instant) -> Option<Verdict> {
-        let OverHttp { token, .. } = asked.over_http.filter(|_| !self.tokens.is_empty())?;
+        let door = self.door();
+        let OverHttp { token, .. } = asked.over_http.filter(|_| !door.tokens.is_empty())?;
         match (who, token) {
             (Who::Everybody, _) | (Who::Only(_), _) => None,
             (Who::Users, Some(token)) => {
                 Some(self.check_token(token, asked, now).err().unwrap_or(Verdict::Allowed))
             }
-            (Who::Users, None) => self.users.is_none().then(|| self.bar(Barred::Token)),
+            (Who::Users, None) => door.users.is_none().then(|| self.bar(Barred::Token)),
         }
     }
 
@@ -28,8 +29,9 @@ impl Access {
             return Err(Verdict::NotNow(wait, Barred::Failures.reason()));
         }
         // All of them, so that how long it takes tells nothing.
+        let door = self.door();
         let same =
-            self.tokens.iter().filter(|own| constant_time_eq(own.as_bytes(), token.as_bytes())).count();
+            door.tokens.iter().filter(|own| constant_time_eq(own.as_bytes(), token.as_bytes())).count();
         if same > 0 {
             return Ok(());
         }
@@ -50,15 +52,16 @@ impl Access {
         now: Instant,
     ) -> Result<Vec<bool>, Verdict> {
         let OverHttp { token, wants_login, .. } = asked.over_http.unwrap_or_default();
-        let token = token.filter(|_| !self.tokens.is_empty());
+        let door = self.door();
+        let token = token.filter(|_| !door.tokens.is_empty());
         token.map(|token| self.check_token(token, asked, now)).transpose()?;
-        let users = self.users.as_ref().map(|file| file.users());
+        let users = door.users.as_ref().map(|file| file.users());
         let login = users.as_ref().map(|users| Login { access: self, users, who: &Who::Users, asked, now });
         let user = match &login {
             Some(login) if asked.authorization.is_some() => Some(login.identify(known)?),
             _ => None,
         };
-        let is_free = users.is_none() && self.tokens.is_empty();
+        let is_free = users.is_none() && door.tokens.is_empty();
         let sees = |channel: &String| {
             let rule = lock(&self.channels).get(channel).cloned();
             let who = rule.as_deref().map_or(&Who::Users, |rule| &rule.who);
@@ -68,7 +71,7 @@ impl Access {
                     .zip(user.as_deref())
                     .is_some_and(|(login, user)| login.may_see(user, who, channel))
             };
-            self.networks.let_in(rule.as_deref().map(|rule| &rule.networks), asked.client)
+            door.networks.let_in(rule.as_deref().map(|rule| &rule.networks), asked.client)
                 && (is_free || *who == Who::Everybody || *who == Who::Users && token.is_some() || by_login())
         };
         let visible: Vec<_> = channels.iter().map(sees).collect();

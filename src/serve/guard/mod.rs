@@ -24,7 +24,7 @@ mod tests;
 
 pub use acquaintance::Acquaintance;
 pub use failures::FailureLimits;
-pub use judge::{Access, AccessConfig, Asked, OverHttp, Rule, Verdict, Who};
+pub use judge::{Access, AccessConfig, Asked, DoorRules, OverHttp, Rule, Verdict, Who};
 pub use networks::Networks;
 pub use tallies::AccessStats;
 pub use users::{Scope, User, Users, WrongLine, check_name};

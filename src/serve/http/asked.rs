@@ -62,7 +62,7 @@ impl Asked<'_> {
 
     /// Where the client finds us: scheme, host and port.
     pub fn base(&self) -> String {
-        if let Some(url) = &self.presence.config.url {
+        if let Some(url) = &self.presence.config().url {
             return url.clone();
         }
         let scheme = if self.is_secret() { "https" } else { "http" };

@@ -44,7 +44,8 @@ pub(super) fn describe(asked: &Asked<'_>, name: &str, now: Instant) -> Result<An
 }
 
 fn playlist(asked: &Asked<'_>, entries: &[Entry]) -> Reply {
-    let guide = asked.presence.config.guide.as_deref();
+    let config = asked.presence.config();
+    let guide = config.guide.as_deref();
     let mut text =
         guide.map_or_else(|| "#EXTM3U\n".to_owned(), |url| format!("#EXTM3U x-tvg-url=\"{url}\"\n"));
     for entry in entries {
@@ -67,7 +68,7 @@ fn playlist(asked: &Asked<'_>, entries: &[Entry]) -> Reply {
 }
 
 fn discover(asked: &Asked<'_>) -> Reply {
-    let (base, name) = (asked.base(), &asked.presence.config.name);
+    let (base, name) = (asked.base(), &asked.presence.config().name);
     let limits = asked.server().limits();
     let body = json!({
         "FriendlyName": name,

@@ -1,6 +1,8 @@
 //! How the site presents itself, and where else its channels are to be had.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crate::event::lock;
 
 /// How a site presents itself.
 #[derive(Debug, Clone, Default)]
@@ -16,14 +18,23 @@ pub struct SiteConfig {
 /// Of one site.
 #[derive(Default)]
 pub(super) struct Presence {
-    pub config: SiteConfig,
+    config: Mutex<Arc<SiteConfig>>,
     /// Where RTSP is served, in the clear and through TLS.
     ports: [OnceLock<u16>; 2],
 }
 
 impl Presence {
     pub fn new(config: SiteConfig) -> Self {
-        Self { config, ..Self::default() }
+        Self { config: Mutex::new(Arc::new(config)), ..Self::default() }
+    }
+
+    pub fn config(&self) -> Arc<SiteConfig> {
+        lock(&self.config).clone()
+    }
+
+    /// It presents itself so from now on.
+    pub fn be(&self, config: SiteConfig) {
+        *lock(&self.config) = Arc::new(config);
     }
 
     /// RTSP is served at this port.

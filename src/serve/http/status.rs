@@ -9,7 +9,7 @@ use super::entries::Entry;
 use super::request::{Reply, reply};
 
 pub(super) fn page(asked: &Asked<'_>, entries: &[Entry], now: Instant) -> Reply {
-    let name = escaped(&asked.presence.config.name);
+    let name = escaped(&asked.presence.config().name);
     let rows: String = entries.iter().map(|entry| row(entry, now)).collect();
     let viewers: usize = entries.iter().filter_map(|entry| entry.channel.as_deref()).map(viewers).sum();
     let heads: String = Carriage::ALL.iter().map(|(_, label)| format!("<th>{label}</th>")).collect();

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -34,7 +34,7 @@ pub struct OutGroup {
 
 /// The groups of all channels that have one, and what is sent there.
 pub struct OutGroups {
-    by_channel: HashMap<String, OutGroup>,
+    by_channel: Mutex<HashMap<String, OutGroup>>,
     /// Nobody is to cut packets into fragments.
     dont_fragment: bool,
     seats: Mutex<HashMap<(String, usize), Weak<Seat>>>,
@@ -86,16 +86,28 @@ impl OutGroup {
 
 impl OutGroups {
     pub fn new(by_channel: HashMap<String, OutGroup>, dont_fragment: bool) -> Arc<Self> {
-        Arc::new(Self { by_channel, dont_fragment, seats: Mutex::default() })
+        Arc::new(Self { by_channel: Mutex::new(by_channel), dont_fragment, seats: Mutex::default() })
     }
 
-    pub fn of(&self, channel: &str) -> Option<&OutGroup> {
-        self.by_channel.get(channel)
+    /// Channels go there from now on. Who plays has the group that he was told of for as long as he does.
+    pub fn set(&self, by_channel: HashMap<String, OutGroup>) {
+        *lock(&self.by_channel) = by_channel;
     }
 
-    /// Those that are announced, with their channels' names.
-    pub fn announced(&self) -> impl Iterator<Item = (&String, &OutGroup)> {
-        self.by_channel.iter().filter(|(_, group)| group.is_announced)
+    pub fn of(&self, channel: &str) -> Option<OutGroup> {
+        lock(&self.by_channel).get(channel).cloned()
+    }
+
+    /// Whether a channel goes to a group.
+    pub fn holds(&self, group: IpAddr) -> bool {
+        lock(&self.by_channel).values().any(|out| out.group.ip() == group)
+    }
+
+    /// Those that are announced, by their channels' names.
+    pub fn announced(&self) -> HashMap<String, OutGroup> {
+        let by_channel = lock(&self.by_channel);
+        let announced = by_channel.iter().filter(|(_, group)| group.is_announced);
+        announced.map(|(name, group)| (name.clone(), group.clone())).collect()
     }
 
     /// Has a channel's track sent to its group, from now on and for as long as this is kept.
@@ -110,10 +122,11 @@ impl OutGroups {
         let group = self.of(channel).ok_or(io::ErrorKind::NotFound)?;
         let mut seats = lock(&self.seats);
         let key = (channel.to_owned(), track);
-        if let Some(seat) = seats.get(&key).and_then(Weak::upgrade) {
+        let open = seats.get(&key).and_then(Weak::upgrade);
+        if let Some(seat) = open.filter(|seat| seat.group == group) {
             return Ok(seat);
         }
-        let seat = Arc::new(Seat::open(group, track, self.dont_fragment)?);
+        let seat = Arc::new(Seat::open(&group, track, self.dont_fragment)?);
         seats.insert(key, Arc::downgrade(&seat));
         Ok(seat)
     }

@@ -60,7 +60,7 @@ pub struct Fake {
     pub is_full: bool,
     /// How requests are judged.
     pub mood: Mood,
-    repair_agents: RepairAgents,
+    repair_agents: Arc<RepairAgents>,
     begun: AtomicUsize,
     /// Ways that are on.
     pub on: Arc<AtomicUsize>,
@@ -102,7 +102,7 @@ impl Fake {
             not_served: Vec::new(),
             is_full: false,
             mood: Mood::Friendly,
-            repair_agents: RepairAgents::default(),
+            repair_agents: Arc::default(),
             begun: AtomicUsize::new(0),
             on: Arc::default(),
             taken: Arc::default(),
@@ -134,8 +134,8 @@ impl World for Fake {
         SocketAddr::from(([192, 0, 2, 1], 554))
     }
 
-    fn repair_agents(&self) -> &RepairAgents {
-        &self.repair_agents
+    fn repair_agents(&self) -> Arc<RepairAgents> {
+        self.repair_agents.clone()
     }
 
     fn instance(&self) -> &str {

@@ -68,6 +68,11 @@ impl Sessions {
         (self.table().of_channel(channel), lock(&self.limits).of(channel))
     }
 
+    /// There may be so many from now on. Those that there are go on.
+    pub fn limit_all(&self, limits: SessionLimits) {
+        *lock(&self.limits) = limits;
+    }
+
     /// A channel may have so many from now on, or as many as any.
     pub fn limit(&self, channel: &str, most: Option<usize>) {
         let of_channels = &mut lock(&self.limits).of_channels;

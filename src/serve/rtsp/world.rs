@@ -21,7 +21,7 @@ pub trait World {
     fn peer(&self) -> SocketAddr;
 
     /// Who is known to ask again for what it has lost.
-    fn repair_agents(&self) -> &RepairAgents;
+    fn repair_agents(&self) -> Arc<RepairAgents>;
 
     /// Where the client finds us.
     fn local(&self) -> SocketAddr;

@@ -77,7 +77,7 @@ impl Rig {
             session_timeout,
             longest_silence,
             close_grace,
-            repair_agents: RepairAgents::default(),
+            repair_agents: Arc::default(),
             clear_media: false,
             certificates: None,
             limits,
