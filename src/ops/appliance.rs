@@ -4,14 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use nix::errno::Errno;
-
 use crate::event::{Standstill, clock};
 use crate::relay::{Channel, Track};
-use crate::serve::{Access, BadPair, Listener, UsersError};
+use crate::serve::{Access, BadPair, UsersError};
 
 use super::config::Config;
+use super::running::doors::{Doors, NotListening};
 use super::running::engine::Engine;
+use super::running::reload::Reloader;
 use super::running::serving::access_config;
 use super::watching::admin::{AdminServer, AdminSource};
 use super::watching::metrics;
@@ -20,7 +20,8 @@ use super::watching::readiness::{Stage, not_pulled};
 /// The running program.
 pub struct Appliance {
     engine: Arc<Engine>,
-    listeners: Vec<Arc<Listener>>,
+    doors: Arc<Doors>,
+    reloader: Option<Arc<Reloader>>,
     scrape: Arc<Scrape>,
     admin: AdminServer,
 }
@@ -40,15 +41,8 @@ pub enum StartError {
     #[error("[access] users: {0}")]
     Users(#[source] UsersError),
     /// An address is not to be had.
-    #[error("listening on {address} for {purpose} failed: {error} ({})", remedy(error))]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Who was to be reached there.
-        purpose: &'static str,
-        /// The kernel's answer.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] NotListening),
 }
 
 impl Appliance {
@@ -62,35 +56,19 @@ impl Appliance {
     }
 
     fn open(config: &Config, engine: &Arc<Engine>) -> Result<Self, StartError> {
-        let front_door = engine.front_door(config);
-        let (mut listeners, mut told) = (Vec::new(), Vec::new());
-        for (address, purpose) in addresses(config) {
-            let listener = match purpose {
-                RTSP => front_door.listen_rtsp(address),
-                RTSPS => front_door.listen_rtsps(address),
-                TUNNELS => front_door.listen_tunnels(address),
-                HTTP => front_door.listen_http(address),
-                _ => front_door.listen_https(address),
-            };
-            let listener = listener.map_err(|error| StartError::Listen { address, purpose, error })?;
-            told.push((listener.address(), purpose));
-            listeners.push(listener);
-        }
+        let doors = Arc::new(Doors::new(engine.front_door(config)));
+        let opened = doors.open(config)?;
         let address = config.admin.listen;
-        let scrape = Scrape { engine: engine.clone(), listeners: listeners.clone(), stage: Stage::default() };
+        let scrape = Scrape { engine: engine.clone(), doors: doors.clone(), stage: Stage::default() };
         let scrape = Arc::new(scrape);
-        let admin = AdminServer::start(address, scrape.clone()).map_err(|error| StartError::Listen {
-            address,
-            purpose: "metrics",
-            error,
-        })?;
+        let admin = AdminServer::start(address, scrape.clone());
+        let admin = admin.map_err(|error| NotListening { address, purpose: "metrics", error })?;
         engine.receive(config);
-        for (address, purpose) in told {
-            tracing::info!(%address, channels = config.channels.len(), "serving {purpose}");
-        }
+        doors.take(opened, config);
         tracing::info!(address = %admin.local_addr(), "serving /metrics, /live and /ready");
         scrape.stage.open();
-        Ok(Self { engine: engine.clone(), listeners, scrape, admin })
+        let reloader = Reloader::of(config, engine, &doors).map(Arc::new);
+        Ok(Self { engine: engine.clone(), doors, reloader, scrape, admin })
     }
 
     /// What is running.
@@ -98,9 +76,20 @@ impl Appliance {
         &self.engine
     }
 
+    /// What reads the config again, where that is a file.
+    pub fn reloader(&self) -> Option<&Arc<Reloader>> {
+        self.reloader.as_ref()
+    }
+
+    /// Takes nobody in any more, until it is over.
+    pub fn drain(&self, why: &str) {
+        let timeout = self.reloader.as_ref().map(|reloader| reloader.config().limits.drain_timeout);
+        self.engine.drain.begin(timeout.unwrap_or_default(), why, clock::now());
+    }
+
     /// Where RTSP is served.
     pub fn rtsp_addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().map(|listener| listener.address()).collect()
+        self.doors.listeners().iter().map(|listener| listener.address()).collect()
     }
 
     /// Where metrics are served.
@@ -117,39 +106,16 @@ impl Appliance {
     /// threads.
     pub fn stop(self) {
         self.scrape.stage.stop();
-        self.listeners.iter().for_each(|listener| listener.stop());
+        self.doors.close();
         self.engine.stop();
         self.admin.stop();
     }
 }
 
-/// What is served, in the words of the log.
-const RTSP: &str = "RTSP";
-const RTSPS: &str = "RTSP through TLS";
-const TUNNELS: &str = "RTSP over HTTP";
-const HTTP: &str = "HTTP";
-const HTTPS: &str = "HTTP through TLS";
-
-/// Where what is served.
-fn addresses(config: &Config) -> impl Iterator<Item = (SocketAddr, &'static str)> {
-    let Config { rtsp, http, .. } = config;
-    let of_rtsp = [
-        (Some(&rtsp.listen), RTSP),
-        (rtsp.tls.as_ref().map(|tls| &tls.listen), RTSPS),
-        (Some(&rtsp.http_listen), TUNNELS),
-    ];
-    let of_http =
-        [(http.as_ref().map(|http| &http.listen), HTTP), (http.as_ref().map(|http| &http.tls_listen), HTTPS)];
-    let each = |(list, what): (Option<&'_ Vec<SocketAddr>>, _)| {
-        list.cloned().unwrap_or_default().into_iter().map(move |address| (address, what))
-    };
-    of_rtsp.into_iter().chain(of_http).flat_map(each)
-}
-
 /// What the admin endpoint asks.
 struct Scrape {
     engine: Arc<Engine>,
-    listeners: Vec<Arc<Listener>>,
+    doors: Arc<Doors>,
     stage: Stage,
 }
 
@@ -167,7 +133,11 @@ impl AdminSource for Scrape {
             let has_any = channel.tracks.iter().any(|track| track.is_joined());
             !is_to_be || has_any && channel.tracks.iter().filter(is_needed).all(|track| track.is_joined())
         };
-        let deaf = self.listeners.iter().find(|listener| !listener.is_open());
+        if self.engine.drain.deadline().is_some() {
+            return Err("draining".to_owned());
+        }
+        let listeners = self.doors.listeners();
+        let deaf = listeners.iter().find(|listener| !listener.is_open());
         let channels = self.engine.catalogue.channels();
         let joined = channels.iter().map(|channel| (channel.name.as_str(), is_joined(channel)));
         let ready = self.stage.ready(deaf.map(|listener| listener.address()), joined)?;
@@ -183,20 +153,6 @@ impl AdminSource for Scrape {
     fn give_up(&self, reason: &str) {
         self.engine.poller.vitals().give_up(reason.to_owned());
     }
-}
-
-fn remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "another program has this port; `ss -lntp` tells which",
-        io::ErrorKind::AddrNotAvailable => "no interface of this machine has that address",
-        io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE",
-        _ if is_limit(error) => "see the limits on threads and open files: ulimit -u, ulimit -n",
-        _ => "see the address in the config",
-    }
-}
-
-fn is_limit(error: &io::Error) -> bool {
-    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN))
 }
 
 #[cfg(all(test, not(model)))]

@@ -127,7 +127,7 @@ fn serve_two_viewers(port: u16) {
 fn who_can_not_be_reached_is_not_ready() {
     let appliance = Appliance::start(&config(free_port())).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(appliance.source().ready().as_deref(), Ok("ready\n"));
-    let listener = &appliance.listeners[0];
+    let listener = &appliance.doors.listeners()[0];
     listener.stop(); // as closed as one that fails
     let why = appliance.source().ready().expect_err("nobody can come");
     assert!(why.contains(&listener.address().to_string()), "{why}");

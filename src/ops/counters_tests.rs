@@ -1,6 +1,8 @@
 //! Counters as a scrape reads them: none goes down while its series lives, whatever comes and whoever goes, and each that
 //! can be named beforehand is there from the start.
 
+use super::super::running::drain::Drain;
+use super::super::running::reloads::Reloads;
 use super::tests::{config, free_port};
 use super::*;
 use crate::relay::rig::outward;
@@ -395,6 +397,11 @@ impl Engine {
             announcer: self.announcer.clone(),
             puller: self.puller.clone(),
             started_at: self.started_at,
+            drain: Drain::new(self.server.clone()),
+            reloads: Reloads::default(),
+            certificates: None,
+            instance: self.instance.clone(),
+            bars: self.bars.clone(),
             timers: self.timers.clone(),
             directories: Default::default(),
             open_groups: None,

@@ -14,7 +14,7 @@ use super::media::{Client, Followed, Interleaved, Learnt, Multicast, OverUdp, Ra
 use super::refusal_watch::RefusalWatch;
 use super::rtsp::{About, Costs, Home, RepairAgents, Session, Wanted, World};
 use super::rtsp_connection::RtspConnection;
-use super::rtsp_server::{RtspServer, ServerConfig};
+use super::rtsp_server::RtspServer;
 use super::stats::{CHANNEL_GONE, Counters, FELL_BACK, NOT_BACK, OF_RTX, RefusedFor};
 
 impl World for RtspConnection {
@@ -165,11 +165,7 @@ impl World for RtspConnection {
 impl RtspConnection {
     /// Where its client is sent if there is no room. Nobody is led out of TLS.
     fn other_server(&self) -> Option<Redirect> {
-        let ServerConfig { redirect, redirect_tls, .. } = &*self.server.config();
-        if !self.stream.is_secret() {
-            return redirect.clone();
-        }
-        redirect_tls.clone().or(redirect.clone().filter(|other| other.is_secret()))
+        self.server.config().other_server(self.stream.is_secret())
     }
 
     /// Whether a session is of a connection through TLS, which may not be this one, and nothing of it is to leave that.
@@ -199,6 +195,9 @@ impl RtspConnection {
 impl RtspServer {
     /// Whether one more can be served at all.
     pub(super) fn welcome(&self, now: Instant) -> Result<(), RefusedFor> {
+        if self.is_draining() {
+            return Err(RefusedFor::Draining);
+        }
         if self.lateness.is_too_late(now) {
             self.say_that_newcomers_are_refused(now);
             return Err(RefusedFor::Late);

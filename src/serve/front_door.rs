@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::arrival::Door;
-use super::http::{HttpListener, Serves, Site, Tunnels};
+use super::http::{HttpListener, Serves, Site, SiteConfig, Tunnels};
 use super::listener::Listener;
 use super::rtsp_listener::RtspListener;
 use super::rtsp_server::RtspServer;
@@ -35,6 +35,21 @@ impl FrontDoor {
         let rtsp: Arc<dyn Door> = Arc::new(RtspListener::new(server.clone(), tunnels.clone()));
         let http = if shares { rtsp.clone() } else { door(alone) };
         Self { server, site, rtsp, tunnels, http }
+    }
+
+    /// Whether it can serve through TLS, which is decided before anybody listens.
+    pub fn has_tls(&self) -> bool {
+        self.server.config().certificates.is_some()
+    }
+
+    /// The same of the site.
+    pub fn has_site(&self) -> bool {
+        self.site.is_some()
+    }
+
+    /// The site presents itself so from now on.
+    pub fn present(&self, config: SiteConfig) {
+        self.site.iter().for_each(|site| site.present(config.clone()));
     }
 
     /// Serves RTSP at an address, and the tunnel.

@@ -36,6 +36,7 @@ mod rtsp;
 mod rtsp_connection;
 mod rtsp_listener;
 mod rtsp_server;
+mod send_on;
 mod session_watch;
 mod stats;
 mod stream;
@@ -47,8 +48,8 @@ pub use announcer::{Announcer, AnnouncerStats};
 pub use certificates::{BadPair, Certificates, KeyFiles};
 pub use front_door::FrontDoor;
 pub use guard::{
-    Access, AccessConfig, AccessStats, Acquaintance, Asked, DoorRules, FailureLimits, Networks, OverHttp, Rule, Scope,
-    User, Users, UsersError, Verdict, Who, WrongLine, check_name, read_users, write_users,
+    Access, AccessConfig, AccessStats, Acquaintance, Asked, DoorRules, FailureLimits, Networks, OverHttp,
+    Rule, Scope, User, Users, UsersError, Verdict, Who, WrongLine, check_name, read_users, write_users,
 };
 pub use http::{NotOpened, OpensGroups, Site, SiteConfig};
 pub use journal::legible;

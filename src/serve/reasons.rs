@@ -79,10 +79,12 @@ pub(super) enum RefusedFor {
     Line,
     /// The channel has ended, or is another one now.
     Gone,
+    /// The server takes nobody in any more, as it is to be stopped.
+    Draining,
 }
 
 impl RefusedFor {
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str); 13] = [
         (Self::Late, "late"),
         (Self::Limit, "limit"),
         (Self::Port, "port"),
@@ -95,6 +97,7 @@ impl RefusedFor {
         (Self::OutGroup, "multicast_out"),
         (Self::Line, "line"),
         (Self::Gone, "channel gone"),
+        (Self::Draining, "draining"),
     ];
 
     /// Why a track gets no egress.
@@ -107,7 +110,10 @@ impl RefusedFor {
 
     /// Whether it is this server that is full, so that another one may do better.
     pub fn is_full(self) -> bool {
-        matches!(self, Self::Late | Self::Limit | Self::Channel | Self::TotalEgress | Self::Line)
+        matches!(
+            self,
+            Self::Late | Self::Limit | Self::Channel | Self::TotalEgress | Self::Line | Self::Draining
+        )
     }
 
     /// Its word, in metrics and the log.

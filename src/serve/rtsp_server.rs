@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::event::{Class, Episode, Follows, Poller, Timers, clock, lock};
+use crate::event::{Class, Episode, Poller, Timers, clock, lock};
 use crate::relay::{Carriage, Catalogue, Channel, Lateness};
 use crate::wire::rtsp::Redirect;
 
 use super::access::{Addresses, PerAddress, counted_as};
 use super::announcer::Announcer;
 use super::certificates::Certificates;
-use super::guard::{Access, AccessStats, Rule};
+use super::guard::{Access, AccessStats, DoorRules, Rule};
 use super::journal::{Refused, Teller, Why};
 use super::listing::Listing;
 use super::media::{Learning, OutGroup, OutGroups, PortPairs};
@@ -82,6 +82,15 @@ pub struct Limits {
 }
 
 impl ServerConfig {
+    /// Where newcomers are sent. Nobody is led out of TLS.
+    pub(super) fn other_server(&self, is_secret: bool) -> Option<Redirect> {
+        let Self { redirect, redirect_tls, .. } = self;
+        if !is_secret {
+            return redirect.clone();
+        }
+        redirect_tls.clone().or(redirect.clone().filter(|other| other.is_secret()))
+    }
+
     fn session_limits(&self) -> SessionLimits {
         SessionLimits {
             all: self.limits.sessions,
@@ -120,6 +129,7 @@ pub struct RtspServer {
     pub(super) teller: Arc<Teller>,
     listings: Mutex<HashMap<String, Listing>>,
     stopping: AtomicBool,
+    draining: AtomicBool,
     refuses_newcomers: Episode,
     pub(super) lacks_pairs: Episode,
     pub(super) has_crowds: Episode,
@@ -138,7 +148,7 @@ impl RtspServer {
     ) -> Arc<Self> {
         guard.watch_users(&timers);
         let out_groups = OutGroups::new(config.multicast_out.clone(), config.dont_fragment);
-        out_groups.look_each_second(&timers);
+        out_groups.follow(&timers);
         let counters = Arc::<Counters>::default();
         let teller = Teller::new(poller.queue(Class::Control).clone(), timers.clone());
         Arc::new(Self {
@@ -163,6 +173,7 @@ impl RtspServer {
             counters,
             teller,
             stopping: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             refuses_newcomers: Episode::default(),
             lacks_pairs: Episode::default(),
             has_crowds: Episode::default(),
@@ -173,10 +184,16 @@ impl RtspServer {
     /// Serves by another config from now on, as far as that may change: not the port pairs, nor what TLS is served with. Who
     /// has what he would not get any more keeps it.
     pub fn serve_by(&self, config: ServerConfig) {
-        self.sessions.limit_all(config.session_limits());
+        self.sessions.limit_all(config.limits.sessions, config.limits.sessions_per_channel);
         self.addresses.limit(config.limits.per_address(), config.limits.egress);
         self.out_groups.set(config.multicast_out.clone());
+        self.out_groups.follow(&self.timers);
         *lock(&self.config) = Arc::new(config);
+    }
+
+    /// Judges by these rules from now on.
+    pub fn judge_by(&self, rules: DoorRules) {
+        self.guard.judge_by(rules, &self.timers);
     }
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {
@@ -288,6 +305,21 @@ impl RtspServer {
     pub(super) fn tell_of_cut(&self, peer: SocketAddr, reason: CutFor) {
         let why = Why { what: "connection closed", status: 0, reason: reason.label() };
         self.teller.refuse(&Refused::unheard(peer, why), clock::now());
+    }
+
+    /// Takes nobody in any more, or does so again. Who is there stays.
+    pub fn drain(&self, begins: bool) {
+        self.draining.store(begins, Relaxed);
+    }
+
+    /// Whether nobody is taken in any more.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    /// Sessions there are.
+    pub fn sessions_now(&self) -> usize {
+        self.sessions.len()
     }
 
     pub(super) fn is_stopping(&self) -> bool {

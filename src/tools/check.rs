@@ -64,6 +64,7 @@ impl fmt::Display for Plan {
             channels,
             directories,
             warnings,
+            ..
         } = &self.config;
         writeln!(f, "RTSP      {}", listeners(&rtsp.listen))?;
         writeln!(

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{RecvTimeoutError, select};
 use serde_json::{Value, json};
 
 use super::check::check;
@@ -13,7 +13,7 @@ use super::cli::{
     Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, ListenArgs, ProbeArgs, UserCommand,
 };
 use super::demo::{DemoError, Demonstration};
-use super::signals::{HangUp, stop_requests};
+use super::signals::{Requests, Wish, requests, stop_requests};
 use super::{listen, probe, users};
 use crate::event::clock;
 use crate::ops::Appliance;
@@ -70,9 +70,10 @@ fn explain(other: &clap::Error) -> u8 {
 }
 
 fn serve(file: &Path, log_format: Option<LogFormat>) -> Result<(), u8> {
-    let stop = signals(HangUp::Ignored)?;
+    let asked = signals(requests())?;
     let config = Config::load(file).map_err(|error| wrong(&error))?;
-    log::write_as(log_format.unwrap_or(config.log.format));
+    log_format.into_iter().for_each(log::insist_on);
+    log::write_as(config.log.format);
     tell_of_what_is_worse(&config, file);
     match open_files::make_room(&config) {
         Ok(None) => {}
@@ -87,21 +88,40 @@ fn serve(file: &Path, log_format: Option<LogFormat>) -> Result<(), u8> {
             return Err(failed(&format!("the watch can not start: {error} {THREADS}")));
         }
     };
+    serve_until_asked(&appliance, &watch, &asked);
+    tracing::info!("stopping: viewers are told, groups are left");
+    watch.stop();
+    appliance.stop();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Until somebody asks it to stop.
+fn serve_until_asked(appliance: &Appliance, watch: &Watch, asked: &Requests) {
     let mut judge = Judge::default();
-    // An error other than a timeout would mean that no signal can come any more; there is nothing to wait for then.
-    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(LOOK) {
+    let reloader = appliance.reloader();
+    loop {
+        select! {
+            // That none can come any more is as good.
+            recv(asked.stop) -> _ => return,
+            recv(asked.wishes) -> wish => match wish {
+                Ok(Wish::Reload) => reloader.into_iter().for_each(|reloader| drop(reloader.reload("SIGHUP"))),
+                Ok(Wish::Drain) => appliance.drain("SIGUSR1"),
+                Err(_) => return,
+            },
+            default(LOOK) => {}
+        }
         if let Some(why) = watch.verdict(&mut judge, clock::now()) {
             failed(&format!("{why}: the program ends, to be started again"));
             log::flush();
             // Nobody can wait for what stands still.
             process::exit(i32::from(EXIT_FAILURE));
         }
+        reloader.into_iter().for_each(|reloader| reloader.look());
+        if appliance.engine().drain.is_over(clock::now()) {
+            return;
+        }
     }
-    tracing::info!("stopping: viewers are told, groups are left");
-    watch.stop();
-    appliance.stop();
-    tracing::info!("stopped");
-    Ok(())
 }
 
 /// What works, but worse than it could: of the config, and of the machine.
@@ -124,7 +144,7 @@ fn print_plan(file: &Path) -> Result<(), u8> {
 }
 
 fn demo(args: &DemoArgs) -> Result<(), u8> {
-    let stop = signals(HangUp::Usual)?;
+    let stop = signals(stop_requests())?;
     let no_screen = |error| failed(&format!("the screen's thread can not start: {error} {THREADS}"));
     let screen = Outlet::start("screen", Unlocked(io::stdout()), |_| ()).map_err(no_screen)?;
     let mut demonstration = Demonstration::start(args.listen, args.admin).map_err(|error| match error {
@@ -147,7 +167,7 @@ fn demo(args: &DemoArgs) -> Result<(), u8> {
 }
 
 fn run_probe(args: &ProbeArgs) -> Result<(), u8> {
-    let stop = signals(HangUp::Usual)?;
+    let stop = signals(stop_requests())?;
     // Progress goes where the log goes: the table or JSON alone is the output.
     let refresh = Refresh::for_output(io::stderr().is_terminal());
     let lines_between = refresh.interval().as_secs();
@@ -170,7 +190,7 @@ fn run_probe(args: &ProbeArgs) -> Result<(), u8> {
 
 fn run_listen(args: &ListenArgs) -> Result<(), u8> {
     let plan = args.plan().map_err(|wrong| explain(&wrong))?;
-    let stop = signals(HangUp::Usual)?;
+    let stop = signals(stop_requests())?;
     let mut printed = Ok(());
     let result = listen::run(&plan, &stop, |joined| {
         if !args.json && printed.is_ok() {
@@ -194,8 +214,8 @@ fn change_users(command: &UserCommand) -> Result<(), u8> {
     print(&said)
 }
 
-fn signals(hang_up: HangUp) -> Result<Receiver<()>, u8> {
-    stop_requests(hang_up).map_err(|error| failed(&format!("signals can not be handled: {error} {THREADS}")))
+fn signals<T>(handled: io::Result<T>) -> Result<T, u8> {
+    handled.map_err(|error| failed(&format!("signals can not be handled: {error} {THREADS}")))
 }
 
 /// There is nothing to report: a program is told why by an object of its own. Returns the exit code.

@@ -1,5 +1,5 @@
-//! Signals: SIGINT and SIGTERM ask the program to stop, a second one ends it at once. No other that is sent to
-//! daemons by custom ends it.
+//! Signals: SIGINT and SIGTERM ask the program to stop, a second one ends it at once. Who serves reads its config again at
+//! SIGHUP and drains at SIGUSR1. No other that is sent to daemons by custom ends it.
 
 use std::io;
 use std::process;
@@ -14,25 +14,44 @@ use crate::ops::log;
 
 /// Ends a program that writes to a log file beyond `ulimit -f`; signal-hook has no name for it.
 const SIGXFSZ: i32 = nix::sys::signal::Signal::SIGXFSZ as i32;
+/// Wishes that wait: one more of the same would change nothing.
+const WISHES: usize = 8;
 
-/// What a terminal that closes, or `systemctl reload`, does.
+/// What a program that serves is asked for, beside to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HangUp {
-    /// Nothing: the program goes on without it.
-    Ignored,
-    /// What is the custom: the program ends, unless `nohup` started it.
-    Usual,
+pub enum Wish {
+    /// To read its config again.
+    Reload,
+    /// To take nobody in any more, and to stop once all have left.
+    Drain,
 }
 
-/// Receives once when the program is asked to stop.
-pub fn stop_requests(hang_up: HangUp) -> io::Result<Receiver<()>> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ])?;
-    if hang_up == HangUp::Ignored {
-        signals.add_signal(SIGHUP)?;
-    }
+/// What signals ask for.
+pub struct Requests {
+    /// Receives once when the program is asked to stop.
+    pub stop: Receiver<()>,
+    /// Receives what it is asked for beside that.
+    pub wishes: Receiver<Wish>,
+}
+
+/// Receives once when the program is asked to stop. A terminal that closes ends it, as is the custom, unless `nohup` started it.
+pub fn stop_requests() -> io::Result<Receiver<()>> {
+    let (signals, (wishes, _)) = ([SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ], bounded(0));
+    listen(&signals, wishes)
+}
+
+/// What a program that serves is asked for. It goes on without a terminal.
+pub fn requests() -> io::Result<Requests> {
+    let (wanted, wishes) = bounded(WISHES);
+    let stop = listen(&[SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ], wanted)?;
+    Ok(Requests { stop, wishes })
+}
+
+fn listen(signals: &[i32], wishes: Sender<Wish>) -> io::Result<Receiver<()>> {
+    let mut signals = Signals::new(signals)?;
     let (sender, receiver) = bounded(1);
     thread::Builder::new().name("signals".into()).spawn(move || {
-        obey(signals.forever(), &sender, || {
+        obey(signals.forever(), &sender, &wishes, || {
             log::flush();
             process::exit(i32::from(EXIT_FAILURE));
         });
@@ -41,8 +60,11 @@ pub fn stop_requests(hang_up: HangUp) -> io::Result<Receiver<()>> {
 }
 
 /// The first request asks, whoever hears it and however soon; each that follows ends.
-fn obey(signals: impl Iterator<Item = i32>, asked: &Sender<()>, end: impl Fn()) {
+fn obey(signals: impl Iterator<Item = i32>, stop: &Sender<()>, wishes: &Sender<Wish>, end: impl Fn()) {
     let mut before = false;
+    let wish = |wish| {
+        let _ = wishes.try_send(wish); // as many wait as there is room for, and nobody who listens is as good
+    };
     for signal in signals {
         match signal {
             SIGINT | SIGTERM if before => {
@@ -51,10 +73,10 @@ fn obey(signals: impl Iterator<Item = i32>, asked: &Sender<()>, end: impl Fn()) 
             }
             SIGINT | SIGTERM => {
                 before = true;
-                let _ = asked.try_send(()); // there is room for one, and nobody who listens is as good
+                let _ = stop.try_send(()); // there is room for one, and nobody who listens is as good
             }
-            SIGHUP => tracing::warn!("SIGHUP is ignored: the config is not re-read, restart to apply it"),
-            SIGUSR1 => tracing::warn!("SIGUSR1 is ignored: it means nothing here"),
+            SIGHUP => wish(Wish::Reload),
+            SIGUSR1 => wish(Wish::Drain),
             SIGUSR2 => tracing::warn!("SIGUSR2 is ignored: it means nothing here"),
             // A line of the log that was too much: one more would be too.
             _ => {}
@@ -69,17 +91,25 @@ mod tests {
 
     #[test]
     fn a_second_request_ends_the_program_though_the_first_was_heard_and_no_other_signal_counts() {
-        let (sender, receiver) = bounded(1);
+        let ((sender, receiver), (wanted, wishes)) = (bounded(1), bounded(WISHES));
         let ended = Cell::new(0);
         let others = [SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ];
-        obey(others.into_iter(), &sender, || ended.set(ended.get() + 1));
+        obey(others.into_iter(), &sender, &wanted, || ended.set(ended.get() + 1));
         assert!(receiver.try_recv().is_err() && ended.get() == 0);
+        assert_eq!(wishes.try_iter().collect::<Vec<_>>(), [Wish::Reload, Wish::Drain]);
         let heard_each = [SIGTERM, SIGHUP, SIGINT].into_iter().inspect(|signal| match *signal {
             SIGHUP => receiver.try_recv().expect("the first asks"),
             _ => assert_eq!(ended.get(), 0),
         });
-        obey(heard_each, &sender, || ended.set(ended.get() + 1));
+        obey(heard_each, &sender, &wanted, || ended.set(ended.get() + 1));
         assert_eq!(ended.get(), 1);
         assert!(receiver.try_recv().is_err(), "one request to stop is enough");
+    }
+
+    #[test]
+    fn a_storm_of_signals_waits_for_nobody() {
+        let ((sender, _receiver), (wanted, wishes)) = (bounded(1), bounded(WISHES));
+        obey([SIGHUP; 1000].into_iter(), &sender, &wanted, || ());
+        assert_eq!(wishes.try_iter().count(), WISHES);
     }
 }

@@ -14,6 +14,7 @@ mod conversation; // requests and replies, from OPTIONS to TEARDOWN
 mod crowds; // many viewers: who stays loses nothing, who leaves frees everything
 mod demand; // channels that are joined for who watches, and no longer
 mod directories; // descriptions that are put into a directory, change and go
+mod drain; // an edge is taken out, and nobody cut off
 mod fast_start; // a picture at once: where viewers begin, and how they are brought level
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
 mod http; // transport streams over HTTP, and lists of them
@@ -41,6 +42,7 @@ mod program; // exit codes, signals and the demo
 mod pull; // channels that come from other servers
 mod raw; // transport streams without RTP, for set-top boxes
 mod refusals; // every code that a request can earn
+mod reload; // another config while viewers watch
 mod repair; // what a viewer over UDP has lost, and asks for again
 mod returns; // connections that come and go, and sessions that stay
 mod senders; // who sends to a group: neighbours, two at once, nobody

@@ -85,6 +85,15 @@ impl Puller {
         upstream.poke();
     }
 
+    /// Pulls the stream of a channel no longer.
+    pub fn leave(&self, channel: &str) {
+        let mut upstreams = lock(&self.upstreams);
+        let (left, others) = upstreams.drain(..).partition(|upstream| upstream.pull.name == channel);
+        *upstreams = others;
+        drop(upstreams);
+        Vec::into_iter(left).for_each(|upstream| upstream.stop());
+    }
+
     /// All streams as metrics see them.
     pub fn stats(&self) -> Vec<PullStats> {
         lock(&self.upstreams).iter().map(|upstream| upstream.stats()).collect()

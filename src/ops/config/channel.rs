@@ -73,9 +73,9 @@ fn resolve_channel(
     let mut settings = settings(typed, door, report);
     let input = input(typed, directory, report)?;
     legs::resolve(typed, &input, &mut settings, report);
-    let Input { text, presentation, pull, .. } = input;
+    let Input { text, file, presentation, pull, .. } = input;
     let multicast_out = out_group(typed, presentation.tracks.len().max(1), announces_all, report);
-    Some(ChannelConfig { name: name?, input: text, presentation, pull, settings, multicast_out })
+    Some(ChannelConfig { name: name?, input: text, file, presentation, pull, settings, multicast_out })
 }
 
 /// How it is received and served.
@@ -164,7 +164,7 @@ fn input(typed: &TypedChannel, directory: &Path, report: &mut Report<'_>) -> Opt
             let pull = pull(typed, directory, report)?;
             let text = format!("{}://{}{}", pull.url.scheme(), pull.server(), pull.url.path());
             let presentation = Presentation::unknown(&pull.name);
-            Some(Input { text, interfaces: Vec::new(), presentation, pull: Some(pull) })
+            Some(Input { text, file: None, interfaces: Vec::new(), presentation, pull: Some(pull) })
         }
         (Some(("source", _)), None) => parsed(&typed.source, place, |text| from_source(text, name), report),
         (Some(("sdp", _)), None) => parsed(&typed.sdp, place, |text| from_sdp(text, directory), report),
@@ -190,13 +190,14 @@ fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
     let interface =
         url.interface.as_deref().map(scalar::interface).transpose().map_err(|error| wrong(&error))?;
     let presentation = url.presentation(channel_name);
-    Ok(Input { text: url.to_string(), interfaces: vec![interface], presentation, pull: None })
+    Ok(Input { text: url.to_string(), file: None, interfaces: vec![interface], presentation, pull: None })
 }
 
 fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {
-    let path = directory.join(text).display().to_string();
-    let presentation = described_by(Path::new(&path), &format!("sdp {path:?}"))?;
-    Ok(Input { text: path, interfaces: Vec::new(), presentation, pull: None })
+    let file = directory.join(text);
+    let path = file.display().to_string();
+    let presentation = described_by(&file, &format!("sdp {path:?}"))?;
+    Ok(Input { text: path, file: Some(file), interfaces: Vec::new(), presentation, pull: None })
 }
 
 /// What is to be said of the groups that it is sent to.

@@ -61,7 +61,15 @@ impl DirectoryConfig {
         let presentation = described_by(file, &input)?;
         let settings = self.settings.clone();
         let remarks = remarks(&presentation, &settings).map_err(|wrong| format!("{input}: {wrong}"))?;
-        let channel = ChannelConfig { name, input, presentation, pull: None, settings, multicast_out: None };
+        let channel = ChannelConfig {
+            name,
+            input,
+            file: None,
+            presentation,
+            pull: None,
+            settings,
+            multicast_out: None,
+        };
         Ok((channel, remarks))
     }
 }

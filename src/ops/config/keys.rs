@@ -113,6 +113,7 @@ pub(super) const LIMITS: Section = Section {
         key("line_groups", "8"),
         key("line_mbit", "50"),
         key("egress_mbit_per_address", "1000"),
+        key("drain_timeout", r#""5min""#),
         key("redirect", r#""rtsp://other.example:8554""#),
         key("redirect_tls", r#""rtsps://other.example:8322""#),
     ],

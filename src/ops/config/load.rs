@@ -4,6 +4,7 @@
 use std::io;
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
 use super::encoding::{Decoded, decode};
@@ -18,6 +19,15 @@ use super::unreadable::why;
 /// More than ten thousand channels fit; what is larger was not meant as a config.
 const CONFIG_BYTES: u64 = 4 << 20;
 
+/// Characters of a revision.
+const REVISION: usize = 12;
+
+/// What tells one text from another.
+fn revision(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()[..REVISION].to_owned()
+}
+
 impl Config {
     /// Reads and checks the config in `file`. Paths in it are relative to the directory it is in.
     ///
@@ -30,7 +40,7 @@ impl Config {
             let reason = format!("can not be read: {}{remedy}", why(file, &error));
             ConfigError::Unreadable { file: file.to_owned(), reason }
         })?;
-        Self::read(&decode(content), file)
+        Ok(Self { file: Some(file.to_owned()), ..Self::read(&decode(content), file)? })
     }
 
     /// Checks `text` as the content of `file`, which names it in errors and says where paths begin.
@@ -52,7 +62,7 @@ impl Config {
         let directory = file.parent().unwrap_or(Path::new(""));
         let config = resolve(typed, directory, &mut report);
         if report.is_empty() {
-            Ok(Self { warnings: report.into_warnings(), ..config })
+            Ok(Self { warnings: report.into_warnings(), revision: revision(text), ..config })
         } else {
             Err(report.into_error(file))
         }

@@ -56,9 +56,22 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
     let announces_all = typed.sap.announce.as_ref().is_some_and(|announce| *announce.get_ref());
     let (channels, directories) =
         resolve_channels(&typed.channels, (&door, announces_all), directory, report);
-    let warnings = Vec::new();
-    let config =
-        Config { rtsp, http, admin, log, engine, ring, limits, access, sap, channels, directories, warnings };
+    let config = Config {
+        rtsp,
+        http,
+        admin,
+        log,
+        engine,
+        ring,
+        limits,
+        access,
+        sap,
+        channels,
+        directories,
+        warnings: Vec::new(),
+        file: None,
+        revision: String::new(),
+    };
     pairs::check(&typed, &config, report);
     out_groups::check(&typed, &config, report);
     config
@@ -198,6 +211,8 @@ fn limits(typed: &TypedLimits, rtsp: &RtspConfig, report: &mut Report<'_>) -> Li
     let redirect = parsed(&typed.redirect, "[limits] redirect", other, report);
     let other = |text: &str| scalar::redirect_tls(text, &own);
     let redirect_tls = parsed(&typed.redirect_tls, "[limits] redirect_tls", other, report);
+    const DRAIN: &str = "[limits] drain_timeout";
+    let drain_timeout = duration_within(&typed.drain_timeout, DRAIN, "5min", ["0s", "24h"], report);
     let bytes = number_within(
         &typed.unread_bytes_per_address,
         "[limits] unread_bytes_per_address",
@@ -230,6 +245,7 @@ fn limits(typed: &TypedLimits, rtsp: &RtspConfig, report: &mut Report<'_>) -> Li
             "[limits] egress_mbit_per_address",
             1_000,
         ),
+        drain_timeout,
         redirect,
         redirect_tls,
     }

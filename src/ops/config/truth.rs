@@ -46,6 +46,10 @@ pub struct Config {
     pub directories: Vec<DirectoryConfig>,
     /// What works, but worse than was meant, in the order of the file.
     pub warnings: Vec<Problem>,
+    /// The file that it was read from, if it was.
+    pub file: Option<PathBuf>,
+    /// Which text it was, in short.
+    pub revision: String,
 }
 
 /// `[rtsp]`.
@@ -211,6 +215,8 @@ pub struct LimitsConfig {
     pub line_mbit: Option<usize>,
     /// Media to one client address, in Mbit a second.
     pub egress_mbit_per_address: usize,
+    /// Who is there may stay for so long once the program takes nobody in any more.
+    pub drain_timeout: Duration,
     /// Where newcomers are sent who would be too many.
     pub redirect: Option<Redirect>,
     /// Where those of them are who come through TLS.
@@ -252,6 +258,8 @@ pub struct ChannelConfig {
     pub name: String,
     /// What was named as its input, for messages: the source URL, or the path of the session description.
     pub input: String,
+    /// The session description that it was read from, if it was.
+    pub file: Option<PathBuf>,
     /// Its tracks, each with group, port and source: as its session description has it, or one MPEG
     /// transport stream in RTP for a source URL. Of what is pulled none is known.
     pub presentation: Presentation,

@@ -81,6 +81,7 @@ pub(super) struct TypedLimits {
     pub(super) line_groups: Typed<Number>,
     pub(super) line_mbit: Typed<Number>,
     pub(super) egress_mbit_per_address: Typed<Number>,
+    pub(super) drain_timeout: Typed<String>,
     pub(super) redirect: Typed<String>,
     pub(super) redirect_tls: Typed<String>,
 }
@@ -258,6 +259,7 @@ fn read_limits(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedLim
         line_groups: from.read("line_groups", report),
         line_mbit: from.read("line_mbit", report),
         egress_mbit_per_address: from.read("egress_mbit_per_address", report),
+        drain_timeout: from.read("drain_timeout", report),
         redirect: from.read("redirect", report),
         redirect_tls: from.read("redirect_tls", report),
     };

@@ -33,6 +33,8 @@ const PANIC_CHARACTERS: usize = 1000;
 const BACKTRACE_CHARACTERS: usize = 7000;
 
 static LOG: OnceLock<Outlet> = OnceLock::new();
+/// How lines are to look whatever a config says.
+static SAID: OnceLock<LogFormat> = OnceLock::new();
 static PANICS: AtomicU64 = AtomicU64::new(0);
 /// On the terminal that the log goes to stands a line that will be rewritten, and has no end yet.
 static ROW_IS_TAKEN: AtomicBool = AtomicBool::new(false);
@@ -48,8 +50,15 @@ pub fn start(filter: &str, format: LogFormat) -> io::Result<()> {
     start_to(Unlocked(io::stderr()), filter, log_format::has_colours())
 }
 
-/// Writes lines like this from here on.
+/// Writes lines like this from here on, whatever a config says.
+pub fn insist_on(format: LogFormat) {
+    let _ = SAID.set(format); // the command line says it once
+    write_as(format);
+}
+
+/// Writes lines like this from here on, unless something else was insisted on.
 pub fn write_as(format: LogFormat) {
+    let format = SAID.get().copied().unwrap_or(format);
     log_format::take_on(Shape::of(format, log_format::is_journal()));
 }
 

@@ -15,13 +15,15 @@ use super::line_up::LineUp;
 struct Announced {
     line_up: Arc<LineUp>,
     settings: ChannelSettings,
-    bars: Bars,
+    bars: Arc<Bars>,
     /// The names of those that were made.
     channels: Mutex<HashSet<String>>,
 }
 
-/// What no channel that others name may come from.
-pub(super) struct Bars {
+/// What no channel that others name may come from; another config has others.
+pub(in crate::ops) struct Bars(Mutex<Barred>);
+
+struct Barred {
     /// Where our own channels are sent.
     out_groups: HashSet<IpAddr>,
     /// Ports of which a channel takes whatever is sent to this machine: of several sockets the kernel would choose one.
@@ -32,12 +34,17 @@ pub(super) struct Bars {
 }
 
 /// Who hears what is announced, where the config has it heard.
-pub(super) fn hearing(config: &Config, line_up: &Arc<LineUp>, poller: &Arc<Poller>) -> Option<Arc<Hearing>> {
+pub(super) fn hearing(
+    config: &Config,
+    bars: &Arc<Bars>,
+    line_up: &Arc<LineUp>,
+    poller: &Arc<Poller>,
+) -> Option<Arc<Hearing>> {
     let SapConfig { rules, groups, interface, on_demand } = config.sap.clone()?;
     let places = Places { groups, interface: interface.as_ref().map(ToString::to_string) };
     let settings = ChannelSettings { interface, on_demand, ..ChannelSettings::default() };
     let announced =
-        Announced { line_up: line_up.clone(), settings, bars: Bars::of(config), channels: Mutex::default() };
+        Announced { line_up: line_up.clone(), settings, bars: bars.clone(), channels: Mutex::default() };
     Some(Hearing::new(rules, places, Arc::new(announced), poller.clone()))
 }
 
@@ -55,6 +62,21 @@ fn ports_of(feed: &Feed) -> impl Iterator<Item = (u16, bool)> {
 
 impl Bars {
     pub(super) fn of(config: &Config) -> Self {
+        Self(Mutex::new(Barred::of(config)))
+    }
+
+    /// They are those of this config from now on.
+    pub(super) fn be(&self, config: &Config) {
+        *lock(&self.0) = Barred::of(config);
+    }
+
+    pub(super) fn check(&self, presentation: &Presentation) -> Result<(), Refused> {
+        lock(&self.0).check(presentation)
+    }
+}
+
+impl Barred {
+    fn of(config: &Config) -> Self {
         let outs = config.channels.iter().filter_map(|channel| channel.multicast_out.as_ref());
         Self {
             out_groups: outs.map(|out| out.group.ip()).collect(),
@@ -64,7 +86,7 @@ impl Bars {
         }
     }
 
-    pub(super) fn check(&self, presentation: &Presentation) -> Result<(), Refused> {
+    fn check(&self, presentation: &Presentation) -> Result<(), Refused> {
         let feeds = || presentation.tracks.iter().flat_map(|track| &track.feeds);
         if feeds().any(|feed| self.out_groups.contains(&feed.group)) {
             return Err(Refusal::Barred.into());
@@ -99,6 +121,7 @@ impl announce::LineUp for Announced {
         let config = ChannelConfig {
             name: name.to_owned(),
             input: "an announcement".to_owned(),
+            file: None,
             presentation: presentation.clone(),
             pull: None,
             settings: self.settings.clone(),

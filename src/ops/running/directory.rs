@@ -22,6 +22,7 @@ pub struct Directory {
     /// It was told that it can not be read, or holds too much.
     told_unreadable: AtomicBool,
     told_full: AtomicBool,
+    is_closed: AtomicBool,
 }
 
 /// A file.
@@ -41,16 +42,32 @@ struct Known {
 impl Directory {
     /// Takes in what there is.
     pub fn open(config: DirectoryConfig, line_up: Arc<LineUp>) -> Arc<Self> {
-        let (told_unreadable, told_full) = (AtomicBool::new(false), AtomicBool::new(false));
-        let directory = Self { config, line_up, known: Mutex::default(), told_unreadable, told_full };
-        let directory = Arc::new(directory);
+        let (known, [told_unreadable, told_full, is_closed]) = Default::default();
+        let directory = Arc::new(Self { config, line_up, known, told_unreadable, told_full, is_closed });
         directory.look_until(None);
         directory
+    }
+
+    /// What it serves.
+    pub fn config(&self) -> &DirectoryConfig {
+        &self.config
+    }
+
+    /// Serves nothing of it any more.
+    pub fn close(&self) {
+        let mut known = lock(&self.known);
+        self.is_closed.store(true, Relaxed);
+        for channel in std::mem::take(&mut *known).into_values().filter_map(|known| known.channel) {
+            self.line_up.close(&channel);
+        }
     }
 
     /// Looks at all that there is. Without an end it is the first look: nobody is writing it now.
     fn look_until(&self, end: Option<Instant>) {
         let mut known = lock(&self.known);
+        if self.is_closed.load(Relaxed) {
+            return;
+        }
         let Some(files) = self.files(&known) else { return };
         let is_over = || end.is_some_and(|end| clock::now() >= end);
         known.retain(|stem, known| files.contains_key(stem) || is_over() || self.is_kept(known));

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::super::config::Config;
+use super::super::config::{Config, DirectoryConfig};
 use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock, lock};
 use crate::ingest::Receivers;
 use crate::ingest::announce::Hearing;
@@ -12,10 +12,12 @@ use crate::ingest::pull::{self, Puller};
 use crate::relay::{BurstBudget, Busy, Catalogue, Dispatch, Lateness, Line, LineLimits, RingLimits};
 use crate::serve::{Access, Announcer, Certificates, FrontDoor, OpensGroups, RtspServer, Site};
 
-use super::announced;
+use super::announced::{self, Bars};
 use super::directory::Directory;
+use super::drain::Drain;
 use super::line_up::{LineUp, Maker};
 use super::open_groups::OpenGroups;
+use super::reloads::Reloads;
 use super::serving::{server_config, site_config};
 
 /// All parts, of which the metrics are read too.
@@ -44,6 +46,15 @@ pub struct Engine {
     pub puller: Arc<Puller>,
     /// When it was started.
     pub started_at: Instant,
+    /// Whether it takes anybody in.
+    pub drain: Drain,
+    /// What became of configs that were read again.
+    pub reloads: Reloads,
+    /// What TLS is served with, if it is.
+    pub(in crate::ops) certificates: Option<Arc<Certificates>>,
+    /// What this program is called among those that pull from each other.
+    pub(in crate::ops) instance: String,
+    pub(in crate::ops) bars: Arc<Bars>,
     pub(in crate::ops) timers: Arc<Timers>,
     pub(in crate::ops) directories: Mutex<Vec<Arc<Directory>>>,
     pub(in crate::ops) open_groups: Option<Arc<OpenGroups>>,
@@ -98,13 +109,14 @@ impl Engine {
             (timers.clone(), dispatch.timers.clone()),
             lateness,
             guard,
-            server_config(config, certificates, &instance),
+            server_config(config, certificates.clone(), &instance),
         );
         let line_up =
             LineUp::new(catalogue.clone(), receivers.clone(), server.clone(), timers.clone(), maker);
         let line_up = Arc::new(line_up);
-        let hearing = announced::hearing(config, &line_up, &poller);
-        let open_groups = OpenGroups::of(config, &line_up, &catalogue);
+        let bars = Arc::new(Bars::of(config));
+        let hearing = announced::hearing(config, &bars, &line_up, &poller);
+        let open_groups = OpenGroups::of(config, &bars, &line_up, &catalogue);
         let others = hearing.clone();
         let announcer = server
             .announcer(move || others.as_ref().map_or(0, |hearing| hearing.stats().sessions() as usize));
@@ -113,8 +125,9 @@ impl Engine {
             dispatch.timers.clone(),
             dispatch.busy.clone(),
             line_up.clone(),
-            instance,
+            instance.clone(),
         ));
+        let drain = Drain::new(server.clone());
         Ok(Self {
             media,
             control,
@@ -128,6 +141,11 @@ impl Engine {
             announcer,
             puller,
             started_at,
+            drain,
+            reloads: Reloads::of(&config.revision),
+            certificates,
+            instance,
+            bars,
             timers,
             directories: Mutex::default(),
             open_groups,
@@ -160,14 +178,17 @@ impl Engine {
                 None => self.line_up.receive(channel),
             }
         }
-        for directory in &config.directories {
-            let directory = Directory::open(directory.clone(), self.line_up.clone());
-            directory.look_each_second(&self.timers);
-            lock(&self.directories).push(directory);
-        }
+        config.directories.iter().for_each(|directory| self.open_directory(directory));
         self.open_groups.iter().for_each(|groups| groups.look_each_second(&self.timers));
         self.hearing.iter().for_each(|hearing| hearing.begin(&self.timers));
         self.announcer.begin(&self.timers);
+    }
+
+    /// Serves what is described in a directory, for as long as it is there.
+    pub(super) fn open_directory(&self, config: &DirectoryConfig) {
+        let directory = Directory::open(config.clone(), self.line_up.clone());
+        directory.look_each_second(&self.timers);
+        lock(&self.directories).push(directory);
     }
 
     pub(in crate::ops) fn stop(&self) {

@@ -149,19 +149,49 @@ impl LineUp {
         }
     }
 
+    /// Has a channel of the config received and served as another config has it.
+    ///
+    /// # Errors
+    /// Why it is not; it goes on as it was.
+    pub fn adapt(&self, before: &ChannelConfig, config: &ChannelConfig) -> Result<(), NoRoom> {
+        let _changes = lock(&self.changes);
+        let is_made_alike = config.settings.is_made_like(&before.settings);
+        let channel = self.catalogue.find(&config.name).filter(|_| is_made_alike);
+        let is_alike =
+            |channel: &Arc<Channel>| channel.presentation().carries_what_is_in(&config.presentation);
+        let Some(channel) = channel.filter(is_alike) else { return self.open(config, Arc::default()) };
+        if config.settings.comes_like(&before.settings) {
+            self.move_to(&channel, config)?;
+        } else {
+            self.check_loops(config)?;
+            channel.describe(config.presentation.clone());
+            self.receive_elsewhere(&channel, config)?;
+        }
+        self.admit(config);
+        Ok(())
+    }
+
+    /// Has who may watch a channel, and how it is listed, be as its config says.
+    pub fn admit(&self, config: &ChannelConfig) {
+        let ChannelSettings { rule, sessions, listing, .. } = config.settings.clone();
+        self.server.admit(&config.name, rule, sessions, listing);
+    }
+
     fn move_to(&self, channel: &Arc<Channel>, config: &ChannelConfig) -> Result<(), NoRoom> {
         self.check_loops(config)?;
-        let (before, tracks) = (channel.presentation(), &config.presentation.tracks);
+        let before = channel.presentation();
         channel.describe(config.presentation.clone());
-        if before.tracks == *tracks {
+        if before.tracks == config.presentation.tracks {
             return Ok(());
         }
-        if let Err(LineFull) = channel.come_by(&self.maker.line, None, clock::now()) {
-            channel.describe(Presentation::clone(&before));
-            return Err(NoRoom::Line);
-        }
+        self.receive_elsewhere(channel, config)
+            .inspect_err(|_| channel.describe(Presentation::clone(&before)))
+    }
+
+    fn receive_elsewhere(&self, channel: &Arc<Channel>, config: &ChannelConfig) -> Result<(), NoRoom> {
+        channel.come_by(&self.maker.line, None, clock::now()).map_err(|LineFull| NoRoom::Line)?;
         let (on, redundancy) = (places(config), config.settings.redundancy);
-        self.receivers.receive_elsewhere(channel, tracks, on, redundancy);
+        self.receivers.receive_elsewhere(channel, &config.presentation.tracks, on, redundancy);
         Ok(())
     }
 
@@ -170,8 +200,7 @@ impl LineUp {
         let before = self.catalogue.find(&config.name);
         let channel = self.maker.make(config, demand, before.as_deref(), clock::now())?;
         // Before the channel is found: nobody is let in by another one's rule.
-        let ChannelSettings { rule, sessions, listing, .. } = config.settings.clone();
-        self.server.admit(&config.name, rule, sessions, listing);
+        self.admit(config);
         if let Some(before) = self.catalogue.put(channel) {
             self.receivers.forget(&before);
             self.server.part_from(&before);
@@ -204,9 +233,16 @@ impl LineUp {
         demand
     }
 
-    /// Has a channel neither received nor served any more.
+    /// Has a channel that is pulled made as its config says, from the next time on that it is made.
+    pub fn expect_as(&self, config: &ChannelConfig) {
+        lock(&self.pulled).insert(config.name.clone(), config.clone());
+        self.admit(config);
+    }
+
+    /// Has a channel neither received nor served any more, nor waited for.
     pub fn close(&self, name: &str) {
         let _changes = lock(&self.changes);
+        lock(&self.pulled).remove(name);
         if let Some(gone) = self.catalogue.take(name) {
             self.receivers.forget(&gone);
             self.server.dismiss(&gone);
@@ -216,8 +252,8 @@ impl LineUp {
 
 impl Opens for LineUp {
     fn open(&self, name: &str, presentation: Presentation, demand: &Arc<Demand>) -> Option<Arc<Channel>> {
-        let config = lock(&self.pulled).get(name).cloned()?;
         let _changes = lock(&self.changes);
+        let config = lock(&self.pulled).get(name).cloned()?;
         self.open(&ChannelConfig { presentation, ..config }, demand.clone()).ok()?;
         self.catalogue.find(name)
     }

@@ -7,4 +7,10 @@ pub mod directory; // session descriptions in a directory, each a channel
 pub mod line_up; // how channels come, change and go
 pub mod open_groups; // groups that are channels for who names them over HTTP
 
+pub mod drain; // nobody is taken in any more
+
+pub mod doors; // where clients come in
 pub mod engine; // all of it, from a config
+
+pub mod reload; // what a config changes that is read again
+pub mod reloads; // what became of that

@@ -18,7 +18,7 @@ const BEGINS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(in crate::ops) struct OpenGroups {
     http: HttpConfig,
-    bars: Bars,
+    bars: Arc<Bars>,
     line_up: Arc<LineUp>,
     catalogue: Arc<Catalogue>,
     /// The channels that were made, and when.
@@ -27,10 +27,15 @@ pub(in crate::ops) struct OpenGroups {
 
 impl OpenGroups {
     /// Those of a config, if it opens any.
-    pub fn of(config: &Config, line_up: &Arc<LineUp>, catalogue: &Arc<Catalogue>) -> Option<Arc<Self>> {
+    pub fn of(
+        config: &Config,
+        bars: &Arc<Bars>,
+        line_up: &Arc<LineUp>,
+        catalogue: &Arc<Catalogue>,
+    ) -> Option<Arc<Self>> {
         let http = config.http.clone().filter(|http| !http.open.is_empty())?;
         let (line_up, catalogue) = (line_up.clone(), catalogue.clone());
-        Some(Arc::new(Self { http, bars: Bars::of(config), line_up, catalogue, channels: Mutex::default() }))
+        Some(Arc::new(Self { http, bars: bars.clone(), line_up, catalogue, channels: Mutex::default() }))
     }
 
     fn is_open(&self, source: &SourceUrl) -> bool {
@@ -44,6 +49,7 @@ impl OpenGroups {
         ChannelConfig {
             name: name.to_owned(),
             input: source.to_string(),
+            file: None,
             presentation: source.presentation(name),
             pull: None,
             settings: ChannelSettings { interface, on_demand, ..ChannelSettings::default() },

@@ -420,11 +420,11 @@ fn users_who_come_and_go_do_so_while_it_serves() {
     assert!(users.remove("ben"));
     users.set("carl", "sesame, too", None).expect("a user");
     write_users(&door.file, &users).expect("a file");
-    assert!(door.access.users.as_ref().expect("a file").read_again().is_some());
+    assert!(door.access.door().users.as_ref().expect("a file").read_again().is_some());
     expect_failure(Player::new(&door).logs_in("ben", "sesame open"), "no such user");
     assert_eq!(Player::new(&door).logs_in("carl", "sesame, too"), Verdict::Allowed);
     fs::write(&door.file, "realm").expect("it is ours");
-    assert!(door.access.users.as_ref().expect("a file").read_again().is_some());
+    assert!(door.access.door().users.as_ref().expect("a file").read_again().is_some());
     assert_eq!(Player::new(&door).logs_in("carl", "sesame, too"), Verdict::Allowed, "what was right goes on");
 }
 

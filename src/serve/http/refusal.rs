@@ -41,6 +41,7 @@ impl Refusal {
     pub fn too_much(reason: RefusedFor, client_port: u16) -> Self {
         let text = match reason {
             RefusedFor::Gone => "The channel has ended, or is another one now.",
+            RefusedFor::Draining => "This server is about to be stopped.",
             RefusedFor::Address | RefusedFor::Egress => "Your address has as much as it may have.",
             _ => "There is no room for one more viewer.",
         };

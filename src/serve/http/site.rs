@@ -54,6 +54,11 @@ impl Site {
         Arc::new(Self { server, presence: Presence::new(config), groups })
     }
 
+    /// It presents itself so from now on.
+    pub fn present(&self, config: SiteConfig) {
+        self.presence.be(config);
+    }
+
     /// RTSP is served at this port too.
     pub fn rtsp_is_at(&self, port: u16, is_secret: bool) {
         self.presence.rtsp_is_at(port, is_secret);

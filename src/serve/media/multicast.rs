@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 
-use crate::event::{Follows, lock};
+use crate::event::{Follows, Timers, lock};
 use crate::net::{Marks, forbid_fragments, interface_index, leave_by, open_to_group, with_port};
 use crate::relay::{Books, Carriage, Flow, Place, Sent, SentTotals, ServerSocket, Subscription, Track};
 use crate::wire::sdp::ports_of;
@@ -38,6 +38,7 @@ pub struct OutGroups {
     /// Nobody is to cut packets into fragments.
     dont_fragment: bool,
     seats: Mutex<HashMap<(String, usize), Weak<Seat>>>,
+    is_followed: AtomicBool,
 }
 
 /// A track's ports at its channel's group.
@@ -86,7 +87,16 @@ impl OutGroup {
 
 impl OutGroups {
     pub fn new(by_channel: HashMap<String, OutGroup>, dont_fragment: bool) -> Arc<Self> {
-        Arc::new(Self { by_channel: Mutex::new(by_channel), dont_fragment, seats: Mutex::default() })
+        let (by_channel, seats) = (Mutex::new(by_channel), Mutex::default());
+        Arc::new(Self { by_channel, dont_fragment, seats, is_followed: AtomicBool::new(false) })
+    }
+
+    /// Follows their interfaces from now on, if there are any.
+    pub fn follow(self: &Arc<Self>, timers: &Arc<Timers>) {
+        let are_some = !lock(&self.by_channel).is_empty();
+        if are_some && !self.is_followed.swap(true, Relaxed) {
+            self.look_each_second(timers);
+        }
     }
 
     /// Channels go there from now on. Who plays has the group that he was told of for as long as he does.

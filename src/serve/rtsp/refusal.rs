@@ -35,7 +35,8 @@ impl Refusal {
             | RefusedFor::Connection
             | RefusedFor::Channel
             | RefusedFor::OutGroup
-            | RefusedFor::Gone => {
+            | RefusedFor::Gone
+            | RefusedFor::Draining => {
                 let seconds = retry_after_s(client_port).to_string();
                 (StatusCode::ServiceUnavailable, Some(("Retry-After", seconds)))
             }

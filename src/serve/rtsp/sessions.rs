@@ -68,9 +68,10 @@ impl Sessions {
         (self.table().of_channel(channel), lock(&self.limits).of(channel))
     }
 
-    /// There may be so many from now on. Those that there are go on.
-    pub fn limit_all(&self, limits: SessionLimits) {
-        *lock(&self.limits) = limits;
+    /// There may be so many from now on, and of each channel for which nothing else is said. Those that there are go on.
+    pub fn limit_all(&self, all: usize, per_channel: usize) {
+        let limits = &mut *lock(&self.limits);
+        (limits.all, limits.per_channel) = (all, per_channel);
     }
 
     /// A channel may have so many from now on, or as many as any.

@@ -5,6 +5,7 @@
 //! costs the lanes nothing but a look at a flag.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -69,6 +70,11 @@ impl Output {
             self.reads_nothing.store(true, Relaxed);
             self.die();
         }
+    }
+
+    /// At which of our addresses the client is.
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.stream.socket().local_addr().ok()
     }
 
     /// Whether nobody else can read what leaves.

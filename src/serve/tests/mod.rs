@@ -9,7 +9,7 @@ mod setup;
 
 use super::access::Good;
 use super::guard::Access;
-use super::{FrontDoor, Learning, Limits, Listener, RepairAgents, RtspServer, ServerConfig};
+use super::{FrontDoor, Learning, Limits, Listener, RtspServer, ServerConfig};
 use crate::event::{Class, Poller, TaskQueue, Timers, clock};
 use crate::relay::rig::{self, ROOMY, packet};
 use crate::relay::{Carriage, Catalogue, Lateness, Leg};

@@ -69,6 +69,7 @@ impl Demonstration {
         config.channels.push(ChannelConfig {
             name: CHANNEL.to_owned(),
             input: "the built-in programme".to_owned(),
+            file: None,
             presentation: sdp::parse(programme.sdp().as_bytes())?,
             pull: None,
             settings: ChannelSettings {

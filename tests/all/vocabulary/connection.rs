@@ -150,6 +150,14 @@ impl Connection {
         }
     }
 
+    /// All that comes until the program closes the connection, which it does in time.
+    pub fn all_until_closed(&mut self, patience: Duration) -> Vec<u8> {
+        let mut all = self.bytes.split_off(self.read);
+        self.stream.set_read_timeout(Some(patience)).expect("a time");
+        self.stream.read_to_end(&mut all).expect("it is closed");
+        all
+    }
+
     /// Whether the program closes the connection; what it still sends is passed over.
     pub fn is_closed_within(&mut self, patience: Duration) -> bool {
         let deadline = clock::now() + patience;

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::metrics;
@@ -26,6 +27,9 @@ use super::still::Still;
 
 /// From the signal to the end of the process, for an operator and for systemd.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
+
+/// The config's file.
+const CONFIG: &str = "mirrorball.toml";
 
 /// The program's command, to be run.
 pub fn binary() -> Command {
@@ -182,7 +186,7 @@ impl Setup {
 
     /// Writes the config and says where.
     pub fn write(&self) -> PathBuf {
-        let file = self.directory.path().join("mirrorball.toml");
+        let file = self.directory.path().join(CONFIG);
         let text = [self.rtsp.as_str(), &self.sections, &self.channels].concat();
         fs::write(&file, text).expect("a file for the config");
         file
@@ -355,6 +359,37 @@ impl Mirrorball {
     pub fn expect_page(&self, path: &str, status: u16) -> String {
         let page = || metrics::fetch(self.admin, path).ok().filter(|page| page.0 == status);
         eventually(&format!("{path} is {status}"), page).1
+    }
+
+    /// Its config, as it is written now.
+    pub fn config(&self) -> String {
+        fs::read_to_string(self.directory.path().join(CONFIG)).expect("a config")
+    }
+
+    /// The directory that its config is in.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Writes its config, as an editor does: all at once.
+    pub fn write_config(&self, text: &str) {
+        let (file, new) = (self.directory.path().join(CONFIG), self.directory.path().join("new"));
+        fs::write(&new, text).and_then(|()| fs::rename(&new, &file)).expect("a file for the config");
+    }
+
+    /// Writes its config, asks it to read that again, and waits until it has.
+    #[track_caller]
+    pub fn reload(&self, text: &str) {
+        let refused = || self.metric("mirrorball_config_reloads_total", &[("result", "refused")]);
+        let before = refused();
+        self.write_config(text);
+        self.signal(Signal::SIGHUP);
+        let digest = Sha256::digest(text);
+        let revision: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        eventually("the config is read again", || {
+            let is_this = self.metric("mirrorball_config_info", &[("revision", &revision)]) == 1.0;
+            (is_this || refused() > before).then_some(())
+        });
     }
 
     /// Its directory in /proc.

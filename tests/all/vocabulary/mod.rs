@@ -39,7 +39,7 @@ pub use network::{
 pub use patience::{eventually, is_thorough, passes, say};
 pub use pictures::Pictures;
 pub use quiet::{Quiet, demo_by_demo};
-pub use source::{Group, Source, Stamp, bye, sender_report};
+pub use source::{Beam, Group, Source, Stamp, bye, sender_report};
 pub use town::Town;
 pub use viewer::{Medium, Over, Viewer, datagram, parameter, receiver_report, report, report_of_loss};
 pub use web::Web;

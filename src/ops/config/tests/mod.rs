@@ -94,6 +94,7 @@ fn an_empty_config_has_safe_defaults() {
         line_groups: None,
         line_mbit: None,
         egress_mbit_per_address: 1_000,
+        drain_timeout: Duration::from_secs(300),
         redirect: None,
         redirect_tls: None,
     };
@@ -139,6 +140,7 @@ membership_changes = 3
 line_groups = 2
 line_mbit = 40
 egress_mbit_per_address = 80
+drain_timeout = "90s"
 redirect = "rtsp://other.example:8554/"
 redirect_tls = "rtsps://other.example:8322"
 [[channel]]
@@ -183,6 +185,7 @@ ttl = 16
         line_groups: Some(2),
         line_mbit: Some(40),
         egress_mbit_per_address: 80,
+        drain_timeout: Duration::from_secs(90),
         redirect: Redirect::parse("rtsp://other.example:8554"),
         redirect_tls: Redirect::parse("rtsps://other.example:8322"),
     };

@@ -1,0 +1,181 @@
+//! Where clients come in: the addresses of the config, each with what is served there.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use nix::errno::Errno;
+
+use crate::event::lock;
+use crate::serve::{FrontDoor, Listener, SiteConfig};
+
+use super::super::config::Config;
+
+/// All that is listened on.
+pub struct Doors {
+    front_door: FrontDoor,
+    open: Mutex<Vec<Open>>,
+}
+
+/// An address that is listened on.
+pub struct Open {
+    /// As the config has it; its port may be 0.
+    asked: SocketAddr,
+    what: What,
+    listener: Arc<Listener>,
+}
+
+/// What is served at an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Rtsp,
+    Rtsps,
+    Tunnels,
+    Http,
+    Https,
+}
+
+/// An address is not to be had.
+#[derive(Debug, thiserror::Error)]
+#[error("listening on {address} for {purpose} failed: {error} ({})", remedy(error))]
+pub struct NotListening {
+    /// The address.
+    pub address: SocketAddr,
+    /// Who was to be reached there.
+    pub purpose: &'static str,
+    /// The kernel's answer.
+    pub error: io::Error,
+}
+
+impl What {
+    /// In the words of the log.
+    fn purpose(self) -> &'static str {
+        match self {
+            Self::Rtsp => "RTSP",
+            Self::Rtsps => "RTSP through TLS",
+            Self::Tunnels => "RTSP over HTTP",
+            Self::Http => "HTTP",
+            Self::Https => "HTTP through TLS",
+        }
+    }
+}
+
+impl Doors {
+    /// Nobody comes in yet.
+    pub fn new(front_door: FrontDoor) -> Self {
+        Self { front_door, open: Mutex::default() }
+    }
+
+    /// Listens where a config says and nobody does yet; what is opened is kept once it is [taken](Self::take).
+    ///
+    /// # Errors
+    /// Which address is not to be had; nothing has changed then.
+    pub fn open(&self, config: &Config) -> Result<Vec<Open>, NotListening> {
+        let mut opened = Vec::<Open>::new();
+        for (asked, what) in self.wanted(config) {
+            if self.find(asked, what).is_some() {
+                continue;
+            }
+            match self.listen(asked, what) {
+                Ok(listener) => opened.push(Open { asked, what, listener }),
+                Err(error) => {
+                    opened.iter().for_each(|open| open.listener.stop());
+                    return Err(NotListening { address: asked, purpose: what.purpose(), error });
+                }
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Has these besides those that a config still names; the others are closed. Who has come by them stays.
+    pub fn take(&self, opened: Vec<Open>, config: &Config) {
+        let wanted: Vec<_> = self.wanted(config).collect();
+        for Open { what, listener, .. } in &opened {
+            let (address, channels) = (listener.address(), config.channels.len());
+            tracing::info!(%address, channels, "serving {}", what.purpose());
+        }
+        let mut open = lock(&self.open);
+        open.retain(|Open { asked, what, listener }| {
+            let stays = wanted.contains(&(*asked, *what));
+            if !stays {
+                listener.stop();
+                tracing::info!(address = %listener.address(), "served no longer: {}", what.purpose());
+            }
+            stays
+        });
+        open.extend(opened);
+    }
+
+    /// The site presents itself so from now on.
+    pub fn present(&self, site: SiteConfig) {
+        self.front_door.present(site);
+    }
+
+    /// All that is listened on.
+    pub fn listeners(&self) -> Vec<Arc<Listener>> {
+        lock(&self.open).iter().map(|open| open.listener.clone()).collect()
+    }
+
+    /// Nobody comes in any more.
+    pub fn close(&self) {
+        self.listeners().iter().for_each(|listener| listener.stop());
+    }
+
+    fn find(&self, asked: SocketAddr, what: What) -> Option<Arc<Listener>> {
+        let open = lock(&self.open);
+        open.iter().find(|open| (open.asked, open.what) == (asked, what)).map(|open| open.listener.clone())
+    }
+
+    fn listen(&self, address: SocketAddr, what: What) -> io::Result<Arc<Listener>> {
+        match what {
+            What::Rtsp => self.front_door.listen_rtsp(address),
+            What::Rtsps => self.front_door.listen_rtsps(address),
+            What::Tunnels => self.front_door.listen_tunnels(address),
+            What::Http => self.front_door.listen_http(address),
+            What::Https => self.front_door.listen_https(address),
+        }
+    }
+
+    /// Where what is to be served, as far as it can be: TLS and a site are there from the start, or not at all.
+    fn wanted<'c>(&self, config: &'c Config) -> impl Iterator<Item = (SocketAddr, What)> + use<'c> {
+        let (has_tls, has_site) = (self.front_door.has_tls(), self.front_door.has_site());
+        let can_be = move |what: &What| {
+            let is_secret = matches!(what, What::Rtsps | What::Https);
+            let is_of_site = matches!(what, What::Http | What::Https);
+            (has_tls || !is_secret) && (has_site || !is_of_site)
+        };
+        addresses(config).filter(move |(_, what)| can_be(what))
+    }
+}
+
+/// Where what is served.
+fn addresses(config: &Config) -> impl Iterator<Item = (SocketAddr, What)> {
+    let Config { rtsp, http, .. } = config;
+    let of_rtsp = [
+        (Some(&rtsp.listen), What::Rtsp),
+        (rtsp.tls.as_ref().map(|tls| &tls.listen), What::Rtsps),
+        (Some(&rtsp.http_listen), What::Tunnels),
+    ];
+    let of_http = [
+        (http.as_ref().map(|http| &http.listen), What::Http),
+        (http.as_ref().map(|http| &http.tls_listen), What::Https),
+    ];
+    let each = |(list, what): (Option<&'_ Vec<SocketAddr>>, _)| {
+        list.cloned().unwrap_or_default().into_iter().map(move |address| (address, what))
+    };
+    of_rtsp.into_iter().chain(of_http).flat_map(each)
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program has this port; `ss -lntp` tells which",
+        io::ErrorKind::AddrNotAvailable => "no interface of this machine has that address",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE",
+        _ if is_limit(error) => "see the limits on threads and open files: ulimit -u, ulimit -n",
+        _ => "see the address in the config",
+    }
+}
+
+fn is_limit(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN))
+}
