@@ -36,22 +36,21 @@ pub struct Requests {
 
 /// Receives once when the program is asked to stop. A terminal that closes ends it, as is the custom, unless `nohup` started it.
 pub fn stop_requests() -> io::Result<Receiver<()>> {
-    let (signals, (wishes, _)) = ([SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ], bounded(0));
-    listen(&signals, wishes)
+    listen(&[SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ], None)
 }
 
 /// What a program that serves is asked for. It goes on without a terminal.
 pub fn requests() -> io::Result<Requests> {
     let (wanted, wishes) = bounded(WISHES);
-    let stop = listen(&[SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ], wanted)?;
+    let stop = listen(&[SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ], Some(wanted))?;
     Ok(Requests { stop, wishes })
 }
 
-fn listen(signals: &[i32], wishes: Sender<Wish>) -> io::Result<Receiver<()>> {
+fn listen(signals: &[i32], wishes: Option<Sender<Wish>>) -> io::Result<Receiver<()>> {
     let mut signals = Signals::new(signals)?;
     let (sender, receiver) = bounded(1);
     thread::Builder::new().name("signals".into()).spawn(move || {
-        obey(signals.forever(), &sender, &wishes, || {
+        obey(signals.forever(), &sender, wishes.as_ref(), || {
             log::flush();
             process::exit(i32::from(EXIT_FAILURE));
         });
@@ -60,10 +59,16 @@ fn listen(signals: &[i32], wishes: Sender<Wish>) -> io::Result<Receiver<()>> {
 }
 
 /// The first request asks, whoever hears it and however soon; each that follows ends.
-fn obey(signals: impl Iterator<Item = i32>, stop: &Sender<()>, wishes: &Sender<Wish>, end: impl Fn()) {
+fn obey(
+    signals: impl Iterator<Item = i32>,
+    stop: &Sender<()>,
+    wishes: Option<&Sender<Wish>>,
+    end: impl Fn(),
+) {
     let mut before = false;
     let wish = |wish| {
-        let _ = wishes.try_send(wish); // as many wait as there is room for, and nobody who listens is as good
+        // As many wait as there is room for, and nobody who listens is as good.
+        wishes.map(|wishes| wishes.try_send(wish)).is_some()
     };
     for signal in signals {
         match signal {
@@ -75,8 +80,9 @@ fn obey(signals: impl Iterator<Item = i32>, stop: &Sender<()>, wishes: &Sender<W
                 before = true;
                 let _ = stop.try_send(()); // there is room for one, and nobody who listens is as good
             }
-            SIGHUP => wish(Wish::Reload),
-            SIGUSR1 => wish(Wish::Drain),
+            SIGHUP if wish(Wish::Reload) => {}
+            SIGUSR1 if wish(Wish::Drain) => {}
+            SIGUSR1 => tracing::warn!("SIGUSR1 is ignored: it means nothing here"),
             SIGUSR2 => tracing::warn!("SIGUSR2 is ignored: it means nothing here"),
             // A line of the log that was too much: one more would be too.
             _ => {}
@@ -94,14 +100,14 @@ mod tests {
         let ((sender, receiver), (wanted, wishes)) = (bounded(1), bounded(WISHES));
         let ended = Cell::new(0);
         let others = [SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ];
-        obey(others.into_iter(), &sender, &wanted, || ended.set(ended.get() + 1));
+        obey(others.into_iter(), &sender, Some(&wanted), || ended.set(ended.get() + 1));
         assert!(receiver.try_recv().is_err() && ended.get() == 0);
         assert_eq!(wishes.try_iter().collect::<Vec<_>>(), [Wish::Reload, Wish::Drain]);
         let heard_each = [SIGTERM, SIGHUP, SIGINT].into_iter().inspect(|signal| match *signal {
             SIGHUP => receiver.try_recv().expect("the first asks"),
             _ => assert_eq!(ended.get(), 0),
         });
-        obey(heard_each, &sender, &wanted, || ended.set(ended.get() + 1));
+        obey(heard_each, &sender, Some(&wanted), || ended.set(ended.get() + 1));
         assert_eq!(ended.get(), 1);
         assert!(receiver.try_recv().is_err(), "one request to stop is enough");
     }
@@ -109,7 +115,7 @@ mod tests {
     #[test]
     fn a_storm_of_signals_waits_for_nobody() {
         let ((sender, _receiver), (wanted, wishes)) = (bounded(1), bounded(WISHES));
-        obey([SIGHUP; 1000].into_iter(), &sender, &wanted, || ());
+        obey([SIGHUP; 1000].into_iter(), &sender, Some(&wanted), || ());
         assert_eq!(wishes.try_iter().count(), WISHES);
     }
 }

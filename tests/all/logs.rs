@@ -64,7 +64,7 @@ fn what_was_lost_is_told_once_the_disk_has_room_again() {
         say_much(&mirrorball, "no_space");
         fs::remove_file(filler).expect("it is there");
         eventually("the log goes on and tells", || {
-            mirrorball.signal(Signal::SIGUSR1);
+            mirrorball.signal(Signal::SIGUSR2);
             let log = fs::read(disk.join("log")).expect("there from the start");
             String::from_utf8_lossy(&log).contains(TOLD).then_some(())
         });
@@ -166,7 +166,7 @@ fn expect_undisturbed(log: impl Into<Stdio>, reason: &str) {
 fn say_much(mirrorball: &Mirrorball, reason: &str) {
     eventually("lines of the log are lost", || {
         // Each is a line, as far as the program gets to see them one by one.
-        (0..200).for_each(|_| mirrorball.signal(Signal::SIGUSR1));
+        (0..200).for_each(|_| mirrorball.signal(Signal::SIGUSR2));
         (mirrorball.metric(LOST, &[("reason", reason)]) > 0.0).then_some(())
     });
 }
