@@ -1,5 +1,7 @@
 //! The program around the relay, in the order in which its rooms stand on each other.
 
+pub mod release; // which release runs, of which revision
+
 pub mod names; // names as they are told where there may be thousands
 
 pub mod log; // the log, and panics in it; text that leaves the program holds up nobody

@@ -8,9 +8,11 @@ use super::listen::{self, ListenSource};
 use super::probe::{Delivery, Plan, ProbeUrl, Tracks};
 use crate::ops::log::log_filter::LogFilter;
 use crate::ops::log::log_format::LogFormat;
+use crate::ops::release;
 use crate::serve::{Scope, check_name};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 /// The program ended as it was asked to.
 pub const EXIT_OK: u8 = 0;
@@ -50,7 +52,7 @@ const EXIT_CODES: &str = "Exit codes:
 
 /// Reflects IP multicast media to RTSP viewers, bit-exact.
 #[derive(Debug, Parser)]
-#[command(name = "mirrorball", version, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "mirrorball", version = release::FULL, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
     /// What to log to stderr, as `LEVEL` or `MODULE=LEVEL,…`; levels are error, warn, info, debug and trace. Without
     /// it RUST_LOG says so, or it is info.
@@ -85,6 +87,12 @@ pub enum Command {
     /// Say who may log in, in a file that holds no password.
     #[command(subcommand, after_help = USER_HELP)]
     User(UserCommand),
+    /// Write the man pages into a directory, for packages.
+    #[command(hide = true)]
+    Man(ManArgs),
+    /// Print what a shell completes by, for packages.
+    #[command(hide = true)]
+    Completions(CompletionsArgs),
 }
 
 /// What to do with users.
@@ -235,6 +243,22 @@ impl ListenArgs {
     }
 }
 
+/// Where man pages go.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The directory, which is made where it is not there.
+    #[arg(value_name = "DIRECTORY")]
+    pub directory: PathBuf,
+}
+
+/// Which shell.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,6 +355,13 @@ mod tests {
             let error = Cli::try_parse_from(["mirrorball", "listen"].iter().chain(wrong)).expect_err("wrong");
             assert_eq!(error.exit_code(), i32::from(EXIT_USAGE), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn the_version_names_the_revision() {
+        let version = Cli::command().render_version();
+        assert_eq!(version, format!("mirrorball {} ({})\n", release::VERSION, release::REVISION));
+        assert!(!release::REVISION.is_empty());
     }
 
     #[test]

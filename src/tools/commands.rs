@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use super::check::check;
 use super::cli::{
-    Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, ListenArgs, ProbeArgs, UserCommand,
+    Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, ListenArgs, ManArgs, ProbeArgs, UserCommand,
 };
 use super::demo::{DemoError, Demonstration};
 use super::signals::{Requests, Wish, requests, stop_requests};
-use super::{listen, probe, users};
+use super::{listen, manual, probe, users};
 use crate::event::clock;
 use crate::ops::Appliance;
 use crate::ops::config::{Config, ConfigError};
@@ -56,6 +56,8 @@ pub fn run(typed: Result<Cli, clap::Error>) -> u8 {
         Command::Probe(args) => run_probe(args),
         Command::Listen(args) => run_listen(args),
         Command::User(command) => change_users(command),
+        Command::Man(args) => write_pages(args),
+        Command::Completions(args) => print(&manual::completions(args.shell)),
     };
     result.err().unwrap_or(EXIT_OK)
 }
@@ -216,6 +218,11 @@ fn change_users(command: &UserCommand) -> Result<(), u8> {
 
 fn signals<T>(handled: io::Result<T>) -> Result<T, u8> {
     handled.map_err(|error| failed(&format!("signals can not be handled: {error} {THREADS}")))
+}
+
+fn write_pages(args: &ManArgs) -> Result<(), u8> {
+    let no_pages = |error| failed(&format!("{}: {error}", args.directory.display()));
+    manual::write_pages(&args.directory).map_err(no_pages)
 }
 
 /// There is nothing to report: a program is told why by an object of its own. Returns the exit code.

@@ -12,6 +12,8 @@ pub mod probe; // `mirrorball probe`: a load client for any RTSP server
 
 pub mod listen; // `mirrorball listen`: what a group carries
 
+pub mod manual; // `mirrorball man` and `completions`: what packages hold of the command line
+
 pub mod signals; // SIGINT and SIGTERM, and those that are ignored
 
 pub mod commands; // what each command does

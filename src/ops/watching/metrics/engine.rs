@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::super::release;
 use super::super::super::running::engine::Engine;
 use crate::event::{Class, TaskQueue};
 use crate::ingest::pull::{OPEN, PULL};
@@ -36,8 +37,8 @@ const CONTROL_TASKS: &[&str] = &[
 ];
 
 pub(super) fn collect(engine: &Engine, out: &mut Families) {
-    let version = [("version", env!("CARGO_PKG_VERSION"))];
-    out.gauge("mirrorball_build_info", "The version that runs; always 1.", &version, 1.0);
+    let build = [("version", release::VERSION), ("revision", release::REVISION)];
+    out.gauge("mirrorball_build_info", "The version that runs, and its revision; always 1.", &build, 1.0);
     let help = "Descriptors that the process has open.";
     out.gauge("mirrorball_open_descriptors", help, &[], open_descriptors() as f64);
     let help = "Descriptors that it may have open.";
