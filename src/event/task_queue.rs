@@ -133,6 +133,11 @@ impl TaskQueue {
         self.sender.len()
     }
 
+    /// Threads that take them.
+    pub fn workers(&self) -> usize {
+        self.tallies.len()
+    }
+
     /// What has been done so far, over all workers.
     pub fn stats(&self) -> QueueStats {
         let paused = Duration::from_nanos(self.paused_ns.load(Relaxed));

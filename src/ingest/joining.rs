@@ -78,7 +78,7 @@ impl Joining {
             return;
         }
         let place = pass.interface(self);
-        let joined = place.and_then(|index| self.join(receivers, index));
+        let joined = self.join(receivers, place);
         *told = Some(joined.is_ok());
         let (channel, track) = (&self.channel.name, self.leg.track.number);
         match joined {
@@ -114,7 +114,7 @@ impl Joining {
         if was_joined && pass.stays(leg, place.as_ref().ok(), receivers) {
             return;
         }
-        let joined = place.and_then(|index| self.join(receivers, index));
+        let joined = self.join(receivers, place);
         match (told.replace(joined.is_ok()), joined) {
             (Some(true), Ok(())) if was_joined => pass.note(self, receivers, What::Moved, String::new()),
             (Some(true), Ok(())) => pass.note(self, receivers, What::Mended, String::new()),
@@ -142,7 +142,7 @@ impl Joining {
         if receivers.place_of(leg).is_none() && !leg.track.is_joined() {
             leg.track.pause(); // a last packet may have come as it was left
         }
-        let joined = place.and_then(|index| self.join(receivers, index));
+        let joined = self.join(receivers, place);
         if joined.is_err() && is_change {
             receivers.changes.give_back();
         }
@@ -180,9 +180,13 @@ impl Joining {
         self.leg.feed.group.is_multicast()
     }
 
-    fn join(&self, receivers: &Receivers, interface: u32) -> Result<(), String> {
-        receivers.leave(&self.leg, Some(interface));
-        receivers.open(&self.leg, interface).map_err(|error| error.to_string())
+    fn join(&self, receivers: &Receivers, place: Result<u32, String>) -> Result<(), String> {
+        let joined = place.and_then(|interface| {
+            receivers.leave(&self.leg, Some(interface));
+            receivers.open(&self.leg, interface).map_err(|error| error.to_string())
+        });
+        receivers.join_failures.fetch_add(u64::from(joined.is_err()), Relaxed);
+        joined
     }
 }
 
@@ -219,6 +223,11 @@ impl Receivers {
             joining.begin(self, &mut pass);
             self.add(joining);
         }
+    }
+
+    /// Times that a leg was to be joined and could not be, each second's attempt one.
+    pub fn join_failures(&self) -> u64 {
+        self.join_failures.load(Relaxed)
     }
 
     /// All legs of tracks that have several.

@@ -25,6 +25,7 @@ mod obstacles;
 mod port_counts;
 pub mod pull;
 mod pulse;
+mod queue_fill;
 mod receive_data;
 mod receivers;
 mod redundancy;

@@ -14,6 +14,8 @@ pub(super) struct PortCounts {
     pub overflow: AtomicU64,
     /// Datagrams that belong to no joined group: stray unicast, or a source not asked for.
     pub stray: AtomicU64,
+    /// Groups that were left.
+    pub left: AtomicU64,
     /// Times that the kernel failed to give what had arrived.
     pub errors: AtomicU64,
     /// Receiving fails.
@@ -33,6 +35,8 @@ pub struct PortStats {
     pub overflow: u64,
     /// Datagrams that belong to no joined group.
     pub stray: u64,
+    /// Groups that were left.
+    pub left: u64,
     /// Times that receiving failed.
     pub errors: u64,
 }
@@ -50,6 +54,7 @@ impl AllCounts {
             port: *port,
             overflow: counts.overflow.load(Relaxed),
             stray: counts.stray.load(Relaxed),
+            left: counts.left.load(Relaxed),
             errors: counts.errors.load(Relaxed),
         });
         stats.collect()

@@ -47,6 +47,7 @@ pub struct Receivers {
     pub(super) renewed: Renewals,
     networks: NetworkWatch,
     joins: AtomicU64,
+    pub(super) join_failures: AtomicU64,
     /// How often groups are joined and left on demand.
     pub(super) changes: ChangePace,
     pub(super) waiting: Waiting,
@@ -55,7 +56,7 @@ pub struct Receivers {
 
 #[derive(Default)]
 pub(super) struct State {
-    receivers: Vec<Arc<RtpReceiver>>,
+    pub(super) receivers: Vec<Arc<RtpReceiver>>,
     /// One for each media table that receives.
     intakes: Vec<Arc<Intake>>,
     joinings: Vec<Arc<Joining>>,
@@ -93,6 +94,7 @@ impl Receivers {
             renewed: Renewals::default(),
             networks: NetworkWatch::default(),
             joins: AtomicU64::new(0),
+            join_failures: AtomicU64::new(0),
             changes: ChangePace::new(changes),
             waiting: Waiting::default(),
             this: this.clone(),

@@ -352,7 +352,7 @@ fn what_a_port_has_counted_outlives_its_sockets() {
     of_socket.stray.fetch_add(3, Relaxed);
     drop(of_socket);
     counts.of(5004).stray.fetch_add(1, Relaxed);
-    assert_eq!(counts.read(), [PortStats { port: 5004, overflow: 0, stray: 4, errors: 0 }]);
+    assert_eq!(counts.read(), [PortStats { port: 5004, overflow: 0, stray: 4, left: 0, errors: 0 }]);
 }
 
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {

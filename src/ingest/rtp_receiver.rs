@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Interest, PollEventConsumer, PollKey, Poller, Task, clock, lock};
-use crate::net::{Group, MembershipError, RECEIVE_BUFFER_BYTES, ReceiveSocket, Turned, bound_for};
+use crate::net::{Group, MembershipError, QueueFill, RECEIVE_BUFFER_BYTES, ReceiveSocket, Turned, bound_for};
 
 use super::heard::Heard;
 use super::intake::Intake;
@@ -150,10 +150,11 @@ impl RtpReceiver {
     /// Forgets a route, and leaves its group if no other route needs it.
     pub(super) fn leave(&self, group: &Group, route: &Route) {
         let mut rest = Routes::clone(&self.current_routes());
-        if rest.remove(group, route)
-            && let Err(error) = self.socket.leave(group)
-        {
-            tracing::debug!(group = %group.address, %error, "leaving a group failed");
+        if rest.remove(group, route) {
+            self.counts.left.fetch_add(1, Relaxed);
+            if let Err(error) = self.socket.leave(group) {
+                tracing::debug!(group = %group.address, %error, "leaving a group failed");
+            }
         }
         // Last, so that no packet is ever a stray.
         self.change_routes(|routes| routes.remove(group, route));
@@ -179,6 +180,11 @@ impl RtpReceiver {
     /// Whether its socket is one of the intake's.
     pub(super) fn is_of(&self, intake: &Arc<Intake>) -> bool {
         Arc::ptr_eq(&self.intake, intake)
+    }
+
+    /// How full its socket's queue is.
+    pub(super) fn fill(&self) -> Option<QueueFill> {
+        self.socket.fill()
     }
 
     /// Groups and sources that it receives.

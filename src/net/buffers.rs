@@ -1,7 +1,11 @@
-//! The buffers of UDP sockets: what is asked of the kernel, and what it gives.
+//! The buffers of UDP sockets: what is asked of the kernel, what it gives, and how much of it is taken.
+#![allow(unsafe_code)]
 
 use std::io;
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd};
 
+use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -43,9 +47,47 @@ pub(super) fn ask_to_send(socket: &Socket, bytes: usize) -> io::Result<usize> {
     Ok(socket.send_buffer_size()? / 2)
 }
 
+/// How full a socket's receive queue is, by the kernel's own reckoning: with what it needs itself for each packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueFill {
+    /// What waits.
+    pub bytes: u32,
+    /// What may wait; beyond that packets are dropped.
+    pub limit: u32,
+}
+
+/// Asks how full a socket's receive queue is (SO_MEMINFO). `None`: the kernel does not tell.
+pub(super) fn queue_fill(socket: impl AsFd) -> Option<QueueFill> {
+    // SK_MEMINFO_RMEM_ALLOC and SK_MEMINFO_RCVBUF are the first of its SK_MEMINFO_VARS figures.
+    let mut figures = [0_u32; 9];
+    let mut length = mem::size_of_val(&figures) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, which are those of `figures`.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            figures.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    (result == 0).then_some(QueueFill { bytes: figures[0], limit: figures[1] })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::UdpSocket;
+
+    #[test]
+    fn a_queue_fills_with_what_waits_there() {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let before = queue_fill(&socket).expect("Linux tells");
+        assert!(before.bytes == 0 && before.limit > 0, "{before:?}");
+        socket.send_to(&[0; 1000], socket.local_addr().expect("bound")).expect("sent");
+        let after = queue_fill(&socket).expect("Linux tells");
+        assert!((1000..=after.limit).contains(&after.bytes), "{after:?}");
+    }
 
     #[test]
     fn a_buffer_is_told_as_it_was_asked_for() {

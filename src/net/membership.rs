@@ -11,7 +11,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::address::RawAddress;
-use super::buffers::ask_to_receive;
+use super::buffers::{QueueFill, ask_to_receive, queue_fill};
 
 /// A multicast group as it is joined: where, and from whom. Or an address of this machine, which takes no joining; unspecified,
 /// it is any of them.
@@ -106,6 +106,11 @@ impl ReceiveSocket {
     /// Asks for a receive buffer of `bytes` and returns what the kernel granted, in the same measure.
     pub fn set_receive_buffer(&self, bytes: usize) -> io::Result<usize> {
         ask_to_receive(&self.socket, bytes)
+    }
+
+    /// How full its queue is. `None`: the kernel does not tell.
+    pub fn fill(&self) -> Option<QueueFill> {
+        queue_fill(&self.socket)
     }
 
     /// Joins a group (RFC 3678 section 5, the protocol-independent calls).

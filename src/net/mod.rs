@@ -27,7 +27,7 @@ mod send;
 mod server;
 mod to_group;
 
-pub use buffers::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
+pub use buffers::{Buffers, QueueFill, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
 pub use client::{connect, plain, receiving_pair};
 pub use control::{Control, Marks};
 pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, is_passing, open_descriptors};

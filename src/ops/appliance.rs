@@ -14,7 +14,7 @@ use super::running::engine::Engine;
 use super::running::reload::Reloader;
 use super::running::serving::access_config;
 use super::watching::admin::{AdminServer, AdminSource};
-use super::watching::metrics;
+use super::watching::metrics::{self, Accepts, Exposition};
 use super::watching::readiness::{Stage, not_pulled};
 
 /// The running program.
@@ -120,8 +120,8 @@ struct Scrape {
 }
 
 impl AdminSource for Scrape {
-    fn metrics(&self) -> Vec<u8> {
-        metrics::render(&self.engine, clock::now())
+    fn metrics(&self, accepts: Accepts) -> Exposition {
+        metrics::render(&self.engine, clock::now(), accepts)
     }
 
     fn ready(&self) -> Result<String, String> {

@@ -76,6 +76,11 @@ impl BurstBudget {
         self.bytes.load(Relaxed)
     }
 
+    /// What may be sent.
+    pub fn bits_per_second(&self) -> u64 {
+        self.bytes_per_second.saturating_mul(8)
+    }
+
     /// Times that a burst had to wait, by [`Held`].
     pub fn held(&self) -> [u64; Held::ALL.len()] {
         self.held.each_ref().map(|count| count.load(Relaxed))

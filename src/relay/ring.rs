@@ -152,7 +152,7 @@ impl Ring {
     /// to start had to go, as the bytes do not suffice.
     pub fn push(&self, packets: impl IntoIterator<Item = Packet>) -> bool {
         let leads = self.leads.get().into_iter().flatten();
-        let entered_at = leads.filter_map(|lead| lead.starts().1).min();
+        let entered_at = leads.filter_map(|lead| lead.figures().1).min();
         let mut state = self.state();
         let lost = state.starts.lost;
         for packet in packets {
@@ -188,10 +188,10 @@ impl Ring {
         self.state().start.clone()
     }
 
-    /// How many places to start there were, and when the newest one came.
-    pub fn starts(&self) -> (StartCounts, Option<Instant>) {
+    /// How many places to start there were, when the newest one came, and how many bytes the packets take.
+    pub fn figures(&self) -> (StartCounts, Option<Instant>, usize) {
         let state = self.state();
-        (state.starts, state.started_at.filter(|_| state.start.is_some()))
+        (state.starts, state.started_at.filter(|_| state.start.is_some()), state.bytes)
     }
 
     /// The number of the packet to come.
@@ -534,11 +534,11 @@ mod tests {
         ring.push([packet(0, at)]);
         ring.start_before(0, None, None);
         ring.push([packet(1, at + OLDEST_START + Duration::from_millis(1))]);
-        assert_eq!((ring.newest_start(), ring.starts().0.lost), (None, 0));
+        assert_eq!((ring.newest_start(), ring.figures().0.lost), (None, 0));
         ring.start_before(0, None, None);
         ring.push((2..11).map(|n| packet(n, at + OLDEST_START)));
         assert!(ring.newest_start().is_some(), "100 bytes hold ten of them");
         ring.push([packet(11, at + OLDEST_START)]);
-        assert_eq!((ring.newest_start(), ring.starts().0.lost), (None, 1));
+        assert_eq!((ring.newest_start(), ring.figures().0.lost), (None, 1));
     }
 }

@@ -78,6 +78,8 @@ pub struct TrackStats {
     pub empty: u64,
     /// Places where a decoder can start.
     pub starts: StartCounts,
+    /// Bytes of packets in the ring.
+    pub ring_bytes: usize,
     /// Since the packet came that viewers can start with; absent where there is none.
     pub start_age: Option<Duration>,
     /// Since the newest packet with payload; absent before the first.
@@ -372,8 +374,9 @@ impl Track {
     /// The track's figures as of `now`.
     pub fn stats(&self, now: Instant) -> TrackStats {
         let reception = self.writer().reception.clone();
-        let (starts, started_at) = self.rtp.ring().starts();
+        let (starts, started_at, ring_bytes) = self.rtp.ring().figures();
         TrackStats {
+            ring_bytes,
             starts,
             start_age: started_at.map(|at| now.saturating_duration_since(at)),
             senders: reception.senders(self.signs.since_epoch(now)),

@@ -269,6 +269,11 @@ impl RtspServer {
         self.pairs.sockets_beside()
     }
 
+    /// Server port pairs of the address that has the most, and how many an address may have.
+    pub fn port_pairs(&self) -> (usize, usize) {
+        self.pairs.fill()
+    }
+
     /// What viewers report now, each of each track, with the channel's name.
     pub fn qualities(&self) -> Vec<(String, Quality)> {
         let of = |session: Arc<Session>| {

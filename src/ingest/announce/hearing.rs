@@ -60,6 +60,7 @@ pub struct Hearing {
     herald: Mutex<Herald>,
     deaf: Episode,
     stats: AnnouncementStats,
+    most_sessions: usize,
     this: Weak<Self>,
 }
 
@@ -81,6 +82,7 @@ impl Hearing {
             poller,
             ears: Default::default(),
             routes: Mutex::default(),
+            most_sessions: rules.sessions,
             table: Mutex::new(Table::new(rules, now)),
             herald: Mutex::new(Herald::new(now)),
             deaf: Episode::default(),
@@ -98,6 +100,11 @@ impl Hearing {
     /// What became of all that was heard.
     pub fn stats(&self) -> &AnnouncementStats {
         &self.stats
+    }
+
+    /// Sessions that there may be.
+    pub fn most_sessions(&self) -> usize {
+        self.most_sessions
     }
 
     /// Hears no more. The channels stay.

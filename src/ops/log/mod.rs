@@ -21,7 +21,7 @@ pub mod outlet;
 mod refresh;
 
 use log_format::{Lines, LogFormat, Shape};
-use outlet::{Outlet, REASONS, Unlocked};
+use outlet::{Outlet, PIECES, REASONS, Unlocked};
 pub use refresh::Refresh;
 
 /// What a reader has, at the program's end, to take what is left.
@@ -161,6 +161,11 @@ impl Drop for LastWords {
 /// Lines that were lost, by reason.
 pub fn lost() -> [(&'static str, u64); REASONS.len()] {
     LOG.get().map_or_else(|| REASONS.map(|reason| (reason, 0)), |log| log.lost().each())
+}
+
+/// Lines that wait to be written, and how many may.
+pub fn waiting() -> (usize, usize) {
+    (LOG.get().map_or(0, Outlet::waiting), PIECES)
 }
 
 /// Panics of any thread.

@@ -21,7 +21,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::event::{Priority, clock, spawn};
 
 /// Pieces that wait to be written.
-const PIECES: usize = 1024;
+pub(super) const PIECES: usize = 1024;
 /// What is kept of one; the rest is cut off. A request's URL, which may be in it, is shorter.
 const PIECE_BYTES: usize = 16 * 1024;
 
@@ -92,6 +92,11 @@ impl Outlet {
         if self.queue.send_deadline(Item::Mark(done), deadline).is_ok() {
             let _ = wait.recv_deadline(deadline);
         }
+    }
+
+    /// Pieces that wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
     }
 
     /// What was dropped.

@@ -108,6 +108,11 @@ impl LineUp {
         &self.maker.line
     }
 
+    /// How many bytes of packets each track's ring may keep.
+    pub fn ring_bytes(&self) -> usize {
+        self.maker.limits.bytes
+    }
+
     /// Receives a channel that is in the catalogue.
     pub fn receive(&self, config: &ChannelConfig) {
         let Some(channel) = self.catalogue.find(&config.name) else { return };

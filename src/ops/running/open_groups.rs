@@ -38,6 +38,11 @@ impl OpenGroups {
         Some(Arc::new(Self { http, bars: bars.clone(), line_up, catalogue, channels: Mutex::default() }))
     }
 
+    /// How many are channels now, and how many may be.
+    pub fn fill(&self) -> (usize, usize) {
+        (lock(&self.channels).len(), self.http.open_channels)
+    }
+
     fn is_open(&self, source: &SourceUrl) -> bool {
         let own = self.http.interface.as_ref().map(ToString::to_string);
         let is_named = source.interface.is_none() || source.interface == own;

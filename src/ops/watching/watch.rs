@@ -147,6 +147,7 @@ fn tell(notify: &impl Fn(NotifyState<'_>) -> io::Result<()>, state: NotifyState<
 
 #[cfg(all(test, not(model)))]
 mod tests {
+    use super::super::metrics::{Accepts, Exposition};
     use super::*;
     use crate::event::clock;
     use crossbeam_channel::unbounded;
@@ -157,8 +158,8 @@ mod tests {
     struct Source(AtomicBool, AtomicBool);
 
     impl AdminSource for Source {
-        fn metrics(&self) -> Vec<u8> {
-            Vec::new()
+        fn metrics(&self, _: Accepts) -> Exposition {
+            Exposition { bytes: Vec::new(), content_type: "text/plain", encoding: None }
         }
 
         fn ready(&self) -> Result<String, String> {

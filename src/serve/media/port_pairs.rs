@@ -4,6 +4,7 @@
 //! own address and port is used once per pair, so that a report tells whose it is and streams to one place can
 //! be told apart; a client that collides gets the next pair of the pool.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -214,6 +215,17 @@ impl PortPairs {
     /// Sockets that were opened beside full ones.
     pub fn sockets_beside(&self) -> usize {
         self.pairs().iter().map(|pair| pair.rtp.beside()).sum()
+    }
+
+    /// Pairs of the address that has the most, and how many an address may have.
+    pub fn fill(&self) -> (usize, usize) {
+        let mut of_address = HashMap::<SocketAddr, usize>::new();
+        self.pairs().iter().for_each(|pair| *of_address.entry(pair.local).or_default() += 1);
+        let in_range = self
+            .ports
+            .clone()
+            .map_or(MAX_PAIRS, |range| range.filter(|port| port.is_multiple_of(2) && *port != 0).count());
+        (of_address.into_values().max().unwrap_or(0), in_range.min(MAX_PAIRS))
     }
 
     /// Closes all pairs.

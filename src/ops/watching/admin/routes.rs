@@ -2,16 +2,23 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, VARY,
+};
 use hyper::{Method, Response, StatusCode};
-use prometheus::TEXT_FORMAT;
 
+use super::super::metrics::{Accepts, Exposition};
 use crate::event::Standstill;
 
 /// Every route, answering GET and HEAD. Another path is 404, another method 405.
 const ROUTES: &[Route] = &[
     Route { path: "/", about: "this page", answer: index },
-    Route { path: "/metrics", about: "all metrics, in Prometheus' text format", answer: metrics },
+    Route {
+        path: "/metrics",
+        about: "all metrics, in Prometheus' text format or as OpenMetrics",
+        answer: metrics,
+    },
     Route {
         path: "/live",
         about: "200 while all parts of the program move, 503 and the reason else",
@@ -26,8 +33,8 @@ const ROUTES: &[Route] = &[
 
 /// What the endpoint shows. Called on the admin thread; [`live`](Self::live) on that of the watch as well.
 pub trait AdminSource: Send + Sync + 'static {
-    /// All metrics in Prometheus' text format.
-    fn metrics(&self) -> Vec<u8>;
+    /// All metrics, in the form that is accepted.
+    fn metrics(&self, accepts: Accepts) -> Exposition;
 
     /// Whether the program serves viewers, in lines for an operator.
     ///
@@ -50,10 +57,10 @@ pub(super) type Answer = Response<Full<Bytes>>;
 struct Route {
     path: &'static str,
     about: &'static str,
-    answer: fn(&dyn AdminSource) -> Answer,
+    answer: fn(&dyn AdminSource, &HeaderMap) -> Answer,
 }
 
-pub(super) fn answer(method: &Method, path: &str, source: &dyn AdminSource) -> Answer {
+pub(super) fn answer(method: &Method, path: &str, headers: &HeaderMap, source: &dyn AdminSource) -> Answer {
     let Some(route) = ROUTES.iter().find(|route| route.path == path) else {
         return text(StatusCode::NOT_FOUND, "no such page; / lists those there are\n");
     };
@@ -62,10 +69,10 @@ pub(super) fn answer(method: &Method, path: &str, source: &dyn AdminSource) -> A
         refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refusal;
     }
-    (route.answer)(source)
+    (route.answer)(source, headers)
 }
 
-fn index(_: &dyn AdminSource) -> Answer {
+fn index(_: &dyn AdminSource, _: &HeaderMap) -> Answer {
     let rows: String = ROUTES
         .iter()
         .map(|route| format!("<li><a href=\"{0}\">{0}</a> {1}</li>\n", route.path, route.about))
@@ -78,18 +85,29 @@ fn index(_: &dyn AdminSource) -> Answer {
     typed(StatusCode::OK, "text/html; charset=utf-8", page)
 }
 
-fn metrics(source: &dyn AdminSource) -> Answer {
-    typed(StatusCode::OK, TEXT_FORMAT, source.metrics())
+fn metrics(source: &dyn AdminSource, headers: &HeaderMap) -> Answer {
+    let all_of = |name: HeaderName| {
+        let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        values.join(",")
+    };
+    let metrics = source.metrics(Accepts::of(&all_of(ACCEPT), &all_of(ACCEPT_ENCODING)));
+    let mut answer = typed(StatusCode::OK, metrics.content_type, metrics.bytes);
+    let headers = answer.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    if let Some(encoding) = metrics.encoding {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    answer
 }
 
-fn live(source: &dyn AdminSource) -> Answer {
+fn live(source: &dyn AdminSource, _: &HeaderMap) -> Answer {
     match source.live() {
         Ok(()) => text(StatusCode::OK, "live\n"),
         Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }
 
-fn ready(source: &dyn AdminSource) -> Answer {
+fn ready(source: &dyn AdminSource, _: &HeaderMap) -> Answer {
     match source.ready() {
         Ok(lines) => text(StatusCode::OK, lines),
         Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),

@@ -169,7 +169,7 @@ impl Service<Request<Incoming>> for Answers {
     type Future = Ready<Result<Answer, Infallible>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        ready(Ok(answer(request.method(), request.uri().path(), &*self.0)))
+        ready(Ok(answer(request.method(), request.uri().path(), request.headers(), &*self.0)))
     }
 }
 
@@ -189,6 +189,7 @@ async fn until_stopped(mut stopped: watch::Receiver<bool>) {
 
 #[cfg(all(test, not(model)))]
 mod tests {
+    use super::super::super::metrics::{Accepts, Exposition};
     use super::*;
     use crate::event::Standstill;
     use crate::event::clock;
@@ -206,8 +207,9 @@ mod tests {
     }
 
     impl AdminSource for Source {
-        fn metrics(&self) -> Vec<u8> {
-            self.metrics.clone()
+        fn metrics(&self, accepts: Accepts) -> Exposition {
+            let encoding = accepts.gzip.then_some("gzip");
+            Exposition { bytes: self.metrics.clone(), content_type: "text/plain; version=0.0.4", encoding }
         }
 
         fn ready(&self) -> Result<String, String> {
@@ -258,6 +260,10 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.contains("content-type: text/plain; version=0.0.4\r\n"), "{answer}");
         assert!(answer.ends_with("\r\n\r\nmirrorball_sessions 3\n"), "{answer}");
+        assert!(!answer.contains("content-encoding"), "{answer}");
+        let accepts = "Accept-Encoding: deflate\r\nAccept-Encoding: gzip;q=0.5\r\n";
+        let answer = ask(&server, &format!("GET /metrics HTTP/1.1\r\nHost: edge\r\n{accepts}\r\n"));
+        assert!(answer.contains("content-encoding: gzip\r\n"), "what is accepted is passed on: {answer}");
         server.stop();
     }
 

@@ -10,6 +10,8 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     let heard = engine.hearing.as_ref().map_or(&nothing, |hearing| hearing.stats());
     let help = "Sessions that are announced and are channels.";
     out.gauge("mirrorball_sap_sessions", help, &[], heard.sessions() as f64);
+    let most = engine.hearing.as_ref().map_or(0, |hearing| hearing.most_sessions());
+    out.gauge("mirrorball_sap_session_limit", "Such sessions that there may be.", &[], most as f64);
     let help = "Announcements that were taken, of new sessions and of known ones.";
     out.counter("mirrorball_sap_announcements_total", help, &[], heard.taken());
     for (reason, count) in heard.refused() {

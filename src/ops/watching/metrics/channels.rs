@@ -18,6 +18,7 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
             let stats = track.stats(now);
             arrivals(&stats, &labels, out);
             state(channel.demand.is_there(now), &stats, &labels, out);
+            out.gauge("mirrorball_ring_bytes", "Packets in the ring.", &labels, stats.ring_bytes as f64);
             let help = "Times that a viewer over TCP who had fallen out of the ring went on.";
             out.counter("mirrorball_track_reentries_total", help, &labels, track.rtp.reentries());
         }
@@ -26,9 +27,13 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
         let help = "Whether all tracks are silent.";
         out.gauge("mirrorball_channel_silent", help, &labels, f64::from(u8::from(channel.is_silent())));
     }
+    let most = engine.line_up.ring_bytes();
+    out.gauge("mirrorball_ring_limit_bytes", "What each ring may keep.", &[], most as f64);
     line(engine, now, out);
     let help = "Groups that were joined on a socket, renewals apart.";
     out.counter("mirrorball_group_joins_total", help, &[], engine.receivers.joins());
+    let help = "Times that a track, or a leg of it, could not be joined.";
+    out.counter("mirrorball_group_join_failures_total", help, &[], engine.receivers.join_failures());
     let help = "Times that a silent group was joined again.";
     out.counter("mirrorball_group_renewals_total", help, &[], engine.receivers.renewals());
     let help = "Groups that the network was told of again without being left.";
@@ -41,10 +46,19 @@ pub(super) fn collect(engine: &Engine, now: Instant, out: &mut Families) {
     let ports = engine.receivers.stats();
     let help = "Times that receiving failed.";
     out.counter("mirrorball_receive_errors_total", help, &[], ports.iter().map(|port| port.errors).sum());
+    let help = "Groups that were left.";
+    out.counter("mirrorball_group_leaves_total", help, &[], ports.iter().map(|port| port.left).sum());
     for PortStats { port, overflow, .. } in ports {
         let help = "Datagrams that the kernel dropped as the receive buffer was full.";
         let port = port.to_string();
         out.counter("mirrorball_receive_queue_overflow_total", help, &[("port", port.as_str())], overflow);
+    }
+    for (port, fill) in engine.receivers.queues() {
+        let (port, help) = (port.to_string(), "What waits in the receive buffer, as the kernel reckons.");
+        let labels = [("port", port.as_str())];
+        out.gauge("mirrorball_receive_queue_bytes", help, &labels, f64::from(fill.bytes));
+        let help = "What may wait there.";
+        out.gauge("mirrorball_receive_queue_limit_bytes", help, &labels, f64::from(fill.limit));
     }
     drops(engine, out);
 }
@@ -98,7 +112,9 @@ fn arrivals(stats: &TrackStats, labels: Labels<'_>, out: &mut Families) {
     }
     let refused = stats.refused.not_media().chain([("payload_type", stats.refused.other_types)]);
     let not_rtcp = stats.refused.not_rtcp().map(|(reason, count)| (format!("rtcp_{reason}"), count));
-    for (reason, count) in refused.map(|(reason, count)| (reason.to_owned(), count)).chain(not_rtcp) {
+    let refused = refused.map(|(reason, count)| (reason.to_owned(), count)).chain(not_rtcp);
+    // Of hundreds of channels thousands would stay 0.
+    for (reason, count) in refused.filter(|(_, count)| *count > 0) {
         let labels = [labels[0], labels[1], ("reason", reason.as_str())];
         let help = "Datagrams to the track's group and ports that are none of its packets.";
         out.counter("mirrorball_channel_refused_total", help, &labels, count);

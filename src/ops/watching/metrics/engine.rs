@@ -27,6 +27,7 @@ const CONTROL_TASKS: &[&str] = &[
     "Join",
     "Lost",
     OPEN,
+    "OpenGroups",
     "RefusalWatch",
     "Renew",
     "RtspTask",
@@ -39,6 +40,8 @@ const CONTROL_TASKS: &[&str] = &[
 pub(super) fn collect(engine: &Engine, out: &mut Families) {
     let build = [("version", release::VERSION), ("revision", release::REVISION)];
     out.gauge("mirrorball_build_info", "The version that runs, and its revision; always 1.", &build, 1.0);
+    let help = "Whether every part of the program moves.";
+    out.gauge("mirrorball_live", help, &[], f64::from(u8::from(engine.live().is_ok())));
     let help = "Descriptors that the process has open.";
     out.gauge("mirrorball_open_descriptors", help, &[], open_descriptors() as f64);
     let help = "Descriptors that it may have open.";
@@ -57,6 +60,11 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
         let help = "Times that what brings viewers level had to wait.";
         out.counter("mirrorball_burst_waits_total", help, &[("reason", reason)], waits);
     }
+    let help = "What all may be sent together to be brought level.";
+    out.gauge("mirrorball_burst_limit_bits_per_second", help, &[], bursts.bits_per_second() as f64);
+    let help = "What all may be sent again together.";
+    let repairs = engine.dispatch.repairs.bits_per_second();
+    out.gauge("mirrorball_repair_limit_bits_per_second", help, &[], repairs as f64);
     for (reason, drops) in KernelDrops::read().by_reason() {
         let help = "Packets that the kernel dropped before any socket of the machine saw them.";
         out.counter("mirrorball_kernel_drops_total", help, &[("reason", reason)], drops);
@@ -99,6 +107,7 @@ fn queue(class: Class, queue: &TaskQueue, out: &mut Families) {
     let name = queue.name();
     let labels = [("queue", name)];
     out.gauge("mirrorball_queue_depth", "Tasks that wait for a worker.", &labels, queue.depth() as f64);
+    out.gauge("mirrorball_queue_workers", "Threads that take tasks.", &labels, queue.workers() as f64);
     let waits = "Time from a task's submission to its start.";
     out.histogram("mirrorball_queue_wait_seconds", waits, &labels, &stats.wait);
     out.histogram("mirrorball_queue_run_seconds", "Time that a task ran.", &labels, &stats.run);

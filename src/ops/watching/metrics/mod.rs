@@ -4,8 +4,10 @@ mod announcements;
 mod channels;
 mod config;
 mod engine;
+mod exposition;
 mod families;
 mod legs;
+mod open_metrics;
 mod program;
 mod pulls;
 mod repairs;
@@ -13,13 +15,13 @@ mod viewers;
 
 use std::time::Instant;
 
-use prometheus::TextEncoder;
-
 use super::super::running::engine::Engine;
+use exposition::exposition;
+pub use exposition::{Accepts, Exposition};
 use families::Families;
 
-/// The text exposition as of `now`.
-pub(in crate::ops) fn render(engine: &Engine, now: Instant) -> Vec<u8> {
+/// The exposition as of `now`, in the form that is accepted.
+pub(in crate::ops) fn render(engine: &Engine, now: Instant, accepts: Accepts) -> Exposition {
     let mut families = Families::default();
     engine::collect(engine, &mut families);
     channels::collect(engine, now, &mut families);
@@ -29,6 +31,5 @@ pub(in crate::ops) fn render(engine: &Engine, now: Instant) -> Vec<u8> {
     announcements::collect(engine, &mut families);
     config::collect(engine, &mut families);
     program::collect(&mut families);
-    let text = TextEncoder::new().encode_to_string(&families.into_sorted());
-    text.unwrap_or_else(|error| format!("# the metrics can not be rendered: {error}\n")).into_bytes()
+    exposition(&families.into_sorted(), accepts)
 }

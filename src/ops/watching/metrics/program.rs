@@ -17,6 +17,9 @@ pub(super) fn collect(out: &mut Families) {
         let help = "Lines of the log that could not be written, by reason.";
         out.counter("mirrorball_log_lines_dropped_total", help, &[("reason", reason)], lines);
     }
+    let (waiting, most) = log::waiting();
+    out.gauge("mirrorball_log_lines_waiting", "Lines of the log that wait.", &[], waiting as f64);
+    out.gauge("mirrorball_log_line_limit", "Lines of the log that may wait.", &[], most as f64);
     out.counter("mirrorball_panics_total", "Panics, of any thread.", &[], log::panics());
     out.extend(PROCESS.collect());
 }

@@ -16,7 +16,9 @@ pub(super) fn collect(channel: &Channel, out: &mut Families) {
     out.counter("mirrorball_repair_bytes_total", help, &labels, sum.bytes);
     let help = "Packets that were asked for and are not there.";
     out.counter("mirrorball_repair_not_held_total", help, &labels, sum.not_held);
-    for ((_, reason), count) in RepairRefusal::ALL.into_iter().zip(sum.refused) {
+    // As in `channels.rs`: those that there were.
+    let refused = RepairRefusal::ALL.into_iter().zip(sum.refused);
+    for ((_, reason), count) in refused.filter(|(_, count)| *count > 0) {
         let labels = [labels[0], ("reason", reason)];
         let help = "Packets that were asked for and not sent again, though some are there.";
         out.counter("mirrorball_repair_refused_total", help, &labels, count);

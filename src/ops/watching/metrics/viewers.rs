@@ -66,6 +66,16 @@ fn limits(engine: &Engine, out: &mut Families) {
     out.gauge("mirrorball_egress_bits_per_second", help, &[], engine.server.egress() as f64);
     let help = "Media that may be set up.";
     out.gauge("mirrorball_egress_limit_bits_per_second", help, &[], limits.egress as f64);
+    let (pairs, most) = engine.server.port_pairs();
+    let help = "Server port pairs of the address that has the most.";
+    out.gauge("mirrorball_port_pairs", help, &[], pairs as f64);
+    out.gauge("mirrorball_port_pair_limit", "Pairs that an address may have.", &[], most as f64);
+    if let Some(groups) = &engine.open_groups {
+        let (open, most) = groups.fill();
+        let help = "Groups that are open by URL, over HTTP.";
+        out.gauge("mirrorball_open_groups", help, &[], open as f64);
+        out.gauge("mirrorball_open_group_limit", "Such groups that there may be.", &[], most as f64);
+    }
 }
 
 fn sessions(engine: &Engine, channel: &Channel, out: &mut Families) {
@@ -144,6 +154,10 @@ fn forwarded(channel: &Channel, out: &mut Families) {
         let sent = channel.tracks.iter().map(|track| track.rtp.sent(by));
         let (packets, bytes) =
             sent.fold((0, 0), |(packets, bytes), sent| (packets + sent.packets, bytes + sent.bytes));
+        // Most channels never go by the others.
+        if packets == 0 && subscribers == 0 && !matches!(by, Carriage::Udp | Carriage::Tcp) {
+            continue;
+        }
         let labels = [("channel", channel.name.as_str()), ("transport", transport)];
         out.gauge("mirrorball_channel_subscribers", "Subscribers being served.", &labels, subscribers as f64);
         let help = "RTP packets handed to the kernel for subscribers.";
