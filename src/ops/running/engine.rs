@@ -10,7 +10,7 @@ use crate::ingest::Receivers;
 use crate::ingest::announce::Hearing;
 use crate::ingest::pull::{self, Puller};
 use crate::relay::{BurstBudget, Busy, Catalogue, Dispatch, Lateness, Line, LineLimits, RingLimits};
-use crate::serve::{Access, Announcer, Certificates, FrontDoor, OpensGroups, RtspServer, Site};
+use crate::serve::{Access, Announcer, Certificates, FrontDoor, OpensGroups, Previews, RtspServer, Site};
 
 use super::announced;
 use super::directory::Directory;
@@ -42,6 +42,8 @@ pub struct Engine {
     pub announcer: Arc<Announcer>,
     /// All streams that are pulled.
     pub puller: Arc<Puller>,
+    /// Channels that are shown on the status page.
+    pub previews: Arc<Previews>,
     /// When it was started.
     pub started_at: Instant,
     pub(in crate::ops) timers: Arc<Timers>,
@@ -115,6 +117,7 @@ impl Engine {
             line_up.clone(),
             instance,
         ));
+        let previews = Arc::new(Previews::new(catalogue.clone(), config.admin.previews));
         Ok(Self {
             media,
             control,
@@ -127,6 +130,7 @@ impl Engine {
             hearing,
             announcer,
             puller,
+            previews,
             started_at,
             timers,
             directories: Mutex::default(),

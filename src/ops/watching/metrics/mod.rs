@@ -5,6 +5,7 @@ mod channels;
 mod engine;
 mod families;
 mod legs;
+mod previews;
 mod program;
 mod pulls;
 mod repairs;
@@ -26,6 +27,7 @@ pub(in crate::ops) fn render(engine: &Engine, now: Instant) -> Vec<u8> {
     pulls::collect(engine, &mut families);
     viewers::collect(engine, &mut families);
     announcements::collect(engine, &mut families);
+    previews::collect(engine, &mut families);
     program::collect(&mut families);
     let text = TextEncoder::new().encode_to_string(&families.into_sorted());
     text.unwrap_or_else(|error| format!("# the metrics can not be rendered: {error}\n")).into_bytes()
