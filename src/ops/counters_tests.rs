@@ -452,6 +452,7 @@ impl Engine {
             puller: self.puller.clone(),
             started_at: self.started_at,
             drain: Drain::new(self.server.clone()),
+            previews: self.previews.clone(),
             reloads: Reloads::default(),
             certificates: None,
             instance: self.instance.clone(),

@@ -225,6 +225,15 @@ impl Ring {
         first
     }
 
+    /// Appends to `out` the packets from number `from` on, at most `max`, also those that are no longer fresh. Returns the number of the
+    /// first one: larger than `from` where the ring has already let some go.
+    pub fn packets(&self, from: u64, max: usize, out: &mut Vec<Packet>) -> u64 {
+        let state = self.state();
+        let first = from.max(state.tail()).min(state.head);
+        out.extend(state.packets.range((first - state.tail()) as usize..).take(max).cloned());
+        first
+    }
+
     /// Keeps what there is from a packet on for who begins there, as far as the bytes go and no older than 30 s.
     pub(super) fn pin(&self, number: u64) -> Pin {
         let pin = Pin::at(number);

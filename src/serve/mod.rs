@@ -29,6 +29,7 @@ mod journal;
 mod listener;
 mod listing;
 mod media;
+mod preview;
 mod reasons;
 mod refusal_watch;
 mod reporter;
@@ -56,6 +57,7 @@ pub use journal::legible;
 pub use listener::Listener;
 pub use listing::Listing;
 pub use media::{Learning, OutGroup};
+pub use preview::{NoPreview, Preview, Previews};
 /// What the fuzz target of that name exercises.
 #[cfg(fuzzing)]
 pub use rtsp::exercise as conversation;

@@ -5,6 +5,8 @@ use crate::wire; // what the exercises know the wire floor as
 
 #[path = "../../fuzz/exercise/authorization.rs"]
 pub mod authorization;
+#[path = "../../fuzz/exercise/film.rs"]
+pub mod film;
 #[path = "../../fuzz/exercise/place.rs"]
 pub mod place;
 #[path = "../../fuzz/exercise/psi.rs"]
@@ -91,4 +93,9 @@ fn random_access_seeds_replay() {
 #[test]
 fn sap_seeds_replay() {
     replay("sap", sap::exercise);
+}
+
+#[test]
+fn film_seeds_replay() {
+    replay("film", film::exercise);
 }

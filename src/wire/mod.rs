@@ -12,12 +12,14 @@
 //!
 //!  datagram ─▶ transport_stream::packets ─▶ ts_packet ─▶ psi: what a transport stream carries
 //!  payload  ─▶ random_access: where a decoder can start
+//!  packets  ─▶ fmp4: what a browser plays
 //!
 //!  as a client (pull, the probe): rtsp::ask ─▶ bytes ─▶ rtsp::framing ─▶ Response, sdp::offered; datagram ─▶ mark
 //! ```
 
 pub mod failover;
 mod first_copies;
+pub mod fmp4;
 #[cfg(test)]
 mod fuzz;
 pub mod http;

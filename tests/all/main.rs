@@ -16,6 +16,7 @@ mod demand; // channels that are joined for who watches, and no longer
 mod directories; // descriptions that are put into a directory, change and go
 mod drain; // an edge is taken out, and nobody cut off
 mod fast_start; // a picture at once: where viewers begin, and how they are brought level
+mod films; // what browsers are to play, before ffmpeg and ffprobe
 mod hostile; // strangers who mean no good: floods, trickles, no descriptors left
 mod http; // transport streams over HTTP, and lists of them
 mod http_kept; // one connection for many requests over HTTP

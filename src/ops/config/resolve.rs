@@ -163,7 +163,10 @@ fn session_timeout(typed: &Typed<String>, report: &mut Report<'_>) -> Duration {
 
 fn admin(typed: &TypedAdmin, report: &mut Report<'_>) -> AdminConfig {
     let listen = parsed(&typed.listen, "[admin] listen", scalar::listen_address, report);
-    AdminConfig { listen: listen.unwrap_or((Ipv4Addr::LOCALHOST, ADMIN_PORT).into()) }
+    AdminConfig {
+        listen: listen.unwrap_or((Ipv4Addr::LOCALHOST, ADMIN_PORT).into()),
+        previews: number_within(&typed.previews, "[admin] previews", 4, 0..=64, report),
+    }
 }
 
 fn log(typed: &TypedLog, report: &mut Report<'_>) -> LogConfig {

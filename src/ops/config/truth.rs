@@ -155,6 +155,8 @@ pub struct HttpConfig {
 pub struct AdminConfig {
     /// The address of `/metrics`, `/live` and `/ready`.
     pub listen: SocketAddr,
+    /// How many channels may be shown at a time.
+    pub previews: usize,
 }
 
 /// `[log]`.

@@ -47,6 +47,7 @@ pub(super) struct TypedRtsp {
 pub(super) struct TypedAdmin {
     pub(super) spoiled: bool,
     pub(super) listen: Typed<String>,
+    pub(super) previews: Typed<Number>,
 }
 
 pub(super) struct TypedLog {
@@ -218,7 +219,8 @@ fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedRtsp 
 
 fn read_admin(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedAdmin {
     let listen = from.read("listen", report);
-    TypedAdmin { listen, spoiled: from.finish(report) }
+    let previews = from.read("previews", report);
+    TypedAdmin { listen, previews, spoiled: from.finish(report) }
 }
 
 fn read_log(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedLog {

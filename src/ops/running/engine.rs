@@ -10,7 +10,7 @@ use crate::ingest::Receivers;
 use crate::ingest::announce::Hearing;
 use crate::ingest::pull::{self, Puller};
 use crate::relay::{BurstBudget, Busy, Catalogue, Dispatch, Lateness, Line, LineLimits, RingLimits};
-use crate::serve::{Access, Announcer, Certificates, FrontDoor, OpensGroups, RtspServer, Site};
+use crate::serve::{Access, Announcer, Certificates, FrontDoor, OpensGroups, Previews, RtspServer, Site};
 
 use super::announced::{self, Bars};
 use super::directory::Directory;
@@ -44,6 +44,8 @@ pub struct Engine {
     pub announcer: Arc<Announcer>,
     /// All streams that are pulled.
     pub puller: Arc<Puller>,
+    /// Channels that are shown on the status page.
+    pub previews: Arc<Previews>,
     /// When it was started.
     pub started_at: Instant,
     /// Whether it takes anybody in.
@@ -128,6 +130,7 @@ impl Engine {
             instance.clone(),
         ));
         let drain = Drain::new(server.clone());
+        let previews = Arc::new(Previews::new(catalogue.clone(), config.admin.previews));
         Ok(Self {
             media,
             control,
@@ -140,6 +143,7 @@ impl Engine {
             hearing,
             announcer,
             puller,
+            previews,
             started_at,
             drain,
             reloads: Reloads::of(&config.revision),

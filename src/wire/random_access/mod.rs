@@ -12,7 +12,7 @@
 mod nal_packets;
 mod tables;
 mod transport_stream;
-mod units;
+pub(super) mod units;
 
 use nal_packets::NalPackets;
 use transport_stream::TransportStream;

@@ -218,7 +218,7 @@ fn slice_type(slice: &[u8]) -> Option<u32> {
 }
 
 /// Without the bytes that keep a unit from looking like the start of another.
-fn unescaped(unit: &[u8]) -> impl Iterator<Item = u8> {
+pub fn unescaped(unit: &[u8]) -> impl Iterator<Item = u8> {
     let mut zeros = 0;
     unit.iter().copied().filter(move |byte| {
         let is_kept = zeros < 2 || *byte != 3;

@@ -8,6 +8,7 @@ mod exposition;
 mod families;
 mod legs;
 mod open_metrics;
+mod previews;
 mod program;
 mod pulls;
 mod repairs;
@@ -30,6 +31,7 @@ pub(in crate::ops) fn render(engine: &Engine, now: Instant, accepts: Accepts) ->
     viewers::collect(engine, &mut families);
     announcements::collect(engine, &mut families);
     config::collect(engine, &mut families);
+    previews::collect(engine, &mut families);
     program::collect(&mut families);
     exposition(&families.into_sorted(), accepts)
 }
