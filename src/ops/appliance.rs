@@ -4,18 +4,22 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::event::{Standstill, clock};
-use crate::relay::{Channel, Track};
-use crate::serve::{Access, BadPair, UsersError};
+use serde_json::Value;
 
-use super::config::Config;
+use crate::event::{Follows, Standstill, clock};
+use crate::relay::{Channel, Track};
+use crate::serve::{Access, BadPair, Previews, UsersError};
+
+use super::config::{Config, Role};
 use super::running::doors::{Doors, NotListening};
 use super::running::engine::Engine;
 use super::running::reload::Reloader;
 use super::running::serving::access_config;
-use super::watching::admin::{AdminServer, AdminSource};
+use super::watching::admin::{AdminConfig, AdminServer, AdminSource};
+use super::watching::api::{Call, Operator, Problem};
 use super::watching::metrics::{self, Accepts, Exposition};
 use super::watching::readiness::{Stage, not_pulled};
+use super::watching::vital::Vital;
 
 /// The running program.
 pub struct Appliance {
@@ -58,16 +62,20 @@ impl Appliance {
     fn open(config: &Config, engine: &Arc<Engine>) -> Result<Self, StartError> {
         let doors = Arc::new(Doors::new(engine.front_door(config)));
         let opened = doors.open(config)?;
-        let address = config.admin.listen;
-        let scrape = Scrape { engine: engine.clone(), doors: doors.clone(), stage: Stage::default() };
+        let reloader = Reloader::of(config, engine, &doors).map(Arc::new);
+        let operator = Operator::new(engine.clone(), reloader.clone());
+        let scrape =
+            Scrape { engine: engine.clone(), doors: doors.clone(), operator, stage: Stage::default() };
         let scrape = Arc::new(scrape);
-        let admin = AdminServer::start(address, scrape.clone());
+        let address = config.admin.listen;
+        let certificates = config.admin.tls.as_ref().map(|files| files.load()).transpose()?;
+        certificates.iter().for_each(|certificates| certificates.look_each_second(&engine.timers));
+        let admin = AdminServer::start(AdminConfig { listen: address, certificates }, scrape.clone());
         let admin = admin.map_err(|error| NotListening { address, purpose: "metrics", error })?;
         engine.receive(config);
         doors.take(opened, config);
-        tracing::info!(address = %admin.local_addr(), "serving /metrics, /live and /ready");
+        tracing::info!(address = %admin.local_addr(), "serving /metrics, /live and /ready, the status page and /api");
         scrape.stage.open();
-        let reloader = Reloader::of(config, engine, &doors).map(Arc::new);
         Ok(Self { engine: engine.clone(), doors, reloader, scrape, admin })
     }
 
@@ -116,7 +124,18 @@ impl Appliance {
 struct Scrape {
     engine: Arc<Engine>,
     doors: Arc<Doors>,
+    operator: Operator,
     stage: Stage,
+}
+
+impl Vital for Scrape {
+    fn live(&self) -> Result<(), Standstill> {
+        self.engine.live()
+    }
+
+    fn give_up(&self, reason: &str) {
+        self.engine.poller.vitals().give_up(reason.to_owned());
+    }
 }
 
 impl AdminSource for Scrape {
@@ -146,12 +165,16 @@ impl AdminSource for Scrape {
         Ok(ready + &not_pulled(&in_vain.collect::<Vec<_>>()))
     }
 
-    fn live(&self) -> Result<(), Standstill> {
-        self.engine.live()
+    fn call(&self, call: &Call) -> Result<Value, Problem> {
+        self.operator.call(call)
     }
 
-    fn give_up(&self, reason: &str) {
-        self.engine.poller.vitals().give_up(reason.to_owned());
+    fn tokens(&self) -> Arc<[(Role, String)]> {
+        self.engine.operators()
+    }
+
+    fn previews(&self) -> Option<Arc<Previews>> {
+        Some(self.engine.previews.clone())
     }
 }
 

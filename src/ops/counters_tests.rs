@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::ingest::Receivers;
@@ -457,6 +458,7 @@ impl Engine {
             certificates: None,
             instance: self.instance.clone(),
             bars: self.bars.clone(),
+            operators: Mutex::new(self.operators()),
             timers: self.timers.clone(),
             directories: Default::default(),
             open_groups: None,

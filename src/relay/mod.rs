@@ -82,6 +82,6 @@ pub use repair_counts::{RepairRefusal, RepairTotals};
 pub use ring::{Packet, Ring, RingLimits, RingStart, StartCounts, StartPoint};
 pub use server_socket::ServerSocket;
 pub use signs::Signs;
-pub use standing::Standing;
+pub use standing::{Stand, Standing};
 pub use totals::SentTotals;
 pub use track::{Track, TrackStats};

@@ -25,7 +25,7 @@ impl Reach {
     }
 
     /// The number of the packet up to which it is sent all, or is about to be.
-    pub(super) fn next(&self) -> u64 {
+    pub fn next(&self) -> u64 {
         let behind = self.behind.as_ref().and_then(Pinned::number);
         self.lane.upgrade().map_or(0, |lane| lane.reached()).min(behind.unwrap_or(u64::MAX))
     }

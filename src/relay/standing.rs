@@ -28,6 +28,15 @@ pub struct Standing {
     heir: Mutex<Heir>,
 }
 
+/// How far a subscriber has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stand {
+    /// The number of the packet that is next.
+    pub next: u64,
+    /// Packets that it has missed.
+    pub missed: u64,
+}
+
 /// Who goes on from here.
 enum Heir {
     /// Nobody, as far as is known.
@@ -97,6 +106,12 @@ impl Standing {
 
     pub(super) fn move_to(&self, next: u64) {
         self.next.store(next, Relaxed);
+    }
+
+    /// The number of the packet that it wants next, once it has begun, and how many it has missed.
+    pub fn progress(&self) -> Option<Stand> {
+        let next = Some(self.next()).filter(|next| *next != NOWHERE)?;
+        Some(Stand { next, missed: self.missed() })
     }
 
     /// Whether it waits for a packet that a decoder can start with.

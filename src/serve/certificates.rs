@@ -176,7 +176,7 @@ impl Certificates {
     }
 
     /// What a handshake that begins now is made with.
-    pub(super) fn present(&self) -> Arc<rustls::ServerConfig> {
+    pub fn present(&self) -> Arc<rustls::ServerConfig> {
         lock(&self.served).with.clone()
     }
 }

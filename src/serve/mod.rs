@@ -44,6 +44,7 @@ mod stream;
 #[cfg(all(test, not(model)))]
 mod tests;
 mod tls;
+mod watchers;
 
 pub use announcer::{Announcer, AnnouncerStats};
 pub use certificates::{BadPair, Certificates, KeyFiles};
@@ -53,7 +54,7 @@ pub use guard::{
     Rule, Scope, User, Users, UsersError, Verdict, Who, WrongLine, check_name, read_users, write_users,
 };
 pub use http::{NotOpened, OpensGroups, Site, SiteConfig};
-pub use journal::legible;
+pub use journal::{SoFar, legible};
 pub use listener::Listener;
 pub use listing::Listing;
 pub use media::{Learning, OutGroup};
@@ -64,3 +65,4 @@ pub use rtsp::exercise as conversation;
 pub use rtsp::{Quality, RepairAgents};
 pub use rtsp_server::{Limits, RtspServer, ServerConfig};
 pub use stats::ServerStats;
+pub use watchers::{WatchedTrack, Watcher};

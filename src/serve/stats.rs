@@ -85,13 +85,17 @@ pub(super) const OF_RTX: &str = "rtx";
 /// Its channel is there no longer, or is another one.
 pub(super) const CHANNEL_GONE: &str = "channel gone";
 
+/// An operator has ended it.
+pub(super) const OPERATOR: &str = "operator";
+
 /// Its source sends again, and that is more than there is for it.
 pub(super) const EGRESS: &str = "egress";
 /// Its client has set up the same anew in its connection, as nothing came over UDP.
 pub(super) const FELL_BACK: &str = "fell back";
 
 /// Why sessions end. Each has a series from the start, so that the first is seen as one.
-const ENDED_FOR: [&str; 12] = [
+const ENDED_FOR: [&str; 13] = [
+    OPERATOR,
     "teardown",
     "connection closed",
     NOT_BACK,

@@ -5,23 +5,19 @@ use std::path::Path;
 use toml::Spanned;
 
 use super::access::network_list;
-use super::files::read_file;
 use super::report::Report;
 use super::scalar;
 use super::section::Typed;
+use super::tokens::tokens;
 use super::truth::HttpConfig;
 use super::typed::TypedChannel;
 use super::typed_http::TypedHttp;
-use super::unreadable::why;
 use super::within::{duration_within, listeners, number_within, parsed};
 use crate::serve::Listing;
 use crate::wire::http::host_of;
 
 /// Channels that are made of groups; each has sockets, rings and metrics of its own.
 const OPEN_CHANNELS: std::ops::RangeInclusive<usize> = 1..=1024;
-const TOKENS: usize = 1024;
-const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 8..=128;
-const TOKENS_FILE_BYTES: u64 = 256 << 10;
 /// The longest name, title, URL.
 const TEXT_BYTES: usize = 256;
 
@@ -89,36 +85,6 @@ fn text(typed: &str) -> Result<String, String> {
             Err(format!("{typed:?} holds {strange:?}, which a playlist can not say; leave it out"))
         }
         None => Ok(typed.to_owned()),
-    }
-}
-
-/// One in each line of a file; what begins with `#` is for people.
-fn tokens(file: &Path) -> Result<Vec<String>, String> {
-    let shown = file.display();
-    let bytes = read_file(file, TOKENS_FILE_BYTES)
-        .map_err(|error| format!("{shown} can not be read: {}", why(file, &error)))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is no text"))?;
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let mut tokens = Vec::new();
-    for (number, line) in text.lines().enumerate().map(|(at, line)| (at + 1, line.trim())) {
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        if !TOKEN_BYTES.contains(&line.len()) || !line.bytes().all(is_plain) {
-            let (least, most) = (TOKEN_BYTES.start(), TOKEN_BYTES.end());
-            return Err(format!(
-                "{shown}: line {number} is no token; write {least} to {most} letters, digits, \"-\", \".\", \"_\" and \"~\""
-            ));
-        }
-        tokens.push(line.to_owned());
-    }
-    if (1..=TOKENS).contains(&tokens.len()) {
-        Ok(tokens)
-    } else {
-        Err(format!(
-            "{shown} holds {} tokens; write 1 to {TOKENS}, one a line, or leave the key out",
-            tokens.len()
-        ))
     }
 }
 

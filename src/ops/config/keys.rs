@@ -77,7 +77,13 @@ pub(super) const HTTP: Section = Section {
 pub(super) const ADMIN: Section = Section {
     name: "admin",
     repeated: false,
-    keys: &[key("listen", r#""127.0.0.1:9469""#), key("previews", "4")],
+    keys: &[
+        key("listen", r#""127.0.0.1:9469""#),
+        key("tokens", r#""admin.tokens""#),
+        key("certificate", r#""admin.pem""#),
+        key("private_key", r#""admin.key""#),
+        key("previews", "4"),
+    ],
 };
 
 pub(super) const LOG: Section = Section { name: "log", repeated: false, keys: &[key("format", r#""auto""#)] };

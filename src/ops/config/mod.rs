@@ -10,6 +10,7 @@
 //! than the one that serves it.
 
 mod access;
+mod admin;
 mod channel;
 mod description;
 mod directory;
@@ -37,8 +38,10 @@ mod section;
 mod statements;
 mod syntax;
 mod tls;
+mod tokens;
 mod truth;
 mod typed;
+mod typed_admin;
 mod typed_http;
 mod unreadable;
 mod within;
@@ -55,7 +58,7 @@ pub use report::{ConfigError, Excerpt, Problem};
 pub(crate) use scalar::interface;
 pub use truth::{
     AccessConfig, AdminConfig, ChannelConfig, ChannelSettings, Config, DirectoryConfig, EngineConfig,
-    HttpConfig, Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, RtspConfig, SapConfig,
+    HttpConfig, Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, Role, RtspConfig, SapConfig,
     TlsConfig, UdpPorts,
 };
 pub(crate) use unreadable::why_no_users;

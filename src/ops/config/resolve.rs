@@ -10,6 +10,7 @@ use toml::Spanned;
 use crate::relay::Carriage;
 
 use super::access::access;
+use super::admin;
 use super::channel::resolve_channels;
 use super::http;
 use super::out_groups;
@@ -20,14 +21,11 @@ use super::sap;
 use super::scalar;
 use super::section::{Number, Typed};
 use super::tls;
-use super::truth::{
-    AdminConfig, Config, EngineConfig, LimitsConfig, LogConfig, RingConfig, RtspConfig, UdpPorts,
-};
-use super::typed::{TypedAdmin, TypedConfig, TypedEngine, TypedLimits, TypedLog, TypedRing, TypedRtsp};
+use super::truth::{Config, EngineConfig, LimitsConfig, LogConfig, RingConfig, RtspConfig, UdpPorts};
+use super::typed::{TypedConfig, TypedEngine, TypedLimits, TypedLog, TypedRing, TypedRtsp};
 use super::within::{AT_A_TIME, duration_within, listeners, number_within, parsed};
 
 const RTSP_PORT: u16 = 8554;
-const ADMIN_PORT: u16 = 9469;
 const WORKERS: usize = 256;
 
 /// The config that was meant. Where a value is wrong it is noted, and the default stands in, so that
@@ -41,7 +39,7 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
     let after_rtsp = report.noted();
     let http = http::resolve(&typed.http, directory, report);
     let after_http = report.noted();
-    let admin = admin(&typed.admin, report);
+    let admin = admin::resolve(&typed.admin, directory, report);
     let after_admin = report.noted();
     let (engine, ring) = (engine(&typed.engine, report), ring(&typed.ring, report));
     let after_ring = report.noted();
@@ -159,14 +157,6 @@ fn session_timeout(typed: &Typed<String>, report: &mut Report<'_>) -> Duration {
         );
     }
     timeout
-}
-
-fn admin(typed: &TypedAdmin, report: &mut Report<'_>) -> AdminConfig {
-    let listen = parsed(&typed.listen, "[admin] listen", scalar::listen_address, report);
-    AdminConfig {
-        listen: listen.unwrap_or((Ipv4Addr::LOCALHOST, ADMIN_PORT).into()),
-        previews: number_within(&typed.previews, "[admin] previews", 4, 0..=64, report),
-    }
 }
 
 fn log(typed: &TypedLog, report: &mut Report<'_>) -> LogConfig {

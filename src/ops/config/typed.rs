@@ -9,6 +9,7 @@ use super::keys::{
 };
 use super::report::Report;
 use super::section::{Number, SectionReader, Typed};
+use super::typed_admin::TypedAdmin;
 use super::typed_http::TypedHttp;
 
 /// The file as typed. What was of a wrong type is absent here and noted in the report.
@@ -42,12 +43,6 @@ pub(super) struct TypedRtsp {
     pub(super) longest_silence: Typed<String>,
     pub(super) close_grace: Typed<String>,
     pub(super) repair_agents: Typed<Vec<Spanned<String>>>,
-}
-
-pub(super) struct TypedAdmin {
-    pub(super) spoiled: bool,
-    pub(super) listen: Typed<String>,
-    pub(super) previews: Typed<Number>,
 }
 
 pub(super) struct TypedLog {
@@ -174,7 +169,7 @@ impl TypedConfig {
         let config = Self {
             rtsp: read_rtsp(section(&mut document, RTSP, report), report),
             http: TypedHttp::read(section(&mut document, HTTP, report), report),
-            admin: read_admin(section(&mut document, ADMIN, report), report),
+            admin: TypedAdmin::read(section(&mut document, ADMIN, report), report),
             log: read_log(section(&mut document, LOG, report), report),
             engine: read_engine(section(&mut document, ENGINE, report), report),
             ring: read_ring(section(&mut document, RING, report), report),
@@ -215,12 +210,6 @@ fn read_rtsp(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedRtsp 
     };
     typed.spoiled = from.finish(report);
     typed
-}
-
-fn read_admin(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedAdmin {
-    let listen = from.read("listen", report);
-    let previews = from.read("previews", report);
-    TypedAdmin { listen, previews, spoiled: from.finish(report) }
 }
 
 fn read_log(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedLog {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::super::config::{Config, DirectoryConfig};
+use super::super::config::{AdminConfig, Config, DirectoryConfig, Role};
 use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock, lock};
 use crate::ingest::Receivers;
 use crate::ingest::announce::Hearing;
@@ -56,6 +56,7 @@ pub struct Engine {
     pub(in crate::ops) certificates: Option<Arc<Certificates>>,
     /// What this program is called among those that pull from each other.
     pub(in crate::ops) instance: String,
+    pub(in crate::ops) operators: Mutex<Arc<[(Role, String)]>>,
     pub(in crate::ops) bars: Arc<Bars>,
     pub(in crate::ops) timers: Arc<Timers>,
     pub(in crate::ops) directories: Mutex<Vec<Arc<Directory>>>,
@@ -149,6 +150,7 @@ impl Engine {
             reloads: Reloads::of(&config.revision),
             certificates,
             instance,
+            operators: Mutex::new(config.admin.tokens.clone().into()),
             bars,
             timers,
             directories: Mutex::default(),
@@ -186,6 +188,17 @@ impl Engine {
         self.open_groups.iter().for_each(|groups| groups.look_each_second(&self.timers));
         self.hearing.iter().for_each(|hearing| hearing.begin(&self.timers));
         self.announcer.begin(&self.timers);
+    }
+
+    /// Who may see, and who may change something.
+    pub(in crate::ops) fn operators(&self) -> Arc<[(Role, String)]> {
+        lock(&self.operators).clone()
+    }
+
+    /// Answers operators by another config from now on.
+    pub(super) fn answer_by(&self, admin: &AdminConfig) {
+        *lock(&self.operators) = admin.tokens.clone().into();
+        self.previews.allow(admin.previews);
     }
 
     /// Serves what is described in a directory, for as long as it is there.

@@ -14,7 +14,7 @@ use sd_notify::NotifyState;
 
 use crate::event::{Priority, Standstill, lock, spawn};
 
-use super::admin::AdminSource;
+use super::vital::Vital;
 
 /// From one question to the next.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -54,7 +54,7 @@ impl Watch {
     ///
     /// # Errors
     /// The thread can not be started.
-    pub fn start(source: Arc<dyn AdminSource>) -> io::Result<Self> {
+    pub fn start(source: Arc<dyn Vital>) -> io::Result<Self> {
         let watchdog = sd_notify::watchdog_enabled();
         Self::start_with(source, interval(watchdog), move |state| match state {
             NotifyState::Watchdog if watchdog.is_none() => Ok(()),
@@ -63,7 +63,7 @@ impl Watch {
     }
 
     fn start_with(
-        source: Arc<dyn AdminSource>,
+        source: Arc<dyn Vital>,
         interval: Duration,
         notify: impl Fn(NotifyState<'_>) -> io::Result<()> + Send + 'static,
     ) -> io::Result<Self> {
@@ -107,7 +107,7 @@ impl Watch {
 
 impl Pulse {
     /// Whether everything moves.
-    fn ask(&self, source: &dyn AdminSource) -> bool {
+    fn ask(&self, source: &dyn Vital) -> bool {
         let stands = source.live().err();
         let moves = stands.is_none();
         if moves {
@@ -147,7 +147,6 @@ fn tell(notify: &impl Fn(NotifyState<'_>) -> io::Result<()>, state: NotifyState<
 
 #[cfg(all(test, not(model)))]
 mod tests {
-    use super::super::metrics::{Accepts, Exposition};
     use super::*;
     use crate::event::clock;
     use crossbeam_channel::unbounded;
@@ -157,15 +156,7 @@ mod tests {
     /// Whether it moves, and whether it ever will again.
     struct Source(AtomicBool, AtomicBool);
 
-    impl AdminSource for Source {
-        fn metrics(&self, _: Accepts) -> Exposition {
-            Exposition { bytes: Vec::new(), content_type: "text/plain", encoding: None }
-        }
-
-        fn ready(&self) -> Result<String, String> {
-            Ok(String::new())
-        }
-
+    impl Vital for Source {
         fn live(&self) -> Result<(), Standstill> {
             let stands = Standstill { what: "poll-media-3".to_owned(), for_good: self.1.load(Relaxed) };
             if self.0.load(Relaxed) { Ok(()) } else { Err(stands) }

@@ -9,5 +9,5 @@ mod teller;
 pub use legible::legible;
 pub use lines::{REFUSED, Refused, Way, reason_of};
 pub use restraint::Why;
-pub use story::{Report, Story};
+pub use story::{Report, SoFar, Story};
 pub use teller::Teller;

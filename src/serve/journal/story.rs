@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::event::lock;
 use crate::relay::{Books, Channel, Sent};
 
+use super::legible::legible;
 use super::lines::{Begun, Course as What, Ended, Way, client_ports};
 use super::teller::Teller;
 
@@ -34,8 +35,31 @@ struct Course {
     end: Option<(&'static str, Duration)>,
     /// Where packets went last, over UDP.
     client_ports: Option<String>,
+    /// What the player calls itself.
+    agent: Option<String>,
     /// By track.
     heard: Vec<(usize, Heard)>,
+}
+
+/// What there is to tell of a session that goes on, as far as the log tells it.
+#[derive(Debug, Clone)]
+pub struct SoFar {
+    /// Its number in the log.
+    pub session: u64,
+    /// The viewer, at its RTSP connection.
+    pub client: SocketAddr,
+    /// When it played first.
+    pub began: Option<Instant>,
+    /// Where packets go, over UDP.
+    pub client_ports: Option<String>,
+    /// What the player calls itself.
+    pub agent: Option<String>,
+    /// Packets that it reported as lost.
+    pub lost: Option<i64>,
+    /// As it reported last, the largest of its tracks.
+    pub jitter_seconds: Option<f64>,
+    /// The way there and back, likewise.
+    pub round_trip: Option<Duration>,
 }
 
 /// What a viewer reports of a track (RFC 3550 section 6.4.1).
@@ -75,6 +99,7 @@ impl Story {
             let is_first = course.began.is_none();
             course.began.get_or_insert(now);
             course.client_ports = client_ports(&ways);
+            course.agent = agent.map(legible).or(course.agent.take());
             is_first
         };
         if is_first {
@@ -122,6 +147,35 @@ impl Story {
     fn course(&self) -> MutexGuard<'_, Course> {
         lock(&self.course)
     }
+
+    /// What there is to tell of it now.
+    pub fn so_far(&self) -> SoFar {
+        let course = self.course();
+        SoFar {
+            session: self.number,
+            client: self.client,
+            began: course.began,
+            client_ports: course.client_ports.clone(),
+            agent: course.agent.clone(),
+            lost: course.lost(),
+            jitter_seconds: course.jitter_seconds(),
+            round_trip: course.round_trip(),
+        }
+    }
+}
+
+impl Course {
+    fn lost(&self) -> Option<i64> {
+        self.heard.iter().map(|(_, heard)| heard.lost()).reduce(|sum, lost| sum + lost)
+    }
+
+    fn jitter_seconds(&self) -> Option<f64> {
+        self.heard.iter().filter_map(|(_, heard)| heard.latest.jitter_seconds).reduce(f64::max)
+    }
+
+    fn round_trip(&self) -> Option<Duration> {
+        self.heard.iter().filter_map(|(_, heard)| heard.latest.round_trip).max()
+    }
 }
 
 impl Books for Story {
@@ -137,21 +191,20 @@ impl Drop for Story {
         let course = mem::take(&mut *self.course());
         // One that was refused has none.
         let Some((reason, lasted)) = course.end else { return };
-        let latest = || course.heard.iter().map(|(_, heard)| heard.latest);
         self.teller.end(Ended {
             client: self.client,
             reason,
             packets: self.packets.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             missed: self.missed.load(Relaxed),
-            lost: course.heard.iter().map(|(_, heard)| heard.lost()).reduce(|sum, lost| sum + lost),
+            lost: course.lost(),
             session: self.number,
             channel: self.channel.clone(),
             has_played: course.began.is_some(),
+            jitter_seconds: course.jitter_seconds(),
+            round_trip: course.round_trip(),
             client_ports: course.client_ports,
             lasted,
-            jitter_seconds: latest().filter_map(|report| report.jitter_seconds).reduce(f64::max),
-            round_trip: latest().filter_map(|report| report.round_trip).max(),
         });
     }
 }

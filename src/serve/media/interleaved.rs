@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::net::Marks;
-use crate::relay::{Carriage, Framing, Place, Standing, StreamSink, Subscription, Track};
+use crate::relay::{Carriage, Framing, Place, Stand, Standing, StreamSink, Subscription, Track};
 use crate::wire::rtsp::interleaved_header;
 
 use super::super::journal::Story;
@@ -62,6 +62,10 @@ impl Way for Interleaved {
         drop(feed);
         // What the connection has for streams that were closed goes now: no lane asks for it any more.
         Sink(self.output.clone()).pump(None);
+    }
+
+    fn stand(&self) -> Option<Stand> {
+        self.feed.as_ref()?.places[0].progress()
     }
 
     fn say(&self, rtcp: &[u8]) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::net::Marks;
-use crate::relay::{Carriage, Framing, Place, Standing, StreamSink, Subscription, Track};
+use crate::relay::{Carriage, Framing, Place, Stand, Standing, StreamSink, Subscription, Track};
 
 use super::super::journal::Story;
 use super::super::stream::{Output, Post, Sink};
@@ -47,6 +47,10 @@ impl Way for OverHttp {
         self.output.post(Post::Hangup);
         Sink(self.output.clone()).pump(None);
         self.when_over.take().into_iter().for_each(|then| then());
+    }
+
+    fn stand(&self) -> Option<Stand> {
+        self.feed.as_ref()?.0.progress()
     }
 
     /// There is no RTCP.

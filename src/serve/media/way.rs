@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::relay::{Carriage, Handover, Place, Track};
+use crate::relay::{Carriage, Handover, Place, Stand, Track};
 use crate::wire::rtsp::transport::{Profile, Transport};
 
 use super::super::journal::{self, Story};
@@ -24,6 +24,11 @@ pub trait Way: Send {
 
     /// Sends RTCP of our own.
     fn say(&self, rtcp: &[u8]);
+
+    /// How far packets have come, while they are sent, where that is known of each viewer.
+    fn stand(&self) -> Option<Stand> {
+        None
+    }
 
     /// Its viewer asks for packets again so from now on, where it may.
     fn repair(&mut self, _: &Asks) {}

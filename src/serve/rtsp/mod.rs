@@ -8,6 +8,7 @@
 
 mod admit;
 mod conversation;
+mod course;
 #[cfg(any(all(test, not(model)), fuzzing))]
 mod exercise;
 #[cfg(any(all(test, not(model)), fuzzing))]
@@ -31,6 +32,7 @@ mod wait;
 mod world;
 
 pub use conversation::Conversation;
+pub use course::Course;
 #[cfg(fuzzing)]
 pub use exercise::exercise;
 pub use home::Home;

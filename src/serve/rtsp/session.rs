@@ -34,7 +34,7 @@ pub struct Session {
     /// When it began.
     pub epoch: Instant,
     life: Life,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
 }
 
 /// What the first packet will be of a track that is to start.

@@ -232,6 +232,13 @@ impl Setup {
         now.checked_duration_since(passed_at)?.checked_sub(held)
     }
 
+    /// How many packets it was sent since it played first, how many it has missed, and how many are there that it was not sent yet.
+    pub fn so_far(&self) -> Option<[u64; 3]> {
+        let stand = self.way.stand()?;
+        let sent = stand.next.saturating_sub(self.asks.first).saturating_sub(stand.missed);
+        Some([sent, stand.missed, self.track.rtp.ring().head().saturating_sub(stand.next)])
+    }
+
     /// Whether packets are sent.
     pub fn plays(&self) -> bool {
         self.since.is_some()

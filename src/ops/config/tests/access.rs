@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::super::Role;
 use super::{Config, ConfigError, accepted, assert_says, refused, warned};
 use crate::serve::{Networks, Rule, Users, Who, write_users};
 
@@ -141,4 +142,31 @@ fn lists_of_networks_are_told_where_they_are_wrong() {
         &refused(&format!("{NEWS}allow = [\"edge\"]"))[0],
         &["toml:4: channel \"news\" allow: \"edge\" is not"],
     );
+}
+
+#[test]
+fn operators_have_tokens_and_a_certificate_of_their_own() {
+    let directory = TempDir::new().expect("a directory");
+    let put = |name: &str, text: &str| {
+        let file = directory.path().join(name);
+        fs::write(&file, text).expect("a file");
+        file.display().to_string()
+    };
+    let tokens = |text: &str| format!("[admin]\ntokens = {:?}\n", put("tokens", text));
+    let config = accepted(&tokens("# ours\nread looking-at-it-all\nwrite\tchanging-some-of-it\n"));
+    let expected = [(Role::Read, "looking-at-it-all"), (Role::Write, "changing-some-of-it")];
+    assert_eq!(config.admin.tokens, expected.map(|(role, token)| (role, token.to_owned())));
+    for (text, says) in [
+        ("looking-at-it-all\n", "line 1 says not what it is for"),
+        ("read short\n", "line 1 is no token; write 16 to 128"),
+        ("\n", "holds 0 tokens"),
+    ] {
+        assert_says(&refused(&tokens(text))[0], &["toml:2: [admin] tokens", says]);
+    }
+    assert_says(&refused("[admin]\ncertificate = \"a.pem\"\n")[0], &["private_key is missing"]);
+    assert_says(&refused("[admin]\nprivate_key = \"a.key\"\n")[0], &["certificate is missing"]);
+    let neither = "[admin]\ncertificate = \"/nowhere/a.pem\"\nprivate_key = \"/nowhere/a.key\"\n";
+    assert_says(&refused(neither)[0], &["[admin] certificate", "/nowhere/a.pem can not be read"]);
+    let open = warned("[admin]\nlisten = \"0.0.0.0:9469\"\n");
+    assert_says(&open[0], &["no address of loopback", "write tokens ="]);
 }

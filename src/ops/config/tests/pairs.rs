@@ -34,7 +34,7 @@ fn listeners_that_take_each_others_port_are_told_with_both_keys_and_lines() {
         ("\"0.0.0.0:9469\"", "[::]:9469", "toml:4: [admin] listen: the port of [::]:9469 is taken"),
     ] {
         let errors = refused(&format!("[rtsp]\nlisten = [{listen}]\n[admin]\nlisten = \"{admin}\"\n"));
-        assert_eq!(errors.len(), 1, "{errors:#?}");
+        assert_eq!(errors.iter().filter(|error| !error.contains("note: ")).count(), 1, "{errors:#?}");
         assert_says(&errors[0], &[says, "write another port"]);
     }
     let by_default = refused("[rtsp]\nlisten = [\"0.0.0.0:9469\"]\n");
@@ -58,7 +58,8 @@ fn listeners_that_leave_each_other_alone_are_right() {
         ("\"0.0.0.0:9469\"", "[::1]:9469"),
         ("\"[fe80::1%2]:8554\", \"[fe80::1%3]:8554\"", "[fe80::1%4]:8554"),
     ] {
-        assert!(warned(&format!("[rtsp]\nlisten = [{listen}]\n[admin]\nlisten = \"{admin}\"\n")).is_empty());
+        let notes = warned(&format!("[rtsp]\nlisten = [{listen}]\n[admin]\nlisten = \"{admin}\"\n"));
+        assert!(notes.iter().all(|note| note.contains("no address of loopback")), "{notes:#?}");
     }
 }
 

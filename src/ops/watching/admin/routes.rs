@@ -1,127 +1,172 @@
-//! What the admin endpoint answers: a pure function of method, path and source. Knows no socket.
+//! What a request is for: a pure function of its method and target.
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue, VARY,
-};
-use hyper::{Method, Response, StatusCode};
+use hyper::Method;
 
-use super::super::metrics::{Accepts, Exposition};
-use crate::event::Standstill;
+use super::super::super::config::Role;
+use super::super::api::{Call, Filter};
 
-/// Every route, answering GET and HEAD. Another path is 404, another method 405.
-const ROUTES: &[Route] = &[
-    Route { path: "/", about: "this page", answer: index },
-    Route {
-        path: "/metrics",
-        about: "all metrics, in Prometheus' text format or as OpenMetrics",
-        answer: metrics,
-    },
-    Route {
-        path: "/live",
-        about: "200 while all parts of the program move, 503 and the reason else",
-        answer: live,
-    },
-    Route {
-        path: "/ready",
-        about: "200 while it serves viewers, and what it can not; 503 and the reason else",
-        answer: ready,
-    },
-];
-
-/// What the endpoint shows. Called on the admin thread; [`live`](Self::live) on that of the watch as well.
-pub trait AdminSource: Send + Sync + 'static {
-    /// All metrics, in the form that is accepted.
-    fn metrics(&self, accepts: Accepts) -> Exposition;
-
-    /// Whether the program serves viewers, in lines for an operator.
-    ///
-    /// # Errors
-    /// Why it does not, in one line.
-    fn ready(&self) -> Result<String, String>;
-
-    /// Whether every part of the program moves.
-    ///
-    /// # Errors
-    /// What stands still.
-    fn live(&self) -> Result<(), Standstill>;
-
-    /// The endpoint itself has failed, and nobody is answered any more.
-    fn give_up(&self, reason: &str);
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The status page, or one of its parts.
+    Page(Part),
+    Metrics,
+    Live,
+    Ready,
+    /// What `/api` is, for programs.
+    Description,
+    /// What is going on, again and again.
+    Events,
+    /// A channel, as browsers play it.
+    Preview(String),
+    /// Something of `/api`, which may take what comes as the request's body.
+    Call(Call),
 }
 
-pub(super) type Answer = Response<Full<Bytes>>;
-
-struct Route {
-    path: &'static str,
-    about: &'static str,
-    answer: fn(&dyn AdminSource, &HeaderMap) -> Answer,
+/// What the status page is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Html,
+    Style,
+    Script,
 }
 
-pub(super) fn answer(method: &Method, path: &str, headers: &HeaderMap, source: &dyn AdminSource) -> Answer {
-    let Some(route) = ROUTES.iter().find(|route| route.path == path) else {
-        return text(StatusCode::NOT_FOUND, "no such page; / lists those there are\n");
-    };
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "this page answers GET and HEAD\n");
-        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return refusal;
-    }
-    (route.answer)(source, headers)
+/// Why a request is for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stray {
+    NoPage,
+    /// With what would be right.
+    Method(&'static str),
+    /// Its query is wrong, and how.
+    Query(String),
 }
 
-fn index(_: &dyn AdminSource, _: &HeaderMap) -> Answer {
-    let rows: String = ROUTES
-        .iter()
-        .map(|route| format!("<li><a href=\"{0}\">{0}</a> {1}</li>\n", route.path, route.about))
-        .collect();
-    let page = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Mirrorball</title>\n\
-         <h1>Mirrorball {}</h1>\n<ul>\n{rows}</ul>\n</html>\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    typed(StatusCode::OK, "text/html; charset=utf-8", page)
-}
-
-fn metrics(source: &dyn AdminSource, headers: &HeaderMap) -> Answer {
-    let all_of = |name: HeaderName| {
-        let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-        values.join(",")
-    };
-    let metrics = source.metrics(Accepts::of(&all_of(ACCEPT), &all_of(ACCEPT_ENCODING)));
-    let mut answer = typed(StatusCode::OK, metrics.content_type, metrics.bytes);
-    let headers = answer.headers_mut();
-    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
-    if let Some(encoding) = metrics.encoding {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
-    }
-    answer
-}
-
-fn live(source: &dyn AdminSource, _: &HeaderMap) -> Answer {
-    match source.live() {
-        Ok(()) => text(StatusCode::OK, "live\n"),
-        Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+impl Wanted {
+    /// Which part it takes to have it; `None`: anybody has it.
+    pub fn role(&self) -> Option<Role> {
+        match self {
+            Self::Live | Self::Ready | Self::Metrics => None,
+            Self::Page(_) | Self::Description | Self::Events | Self::Preview(_) => Some(Role::Read),
+            Self::Call(call) if call.changes() => Some(Role::Write),
+            Self::Call(_) => Some(Role::Read),
+        }
     }
 }
 
-fn ready(source: &dyn AdminSource, _: &HeaderMap) -> Answer {
-    match source.ready() {
-        Ok(lines) => text(StatusCode::OK, lines),
-        Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
+/// What a request is for.
+pub(super) fn route(method: &Method, path: &str, query: &str) -> Result<Wanted, Stray> {
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    let read = |wanted: Wanted| if is_read { Ok(wanted) } else { Err(Stray::Method("GET, HEAD")) };
+    match path {
+        "/" => read(Wanted::Page(Part::Html)),
+        "/status.css" => read(Wanted::Page(Part::Style)),
+        "/status.js" => read(Wanted::Page(Part::Script)),
+        "/metrics" => read(Wanted::Metrics),
+        "/live" => read(Wanted::Live),
+        "/ready" => read(Wanted::Ready),
+        "/api" | "/api/" | "/api/openapi.json" => read(Wanted::Description),
+        "/api/events" => read(Wanted::Events),
+        "/api/status" => read(Wanted::Call(Call::Status)),
+        "/api/refusals" => read(Wanted::Call(Call::Refusals)),
+        "/api/channels" => read(Wanted::Call(Call::Channels)),
+        "/api/sessions" => read(Wanted::Call(Call::Sessions(Filter::parse(query).map_err(Stray::Query)?))),
+        "/api/reload" if *method == Method::POST => Ok(Wanted::Call(Call::Reload)),
+        "/api/reload" => Err(Stray::Method("POST")),
+        "/api/drain" => match *method {
+            Method::POST => Ok(Wanted::Call(Call::Drain(None))),
+            Method::DELETE => Ok(Wanted::Call(Call::Undrain)),
+            _ => Err(Stray::Method("POST, DELETE")),
+        },
+        _ => of_one(method, path),
     }
 }
 
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    typed(status, "text/plain; charset=utf-8", body)
+/// One channel, or one session.
+fn of_one(method: &Method, path: &str) -> Result<Wanted, Stray> {
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    if let Some(number) = path.strip_prefix("/api/sessions/") {
+        let number = number.parse().map_err(|_| Stray::NoPage)?;
+        return match *method {
+            Method::DELETE => Ok(Wanted::Call(Call::EndSession(number))),
+            _ if is_read => Ok(Wanted::Call(Call::Session(number))),
+            _ => Err(Stray::Method("GET, HEAD, DELETE")),
+        };
+    }
+    let name = path.strip_prefix("/api/channels/").and_then(unescaped).ok_or(Stray::NoPage)?;
+    match name.strip_suffix("/preview.mp4") {
+        Some(name) if is_read => Ok(Wanted::Preview(name.to_owned())),
+        None if is_read => Ok(Wanted::Call(Call::Channel(name))),
+        _ => Err(Stray::Method("GET, HEAD")),
+    }
 }
 
-fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
+/// A name without its percent escapes (RFC 3986 section 2.1); slashes may stand as they are.
+fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let hex = |digit: Option<u8>| char::from(digit?).to_digit(16);
+        bytes.push(match byte {
+            b'%' => u8::try_from(hex(rest.next())? * 16 + hex(rest.next())?).ok()?,
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok().filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_changes_something_takes_more_than_what_shows_it() {
+        let role = |method, path| route(&method, path, "").map(|wanted| wanted.role());
+        assert_eq!(role(Method::GET, "/live"), Ok(None));
+        assert_eq!(role(Method::HEAD, "/metrics"), Ok(None));
+        for path in
+            ["/", "/api", "/api/events", "/api/sessions", "/api/channels/news", "/api/channels/a/preview.mp4"]
+        {
+            assert_eq!(role(Method::GET, path), Ok(Some(Role::Read)), "{path}");
+        }
+        for (method, path) in [
+            (Method::POST, "/api/reload"),
+            (Method::POST, "/api/drain"),
+            (Method::DELETE, "/api/drain"),
+            (Method::DELETE, "/api/sessions/17"),
+        ] {
+            assert_eq!(role(method, path), Ok(Some(Role::Write)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_have_slashes_and_escapes() {
+        let name = |path| route(&Method::GET, path, "");
+        assert_eq!(name("/api/channels/uk/news"), Ok(Wanted::Call(Call::Channel("uk/news".to_owned()))));
+        assert_eq!(
+            name("/api/channels/uk%2Fnews%20one"),
+            Ok(Wanted::Call(Call::Channel("uk/news one".to_owned())))
+        );
+        assert_eq!(name("/api/channels/uk/news/preview.mp4"), Ok(Wanted::Preview("uk/news".to_owned())));
+        for stray in [
+            "/api/channels/",
+            "/api/channels/%",
+            "/api/channels/%zz",
+            "/api/channels/%ff",
+            "/api/sessions/x",
+            "/metrics/",
+        ] {
+            assert_eq!(name(stray), Err(Stray::NoPage), "{stray}");
+        }
+        assert_eq!(route(&Method::POST, "/metrics", ""), Err(Stray::Method("GET, HEAD")));
+        assert_eq!(route(&Method::GET, "/api/reload", ""), Err(Stray::Method("POST")));
+    }
+
+    proptest! {
+        #[test]
+        fn no_target_is_too_strange(path in "\\PC{0,60}", query in "\\PC{0,60}") {
+            let _ = route(&Method::GET, &path, &query);
+            let _ = route(&Method::PUT, &format!("/api/channels/{path}"), &query);
+        }
+    }
 }

@@ -1,0 +1,93 @@
+//! What is going on, each second, for pages that are open: server-sent events (HTML, "Server-sent events"). It is put together once for all of
+//! them, and not at all while there is none.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::super::api::Call;
+use super::source::AdminSource;
+
+/// Pages at a time.
+const PAGES: usize = 32;
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What all pages are told.
+pub(super) struct Events {
+    latest: watch::Sender<Bytes>,
+    pages: Arc<AtomicUsize>,
+}
+
+/// What one page is told. Who reads slowly misses what was in between.
+pub(super) struct Stream {
+    latest: Pin<Box<dyn Future<Output = Option<(watch::Receiver<Bytes>, Bytes)>> + Send + Sync>>,
+    pages: Arc<AtomicUsize>,
+}
+
+impl Events {
+    pub fn new() -> Self {
+        Self { latest: watch::Sender::new(Bytes::new()), pages: Arc::default() }
+    }
+
+    /// Tells pages, for as long as it is polled.
+    pub async fn tell(&self, source: &Arc<dyn AdminSource>) {
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if self.latest.receiver_count() == 0 {
+                continue;
+            }
+            let source = source.clone();
+            let called = tokio::task::spawn_blocking(move || source.call(&Call::Overview)).await;
+            if let Ok(Ok(overview)) = called {
+                self.latest.send_replace(Bytes::from(format!("event: overview\ndata: {overview}\n\n")));
+            }
+        }
+    }
+
+    /// For one page more. `None`: there are as many as there may be.
+    pub fn follow(&self) -> Option<Stream> {
+        let next = |pages| (pages < PAGES).then_some(pages + 1);
+        self.pages.fetch_update(Relaxed, Relaxed, next).ok()?;
+        let mut receiver = self.latest.subscribe();
+        receiver.mark_unchanged();
+        Some(Stream { latest: Box::pin(next_of(receiver)), pages: self.pages.clone() })
+    }
+}
+
+async fn next_of(mut receiver: watch::Receiver<Bytes>) -> Option<(watch::Receiver<Bytes>, Bytes)> {
+    receiver.changed().await.ok()?;
+    let latest = receiver.borrow_and_update().clone();
+    Some((receiver, latest))
+}
+
+impl Body for Stream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.latest.as_mut().poll(context).map(|next| {
+            let (receiver, latest) = next?;
+            self.latest = Box::pin(next_of(receiver));
+            Some(Ok(Frame::data(latest)))
+        })
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.pages.fetch_sub(1, Relaxed);
+    }
+}

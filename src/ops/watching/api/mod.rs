@@ -1,0 +1,71 @@
+//! `/api` without HTTP: what may be called, and what comes of it, in JSON. `docs/api.md` and `openapi.json` describe it.
+
+mod channels;
+mod filter;
+mod operator;
+mod sessions;
+mod status;
+
+pub use filter::Filter;
+pub use operator::Operator;
+
+use std::time::Duration;
+
+/// What is called for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// The program, its config, its tables and queues.
+    Status,
+    /// All that a page shows of it.
+    Overview,
+    /// All channels.
+    Channels,
+    /// One of them.
+    Channel(String),
+    /// Who watches.
+    Sessions(Filter),
+    /// One of them.
+    Session(u64),
+    /// Who was refused, by reason.
+    Refusals,
+    /// To end a session.
+    EndSession(u64),
+    /// To read the config again.
+    Reload,
+    /// To take nobody in any more; who is there may stay so long, or as long as the config says.
+    Drain(Option<Duration>),
+    /// To take everybody in again.
+    Undrain,
+}
+
+/// Why nothing comes of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// As a status of HTTP.
+    pub status: u16,
+    /// In words, for who called; several lines where there are several errors.
+    pub error: String,
+}
+
+impl Call {
+    /// Whether it changes something.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::EndSession(_) | Self::Reload | Self::Drain(_) | Self::Undrain => true,
+            Self::Status
+            | Self::Overview
+            | Self::Channels
+            | Self::Channel(_)
+            | Self::Sessions(_)
+            | Self::Session(_)
+            | Self::Refusals => false,
+        }
+    }
+}
+
+impl Problem {
+    pub(super) fn new(status: u16, error: impl Into<String>) -> Self {
+        Self { status, error: error.into() }
+    }
+}

@@ -1,0 +1,75 @@
+//! The operator's hand: calls are carried out on what runs.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::super::super::running::engine::Engine;
+use super::super::super::running::reload::{Changes, Reloaded, Reloader};
+use super::{Call, Problem, channels, sessions, status};
+use crate::event::clock;
+
+/// Of one program.
+pub struct Operator {
+    engine: Arc<Engine>,
+    reloader: Option<Arc<Reloader>>,
+}
+
+impl Operator {
+    /// One who acts on these.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, reloader: Option<Arc<Reloader>>) -> Self {
+        Self { engine, reloader }
+    }
+
+    /// What a call comes to.
+    ///
+    /// # Errors
+    /// Why nothing comes of it.
+    pub fn call(&self, call: &Call) -> Result<Value, Problem> {
+        let (engine, now) = (&self.engine, clock::now());
+        match call {
+            Call::Status => Ok(status::status(engine, now)),
+            Call::Overview => {
+                let mut overview = status::status(engine, now);
+                overview["channels"] = channels::all(engine, now);
+                Ok(overview)
+            }
+            Call::Channels => Ok(json!({ "channels": channels::all(engine, now) })),
+            Call::Channel(name) => channels::one(engine, name, now),
+            Call::Sessions(filter) => Ok(sessions::page(&engine.server.watchers(), filter)),
+            Call::Session(number) => sessions::one(&engine.server.watchers(), *number),
+            Call::Refusals => Ok(status::refusals(engine)),
+            Call::EndSession(number) if engine.server.disconnect(*number) => {
+                tracing::info!(session = number, "a session is ended by an operator");
+                Ok(json!({ "ended": number }))
+            }
+            Call::EndSession(number) => Err(sessions::unknown(*number)),
+            Call::Reload => self.reload(),
+            Call::Drain(timeout) => {
+                let of_config =
+                    || self.reloader.as_ref().map(|reloader| reloader.config().limits.drain_timeout);
+                let timeout = timeout.or_else(of_config).unwrap_or_default();
+                engine.drain.begin(timeout, "the API", now);
+                Ok(json!({ "draining": true, "seconds": timeout.as_secs_f64() }))
+            }
+            Call::Undrain => Ok(json!({ "draining": false, "was_draining": engine.drain.cancel() })),
+        }
+    }
+
+    fn reload(&self) -> Result<Value, Problem> {
+        let no_file = || Problem::new(409, "the program runs without a config file");
+        match self.reloader.as_ref().ok_or_else(no_file)?.reload("the API") {
+            Reloaded::Unchanged => Ok(json!({ "result": "unchanged" })),
+            Reloaded::Applied(Changes { added, removed, changed, failed, waiting }) => Ok(json!({
+                "result": "applied",
+                "added": added,
+                "removed": removed,
+                "changed": changed,
+                "failed": failed,
+                "waiting": waiting,
+            })),
+            Reloaded::Refused(why) => Err(Problem::new(422, why)),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Who watches now, for operators: each session as the log would tell it.
+
+use std::time::Duration;
+
+use crate::relay::Carriage;
+
+use super::journal::SoFar;
+use super::rtsp::{Course, Session};
+use super::rtsp_server::RtspServer;
+use super::stats::OPERATOR;
+
+/// One session.
+#[derive(Debug, Clone)]
+pub struct Watcher {
+    /// What the log tells of it.
+    pub told: SoFar,
+    /// What is watched.
+    pub channel: String,
+    /// Whether it plays.
+    pub state: &'static str,
+    /// How long ago it was set up.
+    pub age: Duration,
+    /// Its tracks.
+    pub tracks: Vec<WatchedTrack>,
+}
+
+/// One of its tracks.
+#[derive(Debug, Clone)]
+pub struct WatchedTrack {
+    /// Its number, from 1.
+    pub number: usize,
+    /// By what it reaches the viewer.
+    pub by: Carriage,
+    /// Packets that it was sent since it played first, has missed, and was not sent yet though they are there; where that is known of
+    /// each viewer.
+    pub so_far: Option<[u64; 3]>,
+}
+
+impl RtspServer {
+    /// All sessions, by their numbers.
+    pub fn watchers(&self) -> Vec<Watcher> {
+        let now = crate::event::clock::now();
+        let mut watchers: Vec<_> =
+            self.sessions.all().iter().filter_map(|session| watcher(session, now)).collect();
+        watchers.sort_by_key(|watcher| watcher.told.session);
+        watchers
+    }
+
+    /// Ends the session of a number, as an operator wants it. `false`: there is none.
+    pub fn disconnect(&self, number: u64) -> bool {
+        let is_meant =
+            |session: &Session| session.course().is_some_and(|course| course.told.session == number);
+        let session = self.sessions.all().into_iter().find(|session| is_meant(session));
+        session.iter().for_each(|session| self.cut(session, OPERATOR, "an operator has ended it"));
+        session.is_some()
+    }
+}
+
+/// `None`: it has just ended.
+fn watcher(session: &Session, now: std::time::Instant) -> Option<Watcher> {
+    let Course { told, state, tracks } = session.course()?;
+    let tracks = tracks.into_iter().map(|(number, by, so_far)| WatchedTrack { number, by, so_far }).collect();
+    let age = now.saturating_duration_since(session.epoch);
+    Some(Watcher { told, channel: session.channel.name.clone(), state, age, tracks })
+}
