@@ -450,6 +450,7 @@ impl Engine {
             hearing: self.hearing.clone(),
             announcer: self.announcer.clone(),
             puller: self.puller.clone(),
+            previews: self.previews.clone(),
             started_at: self.started_at,
             drain: Drain::new(self.server.clone()),
             previews: self.previews.clone(),

@@ -92,7 +92,7 @@ impl Preview {
                 Read::Report(report) => film.hear(track, report),
                 Read::Lost => film.lose(),
             });
-            if let Some(piece) = film.next() {
+            if let Some(piece) = film.give() {
                 return Poll::Ready(Some(piece.into()));
             }
             if film.refusal().is_some() || self.channel.is_gone() {
