@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::event::{Standstill, clock};
 use crate::relay::{Channel, Track};
-use crate::serve::{Access, BadPair, UsersError};
+use crate::serve::{Access, BadPair, Previews, UsersError};
 
 use super::config::Config;
 use super::running::doors::{Doors, NotListening};
@@ -148,6 +148,10 @@ impl AdminSource for Scrape {
 
     fn live(&self) -> Result<(), Standstill> {
         self.engine.live()
+    }
+
+    fn previews(&self) -> Arc<Previews> {
+        self.engine.previews.clone()
     }
 
     fn give_up(&self, reason: &str) {

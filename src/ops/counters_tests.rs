@@ -453,7 +453,6 @@ impl Engine {
             previews: self.previews.clone(),
             started_at: self.started_at,
             drain: Drain::new(self.server.clone()),
-            previews: self.previews.clone(),
             reloads: Reloads::default(),
             certificates: None,
             instance: self.instance.clone(),

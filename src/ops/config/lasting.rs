@@ -12,7 +12,7 @@ const LASTING: &[(&str, Differs)] = &[
     ("[engine] busy_percent", |a, b| a.engine.busy_percent != b.engine.busy_percent),
     ("[ring] max_age", |a, b| a.ring.max_age != b.ring.max_age),
     ("[ring] max_bytes", |a, b| a.ring.max_bytes != b.ring.max_bytes),
-    ("[admin]", |a, b| a.admin != b.admin),
+    ("[admin] listen", |a, b| a.admin.listen != b.admin.listen),
     ("[sap]", |a, b| a.sap != b.sap),
     ("[rtsp] udp_ports", |a, b| a.rtsp.udp_ports != b.rtsp.udp_ports),
     ("[rtsp] dont_fragment", |a, b| a.rtsp.dont_fragment != b.rtsp.dont_fragment),
@@ -75,7 +75,7 @@ mod tests {
         let changed = [
             ("[engine]\nmedia_workers = 7\ncontrol_workers = 2\n", vec!["[engine] media_workers"]),
             ("[ring]\nmax_age = \"3s\"\n", vec!["[ring] max_age"]),
-            ("[admin]\nlisten = \"127.0.0.1:9999\"\n", vec!["[admin]"]),
+            ("[admin]\nlisten = \"127.0.0.1:9999\"\n", vec!["[admin] listen"]),
             ("[limits]\nline_groups = 8\nsessions = 9\n", vec!["[limits] line_groups, line_mbit"]),
             ("[access]\nfailure_pause = \"3s\"\n", vec!["[access] failures_per_address, failure_pause"]),
             ("[rtsp]\nsession_timeout = \"30s\"\ntransports = [\"tcp\"]\n", vec![]),

@@ -169,6 +169,7 @@ impl Reloader {
         prepared.rules.into_iter().for_each(|rules| engine.server.judge_by(rules));
         config.http.iter().for_each(|http| self.doors.present(site_config(http)));
         engine.bars.be(config);
+        engine.previews.allow(config.admin.previews);
         log::write_as(config.log.format);
         let mut changes = Changes { waiting: waiting(config, &self.started), ..Changes::default() };
         self.change_directories(&config.directories);

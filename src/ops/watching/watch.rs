@@ -150,6 +150,7 @@ mod tests {
     use super::super::metrics::{Accepts, Exposition};
     use super::*;
     use crate::event::clock;
+    use crate::serve::Previews;
     use crossbeam_channel::unbounded;
     use std::sync::atomic::AtomicBool;
     use std::thread;
@@ -169,6 +170,10 @@ mod tests {
         fn live(&self) -> Result<(), Standstill> {
             let stands = Standstill { what: "poll-media-3".to_owned(), for_good: self.1.load(Relaxed) };
             if self.0.load(Relaxed) { Ok(()) } else { Err(stands) }
+        }
+
+        fn previews(&self) -> Arc<Previews> {
+            Arc::new(Previews::new(Arc::default(), 0))
         }
 
         fn give_up(&self, _: &str) {

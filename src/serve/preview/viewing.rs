@@ -1,14 +1,11 @@
 //! One preview: a channel as a film, piece by piece.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::event::clock;
@@ -105,17 +102,5 @@ impl Preview {
             }
             ready!(self.ticks.poll_tick(context));
         }
-    }
-}
-
-impl Body for Preview {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.poll_next(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
     }
 }

@@ -7,6 +7,7 @@
 //! It shares nothing with the data path but the counters that its source reads, so that a scrape holds up a packet for no
 //! longer than it takes to copy those of one track.
 
+mod preview;
 mod routes;
 mod server;
 

@@ -1,7 +1,11 @@
 //! What the admin endpoint answers: a pure function of method, path and source. Knows no socket.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
     HeaderValue, VARY,
@@ -10,6 +14,7 @@ use hyper::{Method, Response, StatusCode};
 
 use super::super::metrics::{Accepts, Exposition};
 use crate::event::Standstill;
+use crate::serve::Previews;
 
 /// Every route, answering GET and HEAD. Another path is 404, another method 405.
 const ROUTES: &[Route] = &[
@@ -48,11 +53,14 @@ pub trait AdminSource: Send + Sync + 'static {
     /// What stands still.
     fn live(&self) -> Result<(), Standstill>;
 
+    /// Channels that are shown.
+    fn previews(&self) -> Arc<Previews>;
+
     /// The endpoint itself has failed, and nobody is answered any more.
     fn give_up(&self, reason: &str);
 }
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 struct Route {
     path: &'static str,
@@ -119,7 +127,7 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
 }
 
 fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(Full::new(body.into()).boxed());
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -2,7 +2,7 @@
 //! nothing of what is answered.
 
 use std::convert::Infallible;
-use std::future::{Ready, poll_fn, ready};
+use std::future::{poll_fn, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,14 +12,15 @@ use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
+use hyper::{Method, Request};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use super::preview::{self, Taken};
 use super::routes::{AdminSource, Answer, answer};
 use crate::event::{Episode, Priority, clock, spawn};
 use crate::net::SpareDescriptor;
@@ -113,12 +114,15 @@ async fn accept(
     while let Ok(permit) = Arc::clone(permits).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (mut connection, stopped) =
-                    (Box::pin(connection(stream, Arc::clone(source))), stopped.clone());
+                let taken = Taken::default();
+                let mut connection = Box::pin(connection(stream, Arc::clone(source), taken.clone()));
+                let stopped = stopped.clone();
                 tokio::spawn(async move {
                     let _permit = permit;
-                    let exchange = exchange(connection.as_mut(), stopped);
-                    let _ = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await;
+                    tokio::select! {
+                        () = exchange(connection.as_mut(), stopped) => {}
+                        () = too_long(&taken) => {}
+                    }
                 });
             }
             Err(error) => {
@@ -143,33 +147,52 @@ async fn serve_alone(
         spare.take_back(|| ());
         return tokio::time::sleep(ACCEPT_RETRY).await;
     };
-    let mut connection = Box::pin(connection(stream, Arc::clone(source)));
+    let mut connection = Box::pin(connection(stream, Arc::clone(source), Taken::default()));
     let exchange = exchange(connection.as_mut(), stopped.clone());
     let _ = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await;
     spare.take_back(|| drop(connection));
 }
 
 /// A connection for one request.
-fn connection(stream: TcpStream, source: Arc<dyn AdminSource>) -> Connection {
+fn connection(stream: TcpStream, source: Arc<dyn AdminSource>, taken: Taken) -> Connection {
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), Answers(source))
+        .serve_connection(TokioIo::new(stream), Answers { source, taken })
 }
 
 type Connection = http1::Connection<TokioIo<TcpStream>, Answers>;
 
-struct Answers(Arc<dyn AdminSource>);
+struct Answers {
+    source: Arc<dyn AdminSource>,
+    taken: Taken,
+}
 
 impl Service<Request<Incoming>> for Answers {
     type Response = Answer;
     type Error = Infallible;
-    type Future = Ready<Result<Answer, Infallible>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        ready(Ok(answer(request.method(), request.uri().path(), request.headers(), &*self.0)))
+        let path = request.uri().path();
+        if let Some(name) = preview::channel(path).filter(|_| request.method() == Method::GET) {
+            let (previews, taken) = (self.source.previews(), self.taken.clone());
+            return Box::pin(async move { Ok(preview::answer(&name, &previews, taken).await) });
+        }
+        Box::pin(ready(Ok(answer(request.method(), path, request.headers(), &*self.source))))
+    }
+}
+
+/// Ends when an exchange has taken its time, and nothing is taken of it any more.
+async fn too_long(taken: &Taken) {
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(EXCHANGE_TIMEOUT).await;
+        if std::mem::replace(&mut before, taken.read()) == before {
+            return;
+        }
     }
 }
 
@@ -193,6 +216,7 @@ mod tests {
     use super::*;
     use crate::event::Standstill;
     use crate::event::clock;
+    use crate::serve::Previews;
     use socket2::{Domain, Socket, Type};
     use std::fs::File;
     use std::io::{Read, Write};
@@ -219,6 +243,10 @@ mod tests {
         fn live(&self) -> Result<(), Standstill> {
             let stands = Standstill { what: "poll-media-3".into(), for_good: false };
             if self.live.load(SeqCst) { Ok(()) } else { Err(stands) }
+        }
+
+        fn previews(&self) -> Arc<Previews> {
+            Arc::new(Previews::new(Arc::default(), 0))
         }
 
         fn give_up(&self, _: &str) {
