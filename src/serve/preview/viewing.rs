@@ -13,8 +13,8 @@ use crate::relay::{Channel, Claim};
 use crate::wire::fmp4::{Film, NotShown, Source};
 
 use super::no_preview::NoPreview;
-use super::previews::Seat;
 use super::reader::{Read, Reader};
+use super::seats::Seat;
 
 /// How often the rings are looked at: twice a picture of 25 a second.
 const LOOK: Duration = Duration::from_millis(20);
