@@ -46,7 +46,7 @@ pub fn exercise(bytes: &[u8]) {
         packet.extend(payload);
         film.take(track.into(), &packet, Duration::from_millis(sequence.into()));
         film.hear(track.into(), payload);
-        film.next().iter().for_each(|piece| expect_boxes(piece));
+        film.give().iter().for_each(|piece| expect_boxes(piece));
         rest = next;
     }
     let _ = (film.media_type(), film.left_out(), film.refusal());

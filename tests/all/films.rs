@@ -97,7 +97,7 @@ fn a_transport_stream_is_a_film() {
             packet.push(7);
             packet.extend(packets);
             film.take(0, &packet, Duration::from_millis(number as u64));
-            made.extend(film.next().into_iter().flatten());
+            made.extend(film.give().into_iter().flatten());
         }
         let expected = format!("video/mp4; codecs=\"{name}, mp4a.40.2\"");
         assert_eq!(film.media_type().as_deref(), Some(expected.as_str()));
@@ -166,7 +166,7 @@ fn from_tracks(file: &Path, directory: &TempDir) -> (Vec<u8>, Option<String>) {
         } else {
             film.hear(number / 2, &packet)
         }
-        made.extend(film.next().into_iter().flatten());
+        made.extend(film.give().into_iter().flatten());
     }
     (made, film.media_type())
 }

@@ -39,6 +39,7 @@ mod origin; // a server to be pulled from
 mod outages; // what the network forgets, and interfaces and routes that come, go and move
 mod paths; // what lies between the edge and its viewers: small MTUs, large packets, classes of service
 mod players; // ffmpeg, GStreamer and retina
+mod previews; // channels as browsers play them, by the admin endpoint
 mod program; // exit codes, signals and the demo
 mod pull; // channels that come from other servers
 mod raw; // transport streams without RTP, for set-top boxes

@@ -3,11 +3,11 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use super::operators::AdminConfig;
 use super::report::Report;
 use super::scalar;
 use super::section::Typed;
 use super::tokens::roles;
-use super::truth::AdminConfig;
 use super::typed_admin::TypedAdmin;
 use super::within::{number_within, parsed};
 use crate::serve::KeyFiles;

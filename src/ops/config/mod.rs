@@ -23,6 +23,7 @@ mod keys;
 mod lasting;
 mod legs;
 mod load;
+mod operators;
 mod out_groups;
 mod pairs;
 mod password;
@@ -54,11 +55,11 @@ pub(crate) use description::{MOST_DESCRIPTIONS, described_by, descriptions_in};
 pub(crate) use groups::{Remark, remark};
 pub use keys::{KEYS, Key, Section};
 pub(crate) use lasting::waiting;
+pub use operators::{AdminConfig, Role};
 pub use report::{ConfigError, Excerpt, Problem};
 pub(crate) use scalar::interface;
 pub use truth::{
-    AccessConfig, AdminConfig, ChannelConfig, ChannelSettings, Config, DirectoryConfig, EngineConfig,
-    HttpConfig, Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, Role, RtspConfig, SapConfig,
-    TlsConfig, UdpPorts,
+    AccessConfig, ChannelConfig, ChannelSettings, Config, DirectoryConfig, EngineConfig, HttpConfig,
+    Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, RtspConfig, SapConfig, TlsConfig, UdpPorts,
 };
 pub(crate) use unreadable::why_no_users;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::files::read_file;
-use super::truth::Role;
+use super::operators::Role;
 use super::unreadable::why;
 
 const TOKENS: usize = 1024;

@@ -10,6 +10,7 @@
 mod no_preview;
 mod previews;
 mod reader;
+mod seats;
 #[cfg(all(test, not(model)))]
 mod tests;
 mod viewing;

@@ -1,13 +1,14 @@
 //! All previews: who may have one, and what became of those who wanted one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::event::clock;
 use crate::relay::{Catalogue, Channel, Claim};
 
 use super::no_preview::NoPreview;
+use super::seats::Seats;
 use super::viewing::{Preview, ticks};
 
 /// A channel that is pulled has to be there by then, and a picture to begin with: it may be as far off as the next one is.
@@ -16,21 +17,17 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Who may have one, and who had.
 pub struct Previews {
     catalogue: Arc<Catalogue>,
-    most: AtomicUsize,
-    running: Arc<AtomicUsize>,
+    seats: Seats,
     began: AtomicU64,
     refused: [AtomicU64; NoPreview::REASONS.len()],
 }
-
-/// One of those that run, as long as it lives.
-pub(super) struct Seat(Arc<AtomicUsize>);
 
 impl Previews {
     /// Of these channels, so many at a time.
     #[must_use]
     pub fn new(catalogue: Arc<Catalogue>, most: usize) -> Self {
         let refused = NoPreview::REASONS.map(|_| AtomicU64::new(0));
-        Self { catalogue, most: most.into(), running: Arc::default(), began: AtomicU64::new(0), refused }
+        Self { catalogue, seats: Seats::new(most), began: AtomicU64::new(0), refused }
     }
 
     /// Has a channel shown, once it is known how it is played. It runs as long as it is asked for more; within tokio's runtime.
@@ -50,17 +47,17 @@ impl Previews {
 
     /// So many may run from now on. Those that run go on.
     pub fn allow(&self, most: usize) {
-        self.most.store(most, Relaxed);
+        self.seats.allow(most);
     }
 
     /// How many run.
     pub fn running(&self) -> usize {
-        self.running.load(Relaxed)
+        self.seats.taken()
     }
 
     /// How many may.
     pub fn most(&self) -> usize {
-        self.most.load(Relaxed)
+        self.seats.most()
     }
 
     /// How many there were.
@@ -84,7 +81,7 @@ impl Previews {
         if found.is_none() && expected.is_none() {
             return Err(NoPreview::NoChannel);
         }
-        let seat = self.seat()?;
+        let seat = self.seats.take()?;
         let channel = match (found, expected) {
             (Some(channel), _) => channel,
             (None, Some(expected)) => {
@@ -111,21 +108,5 @@ impl Previews {
             }
             ticks.tick().await;
         }
-    }
-
-    fn seat(&self) -> Result<Seat, NoPreview> {
-        let most = self.most();
-        let next = |running| (running < most).then_some(running + 1);
-        match self.running.fetch_update(Relaxed, Relaxed, next) {
-            Ok(_) => Ok(Seat(self.running.clone())),
-            Err(_) if most == 0 => Err(NoPreview::Off),
-            Err(_) => Err(NoPreview::TooMany(most)),
-        }
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }

@@ -1,14 +1,11 @@
 //! One preview: a channel as a film, piece by piece.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::event::clock;
@@ -16,8 +13,8 @@ use crate::relay::{Channel, Claim};
 use crate::wire::fmp4::{Film, NotShown, Source};
 
 use super::no_preview::NoPreview;
-use super::previews::Seat;
 use super::reader::{Read, Reader};
+use super::seats::Seat;
 
 /// How often the rings are looked at: twice a picture of 25 a second.
 const LOOK: Duration = Duration::from_millis(20);
@@ -92,7 +89,7 @@ impl Preview {
                 Read::Report(report) => film.hear(track, report),
                 Read::Lost => film.lose(),
             });
-            if let Some(piece) = film.next() {
+            if let Some(piece) = film.give() {
                 return Poll::Ready(Some(piece.into()));
             }
             if film.refusal().is_some() || self.channel.is_gone() {
@@ -105,17 +102,5 @@ impl Preview {
             }
             ready!(self.ticks.poll_tick(context));
         }
-    }
-}
-
-impl Body for Preview {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.poll_next(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
     }
 }

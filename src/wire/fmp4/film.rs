@@ -137,7 +137,7 @@ impl Film {
     }
 
     /// What can be played by now and was not given yet.
-    pub fn next(&mut self) -> Option<Vec<u8>> {
+    pub fn give(&mut self) -> Option<Vec<u8>> {
         self.cut();
         Some(std::mem::take(&mut self.done)).filter(|bytes| !bytes.is_empty())
     }

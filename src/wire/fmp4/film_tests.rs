@@ -61,7 +61,7 @@ impl Sender {
     /// What was made since it was asked last: beginnings by their tracks, and fragments by theirs: when each sample is decoded,
     /// and how much later it is shown.
     fn made(&mut self) -> Vec<Made> {
-        let bytes = self.film.next().unwrap_or_default();
+        let bytes = self.film.give().unwrap_or_default();
         let (mut rest, mut made) = (&bytes[..], Vec::new());
         while let Some(atom) = Any::decode_maybe(&mut rest).expect("boxes") {
             match atom {
@@ -97,8 +97,8 @@ fn times(moof: &Moof) -> Vec<(u32, Vec<(u64, i64)>)> {
 fn a_film_begins_with_a_picture_that_can_be_started_with_and_sound_beside_it() {
     let mut sender = Sender::of(&[PICTURE, SOUND]);
     let top = u32::MAX - 5000;
-    sender.picture(top - 3600, 0 * MS);
-    sender.sound(0, 0 * MS);
+    sender.picture(top - 3600, Duration::ZERO);
+    sender.sound(0, Duration::ZERO);
     sender.start(top, 40 * MS);
     assert_eq!(sender.made(), [], "how the picture goes on is to come");
     assert_eq!(sender.film.media_type(), None);
@@ -117,7 +117,7 @@ fn a_film_begins_with_a_picture_that_can_be_started_with_and_sound_beside_it() {
 #[test]
 fn behind_a_gap_nothing_is_shown_before_the_next_start_and_times_go_on() {
     let mut sender = Sender::of(&[PICTURE]);
-    sender.start(0, 0 * MS);
+    sender.start(0, Duration::ZERO);
     sender.picture(3600, 40 * MS);
     assert_eq!(sender.made().len(), 2);
     sender.sequences[0] += 1;
@@ -133,7 +133,7 @@ fn behind_a_gap_nothing_is_shown_before_the_next_start_and_times_go_on() {
 #[test]
 fn another_ssrc_goes_on_where_the_film_was_with_a_beginning_of_its_own() {
     let mut sender = Sender::of(&[PICTURE]);
-    sender.start(0, 0 * MS);
+    sender.start(0, Duration::ZERO);
     sender.picture(3600, 40 * MS);
     assert_eq!(sender.made().len(), 2);
     (sender.ssrc, sender.sequences[0]) = (8, 77);
@@ -149,7 +149,7 @@ fn another_ssrc_goes_on_where_the_film_was_with_a_beginning_of_its_own() {
 #[test]
 fn a_clock_that_was_set_makes_no_hole() {
     let mut sender = Sender::of(&[PICTURE]);
-    sender.start(0, 0 * MS);
+    sender.start(0, Duration::ZERO);
     sender.picture(3600, 40 * MS);
     sender.start(90_000_000, 80 * MS);
     sender.picture(90_003_600, 120 * MS);
@@ -161,7 +161,7 @@ fn a_clock_that_was_set_makes_no_hole() {
 #[test]
 fn sound_that_does_not_come_is_not_waited_for_for_ever() {
     let mut sender = Sender::of(&[PICTURE, SOUND]);
-    sender.start(0, 0 * MS);
+    sender.start(0, Duration::ZERO);
     for number in 1..25 {
         sender.picture(3600 * number, 40 * number * MS);
     }
@@ -212,7 +212,7 @@ proptest! {
             }
             sender.sequences[0] = sender.sequences[0].wrapping_add(is_lost.into());
             sender.film.hear(0, &payload);
-            let _ = sender.film.next();
+            let _ = sender.film.give();
         }
     }
 }

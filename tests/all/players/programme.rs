@@ -68,13 +68,19 @@ impl Form {
 
 impl Programme {
     pub fn of_seconds(seconds: u32) -> Self {
+        Self::with_starts(seconds, FRAMES_PER_SECOND)
+    }
+
+    /// The same; a decoder can start with the first of so many pictures.
+    pub fn with_starts(seconds: u32, apart: u32) -> Self {
         let directory = TempDir::new().expect("a directory for the programme");
         let programme = Self { directory, seconds };
         let picture = format!("testsrc2=size={WIDTH}x{HEIGHT}:rate={FRAMES_PER_SECOND}");
         let length = seconds.to_string();
         let mut make = ffmpeg(&["-f", "lavfi", "-i", &picture]);
         make.args(["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", &length]);
-        make.args(["-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "0", "-pix_fmt", "yuv420p"]);
+        make.args(["-c:v", "libx264", "-preset", "veryfast", "-g", &apart.to_string()]);
+        make.args(["-bf", "0", "-pix_fmt", "yuv420p"]);
         make.args(["-c:a", "aac", "-b:a", "64k", "-f", "mpegts"]).arg(programme.transport_stream());
         succeed(make);
         let mut copy = ffmpeg(&["-i"]);

@@ -153,6 +153,12 @@ impl Setup {
         self
     }
 
+    /// A line for `[admin]`.
+    pub fn admin_line(mut self, line: &str) -> Self {
+        self.sections = self.sections.replacen("[admin]\n", &format!("[admin]\n{line}\n"), 1);
+        self
+    }
+
     /// A section of its own, with a line.
     pub fn section(mut self, name: &str, line: &str) -> Self {
         self.sections.push_str(&format!("[{name}]\n{line}\n"));

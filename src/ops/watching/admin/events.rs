@@ -28,9 +28,12 @@ pub(super) struct Events {
 
 /// What one page is told. Who reads slowly misses what was in between.
 pub(super) struct Stream {
-    latest: Pin<Box<dyn Future<Output = Option<(watch::Receiver<Bytes>, Bytes)>> + Send + Sync>>,
+    next: Pin<Box<dyn Future<Output = Option<Told>> + Send + Sync>>,
     pages: Arc<AtomicUsize>,
 }
+
+/// What was told, and who is told what comes next.
+type Told = (watch::Receiver<Bytes>, Bytes);
 
 impl Events {
     pub fn new() -> Self {
@@ -60,11 +63,11 @@ impl Events {
         self.pages.fetch_update(Relaxed, Relaxed, next).ok()?;
         let mut receiver = self.latest.subscribe();
         receiver.mark_unchanged();
-        Some(Stream { latest: Box::pin(next_of(receiver)), pages: self.pages.clone() })
+        Some(Stream { next: Box::pin(next_of(receiver)), pages: self.pages.clone() })
     }
 }
 
-async fn next_of(mut receiver: watch::Receiver<Bytes>) -> Option<(watch::Receiver<Bytes>, Bytes)> {
+async fn next_of(mut receiver: watch::Receiver<Bytes>) -> Option<Told> {
     receiver.changed().await.ok()?;
     let latest = receiver.borrow_and_update().clone();
     Some((receiver, latest))
@@ -78,9 +81,9 @@ impl Body for Stream {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.latest.as_mut().poll(context).map(|next| {
+        self.next.as_mut().poll(context).map(|next| {
             let (receiver, latest) = next?;
-            self.latest = Box::pin(next_of(receiver));
+            self.next = Box::pin(next_of(receiver));
             Some(Ok(Frame::data(latest)))
         })
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::{Request, StatusCode};
@@ -18,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::super::api::{Call, Problem};
 use super::answers::{self, Answer};
 use super::events::Events;
+use super::film::Film;
 use super::gate::Entrance;
 use super::room::Guest;
 use super::routes::{Wanted, route};
@@ -29,6 +31,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const HEAD_BYTES: usize = 16 * 1024;
 /// The longest body.
 const BODY_BYTES: usize = 64 * 1024;
+
+/// What of a channel is not in its preview, in words.
+const LEAVES_OUT: HeaderName = HeaderName::from_static("preview-leaves-out");
 
 /// What all connections share.
 pub(super) struct Shared {
@@ -141,11 +146,15 @@ async fn preview(source: &dyn AdminSource, guest: &Guest, name: &str) -> Answer 
     let Some(previews) = source.previews() else {
         return answers::error_object(StatusCode::NOT_FOUND, "there are no previews here");
     };
+    // What it is waited for is counted by previews.
+    guest.stream();
     match previews.open(name).await {
         Ok(preview) => {
-            guest.stream();
+            let left_out = preview.left_out().map(|what| HeaderValue::from_str(&what.to_string()));
             let media_type = preview.media_type().to_owned();
-            answers::body_of(StatusCode::OK, &media_type, BodyExt::boxed(preview))
+            let mut answer = answers::body_of(StatusCode::OK, &media_type, Film(preview).boxed());
+            answer.headers_mut().extend(left_out.and_then(Result::ok).map(|value| (LEAVES_OUT, value)));
+            answer
         }
         Err(why) => {
             let status = StatusCode::from_u16(why.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -11,6 +11,7 @@
 mod answers;
 mod events;
 mod exchange;
+mod film;
 mod gate;
 mod room;
 mod routes;

@@ -4,6 +4,7 @@ use hyper::Method;
 
 use super::super::super::config::Role;
 use super::super::api::{Call, Filter};
+use crate::wire::rtsp::percent_decoded;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,26 +93,14 @@ fn of_one(method: &Method, path: &str) -> Result<Wanted, Stray> {
             _ => Err(Stray::Method("GET, HEAD, DELETE")),
         };
     }
-    let name = path.strip_prefix("/api/channels/").and_then(unescaped).ok_or(Stray::NoPage)?;
+    let name = path.strip_prefix("/api/channels/").filter(|name| !name.is_empty()).ok_or(Stray::NoPage)?;
+    let name = percent_decoded(name).map_err(|_| Stray::NoPage)?;
     match name.strip_suffix("/preview.mp4") {
-        Some(name) if is_read => Ok(Wanted::Preview(name.to_owned())),
+        Some(name) if *method == Method::GET => Ok(Wanted::Preview(name.to_owned())),
+        Some(_) => Err(Stray::Method("GET")),
         None if is_read => Ok(Wanted::Call(Call::Channel(name))),
         _ => Err(Stray::Method("GET, HEAD")),
     }
-}
-
-/// A name without its percent escapes (RFC 3986 section 2.1); slashes may stand as they are.
-fn unescaped(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let hex = |digit: Option<u8>| char::from(digit?).to_digit(16);
-        bytes.push(match byte {
-            b'%' => u8::try_from(hex(rest.next())? * 16 + hex(rest.next())?).ok()?,
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok().filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
