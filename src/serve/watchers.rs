@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::event::clock;
 use crate::relay::Carriage;
 
 use super::journal::SoFar;
@@ -39,7 +40,10 @@ pub struct WatchedTrack {
 impl RtspServer {
     /// All sessions, by their numbers.
     pub fn watchers(&self) -> Vec<Watcher> {
-        let now = crate::event::clock::now();
+        let now = clock::now();
+        // What those miss who stand still is counted when it is asked for.
+        let channels = self.catalogue.channels();
+        channels.iter().flat_map(|channel| &channel.tracks).for_each(|track| track.rtp.count_missed());
         let mut watchers: Vec<_> =
             self.sessions.all().iter().filter_map(|session| watcher(session, now)).collect();
         watchers.sort_by_key(|watcher| watcher.told.session);

@@ -6,6 +6,7 @@
 mod admission; // who is taken on, and that who is in loses nothing by who is not
 mod advice; // what an operator is told of a config, a machine and a log
 mod announced; // sessions that are announced by SAP, and channels that are
+mod api; // what operators see and change, by programs
 mod bare; // transport streams that come without RTP
 mod carriers; // TLS, tunnels and both, where plain connections are served too
 mod changes; // SETUP again: other ports, other channels, another way

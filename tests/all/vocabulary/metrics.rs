@@ -8,9 +8,24 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// GETs a path; the status and the body.
 pub fn fetch(admin: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    ask(admin, "GET", path, "", "")
+}
+
+/// The same by another method, with headers and a body.
+pub fn ask(
+    admin: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(admin)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    )?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -27,6 +28,10 @@ use super::still::Still;
 
 /// From the signal to the end of the process, for an operator and for systemd.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Tokens of operators.
+pub const READS: &str = "looking-at-it-all";
+pub const WRITES: &str = "changing-some-of-it";
 
 /// The config's file.
 const CONFIG: &str = "mirrorball.toml";
@@ -190,6 +195,25 @@ impl Setup {
         self.section("http", &format!("listen = [\"127.0.0.1:0\"]\n{lines}"))
     }
 
+    /// Has operators show one of these: `read looking-at-it-all` and `write changing-some-of-it`.
+    pub fn with_tokens(self) -> Self {
+        let tokens = format!("read {READS}\nwrite {WRITES}\n");
+        fs::write(self.directory.path().join("tokens"), tokens).expect("a file of tokens");
+        self.admin("tokens = \"tokens\"")
+    }
+
+    /// A line of `[admin]`.
+    pub fn admin(mut self, line: &str) -> Self {
+        self.sections = self.sections.replace("[admin]\n", &format!("[admin]\n{line}\n"));
+        self
+    }
+
+    /// Puts a file beside the config that only its owner may read.
+    pub fn beside(self, name: &str, content: &str) -> Self {
+        put(&self.directory.path().join(name), content);
+        self
+    }
+
     /// Writes the config and says where.
     pub fn write(&self) -> PathBuf {
         let file = self.directory.path().join(CONFIG);
@@ -235,6 +259,11 @@ impl Setup {
         self.sections = self.sections.replace("127.0.0.1:0", &admin.to_string());
         self.known = Some((rtsp, admin));
         self.listening_on(&rtsp.to_string())
+    }
+
+    /// Where operators are to be answered, at known addresses.
+    pub fn known_admin(&self) -> SocketAddr {
+        self.known.expect("known addresses").1
     }
 
     /// Starts it at known addresses, with its log going there, and does not wait until it serves.
@@ -396,6 +425,19 @@ impl Mirrorball {
             let is_this = self.metric("mirrorball_config_info", &[("revision", &revision)]) == 1.0;
             (is_this || refused() > before).then_some(())
         });
+    }
+
+    /// What a call of its API comes to, made by who has this token.
+    pub fn call(&self, token: Option<&str>, line: &str) -> (u16, Value) {
+        self.call_with(token, line, "")
+    }
+
+    /// The same with a body.
+    pub fn call_with(&self, token: Option<&str>, line: &str, body: &str) -> (u16, Value) {
+        let (method, path) = line.split_once(' ').expect("a method and a path");
+        let login = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let (status, text) = metrics::ask(self.admin, method, path, &login, body).expect("it answers");
+        (status, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
     }
 
     /// Its directory in /proc.

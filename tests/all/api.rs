@@ -1,0 +1,186 @@
+//! What operators and programs see and change by the API.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::vocabulary::{
+    Connection, Mirrorball, Over, READS, Setup, Source, Viewer, WRITES, binary, certificate, eventually,
+    passes,
+};
+
+fn sessions(mirrorball: &Mirrorball, query: &str) -> Vec<Value> {
+    let (status, page) = mirrorball.call(None, &format!("GET /api/sessions{query}"));
+    assert_eq!(status, 200, "{page}");
+    page["sessions"].as_array().expect("a list").clone()
+}
+
+#[test]
+fn a_viewer_is_shown_with_all_that_the_log_would_tell_of_it() {
+    let mut source = Source::new();
+    let mirrorball = Setup::new().channel("uk/news", source.group).start();
+    let mut udp = Viewer::playing(&mirrorball, "uk/news", Over::Udp);
+    let mut tcp = Viewer::playing(&mirrorball, "uk/news", Over::Tcp);
+    source.send(20);
+    udp.expect_packets(&source, 0..20);
+    tcp.expect_packets(&source, 0..20);
+    udp.report_on(source.ssrc);
+    mirrorball.expect_metric("mirrorball_rtcp_reports_total", &[], 1.0);
+    let shown = sessions(&mirrorball, "");
+    assert_eq!(shown.len(), 2);
+    for (session, by) in shown.iter().zip(["udp", "tcp"]) {
+        let told =
+            ["client", "channel", "state", "transport"].map(|key| session[key].as_str().expect("text"));
+        assert_eq!(told, ["127.0.0.1", "uk/news", "playing", by], "{session}");
+        assert_eq!((&session["missed"], &session["behind"]), (&json!(0), &json!(0)), "{session}");
+        let packets = session["packets"].as_u64().expect("a number");
+        assert!((19..=21).contains(&packets), "what was sent: {session}");
+    }
+    assert!(shown[0]["jitter_ms"].is_number() && shown[1]["jitter_ms"].is_null(), "one has reported");
+    // The log calls it by the same number.
+    let line = mirrorball.expect_logged("a session plays", 1)[0].clone();
+    assert!(line.contains(&format!("session={} ", shown[0]["session"])), "{line}");
+    for (query, count) in [
+        ("?transport=tcp", 1),
+        ("?channel=uk/news&client=127.", 2),
+        ("?channel=other", 0),
+        ("?client=192.", 0),
+        ("?limit=1", 1),
+    ] {
+        assert_eq!(sessions(&mirrorball, query).len(), count, "{query}");
+    }
+    udp.request("PAUSE").expect(200);
+    assert_eq!(sessions(&mirrorball, "?transport=udp")[0]["state"], "paused");
+}
+
+#[test]
+fn who_reads_too_slowly_is_told_from_who_loses() {
+    let source = Source::new();
+    let mirrorball =
+        Setup::new().channel("news", source.group).section("ring", "max_age = \"500ms\"").start();
+    let mut slow = Viewer::by(Connection::with_little_room(mirrorball.rtsp), &mirrorball, "news");
+    slow.set_up(1, Over::Tcp);
+    slow.play();
+    let _beam = source.beam(2000);
+    eventually("it is seen to read too slowly", || {
+        let session = &sessions(&mirrorball, "")[0];
+        let count = |key: &str| session[key].as_u64().unwrap_or(0);
+        (count("missed") > 0 && count("behind") > 0 && session["lost"].is_null()).then_some(())
+    });
+}
+
+#[test]
+fn a_session_is_ended_by_who_may() {
+    let source = Source::new();
+    let mirrorball = Setup::new().channel("news", source.group).with_tokens().start();
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Tcp);
+    let (_, page) = mirrorball.call(Some(READS), "GET /api/sessions");
+    let one = format!("/api/sessions/{}", page["sessions"][0]["session"]);
+    for (token, status) in [(None, 401), (Some("guessing-a-token-01"), 401), (Some(READS), 403)] {
+        let (told, problem) = mirrorball.call(token, &format!("DELETE {one}"));
+        assert!(told == status && problem["error"].is_string(), "{told}: {problem}");
+    }
+    assert_eq!(mirrorball.call(Some(WRITES), &format!("DELETE {one}")).0, 200);
+    assert!(viewer.connection.is_closed_within(Duration::from_secs(5)), "it is told, and may come again");
+    mirrorball.expect_metric("mirrorball_sessions_ended_total", &[("reason", "operator")], 1.0);
+    assert_eq!(mirrorball.call(Some(WRITES), &format!("DELETE {one}")).0, 404);
+    Viewer::playing(&mirrorball, "news", Over::Tcp).teardown();
+}
+
+#[test]
+fn the_config_is_read_again_and_all_its_errors_are_told() {
+    let (news, sport) = (Source::new(), Source::new());
+    let mirrorball = Setup::new().channel("news", news.group).with_tokens().start();
+    let reload = || mirrorball.call(Some(WRITES), "POST /api/reload");
+    assert_eq!(reload(), (200, json!({ "result": "unchanged" })));
+    let before = mirrorball.config();
+    let sport =
+        format!("[[channel]]\nname = \"sport\"\nsource = \"rtp://{}\"\ninterface = \"lo\"\n", sport.group);
+    mirrorball.write_config(&format!("{before}{sport}[ring]\nmax_age = \"3s\"\n"));
+    // Unless it was seen to be written before.
+    let (status, told) = reload();
+    assert_eq!(status, 200, "{told}");
+    assert!(told["result"] == "unchanged" || told["added"] == json!(["sport"]), "{told}");
+    let (_, status) = mirrorball.call(Some(READS), "GET /api/status");
+    assert_eq!(status["config"]["waiting_for_a_start"], json!(["[ring] max_age"]));
+    let (_, channels) = mirrorball.call(Some(READS), "GET /api/channels");
+    assert_eq!(channels["channels"].as_array().expect("a list").len(), 2);
+    mirrorball.write_config("[rtsp]\nsession_timeout = \"soon\"\nlisten_on = 1\n");
+    let (status, problem) = reload();
+    assert_eq!(status, 422);
+    let error = problem["error"].as_str().expect("text");
+    assert!(error.contains("session_timeout") && error.contains("listen_on"), "{error}");
+}
+
+#[test]
+fn an_edge_is_drained_and_takes_viewers_in_again() {
+    let source = Source::new();
+    let mirrorball = Setup::new().channel("news", source.group).with_tokens().start();
+    let viewer = Viewer::playing(&mirrorball, "news", Over::Tcp);
+    let (status, told) = mirrorball.call_with(Some(WRITES), "POST /api/drain", "{\"seconds\": 3600}");
+    assert_eq!((status, &told["seconds"]), (200, &json!(3600.0)));
+    mirrorball.expect_page("/ready", 503);
+    let describe =
+        || Connection::open(mirrorball.rtsp).request("DESCRIBE", &mirrorball.url("news"), &[]).status;
+    assert_eq!(describe(), 503);
+    assert_eq!(mirrorball.call(Some(WRITES), "DELETE /api/drain").1["was_draining"], true);
+    mirrorball.expect_page("/ready", 200);
+    assert_eq!(describe(), 200);
+    viewer.teardown();
+}
+
+#[test]
+fn through_tls_a_login_of_a_browser_does_as_well() {
+    let (chain, key) = certificate(2040);
+    let setup = Setup::new().with_tokens().beside("admin.pem", &chain).beside("admin.key", &key);
+    let setup = setup.admin("certificate = \"admin.pem\"\nprivate_key = \"admin.key\"").at_known_addresses();
+    let admin = setup.known_admin();
+    let mut program = binary().args(["serve", "--config"]).arg(setup.write()).spawn().expect("it starts");
+    let curl = |login: &str, path: &str| {
+        let url = format!("https://{admin}{path}");
+        let run = Command::new("curl").args(["-sk", "--max-time", "10", "-u", login, &url]).output();
+        String::from_utf8_lossy(&run.expect("curl").stdout).into_owned()
+    };
+    let ready = passes(Duration::from_secs(20), || curl("a:b", "/ready").contains("ready"));
+    let answers = [
+        curl(&format!("anna:{READS}"), "/api/sessions"),
+        curl("anna:guessing-a-token-01", "/api/sessions"),
+        curl(&format!("anna:{READS}"), "/"),
+    ];
+    program.kill().and_then(|()| program.wait()).expect("it ends");
+    assert!(ready, "it answers through TLS");
+    let expected = ["\"sessions\":[]", "this takes a token", "<h1>Mirrorball</h1>"];
+    for (answer, says) in answers.iter().zip(expected) {
+        assert!(answer.contains(says), "{answer}");
+    }
+}
+
+#[test]
+fn each_path_of_the_description_is_answered() {
+    let source = Source::new();
+    let mirrorball = Setup::new().channel("news", source.group).start();
+    let (_, description) = mirrorball.call(None, "GET /api/openapi.json");
+    let paths = description["paths"].as_object().expect("paths");
+    assert!(paths.len() >= 10);
+    for (path, methods) in paths {
+        for method in methods.as_object().expect("methods").keys().filter(|method| *method != "get") {
+            let line = format!(
+                "{} {}",
+                method.to_uppercase(),
+                path.replace("{session}", "1").replace("{name}", "news")
+            );
+            assert_eq!(
+                mirrorball.call(None, &line).0,
+                403,
+                "{line}: it changes something, and there are no tokens"
+            );
+        }
+        let is_get = methods.get("get").is_some() && !path.contains("events") && !path.contains("preview");
+        if is_get {
+            let line = format!("GET {}", path.replace("{session}", "1").replace("{name}", "news"));
+            let status = mirrorball.call(None, &line).0;
+            assert!(status == 200 || status == 404 && path.contains("{session}"), "{line}: {status}");
+        }
+    }
+}
