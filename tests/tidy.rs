@@ -349,6 +349,14 @@ fn the_example_config_is_right_and_shows_every_key() {
 }
 
 #[test]
+fn what_packages_and_containers_begin_with_is_right() {
+    for config in ["mirrorball.toml", "compose/mirrorball/mirrorball.toml", "kubernetes/edge/mirrorball.toml"] {
+        let loaded = Config::load(&root().join("deploy").join(config));
+        assert!(loaded.unwrap_or_else(|error| panic!("{error}")).channels.is_empty(), "{config}");
+    }
+}
+
+#[test]
 fn the_changelog_has_a_place_for_what_comes_next() {
     let page = Page::read("CHANGELOG.md");
     let first = page.text.lines().find(|line| line.starts_with("## "));
