@@ -177,10 +177,56 @@ fn dashboards_ask_for_metrics_that_exist() {
     found.assert_none();
 }
 
+/// Whoever is woken by one finds what to do, and may trust that it fires.
+#[test]
+fn every_alert_has_its_runbook_and_its_test() {
+    const RULES: &str = "dashboards/mirrorball-rules.yml";
+    let mut found = Findings::default();
+    let (runbooks, tests) =
+        (Page::read("docs/alerts.md"), Page::read("dashboards/mirrorball-rules.test.yml"));
+    let mut alerts = BTreeSet::new();
+    let mut alert = "";
+    let rules = Page::read(RULES);
+    for (line, text) in rules.text.lines().enumerate() {
+        if let Some(name) = text.trim_start().strip_prefix("- alert: ") {
+            alert = name;
+            alerts.insert(name);
+            if !runbooks.has_heading(&name.to_lowercase()) {
+                found.add_at(
+                    RULES,
+                    line + 1,
+                    &format!("docs/alerts.md has no heading {name}; write its runbook"),
+                );
+            }
+            if !tests.text.contains(&format!("alertname=\"{name}\"")) {
+                found.add_at(
+                    RULES,
+                    line + 1,
+                    &format!("{name} fires in no test; write one in {}", tests.path),
+                );
+            }
+        }
+        let runbook = text.trim_start().strip_prefix("runbook_url: ");
+        if runbook.is_some_and(|url| url != format!("docs/alerts.md#{}", alert.to_lowercase())) {
+            found.add_at(RULES, line + 1, &format!("the runbook of {alert} is another one's; mend the link"));
+        }
+    }
+    assert!(alerts.len() > 10, "{RULES}: {alerts:?}");
+    for (line, text) in runbooks.text.lines().enumerate() {
+        let named =
+            text.strip_prefix("## Mirrorball").filter(|name| !alerts.contains(&*format!("Mirrorball{name}")));
+        if named.is_some() {
+            found.add_at(&runbooks.path, line + 1, &format!("`{text}` is no alert; drop it"));
+        }
+    }
+    found.assert_none();
+}
+
 #[test]
 fn panels_of_dashboards_lie_side_by_side() {
     let mut found = Findings::default();
-    for path in files_under("dashboards") {
+    for path in files_under("dashboards").into_iter().filter(|path| path.extension() == Some("json".as_ref()))
+    {
         let Page { path, text } = Page::read(path.to_str().expect("our file names are UTF-8"));
         let dashboard: serde_json::Value =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}; mend the JSON"));

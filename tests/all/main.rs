@@ -5,6 +5,7 @@
 
 mod admission; // who is taken on, and that who is in loses nothing by who is not
 mod advice; // what an operator is told of a config, a machine and a log
+mod alerts; // five faults, each with its own alert of a real Prometheus; and what dashboards ask for
 mod announced; // sessions that are announced by SAP, and channels that are
 mod api; // what operators see and change, by programs
 mod bare; // transport streams that come without RTP

@@ -26,7 +26,7 @@ const OWN_SSRC: u32 = 0x7e57;
 const ROUND_TRIP: Duration = Duration::from_millis(20);
 
 /// A NACK (RFC 4585 section 6.2.1): PIDs and BLPs.
-fn nack(sender: u32, media: u32, words: &[(u16, u16)]) -> Vec<u8> {
+pub fn nack(sender: u32, media: u32, words: &[(u16, u16)]) -> Vec<u8> {
     let mut nack = vec![0x81, 205, 0, 2 + words.len() as u8];
     nack.extend([sender.to_be_bytes(), media.to_be_bytes()].as_flattened());
     let words = words.iter().flat_map(|(first, others)| [first.to_be_bytes(), others.to_be_bytes()]);

@@ -609,7 +609,7 @@ fn put(file: &Path, content: &str) {
 }
 
 /// A port that nobody has now, and that the kernel gives to nobody who asks for any.
-fn unused_address() -> SocketAddr {
+pub(super) fn unused_address() -> SocketAddr {
     static COUNT: AtomicU16 = AtomicU16::new(0);
     let own = (std::process::id() % 400) as u16 * 25;
     let mut candidates = (0..).map(|_| 22_000 + (own + COUNT.fetch_add(1, Relaxed)) % 10_000);

@@ -16,6 +16,7 @@ mod mirrorball;
 mod network;
 mod patience;
 mod pictures;
+mod prometheus;
 mod quiet;
 mod source;
 mod still;
@@ -38,6 +39,7 @@ pub use network::{
 };
 pub use patience::{eventually, is_thorough, passes, say};
 pub use pictures::Pictures;
+pub use prometheus::Prometheus;
 pub use quiet::{Quiet, demo_by_demo};
 pub use source::{Beam, Group, Source, Stamp, bye, sender_report};
 pub use town::Town;

@@ -22,6 +22,8 @@ impl Still {
         let still = Self(Pid::from_raw(id));
         ptrace::seize(still.0, ptrace::Options::empty())?;
         ptrace::interrupt(still.0)?;
+        // Once it has stopped: until then it can not be let go.
+        waitpid(still.0, Some(WaitPidFlag::__WALL))?;
         Ok(still)
     }
 

@@ -1,6 +1,6 @@
 //! A client of HTTP that reads what it is told to, and no more.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -77,6 +77,16 @@ impl Web {
             told.extend_from_slice(&part[..count]);
         }
         String::from_utf8_lossy(&told).into_owned()
+    }
+
+    /// The whole answer to who says this, up to the connection's end.
+    pub fn try_told(address: SocketAddr, request: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(request.as_bytes())?;
+        let mut told = String::new();
+        stream.read_to_string(&mut told)?;
+        Ok(told)
     }
 
     /// Says something more.

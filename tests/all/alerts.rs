@@ -1,0 +1,240 @@
+//! What a real Prometheus says of the program by this repository's rules: each fault fires its own alert and no other one. And
+//! whatever its dashboards and rules ask for is there to be answered.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use mirrorball::event::clock;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::repair::nack;
+use crate::vocabulary::{
+    Mirrorball, Over, Prometheus, Setup, Source, Viewer, eventually, is_there, passes, report_of_loss, skip,
+};
+
+/// Packets a second: a look each few seconds has to see some.
+const PACE: u64 = 400;
+
+/// A channel and who watches over it, who has nothing to say while it plays.
+fn at_rest(story: &str, setup: impl FnOnce(Setup) -> Setup) -> Option<(Source, Mirrorball, Prometheus)> {
+    let source = Source::new();
+    let setup = setup(Setup::new().channel("news", source.group));
+    let mirrorball = setup.channel_line("silent_after = \"1s\"").start();
+    let beam = source.beam(PACE);
+    let prometheus = Prometheus::watching(&mirrorball, story);
+    let prometheus = prometheus.inspect(|prometheus| {
+        mirrorball.expect_metric("mirrorball_channel_silent", &[], 0.0);
+        prometheus.expect_rest();
+    });
+    let source = beam.stop();
+    prometheus.map(|prometheus| (source, mirrorball, prometheus))
+}
+
+/// Sends for a moment, and leaves numbers out: one in so many.
+fn send_with_gaps(source: &mut Source, one_in: u64) {
+    let until = clock::now() + Duration::from_millis(100);
+    while clock::now() < until {
+        source.send(one_in - 1);
+        source.next += 1;
+        thread::sleep(Duration::from_millis(1000 * one_in / PACE));
+    }
+}
+
+/// A fault, and what is done about it: told beside the others, as each is waiting most of the time.
+type Story = (&'static str, fn(&str));
+
+const FAULTS: [Story; 7] = [
+    ("the source is gone", source_gone),
+    ("packets are lost before us, as viewers report too", lost_before_us),
+    ("packets are lost in the receive buffer", lost_in_the_buffer),
+    ("packets are lost in the ring", lost_in_the_ring),
+    ("packets are lost after us", lost_after_us),
+    ("the program is gone", gone),
+    ("the program is stuck", stuck),
+];
+
+#[test]
+fn each_fault_has_an_alert_of_its_own() {
+    thread::scope(|scope| {
+        for (name, story) in FAULTS {
+            let told = thread::Builder::new().name(name.to_owned());
+            told.spawn_scoped(scope, move || story(name)).expect("a thread");
+        }
+    });
+}
+
+fn source_gone(story: &str) {
+    let Some((_source, _mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    prometheus.expect_alone("MirrorballSourceGone", || {});
+}
+
+fn lost_before_us(story: &str) {
+    let Some((mut source, mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    send_with_gaps(&mut source, 20);
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    prometheus.expect_alone("MirrorballLossBeforeUs", || {
+        send_with_gaps(&mut source, 20);
+        viewer.send_rtcp(0, &report_of_loss(source.ssrc, 13 << 24, 0, 0)); // of 256, as one in twenty is
+    });
+}
+
+fn lost_in_the_buffer(story: &str) {
+    let Some((mut source, mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    prometheus.expect_alone("MirrorballLossInUs: kernel buffer", || {
+        // More than it has room for comes while nobody takes it.
+        mirrorball.signal(Signal::SIGSTOP);
+        source.send(9000);
+        mirrorball.signal(Signal::SIGCONT);
+        thread::sleep(Duration::from_millis(300));
+    });
+}
+
+fn lost_in_the_ring(story: &str) {
+    let slow =
+        |setup: Setup| setup.section("engine", "media_workers = 1").section("ring", "max_age = \"400ms\"");
+    let Some((source, mirrorball, prometheus)) = at_rest(story, slow) else { return };
+    let _beam = source.beam(PACE);
+    let _viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    if let Err(error) = mirrorball.hold_still("media-0") {
+        return skip(story, &format!("ptrace: {error}"));
+    }
+    prometheus.expect_alone("MirrorballLossInUs: ring", || {
+        let worker = mirrorball.hold_still("media-0").expect("as before");
+        thread::sleep(Duration::from_millis(300));
+        drop(worker);
+        thread::sleep(Duration::from_millis(100));
+    });
+}
+
+fn lost_after_us(story: &str) {
+    let Some((source, mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    let ssrc = source.ssrc;
+    let _beam = source.beam(PACE);
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    prometheus.expect_alone("MirrorballLossAfterUs: way", || {
+        viewer.send_rtcp(0, &report_of_loss(ssrc, 26 << 24, 0, 0)); // one in ten
+        thread::sleep(Duration::from_millis(100));
+    });
+}
+
+fn gone(story: &str) {
+    let Some((source, mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    let _beam = source.beam(PACE);
+    mirrorball.signal(Signal::SIGSTOP);
+    prometheus.expect_alone("MirrorballStuckOrGone: gone", || {});
+    mirrorball.signal(Signal::SIGCONT);
+}
+
+fn stuck(story: &str) {
+    let Some((source, mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    let _beam = source.beam(PACE);
+    let table = mirrorball.threads("poll-control-").pop().expect("one at least");
+    let still = match mirrorball.hold_still(&table) {
+        Ok(still) => still,
+        Err(error) => return skip(story, &format!("ptrace: {error}")),
+    };
+    prometheus.expect_alone("MirrorballStuckOrGone: stuck", || {});
+    drop(still); // before it ends itself
+}
+
+#[test]
+fn the_rules_pass_their_unit_tests() {
+    const STORY: &str = "the_rules_pass_their_unit_tests";
+    if !is_there("promtool") {
+        return skip(STORY, "promtool is not installed");
+    }
+    let tests = dashboards().join("mirrorball-rules.test.yml");
+    let told = Command::new("promtool").args(["test", "rules"]).arg(tests).output().expect("promtool runs");
+    let text = [told.stdout, told.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(told.status.success(), "{text}");
+}
+
+#[test]
+fn whatever_dashboards_and_rules_ask_for_is_there_to_be_answered() {
+    const STORY: &str = "whatever_dashboards_and_rules_ask_for_is_there_to_be_answered";
+    let [mut news, film, leg, other_leg] = [(); 4].map(|()| Source::new());
+    let setup = Setup::new().channel("news", news.group).channel("film", film.group);
+    let setup =
+        setup.channel_of_sources("two", &format!("\"rtp://{}\", \"rtp://{}\"", leg.group, other_leg.group));
+    let setup = setup.channel_line("redundancy = \"merge\"");
+    let pulled = "name = \"gate\"\nsource = \"rtsp://127.0.0.1:1/gate\"\njoin = \"on-demand\"";
+    let setup = setup.channel_lines(pulled).through_tls().over_web_with("open = [\"239.1.0.0/16\"]");
+    let mirrorball = setup.section("limits", "line_groups = 64\nline_mbit = 500").start();
+    let Some(prometheus) = Prometheus::watching(&mirrorball, STORY) else { return };
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    // What is there from its first time on.
+    let rare = [
+        "reported_jitter_seconds",
+        "repair_refused_total",
+        "channel_refused_total",
+        "leg_skew_seconds",
+        "track_start_age_seconds",
+    ];
+    let mut names = BTreeSet::new();
+    let mut missing = Vec::new();
+    let is_counted = passes(Duration::from_secs(20), || {
+        news.send(1);
+        news.send_bytes(b"no packet of RTP");
+        film.send_bytes(&[&film.packet(news.next)[..12], &PICTURE, &[0xff; 188 - PICTURE.len()]].concat());
+        [&leg, &other_leg].iter().for_each(|other| other.send_bytes(&leg.packet(news.next)));
+        viewer.report_on(news.ssrc);
+        viewer.send_rtcp(0, &nack(1, 1, &[(7, 0)])); // of nothing that it is sent
+        names = prometheus.names();
+        missing = rare.to_vec();
+        missing.retain(|name| !names.contains(&format!("mirrorball_{name}")));
+        missing.is_empty()
+    });
+    assert!(is_counted, "nothing is called {missing:?}");
+    let rules = eventually("all rules are evaluated", || {
+        let rules = prometheus.rules();
+        rules.iter().all(|rule| rule.health != "unknown").then_some(rules)
+    });
+    let mut asked = panels();
+    for rule in rules {
+        assert_eq!(rule.health, "ok", "{}: {}", rule.name, rule.query);
+        asked.push((rule.name, rule.query));
+    }
+    assert!(asked.len() > 100, "only {} expressions were found", asked.len());
+    for (place, expression) in asked {
+        prometheus.query(&expression).unwrap_or_else(|error| panic!("{place}: {expression}: {error}"));
+        let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let is_ours = |word: &&str| word.starts_with("mirrorball_") || word.starts_with("process_");
+        let unknown: Vec<_> = words.filter(is_ours).filter(|word| !names.contains(*word)).collect();
+        assert!(unknown.is_empty(), "{place}: nothing is called {unknown:?}");
+    }
+}
+
+/// A packet of a transport stream that a decoder can start with begins so.
+const PICTURE: [u8; 16] = [0x47, 0x41, 0, 0x30, 7, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xe0];
+
+fn dashboards() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards")
+}
+
+/// What the panels of all dashboards ask for, with all instances, and any channel.
+fn panels() -> Vec<(String, String)> {
+    let files = fs::read_dir(dashboards()).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let mut found = Vec::new();
+    for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "json")) {
+        let text = fs::read_to_string(&file).expect("a dashboard");
+        let dashboard: Value = serde_json::from_str(&text).expect("JSON");
+        for panel in dashboard["panels"].as_array().expect("panels") {
+            let place = format!("{}: {}", file.display(), panel["title"].as_str().unwrap_or_default());
+            let targets = panel["targets"].as_array().into_iter().flatten();
+            let asked = targets.filter_map(|target| target["expr"].as_str()).map(filled_in);
+            found.extend(asked.map(|expression| (place.clone(), expression)));
+        }
+    }
+    found
+}
+
+/// As Grafana would ask it.
+fn filled_in(expression: &str) -> String {
+    let values = [("$instance", ".*"), ("$channel", ".*"), ("$__rate_interval", "1m"), ("$__range", "1h")];
+    values.iter().fold(expression.to_owned(), |text, (name, value)| text.replace(name, value))
+}
