@@ -14,6 +14,7 @@ mod channel;
 mod description;
 mod directory;
 mod encoding;
+mod explain;
 mod files;
 mod groups;
 mod http;
@@ -48,6 +49,7 @@ pub(crate) mod tests;
 
 pub(crate) use channel::MOST_CHANNELS;
 pub(crate) use description::{MOST_DESCRIPTIONS, described_by, descriptions_in};
+pub use explain::explain;
 pub(crate) use groups::{Remark, remark};
 pub use keys::{KEYS, Key, Section};
 pub(crate) use lasting::waiting;
