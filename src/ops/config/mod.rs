@@ -60,4 +60,4 @@ pub use truth::{
     HttpConfig, Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, RtspConfig, SapConfig,
     TlsConfig, UdpPorts,
 };
-pub(crate) use unreadable::why_no_users;
+pub(crate) use unreadable::{user_name, why_no_users};

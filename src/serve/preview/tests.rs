@@ -104,7 +104,10 @@ fn what_is_not_played_is_refused_and_takes_no_place() {
         let previews = previews(&channel(JPEG, usize::MAX, Arc::default()), 1);
         let refused = previews.open("news").await.err().expect("JPEG");
         assert_eq!((refused.status(), previews.running()), (415, 0));
-        assert!(refused.to_string().starts_with("it can not be shown: its picture is in JPEG, "), "{refused}");
+        assert!(
+            refused.to_string().starts_with("it can not be shown: its picture is in JPEG, "),
+            "{refused}"
+        );
     });
 }
 
