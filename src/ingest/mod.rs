@@ -39,7 +39,7 @@ mod unheard;
 mod wanted;
 
 pub use memberships::groups_of;
-pub use obstacles::{in_the_way, no_renewals, perhaps_in_the_way};
+pub use obstacles::{dropped_on_the_way, in_the_way, no_renewals, no_sources, perhaps_in_the_way};
 pub use port_counts::PortStats;
 pub use receivers::{GROUPS_PER_SOCKET, Receivers};
 pub use redundancy::{Brought, LegStats, Redundancy};

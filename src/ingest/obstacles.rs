@@ -12,19 +12,26 @@ pub fn in_the_way(index: u32, name: &str, group: IpAddr, filter: &SourceFilter) 
     if group.is_multicast() && *filter != SourceFilter::Any {
         found.extend(no_sources(GroupProtocol::of(index, name, group.is_ipv4()), name));
     }
-    if index != 0 {
-        let mut routes = RouteAsker::default();
-        let ways = filter.named().iter().filter(|source| source.is_ipv4()).filter_map(|source| {
-            let way = match routes.interface_towards(*source) {
-                Ok(0) | Err(RouteError::NotAsked(..)) => return None,
-                Ok(way) => Some(way),
-                Err(RouteError::NoRoute { .. }) => None,
-            };
-            no_way_back(*source, way, index, name, reverse_path_filter(name))
-        });
-        found.extend(ways);
-    }
+    found.extend(dropped_on_the_way(index, name, filter));
     found
+}
+
+/// Whom of those that are named the reverse-path filter keeps away.
+#[must_use]
+pub fn dropped_on_the_way(index: u32, name: &str, filter: &SourceFilter) -> Vec<String> {
+    if index == 0 {
+        return Vec::new();
+    }
+    let mut routes = RouteAsker::default();
+    let ways = filter.named().iter().filter(|source| source.is_ipv4()).filter_map(|source| {
+        let way = match routes.interface_towards(*source) {
+            Ok(0) | Err(RouteError::NotAsked(..)) => return None,
+            Ok(way) => Some(way),
+            Err(RouteError::NoRoute { .. }) => None,
+        };
+        no_way_back(*source, way, index, name, reverse_path_filter(name))
+    });
+    ways.collect()
 }
 
 /// What may keep it, where nothing comes and nobody knows from whom it would.

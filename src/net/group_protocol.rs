@@ -50,6 +50,11 @@ impl GroupProtocol {
         matches!(self, Self::Igmp(3..) | Self::Mld(2..))
     }
 
+    /// One that the kernel speaks only where it has heard somebody who does, or is set so.
+    pub fn is_older_igmp(self) -> bool {
+        matches!(self, Self::Igmp(1 | 2))
+    }
+
     /// The setting of this machine by which it is spoken on an interface, whatever is heard there.
     pub fn forced_by(self, name: &str) -> Option<String> {
         let (family, key) = match self {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
-use nix::net::if_::{if_nameindex, if_nametoindex};
+use nix::net::if_::{InterfaceFlags, if_nameindex, if_nametoindex};
 
 /// No such interface on this machine, or not now.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,30 @@ pub fn interface_name(index: u32) -> Option<String> {
     let all = if_nameindex().ok()?;
     let named = all.iter().find(|interface| interface.index() == index)?;
     Some(named.name().to_string_lossy().into_owned())
+}
+
+/// What the kernel says of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// It is switched on.
+    pub is_up: bool,
+    /// Something is at the other end.
+    pub has_carrier: bool,
+    /// Groups can be joined there.
+    pub takes_groups: bool,
+    /// It leads nowhere but back.
+    pub is_loopback: bool,
+}
+
+/// How the interface of a name is, while there is one.
+pub fn link(name: &str) -> Option<Link> {
+    let flags = getifaddrs().ok()?.find(|interface| interface.interface_name == name)?.flags;
+    Some(Link {
+        is_up: flags.contains(InterfaceFlags::IFF_UP),
+        has_carrier: flags.contains(InterfaceFlags::IFF_RUNNING),
+        takes_groups: flags.contains(InterfaceFlags::IFF_MULTICAST),
+        is_loopback: flags.contains(InterfaceFlags::IFF_LOOPBACK),
+    })
 }
 
 /// The addresses of an interface, those of IPv4 first.
@@ -104,6 +128,8 @@ mod tests {
         assert_eq!(interface_addresses("lo").first(), Some(&"127.0.0.1".parse().unwrap()));
         assert_eq!(interface_name(by_name).as_deref(), Some("lo"));
         assert_eq!(interface_name(0x7fff_0000), None);
+        assert!(link("lo").is_some_and(|lo| lo.is_up && lo.has_carrier && lo.is_loopback));
+        assert_eq!(link("nowhere7"), None);
         assert!(!interface_is_there(0x7fff_0000));
     }
 

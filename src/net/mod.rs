@@ -6,6 +6,7 @@
 mod address;
 mod buffers;
 mod client;
+mod clock_state;
 mod control;
 mod descriptors;
 mod group_protocol;
@@ -29,13 +30,14 @@ mod to_group;
 
 pub use buffers::{Buffers, QueueFill, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
 pub use client::{connect, plain, receiving_pair};
+pub use clock_state::clock_is_synchronised;
 pub use control::{Control, Marks};
 pub use descriptors::{SpareDescriptor, descriptor_limit, in_turn, is_passing, open_descriptors};
 pub use group_protocol::{GroupProtocol, igmp_versions, reverse_path_filter};
 pub use host::counted_as;
 pub use interface::{
-    InterfaceError, address_for_others, interface_addresses, interface_index, interface_is_there,
-    interface_name, is_of_this_machine,
+    InterfaceError, Link, address_for_others, interface_addresses, interface_index, interface_is_there,
+    interface_name, is_of_this_machine, link,
 };
 pub use kernel_drops::KernelDrops;
 pub use link_events::{Changes, LinkEvents};
@@ -49,5 +51,5 @@ pub use receive::{Datagram, ReceiveBatch};
 pub use refusals::take_refusals;
 pub use route::{RouteAsker, RouteError};
 pub use send::{Destination, Position, Refusal, Refused, SendReport, Sender, segments, split_run};
-pub use server::{ServerPair, bind_pair, listen, open_beside, send_buffer, with_port, with_room};
+pub use server::{ServerPair, bind_pair, listen, open_beside, send_buffer, try_listen, with_port, with_room};
 pub use to_group::{leave_by, open_to_group};

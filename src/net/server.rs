@@ -41,13 +41,7 @@ pub struct ServerPair {
 /// Opens a TCP listener. An IPv6 listener takes IPv6 only, so both families can listen on one port. Its connections have
 /// what is set here from the first, as Linux hands it on.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket =
-        Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
+    let socket = bound(address)?;
     answer_few_times(&socket)?;
     socket.set_recv_buffer_size(UNREAD_BYTES)?;
     socket.set_tcp_nodelay(true)?;
@@ -55,6 +49,22 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     notice_vanishing(&socket)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Whether a TCP listener could be opened now. As none is, nobody who listens or is about to is disturbed.
+pub fn try_listen(address: SocketAddr) -> io::Result<()> {
+    bound(address).map(drop)
+}
+
+fn bound(address: SocketAddr) -> io::Result<Socket> {
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 /// Binds the first free pair of `ports` (even port for RTP) at `address`, whose own port does not matter, or

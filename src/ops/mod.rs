@@ -4,6 +4,8 @@ pub mod release; // which release runs, of which revision
 
 pub mod names; // names as they are told where there may be thousands
 
+pub mod saying; // what is wrong, and what to do
+
 pub mod log; // the log, and panics in it; text that leaves the program holds up nobody
 
 pub mod config; // mirrorball.toml: what was typed, then what is true

@@ -20,6 +20,10 @@ pub const EXIT_OK: u8 = 0;
 pub const EXIT_FAILURE: u8 = 1;
 /// The command line was wrong. The code is clap's.
 pub const EXIT_USAGE: u8 = 2;
+/// `check` found that what the config asks for would be served, but worse than it could.
+pub const EXIT_WORSE: u8 = 3;
+/// `check` found something that would not be served on this machine as it is.
+pub const EXIT_UNFIT: u8 = 4;
 /// The config was wrong: EX_CONFIG of BSD's sysexits.
 pub const EXIT_CONFIG: u8 = 78;
 
@@ -44,10 +48,22 @@ const USER_HELP: &str = "Exit codes:
 
 A program that serves looks at the file each second. docs/security.md describes logins.";
 
+const CHECK_EXIT_CODES: &str = "Exit codes:
+  0   nothing is in the way: every row is ok or a note; with --plan, the config is right; with --explain, there is such a key
+  1   the output can not be written; the last line of the log says why
+  2   wrong command line, or no such key
+  3   it would serve, but worse than it could: a row is warn
+  4   it would not start, or a channel would not be received: a row is fail
+  78  wrong config; every error is told with its line
+
+docs/operations.md describes every row.";
+
 const EXIT_CODES: &str = "Exit codes:
-  0   ended as asked: a check without errors, a stop by SIGINT or SIGTERM
+  0   ended as asked: a check that finds nothing in the way, a stop by SIGINT or SIGTERM
   1   could not start or go on; the last line of the log says why
   2   wrong command line
+  3   check: it would serve, but worse than it could
+  4   check: it would not start, or a channel would not be received
   78  wrong config; every error is printed with its file and line";
 
 /// Reflects IP multicast media to RTSP viewers, bit-exact.
@@ -72,9 +88,9 @@ pub enum Command {
     /// Serve the channels of a config until SIGINT or SIGTERM.
     #[command(after_help = EXIT_CODES)]
     Serve(ConfigArgs),
-    /// Say what a config would do, or list all its errors.
-    #[command(after_help = EXIT_CODES)]
-    Check(ConfigArgs),
+    /// Say whether this machine can do what a config wants, or list all errors of the config.
+    #[command(after_help = CHECK_EXIT_CODES)]
+    Check(CheckArgs),
     /// Send a test programme by multicast on this machine and serve it; needs no config and no network.
     #[command(after_help = EXIT_CODES)]
     Demo(DemoArgs),
@@ -156,6 +172,23 @@ pub struct ConfigArgs {
     /// The config, as docs/configuration.md describes it.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// What to check, and how it is told.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The config, as docs/configuration.md describes it.
+    #[arg(long, value_name = "FILE", required_unless_present = "explain")]
+    pub config: Option<PathBuf>,
+    /// Print JSON in place of the table.
+    #[arg(long)]
+    pub json: bool,
+    /// Say what the config would do, and look at nothing else.
+    #[arg(long, conflicts_with = "json")]
+    pub plan: bool,
+    /// Say what a key of a config is, or a section; needs no config.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["config", "json", "plan"])]
+    pub explain: Option<String>,
 }
 
 /// Where the demo is reached.
@@ -262,6 +295,7 @@ pub struct CompletionsArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn the_definitions_agree_with_each_other() {
@@ -271,7 +305,17 @@ mod tests {
     #[test]
     fn serve_and_check_need_a_config() {
         let cli = Cli::try_parse_from(["mirrorball", "check", "--config", "a.toml"]).expect("a full command");
-        assert!(matches!(cli.command, Command::Check(ConfigArgs { config }) if config.ends_with("a.toml")));
+        let Command::Check(args) = cli.command else { panic!("not the check") };
+        assert_eq!(args.config.as_deref(), Some(Path::new("a.toml")));
+        let cli =
+            Cli::try_parse_from(["mirrorball", "check", "--explain", "listen"]).expect("a full command");
+        assert!(matches!(cli.command, Command::Check(CheckArgs { config: None, explain: Some(_), .. })));
+        for wrong in
+            [&["check"][..], &["check", "--config", "a.toml", "--explain", "listen"], &["check", "--json"]]
+        {
+            let error = Cli::try_parse_from(["mirrorball"].iter().chain(wrong)).expect_err("wrong");
+            assert_eq!(error.exit_code(), i32::from(EXIT_USAGE), "{wrong:?}");
+        }
         let error = Cli::try_parse_from(["mirrorball", "serve"]).expect_err("no config");
         assert_eq!(error.kind(), ErrorKind::MissingRequiredArgument);
         assert_eq!(error.exit_code(), i32::from(EXIT_USAGE));
@@ -367,7 +411,7 @@ mod tests {
     #[test]
     fn the_help_names_every_exit_code() {
         let help = Cli::command().render_help().to_string();
-        for code in [EXIT_OK, EXIT_FAILURE, EXIT_USAGE, EXIT_CONFIG] {
+        for code in [EXIT_OK, EXIT_FAILURE, EXIT_USAGE, EXIT_WORSE, EXIT_UNFIT, EXIT_CONFIG] {
             assert!(help.contains(&format!("\n  {code} ")), "{code} in {help}");
         }
     }

@@ -8,16 +8,17 @@ use std::time::Duration;
 use crossbeam_channel::{RecvTimeoutError, select};
 use serde_json::{Value, json};
 
-use super::check::check;
+use super::check;
 use super::cli::{
-    Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, ListenArgs, ManArgs, ProbeArgs, UserCommand,
+    CheckArgs, Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_USAGE, ListenArgs, ManArgs,
+    ProbeArgs, UserCommand,
 };
 use super::demo::{DemoError, Demonstration};
 use super::signals::{Requests, Wish, requests, stop_requests};
 use super::{listen, manual, probe, users};
 use crate::event::clock;
 use crate::ops::Appliance;
-use crate::ops::config::{Config, ConfigError};
+use crate::ops::config::{Config, ConfigError, explain as explain_key};
 use crate::ops::log;
 use crate::ops::log::Refresh;
 use crate::ops::log::log_filter::LogFilter;
@@ -51,7 +52,7 @@ pub fn run(typed: Result<Cli, clap::Error>) -> u8 {
     }
     let result = match &cli.command {
         Command::Serve(args) => serve(&args.config, cli.log_format),
-        Command::Check(args) => print_plan(&args.config),
+        Command::Check(args) => run_check(args),
         Command::Demo(args) => demo(args),
         Command::Probe(args) => run_probe(args),
         Command::Listen(args) => run_listen(args),
@@ -140,9 +141,28 @@ fn tell_of_what_is_worse(config: &Config, file: &Path) {
     }
 }
 
-fn print_plan(file: &Path) -> Result<(), u8> {
-    let plan = check(file).map_err(|error| wrong(&error))?;
-    print(&plan.to_string())
+fn run_check(args: &CheckArgs) -> Result<(), u8> {
+    if let Some(key) = &args.explain {
+        let said = explain_key(key).map_err(|wrong| {
+            log::say_errors(&wrong);
+            EXIT_USAGE
+        })?;
+        return print(&said);
+    }
+    // The command line has one, where no key is asked for.
+    let file = args.config.as_deref().unwrap_or(Path::new(""));
+    if args.plan {
+        return print(&check::plan(file).map_err(|error| wrong(&error))?.to_string());
+    }
+    let report = check::check(file).map_err(|error| match args.json {
+        true => print_json(&check::without_report(file, &error)).err().unwrap_or(EXIT_CONFIG),
+        false => wrong(&error),
+    })?;
+    if args.json { print_json(&report.to_json()) } else { print(&report.to_string()) }?;
+    match report.exit_code() {
+        EXIT_OK => Ok(()),
+        code => Err(code),
+    }
 }
 
 fn demo(args: &DemoArgs) -> Result<(), u8> {

@@ -152,8 +152,14 @@ fn what_works_but_worse_is_noted_by_check_and_at_the_start() {
     let setup = Setup::new().section("limits", "sessions = 5\nsessions_per_address = 6");
     let config = setup.write();
     let output = ended(binary().args(["check", "--config"]).arg(&config));
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let (place, told) =
+        (format!("{}:8", config.display()), "[limits] sessions_per_address: 6 is above sessions (5)");
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.contains(&format!("\nwarn  config      {place}  {told}")), "{table}");
+    let output = ended(binary().args(["check", "--plan", "--config"]).arg(&config));
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let told = format!("{}:8: [limits] sessions_per_address: 6 is above sessions (5)", config.display());
+    let told = format!("{place}: {told}");
     let plan = String::from_utf8_lossy(&output.stdout);
     assert!(plan.contains(&format!("\nnote      {told}")), "{plan}");
     let mirrorball = setup.start();
@@ -184,7 +190,7 @@ fn taken() -> (TcpListener, Setup) {
 }
 
 /// Whoever runs the story, or nobody where that is root, who may do all.
-fn as_nobody(mut command: Command) -> Command {
+pub fn as_nobody(mut command: Command) -> Command {
     if Uid::effective().is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
@@ -193,7 +199,7 @@ fn as_nobody(mut command: Command) -> Command {
 
 /// Whether that user gets at the program, which a directory above it may keep him from. If not, the story is skipped.
 #[track_caller]
-fn nobody_runs_it(story: &str) -> bool {
+pub fn nobody_runs_it(story: &str) -> bool {
     let started = as_nobody(binary()).arg("--version").stdin(Stdio::null()).output();
     started
         .map_err(|error| skip(story, &format!("user {} can not run the program: {error}", nobody())))
@@ -202,16 +208,16 @@ fn nobody_runs_it(story: &str) -> bool {
 
 const NOBODY: u32 = 65_534;
 
-fn nobody() -> String {
+pub fn nobody() -> String {
     let id = if Uid::effective().is_root() { Uid::from_raw(NOBODY) } else { Uid::effective() };
     User::from_uid(id).ok().flatten().map_or_else(|| id.to_string(), |user| user.name)
 }
 
-fn allow(path: &Path, mode: u32) {
+pub fn allow(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our own");
 }
 
-fn ended(command: &mut Command) -> Output {
+pub fn ended(command: &mut Command) -> Output {
     let _quiet = Quiet::beside_others();
     if !command.get_envs().any(|(name, _)| name == "RUST_LOG") {
         command.env_remove("RUST_LOG");

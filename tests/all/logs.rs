@@ -102,7 +102,8 @@ fn output_that_nobody_takes_ends_calmly_and_output_that_is_lost_is_a_failure() {
         &["--help"][..],
         &["--version"],
         &["probe", "--help"],
-        &["check", "--config", config.to_str().expect("a plain path")],
+        &["check", "--plan", "--config", config.to_str().expect("a plain path")],
+        &["check", "--explain", "listen"],
         &["probe", "--duration", "1", &url],
         &["probe", "--duration", "1", "--json", &url],
     ] {
@@ -110,6 +111,22 @@ fn output_that_nobody_takes_ends_calmly_and_output_that_is_lost_is_a_failure() {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
         let output = end(binary().args(arguments).stdout(full()).stderr(Stdio::piped()));
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+    }
+}
+
+#[test]
+fn a_check_that_nobody_reads_has_its_exit_code_and_one_that_is_lost_has_not() {
+    let setup = Setup::new().channel_on("nowhere7", "news", "rtp://239.77.99.1:5004");
+    let config = setup.write();
+    for option in [&[][..], &["--json"]] {
+        let mut check = binary();
+        check.arg("check").args(option).arg("--config").arg(&config);
+        let output = end(check.stdout(closed_pipe()).stderr(Stdio::piped()));
+        assert_eq!(output.status.code(), Some(4), "{option:?}: {output:?}");
+        let output = end(check.stdout(full()).stderr(Stdio::piped()));
+        assert_eq!(output.status.code(), Some(1), "{option:?}: {output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("stdout can not be written"), "{option:?}: {said}");
     }
 }
 

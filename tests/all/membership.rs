@@ -150,7 +150,9 @@ fn what_flows_over_igmpv2_is_left_alone_and_the_log_says_that_renewing_does_noth
             .channel_line("renew = \"500ms\"");
         let told = "renew does nothing on studio, which speaks IGMPv2";
         let config = setup.write();
-        assert!(checked(&config).contains(&format!("note      channel \"news\": {told}")));
+        let table = checked(&config);
+        let row = row(&table, "querier", &format!("channel \"news\": {told}"));
+        assert!(row.starts_with("warn "), "{table}");
         let mirrorball = setup.start();
         let beam = source.beam(50);
         wire.expect(group, Told::Wanted, 20 * SECOND);
@@ -218,7 +220,9 @@ fn a_querier_that_knows_no_sources_is_told_of_by_log_metric_and_check() {
         let config = setup.write();
         let check = || checked(&config);
         let told = "studio speaks IGMPv2, so the network is told of the group and of no source";
-        assert!(!check().contains(told), "{}", check());
+        let table = check();
+        assert!(!table.contains(told), "{table}");
+        assert!(row(&table, "querier", "not known").starts_with("note  querier     studio IGMP "), "{table}");
         let mirrorball = setup.start();
         let version = [("interface", "studio"), ("protocol", "IGMP")];
         mirrorball.expect_metric("mirrorball_group_protocol_version", &version, 3.0);
@@ -229,7 +233,9 @@ fn a_querier_that_knows_no_sources_is_told_of_by_log_metric_and_check() {
         studio().take_route();
         mirrorball.expect_metric("mirrorball_group_protocol_version", &version, 2.0);
         mirrorball.expect_logged(told, 1);
-        assert!(check().contains(&format!("note      channel \"news\": {told}")), "{}", check());
+        let table = check();
+        assert!(row(&table, "querier", &format!("channel \"news\": {told}")).starts_with("warn "), "{table}");
+        assert!(row(&table, "querier", "heard, and it speaks IGMPv2").starts_with("ok "), "{table}");
         assert!(check().contains("a querier there speaks it: have it speak IGMPv3"), "{}", check());
     });
 }
@@ -246,9 +252,14 @@ fn what_the_kernel_drops_of_a_silent_channel_is_told() {
             .channel_on("studio", "film", &format!("rtp://10.99.0.7@{}", Group::source_specific()))
             .channel_line("silent_after = \"300ms\"");
         let config = setup.write();
-        let plan = checked(&config);
+        let table = checked(&config);
         let told = "rp_filter is 1 on studio: what 10.99.0.7 sends is dropped, for no route leads to it";
-        assert!(plan.contains(&format!("note      channel \"film\": {told}")), "{plan}");
+        assert!(
+            row(&table, "rp_filter", &format!("channel \"film\": {told}")).starts_with("fail "),
+            "{table}"
+        );
+        let perhaps = "rp_filter is 1 on studio: senders that studio is not the way to";
+        assert!(row(&table, "rp_filter", perhaps).starts_with("note "), "{table}");
         let mirrorball = setup.start();
         mirrorball.expect_logged(told, 1);
         mirrorball.expect_logged("rp_filter is 1 on studio: senders that studio is not the way to", 1);
@@ -272,6 +283,13 @@ fn what_the_kernel_drops_of_a_silent_channel_is_told() {
 fn checked(config: &Path) -> String {
     let output = binary().args(["check", "--config"]).arg(config).output().expect("the program");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The row of an area that says something.
+#[track_caller]
+fn row<'t>(table: &'t str, area: &str, found: &str) -> &'t str {
+    let row = table.lines().find(|line| line.contains(&format!(" {area} ")) && line.contains(found));
+    row.unwrap_or_else(|| panic!("no row of {area} says {found:?}:\n{table}"))
 }
 
 /// A socket for datagrams of an IP protocol, on the far side.

@@ -15,6 +15,7 @@ mod channel;
 mod description;
 mod directory;
 mod encoding;
+mod explain;
 mod files;
 mod groups;
 mod http;
@@ -52,6 +53,7 @@ pub(crate) mod tests;
 
 pub(crate) use channel::MOST_CHANNELS;
 pub(crate) use description::{MOST_DESCRIPTIONS, described_by, descriptions_in};
+pub use explain::explain;
 pub(crate) use groups::{Remark, remark};
 pub use keys::{KEYS, Key, Section};
 pub(crate) use lasting::waiting;
@@ -62,4 +64,4 @@ pub use truth::{
     AccessConfig, ChannelConfig, ChannelSettings, Config, DirectoryConfig, EngineConfig, HttpConfig,
     Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, RtspConfig, SapConfig, TlsConfig, UdpPorts,
 };
-pub(crate) use unreadable::why_no_users;
+pub(crate) use unreadable::{user_name, why_no_users};

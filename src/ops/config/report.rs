@@ -5,16 +5,21 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::super::saying::found_and_remedy;
 use super::password::{HIDDEN, password_in_line, without_password_of_a_line, without_passwords};
 
 /// The most of a line that is shown, in characters.
 const SHOWN: usize = 100;
+/// How what works but worse begins, where it is told among errors.
+const NOTE: &str = "note: ";
 
 /// One error of a config file: where it stands, what is wrong, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The line in the file, from 1.
     pub line: usize,
+    /// The column, in characters from 1.
+    pub column: usize,
     /// The key, what is wrong with it, and the remedy, in one line.
     pub text: String,
     /// The place itself, where it is of the syntax.
@@ -24,8 +29,6 @@ pub struct Problem {
 /// A line of the file, and the place in it that is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excerpt {
-    /// The column, in characters from 1.
-    column: usize,
     /// What is shown of the line.
     shown: String,
     /// Characters of it before the place.
@@ -72,13 +75,25 @@ impl std::error::Error for ConfigError {}
 impl fmt::Display for Problem {
     /// From the line's number on; the line itself is shown below, set in.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { line, text, excerpt } = self;
+        let Self { line, column, text, excerpt } = self;
         match excerpt {
             None => write!(f, "{line}: {text}"),
-            Some(Excerpt { column, shown, before }) => {
+            Some(Excerpt { shown, before }) => {
                 write!(f, "{line}:{column}: {text}\n    {shown}\n    {:before$}^", "")
             }
         }
+    }
+}
+
+impl Problem {
+    /// Whether it is no error, but would work, and worse than was meant.
+    pub fn is_note(&self) -> bool {
+        self.text.starts_with(NOTE)
+    }
+
+    /// What is wrong, and what to write instead.
+    pub fn found_and_remedy(&self) -> (&str, Option<&str>) {
+        found_and_remedy(self.text.strip_prefix(NOTE).unwrap_or(&self.text))
     }
 }
 
@@ -124,15 +139,19 @@ impl<'t> Report<'t> {
     }
 
     fn problem(&self, offset: usize, text: String) -> Problem {
-        Problem { line: self.line(offset), text: legible(&without_passwords(&text)), excerpt: None }
+        self.at(offset, &without_passwords(&text), None)
+    }
+
+    fn at(&self, offset: usize, text: &str, excerpt: Option<Excerpt>) -> Problem {
+        Problem { line: self.line(offset), column: self.column(offset), text: legible(text), excerpt }
     }
 
     /// Notes what is not TOML, and shows it.
     pub(super) fn add_syntax(&mut self, offset: usize, text: impl Into<String>) {
         self.noted += 1;
         let excerpt = Some(self.excerpt(offset));
-        let text = legible(&without_password_of_a_line(&text.into()));
-        self.problems.push(Problem { line: self.line(offset), text, excerpt });
+        let problem = self.at(offset, &without_password_of_a_line(&text.into()), excerpt);
+        self.problems.push(problem);
         self.spoil(offset..offset);
     }
 
@@ -159,6 +178,13 @@ impl<'t> Report<'t> {
         self.line_starts.partition_point(|start| *start <= offset)
     }
 
+    /// The column of the byte at `offset`, in characters from 1.
+    fn column(&self, offset: usize) -> usize {
+        let start = self.line_starts[self.line(offset) - 1];
+        let line = self.text[start..].lines().next().unwrap_or_default();
+        1 + line.char_indices().take_while(|(at, _)| start + at < offset).count()
+    }
+
     /// How many errors were noted, told or not.
     pub(super) fn noted(&self) -> usize {
         self.noted
@@ -180,7 +206,7 @@ impl<'t> Report<'t> {
         problems.extend(
             self.warnings
                 .into_iter()
-                .map(|problem| Problem { text: format!("note: {}", problem.text), ..problem }),
+                .map(|problem| Problem { text: format!("{NOTE}{}", problem.text), ..problem }),
         );
         problems.sort_by_key(|problem| problem.line);
         problems.dedup();
@@ -192,7 +218,6 @@ impl<'t> Report<'t> {
     fn excerpt(&self, offset: usize) -> Excerpt {
         let start = self.line_starts[self.line(offset) - 1];
         let line = self.text[start..].lines().next().unwrap_or_default();
-        let column = 1 + line.char_indices().take_while(|(at, _)| start + at < offset).count();
         let password = password_in_line(line).unwrap_or_default();
         let seen =
             |from: usize, to: usize| line.char_indices().filter(move |(at, _)| (from..to).contains(at));
@@ -207,7 +232,7 @@ impl<'t> Report<'t> {
             c => *c,
         });
         let shown: String = shown.collect();
-        Excerpt { column, shown: shown.trim_end().to_owned(), before: before - left_out }
+        Excerpt { shown: shown.trim_end().to_owned(), before: before - left_out }
     }
 }
 

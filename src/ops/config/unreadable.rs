@@ -47,7 +47,7 @@ fn why_not_private(file: &Path, error: &io::Error, remedy: impl FnOnce(&str, &st
     if error.kind() != ErrorKind::PermissionDenied || closed_directory(&path).is_some() || !path.exists() {
         return why(file, error);
     }
-    let who = user(geteuid());
+    let who = user_name(geteuid());
     let remedy = remedy(&who, &path.display().to_string());
     format!("user {who} may not read {}; {remedy}", owned(&path))
 }
@@ -61,7 +61,7 @@ fn missing(file: &Path) -> String {
 }
 
 fn no_permission(file: &Path) -> String {
-    let who = user(geteuid());
+    let who = user_name(geteuid());
     let path = absolute(file).unwrap_or_else(|_| file.to_owned());
     if let Some(closed) = closed_directory(&path) {
         let why = format!("user {who} may not enter {}", owned(&closed));
@@ -95,9 +95,10 @@ fn owned(path: &Path) -> String {
     let group = Group::from_gid(Gid::from_raw(about.gid())).ok().flatten();
     let group = group.map_or_else(|| about.gid().to_string(), |group| group.name);
     let mode = about.mode() & 0o7777;
-    format!("{} (mode {mode:04o}, of {}:{group})", path.display(), user(Uid::from_raw(about.uid())))
+    format!("{} (mode {mode:04o}, of {}:{group})", path.display(), user_name(Uid::from_raw(about.uid())))
 }
 
-fn user(id: Uid) -> String {
+/// A user as it is told: by name, or by number where it has none.
+pub(crate) fn user_name(id: Uid) -> String {
     User::from_uid(id).ok().flatten().map_or_else(|| id.to_string(), |user| user.name)
 }

@@ -6,6 +6,7 @@ use std::io;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::super::config::Config;
+use super::finding::{Area, Finding, State};
 
 /// What is open besides connections, groups, server ports and poll tables: sockets beside these ports, listeners, the
 /// admin endpoint and its clients, timers, the log.
@@ -31,7 +32,7 @@ impl fmt::Display for Shortage {
         write!(
             f,
             "limits.connections = {connections} takes {needed} open files with all else, and a process may have \
-             {allowed} here: set LimitNOFILE={needed} in the unit (`ulimit -Hn {needed}` by hand), or lower \
+             {allowed} here; set LimitNOFILE={needed} in the unit (`ulimit -Hn {needed}` by hand), or lower \
              limits.connections"
         )
     }
@@ -46,13 +47,15 @@ pub fn make_room(config: &Config) -> io::Result<Option<Shortage>> {
     Ok(shortage(config, allowed))
 }
 
-/// Whether the config would fit into a process that is started as this one was.
-///
-/// # Errors
-/// The limit can not be read.
-pub fn would_fit(config: &Config) -> io::Result<Option<Shortage>> {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    Ok(shortage(config, hard))
+/// Whether the config would fit into a process that is started as this one was. Where the limit can not be read there is nothing to
+/// say about it.
+pub fn look(config: &Config) -> Option<Finding> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    let new = |state, said: &str| Finding::new(Area::Limit, "open files", state, said);
+    Some(match shortage(config, hard) {
+        Some(shortage) => new(State::Warn, &shortage.to_string()),
+        None => new(State::Ok, &format!("{} are taken at most, and {hard} allowed", needed(config))),
+    })
 }
 
 /// Raises the limit to the hard one, and beyond where more is needed and the privilege is there. Returns what is
@@ -69,13 +72,17 @@ pub(crate) fn raise(needed: u64) -> io::Result<u64> {
 }
 
 fn shortage(config: &Config, allowed: u64) -> Option<Shortage> {
+    let (needed, connections) = (needed(config), config.limits.connections as u64);
+    (needed > allowed).then_some(Shortage { needed, connections, allowed })
+}
+
+fn needed(config: &Config) -> u64 {
     let connections = config.limits.connections as u64;
     let tracks: u64 = config.channels.iter().map(|channel| channel.presentation.tracks.len() as u64).sum();
     let pairs = config.rtsp.udp_ports.rtp_ports().count() as u64;
     let registered = connections + PER_TRACK * tracks + PER_PAIR * pairs + REST;
     let tables = registered.div_ceil(config.engine.poll_table_entries as u64);
-    let needed = registered + PER_TABLE * tables;
-    (needed > allowed).then_some(Shortage { needed, connections, allowed })
+    registered + PER_TABLE * tables
 }
 
 #[cfg(test)]

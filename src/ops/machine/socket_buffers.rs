@@ -1,10 +1,12 @@
 //! The buffers of sockets, where the kernel gives less than the program asks for: which limit to raise.
 
 use std::fmt;
-use std::fs;
 use std::io;
 
 use crate::net::{Buffers, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, granted_buffers};
+
+use super::finding::{Area, Finding, State};
+use super::settings::setting;
 
 /// The kernel's limits, as deploy/90-mirrorball.conf sets them.
 const ENOUGH_BYTES: usize = 16 << 20;
@@ -63,17 +65,24 @@ pub fn capped() -> io::Result<Vec<Capped>> {
     Ok(below([(Direction::Receive, Some(receive)), (Direction::Send, Some(send))]))
 }
 
-/// What a process without privilege is not given on this machine. A container may not see the limits: then there is
-/// nothing to say about them.
-pub fn capped_by_limits() -> Vec<Capped> {
-    let limit = |direction: Direction| {
-        let file = format!("/proc/sys/{}", direction.limit().replace('.', "/"));
-        (direction, fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok()))
-    };
-    below([limit(Direction::Receive), limit(Direction::Send)])
+/// What a process without privilege is given on this machine.
+pub fn look() -> [Finding; 2] {
+    [Direction::Receive, Direction::Send].map(|direction| direction.found(setting(direction.limit())))
 }
 
-fn below(granted: [(Direction, Option<usize>); 2]) -> Vec<Capped> {
+impl Direction {
+    /// A container may not see the limits: then there is nothing to say about them.
+    fn found(self, granted: Option<usize>) -> Finding {
+        let (state, said) = match below([(self, granted)]).first() {
+            Some(capped) => (State::Warn, capped.to_string()),
+            None if granted.is_none() => (State::Note, "can not be seen here".to_owned()),
+            None => (State::Ok, format!("{} bytes are asked for, and given", self.asked())),
+        };
+        Finding::new(Area::Sysctl, self.limit(), state, &said)
+    }
+}
+
+fn below<const N: usize>(granted: [(Direction, Option<usize>); N]) -> Vec<Capped> {
     let known =
         granted.into_iter().filter_map(|(direction, granted)| Some(Capped { direction, granted: granted? }));
     known.filter(|capped| capped.granted < capped.direction.asked()).collect()
@@ -95,5 +104,14 @@ mod tests {
         assert!(both[1].contains("and 100000 given"), "{both:?}");
         assert!(both[1].ends_with("set sysctl net.core.wmem_max=16777216"), "{both:?}");
         assert!(told(Some(RECEIVE_BUFFER_BYTES), None).is_empty());
+    }
+
+    #[test]
+    fn each_direction_is_a_finding() {
+        let states = [Some(RECEIVE_BUFFER_BYTES), Some(212_992), None]
+            .map(|granted| Direction::Receive.found(granted).state);
+        assert_eq!(states, [State::Ok, State::Warn, State::Note]);
+        let capped = Direction::Send.found(Some(212_992));
+        assert_eq!(capped.remedy.as_deref(), Some("set sysctl net.core.wmem_max=16777216"));
     }
 }

@@ -1,5 +1,4 @@
-//! `mirrorball check`: says what a config would do. Joins nothing and listens to nothing, so that a config may be checked beside the
-//! program that runs, or on another machine: of interfaces that are not there it says nothing.
+//! What a config would do. Of interfaces that are not there it says nothing.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -8,35 +7,22 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ipnet::IpNet;
 
-use crate::ingest::Redundancy;
 use crate::ingest::announce::Rules;
-use crate::ingest::pull::Transport;
-use crate::relay::{Carriage, Coalesce};
-use crate::serve::{Learning, Networks, Rule, Who};
-use crate::wire::failover;
-use crate::wire::sdp::{Feed, Framing, TrackDescription};
-use crate::wire::source_filter::SourceFilter;
+use crate::relay::Carriage;
+use crate::serve::Learning;
 
-use crate::ops::config::{
-    AccessConfig, ChannelConfig, ChannelSettings, Config, ConfigError, DirectoryConfig, HttpConfig,
-    Interface, LimitsConfig, MulticastOut, SapConfig, UdpPorts,
-};
-use crate::ops::machine::obstacles::obstacles;
-use crate::ops::machine::open_files::{self, Shortage};
-use crate::ops::machine::place::Place;
-use crate::ops::machine::socket_buffers::{self, Capped};
+use crate::ops::config::{AccessConfig, Config, ConfigError, HttpConfig, LimitsConfig, SapConfig, UdpPorts};
+
+use super::plan_channel::{write_channel, write_directory};
+use super::words::{from_where, named};
 
 /// What the config in `file` would do, for printing.
 ///
 /// # Errors
 /// All the errors of the config; its text is what `check` prints, its exit code is
-/// [`EXIT_CONFIG`](super::cli::EXIT_CONFIG).
-pub fn check(file: &Path) -> Result<Plan, ConfigError> {
-    let config = Config::load(file)?;
-    // Where the limit can not be read there is nothing to say about it.
-    let shortage = open_files::would_fit(&config).ok().flatten();
-    let (capped, obstacles) = (socket_buffers::capped_by_limits(), obstacles(&config));
-    Ok(Plan { file: file.to_owned(), config, shortage, capped, obstacles })
+/// [`EXIT_CONFIG`](super::super::cli::EXIT_CONFIG).
+pub fn plan(file: &Path) -> Result<Plan, ConfigError> {
+    Ok(Plan { file: file.to_owned(), config: Config::load(file)? })
 }
 
 /// A config, told as what it would do.
@@ -44,9 +30,6 @@ pub fn check(file: &Path) -> Result<Plan, ConfigError> {
 pub struct Plan {
     file: PathBuf,
     config: Config,
-    shortage: Option<Shortage>,
-    capped: Vec<Capped>,
-    obstacles: Vec<String>,
 }
 
 impl fmt::Display for Plan {
@@ -110,15 +93,6 @@ impl fmt::Display for Plan {
         write_limits(f, limits)?;
         writeln!(f, "access    {}", who_and_where(access))?;
         sap.iter().try_for_each(|sap| write_sap(f, sap))?;
-        if let Some(shortage) = self.shortage {
-            writeln!(f, "note      {shortage}")?;
-        }
-        for capped in &self.capped {
-            writeln!(f, "note      {capped}")?;
-        }
-        for obstacle in &self.obstacles {
-            writeln!(f, "note      {obstacle}")?;
-        }
         for warning in warnings {
             writeln!(f, "note      {}:{warning}", self.file.display())?;
         }
@@ -199,163 +173,6 @@ fn who_and_where(access: &AccessConfig) -> String {
     who + &from_where(&access.networks)
 }
 
-fn from_where(Networks { allow, deny }: &Networks) -> String {
-    let list = |networks: &[IpNet]| networks.iter().map(IpNet::to_string).collect::<Vec<_>>().join(", ");
-    let allowed = allow.as_ref().map(|allow| format!(", from {}", list(allow))).unwrap_or_default();
-    let denied = if deny.is_empty() { String::new() } else { format!(", not from {}", list(deny)) };
-    allowed + &denied
-}
-
-fn write_rule(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
-    if *rule == Rule::default() {
-        return Ok(());
-    }
-    let who = match &rule.who {
-        Who::Users => "as others".to_owned(),
-        Who::Only(names) => format!("for {}", names.join(", ")),
-        Who::Everybody => "for everybody".to_owned(),
-    };
-    writeln!(f, "    {who}{}", from_where(&rule.networks))
-}
-
-fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt::Result {
-    writeln!(f, "  /{}", channel.name)?;
-    write_settings(f, &received(channel), &channel.settings)?;
-    if let Some(MulticastOut { group, ttl, interface, is_announced }) = &channel.multicast_out {
-        let by = named(interface.as_ref());
-        let to = if *is_announced { "all the time, and announced" } else { "for those who ask" };
-        writeln!(f, "    by multicast to {group} and the ports behind it, TTL {ttl}, on {by}, {to}")?;
-    }
-    if channel.presentation.tracks.iter().any(|track| track.feeds.len() > 1) {
-        write_redundancy(f, channel.settings.redundancy)?;
-    }
-    for track in &channel.presentation.tracks {
-        for (feed, leg) in track.feeds.iter().zip(0..) {
-            write_feed(f, &channel.settings, track, feed, leg)?;
-        }
-    }
-    Ok(())
-}
-
-/// From where it comes.
-fn received(channel: &ChannelConfig) -> String {
-    let ChannelConfig { input, pull, .. } = channel;
-    let Some(pull) = pull else { return format!("of {input}, on {}", places_now(channel)) };
-    let by = if pull.transport == Transport::Tcp { "TCP" } else { "UDP" };
-    let whom = pull.login.as_ref().map_or_else(String::new, |login| format!(" as {}", login.user));
-    format!("pulled from {input} over {by}{whom}")
-}
-
-fn write_directory(f: &mut fmt::Formatter<'_>, directory: &DirectoryConfig) -> fmt::Result {
-    let prefix = directory.prefix.as_ref().map(|prefix| format!("{prefix}/")).unwrap_or_default();
-    writeln!(f, "  /{prefix}...")?;
-    let received =
-        format!("of each .sdp in {}, on {}", directory.path.display(), places_of(&directory.settings));
-    write_settings(f, &received, &directory.settings)
-}
-
-fn write_settings(f: &mut fmt::Formatter<'_>, received: &str, settings: &ChannelSettings) -> fmt::Result {
-    let ChannelSettings { on_demand, renew, silent_after, coalesce, marks, rule, sessions, .. } = settings;
-    writeln!(f, "    {received}, silent after {silent_after:?}")?;
-    if let Some(linger) = on_demand {
-        writeln!(f, "    joined while somebody watches, and {linger:?} longer")?;
-    }
-    if let Some(every) = renew {
-        writeln!(f, "    the network is told of its groups each {every:?}")?;
-    }
-    if let Coalesce::Fixed(rest) = coalesce {
-        writeln!(f, "    packets wait {rest:?} to be sent together")?;
-    }
-    let said: Vec<_> = [("DSCP", marks.dscp), ("TTL", marks.ttl)]
-        .iter()
-        .filter_map(|(what, value)| value.map(|value| format!("{what} {value}")))
-        .collect();
-    if !said.is_empty() {
-        writeln!(f, "    packets say {}", said.join(" and "))?;
-    }
-    write_rule(f, rule)?;
-    match sessions {
-        Some(sessions) => writeln!(f, "    up to {sessions} sessions"),
-        None => Ok(()),
-    }
-}
-
-fn places_of(settings: &ChannelSettings) -> String {
-    let legs = 0..settings.interfaces.len().max(1);
-    let mut places: Vec<_> = legs.map(|leg| named(settings.interface_of(leg))).collect();
-    places.dedup();
-    places.join(" and ")
-}
-
-/// The same with the interfaces that they are on this machine as it is now.
-fn places_now(channel: &ChannelConfig) -> String {
-    let mut places: Vec<_> =
-        channel.feeds().map(|(feed, interface)| place_now(feed.group, interface)).collect();
-    places.dedup();
-    if places.is_empty() { places_of(&channel.settings) } else { places.join(" and ") }
-}
-
-fn place_now(group: IpAddr, interface: Option<&Interface>) -> String {
-    match (Place::of(group, interface), interface) {
-        (Ok(place), None) if place.is_by_route => format!("{}, by route", place.name),
-        (Ok(place), Some(Interface::Address(address))) => format!("{}, which has {address}", place.name),
-        (_, interface) => named(interface),
-    }
-}
-
-fn named(interface: Option<&Interface>) -> String {
-    interface.map_or("the route's interface".into(), ToString::to_string)
-}
-
-fn write_redundancy(f: &mut fmt::Formatter<'_>, redundancy: Redundancy) -> fmt::Result {
-    match redundancy {
-        Redundancy::Merge { skew } => {
-            writeln!(f, "    legs are merged: what one has lost another brings, up to {skew:?} later")
-        }
-        Redundancy::Failover(failover::Rules { failover_after, failover_loss, return_after }) => writeln!(
-            f,
-            "    the first leg is followed, another after {failover_after:?} of silence or {failover_loss} % of loss, the \
-             first again after {return_after:?}"
-        ),
-    }
-}
-
-fn write_feed(
-    f: &mut fmt::Formatter<'_>,
-    settings: &ChannelSettings,
-    track: &TrackDescription,
-    feed: &Feed,
-    leg: usize,
-) -> fmt::Result {
-    let what = if feed.group.is_multicast() { "group" } else { "address" };
-    write!(f, "    {}", track.media)?;
-    if track.feeds.len() > 1 {
-        let on = settings.interface_of(leg).map_or_else(String::new, |on| format!(" on {on}"));
-        write!(f, ", leg {}{on},", leg + 1)?;
-    }
-    write!(f, " from {what} {}", SocketAddr::new(feed.group, feed.port))?;
-    if feed.filter != SourceFilter::Any {
-        write!(f, ", {}", feed.filter)?;
-    }
-    writeln!(f, "{}{}", framing(track.framing), rtcp(feed))
-}
-
-fn framing(framing: Framing) -> &'static str {
-    match framing {
-        Framing::Rtp => "",
-        Framing::Bare => ", bare MPEG-TS",
-        Framing::Either => ", in RTP or bare MPEG-TS",
-    }
-}
-
-fn rtcp(feed: &Feed) -> String {
-    match (feed.rtcp_port, feed.rtcp_group) {
-        (Some(port), Some(group)) => format!(", RTCP from group {}", SocketAddr::new(group, port)),
-        (Some(port), None) => format!(", RTCP on port {port}"),
-        (None, _) => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,8 +181,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn printed(config: Config) -> String {
-        let (file, capped, obstacles) = (PathBuf::from("a.toml"), Vec::new(), Vec::new());
-        Plan { file, config, shortage: None, capped, obstacles }.to_string()
+        Plan { file: PathBuf::from("a.toml"), config }.to_string()
     }
 
     #[test]
@@ -477,7 +293,7 @@ mod tests {
         let text = "[rtsp]\ntls_listen = [\"[::]:8322\"]\ncertificate = \"edge.pem\"\nprivate_key = \"edge.key\"\n\
                     [[channel]]\nname = \"studio\"\ndirectory = \"sessions\"\nsessions = 7\n";
         fs::write(file("mirrorball.toml"), text).expect("a file");
-        let plan = check(&file("mirrorball.toml")).expect("it works").to_string();
+        let plan = plan(&file("mirrorball.toml")).expect("it works").to_string();
         for part in [
             "\nTLS       [::]:8322\n",
             "edge.pem, valid until Sun, 01 Jan 2040 00:00:00 GMT\n",
