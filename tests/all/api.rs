@@ -134,7 +134,8 @@ fn an_edge_is_drained_and_takes_viewers_in_again() {
 fn through_tls_a_login_of_a_browser_does_as_well() {
     let (chain, key) = certificate(2040);
     let setup = Setup::new().with_tokens().beside("admin.pem", &chain).beside("admin.key", &key);
-    let setup = setup.admin("certificate = \"admin.pem\"\nprivate_key = \"admin.key\"").at_known_addresses();
+    let setup =
+        setup.admin_line("certificate = \"admin.pem\"\nprivate_key = \"admin.key\"").at_known_addresses();
     let admin = setup.known_admin();
     let mut program = binary().args(["serve", "--config"]).arg(setup.write()).spawn().expect("it starts");
     let curl = |login: &str, path: &str| {

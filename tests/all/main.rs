@@ -9,6 +9,7 @@ mod alerts; // five faults, each with its own alert of a real Prometheus; and wh
 mod announced; // sessions that are announced by SAP, and channels that are
 mod api; // what operators see and change, by programs
 mod bare; // transport streams that come without RTP
+mod browser; // the status page in Chromium
 mod carriers; // TLS, tunnels and both, where plain connections are served too
 mod changes; // SETUP again: other ports, other channels, another way
 mod check; // what `mirrorball check` finds on a machine, and what it makes of it

@@ -199,13 +199,7 @@ impl Setup {
     pub fn with_tokens(self) -> Self {
         let tokens = format!("read {READS}\nwrite {WRITES}\n");
         fs::write(self.directory.path().join("tokens"), tokens).expect("a file of tokens");
-        self.admin("tokens = \"tokens\"")
-    }
-
-    /// A line of `[admin]`.
-    pub fn admin(mut self, line: &str) -> Self {
-        self.sections = self.sections.replace("[admin]\n", &format!("[admin]\n{line}\n"));
-        self
+        self.admin_line("tokens = \"tokens\"")
     }
 
     /// Puts a file beside the config that only its owner may read.

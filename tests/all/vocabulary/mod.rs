@@ -6,6 +6,7 @@
 //! ```
 
 mod bare;
+mod browser;
 mod carriers;
 mod connection;
 mod crowd;
@@ -26,6 +27,7 @@ mod web;
 mod wire;
 
 pub use bare::{Bare, ts_packets};
+pub use browser::{Browser, axe};
 pub use carriers::{Carrier, fresh_cookie, join, read_head, send_get, send_post, through_tls, tunnel};
 pub use connection::{Connection, Reply};
 pub use crowd::{Crowd, Tally};

@@ -2,6 +2,8 @@
 
 const at = (id) => document.getElementById(id);
 const MINUTE = 60;
+// Of the page's own URL a login may be a part, which no request may have.
+const here = (path) => new URL(path, window.location.origin);
 const history = new Map(); // of each channel, bits a second of the last minute
 let latest = null;
 
@@ -133,7 +135,7 @@ const show = (overview) => {
 };
 
 const follow = () => {
-  const events = new EventSource("/api/events");
+  const events = new EventSource(here("/api/events"));
   events.addEventListener("overview", (event) => show(JSON.parse(event.data)));
   events.addEventListener("error", () => {
     say("program", "Not connected: the program is stopped, or as many pages are open as may be. It is tried again.");
@@ -169,7 +171,7 @@ const load = async (from) => {
   const query = new URLSearchParams([...form].filter(([, value]) => value !== ""));
   query.set("limit", "50");
   if (from !== null) query.set("after", from);
-  const reply = await fetch(`/api/sessions?${query}`).catch(() => null);
+  const reply = await fetch(here(`/api/sessions?${query}`)).catch(() => null);
   if (!reply?.ok) return say("session-said", reply ? await wrong(reply) : "Not connected.");
   const page = await reply.json();
   const made = page.sessions.map(sessionRow);
@@ -181,7 +183,7 @@ const load = async (from) => {
 };
 
 const endSession = async (number, row) => {
-  const reply = await fetch(`/api/sessions/${number}`, { method: "DELETE" }).catch(() => null);
+  const reply = await fetch(here(`/api/sessions/${number}`), { method: "DELETE" }).catch(() => null);
   if (reply?.ok) { row.remove(); return say("session-said", `Session ${number} is ended.`); }
   say("session-said", reply ? await wrong(reply) : "Not connected.");
 };
@@ -206,7 +208,7 @@ const play = async (name) => {
   stop = () => { abort.abort(); video.removeAttribute("src"); video.load(); at("picture").hidden = true; stop = null; };
   const path = name.split("/").map(encodeURIComponent).join("/");
   try {
-    const reply = await fetch(`/api/channels/${path}/preview.mp4`, { signal: abort.signal });
+    const reply = await fetch(here(`/api/channels/${path}/preview.mp4`), { signal: abort.signal });
     if (!reply.ok) return say("picture-said", await wrong(reply));
     const type = reply.headers.get("Content-Type");
     if (!window.MediaSource?.isTypeSupported(type)) return say("picture-said", `This browser does not decode ${type}.`);
