@@ -396,7 +396,8 @@ fn the_example_config_is_right_and_shows_every_key() {
 
 #[test]
 fn what_packages_and_containers_begin_with_is_right() {
-    for config in ["mirrorball.toml", "compose/mirrorball/mirrorball.toml", "kubernetes/edge/mirrorball.toml"] {
+    for config in ["mirrorball.toml", "compose/mirrorball/mirrorball.toml", "kubernetes/edge/mirrorball.toml"]
+    {
         let loaded = Config::load(&root().join("deploy").join(config));
         assert!(loaded.unwrap_or_else(|error| panic!("{error}")).channels.is_empty(), "{config}");
     }
