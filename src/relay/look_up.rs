@@ -1,9 +1,25 @@
 //! Where a packet is among others that are numbered by RTP: a look of a few steps, for gaps and packets out of order are few.
 
+use bytes::Bytes;
+
 /// Sequence numbers this far back are those to come (RFC 3550 appendix A.1).
 const BACKWARDS: u16 = 1 << 15;
 /// So far from its place a packet may stand that came out of order.
 const OUT_OF_ORDER: usize = 32;
+
+/// What is known of a packet of some stream.
+pub(super) enum Found {
+    /// It is not of the stream that comes now.
+    OtherStream,
+    /// It is newer than all that came.
+    ToCome,
+    /// It never came, or has gone.
+    Nowhere,
+    There {
+        number: u64,
+        data: Bytes,
+    },
+}
 
 /// The place of the packet with this sequence number among `count`, of which the last is the newest. `None`: it is not among them,
 /// or they were numbered anew since.

@@ -18,9 +18,9 @@ use super::allowance::Allowance;
 use super::books::{Books, Sent};
 use super::burst_budget::Held;
 use super::flow::Flow;
+use super::look_up::Found;
 use super::reach::Reach;
 use super::repair_counts::{RepairRefusal, RepairTotals};
-use super::ring::Found;
 use super::server_socket::ServerSocket;
 
 /// The way there and back that is assumed of a viewer whose reports do not tell, and what is believed of those who do.

@@ -22,7 +22,7 @@ use crate::event::lock;
 use crate::wire::rtp;
 
 use super::burst::{Burst, Pin};
-use super::look_up::look_up;
+use super::look_up::{Found, look_up};
 use super::standing::Standing;
 
 /// A rate is measured over at least so long: a few packets that came together say nothing.
@@ -80,20 +80,6 @@ pub struct RingLimits {
     pub age: Duration,
     /// Payload bytes in all.
     pub bytes: usize,
-}
-
-/// What is known of a packet of some stream.
-pub(super) enum Found {
-    /// It is not of the stream that comes now.
-    OtherStream,
-    /// It is newer than all that came.
-    ToCome,
-    /// It never came, or has gone.
-    Nowhere,
-    There {
-        number: u64,
-        data: Bytes,
-    },
 }
 
 /// Where a new subscriber starts: a packet that is really there.

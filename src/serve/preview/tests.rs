@@ -1,3 +1,5 @@
+//! Who may have a preview, where it begins and how it goes on, by packets that the test sends.
+
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;

@@ -1,3 +1,5 @@
+//! What is made of packets of one source: when it begins, goes on and begins anew, and that nothing harms.
+
 use mp4_atom::{Any, DecodeMaybe, Moof};
 use proptest::prelude::*;
 

@@ -16,6 +16,7 @@ mod legs;
 mod lines;
 mod mend;
 mod offered;
+mod parameters;
 mod parse;
 mod presentation;
 mod rtx_session;

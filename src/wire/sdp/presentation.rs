@@ -8,7 +8,6 @@ use sdp_types::{Attribute, Media, Origin, Session};
 
 use super::super::packetizer::MP2T;
 use super::super::source_filter::SourceFilter;
-use super::filter::values;
 
 /// A program as its source describes it: its name, and one track per RTP stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,15 +89,6 @@ impl Presentation {
     pub fn unknown(name: &str) -> Self {
         let session = Session::new(Origin::with_ip_addr("0", 0, Ipv4Addr::UNSPECIFIED), name);
         Self { name: name.to_owned(), tracks: Vec::new(), session }
-    }
-
-    /// The parameters of the first payload type of a track, as `a=fmtp:` has them; tracks are counted from 0.
-    #[must_use]
-    pub fn parameters(&self, track: usize) -> Option<&str> {
-        let payload_type = self.tracks.get(track)?.payload_types.first()?.to_string();
-        let mut all = values(&self.session.medias.get(track)?.attributes, "fmtp").map(str::trim_start);
-        all.find_map(|value| value.split_once(' ').filter(|(of, _)| *of == payload_type))
-            .map(|(_, said)| said)
     }
 
     /// Whether its tracks carry what those of another one do, wherever both come from, and have the same parameters: who has the one
