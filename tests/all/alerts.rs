@@ -90,6 +90,7 @@ fn lost_in_the_buffer(story: &str) {
         mirrorball.signal(Signal::SIGSTOP);
         source.send(9000);
         mirrorball.signal(Signal::SIGCONT);
+        source.send(1); // with which the kernel tells how many it dropped
         thread::sleep(Duration::from_millis(300));
     });
 }

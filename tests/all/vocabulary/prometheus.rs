@@ -123,7 +123,7 @@ impl Prometheus {
             provoke();
             self.alerts()
         };
-        let fires = passes(Duration::from_secs(30), || {
+        let fires = passes(Duration::from_secs(60), || {
             last = look();
             last == alone
         });
@@ -171,7 +171,7 @@ impl Drop for Prometheus {
 
 /// The same rules for who has no minutes: what is looked back over, and for how long it has to be so, are seconds.
 fn hurried(rules: &str) -> String {
-    let spans = [("[2m]", "[6s]"), ("[5m]", "[6s]"), ("[15m]", "[20s]")];
+    let spans = [("[2m]", "[10s]"), ("[5m]", "[10s]"), ("[15m]", "[20s]")];
     let rules = spans.iter().fold(rules.to_owned(), |rules, (long, short)| rules.replace(long, short));
     let line = |line: &str| match line.trim_start().strip_prefix("for: ") {
         Some(span) if span != "0s" => {
