@@ -1,5 +1,6 @@
 //! What operators and programs see and change by the API.
 
+use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -184,4 +185,53 @@ fn each_path_of_the_description_is_answered() {
             assert!(status == 200 || status == 404 && path.contains("{session}"), "{line}: {status}");
         }
     }
+}
+
+#[test]
+fn a_program_adds_changes_and_removes_channels_and_they_are_kept() {
+    let (news, mut sport, mut moved) = (Source::new(), Source::new(), Source::new());
+    let setup = Setup::new().channel("news", news.group).with_tokens();
+    let mirrorball = setup.admin_line("channels_file = \"kept.toml\"").start();
+    let put = |name: &str, keys: Value| {
+        mirrorball.call_with(Some(WRITES), &format!("PUT /api/channels/{name}"), &keys.to_string())
+    };
+    let of = |source: &Source| json!({ "source": format!("rtp://{}", source.group), "interface": "lo" });
+    let (status, told) = put("uk/sport", of(&sport));
+    assert_eq!((status, &told["added"]), (200, &json!(["uk/sport"])), "{told}");
+    let mut viewer = Viewer::playing(&mirrorball, "uk/sport", Over::Tcp);
+    sport.send(5);
+    viewer.expect_packets(&sport, 0..5);
+    // It comes from elsewhere, and its viewer watches on.
+    (moved.programme, moved.ssrc, moved.next) = (sport.programme, sport.ssrc, 5);
+    assert_eq!(put("uk/sport", of(&moved)).1["changed"], json!(["uk/sport"]));
+    moved.send(5);
+    viewer.expect_packets(&moved, 5..10);
+
+    let kept = || fs::read_to_string(mirrorball.directory().join("kept.toml")).expect("it is kept");
+    let before = kept();
+    for (name, keys, status, says) in [
+        ("more", json!({ "source": "rtp://239.1.1.1" }), 422, "the port is missing"),
+        ("more", json!({ "source": "rtp://239.1.1.1:5004", "sourc": 1 }), 422, "did you mean"),
+        ("more", json!({ "source": null }), 422, "source"),
+        ("more", json!({ "name": "less", "source": "rtp://239.1.1.1:5004" }), 422, "leave it out"),
+        ("more", of(&moved), 422, "uk/sport"),
+        ("news", of(&news), 409, "in the config file itself"),
+        ("more", json!([1]), 400, "no object"),
+    ] {
+        let (told, problem) = put(name, keys.clone());
+        let error = problem["error"].as_str().unwrap_or_default();
+        assert!(told == status && error.contains(says), "{keys}: {told} {problem}");
+    }
+    assert_eq!(kept(), before, "what is wrong is not kept");
+    // What is wrong in it is told with its own line.
+    fs::write(mirrorball.directory().join("kept.toml"), format!("{before}\nlisten = 1\n")).expect("written");
+    let problem = mirrorball.call(Some(WRITES), "POST /api/reload").1["error"].to_string();
+    assert!(problem.contains("kept.toml:") && problem.contains("listen"), "{problem}");
+    fs::write(mirrorball.directory().join("kept.toml"), &before).expect("written");
+
+    let remove = |name: &str| mirrorball.call(Some(WRITES), &format!("DELETE /api/channels/{name}")).0;
+    assert_eq!((remove("news"), remove("more")), (409, 404));
+    assert_eq!(remove("uk/sport"), 200);
+    assert!(viewer.connection.is_closed_within(Duration::from_secs(5)), "it is told that it ends");
+    assert_eq!(mirrorball.call(Some(READS), "GET /api/channels/uk/sport").0, 404);
 }

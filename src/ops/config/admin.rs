@@ -3,6 +3,8 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use toml::Spanned;
+
 use super::operators::AdminConfig;
 use super::report::Report;
 use super::scalar;
@@ -24,6 +26,11 @@ pub(super) fn resolve(typed: &TypedAdmin, directory: &Path, report: &mut Report<
         previews: number_within(&typed.previews, "[admin] previews", 4, 0..=64, report),
     };
     note_what_is_in_the_open(typed, &config, report);
+    let is_empty = |file: &&Spanned<String>| file.get_ref().is_empty();
+    if let Some(file) = typed.channels_file.as_ref().filter(is_empty) {
+        let wrong = "[admin] channels_file is empty; write a file's name, or leave the key out";
+        report.add(file.span().start, wrong);
+    }
     config
 }
 

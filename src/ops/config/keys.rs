@@ -82,6 +82,7 @@ pub(super) const ADMIN: Section = Section {
         key("tokens", r#""admin.tokens""#),
         key("certificate", r#""admin.pem""#),
         key("private_key", r#""admin.key""#),
+        key("channels_file", r#""channels.toml""#),
         key("previews", "4"),
     ],
 };

@@ -9,7 +9,8 @@ use toml::de::DeTable;
 
 use super::encoding::{Decoded, decode};
 use super::files::read_bytes;
-use super::report::{ConfigError, Report};
+use super::kept;
+use super::report::{Annex, ConfigError, Report};
 use super::resolve::resolve;
 use super::syntax::mend;
 use super::truth::Config;
@@ -40,7 +41,26 @@ impl Config {
             let reason = format!("can not be read: {}{remedy}", why(file, &error));
             ConfigError::Unreadable { file: file.to_owned(), reason }
         })?;
-        Ok(Self { file: Some(file.to_owned()), ..Self::read(&decode(content), file)? })
+        Self::with_kept(decode(content), file, None)
+    }
+
+    /// The same, as it would be if `kept` were what its `channels_file` has.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_with(file: &Path, kept: &str) -> Result<Self, ConfigError> {
+        let content = read_bytes(file, CONFIG_BYTES).map_err(|error| ConfigError::Unreadable {
+            file: file.to_owned(),
+            reason: format!("can not be read: {}", why(file, &error)),
+        })?;
+        Self::with_kept(decode(content), file, Some(kept))
+    }
+
+    fn with_kept(mut decoded: Decoded, file: &Path, instead: Option<&str>) -> Result<Self, ConfigError> {
+        let directory = file.parent().unwrap_or(Path::new(""));
+        let channels_file = kept::file_of(&decoded.text, directory);
+        let annex = kept::with_kept(&mut decoded.text, file, instead)?;
+        Ok(Self { file: Some(file.to_owned()), channels_file, ..Self::read(&decoded, annex, file)? })
     }
 
     /// Checks `text` as the content of `file`, which names it in errors and says where paths begin.
@@ -48,11 +68,15 @@ impl Config {
     /// # Errors
     /// Every error in the text, as [`Config::load`].
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        Self::read(&Decoded { text: text.to_owned(), problems: Vec::new() }, file)
+        Self::read(&Decoded { text: text.to_owned(), problems: Vec::new() }, None, file)
     }
 
-    fn read(Decoded { text, problems }: &Decoded, file: &Path) -> Result<Self, ConfigError> {
-        let mut report = Report::new(text);
+    fn read(
+        Decoded { text, problems }: &Decoded,
+        annex: Option<Annex>,
+        file: &Path,
+    ) -> Result<Self, ConfigError> {
+        let mut report = Report::with_annex(text, annex);
         for (offset, problem) in problems {
             report.add_syntax(*offset, problem.as_str());
         }

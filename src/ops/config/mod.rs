@@ -20,6 +20,7 @@ mod files;
 mod groups;
 mod http;
 mod input;
+mod kept;
 mod keys;
 mod lasting;
 mod legs;

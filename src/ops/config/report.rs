@@ -107,6 +107,17 @@ pub(super) struct Report<'t> {
     noted: usize,
     /// Lines that are not TOML; what they would mean is a guess, and not told of.
     spoilt: BTreeSet<usize>,
+    annex: Option<Annex>,
+}
+
+/// The rest of the text, which is another file's.
+pub(super) struct Annex {
+    /// Where it begins.
+    pub(super) from: usize,
+    /// Where the file itself names it.
+    pub(super) named_at: usize,
+    /// The file.
+    pub(super) file: PathBuf,
 }
 
 impl<'t> Report<'t> {
@@ -119,7 +130,13 @@ impl<'t> Report<'t> {
             warnings: Vec::new(),
             noted: 0,
             spoilt: BTreeSet::new(),
+            annex: None,
         }
+    }
+
+    /// The same, with what is another file's behind it.
+    pub(super) fn with_annex(text: &'t str, annex: Option<Annex>) -> Self {
+        Self { annex, ..Self::new(text) }
     }
 
     /// Notes an error at byte `offset` of the text.
@@ -143,7 +160,15 @@ impl<'t> Report<'t> {
     }
 
     fn at(&self, offset: usize, text: &str, excerpt: Option<Excerpt>) -> Problem {
-        Problem { line: self.line(offset), column: self.column(offset), text: legible(text), excerpt }
+        let (text, line, column) = (legible(text), self.line(offset), self.column(offset));
+        match self.annex.as_ref().filter(|annex| offset >= annex.from) {
+            None => Problem { line, column, text, excerpt },
+            Some(annex) => {
+                let (named_at, own) = (annex.named_at, line + 1 - self.line(annex.from));
+                let text = format!("{}:{own}: {text}", annex.file.display());
+                Problem { line: self.line(named_at), column: self.column(named_at), text, excerpt: None }
+            }
+        }
     }
 
     /// Notes what is not TOML, and shows it.

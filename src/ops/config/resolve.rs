@@ -68,6 +68,7 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
         directories,
         warnings: Vec::new(),
         file: None,
+        channels_file: None,
         revision: String::new(),
     };
     pairs::check(&typed, &config, report);

@@ -20,7 +20,8 @@ impl Config {
 
     /// The files that it is made of.
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.file.iter().chain(self.channels.iter().filter_map(|channel| channel.file.as_ref()))
+        let own = self.file.iter().chain(&self.channels_file);
+        own.chain(self.channels.iter().filter_map(|channel| channel.file.as_ref()))
     }
 }
 

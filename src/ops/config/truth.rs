@@ -49,6 +49,8 @@ pub struct Config {
     pub warnings: Vec<Problem>,
     /// The file that it was read from, if it was.
     pub file: Option<PathBuf>,
+    /// The file that further channels are kept in, if there is one.
+    pub channels_file: Option<PathBuf>,
     /// Which text it was, in short.
     pub revision: String,
 }

@@ -9,6 +9,7 @@ pub(super) struct TypedAdmin {
     pub(super) tokens: Typed<String>,
     pub(super) certificate: Typed<String>,
     pub(super) private_key: Typed<String>,
+    pub(super) channels_file: Typed<String>,
     pub(super) previews: Typed<Number>,
 }
 
@@ -20,6 +21,7 @@ impl TypedAdmin {
             tokens: from.read("tokens", report),
             certificate: from.read("certificate", report),
             private_key: from.read("private_key", report),
+            channels_file: from.read("channels_file", report),
             previews: from.read("previews", report),
         };
         typed.spoiled = from.finish(report);

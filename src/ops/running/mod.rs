@@ -12,5 +12,6 @@ pub mod drain; // nobody is taken in any more
 pub mod doors; // where clients come in
 pub mod engine; // all of it, from a config
 
+pub mod kept_channels; // channels that programs add and remove
 pub mod reload; // what a config changes that is read again
 pub mod reloads; // what became of that

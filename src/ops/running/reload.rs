@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::event::{Stamp, lock};
 use crate::serve::DoorRules;
@@ -31,6 +31,8 @@ pub struct Reloader {
     /// As the program was started: what lasts is compared with this.
     started: Config,
     state: Mutex<State>,
+    /// What programs keep is changed by one after the other.
+    keeping: Mutex<()>,
 }
 
 struct State {
@@ -82,7 +84,7 @@ impl Reloader {
         let read = looks(config);
         let state = State { config: config.clone(), last: read.clone(), read };
         let (engine, doors, started) = (engine.clone(), doors.clone(), config.clone());
-        Some(Self { engine, doors, file, started, state: Mutex::new(state) })
+        Some(Self { engine, doors, file, started, state: Mutex::new(state), keeping: Mutex::default() })
     }
 
     /// Reads the config again if one of its files has been written, and is not being written any more.
@@ -99,6 +101,11 @@ impl Reloader {
     /// The config that the program runs by.
     pub fn config(&self) -> Config {
         lock(&self.state).config.clone()
+    }
+
+    /// Until this goes nobody else changes what programs keep.
+    pub(super) fn keeping(&self) -> MutexGuard<'_, ()> {
+        lock(&self.keeping)
     }
 
     /// Reads the config again.

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
@@ -13,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::api::{Call, Problem};
@@ -116,15 +115,19 @@ async fn carry_out(source: Arc<dyn AdminSource>, call: Call) -> Result<Value, Pr
 /// What a body says beside the target.
 async fn with_body(call: Call, body: Incoming) -> Result<Call, Problem> {
     let wrong = |error: String| Problem { status: 400, error };
-    let Call::Drain(_) = call else { return Ok(call) };
-    let collected = Limited::new(body, BODY_BYTES).collect().await;
-    let bytes: Bytes =
-        collected.map_err(|error| wrong(format!("the body can not be read: {error}")))?.to_bytes();
-    if bytes.is_empty() {
+    if !matches!(call, Call::Drain(_) | Call::PutChannel(..)) {
         return Ok(call);
     }
-    let object: Value =
-        serde_json::from_slice(&bytes).map_err(|error| wrong(format!("the body is no JSON: {error}")))?;
+    let collected = Limited::new(body, BODY_BYTES).collect().await;
+    let bytes = collected.map_err(|error| wrong(format!("the body can not be read: {error}")))?.to_bytes();
+    if bytes.is_empty() && matches!(call, Call::Drain(_)) {
+        return Ok(call);
+    }
+    let object: Map<String, Value> = serde_json::from_slice(&bytes)
+        .map_err(|error| wrong(format!("the body is no object of JSON: {error}")))?;
+    if let Call::PutChannel(name, _) = call {
+        return Ok(Call::PutChannel(name, object));
+    }
     let seconds =
         object.get("seconds").and_then(Value::as_f64).filter(|seconds| (0.0..=86_400.0).contains(seconds));
     let seconds = seconds

@@ -1,6 +1,7 @@
 //! What a request is for: a pure function of its method and target.
 
 use hyper::Method;
+use serde_json::Map;
 
 use super::super::super::config::Role;
 use super::super::api::{Call, Filter};
@@ -98,8 +99,12 @@ fn of_one(method: &Method, path: &str) -> Result<Wanted, Stray> {
     match name.strip_suffix("/preview.mp4") {
         Some(name) if *method == Method::GET => Ok(Wanted::Preview(name.to_owned())),
         Some(_) => Err(Stray::Method("GET")),
-        None if is_read => Ok(Wanted::Call(Call::Channel(name))),
-        _ => Err(Stray::Method("GET, HEAD")),
+        None => match *method {
+            Method::PUT => Ok(Wanted::Call(Call::PutChannel(name, Map::new()))),
+            Method::DELETE => Ok(Wanted::Call(Call::RemoveChannel(name))),
+            _ if is_read => Ok(Wanted::Call(Call::Channel(name))),
+            _ => Err(Stray::Method("GET, HEAD, PUT, DELETE")),
+        },
     }
 }
 
@@ -123,6 +128,8 @@ mod tests {
             (Method::POST, "/api/drain"),
             (Method::DELETE, "/api/drain"),
             (Method::DELETE, "/api/sessions/17"),
+            (Method::PUT, "/api/channels/news"),
+            (Method::DELETE, "/api/channels/news"),
         ] {
             assert_eq!(role(method, path), Ok(Some(Role::Write)), "{path}");
         }

@@ -11,6 +11,8 @@ pub use operator::Operator;
 
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 /// What is called for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
@@ -28,6 +30,10 @@ pub enum Call {
     Session(u64),
     /// Who was refused, by reason.
     Refusals,
+    /// To add a channel of these keys, or to change one that was added so.
+    PutChannel(String, Map<String, Value>),
+    /// To remove one that was added so.
+    RemoveChannel(String),
     /// To end a session.
     EndSession(u64),
     /// To read the config again.
@@ -52,7 +58,12 @@ impl Call {
     #[must_use]
     pub fn changes(&self) -> bool {
         match self {
-            Self::EndSession(_) | Self::Reload | Self::Drain(_) | Self::Undrain => true,
+            Self::PutChannel(..)
+            | Self::RemoveChannel(_)
+            | Self::EndSession(_)
+            | Self::Reload
+            | Self::Drain(_)
+            | Self::Undrain => true,
             Self::Status
             | Self::Overview
             | Self::Channels

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::super::super::running::engine::Engine;
+use super::super::super::running::kept_channels::NotKept;
 use super::super::super::running::reload::{Changes, Reloaded, Reloader};
 use super::{Call, Problem, channels, sessions, status};
 use crate::event::clock;
@@ -45,7 +46,9 @@ impl Operator {
                 Ok(json!({ "ended": number }))
             }
             Call::EndSession(number) => Err(sessions::unknown(*number)),
-            Call::Reload => self.reload(),
+            Call::PutChannel(name, keys) => told(self.reloader()?.put_channel(name, keys).map_err(not_kept)?),
+            Call::RemoveChannel(name) => told(self.reloader()?.remove_channel(name).map_err(not_kept)?),
+            Call::Reload => told(self.reloader()?.reload("the API")),
             Call::Drain(timeout) => {
                 let of_config =
                     || self.reloader.as_ref().map(|reloader| reloader.config().limits.drain_timeout);
@@ -57,19 +60,34 @@ impl Operator {
         }
     }
 
-    fn reload(&self) -> Result<Value, Problem> {
+    fn reloader(&self) -> Result<&Reloader, Problem> {
         let no_file = || Problem::new(409, "the program runs without a config file");
-        match self.reloader.as_ref().ok_or_else(no_file)?.reload("the API") {
-            Reloaded::Unchanged => Ok(json!({ "result": "unchanged" })),
-            Reloaded::Applied(Changes { added, removed, changed, failed, waiting }) => Ok(json!({
-                "result": "applied",
-                "added": added,
-                "removed": removed,
-                "changed": changed,
-                "failed": failed,
-                "waiting": waiting,
-            })),
-            Reloaded::Refused(why) => Err(Problem::new(422, why)),
-        }
+        self.reloader.as_deref().ok_or_else(no_file)
     }
+}
+
+/// What became of a config that was read again.
+fn told(reloaded: Reloaded) -> Result<Value, Problem> {
+    match reloaded {
+        Reloaded::Unchanged => Ok(json!({ "result": "unchanged" })),
+        Reloaded::Applied(Changes { added, removed, changed, failed, waiting }) => Ok(json!({
+            "result": "applied",
+            "added": added,
+            "removed": removed,
+            "changed": changed,
+            "failed": failed,
+            "waiting": waiting,
+        })),
+        Reloaded::Refused(why) => Err(Problem::new(422, why)),
+    }
+}
+
+fn not_kept(why: NotKept) -> Problem {
+    let status = match why {
+        NotKept::NoFile | NotKept::Elsewhere(_) => 409,
+        NotKept::Unknown(_) => 404,
+        NotKept::Wrong(_) => 422,
+        NotKept::File { .. } => 500,
+    };
+    Problem::new(status, why.to_string())
 }

@@ -213,7 +213,8 @@ const play = async (name) => {
     const type = reply.headers.get("Content-Type");
     if (!window.MediaSource?.isTypeSupported(type)) return say("picture-said", `This browser does not decode ${type}.`);
     await feed(video, reply, type);
-    say("picture-said", "It has ended.");
+    // It is coded otherwise from now on, or the page was too slow: it begins anew.
+    if (!abort.signal.aborted) { say("picture-said", "It begins anew …"); setTimeout(() => abort.signal.aborted || play(name), 1000); }
   } catch (error) {
     if (!abort.signal.aborted) say("picture-said", `It has ended: ${error.message}`);
   }
