@@ -104,7 +104,9 @@ impl Reloader {
             return Err(NotKept::Elsewhere(name.to_owned()));
         }
         change(&mut channels)?;
-        document.insert(CHANNEL.to_owned(), Toml::Array(channels));
+        if !channels.is_empty() {
+            document.insert(CHANNEL.to_owned(), Toml::Array(channels));
+        }
         let after = toml::to_string(&document).map_err(|error| NotKept::Wrong(error.to_string()))?;
         Config::load_with(own, &after).map_err(|error| NotKept::Wrong(error.to_string()))?;
         write(kept, &after).map_err(file("written"))?;
