@@ -199,6 +199,16 @@ fn addresses_are_listened_on_and_left_and_one_that_is_taken_refuses_all() {
     assert_eq!([options(own), options(other)], [200, 200]);
     mirrorball.reload(&before);
     assert!(std::net::TcpStream::connect(other).is_err(), "it is left");
+    // By another address at the same port: who has come by the first stays. And back, where nothing comes of it.
+    let everywhere =
+        |more: &str| before.replace(&format!("\"{own}\""), &format!("\"0.0.0.0:{}\"{more}", own.port()));
+    mirrorball.reload(&everywhere(""));
+    let by_another = std::net::SocketAddr::from(([127, 0, 0, 2], own.port()));
+    assert_eq!([options(own), options(by_another)], [200, 200]);
+    mirrorball.reload(&before);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    mirrorball.reload(&everywhere(&format!(", \"{}\"", taken.local_addr().expect("bound"))));
+    assert_eq!(options(own), 200, "it is listened on again");
     bystanders.expect_flawless();
 }
 

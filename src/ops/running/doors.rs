@@ -66,25 +66,52 @@ impl Doors {
         Self { front_door, open: Mutex::default() }
     }
 
-    /// Listens where a config says and nobody does yet; what is opened is kept once it is [taken](Self::take).
+    /// Listens where a config says and nobody does yet; what is opened is kept once it is [taken](Self::take). Where one of ours that the
+    /// config names no longer is in the way, as it has the same port, it makes way.
     ///
     /// # Errors
-    /// Which address is not to be had; nothing has changed then.
+    /// Which address is not to be had; all is as it was then.
     pub fn open(&self, config: &Config) -> Result<Vec<Open>, NotListening> {
-        let mut opened = Vec::<Open>::new();
-        for (asked, what) in self.wanted(config) {
+        let wanted: Vec<_> = self.wanted(config).collect();
+        let (mut opened, mut made_way) = (Vec::<Open>::new(), Vec::new());
+        for (asked, what) in wanted.iter().copied() {
             if self.find(asked, what).is_some() {
                 continue;
             }
-            match self.listen(asked, what) {
+            let mut listening = self.listen(asked, what);
+            if listening.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
+                made_way.extend(self.make_way(asked, &wanted));
+                listening = self.listen(asked, what);
+            }
+            match listening {
                 Ok(listener) => opened.push(Open { asked, what, listener }),
                 Err(error) => {
                     opened.iter().for_each(|open| open.listener.stop());
+                    made_way.iter().for_each(|before| self.open_again(before));
                     return Err(NotListening { address: asked, purpose: what.purpose(), error });
                 }
             }
         }
         Ok(opened)
+    }
+
+    /// Closes ours that have the port of an address, and are wanted no more.
+    fn make_way(&self, asked: SocketAddr, wanted: &[(SocketAddr, What)]) -> Vec<Open> {
+        let mut open = lock(&self.open);
+        let is_in_the_way =
+            |open: &mut Open| open.asked.port() == asked.port() && !wanted.contains(&(open.asked, open.what));
+        let gone: Vec<_> = open.extract_if(.., is_in_the_way).collect();
+        gone.iter().for_each(|gone| gone.listener.stop());
+        gone
+    }
+
+    fn open_again(&self, Open { asked, what, .. }: &Open) {
+        match self.listen(*asked, *what) {
+            Ok(listener) => lock(&self.open).push(Open { asked: *asked, what: *what, listener }),
+            Err(error) => {
+                tracing::error!(address = %asked, %error, "what made way for it can not be listened on again")
+            }
+        }
     }
 
     /// Has these besides those that a config still names; the others are closed. Who has come by them stays.
