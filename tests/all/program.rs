@@ -120,7 +120,7 @@ fn the_ports_that_media_leaves_from_are_those_of_the_config() {
 }
 
 /// Four ports in a row from an even one on, kept for as long as the sockets live.
-fn free_pairs() -> Option<(u16, Vec<UdpSocket>)> {
+pub fn free_pairs() -> Option<(u16, Vec<UdpSocket>)> {
     let bind = |port| UdpSocket::bind(("0.0.0.0", port)).ok();
     let first = bind(0)?.local_addr().ok()?.port() & !1;
     let sockets = (first..=first.checked_add(3)?).map(bind).collect::<Option<Vec<_>>>()?;
