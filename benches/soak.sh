@@ -11,7 +11,7 @@ usage: soak.sh [options]
   --minutes N        how long it lasts (60)
   --udp N, --tcp N   so many viewers who stay from the beginning to the end (100, 25)
   --mbit N           bit rate of the stream that they watch (8)
-  --into DIRECTORY   where soak.csv, soak.svg and the log of the program go (soak)
+  --into DIRECTORY   where soak.csv, soak.svg and the log of the program go (target/soak)
   --mirrorball FILE  the program (target/release/mirrorball, which is built)
 
 Ends with 0 if nothing was lost and all three are flat, with 1 otherwise.
@@ -48,7 +48,7 @@ main() {
 }
 
 options() {
-    MINUTES=60; UDP=100; TCP=25; MBIT=8; INTO=soak; MIRRORBALL=${MIRRORBALL:-}
+    MINUTES=60; UDP=100; TCP=25; MBIT=8; INTO=target/soak; MIRRORBALL=${MIRRORBALL:-}
     while [ $# -gt 0 ]; do
         case $1 in
             --minutes) MINUTES=$2; shift ;;
