@@ -155,7 +155,10 @@ fn a_crowd_that_comes_and_goes_all_at_once_costs_nobody_a_packet() {
 }
 
 /// What `each` makes of all of them, each on a thread of its own.
-fn all_at_once<T: Send, U: Send>(all: impl IntoIterator<Item = T>, each: impl Fn(T) -> U + Sync) -> Vec<U> {
+pub fn all_at_once<T: Send, U: Send>(
+    all: impl IntoIterator<Item = T>,
+    each: impl Fn(T) -> U + Sync,
+) -> Vec<U> {
     thread::scope(|scope| {
         let each = &each;
         let threads: Vec<_> = all.into_iter().map(|one| scope.spawn(move || each(one))).collect();

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write};
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -26,6 +26,30 @@ fn a_log_on_a_device_that_is_full_disturbs_nobody() {
 #[test]
 fn a_log_whose_reader_has_gone_disturbs_nobody() {
     expect_undisturbed(closed_pipe(), "closed");
+}
+
+/// No descriptor that it opens may take the place of the log: a viewer would be sent lines.
+#[test]
+fn a_program_that_is_started_without_stderr_serves_and_its_log_goes_nowhere() {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$0\" \"$@\" 0<&- 1>&- 2>&-"]).arg(binary().get_program());
+    let source = Source::new();
+    let programme = source.programme;
+    let mut mirrorball =
+        Setup::new().channel("news", source.group).at_known_addresses().launch(shell, Stdio::null());
+    mirrorball.expect_page("/ready", 200);
+    for standard in ["0", "1", "2"] {
+        let held = fs::read_link(mirrorball.proc().join("fd").join(standard)).expect("it is open");
+        assert_eq!(held, Path::new("/dev/null"), "descriptor {standard}");
+    }
+    let beam = source.beam(50);
+    let viewers = [Over::Udp, Over::Tcp].map(|over| (Viewer::playing(&mirrorball, "news", over), programme));
+    let crowd = Crowd::of(viewers);
+    (0..200).for_each(|_| mirrorball.signal(Signal::SIGUSR2));
+    crowd.expect_all_past(programme, beam.sent() + 50);
+    crowd.expect_flawless();
+    mirrorball.signal(Signal::SIGTERM);
+    assert_eq!(mirrorball.ended().and_then(|status| status.code()), Some(0));
 }
 
 #[test]

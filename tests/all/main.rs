@@ -26,6 +26,7 @@ mod http; // transport streams over HTTP, and lists of them
 mod http_kept; // one connection for many requests over HTTP
 mod http_players; // channels, groups and playlists in clients of others
 mod ipv6; // IPv6, wherever IPv4 works
+mod killed; // killed, and started again as the unit says
 mod kinds; // every kind of source, of ffmpeg to ffprobe
 mod legs; // channels that come by several legs, merged or one after the other
 mod listen; // what a group carries, told before there is a config
@@ -35,6 +36,7 @@ mod logins; // who may log in, and who may not
 mod logs; // a log, and other output, that nobody takes
 mod matrix; // real clients over every carriage, and the table of them; proxies
 mod membership; // what the network is told of groups, while links flap and while no querier asks
+mod memory; // no more of it than a cgroup has
 mod multicast_out; // channels that go to a group, for those who ask
 mod nat; // viewers behind a NAT, and those for whom UDP gets nowhere
 mod networks; // groups, sources and interfaces
@@ -61,3 +63,4 @@ mod supervision; // whoever starts the program and watches over it
 mod vanishing; // viewers whose port, host or attention is gone
 mod viewers_log; // what the log tells of each viewer, and never tells
 mod vocabulary;
+mod wall_clock; // the time of day, when it is set

@@ -119,8 +119,28 @@ fn the_ports_that_media_leaves_from_are_those_of_the_config() {
     viewer.expect_packets(&source, 0..1);
 }
 
+#[test]
+fn while_others_have_all_ports_for_media_viewers_over_udp_are_refused_and_all_else_goes_on() {
+    let _quiet = Quiet::beside_others();
+    let (first, taken) = eventually("two pairs of ports", free_pairs);
+    let mut source = Source::new();
+    let ports = format!("{first}-{}", first + 3);
+    let mirrorball = Setup::new().channel("news", source.group).udp_ports(&ports).start();
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Tcp);
+    let (url, over) =
+        (mirrorball.url("news/trackID=1"), [("Transport", "RTP/AVP;unicast;client_port=50000-50001")]);
+    Connection::open(mirrorball.rtsp).request("SETUP", &url, &over).expect(503);
+    mirrorball.expect_logged("no server port pair for a subscriber", 1);
+    source.send(3);
+    viewer.expect_packets(&source, 0..3);
+    drop(taken);
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    source.send(3);
+    while viewer.stamp().number < 5 {}
+}
+
 /// Four ports in a row from an even one on, kept for as long as the sockets live.
-fn free_pairs() -> Option<(u16, Vec<UdpSocket>)> {
+pub fn free_pairs() -> Option<(u16, Vec<UdpSocket>)> {
     let bind = |port| UdpSocket::bind(("0.0.0.0", port)).ok();
     let first = bind(0)?.local_addr().ok()?.port() & !1;
     let sockets = (first..=first.checked_add(3)?).map(bind).collect::<Option<Vec<_>>>()?;

@@ -315,13 +315,22 @@ impl Mirrorball {
         assert!(status.is_ok_and(|status| status.success()), "prlimit of util-linux does as it is told");
     }
 
-    fn run(mut command: Command, directory: TempDir, quiet: Quiet) -> Self {
-        command.stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the program starts");
+    /// Ends it without a word, as the kernel does where memory is short.
+    pub fn kill(&mut self) -> ExitStatus {
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it is ours")
+    }
+
+    /// Starts it again once it has ended, with its config as it is now; does not wait until it serves.
+    pub fn start_again(&mut self) {
+        let mut command = binary();
+        command.args(["serve", "--config"]).arg(self.directory.path().join(CONFIG));
+        self.child = spawn(command, &self.log);
+    }
+
+    fn run(command: Command, directory: TempDir, quiet: Quiet) -> Self {
         let log = Arc::<Mutex<Vec<String>>>::default();
-        let stderr = child.stderr.take().expect("asked for a pipe");
-        let keeper = log.clone();
-        thread::spawn(move || keep(stderr, &keeper));
+        let mut child = spawn(command, &log);
         let address = |text: &str| {
             let line = log.lock().expect("no panic").iter().find(|line| line.contains(text))?.clone();
             let address = line.split_once("address=").or_else(|| line.split_once("\"address\":\""))?.1;
@@ -610,6 +619,15 @@ pub(super) fn unused_address() -> SocketAddr {
     let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     let port = candidates.by_ref().take(10_000).find(free).expect("one of ten thousand ports");
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Starts a program whose log is kept here.
+fn spawn(mut command: Command, log: &Arc<Mutex<Vec<String>>>) -> Child {
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let stderr = child.stderr.take().expect("asked for a pipe");
+    let keeper = log.clone();
+    thread::spawn(move || keep(stderr, &keeper));
+    child
 }
 
 fn keep(stderr: ChildStderr, log: &Mutex<Vec<String>>) {

@@ -8,6 +8,7 @@
 mod bare;
 mod browser;
 mod carriers;
+mod cgroup;
 mod connection;
 mod crowd;
 mod detour;
@@ -29,6 +30,7 @@ mod wire;
 pub use bare::{Bare, ts_packets};
 pub use browser::{Browser, axe};
 pub use carriers::{Carrier, fresh_cookie, join, read_head, send_get, send_post, through_tls, tunnel};
+pub use cgroup::Cgroup;
 pub use connection::{Connection, Reply};
 pub use crowd::{Crowd, Tally};
 pub use detour::Detour;
