@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::listen::{self, ListenSource};
 use super::probe::{Delivery, Plan, ProbeUrl, Tracks};
+use super::top::Endpoint;
 use crate::ops::log::log_filter::LogFilter;
 use crate::ops::log::log_format::LogFormat;
 use crate::ops::release;
@@ -47,6 +48,13 @@ const USER_HELP: &str = "Exit codes:
   2   wrong command line
 
 A program that serves looks at the file each second. docs/security.md describes logins.";
+
+const TOP_EXIT_CODES: &str = "Exit codes:
+  0   left by q, Esc, Ctrl-C or a signal; with --once, or where stdout is no terminal: it was printed
+  1   the terminal, a file or stdout can not be used; with --once: nothing was answered; the last line on stderr says why
+  2   wrong command line
+
+The token is in a file or in MIRRORBALL_TOKEN, never on the command line. docs/status-page.md describes keys and tables.";
 
 const CHECK_EXIT_CODES: &str = "Exit codes:
   0   nothing is in the way: every row is ok or a note; with --plan, the config is right; with --explain, there is such a key
@@ -100,6 +108,9 @@ pub enum Command {
     /// Join the groups of a source for some seconds, and say what comes.
     #[command(after_help = LISTEN_EXIT_CODES)]
     Listen(ListenArgs),
+    /// Show channels, sessions and limits of a program that runs, live in the terminal.
+    #[command(after_help = TOP_EXIT_CODES)]
+    Top(TopArgs),
     /// Say who may log in, in a file that holds no password.
     #[command(subcommand, after_help = USER_HELP)]
     User(UserCommand),
@@ -274,6 +285,23 @@ impl ListenArgs {
         listen::Plan::new(self.source.clone(), self.interface.as_deref(), length)
             .map_err(|wrong| Cli::command().error(ErrorKind::ValueValidation, wrong))
     }
+}
+
+/// Whose view is shown, and how.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Where the program is asked: `[admin] listen` of its config.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9469")]
+    pub url: Endpoint,
+    /// A file that holds a token of `[admin] tokens`; without it, MIRRORBALL_TOKEN of the environment.
+    #[arg(long, value_name = "FILE")]
+    pub token: Option<PathBuf>,
+    /// A file of certificates (PEM) that https is believed by; without it, those that this machine believes.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Print it as text and end, as is done where stdout is no terminal.
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// Where man pages go.

@@ -11,18 +11,18 @@ use serde_json::{Value, json};
 use super::check;
 use super::cli::{
     CheckArgs, Cli, Command, DemoArgs, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_USAGE, ListenArgs, ManArgs,
-    ProbeArgs, UserCommand,
+    ProbeArgs, TopArgs, UserCommand,
 };
 use super::demo::{DemoError, Demonstration};
 use super::signals::{Requests, Wish, requests, stop_requests};
-use super::{listen, manual, probe, users};
+use super::{listen, manual, probe, top, users};
 use crate::event::clock;
 use crate::ops::Appliance;
 use crate::ops::config::{Config, ConfigError, explain as explain_key};
 use crate::ops::log;
 use crate::ops::log::Refresh;
 use crate::ops::log::log_filter::LogFilter;
-use crate::ops::log::log_format::LogFormat;
+use crate::ops::log::log_format::{LogFormat, wants_colours};
 use crate::ops::log::outlet::{Outlet, Unlocked};
 use crate::ops::machine::{open_files, socket_buffers};
 use crate::ops::watching::watch::{Judge, LOOK, Watch};
@@ -56,6 +56,7 @@ pub fn run(typed: Result<Cli, clap::Error>) -> u8 {
         Command::Demo(args) => demo(args),
         Command::Probe(args) => run_probe(args),
         Command::Listen(args) => run_listen(args),
+        Command::Top(args) => run_top(args),
         Command::User(command) => change_users(command),
         Command::Man(args) => write_pages(args),
         Command::Completions(args) => print(&manual::completions(args.shell)),
@@ -226,6 +227,15 @@ fn run_listen(args: &ListenArgs) -> Result<(), u8> {
     printed?;
     if args.json { print_json(&report.to_json()) } else { print(&report.to_string()) }?;
     if report.is_as_said() { Ok(()) } else { Err(EXIT_FAILURE) }
+}
+
+fn run_top(args: &TopArgs) -> Result<(), u8> {
+    let client = top::Client::new(&args.url, args.token.as_deref(), args.ca.as_deref());
+    let client = client.map_err(|error| failed(&error))?;
+    if args.once || !io::stdout().is_terminal() {
+        return print(&top::once(&client).map_err(|error| failed(&error))?);
+    }
+    top::run(client, wants_colours()).map_err(|error| failed(&error))
 }
 
 fn change_users(command: &UserCommand) -> Result<(), u8> {

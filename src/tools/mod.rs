@@ -12,6 +12,8 @@ pub mod probe; // `mirrorball probe`: a load client for any RTSP server
 
 pub mod listen; // `mirrorball listen`: what a group carries
 
+pub mod top; // `mirrorball top`: the status page in a terminal
+
 pub mod manual; // `mirrorball man` and `completions`: what packages hold of the command line
 
 pub mod signals; // SIGINT and SIGTERM, and those that are ignored

@@ -79,7 +79,12 @@ pub(super) fn is_journal() -> bool {
 
 /// Whether lines have colours: on a terminal, unless NO_COLOR is there and not empty (no-color.org).
 pub(super) fn has_colours() -> bool {
-    io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    io::stderr().is_terminal() && wants_colours()
+}
+
+/// Whether terminals are to have colours.
+pub fn wants_colours() -> bool {
+    env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Writes each event in the shape that the log has.

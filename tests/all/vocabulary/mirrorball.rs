@@ -597,7 +597,12 @@ impl Drop for Mirrorball {
 
 /// A certificate that is valid until that year, and its key.
 pub fn certificate(until: i32) -> (String, String) {
-    let mut parameters = rcgen::CertificateParams::new(vec!["edge".to_owned()]).expect("a name");
+    certificate_for("edge", until)
+}
+
+/// One of a host that has this name or address.
+pub fn certificate_for(host: &str, until: i32) -> (String, String) {
+    let mut parameters = rcgen::CertificateParams::new(vec![host.to_owned()]).expect("a name");
     parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
     let key = rcgen::KeyPair::generate().expect("a key");
     (parameters.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())

@@ -35,7 +35,7 @@ pub use connection::{Connection, Reply};
 pub use crowd::{Crowd, Tally};
 pub use detour::Detour;
 pub use document::{Row, Table};
-pub use mirrorball::{Mirrorball, READS, Setup, WRITES, binary, certificate};
+pub use mirrorball::{Mirrorball, READS, Setup, WRITES, binary, certificate, certificate_for};
 pub use network::{
     Needs, Network, Plug, block_tcp_port, block_udp_port, count, counted, counted_bytes,
     in_a_network_of_its_own, is_there, know_neighbour, lose, lost, raise_firewall, route, set_mtu, skip,
