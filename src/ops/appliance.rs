@@ -14,6 +14,7 @@ use super::config::{Config, Role};
 use super::running::doors::{Doors, NotListening};
 use super::running::engine::Engine;
 use super::running::reload::Reloader;
+use super::running::reload_thread::ReloadThread;
 use super::running::serving::access_config;
 use super::watching::admin::{AdminConfig, AdminServer, AdminSource};
 use super::watching::api::{Call, Operator, Problem};
@@ -25,7 +26,7 @@ use super::watching::vital::Vital;
 pub struct Appliance {
     engine: Arc<Engine>,
     doors: Arc<Doors>,
-    reloader: Option<Arc<Reloader>>,
+    reloading: Option<ReloadThread>,
     scrape: Arc<Scrape>,
     admin: AdminServer,
 }
@@ -75,8 +76,9 @@ impl Appliance {
         engine.receive(config);
         doors.take(opened, config);
         tracing::info!(address = %admin.local_addr(), "serving /metrics, /live and /ready, the status page and /api");
+        let reloading = reloader.map(ReloadThread::start).transpose().map_err(StartError::Core)?;
         scrape.stage.open();
-        Ok(Self { engine: engine.clone(), doors, reloader, scrape, admin })
+        Ok(Self { engine: engine.clone(), doors, reloading, scrape, admin })
     }
 
     /// What is running.
@@ -84,15 +86,9 @@ impl Appliance {
         &self.engine
     }
 
-    /// What reads the config again, where that is a file.
-    pub fn reloader(&self) -> Option<&Arc<Reloader>> {
-        self.reloader.as_ref()
-    }
-
-    /// Takes nobody in any more, until it is over.
-    pub fn drain(&self, why: &str) {
-        let timeout = self.reloader.as_ref().map(|reloader| reloader.config().limits.drain_timeout);
-        self.engine.drain.begin(timeout.unwrap_or_default(), why, clock::now());
+    /// Has the config read again, if it is a file.
+    pub fn reload(&self, why: &'static str) {
+        self.reloading.iter().for_each(|reloading| reloading.ask(why));
     }
 
     /// Where RTSP is served.
@@ -114,6 +110,7 @@ impl Appliance {
     /// threads.
     pub fn stop(self) {
         self.scrape.stage.stop();
+        self.reloading.into_iter().for_each(ReloadThread::stop);
         self.doors.close();
         self.engine.stop();
         self.admin.stop();

@@ -453,7 +453,7 @@ impl Engine {
             puller: self.puller.clone(),
             previews: self.previews.clone(),
             started_at: self.started_at,
-            drain: Drain::new(self.server.clone()),
+            drain: Drain::new(self.server.clone(), Duration::ZERO),
             reloads: Reloads::default(),
             certificates: None,
             instance: self.instance.clone(),

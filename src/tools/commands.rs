@@ -103,14 +103,15 @@ fn serve(file: &Path, log_format: Option<LogFormat>) -> Result<(), u8> {
 /// Until somebody asks it to stop.
 fn serve_until_asked(appliance: &Appliance, watch: &Watch, asked: &Requests) {
     let mut judge = Judge::default();
-    let reloader = appliance.reloader();
     loop {
         select! {
             // That none can come any more is as good.
             recv(asked.stop) -> _ => return,
             recv(asked.wishes) -> wish => match wish {
-                Ok(Wish::Reload) => reloader.into_iter().for_each(|reloader| drop(reloader.reload("SIGHUP"))),
-                Ok(Wish::Drain) => appliance.drain("SIGUSR1"),
+                Ok(Wish::Reload) => appliance.reload("SIGHUP"),
+                Ok(Wish::Drain) => {
+                    appliance.engine().drain.begin(None, "SIGUSR1", clock::now());
+                }
                 Err(_) => return,
             },
             default(LOOK) => {}
@@ -121,7 +122,6 @@ fn serve_until_asked(appliance: &Appliance, watch: &Watch, asked: &Requests) {
             // Nobody can wait for what stands still.
             process::exit(i32::from(EXIT_FAILURE));
         }
-        reloader.into_iter().for_each(|reloader| reloader.look());
         if appliance.engine().drain.is_over(clock::now()) {
             return;
         }

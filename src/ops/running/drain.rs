@@ -9,18 +9,26 @@ use crate::serve::RtspServer;
 /// Of a server.
 pub struct Drain {
     server: Arc<RtspServer>,
+    /// How long those who are there may stay, where nothing else is said.
+    timeout: Mutex<Duration>,
     /// When those who are left have to go, once it has begun.
     deadline: Mutex<Option<Instant>>,
 }
 
 impl Drain {
     /// One that has not begun.
-    pub fn new(server: Arc<RtspServer>) -> Self {
-        Self { server, deadline: Mutex::default() }
+    pub fn new(server: Arc<RtspServer>, timeout: Duration) -> Self {
+        Self { server, timeout: Mutex::new(timeout), deadline: Mutex::default() }
     }
 
-    /// Takes nobody in any more; who is there may stay so long. A second time it changes how long.
-    pub fn begin(&self, timeout: Duration, why: &str, now: Instant) {
+    /// Who is there may stay so long from now on, unless it has begun.
+    pub(super) fn set_timeout(&self, timeout: Duration) {
+        *lock(&self.timeout) = timeout;
+    }
+
+    /// Takes nobody in any more; who is there may stay so long, which is returned. A second time it changes how long.
+    pub fn begin(&self, timeout: Option<Duration>, why: &str, now: Instant) -> Duration {
+        let timeout = timeout.unwrap_or(*lock(&self.timeout));
         *lock(&self.deadline) = Some(now + timeout);
         self.server.drain(true);
         let sessions = self.server.sessions_now();
@@ -28,6 +36,7 @@ impl Drain {
             sessions,
             "draining ({why}): nobody is taken in any more; the program stops once all have left, in {timeout:?} at the latest"
         );
+        timeout
     }
 
     /// Takes everybody in again. `false`: it had not begun.

@@ -130,7 +130,7 @@ impl Engine {
             line_up.clone(),
             instance.clone(),
         ));
-        let drain = Drain::new(server.clone());
+        let drain = Drain::new(server.clone(), config.limits.drain_timeout);
         let previews = Arc::new(Previews::new(catalogue.clone(), config.admin.previews));
         Ok(Self {
             media,

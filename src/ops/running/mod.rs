@@ -14,4 +14,5 @@ pub mod engine; // all of it, from a config
 
 pub mod kept_channels; // channels that programs add and remove
 pub mod reload; // what a config changes that is read again
+pub mod reload_thread; // who does so, and when
 pub mod reloads; // what became of that

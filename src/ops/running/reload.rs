@@ -177,6 +177,7 @@ impl Reloader {
         config.http.iter().for_each(|http| self.doors.present(site_config(http)));
         engine.bars.be(config);
         engine.answer_by(&config.admin);
+        engine.drain.set_timeout(config.limits.drain_timeout);
         log::write_as(config.log.format);
         let mut changes = Changes { waiting: waiting(config, &self.started), ..Changes::default() };
         self.change_directories(&config.directories);

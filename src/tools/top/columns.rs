@@ -64,8 +64,8 @@ pub const SESSIONS: &[Column<Session>] = &[
 /// Of limits, tables and queues.
 pub const PARTS: &[Column<Part>] = &[
     column("PART", 16, 0, |part| part.name.clone()),
-    figure("NOW", 10, 0, |part| part.now.clone()),
-    figure("ROOM", 10, 0, |part| part.room.clone()),
+    figure("NOW", 12, 0, |part| part.now.clone()),
+    figure("ROOM", 12, 0, |part| part.room.clone()),
 ];
 
 /// A line of what was, as high as the most of it; the newest on the right.

@@ -124,7 +124,7 @@ fn parts(told: &Value) -> Vec<Part> {
     let mut parts = vec![
         counted("sessions", "sessions"),
         counted("connections", "connections"),
-        part("media out, set up".to_owned(), rate(number(&egress["now"])), rate(number(&egress["limit"]))),
+        part("media out".to_owned(), rate(number(&egress["now"])), rate(number(&egress["limit"]))),
     ];
     parts.extend(list(&told["tables"]).iter().map(|table| {
         let name = format!("poll table {} ({})", text(&table["table"]), text(&table["class"]));

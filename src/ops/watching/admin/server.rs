@@ -27,6 +27,9 @@ use crate::serve::Certificates;
 /// Connections at a time that are no streams. Who comes beyond them has the place of one who has asked for nothing yet.
 const CONNECTIONS: usize = 64;
 
+/// Calls at a time that may have to wait.
+const CALLS: usize = 4;
+
 /// What a client has for its whole exchange, unless that is a stream: connections are closed after one answer, so that none of
 /// the few there are is held by an idle or a stalled client.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,7 +74,8 @@ impl AdminServer {
     /// # Errors
     /// The address cannot be listened on, or the thread cannot be started.
     pub fn start(config: AdminConfig, source: Arc<dyn AdminSource>) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(CALLS).build()?;
         let listener = std::net::TcpListener::bind(config.listen)?;
         listener.set_nonblocking(true)?;
         let local_addr = listener.local_addr()?;

@@ -50,10 +50,7 @@ impl Operator {
             Call::RemoveChannel(name) => told(self.reloader()?.remove_channel(name).map_err(not_kept)?),
             Call::Reload => told(self.reloader()?.reload("the API")),
             Call::Drain(timeout) => {
-                let of_config =
-                    || self.reloader.as_ref().map(|reloader| reloader.config().limits.drain_timeout);
-                let timeout = timeout.or_else(of_config).unwrap_or_default();
-                engine.drain.begin(timeout, "the API", now);
+                let timeout = engine.drain.begin(*timeout, "the API", now);
                 Ok(json!({ "draining": true, "seconds": timeout.as_secs_f64() }))
             }
             Call::Undrain => Ok(json!({ "draining": false, "was_draining": engine.drain.cancel() })),
