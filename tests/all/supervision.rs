@@ -61,8 +61,11 @@ fn without_systemd_nothing_is_asked_of_it() {
 fn ready_names_the_channels_that_are_not_joined_and_is_refused_while_none_is() {
     let lost = || Setup::new().channel_on("nowhere0", "uk/lost", "rtp://239.9.9.1:5004");
     let mirrorball = lost().at_known_addresses().launch(binary(), Stdio::null());
-    let page = mirrorball.expect_page("/ready", 503);
-    assert_eq!(page, "not ready: no channel is joined, the log says why: uk/lost\n");
+    // Before that it starts.
+    eventually("it says why", || {
+        let page = mirrorball.expect_page("/ready", 503);
+        (page == "not ready: no channel is joined, the log says why: uk/lost\n").then_some(())
+    });
     mirrorball.expect_page("/live", 200);
 
     let source = Source::new();
