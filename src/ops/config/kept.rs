@@ -27,28 +27,24 @@ fn named(text: &str) -> Option<(String, usize)> {
     }
 }
 
-/// The file that a config names for it.
-pub(super) fn file_of(text: &str, directory: &Path) -> Option<PathBuf> {
-    named(text).map(|(file, _)| directory.join(file))
-}
-
-/// Puts what is kept behind a config's own text. `instead`: what is to be kept, in place of what is.
+/// Puts what is kept behind a config's own text; returns the file that the config names for it, and what of the text is that one's. `instead`: what
+/// is to be kept, in place of what is.
 ///
 /// # Errors
 /// What is kept can not be read.
-pub(super) fn with_kept(
+pub(super) fn append(
     text: &mut String,
     config: &Path,
     instead: Option<&str>,
-) -> Result<Option<Annex>, ConfigError> {
+) -> Result<(Option<PathBuf>, Option<Annex>), ConfigError> {
     let directory = config.parent().unwrap_or(Path::new(""));
-    let Some((name, named_at)) = named(text) else { return Ok(None) };
+    let Some((name, named_at)) = named(text) else { return Ok((None, None)) };
     let file = directory.join(name);
     let kept = match instead {
         Some(text) => text.to_owned(),
         None => match read_file(&file, FILE_BYTES) {
             Ok(bytes) => decode(bytes).text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Some(file), None)),
             Err(error) => {
                 let reason = format!("can not be read: {}", why(&file, &error));
                 return Err(ConfigError::Unreadable { file, reason });
@@ -58,5 +54,5 @@ pub(super) fn with_kept(
     text.push('\n');
     let from = text.len();
     text.push_str(&kept);
-    Ok(Some(Annex { from, named_at, file }))
+    Ok((Some(file.clone()), Some(Annex { from, named_at, file })))
 }

@@ -35,13 +35,7 @@ impl Config {
     /// # Errors
     /// That the file cannot be read, or every error in it. What is not TOML is left out, and the rest looked at.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let content = read_bytes(file, CONFIG_BYTES).map_err(|error| {
-            let is_absent = error.kind() == io::ErrorKind::NotFound;
-            let remedy = if is_absent { "; name a config with --config FILE" } else { "" };
-            let reason = format!("can not be read: {}{remedy}", why(file, &error));
-            ConfigError::Unreadable { file: file.to_owned(), reason }
-        })?;
-        Self::with_kept(decode(content), file, None)
+        Self::load_keeping(file, None)
     }
 
     /// The same, as it would be if `kept` were what its `channels_file` has.
@@ -49,17 +43,18 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn load_with(file: &Path, kept: &str) -> Result<Self, ConfigError> {
-        let content = read_bytes(file, CONFIG_BYTES).map_err(|error| ConfigError::Unreadable {
-            file: file.to_owned(),
-            reason: format!("can not be read: {}", why(file, &error)),
-        })?;
-        Self::with_kept(decode(content), file, Some(kept))
+        Self::load_keeping(file, Some(kept))
     }
 
-    fn with_kept(mut decoded: Decoded, file: &Path, instead: Option<&str>) -> Result<Self, ConfigError> {
-        let directory = file.parent().unwrap_or(Path::new(""));
-        let channels_file = kept::file_of(&decoded.text, directory);
-        let annex = kept::with_kept(&mut decoded.text, file, instead)?;
+    fn load_keeping(file: &Path, instead: Option<&str>) -> Result<Self, ConfigError> {
+        let content = read_bytes(file, CONFIG_BYTES).map_err(|error| {
+            let is_absent = error.kind() == io::ErrorKind::NotFound;
+            let remedy = if is_absent { "; name a config with --config FILE" } else { "" };
+            let reason = format!("can not be read: {}{remedy}", why(file, &error));
+            ConfigError::Unreadable { file: file.to_owned(), reason }
+        })?;
+        let mut decoded = decode(content);
+        let (channels_file, annex) = kept::append(&mut decoded.text, file, instead)?;
         Ok(Self { file: Some(file.to_owned()), channels_file, ..Self::read(&decoded, annex, file)? })
     }
 
