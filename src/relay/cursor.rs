@@ -29,8 +29,10 @@ pub struct Cursor {
 
 /// Whether it has what all have who are level.
 enum Stage {
-    /// It has not begun.
-    New,
+    /// It has not begun. The lane looks after it from the outset: who writes for the connection just then may be another thread.
+    New {
+        _watched: Underway,
+    },
     Behind(Box<Behind>),
     Level,
 }
@@ -54,7 +56,10 @@ pub(super) struct Bursts {
 
 impl Cursor {
     pub(super) fn new(ring: Arc<Ring>, from: Place, totals: Arc<Totals>, bursts: Bursts) -> Self {
-        let stage = if let Place::At(spot) = &from { Stage::of(spot.clone(), &bursts) } else { Stage::New };
+        let stage = match &from {
+            Place::At(spot) => Stage::of(spot.clone(), &bursts),
+            Place::After(_) => Stage::New { _watched: Underway::among(&bursts.underway) },
+        };
         let place = Arc::new(Standing::new(from));
         Self { ring, place, stage, bursts, totals, sent: Sent::default(), books: None }
     }
@@ -98,7 +103,7 @@ impl Cursor {
 
     /// Up to where packets are due, and how many; appends what goes before them. `None`: nothing is due.
     fn limit(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) -> Option<(u64, usize)> {
-        if let Stage::New = self.stage {
+        if let Stage::New { .. } = self.stage {
             if !self.place.begin() {
                 return None;
             }
@@ -186,7 +191,7 @@ impl Stage {
     fn left(&mut self) -> (Option<Bytes>, Option<Burst>) {
         match mem::replace(self, Self::Level) {
             Self::Behind(behind) => (behind.prologue, behind.burst.map(|(burst, _)| burst)),
-            Self::New | Self::Level => (None, None),
+            Self::New { .. } | Self::Level => (None, None),
         }
     }
 }

@@ -4,12 +4,15 @@ use super::*;
 use crate::event::{Work, clock};
 use crate::relay::rig::{self, ROOMY, flow, packet};
 use crate::relay::{
-    Books, Burst, BurstPace, Carriage, Cursor, Framing, Handover, Packet, Place, RingLimits, Sent, Spot,
+    Books, Burst, BurstPace, Carriage, Cursor, Framing, Handover, Lateness, Packet, Place, RingLimits, Sent,
+    Spot,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
+use super::super::cursor::Bursts;
 use super::super::lane::Outlet;
 
 #[derive(Default)]
@@ -65,6 +68,24 @@ fn a_sink_is_asked_in_each_run_while_it_is_a_member() {
 }
 
 /// More sinks than a run serves. Who tells the lane between the runs finds it queued, and asks for nothing.
+/// Whoever writes for a connection just then may be another thread, which comes to its cursor later than the lane.
+#[test]
+fn the_lane_comes_back_for_one_who_was_told_where_to_go_on_and_has_not_begun() {
+    let (ring, underway, handover) = (Arc::new(Ring::new(ROOMY)), Arc::default(), Handover::new());
+    let budget = rig::boundless(Lateness::new(Duration::ZERO, clock::now()));
+    let bursts = Bursts { underway: Arc::clone(&underway), budget };
+    let cursor = Cursor::new(ring.clone(), Place::After(handover.clone()), Arc::default(), bursts);
+    let mut group = StreamGroup::new(0, Arc::default(), underway);
+    let mut comes_back = || {
+        let progress = group.serve(&Mailbox::default(), &ring);
+        matches!(progress, Progress::Done(Served { is_bursting: true, .. }))
+    };
+    handover.tell(0_u64);
+    assert!(comes_back());
+    drop(cursor);
+    assert!(!comes_back());
+}
+
 #[test]
 fn what_arrives_between_two_runs_of_a_round_has_a_round_of_its_own() {
     let ring = Arc::new(Ring::new(ROOMY));
