@@ -1,9 +1,10 @@
 //! The appliance: what serves, and what watches it; reachable once all is there, and taken apart in order.
 
-use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::{io, mem};
 
+use crossbeam_channel::Receiver;
 use serde_json::Value;
 
 use crate::event::{Follows, Standstill, clock};
@@ -16,6 +17,7 @@ use super::running::engine::Engine;
 use super::running::reload::Reloader;
 use super::running::reload_thread::ReloadThread;
 use super::running::serving::access_config;
+use super::running::upgrade::{Estate, Heir, NoHeir, Succession, Upgrade};
 use super::watching::admin::{AdminConfig, AdminServer, AdminSource};
 use super::watching::api::{Call, Operator, Problem};
 use super::watching::metrics::{self, Accepts, Exposition};
@@ -29,6 +31,7 @@ pub struct Appliance {
     reloading: Option<ReloadThread>,
     scrape: Arc<Scrape>,
     admin: AdminServer,
+    upgrade: Arc<Upgrade>,
 }
 
 /// Why the program did not start.
@@ -48,37 +51,56 @@ pub enum StartError {
     /// An address is not to be had.
     #[error(transparent)]
     Listen(#[from] NotListening),
+    /// It was to take over.
+    #[error(transparent)]
+    NoHeir(#[from] NoHeir),
 }
 
 impl Appliance {
     /// Starts everything. What fails leaves nothing behind.
     pub fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_as(config, None)
+    }
+
+    /// The same, of a process that may be an heir: then it serves those whom its predecessor has served, once that stands still.
+    pub fn start_as(config: &Config, heir: Option<Heir>) -> Result<Self, StartError> {
         let tls = config.rtsp.tls.as_ref();
         let certificates = tls.map(|tls| tls.files.load()).transpose()?;
         let guard = Access::new(access_config(config)).map_err(StartError::Users)?;
         let engine = Arc::new(Engine::start(config, guard, certificates).map_err(StartError::Core)?);
-        Self::open(config, &engine).inspect_err(|_| engine.stop())
+        Self::open(config, &engine, heir).inspect_err(|_| engine.stop())
     }
 
-    fn open(config: &Config, engine: &Arc<Engine>) -> Result<Self, StartError> {
-        let doors = Arc::new(Doors::new(engine.front_door(config)));
+    fn open(config: &Config, engine: &Arc<Engine>, mut heir: Option<Heir>) -> Result<Self, StartError> {
+        let kept = heir.as_mut().map(Heir::take_listeners).unwrap_or_default();
+        let kept_admin = heir.as_mut().and_then(|heir| heir.take_admin(config.admin.listen));
+        let doors = Arc::new(Doors::new(engine.front_door(config), kept));
+        let is_heir = heir.is_some();
+        let succession = heir.map(|heir| {
+            engine.receive(config);
+            heir.take_over(&engine.catalogue)
+        });
+        let succession = succession.transpose()?;
         let opened = doors.open(config)?;
         let reloader = Reloader::of(config, engine, &doors).map(Arc::new);
         let operator = Operator::new(engine.clone(), reloader.clone());
         let scrape =
             Scrape { engine: engine.clone(), doors: doors.clone(), operator, stage: Stage::default() };
         let scrape = Arc::new(scrape);
-        let address = config.admin.listen;
-        let certificates = config.admin.tls.as_ref().map(|files| files.load()).transpose()?;
-        certificates.iter().for_each(|certificates| certificates.look_each_second(&engine.timers));
-        let admin = AdminServer::start(AdminConfig { listen: address, certificates }, scrape.clone());
-        let admin = admin.map_err(|error| NotListening { address, purpose: "metrics", error })?;
-        engine.receive(config);
+        let (admin, admin_socket) = serve_operators(config, kept_admin, engine, scrape.clone())?;
+        if !is_heir {
+            engine.receive(config);
+        }
         doors.take(opened, config);
+        succession.map_or(Ok(()), |succession| settle(&doors, succession))?;
+        engine.announce();
         tracing::info!(address = %admin.local_addr(), "serving /metrics, /live and /ready, the status page and /api");
         let reloading = reloader.map(ReloadThread::start).transpose().map_err(StartError::Core)?;
         scrape.stage.open();
-        Ok(Self { engine: engine.clone(), doors, reloading, scrape, admin })
+        let admin_estate = (config.admin.listen, admin_socket);
+        let upgrade =
+            Upgrade::of(Estate { engine: engine.clone(), doors: doors.clone(), admin: admin_estate });
+        Ok(Self { engine: engine.clone(), doors, reloading, scrape, admin, upgrade })
     }
 
     /// What is running.
@@ -89,6 +111,16 @@ impl Appliance {
     /// Has the config read again, if it is a file.
     pub fn reload(&self, why: &'static str) {
         self.reloading.iter().for_each(|reloading| reloading.ask(why));
+    }
+
+    /// Has another process of this program take over.
+    pub fn upgrade(&self, why: &'static str) {
+        self.upgrade.begin(why);
+    }
+
+    /// Receives once another process has: this one is to end at once.
+    pub fn handed_over(&self) -> &Receiver<()> {
+        self.upgrade.over()
     }
 
     /// Where RTSP is served.
@@ -115,6 +147,31 @@ impl Appliance {
         self.engine.stop();
         self.admin.stop();
     }
+}
+
+/// Answers operators from now on; returns the socket, too, by which they come.
+fn serve_operators(
+    config: &Config,
+    kept: Option<TcpListener>,
+    engine: &Engine,
+    source: Arc<Scrape>,
+) -> Result<(AdminServer, TcpListener), StartError> {
+    let address = config.admin.listen;
+    let certificates = config.admin.tls.as_ref().map(|files| files.load()).transpose()?;
+    certificates.iter().for_each(|certificates| certificates.look_each_second(&engine.timers));
+    let admin = AdminServer::start(AdminConfig { listen: address, kept, certificates }, source);
+    let admin = admin.and_then(|admin| admin.socket().map(|socket| (admin, socket)));
+    Ok(admin.map_err(|error| NotListening { address, purpose: "metrics", error })?)
+}
+
+/// Serves those whom the predecessor has served, and lets it go.
+fn settle(doors: &Doors, succession: Succession) -> Result<(), NoHeir> {
+    let mut succession = succession;
+    let descriptors = mem::take(&mut succession.descriptors);
+    let sessions = succession.household.sessions();
+    let lost = doors.front_door().settle(&succession.household, descriptors);
+    tracing::info!(sessions, lost = lost.sessions, "taken over from the process before");
+    succession.taken(lost)
 }
 
 /// What the admin endpoint asks.

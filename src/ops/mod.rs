@@ -19,3 +19,4 @@ pub mod watching; // what operators see: metrics, readiness, and whether the par
 mod appliance; // what runs and what watches it, started, and taken apart in order
 
 pub use appliance::{Appliance, StartError};
+pub use running::upgrade::Heir;

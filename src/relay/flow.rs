@@ -331,6 +331,11 @@ impl Subscription {
         Reach::of(Arc::downgrade(&self.lane), from)
     }
 
+    /// The number of the packet up to which those who are level were sent all.
+    pub fn settled(&self) -> u64 {
+        self.lane.settled()
+    }
+
     /// Ends an address's membership, and has `heir` told up to where it was served. A connection tells by its
     /// [`Cursor`].
     pub fn hand_over(mut self, heir: &Arc<Handover>) {

@@ -135,6 +135,11 @@ impl Lane {
         self.reached.load(Relaxed)
     }
 
+    /// The number of the packet up to which they were sent all.
+    pub(super) fn settled(&self) -> u64 {
+        self.next.load(Relaxed)
+    }
+
     pub(super) fn serves(&self, outlet: &Outlet) -> bool {
         match (&self.outlet, outlet) {
             (Outlet::Datagrams(mine, by), Outlet::Datagrams(other, other_by)) => {

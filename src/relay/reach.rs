@@ -29,4 +29,9 @@ impl Reach {
         let behind = self.behind.as_ref().and_then(Pinned::number);
         self.lane.upgrade().map_or(0, |lane| lane.reached()).min(behind.unwrap_or(u64::MAX))
     }
+
+    /// The number of the packet up to which it was sent all; of a round that is under way it may have more.
+    pub fn settled(&self) -> u64 {
+        self.lane.upgrade().map_or(0, |lane| lane.settled()).min(self.next())
+    }
 }

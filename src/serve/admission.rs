@@ -120,8 +120,7 @@ impl World for RtspConnection {
             }
         };
         let Self { server, peer, local, .. } = self;
-        let seat = Seat { server: Arc::downgrade(server), session: Arc::downgrade(session) };
-        let owner = Client { taker: Arc::new(seat), track: track.number };
+        let owner = server.taker_of(session, track.number);
         server.pairs.takers(places).iter().for_each(|taker| taker.give_way(now));
         let reserved = server.pairs.reserve(*local, places, owner).map_err(|error| {
             if server.lacks_pairs.begins(now) {
@@ -193,6 +192,12 @@ impl RtspConnection {
 }
 
 impl RtspServer {
+    /// Whom what comes from a viewer's ports is about.
+    pub(super) fn taker_of(self: &Arc<Self>, session: &Arc<Session>, track: usize) -> Client {
+        let seat = Seat { server: Arc::downgrade(self), session: Arc::downgrade(session) };
+        Client { taker: Arc::new(seat), track }
+    }
+
     /// Whether one more can be served at all.
     pub(super) fn welcome(&self, now: Instant) -> Result<(), RefusedFor> {
         if self.is_draining() {

@@ -6,7 +6,8 @@ use std::time::Instant;
 use crate::event::Interest;
 use crate::relay::{Call, Expected};
 
-use super::rtsp_connection::{RtspConnection, Says, State};
+use super::rtsp_connection::{RtspConnection, State};
+use super::saying::Says;
 
 impl State {
     /// When it is over that something is waited for, at the latest.

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use crate::event::{Task, Work, clock};
 
-use super::rtsp_connection::{Half, RtspConnection, Says, State};
+use super::rtsp_connection::{RtspConnection, State};
+use super::saying::{Half, Says};
 use super::stats::CutFor;
 
 /// The timer of a connection.

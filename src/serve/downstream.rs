@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::event::clock;
 
-use super::rtsp_connection::{Half, OtherHalf, RtspConnection, Says};
+use super::rtsp_connection::RtspConnection;
+use super::saying::{Half, OtherHalf, Says};
 use super::stats::CutFor;
 
 /// What has become of what the client said.

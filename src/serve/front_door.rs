@@ -1,7 +1,7 @@
 //! The front door: by which addresses clients come in, and what they find behind each.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use super::arrival::Door;
@@ -9,6 +9,7 @@ use super::http::{HttpListener, Serves, Site, SiteConfig, Tunnels};
 use super::listener::Listener;
 use super::rtsp_listener::RtspListener;
 use super::rtsp_server::RtspServer;
+use super::saying::SpeaksHttp;
 use super::tls::TlsListener;
 
 /// All that listens leads here, so that the halves of a tunnel find each other whichever way they came in.
@@ -16,7 +17,7 @@ pub struct FrontDoor {
     server: Arc<RtspServer>,
     site: Option<Arc<Site>>,
     rtsp: Arc<dyn Door>,
-    tunnels: Arc<dyn Door>,
+    tunnels: Arc<HttpListener>,
     http: Arc<dyn Door>,
 }
 
@@ -33,8 +34,18 @@ impl FrontDoor {
         };
         let tunnels = door(beside_rtsp);
         let rtsp: Arc<dyn Door> = Arc::new(RtspListener::new(server.clone(), tunnels.clone()));
-        let http = if shares { rtsp.clone() } else { door(alone) };
+        let http: Arc<dyn Door> = if shares { rtsp.clone() } else { door(alone) };
         Self { server, site, rtsp, tunnels, http }
+    }
+
+    /// Whose it is.
+    pub(super) fn server(&self) -> &Arc<RtspServer> {
+        &self.server
+    }
+
+    /// Who takes on those that turn out to speak HTTP where RTSP is served.
+    pub(super) fn speaks_http(&self) -> Arc<dyn SpeaksHttp> {
+        self.tunnels.clone()
     }
 
     /// Whether it can serve through TLS, which is decided before anybody listens.
@@ -52,42 +63,42 @@ impl FrontDoor {
         self.site.iter().for_each(|site| site.present(config.clone()));
     }
 
-    /// Serves RTSP at an address, and the tunnel.
+    /// Serves RTSP at a socket's address, and the tunnel.
     ///
     /// # Errors
-    /// When the address can not be listened on; so it is with the others.
-    pub fn listen_rtsp(&self, address: SocketAddr) -> io::Result<Arc<Listener>> {
-        let listener = Listener::open(self.server.clone(), self.rtsp.clone(), address)?;
+    /// When the socket can not be polled; so it is with the others.
+    pub fn listen_rtsp(&self, socket: TcpListener) -> io::Result<Arc<Listener>> {
+        let listener = Listener::open(self.server.clone(), self.rtsp.clone(), socket)?;
         self.site.iter().for_each(|site| site.rtsp_is_at(listener.address().port(), false));
         Ok(listener)
     }
 
     /// The same through TLS.
-    pub fn listen_rtsps(&self, address: SocketAddr) -> io::Result<Arc<Listener>> {
-        let listener = self.listen_tls(address, &self.rtsp)?;
+    pub fn listen_rtsps(&self, socket: TcpListener) -> io::Result<Arc<Listener>> {
+        let listener = self.listen_tls(socket, &self.rtsp)?;
         self.site.iter().for_each(|site| site.rtsp_is_at(listener.address().port(), true));
         Ok(listener)
     }
 
-    /// Serves the tunnel at an address.
-    pub fn listen_tunnels(&self, address: SocketAddr) -> io::Result<Arc<Listener>> {
-        Listener::open(self.server.clone(), self.tunnels.clone(), address)
+    /// Serves the tunnel at a socket's address.
+    pub fn listen_tunnels(&self, socket: TcpListener) -> io::Result<Arc<Listener>> {
+        Listener::open(self.server.clone(), self.tunnels.clone(), socket)
     }
 
-    /// Serves the site at an address.
-    pub fn listen_http(&self, address: SocketAddr) -> io::Result<Arc<Listener>> {
-        Listener::open(self.server.clone(), self.http.clone(), address)
+    /// Serves the site at a socket's address.
+    pub fn listen_http(&self, socket: TcpListener) -> io::Result<Arc<Listener>> {
+        Listener::open(self.server.clone(), self.http.clone(), socket)
     }
 
     /// The same through TLS.
-    pub fn listen_https(&self, address: SocketAddr) -> io::Result<Arc<Listener>> {
-        self.listen_tls(address, &self.http)
+    pub fn listen_https(&self, socket: TcpListener) -> io::Result<Arc<Listener>> {
+        self.listen_tls(socket, &self.http)
     }
 
-    fn listen_tls(&self, address: SocketAddr, door: &Arc<dyn Door>) -> io::Result<Arc<Listener>> {
+    fn listen_tls(&self, socket: TcpListener, door: &Arc<dyn Door>) -> io::Result<Arc<Listener>> {
         let certificates = self.server.config().certificates.clone();
         let certificates = certificates.ok_or_else(|| io::Error::other("there is no certificate"))?;
         let door = TlsListener::new(self.server.clone(), certificates, door.clone());
-        Listener::open(self.server.clone(), Arc::new(door), address)
+        Listener::open(self.server.clone(), Arc::new(door), socket)
     }
 }

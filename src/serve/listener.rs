@@ -68,9 +68,8 @@ impl Listener {
     pub(super) fn open(
         server: Arc<RtspServer>,
         door: Arc<dyn Door>,
-        address: SocketAddr,
+        socket: TcpListener,
     ) -> io::Result<Arc<Self>> {
-        let socket = listen(address)?;
         let address = socket.local_addr()?;
         let limit = descriptor_limit();
         let listener = Arc::new(Self {
@@ -159,7 +158,11 @@ impl Listener {
         lock(&self.state)
     }
 
-    pub(super) fn socket(&self) -> io::Result<Arc<TcpListener>> {
+    /// What it accepts from.
+    ///
+    /// # Errors
+    /// There is none before it is opened again.
+    pub fn socket(&self) -> io::Result<Arc<TcpListener>> {
         let state = self.state();
         state.open.as_ref().map(|(socket, _)| socket.clone()).ok_or(io::ErrorKind::NotConnected.into())
     }

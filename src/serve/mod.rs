@@ -10,6 +10,7 @@
 //!                    │  journal/: what the log tells                                     ▼
 //!                    └─ stream/: Output (a StreamSink) ◀── interleaved ──┬── media/: ways of a track
 //!                                          port pairs, out-groups ◀──────┘
+//!  moving/: all of that goes on in another process
 //! ```
 
 mod access;
@@ -17,6 +18,7 @@ mod actions;
 mod admission;
 mod announcer;
 mod arrival;
+mod attendance;
 mod awaiting;
 mod bounds;
 mod certificates;
@@ -29,14 +31,17 @@ mod journal;
 mod listener;
 mod listing;
 mod media;
+mod moving;
 mod preview;
 mod reasons;
 mod refusal_watch;
+mod relocation;
 mod reporter;
 mod rtsp;
 mod rtsp_connection;
 mod rtsp_listener;
 mod rtsp_server;
+mod saying;
 mod send_on;
 mod session_watch;
 mod stats;
@@ -58,6 +63,7 @@ pub use journal::{SoFar, legible};
 pub use listener::Listener;
 pub use listing::Listing;
 pub use media::{Learning, OutGroup};
+pub use moving::{Household, NotMoved, Removal};
 pub use preview::{NoPreview, Preview, Previews};
 /// What the fuzz target of that name exercises.
 #[cfg(fuzzing)]

@@ -19,6 +19,7 @@ use super::access::{Account, Good, Share};
 use super::arrival::{Arrival, Place, Turn, ask_for_turn};
 use super::rtsp::{Conversation, Home, Session};
 use super::rtsp_server::RtspServer;
+use super::saying::{Half, Says, SpeaksHttp};
 use super::session_watch::SessionWatch;
 use super::stats::CutFor;
 use super::stream::{ByteStream, Output, READ_BYTES, Sink};
@@ -41,7 +42,7 @@ pub(super) struct RtspConnection {
     pub account: Arc<Account>,
     pub output: Arc<Output>,
     /// The same, as sessions know it.
-    home: Arc<Home>,
+    pub home: Arc<Home>,
     pub stream: ByteStream,
     /// Who takes on those that speak HTTP.
     http: Option<Arc<dyn SpeaksHttp>>,
@@ -80,41 +81,6 @@ enum Closed {
     Here,
 }
 
-/// What it is that comes by the connection.
-pub(super) enum Says {
-    /// That is not known by these first bytes.
-    Something(Vec<u8>),
-    Rtsp,
-    /// Nothing: the client says what it says by the other half of a tunnel.
-    Nothing(Half),
-}
-
-/// Of a tunnel, the half by which we speak.
-pub(super) struct Half {
-    /// The half by which the client does, while there is one.
-    pub other: Option<Arc<dyn OtherHalf>>,
-    pub was_whole: bool,
-    /// Gives the tunnel's name back as it goes.
-    pub _name: Box<dyn Send>,
-}
-
-/// Of a tunnel, the half by which the client speaks.
-pub(super) trait OtherHalf: Send + Sync {
-    /// Whether something has come by it that waits for its turn, or for a worker.
-    fn waits(&self) -> bool;
-
-    /// Says the rest of what has come, and ends: another one follows.
-    fn finish(&self);
-
-    /// Ends with the tunnel, whose state is locked.
-    fn close(&self);
-}
-
-/// Who takes on a client that turns out to speak HTTP; `bytes` are what it has said.
-pub(super) trait SpeaksHttp: Send + Sync {
-    fn take_on(&self, arrival: Arrival, bytes: Vec<u8>) -> io::Result<()>;
-}
-
 /// What the connection takes of what its address may hold.
 struct Shares {
     connection: Place,
@@ -136,6 +102,20 @@ impl RtspConnection {
         says: Says,
         http: Option<Arc<dyn SpeaksHttp>>,
     ) -> io::Result<Arc<Self>> {
+        // What has come already is read when the socket takes something, which is at once.
+        let first = if arrival.stream.has_more() { Interest::Write } else { Interest::Read };
+        let connection = Self::prepare(server, arrival, says, http)?;
+        connection.begin(first)?;
+        Ok(connection)
+    }
+
+    /// The same, of which nothing is heard before it begins.
+    pub(super) fn prepare(
+        server: Arc<RtspServer>,
+        arrival: Arrival,
+        says: Says,
+        http: Option<Arc<dyn SpeaksHttp>>,
+    ) -> io::Result<Arc<Self>> {
         let Arrival { stream, peer, account, place } = arrival;
         let socket = stream.socket().clone();
         let local = socket.local_addr()?;
@@ -143,8 +123,6 @@ impl RtspConnection {
         let home = Home::of(output.clone());
         let unread = account.take(Good::UnreadBytes, 0).ok();
         let shares = unread.map(|unread| Shares { connection: place, unread });
-        // What has come already is read when the socket takes something, which is at once.
-        let first = if stream.has_more() { Interest::Write } else { Interest::Read };
         let connection = Arc::new(Self {
             server,
             peer,
@@ -170,10 +148,16 @@ impl RtspConnection {
         });
         let server = &connection.server;
         let key = server.poller.register(Class::Control, socket, connection.clone())?;
-        connection.watch(&mut connection.state());
-        let polled = connection.key.get_or_init(|| key).enable(first);
-        polled.inspect_err(|_| connection.close_now(&mut connection.state()))?;
+        connection.key.get_or_init(|| key);
+        server.attendance.add(&connection.home, &connection);
         Ok(connection)
+    }
+
+    /// Hears the client from now on.
+    pub(super) fn begin(self: &Arc<Self>, first: Interest) -> io::Result<()> {
+        self.watch(&mut self.state());
+        let polled = self.key.get().map_or(Ok(()), |key| key.enable(first));
+        polled.inspect_err(|_| self.close_now(&mut self.state()))
     }
 
     /// Ends the connection for what its client did or left undone.
@@ -220,6 +204,7 @@ impl RtspConnection {
             key.unregister();
         }
         self.home.close(clock::now());
+        self.server.attendance.remove(&self.home);
         state.alarm = None;
         state.wake.take().into_iter().for_each(|wake| wake.cancel());
         true

@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::wire::rtsp::{Reply, StatusCode};
 
 use super::arrival::{Arrival, Door};
-use super::rtsp_connection::{RtspConnection, Says, SpeaksHttp};
+use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::RtspServer;
+use super::saying::{Says, SpeaksHttp};
 
 pub(super) struct RtspListener {
     server: Arc<RtspServer>,

@@ -13,6 +13,7 @@ use crate::wire::rtsp::Redirect;
 
 use super::access::{Addresses, PerAddress, counted_as};
 use super::announcer::Announcer;
+use super::attendance::Attendance;
 use super::certificates::Certificates;
 use super::guard::{Access, AccessStats, DoorRules, Rule};
 use super::journal::{Refused, Teller, Why};
@@ -127,6 +128,8 @@ pub struct RtspServer {
     pub(super) out_groups: Arc<OutGroups>,
     pub(super) counters: Arc<Counters>,
     pub(super) teller: Arc<Teller>,
+    /// Connections that may be moved.
+    pub(super) attendance: Attendance,
     listings: Mutex<HashMap<String, Listing>>,
     stopping: AtomicBool,
     draining: AtomicBool,
@@ -172,6 +175,7 @@ impl RtspServer {
             config: Mutex::new(Arc::new(config)),
             counters,
             teller,
+            attendance: Attendance::default(),
             stopping: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             refuses_newcomers: Episode::default(),

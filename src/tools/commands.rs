@@ -17,7 +17,6 @@ use super::demo::{DemoError, Demonstration};
 use super::signals::{Requests, Wish, requests, stop_requests};
 use super::{listen, manual, probe, top, users};
 use crate::event::clock;
-use crate::ops::Appliance;
 use crate::ops::config::{Config, ConfigError, explain as explain_key};
 use crate::ops::log;
 use crate::ops::log::Refresh;
@@ -26,6 +25,7 @@ use crate::ops::log::log_format::{LogFormat, wants_colours};
 use crate::ops::log::outlet::{Outlet, Unlocked};
 use crate::ops::machine::{open_files, socket_buffers};
 use crate::ops::watching::watch::{Judge, LOOK, Watch};
+use crate::ops::{Appliance, Heir};
 
 /// Where to look when a thread can not be started.
 const THREADS: &str = "(see the limits on threads and open files: ulimit -u, ulimit -n)";
@@ -75,6 +75,7 @@ fn explain(other: &clap::Error) -> u8 {
 
 fn serve(file: &Path, log_format: Option<LogFormat>) -> Result<(), u8> {
     let asked = signals(requests())?;
+    let heir = Heir::of_environment().map_err(|error| failed(&error.to_string()))?;
     let config = Config::load(file).map_err(|error| wrong(&error))?;
     log_format.into_iter().for_each(log::insist_on);
     log::write_as(config.log.format);
@@ -84,7 +85,7 @@ fn serve(file: &Path, log_format: Option<LogFormat>) -> Result<(), u8> {
         Ok(Some(shortage)) => tracing::warn!("{shortage}"),
         Err(error) => tracing::warn!(%error, "the limit on open files can not be read"),
     }
-    let appliance = Appliance::start(&config).map_err(|error| failed(&error.to_string()))?;
+    let appliance = Appliance::start_as(&config, heir).map_err(|error| failed(&error.to_string()))?;
     let watch = match Watch::start(appliance.source()) {
         Ok(watch) => watch,
         Err(error) => {
@@ -112,7 +113,13 @@ fn serve_until_asked(appliance: &Appliance, watch: &Watch, asked: &Requests) {
                 Ok(Wish::Drain) => {
                     appliance.engine().drain.begin(None, "SIGUSR1", clock::now());
                 }
+                Ok(Wish::Upgrade) => appliance.upgrade("SIGUSR2"),
                 Err(_) => return,
+            },
+            recv(appliance.handed_over()) -> _ => {
+                log::flush();
+                // Whatever is taken apart here is another's by now.
+                process::exit(i32::from(EXIT_OK));
             },
             default(LOOK) => {}
         }

@@ -1,5 +1,5 @@
 //! Signals: SIGINT and SIGTERM ask the program to stop, a second one ends it at once. Who serves reads its config again at
-//! SIGHUP and drains at SIGUSR1. No other that is sent to daemons by custom ends it.
+//! SIGHUP, drains at SIGUSR1, and hands over to a new process at SIGUSR2. No other that is sent to daemons by custom ends it.
 
 use std::io;
 use std::process;
@@ -24,6 +24,8 @@ pub enum Wish {
     Reload,
     /// To take nobody in any more, and to stop once all have left.
     Drain,
+    /// To have another process of the program take over.
+    Upgrade,
 }
 
 /// What signals ask for.
@@ -82,6 +84,7 @@ fn obey(
             }
             SIGHUP if wish(Wish::Reload) => {}
             SIGUSR1 if wish(Wish::Drain) => {}
+            SIGUSR2 if wish(Wish::Upgrade) => {}
             SIGUSR1 => tracing::warn!("SIGUSR1 is ignored: it means nothing here"),
             SIGUSR2 => tracing::warn!("SIGUSR2 is ignored: it means nothing here"),
             // A line of the log that was too much: one more would be too.
@@ -102,7 +105,7 @@ mod tests {
         let others = [SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ];
         obey(others.into_iter(), &sender, Some(&wanted), || ended.set(ended.get() + 1));
         assert!(receiver.try_recv().is_err() && ended.get() == 0);
-        assert_eq!(wishes.try_iter().collect::<Vec<_>>(), [Wish::Reload, Wish::Drain]);
+        assert_eq!(wishes.try_iter().collect::<Vec<_>>(), [Wish::Reload, Wish::Drain, Wish::Upgrade]);
         let heard_each = [SIGTERM, SIGHUP, SIGINT].into_iter().inspect(|signal| match *signal {
             SIGHUP => receiver.try_recv().expect("the first asks"),
             _ => assert_eq!(ended.get(), 0),

@@ -61,6 +61,7 @@ mod starts; // where streams can be started with, beside what ffprobe says, and 
 mod strangers; // what is sent to who has proved nothing
 mod supervision; // whoever starts the program and watches over it
 mod top; // `mirrorball top`, as text and in a terminal
+mod upgrade; // another process takes over while viewers watch
 mod vanishing; // viewers whose port, host or attention is gone
 mod viewers_log; // what the log tells of each viewer, and never tells
 mod vocabulary;

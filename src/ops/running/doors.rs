@@ -1,12 +1,14 @@
 //! Where clients come in: the addresses of the config, each with what is served there.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
 use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
 
 use crate::event::lock;
+use crate::net;
 use crate::serve::{FrontDoor, Listener, SiteConfig};
 
 use super::super::config::Config;
@@ -15,7 +17,12 @@ use super::super::config::Config;
 pub struct Doors {
     front_door: FrontDoor,
     open: Mutex<Vec<Open>>,
+    /// Sockets that were opened for these before this process began.
+    kept: Mutex<Vec<(Place, TcpListener)>>,
 }
+
+/// An address as the config has it, and what is served there.
+pub type Place = (SocketAddr, What);
 
 /// An address that is listened on.
 pub struct Open {
@@ -25,13 +32,18 @@ pub struct Open {
     listener: Arc<Listener>,
 }
 
-/// What is served at an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
+/// What is served at an address, also in the words of an [upgrade](super::upgrade).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum What {
+    /// RTSP.
     Rtsp,
+    /// The same through TLS.
     Rtsps,
+    /// RTSP over HTTP.
     Tunnels,
+    /// A site.
     Http,
+    /// The same through TLS.
     Https,
 }
 
@@ -61,9 +73,20 @@ impl What {
 }
 
 impl Doors {
-    /// Nobody comes in yet.
-    pub fn new(front_door: FrontDoor) -> Self {
-        Self { front_door, open: Mutex::default() }
+    /// Nobody comes in yet. `kept` are sockets that were listened on before.
+    pub fn new(front_door: FrontDoor, kept: Vec<(Place, TcpListener)>) -> Self {
+        Self { front_door, open: Mutex::default(), kept: Mutex::new(kept) }
+    }
+
+    /// By which clients come in.
+    pub fn front_door(&self) -> &FrontDoor {
+        &self.front_door
+    }
+
+    /// The sockets that are listened on.
+    pub fn sockets(&self) -> Vec<(Place, Arc<TcpListener>)> {
+        let open = lock(&self.open);
+        open.iter().filter_map(|open| Some(((open.asked, open.what), open.listener.socket().ok()?))).collect()
     }
 
     /// Listens where a config says and nobody does yet; what is opened is kept once it is [taken](Self::take). Where one of ours that the
@@ -121,6 +144,7 @@ impl Doors {
             let (address, channels) = (listener.address(), config.channels.len());
             tracing::info!(%address, channels, "serving {}", what.purpose());
         }
+        lock(&self.kept).clear(); // nobody asks for them any more
         let mut open = lock(&self.open);
         open.retain(|Open { asked, what, listener }| {
             let stays = wanted.contains(&(*asked, *what));
@@ -154,12 +178,14 @@ impl Doors {
     }
 
     fn listen(&self, address: SocketAddr, what: What) -> io::Result<Arc<Listener>> {
+        let kept = lock(&self.kept).extract_if(.., |(place, _)| *place == (address, what)).next();
+        let socket = kept.map_or_else(|| net::listen(address), |(_, socket)| Ok(socket))?;
         match what {
-            What::Rtsp => self.front_door.listen_rtsp(address),
-            What::Rtsps => self.front_door.listen_rtsps(address),
-            What::Tunnels => self.front_door.listen_tunnels(address),
-            What::Http => self.front_door.listen_http(address),
-            What::Https => self.front_door.listen_https(address),
+            What::Rtsp => self.front_door.listen_rtsp(socket),
+            What::Rtsps => self.front_door.listen_rtsps(socket),
+            What::Tunnels => self.front_door.listen_tunnels(socket),
+            What::Http => self.front_door.listen_http(socket),
+            What::Https => self.front_door.listen_https(socket),
         }
     }
 

@@ -187,6 +187,10 @@ impl Engine {
         config.directories.iter().for_each(|directory| self.open_directory(directory));
         self.open_groups.iter().for_each(|groups| groups.look_each_second(&self.timers));
         self.hearing.iter().for_each(|hearing| hearing.begin(&self.timers));
+    }
+
+    /// Announces channels, and sends them to their groups, from now on.
+    pub(in crate::ops) fn announce(&self) {
         self.announcer.begin(&self.timers);
     }
 

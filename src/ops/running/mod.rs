@@ -12,6 +12,8 @@ pub mod drain; // nobody is taken in any more
 pub mod doors; // where clients come in
 pub mod engine; // all of it, from a config
 
+pub mod upgrade; // another process takes over while viewers watch
+
 pub mod kept_channels; // channels that programs add and remove
 pub mod reload; // what a config changes that is read again
 pub mod reload_thread; // who does so, and when

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::wire::http::turned_away;
 
 use super::super::arrival::{Arrival, Door};
-use super::super::rtsp_connection::SpeaksHttp;
 use super::super::rtsp_server::RtspServer;
+use super::super::saying::SpeaksHttp;
 use super::http_connection::HttpConnection;
 use super::request::{Answering, HttpService, Request};
 use super::site::Site;

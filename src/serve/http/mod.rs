@@ -24,6 +24,7 @@ mod viewing;
 
 pub use http_listener::{HttpListener, Serves};
 pub use hyper_side::HEAD_BYTES;
+pub use outgoing::Outgoing;
 pub use presence::SiteConfig;
 pub use site::{NotOpened, OpensGroups, Site};
 pub use tunnels::Tunnels;

@@ -1,21 +1,27 @@
 //! A connection after its last request: a stream without end goes out by it, or nothing more. What its client says is not heard.
 
 use std::io;
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use crate::event::{Alarm, Class, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock, lock};
-use crate::relay::StreamSink;
+use bytes::Bytes;
 
-use super::super::arrival::{Place, Turn, ask_for_turn};
+use crate::event::{Alarm, Class, Event, Interest, PollEventConsumer, PollKey, Task, Work, clock, lock};
+use crate::relay::{StreamSink, Track};
+
+use super::super::arrival::{Arrival, Place, Turn, ask_for_turn};
+use super::super::attendance::{Attending, ConnectionParcel, Speaks};
+use super::super::media::OverHttp;
 use super::super::rtsp::{Home, Session};
+use super::super::rtsp_server::RtspServer;
 use super::super::stream::{Output, Post, READ_BYTES, Sink};
 use super::request::Client;
 
 /// A client that floods goes to the queue's tail after these many reads.
 const READS_PER_TASK: usize = 4;
 
-pub(super) struct Outgoing {
-    pub client: Arc<Client>,
+pub struct Outgoing {
+    pub(super) client: Arc<Client>,
     pub output: Arc<Output>,
     /// The same, as sessions know it.
     pub home: Arc<Home>,
@@ -34,7 +40,7 @@ struct Held {
 }
 
 impl Outgoing {
-    pub fn of(client: &Arc<Client>) -> Arc<Self> {
+    pub(super) fn of(client: &Arc<Client>) -> Arc<Self> {
         let Client { server, stream, .. } = &**client;
         let output = Output::new(stream.clone(), server.poller.clone(), server.counters.clone());
         Arc::new(Self {
@@ -44,6 +50,26 @@ impl Outgoing {
             key: OnceLock::new(),
             held: Mutex::new(Some(Held::default())),
         })
+    }
+
+    /// That of a client who was served elsewhere, with what was still to go out.
+    pub fn moved(server: &Arc<RtspServer>, arrival: Arrival, unsent: &[u8]) -> io::Result<Arc<Self>> {
+        let Arrival { stream, peer, account, place } = arrival;
+        let (local, server) = (stream.socket().local_addr()?, server.clone());
+        let out =
+            Self::of(&Arc::new(Client { server, peer, local, account, stream, known: Mutex::default() }));
+        out.take_over(place);
+        if !unsent.is_empty() {
+            out.output.post(Post::Bytes(Bytes::copy_from_slice(unsent)));
+        }
+        Ok(out)
+    }
+
+    /// The way of a track that goes by it, and has it end with that.
+    pub fn way(self: &Arc<Self>, track: &Track) -> OverHttp {
+        let over = Arc::downgrade(self);
+        let when_over = Box::new(move || over.upgrade().into_iter().for_each(|out| out.part()));
+        OverHttp::new(self.output.clone(), track.rtp.marks(), when_over)
     }
 
     /// A session goes by it, and ends with it.
@@ -67,6 +93,7 @@ impl Outgoing {
         }
         let Client { server, peer, stream, .. } = &*self.client;
         let first = if stream.has_more() { Interest::Write } else { Interest::Read };
+        server.attendance.add(&self.home, self);
         let registered = server.poller.register(Class::Control, stream.socket().clone(), self.clone());
         let enabled = registered.and_then(|key| self.key.get_or_init(|| key).enable(first));
         if let Err(error) = enabled {
@@ -97,6 +124,7 @@ impl Outgoing {
     /// The client is gone, or has to go.
     fn end(&self) {
         let Some(held) = lock(&self.held).take() else { return };
+        self.client.server.attendance.remove(&self.home);
         if let Some(key) = self.key.get() {
             key.unregister();
         }
@@ -149,6 +177,17 @@ impl Work for Outgoing {
 
     fn close(self: Arc<Self>) {
         self.end();
+    }
+}
+
+impl Attending for Outgoing {
+    /// One that only waits for its client to close does not move.
+    fn pack(&self) -> Option<(ConnectionParcel, Arc<TcpStream>, Arc<Home>)> {
+        let is_watched =
+            lock(&self.held).as_ref().is_some_and(|held| held.alarm.is_none() && held.session.is_some());
+        let (unsent, socket) = self.output.unsent().filter(|_| is_watched)?;
+        let (client, speaks, heard, unwanted) = (self.client.peer, Speaks::Http, Vec::new(), 0);
+        Some((ConnectionParcel { client, speaks, heard, unwanted, unsent }, socket, self.home.clone()))
     }
 }
 

@@ -12,8 +12,9 @@ use crate::wire::http::Upstream;
 use super::super::access::{Account, Share};
 use super::super::arrival::{Arrival, Place, Turn, ask_for_turn};
 use super::super::downstream::Heard;
-use super::super::rtsp_connection::{OtherHalf, RtspConnection};
+use super::super::rtsp_connection::RtspConnection;
 use super::super::rtsp_server::RtspServer;
+use super::super::saying::OtherHalf;
 use super::super::stats::CutFor;
 use super::super::stream::{ByteStream, READ_BYTES};
 use super::request::Rest;
@@ -319,7 +320,7 @@ impl Work for HalfWatch {
 #[cfg(all(test, not(model)))]
 mod tests {
     use super::super::super::access::Good;
-    use super::super::super::rtsp_connection::{Half, Says};
+    use super::super::super::saying::{Half, Says};
     use super::super::super::stats::Transport;
     use super::super::super::tests::Rig;
     use super::*;

@@ -24,8 +24,9 @@ use crate::wire::http::tunnel_begins;
 
 use super::super::access::counted_as;
 use super::super::arrival::Arrival;
-use super::super::rtsp_connection::{Half, RtspConnection, Says};
+use super::super::rtsp_connection::RtspConnection;
 use super::super::rtsp_server::RtspServer;
+use super::super::saying::{Half, Says};
 use super::super::stream::{Post, Sink};
 use super::post_half::{Forget, PostHalf};
 use super::refusal::Refusal;

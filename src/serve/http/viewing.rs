@@ -13,7 +13,6 @@ use crate::relay::{Call, Channel, Claim, Expected, StreamSink, Track};
 use crate::wire::http::{MEDIA_HEADERS, media_begins};
 
 use super::super::access::Good;
-use super::super::media::OverHttp;
 use super::super::rtsp::{Costs, Session};
 use super::super::session_watch::SessionWatch;
 use super::super::stats::RefusedFor;
@@ -95,10 +94,7 @@ fn open(
     let egress = egress.map_err(RefusedFor::egress)?;
     let session = server.begin((client.peer, &client.account), &out.home, channel, now)?;
     out.carry(&session);
-    let over = Arc::downgrade(out);
-    let when_over = Box::new(move || over.upgrade().into_iter().for_each(|out| out.part()));
-    let way = OverHttp::new(out.output.clone(), track.rtp.marks(), when_over);
-    session.set_up(&out.home, (track, ""), Some(Box::new(way)), Costs { egress, memory });
+    session.set_up(&out.home, (track, ""), Some(Box::new(out.way(track))), Costs { egress, memory });
     Ok(session)
 }
 

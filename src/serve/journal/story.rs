@@ -80,8 +80,18 @@ struct Heard {
 
 impl Story {
     pub fn new(teller: &Arc<Teller>, client: SocketAddr, channel: Arc<Channel>) -> Arc<Self> {
+        Self::numbered(teller.number(), teller, client, channel)
+    }
+
+    /// That of a session which had its number already, elsewhere.
+    pub fn moved(number: u64, teller: &Arc<Teller>, client: SocketAddr, channel: Arc<Channel>) -> Arc<Self> {
+        teller.has_given(number);
+        Self::numbered(number, teller, client, channel)
+    }
+
+    fn numbered(number: u64, teller: &Arc<Teller>, client: SocketAddr, channel: Arc<Channel>) -> Arc<Self> {
         Arc::new(Self {
-            number: teller.number(),
+            number,
             client,
             channel,
             teller: teller.clone(),
@@ -105,6 +115,13 @@ impl Story {
         if is_first {
             self.teller.begin(&self.begun(What::Plays, ways, agent), now);
         }
+    }
+
+    /// It was told already that it plays, elsewhere, where it began at `epoch` or later.
+    pub fn go_on_from(&self, ways: &[Way], agent: Option<String>, epoch: Instant) {
+        let mut course = self.course();
+        (course.began, course.agent) = (Some(epoch), agent);
+        course.client_ports = client_ports(ways);
     }
 
     /// It plays on in other ways.

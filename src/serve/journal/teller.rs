@@ -77,6 +77,11 @@ impl Teller {
         self.sessions.fetch_add(1, SeqCst) + 1
     }
 
+    /// One was given elsewhere, and is nobody else's here.
+    pub fn has_given(&self, number: u64) {
+        self.sessions.fetch_max(number, SeqCst);
+    }
+
     /// A session plays for the first time.
     pub fn begin(self: &Arc<Self>, begun: &Begun<'_>, now: Instant) {
         let mut state = self.state();

@@ -64,6 +64,10 @@ impl Way for Interleaved {
         Sink(self.output.clone()).pump(None);
     }
 
+    fn settled(&self) -> Option<u64> {
+        self.stand().map(|stand| stand.next)
+    }
+
     fn stand(&self) -> Option<Stand> {
         self.feed.as_ref()?.places[0].progress()
     }

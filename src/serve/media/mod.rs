@@ -24,7 +24,7 @@ pub use interleaved::Interleaved;
 pub use latches::{FIRST_CLIENT_PORT, Learning};
 pub use multicast::{Multicast, OutGroup, OutGroups, StandIn};
 pub use over_http::OverHttp;
-pub use port_pairs::PortPairs;
+pub use port_pairs::{PortPairs, Reservation};
 pub use raw::Raw;
 pub use taker::{Client, Learnt, Taker};
 pub use udp::OverUdp;

@@ -262,6 +262,10 @@ impl Way for Multicast {
         part.story.settle(part.sent());
     }
 
+    fn settled(&self) -> Option<u64> {
+        lock(&self.seat.stage).feed.as_ref().map(|(rtp, _)| rtp.settled())
+    }
+
     /// A goodbye to one would be one to all.
     fn say(&self, rtcp: &[u8]) {
         if lock(&self.seat.stage).players == 1 {

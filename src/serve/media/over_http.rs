@@ -49,6 +49,10 @@ impl Way for OverHttp {
         self.when_over.take().into_iter().for_each(|then| then());
     }
 
+    fn settled(&self) -> Option<u64> {
+        self.stand().map(|stand| stand.next)
+    }
+
     fn stand(&self) -> Option<Stand> {
         self.feed.as_ref()?.0.progress()
     }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use crate::event::{Poller, Timers, lock};
-use crate::net::{bind_pair, forbid_fragments, with_port};
+use crate::net::{ServerPair, bind_pair, forbid_fragments, with_port};
 use crate::relay::ServerSocket;
 
 use super::super::stats::{Counters, Port};
@@ -233,6 +233,38 @@ impl PortPairs {
         self.pairs().drain(..).for_each(|pair| pair.receiver.shut());
     }
 
+    /// All that are open.
+    pub fn all(&self) -> Vec<Arc<PortPair>> {
+        self.pairs().clone()
+    }
+
+    /// Serves by a pair that was opened elsewhere.
+    pub fn adopt(&self, local: SocketAddr, sockets: ServerPair) -> io::Result<()> {
+        let pair = self.serve_by(local, sockets)?;
+        self.pairs().push(pair);
+        Ok(())
+    }
+
+    /// Gives a client the places at a pair that it had elsewhere. One who may be behind a NAT is looked for as it was, if it can be.
+    pub fn reserve_again(
+        &self,
+        (local, port): (SocketAddr, u16),
+        (announced, at): ((SocketAddr, SocketAddr), [SocketAddr; 2]),
+        is_unsure: bool,
+        owner: &Client,
+    ) -> Option<Arc<Reservation>> {
+        let pair = self.pairs().iter().find(|pair| (pair.local, pair.port) == (local, port)).cloned()?;
+        let looked_for = if is_unsure { pair.clients.reserve_and_search(at, owner) } else { None };
+        let (spots, search) = match looked_for {
+            Some((spots, search)) => (spots, Some(Arc::new(search))),
+            None => (pair.clients.reserve(at, owner)?, None),
+        };
+        if search.is_some() {
+            pair.listen_for_punches();
+        }
+        Some(Arc::new(Reservation { pair, announced, spots, search }))
+    }
+
     fn open(&self, local: SocketAddr, pairs: &[Arc<PortPair>]) -> io::Result<Arc<PortPair>> {
         let taken: Vec<u16> = pairs.iter().filter(|pair| pair.local == local).map(|pair| pair.port).collect();
         if taken.len() >= MAX_PAIRS {
@@ -242,6 +274,12 @@ impl PortPairs {
         if self.dont_fragment {
             [&sockets.rtp, &sockets.rtcp].into_iter().try_for_each(forbid_fragments)?;
         }
+        let port = sockets.port;
+        tracing::debug!(address = %local.ip(), rtp = port, rtcp = port + 1, "serving UDP from a new port pair");
+        self.serve_by(local, sockets)
+    }
+
+    fn serve_by(&self, local: SocketAddr, sockets: ServerPair) -> io::Result<Arc<PortPair>> {
         let (rtp, rtcp) = (ServerSocket::growing(sockets.rtp)?, ServerSocket::alone(sockets.rtcp)?);
         let (clients, askers) = (Clients::new(self.learning), Arc::<Askers>::default());
         let receiver = RtcpReceiver::open(
@@ -250,9 +288,7 @@ impl PortPairs {
             self.counters.clone(),
             (&self.poller, &self.timers),
         )?;
-        let port = sockets.port;
-        tracing::debug!(address = %local.ip(), rtp = port, rtcp = port + 1, "serving UDP from a new port pair");
-        Ok(Arc::new(PortPair { rtp, rtcp, port, local, clients, askers, receiver }))
+        Ok(Arc::new(PortPair { rtp, rtcp, port: sockets.port, local, clients, askers, receiver }))
     }
 
     fn pairs(&self) -> MutexGuard<'_, Vec<Arc<PortPair>>> {
@@ -261,6 +297,11 @@ impl PortPairs {
 }
 
 impl PortPair {
+    /// Whom its clients connected to; of no port.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
     /// Somebody is looked for by what comes to the RTP port.
     fn listen_for_punches(&self) {
         if let Err(error) = self.rtp.listen(true) {

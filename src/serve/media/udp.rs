@@ -80,6 +80,10 @@ impl Way for OverUdp {
         Some(Stand { next: self.reach.as_ref()?.next(), missed: 0 })
     }
 
+    fn settled(&self) -> Option<u64> {
+        self.reach.as_ref().map(Reach::settled)
+    }
+
     fn stop(&mut self, heirs: Option<&Heirs>) {
         (self.asker, self.reach) = (None, None);
         if let (Some((rtp, rtcp)), Some(heirs)) = (self.feed.take(), heirs) {

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::relay::{Carriage, Handover, Place, Stand, Track};
 use crate::wire::rtsp::transport::{Profile, Transport};
 
@@ -29,6 +31,10 @@ pub trait Way: Send {
     fn stand(&self) -> Option<Stand> {
         None
     }
+
+    /// The number of the packet that its viewer is to get next, while packets are sent, as far as that is known. Nothing is being sent as
+    /// it is asked for.
+    fn settled(&self) -> Option<u64>;
 
     /// Its viewer asks for packets again so from now on, where it may.
     fn repair(&mut self, _: &Asks) {}
@@ -74,7 +80,7 @@ pub enum Followed {
 }
 
 /// What a viewer was granted for a track, in its own terms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Grant {
     Udp {
         /// Whom it connected to; of no port.

@@ -107,6 +107,23 @@ impl Conversation {
         }
     }
 
+    /// What is left of what the client has said, and how much is to come that nobody wants. `None`: it is not to go on elsewhere, as
+    /// nothing more is heard, or something is waited for.
+    pub fn rest(&self) -> Option<(Vec<u8>, usize)> {
+        (!self.is_over() && self.talk.wait.is_none()).then(|| self.inbox.rest())
+    }
+
+    /// It goes on with what was left elsewhere, by a client that has asked before.
+    pub fn go_on_with(&mut self, bytes: &[u8], unwanted: usize) {
+        self.inbox.begin_with(bytes, unwanted);
+        self.talk.has_asked = true;
+    }
+
+    /// A session that was begun elsewhere belongs here.
+    pub fn adopt(&mut self, session: Arc<Session>) {
+        self.talk.sessions.push(session);
+    }
+
     /// The conversation is over; returns the sessions that belonged here.
     pub fn end(&mut self) -> Vec<Arc<Session>> {
         self.inbox = Inbox::default();

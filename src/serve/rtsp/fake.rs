@@ -273,6 +273,10 @@ impl Way for Noted {
     }
 
     fn say(&self, _: &[u8]) {}
+
+    fn settled(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl Drop for Noted {

@@ -72,6 +72,17 @@ impl Inbox {
         self.began = if is_whole { None } else { self.began.or(Some(now)) };
     }
 
+    /// What is left to be read, and how much is to come that nobody wants.
+    pub fn rest(&self) -> (Vec<u8>, usize) {
+        (self.bytes[self.taken..].to_vec(), self.unwanted)
+    }
+
+    /// The same of one whose client was read elsewhere before.
+    pub fn begin_with(&mut self, bytes: &[u8], unwanted: usize) {
+        self.bytes = bytes.to_vec();
+        self.unwanted = unwanted;
+    }
+
     /// It is not the client who keeps the rest from being read.
     pub fn excuse(&mut self) {
         self.began = None;

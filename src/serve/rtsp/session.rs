@@ -39,7 +39,7 @@ pub struct Session {
 
 /// What the first packet will be of a track that is to start.
 pub struct Planned {
-    track: usize,
+    pub(super) track: usize,
     pub url: String,
     /// Where it is in the ring; what arrives once the PLAY is answered is never before it.
     pub entry: Entry,
@@ -377,7 +377,7 @@ impl Session {
     }
 
     /// Does what may start or stop tracks. `None`: it has ended, and nothing is done.
-    fn change<T>(&self, change: impl FnOnce(&mut Held) -> T) -> Option<T> {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Held) -> T) -> Option<T> {
         let mut state = lock(&self.state);
         let done = change(state.held()?);
         state.settle(&self.channel);

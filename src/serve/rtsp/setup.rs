@@ -13,6 +13,7 @@ use super::super::journal::{self, Story};
 use super::super::media::{Asks, Followed, Grant, Heirs, Learnt, Way};
 use super::super::reporter::Reporter;
 use super::super::stream::SetupBytes;
+use super::parcel::TrackParcel;
 
 /// A sender report this young is handed to a new viewer at once, for lip sync from the first picture.
 const REPORT_MAX_AGE: Duration = Duration::from_secs(10);
@@ -237,6 +238,22 @@ impl Setup {
         let stand = self.way.stand()?;
         let sent = stand.next.saturating_sub(self.asks.first).saturating_sub(stand.missed);
         Some([sent, stand.missed, self.track.rtp.ring().head().saturating_sub(stand.next)])
+    }
+
+    /// What it takes along where its session moves.
+    pub fn pack(&self) -> TrackParcel {
+        let next = self.way.settled().filter(|_| self.plays());
+        let apart = self.apart.as_ref().map(|apart| apart.way.grant());
+        TrackParcel {
+            number: self.track.number,
+            url: self.url.clone(),
+            grant: self.grant(),
+            is_unsure: self.way.is_unsure(),
+            plays: self.plays(),
+            last: next.and_then(|next| self.track.rtp.ring().landmark_before(next)),
+            rtx: self.asks.rtx,
+            apart,
+        }
     }
 
     /// Whether packets are sent.

@@ -67,6 +67,14 @@ impl State {
         };
     }
 
+    /// It was paused before it came here.
+    pub fn rest(&mut self) {
+        *self = match mem::replace(self, Self::Ended) {
+            Self::Ready(held) => Self::Paused(held),
+            other => other,
+        };
+    }
+
     /// Ends it; returns what it was.
     pub fn end(&mut self) -> Self {
         mem::replace(self, Self::Ended)

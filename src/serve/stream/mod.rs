@@ -7,11 +7,9 @@ mod output;
 mod tls_stream;
 mod writer;
 
-#[cfg(any(test, fuzzing))]
-pub use bounds::Room;
 #[cfg(test)]
 pub use bounds::TRACK_BYTES;
-pub use bounds::{CUT_OFF_BYTES, READ_BYTES, SETUP_BYTES, SetupBytes};
+pub use bounds::{CUT_OFF_BYTES, READ_BYTES, Room, SETUP_BYTES, SetupBytes};
 pub use byte_stream::ByteStream;
 pub use output::{Output, Sink};
 pub use tls_stream::{RECORD_BYTES, TlsStream};

@@ -5,7 +5,7 @@
 //! costs the lanes nothing but a look at a flag.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -139,6 +139,15 @@ impl Output {
         {
             tracing::debug!(%error, "a connection is not given its class");
         }
+    }
+
+    /// What is to go out before anything else, and by what. `None`: it ends with that, or has ended, or nobody else could go on
+    /// with it, which is so of TLS.
+    pub fn unsent(&self) -> Option<(Vec<u8>, Arc<TcpStream>)> {
+        let ByteStream::Plain(socket) = &self.stream else { return None };
+        let mut unsent = lock(&self.writer).begun();
+        unsent.extend(self.posted.unsent()?);
+        (!self.is_dead()).then(|| (unsent, socket.clone()))
     }
 
     /// How far the client has come with what it was sent.

@@ -112,6 +112,19 @@ impl Posted {
         self.queue().bytes
     }
 
+    /// The bytes of all that wait, in their order. `None`: nothing is to follow them.
+    pub fn unsent(&self) -> Option<Vec<u8>> {
+        let mut unsent = Vec::new();
+        for post in &self.queue().posts {
+            match post {
+                Post::Bytes(bytes) => unsent.extend_from_slice(bytes),
+                Post::Open { .. } | Post::Close(_) => {}
+                Post::Hangup => return None,
+            }
+        }
+        Some(unsent)
+    }
+
     /// Lets everything go.
     pub fn clear(&self) {
         let gone = mem::take(&mut *self.queue());
@@ -145,6 +158,11 @@ impl Writer {
                 return Ok(Written::AllDue);
             }
         }
+    }
+
+    /// What is left of what was begun.
+    pub fn begun(&self) -> Vec<u8> {
+        self.begun.iter().flatten().copied().collect()
     }
 
     fn finish_begun(&mut self, socket: &mut impl Write) -> io::Result<()> {

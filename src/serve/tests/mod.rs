@@ -100,7 +100,8 @@ impl Rig {
             config,
         );
         let front_door = FrontDoor::new(server.clone(), None, false);
-        let listener = front_door.listen_rtsp((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        let socket = crate::net::listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        let listener = front_door.listen_rtsp(socket).expect("it is polled");
         Self { queue, poller, server, listener }
     }
 

@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
@@ -14,7 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -58,6 +61,8 @@ pub struct Mirrorball {
     /// Where metrics are served.
     pub admin: SocketAddr,
     child: Child,
+    /// Who has taken over from it.
+    heir: Option<Pid>,
     log: Arc<Mutex<Vec<String>>>,
     _turn: Option<MutexGuard<'static, ()>>,
     directory: TempDir,
@@ -271,6 +276,7 @@ impl Setup {
             rtsp,
             admin,
             child,
+            heir: None,
             log: Arc::default(),
             _turn: None,
             directory: self.directory,
@@ -343,7 +349,7 @@ impl Mirrorball {
             Some((address("serving RTSP")?, address("serving /metrics")?))
         });
         let (rtsp, admin) = addresses;
-        let mirrorball = Self { rtsp, admin, child, log, _turn: None, directory, _quiet: quiet };
+        let mirrorball = Self { rtsp, admin, child, heir: None, log, _turn: None, directory, _quiet: quiet };
         mirrorball.expect_page("/ready", 200);
         mirrorball
     }
@@ -445,7 +451,7 @@ impl Mirrorball {
 
     /// Its directory in /proc.
     pub fn proc(&self) -> PathBuf {
-        Path::new("/proc").join(self.child.id().to_string())
+        Path::new("/proc").join(self.id().to_string())
     }
 
     /// The URL of a channel.
@@ -541,18 +547,55 @@ impl Mirrorball {
 
     /// Asks the program to stop.
     pub fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.child.id()).expect("process ids are small");
-        kill(Pid::from_raw(id), signal).expect("the program runs");
+        kill(self.id(), signal).expect("the program runs");
+    }
+
+    fn id(&self) -> Pid {
+        let own = || Pid::from_raw(i32::try_from(self.child.id()).expect("process ids are small"));
+        self.heir.unwrap_or_else(own)
+    }
+
+    /// Has another process take over, whose story this is from then on.
+    pub fn upgrade(&mut self) {
+        // It is ours to wait for, then, once the process is gone that has started it.
+        set_child_subreaper(true).expect("Linux");
+        let (over, failed) = ("handed over", ", and this program serves on");
+        let before = [over, failed].map(|text| self.lines_logged(text));
+        self.signal(Signal::SIGUSR2);
+        eventually("an upgrade that is over", || {
+            ([over, failed].map(|text| self.lines_logged(text)) != before).then_some(())
+        });
+        assert_eq!(self.lines_logged(failed), before[1], "it has failed");
+        let begun = self.logged("an upgrade begins").pop().expect("it has begun");
+        let pid = begun.split_once("pid=").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
+        let status = self.ended();
+        assert!(status.is_some_and(|status| status.success()), "the process before ended with {status:?}");
+        self.heir = Some(Pid::from_raw(pid.expect("its number")));
+        self.expect_page("/ready", 200);
     }
 
     /// Waits for the end of a program that was asked to stop.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         let mut status = None;
         passes(STOPS_WITHIN, || {
-            status = self.child.try_wait().ok().flatten();
+            status = self.try_wait();
             status.is_some()
         });
         status
+    }
+
+    fn try_wait(&mut self) -> Option<ExitStatus> {
+        let Some(heir) = self.heir else { return self.child.try_wait().ok().flatten() };
+        match waitpid(heir, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, code)) => Some(ExitStatus::from_raw(code << 8)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Some(ExitStatus::from_raw(signal as i32)),
+            _ => None,
+        }
+    }
+
+    fn end_at_once(&mut self) {
+        let _ = kill(self.id(), Signal::SIGKILL);
+        let _ = self.ended();
     }
 
     fn print_log(&self) {
@@ -573,11 +616,12 @@ pub struct Holdings {
 
 impl Drop for Mirrorball {
     fn drop(&mut self) {
-        let running = self.child.try_wait().ok().flatten().is_none();
+        let running = self.try_wait().is_none();
         if thread::panicking() {
             self.print_log();
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+            if running {
+                self.end_at_once();
+            }
             return;
         }
         if running {
@@ -587,8 +631,7 @@ impl Drop for Mirrorball {
             let status = self.ended();
             if status.is_none_or(|status| !status.success()) || panics != 0.0 {
                 self.print_log();
-                let _ = self.child.kill();
-                let _ = self.child.wait();
+                self.end_at_once();
                 panic!("the program ended with {status:?} and {panics} panics");
             }
         }

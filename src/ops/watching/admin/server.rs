@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -44,10 +44,12 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Where it listens, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct AdminConfig {
     /// The address.
     pub listen: SocketAddr,
+    /// What was listened on there before this process began.
+    pub kept: Option<StdListener>,
     /// What it is served with through TLS, if it is.
     pub certificates: Option<Arc<Certificates>>,
 }
@@ -56,6 +58,7 @@ pub struct AdminConfig {
 #[derive(Debug)]
 pub struct AdminServer {
     local_addr: SocketAddr,
+    socket: StdListener,
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
 }
@@ -76,9 +79,9 @@ impl AdminServer {
     pub fn start(config: AdminConfig, source: Arc<dyn AdminSource>) -> io::Result<Self> {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().max_blocking_threads(CALLS).build()?;
-        let listener = std::net::TcpListener::bind(config.listen)?;
+        let listener = config.kept.map_or_else(|| StdListener::bind(config.listen), Ok)?;
         listener.set_nonblocking(true)?;
-        let local_addr = listener.local_addr()?;
+        let (local_addr, socket) = (listener.local_addr()?, listener.try_clone()?);
         let listener = {
             let _entered = runtime.enter();
             TcpListener::from_std(listener)?
@@ -94,12 +97,20 @@ impl AdminServer {
             }
             runtime.shutdown_background();
         })?;
-        Ok(Self { local_addr, stop, thread })
+        Ok(Self { local_addr, socket, stop, thread })
     }
 
     /// The address in use; its port is the kernel's choice where port 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// What it listens on.
+    ///
+    /// # Errors
+    /// There is no descriptor for it.
+    pub fn socket(&self) -> io::Result<StdListener> {
+        self.socket.try_clone()
     }
 
     /// Closes the listener, lets running exchanges end for at most a second, and joins the thread.

@@ -74,7 +74,7 @@ fn start_with(metrics: &[u8], tokens: &[(Role, &str)]) -> (AdminServer, Arc<Sour
 }
 
 fn on_loopback() -> AdminConfig {
-    AdminConfig { listen: (Ipv4Addr::LOCALHOST, 0).into(), certificates: None }
+    AdminConfig { listen: (Ipv4Addr::LOCALHOST, 0).into(), kept: None, certificates: None }
 }
 
 fn connect(server: &AdminServer) -> TcpStream {

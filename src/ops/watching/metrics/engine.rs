@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::super::release;
 use super::super::super::running::engine::Engine;
+use super::super::super::running::upgrade::HOLD;
 use crate::event::{Class, TaskQueue};
 use crate::ingest::pull::{OPEN, PULL};
 use crate::net::{KernelDrops, descriptor_limit, open_descriptors};
@@ -12,7 +13,7 @@ use crate::relay::{FAN_OUT, Held, Leg};
 use super::families::Families;
 
 /// The kinds of tasks. Each has a series from the start, so that the first one is seen.
-const MEDIA_TASKS: &[&str] = &[FAN_OUT, "Flush", "Lost", PULL, "ReceiveReports"];
+const MEDIA_TASKS: &[&str] = &[FAN_OUT, "Flush", HOLD, "Lost", PULL, "ReceiveReports"];
 const CONTROL_TASKS: &[&str] = &[
     "Accept",
     "Announce",
@@ -24,6 +25,7 @@ const CONTROL_TASKS: &[&str] = &[
     "FollowOutGroups",
     "HearAnnouncements",
     "HearReports",
+    HOLD,
     "Join",
     "Lost",
     OPEN,

@@ -1,0 +1,184 @@
+//! The predecessor: starts its heir, and hands everything over once that could serve.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+use std::{env, mem, thread};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use sd_notify::NotifyState;
+
+use crate::event::{Priority, clock, spawn};
+use crate::net::Passage;
+
+use super::super::doors::Doors;
+use super::super::engine::Engine;
+use super::heir::ENVIRONMENT;
+use super::hold::Hold;
+use super::words::{FORM, Watched, Word, hand, hear, out_of_turn, say};
+
+/// What an heir has to be ready to serve: all of its start.
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+/// What tasks may take that run when all is to stand still.
+const STANDS_WITHIN: Duration = Duration::from_secs(1);
+/// What the heir has to take over, while nobody is served: less than a part may stand still.
+const TAKES_WITHIN: Duration = Duration::from_secs(3);
+/// What it has to take each message.
+const HEARS_WITHIN: Duration = Duration::from_secs(3);
+/// Something that has come no longer ago flows.
+const FLOWS: Duration = Duration::from_secs(1);
+
+/// What is handed over.
+pub struct Estate {
+    /// All that serves.
+    pub engine: Arc<Engine>,
+    /// Where clients come in.
+    pub doors: Arc<Doors>,
+    /// Where operators do, as the config has it.
+    pub admin: (SocketAddr, TcpListener),
+}
+
+/// All that serves, standing still.
+type Still = [Hold; 2];
+
+/// The upgrades of one process.
+pub struct Upgrade {
+    estate: Estate,
+    /// As it was when this process began: what is there under this name by now may be newer.
+    program: io::Result<PathBuf>,
+    is_underway: AtomicBool,
+    over: (Sender<()>, Receiver<()>),
+}
+
+impl Upgrade {
+    /// Those of a process that has this to hand over.
+    pub fn of(estate: Estate) -> Arc<Self> {
+        let (is_underway, over) = (AtomicBool::new(false), bounded(1));
+        Arc::new(Self { estate, program: env::current_exe(), is_underway, over })
+    }
+
+    /// Receives once everything was handed over: this process is to end at once, and to say goodbye to nobody.
+    pub fn over(&self) -> &Receiver<()> {
+        &self.over.1
+    }
+
+    /// Begins one, unless one is under way.
+    pub fn begin(self: &Arc<Self>, why: &'static str) {
+        if self.is_underway.swap(true, Relaxed) {
+            return tracing::warn!("an upgrade is under way already ({why})");
+        }
+        let upgrade = self.clone();
+        let begun = spawn("upgrade".to_owned(), Priority::Usual, move || {
+            match upgrade.run(why) {
+                Ok(still) => {
+                    mem::forget(still); // nothing runs here any more
+                    let _ = upgrade.over.0.try_send(());
+                    return;
+                }
+                Err(error) => tracing::error!("the upgrade has failed, and this program serves on: {error}"),
+            }
+            upgrade.is_underway.store(false, Relaxed);
+        });
+        if let Err(error) = begun {
+            self.is_underway.store(false, Relaxed);
+            tracing::error!(%error, "an upgrade can not begin: there is no thread for it");
+        }
+    }
+
+    fn run(&self, why: &str) -> Result<Still, String> {
+        if self.estate.engine.drain.deadline().is_some() {
+            return Err("this program is draining, and will end".to_owned());
+        }
+        let program = self.program.as_ref().map_err(|error| format!("its file is not known: {error}"))?;
+        let (passage, end) =
+            Passage::pair().map_err(|error| format!("there is no socket for it: {error}"))?;
+        let mut command = Command::new(program);
+        command.args(env::args_os().skip(1)).env(ENVIRONMENT, OsString::from(end.as_raw_fd().to_string()));
+        // Its watchdog is this one's, which goes by the process.
+        command.env_remove("WATCHDOG_PID").stdin(Stdio::null());
+        let mut heir =
+            command.spawn().map_err(|error| format!("{} can not be started: {error}", program.display()))?;
+        drop(end);
+        tracing::info!(
+            pid = heir.id(),
+            "an upgrade begins ({why}): another process of this program is started"
+        );
+        self.hand_over(&passage, &heir).map_err(|error| {
+            drop(passage);
+            format!("process {}: {error}{}", heir.id(), end_of(&mut heir))
+        })
+    }
+
+    fn hand_over(&self, passage: &Passage, heir: &Child) -> io::Result<Still> {
+        self.greet(passage)?;
+        expect(passage, STARTS_WITHIN, |word| matches!(word, Word::Ready).then_some(()))?;
+        let Estate { engine, .. } = &self.estate;
+        let (began, too_busy) =
+            (clock::now(), || io::Error::other("this program is too busy to stand still"));
+        let control = Hold::of(&engine.control, STANDS_WITHIN).ok_or_else(too_busy)?;
+        let media = Hold::of(&engine.media, STANDS_WITHIN).ok_or_else(too_busy)?;
+        let removal = engine.server.pack();
+        let sessions = removal.household.sessions();
+        let descriptors: Vec<_> = removal.descriptors.iter().map(|descriptor| descriptor.as_fd()).collect();
+        let viewers = Word::Viewers { household: removal.household, descriptors: descriptors.len() };
+        say(passage, &viewers, &[], HEARS_WITHIN)?;
+        hand(passage, &descriptors, HEARS_WITHIN)?;
+        let lost = expect(passage, TAKES_WITHIN, |word| match word {
+            Word::Taken { lost } => Some(*lost),
+            _ => None,
+        })?;
+        // Whoever supervises is not to take this end for one. Nothing else can be done where it does not hear.
+        let _ = sd_notify::notify(&[NotifyState::MainPid(heir.id())]);
+        let gone = removal.left_behind + lost.sessions;
+        let stood_ms = began.elapsed().as_millis() as u64;
+        tracing::info!(pid = heir.id(), sessions, gone, stood_ms, "handed over; this process ends");
+        Ok([control, media])
+    }
+
+    fn greet(&self, passage: &Passage) -> io::Result<()> {
+        let Estate { engine, doors, admin: (admin, socket) } = &self.estate;
+        let listens = doors.sockets();
+        let descriptors: Vec<BorrowedFd<'_>> =
+            [socket.as_fd()].into_iter().chain(listens.iter().map(|(_, socket)| socket.as_fd())).collect();
+        let now = clock::now();
+        let watched = engine
+            .catalogue
+            .channels()
+            .into_iter()
+            .filter(|channel| engine.server.channel_sessions(&channel.name).0 > 0);
+        let watched = watched.map(|channel| {
+            let flows = channel.tracks.iter().any(|track| track.rtp.ring().newest(now, FLOWS).is_some());
+            Watched { name: channel.name.clone(), flows }
+        });
+        let listens = listens.iter().map(|(place, _)| *place).collect();
+        let hello = Word::Hello { form: FORM, admin: *admin, listens, watched: watched.collect() };
+        say(passage, &hello, &descriptors, HEARS_WITHIN)
+    }
+}
+
+/// The heir's next word, which is to be that.
+fn expect<T>(passage: &Passage, patience: Duration, wanted: impl Fn(&Word) -> Option<T>) -> io::Result<T> {
+    let (word, _) = hear(passage, patience)?;
+    wanted(&word).ok_or_else(|| out_of_turn(&word))
+}
+
+/// Ends an heir that does not take over, and tells how it ended.
+fn end_of(heir: &mut Child) -> String {
+    // One that has said no ends by itself, and its exit code tells why.
+    for _ in 0..50 {
+        match heir.try_wait() {
+            Ok(Some(status)) => return format!(" ({status}; its own log says why)"),
+            Ok(None) => thread::sleep(Duration::from_millis(10)),
+            Err(_) => break,
+        }
+    }
+    let _ = heir.kill();
+    let _ = heir.wait();
+    " (it was ended)".to_owned()
+}

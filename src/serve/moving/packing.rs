@@ -1,0 +1,35 @@
+//! What a server's viewers leave behind with.
+
+use std::collections::HashMap;
+
+use crate::event::clock;
+
+use super::super::attendance::key;
+use super::super::rtsp_server::RtspServer;
+use super::household::{PairParcel, Removal};
+
+impl RtspServer {
+    /// All that moves of its viewers, as it stands: neither queue is to run a task meanwhile, nor after, if it is settled elsewhere.
+    pub fn pack(&self) -> Removal {
+        let mut removal = Removal::default();
+        let Removal { household, descriptors, left_behind } = &mut removal;
+        for pair in self.pairs.all() {
+            household.pairs.push(PairParcel { local: pair.local(), port: pair.port });
+            descriptors.extend([pair.rtp.current() as _, pair.rtcp.current() as _]);
+        }
+        let mut places = HashMap::new();
+        for (connection, socket, home) in self.attendance.all().iter().filter_map(|one| one.pack()) {
+            places.insert(key(&home), household.connections.len());
+            household.connections.push(connection);
+            descriptors.push(socket);
+        }
+        let now = clock::now();
+        for session in self.sessions.all() {
+            match session.pack(|home| places.get(&key(home)).copied(), now) {
+                Some(parcel) => household.sessions.push(parcel),
+                None => *left_behind += 1,
+            }
+        }
+        removal
+    }
+}

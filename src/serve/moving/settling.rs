@@ -1,0 +1,240 @@
+//! How a household settles in: pairs first, then connections, then sessions, and only then is anybody heard.
+
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::event::clock;
+use crate::net::ServerPair;
+use crate::relay::{GoesOn, Track};
+
+use super::super::access::{Account, Good};
+use super::super::arrival::{Arrival, Place};
+use super::super::attendance::{ConnectionParcel, Speaks};
+use super::super::front_door::FrontDoor;
+use super::super::http::Outgoing;
+use super::super::journal::Story;
+use super::super::media::{Grant, Interleaved, Multicast, OverUdp, Raw, Reservation, Way};
+use super::super::refusal_watch::RefusalWatch;
+use super::super::rtsp::{Costs, Home, Retransmission, Session, SessionParcel, TrackParcel};
+use super::super::rtsp_connection::RtspConnection;
+use super::super::rtsp_server::RtspServer;
+use super::super::session_watch::SessionWatch;
+use super::super::stats::Transport;
+use super::super::stream::{Output, Room};
+use super::household::{Household, NotMoved};
+
+/// What was sent last elsewhere may be a little ahead of what has come here.
+const BEHIND: Duration = Duration::from_millis(300);
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A connection that has come.
+enum Settled {
+    Rtsp(Arc<RtspConnection>),
+    Http(Arc<Outgoing>),
+}
+
+struct Settling<'d> {
+    door: &'d FrontDoor,
+    server: Arc<RtspServer>,
+    now: Instant,
+}
+
+impl FrontDoor {
+    /// Serves those who were served elsewhere, as they were; `descriptors` are the household's.
+    pub fn settle(&self, household: &Household, descriptors: Vec<OwnedFd>) -> NotMoved {
+        let settling = Settling { door: self, server: self.server().clone(), now: clock::now() };
+        settling.wait_for_media(household);
+        let (mut descriptors, mut lost) = (descriptors.into_iter(), NotMoved::default());
+        for pair in &household.pairs {
+            if let (Some(rtp), Some(rtcp)) = (descriptors.next(), descriptors.next()) {
+                let sockets = ServerPair { rtp: rtp.into(), rtcp: rtcp.into(), port: pair.port };
+                settling.adopt(pair.local, sockets);
+            }
+        }
+        let connections: Vec<_> = household
+            .connections
+            .iter()
+            .map(|parcel| settling.connection(parcel, descriptors.next()?.into()))
+            .collect();
+        for parcel in &household.sessions {
+            let connection = parcel.connection.map(|place| connections.get(place).and_then(Option::as_ref));
+            let is_lost = match connection {
+                Some(None) => None,
+                Some(Some(connection)) => settling.session(parcel, Some(connection)),
+                None => settling.session(parcel, None),
+            };
+            lost.sessions += usize::from(is_lost.is_none());
+        }
+        for connection in &connections {
+            lost.connections += usize::from(connection.is_none());
+            connection.iter().for_each(Settled::go_on);
+        }
+        lost
+    }
+}
+
+impl Settling<'_> {
+    /// Until everybody can go on, or it has lasted too long.
+    fn wait_for_media(&self, household: &Household) {
+        let is_to_come = |session: &SessionParcel| {
+            let Some(channel) = self.server.catalogue.find(&session.channel) else { return false };
+            session.tracks.iter().any(|parcel| {
+                let track = channel.tracks.iter().find(|track| track.number == parcel.number);
+                let after = track.zip(parcel.last).map(|(track, last)| track.rtp.ring().goes_on_after(last));
+                after == Some(GoesOn::ToCome)
+            })
+        };
+        while household.sessions.iter().any(is_to_come) && self.now.elapsed() < BEHIND {
+            thread::sleep(LOOK);
+        }
+    }
+
+    fn adopt(&self, local: SocketAddr, sockets: ServerPair) {
+        let port = sockets.port;
+        if let Err(error) = self.server.pairs.adopt(local, sockets) {
+            tracing::warn!(%local, port, %error, "a server port pair could not be taken over");
+        }
+    }
+
+    fn connection(&self, parcel: &ConnectionParcel, socket: TcpStream) -> Option<Settled> {
+        let server = &self.server;
+        let account = server.addresses.account(parcel.client.ip());
+        let share = account.take(Good::Connections, 1).ok()?;
+        let transport = if parcel.speaks == Speaks::Http { Transport::Http } else { Transport::Tcp };
+        let place = Place::new(share, server.counters.clone(), transport);
+        let arrival = Arrival::new(Arc::new(socket), parcel.client, account, place).ok()?;
+        Some(match parcel.speaks {
+            Speaks::Http => Settled::Http(Outgoing::moved(server, arrival, &parcel.unsent).ok()?),
+            Speaks::Rtsp | Speaks::Something => {
+                let http = self.door.speaks_http();
+                Settled::Rtsp(RtspConnection::moved(server.clone(), arrival, parcel, http).ok()?)
+            }
+        })
+    }
+
+    fn session(&self, parcel: &SessionParcel, connection: Option<&Settled>) -> Option<()> {
+        let (server, now) = (&self.server, self.now);
+        let channel = server.catalogue.find(&parcel.channel)?;
+        let home = connection.map_or_else(Arc::default, |connection| connection.home().clone());
+        let account = server.addresses.account(parcel.peer);
+        let place = account.take(Good::Sessions, 1).ok()?;
+        let claim = channel.claim(now).ok()?;
+        let story = Story::moved(parcel.number, &server.teller, parcel.client, channel.clone());
+        let began = now.checked_sub(Duration::from_millis(parcel.age_ms)).unwrap_or(now);
+        let session = Session::new(parcel.id.clone(), channel, (parcel.peer, &home), (place, story), began);
+        let session = Arc::new(session);
+        session.claim(claim);
+        session.touch(now);
+        for track in &parcel.tracks {
+            self.set_up(&session, (&home, connection), &account, track)?;
+        }
+        server.sessions.add(&session).ok()?;
+        connection.into_iter().for_each(|connection| connection.adopt(&session));
+        session.go_on(parcel, now);
+        if connection.is_some() {
+            SessionWatch::start(server, &session, now);
+        } else {
+            session.leave(&home, now);
+            SessionWatch::await_return(server, &session, now);
+        }
+        Some(())
+    }
+
+    fn set_up(
+        &self,
+        session: &Arc<Session>,
+        (home, connection): (&Arc<Home>, Option<&Settled>),
+        account: &Arc<Account>,
+        parcel: &TrackParcel,
+    ) -> Option<()> {
+        let track = session.channel.tracks.iter().find(|track| track.number == parcel.number)?;
+        let egress = account.take(Good::Egress, track.rtp.ring().bits_per_second()).ok()?;
+        // One whose connection is gone takes none of anybody's.
+        let alone = Room::default();
+        let room = connection.map_or(&alone, |connection| &connection.output().room);
+        let memory = room.for_setup(parcel.url.len())?;
+        let way = self.way(session, track, connection, (parcel.grant, parcel.is_unsure))?;
+        session.set_up(home, (track, &parcel.url), Some(way), Costs { egress, memory });
+        match (parcel.apart, parcel.rtx) {
+            (Some(grant), Some(rtx)) => {
+                let way = self.way(session, track, connection, (grant, false))?;
+                session.set_up_again(track.number, rtx, Retransmission { way, memory: room.for_setup(0)? });
+            }
+            (_, rtx) => session.repair_by(track.number, rtx),
+        }
+        Some(())
+    }
+
+    /// The way that a viewer was granted for a track.
+    fn way(
+        &self,
+        session: &Arc<Session>,
+        track: &Arc<Track>,
+        connection: Option<&Settled>,
+        (grant, is_unsure): (Grant, bool),
+    ) -> Option<Box<dyn Way>> {
+        let reserve = |pair, announced, at| -> Option<Arc<Reservation>> {
+            let owner = self.server.taker_of(session, track.number);
+            RefusalWatch::start(&self.server, self.now);
+            self.server.pairs.reserve_again(pair, (announced, at), is_unsure, &owner)
+        };
+        let marks = track.rtcp.marks();
+        Some(match grant {
+            Grant::Udp { local, client, at: (rtp, rtcp), server: (port, _) } => {
+                Box::new(OverUdp::new(reserve((local, port), client, [rtp, rtcp])?, marks))
+            }
+            Grant::Raw { local, client, at, server } => {
+                Box::new(Raw::new(reserve((local, server), (client, client), [at; 2])?))
+            }
+            Grant::Multicast { .. } => {
+                let seat = self.server.out_groups.seat(&session.channel.name, track.number).ok()?;
+                Box::new(Multicast::new(seat, marks))
+            }
+            Grant::Interleaved { channels } => {
+                let output = connection?.output().clone();
+                Box::new(Interleaved::new(output, channels, track.rtp.marks()))
+            }
+            Grant::Http => match connection? {
+                Settled::Http(outgoing) => Box::new(outgoing.way(track)),
+                Settled::Rtsp(_) => return None,
+            },
+        })
+    }
+}
+
+impl Settled {
+    fn home(&self) -> &Arc<Home> {
+        match self {
+            Self::Rtsp(connection) => &connection.home,
+            Self::Http(outgoing) => &outgoing.home,
+        }
+    }
+
+    fn output(&self) -> &Arc<Output> {
+        match self {
+            Self::Rtsp(connection) => &connection.output,
+            Self::Http(outgoing) => &outgoing.output,
+        }
+    }
+
+    fn adopt(&self, session: &Arc<Session>) {
+        match self {
+            Self::Rtsp(connection) => connection.adopt(session),
+            Self::Http(outgoing) => outgoing.carry(session),
+        }
+    }
+
+    fn go_on(&self) {
+        match self {
+            Self::Rtsp(connection) => {
+                if let Err(error) = connection.be_heard() {
+                    tracing::warn!(client = %connection.peer, %error, "a connection that was taken over can not be polled");
+                }
+            }
+            Self::Http(outgoing) => outgoing.attend(),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Another process of the program takes over while viewers watch.
+
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::crowds::allow_many_descriptors;
+use crate::vocabulary::{
+    Bare, Connection, Crowd, Group, Mirrorball, Over, Quiet, Setup, Source, Viewer, Web, binary, datagram,
+    eventually, is_thorough, say, through_tls, ts_packets,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const RAW: &str = "MP2T/H2221/UDP;unicast;client_port=PORT";
+const FAILED: &str = ", and this program serves on";
+
+fn sessions(mirrorball: &Mirrorball, count: f64) {
+    mirrorball.expect_metric("mirrorball_sessions", &[], count);
+}
+
+#[test]
+fn viewers_miss_nothing_and_everything_they_ask_for_afterwards_is_done() {
+    let mut source = Source::new();
+    let mut mirrorball = Setup::new().channel("news", source.group).start();
+    let mut viewers = [Over::Udp, Over::Tcp].map(|over| Viewer::playing(&mirrorball, "news", over));
+    let mut paused = Viewer::playing(&mirrorball, "news", Over::Tcp);
+    let mut idle = Connection::open(mirrorball.rtsp);
+    idle.request("OPTIONS", "*", &[]).expect(200);
+    paused.request("PAUSE").expect(200);
+    let mut sent = 0;
+    let mut go_on = |viewers: &mut [Viewer]| {
+        source.send(3);
+        viewers.iter_mut().for_each(|viewer| viewer.expect_packets(&source, sent..sent + 3));
+        sent += 3;
+    };
+    for _ in 0..2 {
+        go_on(&mut viewers);
+        mirrorball.upgrade();
+        go_on(&mut viewers);
+        sessions(&mirrorball, 3.0);
+        let line = mirrorball.logged("taken over from the process before").pop().expect("told");
+        assert!(line.contains("sessions=3 lost=0"), "{line}");
+    }
+    idle.request("OPTIONS", "*", &[]).expect(200);
+    viewers.iter_mut().for_each(Viewer::report);
+    mirrorball.expect_metric("mirrorball_rtcp_reports_total", &[], 2.0);
+    viewers.iter_mut().for_each(|viewer| drop(viewer.request("GET_PARAMETER").expect(200)));
+    paused.play();
+    go_on(&mut viewers);
+    let [mut udp, tcp] = viewers;
+    udp.set_up(1, Over::Tcp);
+    source.send(2);
+    for number in sent..sent + 2 {
+        let by_udp = udp.packet_within(0, Duration::from_millis(100));
+        let packet = by_udp.or_else(|| udp.packet_within(1, PATIENCE)); // by the way before, or the one after
+        assert!(packet == Some(source.packet(number)), "{number}");
+    }
+    udp.teardown();
+    tcp.teardown();
+    sessions(&mirrorball, 1.0);
+    let newcomer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    sessions(&mirrorball, 2.0);
+    drop((newcomer, paused));
+}
+
+#[test]
+fn a_crowd_loses_no_packet_while_a_new_process_takes_over() {
+    allow_many_descriptors();
+    let quiet = Quiet::alone();
+    let (viewers, upgrades) = if is_thorough() { (300, 3) } else { (100, 2) };
+    let source = Source::new();
+    let (programme, group) = (source.programme, source.group);
+    let mut mirrorball = Setup::new().channel("news", group).start_in(quiet);
+    let beam = source.beam(200);
+    let over = |place: usize| if place.is_multiple_of(2) { Over::Udp } else { Over::Tcp };
+    let crowd =
+        Crowd::of((0..viewers).map(|place| (Viewer::playing(&mirrorball, "news", over(place)), programme)));
+    crowd.expect_all_past(programme, beam.sent() + 20);
+    for _ in 0..upgrades {
+        mirrorball.upgrade();
+        crowd.expect_all_past(programme, beam.sent() + 20);
+        let line = mirrorball.logged("handed over").pop().expect("told");
+        say(&format!("upgrade: {viewers} viewers: {line}"));
+        assert!(line.contains(" gone=0"), "{line}");
+        assert!(group.is_joined());
+    }
+    sessions(&mirrorball, viewers as f64);
+    crowd.expect_flawless();
+    beam.stop();
+}
+
+/// RTP of a transport stream.
+fn in_rtp(payload: &[u8], number: u8) -> Vec<u8> {
+    [&[0x80, 33, 0, number, 0, 0, 0, number, 0, 0, 0, 7][..], payload].concat()
+}
+
+#[test]
+fn whatever_way_a_stream_goes_it_goes_on() {
+    let (source, out) = (Bare::to(Group::fresh()), Group::fresh());
+    let setup = Setup::new().channel("news", source.group).multicast_out(out).over_web();
+    let mut mirrorball = setup.start();
+    let mut web = Web::get(mirrorball.web(), "/news").expect(200);
+    let mut raw = Viewer::of(&mirrorball, "news");
+    let (own, _) = raw.set_up_raw(RAW);
+    raw.play();
+    let ear = out.ear(0);
+    let mut listens = Viewer::of(&mirrorball, "news");
+    listens.ask_for(1, "RTP/AVP;multicast");
+    listens.play();
+    let mut go_on = |number: u8| {
+        let payload = ts_packets(7, 188, number);
+        source.send(&in_rtp(&payload, number));
+        assert!(web.take(payload.len()) == payload, "{number} by HTTP");
+        let came = |socket: &UdpSocket| datagram(socket, PATIENCE).expect("it comes");
+        assert!(came(&own) == payload, "{number} as it is");
+        assert!(came(&ear) == in_rtp(&payload, number), "{number} by multicast");
+    };
+    (1..4).for_each(&mut go_on);
+    mirrorball.upgrade();
+    (4..7).for_each(&mut go_on);
+    sessions(&mirrorball, 3.0);
+}
+
+#[test]
+fn through_tls_viewers_come_back_by_themselves_and_others_notice_nothing() {
+    let mut source = Source::new();
+    let mut mirrorball = Setup::new().channel("news", source.group).through_tls().start();
+    let secret = |mirrorball: &Mirrorball| {
+        let stream = TcpStream::connect(mirrorball.rtsps()).expect("accepted");
+        Viewer::playing_by(Connection::by(through_tls(stream).0), mirrorball, "news", Over::Tcp)
+    };
+    let mut gone = secret(&mirrorball);
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Tcp);
+    source.send(2);
+    viewer.expect_packets(&source, 0..2);
+    mirrorball.upgrade();
+    assert!(mirrorball.logged("handed over")[0].contains(" gone=1 "));
+    assert!(eventually("its connection is closed", || gone
+        .packet_within(0, Duration::from_millis(20))
+        .is_none()
+        .then_some(true)));
+    let mut back = secret(&mirrorball);
+    source.send(2);
+    viewer.expect_packets(&source, 2..4);
+    back.expect_packets(&source, 2..4);
+    sessions(&mirrorball, 2.0);
+}
+
+#[test]
+fn a_process_that_can_not_take_over_costs_nobody_a_packet() {
+    let mut source = Source::new();
+    let mut mirrorball = Setup::new().channel("news", source.group).start();
+    let mut viewers = [Over::Udp, Over::Tcp].map(|over| Viewer::playing(&mirrorball, "news", over));
+    let good = mirrorball.config();
+    let mut sent = 0;
+    let mut go_on = || {
+        source.send(3);
+        viewers.iter_mut().for_each(|viewer| viewer.expect_packets(&source, sent..sent + 3));
+        sent += 3;
+    };
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let of_another = format!("listen = [\"127.0.0.1:0\", \"{}\"]", taken.local_addr().expect("bound"));
+    // The first is refused as the config is read, the second when everything stands still already.
+    let wrong =
+        [good.replace("udp_ports", "udp_prots"), good.replacen("listen = [\"127.0.0.1:0\"]", &of_another, 1)];
+    for (count, wrong) in (1..).zip(wrong) {
+        go_on();
+        assert_ne!(wrong, good);
+        std::fs::write(mirrorball.directory().join("mirrorball.toml"), wrong).expect("a file");
+        mirrorball.signal(Signal::SIGUSR2);
+        let line = mirrorball.expect_logged(FAILED, count).pop().expect("told");
+        assert!(line.contains("its own log says why"), "{line}");
+        go_on();
+    }
+    drop(taken);
+    mirrorball.write_config(&good);
+    mirrorball.upgrade();
+    go_on();
+}
+
+#[test]
+fn who_is_told_of_nobody_takes_nothing_over() {
+    let mut command = binary();
+    command.args(["serve", "--config", "/nowhere.toml"]).env("MIRRORBALL_TAKES_OVER_BY", "17");
+    let output = command.output().expect("it runs");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("MIRRORBALL_TAKES_OVER_BY is set, and names no socket of another one"), "{told}");
+}
