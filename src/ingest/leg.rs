@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use crate::event::lock;
-use crate::relay::Track;
+use crate::relay::{Numbers, Track};
 use crate::wire::merge::Useless;
 use crate::wire::packetizer::Packetizer;
+use crate::wire::renumbering::Renumbering;
 use crate::wire::rtcp::Reflectable;
 use crate::wire::rtp::RtpHeader;
 use crate::wire::sdp::{Feed, Framing};
@@ -66,7 +67,11 @@ impl Leg {
         let company = match redundancy {
             _ if count < 2 => Company::Alone,
             Redundancy::Merge { skew } => Company::Merged(Merging::new(own(), count, skew, sockets.clone())),
-            Redundancy::Failover(rules) => Company::Switched(Switching::new(own(), count, rules)),
+            Redundancy::Failover(rules) => {
+                let switching = Switching::new(own(), count, rules);
+                track.numbered_by(Arc::downgrade(&switching) as _);
+                Company::Switched(switching)
+            }
         };
         let places = feeds.iter().cloned().enumerate();
         places.map(|(place, feed)| Self::of(own(), place, feed, company.clone())).collect()
@@ -78,7 +83,12 @@ impl Leg {
         let packetizer = Mutex::new(Packetizer::new(ssrc as u32, sequence as u16, timestamp as u32));
         let (framing, silent) = (track.description.framing, AtomicBool::new(true));
         let (heard_us, watch) = (AtomicU64::new(0), Mutex::default());
-        Arc::new(Self { framing, track, place, feed, packetizer, company, heard_us, silent, watch })
+        let leg =
+            Arc::new(Self { framing, track, place, feed, packetizer, company, heard_us, silent, watch });
+        if leg.is_alone() && framing != Framing::Rtp {
+            leg.track.numbered_by(Arc::downgrade(&leg) as _);
+        }
+        leg
     }
 
     /// Its number for people, from 1.
@@ -216,5 +226,13 @@ impl Leg {
         }
         self.track.receive_bare((&header, &bytes), datagram, from, came.at);
         true
+    }
+}
+
+impl Numbers for Leg {
+    fn renumber(&self, by: &Renumbering, then: &dyn Fn()) {
+        let mut packetizer = lock(&self.packetizer);
+        packetizer.renumber(by);
+        then();
     }
 }

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use crate::event::{Episode, lock};
-use crate::relay::Track;
+use crate::relay::{Numbers, Track};
 use crate::wire::failover::{Failover, Rules, Verdict, Why};
 use crate::wire::reception::Reception;
+use crate::wire::renumbering::Renumbering;
 use crate::wire::rtcp::{self, Reflectable};
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 use crate::wire::splice::{ReportFate, Splice};
@@ -146,5 +147,13 @@ impl Switching {
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+}
+
+impl Numbers for Switching {
+    fn renumber(&self, by: &Renumbering, then: &dyn Fn()) {
+        let mut state = self.state();
+        state.splice.renumber(by);
+        then();
     }
 }

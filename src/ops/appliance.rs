@@ -78,7 +78,7 @@ impl Appliance {
         let is_heir = heir.is_some();
         let succession = heir.map(|heir| {
             engine.receive(config);
-            heir.take_over(&engine.catalogue)
+            heir.take_over(engine)
         });
         let succession = succession.transpose()?;
         let opened = doors.open(config)?;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::burst::{Burst, BurstPace, Spot};
-use super::ring::{RingStart, StartPoint};
+use super::places::{RingStart, StartPoint};
 use super::track::Track;
 
 /// Where those who come to a channel begin.

@@ -18,7 +18,8 @@ use super::burst_budget::BurstBudget;
 use super::handover::Handover;
 use super::mailbox::DatagramMember;
 use super::outward::Oversize;
-use super::ring::{Ring, StartPoint};
+use super::places::StartPoint;
+use super::ring::Ring;
 use super::totals::Totals;
 
 /// Packets of a picture that goes at once: what a receive buffer of the usual size has room for, and is let empty itself.

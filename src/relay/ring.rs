@@ -19,10 +19,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::event::lock;
+use crate::wire::renumbering::Renumbering;
 use crate::wire::rtp;
 
 use super::burst::{Burst, Pin};
 use super::look_up::{Found, look_up};
+use super::places::{RingStart, StartCounts, StartPoint};
 use super::standing::Standing;
 
 /// A rate is measured over at least so long: a few packets that came together say nothing.
@@ -44,17 +46,6 @@ pub struct Packet {
     pub arrived_at: Instant,
 }
 
-/// Where a decoder can start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StartPoint {
-    /// The packet's number.
-    pub number: u64,
-    /// A packet of ours that goes before: numbered one less, and of the same time.
-    pub prologue: Option<Bytes>,
-    /// The number of the packet that the next picture begins in. `None`: the one that starts there goes on.
-    pub end: Option<u64>,
-}
-
 /// What became of a place as packets were taken there.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Took {
@@ -64,15 +55,6 @@ pub(super) struct Took {
     pub is_back: bool,
 }
 
-/// How many places to start there were.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StartCounts {
-    /// That came.
-    pub came: u64,
-    /// That had to go before the next one came, for the bytes did not suffice.
-    pub lost: u64,
-}
-
 /// How much a ring keeps.
 #[derive(Debug, Clone, Copy)]
 pub struct RingLimits {
@@ -80,17 +62,6 @@ pub struct RingLimits {
     pub age: Duration,
     /// Payload bytes in all.
     pub bytes: usize,
-}
-
-/// Where a new subscriber starts: a packet that is really there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RingStart {
-    /// Its number in the ring.
-    pub number: u64,
-    /// Its RTP sequence number.
-    pub sequence: u16,
-    /// Its RTP timestamp.
-    pub timestamp: u32,
 }
 
 /// The newest packets of one track.
@@ -298,6 +269,18 @@ impl Ring {
     pub(super) fn give_up(&self, place: &Standing) -> u64 {
         let _state = self.state();
         place.give_up()
+    }
+
+    /// Makes its packets those of another stream.
+    pub(super) fn renumber(&self, by: &Renumbering) {
+        let again = |data: &mut Bytes| by.packet(data).into_iter().for_each(|packet| *data = packet.into());
+        let mut state = self.state();
+        for Packet { data, sequence, timestamp, .. } in &mut state.packets {
+            again(data);
+            *sequence = sequence.wrapping_add(by.sequence);
+            *timestamp = timestamp.wrapping_add(by.timestamp);
+        }
+        state.start.iter_mut().filter_map(|start| start.prologue.as_mut()).for_each(again);
     }
 
     /// The number of the oldest packet that is there.

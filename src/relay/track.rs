@@ -1,15 +1,13 @@
 //! A Track: one RTP stream of a channel and the RTCP beside it, from the receiver's hands to the lanes.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::event::{Episode, lock};
-use crate::wire::reception::Reception;
 use crate::wire::rtcp::{NotRtcp, Reflectable};
 use crate::wire::rtp::{self, FIXED_HEADER_LEN, NotRtp, RtpHeader};
 use crate::wire::sdp::{Feed, Framing, TrackDescription};
@@ -21,11 +19,14 @@ use super::dispatch::Dispatch;
 use super::flow::Flow;
 use super::joined_feeds::JoinedFeeds;
 use super::outward::Outward;
-use super::refused::{Refused, RefusedTotals};
+use super::places::RingStart;
+use super::refused::Refused;
 use super::reports::Reports;
-use super::ring::{Packet, RingLimits, RingStart, StartCounts};
+use super::ring::{Packet, RingLimits};
 use super::senders::News;
+use super::signpost::{Numbers, Signpost};
 use super::signs::Signs;
+use super::track_stats::TrackStats;
 use super::writer::Writer;
 
 /// Bytes that the ring of a track's RTCP keeps: a few hundred reports.
@@ -51,7 +52,6 @@ pub struct Track {
     pub signs: Signs,
     reports: Reports,
     writer: Mutex<Writer>,
-
     joined: JoinedFeeds,
     /// The number in the ring of the first packet after the latest pause.
     paused_at: AtomicU64,
@@ -63,33 +63,8 @@ pub struct Track {
     lost_start: Episode,
     /// Where it comes from now, for the log.
     feeds: Mutex<Vec<Feed>>,
-}
-
-/// A track as metrics see it.
-#[derive(Debug, Clone)]
-pub struct TrackStats {
-    /// What arrived, and what did not.
-    pub reception: Reception,
-    /// SSRCs that send its payload types: 0 before the first packet, 3 for more than two.
-    pub senders: u8,
-    /// Bytes of RTP packets received, headers included.
-    pub bytes: u64,
-    /// Packets without payload: no media, and no sign of a living source.
-    pub empty: u64,
-    /// Places where a decoder can start.
-    pub starts: StartCounts,
-    /// Bytes of packets in the ring.
-    pub ring_bytes: usize,
-    /// Since the packet came that viewers can start with; absent where there is none.
-    pub start_age: Option<Duration>,
-    /// Since the newest packet with payload; absent before the first.
-    pub last_packet_age: Option<Duration>,
-    /// Whether it is silent.
-    pub silent: bool,
-    /// Whether its groups are joined, of several feeds those of one at least.
-    pub joined: bool,
-    /// Datagrams to its group and ports that were not taken.
-    pub refused: RefusedTotals,
+    /// Who numbers its packets, where that is not its source alone.
+    numbers: Mutex<Option<Weak<dyn Numbers>>>,
 }
 
 impl Track {
@@ -115,7 +90,6 @@ impl Track {
             signs: Signs::new(now),
             reports: Reports::default(),
             writer: Mutex::new(writer),
-
             joined: JoinedFeeds::default(),
             paused_at: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -124,6 +98,7 @@ impl Track {
             strange: Episode::default(),
             strange_rtcp: Episode::default(),
             lost_start: Episode::default(),
+            numbers: Mutex::default(),
         })
     }
 
@@ -203,6 +178,34 @@ impl Track {
         } else {
             self.signs.came(arrival);
         }
+    }
+
+    /// Its packets are numbered by this one from now on.
+    pub fn numbered_by(&self, numbers: Weak<dyn Numbers>) {
+        *lock(&self.numbers) = Some(numbers);
+    }
+
+    /// How its packets are numbered, where that is not its source's alone, and they come.
+    pub fn signpost(&self, now: Instant) -> Option<Signpost> {
+        lock(&self.numbers).as_ref()?.upgrade()?;
+        Signpost::of(self.rtp.ring(), now)
+    }
+
+    /// Has its packets numbered as there, those that are there and those that come. `false`: nothing tells how, yet. Nobody has been
+    /// sent one before.
+    pub fn number_by(&self, signpost: &Signpost) -> bool {
+        let numbers = lock(&self.numbers).as_ref().and_then(Weak::upgrade);
+        let (Some(numbers), Some(by)) = (numbers, signpost.renumbering(self.rtp.ring())) else {
+            return false;
+        };
+        if (by.sequence, by.timestamp, Some(by.ssrc)) == (0, 0, self.ssrc()) {
+            return true;
+        }
+        numbers.renumber(&by, &|| {
+            *self.writer() = Writer::new(&self.description);
+            self.rtp.ring().renumber(&by);
+        });
+        true
     }
 
     /// Takes in what subscribers may see of a datagram of the source's RTCP.

@@ -32,6 +32,7 @@ pub mod packetizer;
 pub mod psi;
 pub mod random_access;
 pub mod reception;
+pub mod renumbering;
 pub mod rtcp;
 pub mod rtp;
 pub mod rtsp;

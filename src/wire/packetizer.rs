@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use super::renumbering::Renumbering;
 use super::rtp::{FIXED_HEADER_LEN, RtpHeader};
 use super::transport_stream::{Pcr, packets, pcr};
 
@@ -67,6 +68,15 @@ impl Packetizer {
         bytes[4..8].copy_from_slice(&timestamp.to_be_bytes());
         bytes[8..].copy_from_slice(&ssrc.to_be_bytes());
         (header, bytes)
+    }
+
+    /// Numbers what comes from now on otherwise.
+    pub fn renumber(&mut self, by: &Renumbering) {
+        let more = |timestamp: &mut u64| *timestamp += u64::from(by.timestamp);
+        (self.ssrc, self.sequence) = (by.ssrc, self.sequence.wrapping_add(by.sequence));
+        more(&mut self.newest);
+        self.clock.iter_mut().for_each(|clock| more(&mut clock.timestamp));
+        self.last.iter_mut().for_each(|(_, timestamp)| more(timestamp));
     }
 
     /// A late clock reference, of a packet that others have overtaken, is none.
@@ -161,6 +171,17 @@ mod tests {
         fn clock(&mut self, base: u64, ms: u64) -> u32 {
             self.next(Some((256, base, false)), at(ms))
         }
+    }
+
+    #[test]
+    fn what_is_numbered_otherwise_goes_on_so_with_its_clock() {
+        let mut stream = Stream::new();
+        stream.clock(90_000, 0);
+        let before = stream.0.next(&datagram(None), at(10)).0;
+        let to = RtpHeader { ssrc: 9, sequence: 500, timestamp: 70, ..before };
+        stream.0.renumber(&Renumbering::from_to(&before, &to));
+        let next = stream.0.next(&datagram(Some((256, 90_000 + 1800, false))), at(20)).0;
+        assert_eq!(next, RtpHeader { sequence: 501, timestamp: 70 + 900, ..to });
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::renumbering::Renumbering;
 use super::rtcp::{Counts, Renamed, SenderTime};
 use super::rtp::RtpHeader;
 
@@ -84,6 +85,17 @@ impl Splice {
             self.newest = Some(Newest { ssrc, sequence, timestamp, at: now });
         }
         header
+    }
+
+    /// Numbers what is sent on from now on otherwise.
+    pub fn renumber(&mut self, by: &Renumbering) {
+        let Some(newest) = &mut self.newest else { return };
+        let shift = self.shift.get_or_insert(Shift { ssrc: newest.ssrc, sequence: 0, timestamp: 0 });
+        shift.sequence = shift.sequence.wrapping_add(by.sequence);
+        shift.timestamp = shift.timestamp.wrapping_add(by.timestamp);
+        newest.ssrc = by.ssrc;
+        newest.sequence = newest.sequence.wrapping_add(by.sequence);
+        newest.timestamp = newest.timestamp.wrapping_add(by.timestamp);
     }
 
     /// What a report of the stream that is sent on is to say. It starts with a report of `sender`, who has sent so much.

@@ -58,3 +58,18 @@ fn reports_follow() {
     let renamed = Renamed { from: 8, to: 7, timestamp_shift, counts: Some(sent) };
     assert_eq!(splice.report(Some(sender(8)), Some(Counts::default())), ReportFate::Renamed(renamed));
 }
+
+#[test]
+fn a_stream_that_is_numbered_otherwise_goes_on_so_and_so_does_what_follows_it() {
+    for is_spliced in [false, true] {
+        let mut splice = Splice::new(Some(90_000));
+        splice.next(&packet(6, 9, 9), 100, false, ms(990));
+        let before = splice.next(&packet(7, 10, 1000), 100, is_spliced, ms(1000));
+        let to = packet(5, 0, 70);
+        splice.renumber(&Renumbering::from_to(&before, &to));
+        assert_eq!(splice.next(&packet(7, 11, 1900), 100, false, ms(1010)), packet(5, 1, 970));
+        assert_eq!(splice.next(&packet(8, 500, 4), 100, true, ms(1020)), packet(5, 2, 1870));
+        let renamed = splice.report(Some(sender(8)), None);
+        assert!(matches!(renamed, ReportFate::Renamed(Renamed { from: 8, to: 5, .. })), "{renamed:?}");
+    }
+}

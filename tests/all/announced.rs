@@ -238,6 +238,24 @@ fn what_others_say_changes_nothing() {
 }
 
 #[test]
+fn an_announced_session_is_watched_on_while_another_process_takes_over() {
+    in_a_network_of_its_own("an announced session that is taken over", &ALONE, || {
+        let mut source = Source::new();
+        let device = Device::new(OWN, 1, source.group);
+        let mut mirrorball = listening(Group::fresh(), "");
+        device.announce();
+        mirrorball.expect_logged("a session is announced", 1);
+        let mut viewer = Viewer::playing(&mirrorball, "sap/Stage-1", Over::Tcp);
+        eventually("it is joined", || source.group.is_joined().then_some(()));
+        source.send(3);
+        viewer.expect_packets(&source, 0..3);
+        mirrorball.upgrade();
+        source.send(3);
+        viewer.expect_packets(&source, 3..6);
+    });
+}
+
+#[test]
 fn what_is_announced_while_the_program_is_held_up_is_kept_or_counted() {
     in_a_network_of_its_own("announcements for who is held up", &ALONE, || {
         let mirrorball = listening(Group::fresh(), "");

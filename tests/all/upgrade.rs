@@ -1,14 +1,18 @@
 //! Another process of the program takes over while viewers watch.
 
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use mirrorball::wire::rtp;
 
 use crate::crowds::allow_many_descriptors;
+use crate::players::programme::ffmpeg;
+use crate::slow_web::Sending;
 use crate::vocabulary::{
-    Bare, Connection, Crowd, Group, Mirrorball, Over, Quiet, Setup, Source, Viewer, Web, binary, datagram,
-    eventually, is_thorough, say, through_tls, ts_packets,
+    Bare, Connection, Crowd, Group, Mirrorball, Needs, Over, Quiet, Setup, Source, Viewer, Web, binary,
+    datagram, eventually, in_a_network_of_its_own, is_thorough, say, through_tls, ts_packets,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -100,7 +104,8 @@ fn whatever_way_a_stream_goes_it_goes_on() {
     let (source, out) = (Bare::to(Group::fresh()), Group::fresh());
     let setup = Setup::new().channel("news", source.group).multicast_out(out).over_web();
     let mut mirrorball = setup.start();
-    let mut web = Web::get(mirrorball.web(), "/news").expect(200);
+    let mut webs = ["/news", &format!("/rtp/{}", source.group)]
+        .map(|target| Web::get(mirrorball.web(), target).expect(200));
     let mut raw = Viewer::of(&mirrorball, "news");
     let (own, _) = raw.set_up_raw(RAW);
     raw.play();
@@ -111,7 +116,7 @@ fn whatever_way_a_stream_goes_it_goes_on() {
     let mut go_on = |number: u8| {
         let payload = ts_packets(7, 188, number);
         source.send(&in_rtp(&payload, number));
-        assert!(web.take(payload.len()) == payload, "{number} by HTTP");
+        webs.iter_mut().for_each(|web| assert!(web.take(payload.len()) == payload, "{number} by HTTP"));
         let came = |socket: &UdpSocket| datagram(socket, PATIENCE).expect("it comes");
         assert!(came(&own) == payload, "{number} as it is");
         assert!(came(&ear) == in_rtp(&payload, number), "{number} by multicast");
@@ -119,7 +124,40 @@ fn whatever_way_a_stream_goes_it_goes_on() {
     (1..4).for_each(&mut go_on);
     mirrorball.upgrade();
     (4..7).for_each(&mut go_on);
-    sessions(&mirrorball, 3.0);
+    sessions(&mirrorball, 4.0);
+}
+
+/// What numbers the packets of a stream that has no numbers of its own is the program.
+#[test]
+fn a_stream_that_is_numbered_here_is_numbered_on() {
+    let source = Bare::to(Group::fresh());
+    let mut mirrorball =
+        Setup::new().channel_from("news", &format!("udp://{}", source.group)).over_web().start();
+    let mut viewers = [Over::Udp, Over::Tcp].map(|over| Viewer::playing(&mirrorball, "news", over));
+    let mut web = Web::get(mirrorball.web(), "/news").expect(200);
+    let mut last = None;
+    let mut go_on = |number: u8| {
+        let payload = ts_packets(7, 188, number);
+        source.send(&payload);
+        let packets = viewers.each_mut().map(|viewer| viewer.packet());
+        assert!(packets.iter().all(|packet| packet[12..] == payload) && packets[0] == packets[1], "{number}");
+        let head = rtp::check(&packets[0]).expect("RTP");
+        if let Some((ssrc, sequence)) = last.replace((head.ssrc, head.sequence)) {
+            assert_eq!((head.ssrc, head.sequence), (ssrc, sequence + 1), "{number}");
+        }
+        assert!(web.take(payload.len()) == payload, "{number} by HTTP");
+    };
+    let mut number = 1;
+    while !mirrorball.has_logged("handed over") {
+        go_on(number);
+        number += 1;
+        if number == 4 {
+            mirrorball.begin_upgrade();
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    mirrorball.end_upgrade();
+    (number..number + 5).for_each(&mut go_on);
 }
 
 #[test]
@@ -168,7 +206,7 @@ fn a_process_that_can_not_take_over_costs_nobody_a_packet() {
         go_on();
         assert_ne!(wrong, good);
         std::fs::write(mirrorball.directory().join("mirrorball.toml"), wrong).expect("a file");
-        mirrorball.signal(Signal::SIGUSR2);
+        mirrorball.begin_upgrade();
         let line = mirrorball.expect_logged(FAILED, count).pop().expect("told");
         assert!(line.contains("its own log says why"), "{line}");
         go_on();
@@ -177,6 +215,62 @@ fn a_process_that_can_not_take_over_costs_nobody_a_packet() {
     mirrorball.write_config(&good);
     mirrorball.upgrade();
     go_on();
+}
+
+#[test]
+fn who_is_to_take_over_from_a_process_that_dies_ends_too() {
+    let mut source = Source::new();
+    let mut mirrorball = Setup::new().channel("news", source.group).start();
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    source.send(1);
+    viewer.expect_packets(&source, 0..1);
+    mirrorball.begin_upgrade();
+    mirrorball.expect_logged("an upgrade begins", 1);
+    mirrorball.kill();
+    let line = mirrorball
+        .expect_logged("taking over from the process that started this one has failed", 1)
+        .remove(0);
+    assert!(line.ends_with("it has ended"), "{line}");
+    TcpListener::bind(mirrorball.rtsp).map(drop).expect("nobody serves");
+}
+
+#[test]
+fn real_players_play_on_and_complain_of_nothing() {
+    const NEEDS: Needs = Needs { programs: &["ip", "ffmpeg"], route: true, ipv6: false };
+    in_a_network_of_its_own("an upgrade before real players", &NEEDS, || {
+        let group = Group::fresh();
+        let mut mirrorball = Setup::new().channel("film", group).over_web().start();
+        let url = format!("rtp://{}?pkt_size=1328&ttl=1", group.0);
+        let picture =
+            ["-re", "-f", "lavfi", "-i", "testsrc2=s=320x240:r=25", "-g", "25", "-c:v", "mpeg2video", "-f"];
+        let _sending = Sending(
+            ffmpeg(&picture).args(["rtp_mpegts", &url]).stderr(Stdio::null()).spawn().expect("ffmpeg"),
+        );
+        let came = [("channel", "film"), ("track", "1")];
+        eventually("a picture to start with", || {
+            (mirrorball.metric("mirrorball_track_starts_total", &came) > 0.0).then_some(())
+        });
+        let (rtsp, http) = (mirrorball.url("film"), format!("http://{}/film", mirrorball.web()));
+        let watch = |url: &str, transport: &[&str]| {
+            let mut watch = Command::new("ffmpeg");
+            watch.args(["-nostdin", "-hide_banner", "-v", "warning"]).args(transport);
+            watch.args(["-i", url, "-t", "5", "-f", "null", "-"]).stderr(Stdio::piped());
+            watch.spawn().expect("ffmpeg starts")
+        };
+        let players = [
+            watch(&rtsp, &["-rtsp_transport", "udp"]),
+            watch(&rtsp, &["-rtsp_transport", "tcp"]),
+            watch(&http, &[]),
+        ];
+        sessions(&mirrorball, 3.0);
+        mirrorball.upgrade();
+        sessions(&mirrorball, 3.0);
+        for player in players {
+            let output = player.wait_with_output().expect("it ends");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success() && said.is_empty(), "{said}");
+        }
+    });
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! The Hearing: what comes to the groups that sessions are announced in, taken so much at a time, and what comes of it.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
 
 use crate::event::{
     Class, Episode, Event, Follows, Interest, PollEventConsumer, Poller, Task, Timers, Work, clock, lock,
@@ -60,8 +63,18 @@ pub struct Hearing {
     herald: Mutex<Herald>,
     deaf: Episode,
     stats: AnnouncementStats,
+    /// What its channels were made by, by their names.
+    kept: Mutex<BTreeMap<String, Kept>>,
     most_sessions: usize,
     this: Weak<Self>,
+}
+
+/// An announcement as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    sender: IpAddr,
+    group: IpAddr,
+    packet: Vec<u8>,
 }
 
 /// One socket's consumer.
@@ -87,6 +100,7 @@ impl Hearing {
             herald: Mutex::new(Herald::new(now)),
             deaf: Episode::default(),
             stats: AnnouncementStats::default(),
+            kept: Mutex::default(),
             this: this.clone(),
         })
     }
@@ -105,6 +119,33 @@ impl Hearing {
     /// Sessions that there may be.
     pub fn most_sessions(&self) -> usize {
         self.most_sessions
+    }
+
+    /// The announcements by which its channels are what they are.
+    pub fn kept(&self) -> Vec<Kept> {
+        lock(&self.kept).values().cloned().collect()
+    }
+
+    /// Takes announcements as if they came now, which another process has heard.
+    pub fn take_over(&self, heard: Vec<Kept>) {
+        let (now, mut table) = (clock::now(), self.table());
+        for kept in heard {
+            let taken = table.hear(&kept.packet, (kept.sender, kept.group), &*self.line_up, now);
+            if let Ok(Some(change)) = taken {
+                self.make(&mut table, &change, Some(kept.sender), now);
+                self.keep(&change, Some(kept));
+            }
+        }
+    }
+
+    fn keep(&self, change: &Change, heard: Option<Kept>) {
+        let mut kept = lock(&self.kept);
+        match change {
+            Change::New { name, .. } | Change::Changed { name, .. } => {
+                kept.extend(heard.map(|heard| (name.clone(), heard)));
+            }
+            Change::Gone { name, .. } => drop(kept.remove(name)),
+        }
     }
 
     /// Hears no more. The channels stay.
@@ -182,7 +223,11 @@ impl Hearing {
         match heard {
             Ok(change) => {
                 self.stats.taken.fetch_add(1, Relaxed);
-                change.into_iter().for_each(|change| self.make(&mut table, &change, Some(sender), now));
+                if let Some(change) = change {
+                    self.make(&mut table, &change, Some(sender), now);
+                    let (group, packet) = (datagram.destination, datagram.payload.to_vec());
+                    self.keep(&change, Some(Kept { sender, group, packet }));
+                }
                 self.stats.sessions.store(table.served() as u64, Relaxed);
             }
             Err(Refused(refusal, why)) => {
@@ -234,7 +279,10 @@ impl Follows for Hearing {
         self.follow(now);
         let mut table = self.table();
         let gone = table.let_go(now);
-        gone.iter().for_each(|change| self.make(&mut table, change, None, now));
+        for change in &gone {
+            self.make(&mut table, change, None, now);
+            self.keep(change, None);
+        }
         let owed = table.owed();
         owed.iter().for_each(|change| self.make(&mut table, change, None, now));
         self.stats.sessions.store(table.served() as u64, Relaxed);

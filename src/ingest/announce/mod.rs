@@ -16,6 +16,6 @@ mod refusal;
 mod session;
 mod table;
 
-pub use hearing::{Hearing, LineUp, Places};
+pub use hearing::{Hearing, Kept, LineUp, Places};
 pub use refusal::{AnnouncementStats, Refusal, Refused};
 pub use table::{Besides, Rules};

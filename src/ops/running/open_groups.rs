@@ -43,6 +43,16 @@ impl OpenGroups {
         (lock(&self.channels).len(), self.http.open_channels)
     }
 
+    /// Has a group be a channel that was one by this name in another process.
+    pub fn open_again(&self, name: &str) {
+        let source =
+            name.split_once('/').and_then(|(folder, group)| format!("{folder}://{group}").parse().ok());
+        let opened = source.map(|source: SourceUrl| self.open(&source));
+        if let Some(Err(error)) = opened {
+            tracing::warn!(channel = name, ?error, "a group that was watched can not be opened any more");
+        }
+    }
+
     fn is_open(&self, source: &SourceUrl) -> bool {
         let own = self.http.interface.as_ref().map(ToString::to_string);
         let is_named = source.interface.is_none() || source.interface == own;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Descriptor;
+use crate::relay::Signpost;
 
 use super::super::attendance::ConnectionParcel;
 use super::super::rtsp::SessionParcel;
@@ -13,6 +14,8 @@ use super::super::rtsp::SessionParcel;
 /// Everything of viewers that moves. Their descriptors go beside it, in this order: the two of each pair, one of each connection.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Household {
+    /// Of tracks whose packets are numbered here, how they are.
+    pub(super) numbered: Vec<Numbered>,
     pub(super) pairs: Vec<PairParcel>,
     pub(super) connections: Vec<ConnectionParcel>,
     pub(super) sessions: Vec<SessionParcel>,
@@ -36,6 +39,14 @@ pub struct NotMoved {
     pub sessions: usize,
     /// Clients, most of whom are viewers.
     pub connections: usize,
+}
+
+/// How the packets of a track are numbered.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Numbered {
+    pub channel: String,
+    pub track: usize,
+    pub signpost: Signpost,
 }
 
 /// A server's port pair.

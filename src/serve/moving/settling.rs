@@ -24,7 +24,7 @@ use super::super::rtsp_server::RtspServer;
 use super::super::session_watch::SessionWatch;
 use super::super::stats::Transport;
 use super::super::stream::{Output, Room};
-use super::household::{Household, NotMoved};
+use super::household::{Household, NotMoved, Numbered};
 
 /// What was sent last elsewhere may be a little ahead of what has come here.
 const BEHIND: Duration = Duration::from_millis(300);
@@ -77,8 +77,16 @@ impl FrontDoor {
 }
 
 impl Settling<'_> {
-    /// Until everybody can go on, or it has lasted too long.
+    /// Until everybody can go on, or it has lasted too long. Packets are numbered as they were by then.
     fn wait_for_media(&self, household: &Household) {
+        let mut numbered: Vec<_> = household.numbered.iter().collect();
+        let mut are_numbered = || {
+            numbered.retain(|numbered| !self.is_numbered(numbered));
+            numbered.is_empty()
+        };
+        while !are_numbered() && self.now.elapsed() < BEHIND {
+            thread::sleep(LOOK);
+        }
         let is_to_come = |session: &SessionParcel| {
             let Some(channel) = self.server.catalogue.find(&session.channel) else { return false };
             session.tracks.iter().any(|parcel| {
@@ -90,6 +98,12 @@ impl Settling<'_> {
         while household.sessions.iter().any(is_to_come) && self.now.elapsed() < BEHIND {
             thread::sleep(LOOK);
         }
+    }
+
+    /// Has a track numbered as it was. `false`: it can not be, yet.
+    fn is_numbered(&self, Numbered { channel, track, signpost }: &Numbered) -> bool {
+        let Some(channel) = self.server.catalogue.find(channel) else { return true };
+        channel.tracks.iter().find(|own| own.number == *track).is_none_or(|track| track.number_by(signpost))
     }
 
     fn adopt(&self, local: SocketAddr, sockets: ServerPair) {

@@ -63,6 +63,8 @@ pub struct Mirrorball {
     child: Child,
     /// Who has taken over from it.
     heir: Option<Pid>,
+    /// Upgrades that were begun.
+    upgrades: usize,
     log: Arc<Mutex<Vec<String>>>,
     _turn: Option<MutexGuard<'static, ()>>,
     directory: TempDir,
@@ -277,6 +279,7 @@ impl Setup {
             admin,
             child,
             heir: None,
+            upgrades: 0,
             log: Arc::default(),
             _turn: None,
             directory: self.directory,
@@ -349,7 +352,8 @@ impl Mirrorball {
             Some((address("serving RTSP")?, address("serving /metrics")?))
         });
         let (rtsp, admin) = addresses;
-        let mirrorball = Self { rtsp, admin, child, heir: None, log, _turn: None, directory, _quiet: quiet };
+        let mirrorball =
+            Self { rtsp, admin, child, heir: None, upgrades: 0, log, _turn: None, directory, _quiet: quiet };
         mirrorball.expect_page("/ready", 200);
         mirrorball
     }
@@ -557,15 +561,27 @@ impl Mirrorball {
 
     /// Has another process take over, whose story this is from then on.
     pub fn upgrade(&mut self) {
+        self.begin_upgrade();
+        self.end_upgrade();
+    }
+
+    /// The same, which is not over yet.
+    pub fn begin_upgrade(&mut self) {
+        self.upgrades += 1;
         // It is ours to wait for, then, once the process is gone that has started it.
         set_child_subreaper(true).expect("Linux");
-        let (over, failed) = ("handed over", ", and this program serves on");
-        let before = [over, failed].map(|text| self.lines_logged(text));
         self.signal(Signal::SIGUSR2);
+    }
+
+    /// Waits until it is.
+    pub fn end_upgrade(&mut self) {
+        const FAILED: &str = ", and this program serves on";
         eventually("an upgrade that is over", || {
-            ([over, failed].map(|text| self.lines_logged(text)) != before).then_some(())
+            let over = self.lines_logged("handed over") + self.lines_logged(FAILED);
+            (over == self.upgrades).then_some(())
         });
-        assert_eq!(self.lines_logged(failed), before[1], "it has failed");
+        let last = self.logged("upgrade::predecessor").pop().expect("told");
+        assert!(!last.contains(FAILED), "{last}");
         let begun = self.logged("an upgrade begins").pop().expect("it has begun");
         let pid = begun.split_once("pid=").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
         let status = self.ended();

@@ -1,19 +1,19 @@
 //! The heir: starts as any process of the program does, and takes over what its predecessor has.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::Duration;
-use std::{env, mem, thread};
+use std::{env, mem};
 
-use crate::event::clock;
+use crate::ingest::announce::Kept;
 use crate::net::Passage;
-use crate::relay::{Catalogue, Claim, Demand};
+use crate::relay::Claim;
 use crate::serve::{Household, NotMoved};
 
 use super::super::doors::What;
+use super::super::engine::Engine;
+use super::awaited::await_media;
 use super::words::{FORM, Watched, Word, hear, out_of_turn, say};
 
 /// Under this name the heir is told the number of the descriptor by which it is spoken to.
@@ -21,9 +21,6 @@ pub(super) const ENVIRONMENT: &str = "MIRRORBALL_TAKES_OVER_BY";
 
 /// What its predecessor has to say each word.
 const HEARS_WITHIN: Duration = Duration::from_secs(10);
-/// What is watched has so long to come.
-const FLOWS_WITHIN: Duration = Duration::from_secs(5);
-const LOOK: Duration = Duration::from_millis(5);
 
 /// Of a predecessor that runs.
 #[derive(Debug)]
@@ -32,6 +29,7 @@ pub struct Heir {
     admin: Option<(SocketAddr, TcpListener)>,
     listeners: Vec<((SocketAddr, What), TcpListener)>,
     watched: Vec<Watched>,
+    announced: Vec<Kept>,
 }
 
 /// Everything of viewers, which this process has from now on.
@@ -66,7 +64,9 @@ impl Heir {
 
     fn greeted(passage: Passage) -> io::Result<Self> {
         let (word, descriptors) = hear(&passage, HEARS_WITHIN)?;
-        let Word::Hello { form, admin, listens, watched } = word else { return Err(out_of_turn(&word)) };
+        let Word::Hello { form, admin, listens, watched, announced } = word else {
+            return Err(out_of_turn(&word));
+        };
         if form != FORM {
             return Err(io::Error::other(format!(
                 "it hands over by form {form}, and this one takes form {FORM}"
@@ -74,7 +74,8 @@ impl Heir {
         }
         let mut sockets = descriptors.into_iter().map(TcpListener::from);
         let admin = sockets.next().map(|socket| (admin, socket));
-        Ok(Self { passage, admin, listeners: listens.into_iter().zip(sockets).collect(), watched })
+        let listeners = listens.into_iter().zip(sockets).collect();
+        Ok(Self { passage, admin, listeners, watched, announced })
     }
 
     /// What operators are answered by, if this is still to be at that address.
@@ -88,8 +89,10 @@ impl Heir {
     }
 
     /// Has what is watched come, tells the predecessor that it could be served from here, and takes its viewers over.
-    pub fn take_over(self, catalogue: &Catalogue) -> Result<Succession, NoHeir> {
-        let claims = self.await_media(catalogue);
+    pub fn take_over(mut self, engine: &Engine) -> Result<Succession, NoHeir> {
+        let announced = mem::take(&mut self.announced);
+        engine.hearing.iter().for_each(|hearing| hearing.take_over(announced.clone()));
+        let claims = await_media(&self.watched, engine);
         let Self { passage, .. } = self;
         let take = || {
             say(&passage, &Word::Ready, &[], HEARS_WITHIN)?;
@@ -110,39 +113,6 @@ impl Heir {
         let (household, descriptors) = take().map_err(NoHeir)?;
         Ok(Succession { passage, _claims: claims, household, descriptors })
     }
-
-    /// Until what is watched flows here too, as far as it does, or it has lasted too long. Channels are wanted for as long as what is
-    /// returned lives.
-    fn await_media(&self, catalogue: &Catalogue) -> Vec<Claim> {
-        let (began, mut claims) = (clock::now(), Vec::new());
-        let mut left: VecDeque<_> = self.watched.iter().map(|watched| (watched, false)).collect();
-        while let Some((watched, mut is_claimed)) = left.pop_front() {
-            let channel = catalogue.find(&watched.name);
-            if !is_claimed && let Some(demand) = demand(catalogue, &watched.name) {
-                claims.push(Claim::on(&demand));
-                is_claimed = true;
-            }
-            let is_there = channel.is_some_and(|channel| {
-                !watched.flows || channel.tracks.iter().any(|track| track.rtp.ring().head() > 0)
-            });
-            if is_there {
-                continue;
-            }
-            if began.elapsed() > FLOWS_WITHIN {
-                tracing::warn!(channel = watched.name, "a channel that is watched has not come in time");
-                continue;
-            }
-            left.push_back((watched, is_claimed));
-            thread::sleep(LOOK);
-        }
-        claims
-    }
-}
-
-/// By whom a channel is wanted that is there, or to come.
-fn demand(catalogue: &Catalogue, name: &str) -> Option<Arc<Demand>> {
-    let channel = catalogue.find(name).map(|channel| channel.demand.clone());
-    channel.or_else(|| catalogue.expected(name).map(|expected| expected.demand.clone()))
 }
 
 impl Succession {

@@ -14,6 +14,7 @@
 //! **What holds:** until it has heard `Taken` the predecessor can go on as if nothing had been, and does so when the heir
 //! says no, dies, or takes too long. Nothing is sent by both.
 
+mod awaited;
 mod heir;
 mod hold;
 mod predecessor;

@@ -157,7 +157,8 @@ impl Upgrade {
             Watched { name: channel.name.clone(), flows }
         });
         let listens = listens.iter().map(|(place, _)| *place).collect();
-        let hello = Word::Hello { form: FORM, admin: *admin, listens, watched: watched.collect() };
+        let announced = engine.hearing.as_ref().map(|hearing| hearing.kept()).unwrap_or_default();
+        let hello = Word::Hello { form: FORM, admin: *admin, listens, watched: watched.collect(), announced };
         say(passage, &hello, &descriptors, HEARS_WITHIN)
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ingest::announce::Kept;
 use crate::net::{MOST_DESCRIPTORS, Passage};
 use crate::serve::{Household, NotMoved};
 
@@ -15,11 +16,21 @@ use super::super::doors::What;
 /// Changes where an heir of another form would understand something else.
 pub(super) const FORM: u32 = 1;
 
+/// Of the other one.
+const HAS_ENDED: &str = "it has ended";
+
 /// One message.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Word {
-    /// From the predecessor: what it listens at, each with its descriptor, the admin endpoint first; and what is watched.
-    Hello { form: u32, admin: SocketAddr, listens: Vec<(SocketAddr, What)>, watched: Vec<Watched> },
+    /// From the predecessor: what it listens at, each with its descriptor, the admin endpoint first; what is watched; and what
+    /// was announced to it.
+    Hello {
+        form: u32,
+        admin: SocketAddr,
+        listens: Vec<(SocketAddr, What)>,
+        watched: Vec<Watched>,
+        announced: Vec<Kept>,
+    },
     /// From the heir: it could serve.
     Ready,
     /// From the predecessor: everything of viewers, whose so many descriptors follow.
@@ -45,7 +56,10 @@ pub(super) fn say(
     descriptors: &[BorrowedFd<'_>],
     patience: Duration,
 ) -> io::Result<()> {
-    passage.send(&serde_json::to_vec(word)?, descriptors, patience)
+    passage.send(&serde_json::to_vec(word)?, descriptors, patience).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::other(HAS_ENDED),
+        _ => error,
+    })
 }
 
 /// Has so many descriptors follow.
@@ -56,7 +70,7 @@ pub(super) fn hand(passage: &Passage, descriptors: &[BorrowedFd<'_>], patience: 
 /// Hears the next word.
 pub(super) fn hear(passage: &Passage, patience: Duration) -> io::Result<(Word, Vec<OwnedFd>)> {
     let (bytes, descriptors) = passage.receive(patience).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => io::Error::other("it has ended"),
+        io::ErrorKind::UnexpectedEof => io::Error::other(HAS_ENDED),
         io::ErrorKind::WouldBlock => io::Error::other(format!("it has said nothing for {patience:?}")),
         _ => error,
     })?;
