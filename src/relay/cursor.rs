@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::event::clock;
 
-use super::books::{Books, Sent};
+use super::books::Books;
 use super::burst::{Burst, Spot, Underway};
 use super::burst_budget::BurstBudget;
 use super::handover::Place;
@@ -23,7 +23,6 @@ pub struct Cursor {
     stage: Stage,
     bursts: Bursts,
     totals: Arc<Totals>,
-    sent: Sent,
     books: Option<Arc<dyn Books>>,
 }
 
@@ -61,12 +60,13 @@ impl Cursor {
             Place::After(_) => Stage::New { _watched: Underway::among(&bursts.underway) },
         };
         let place = Arc::new(Standing::new(from));
-        Self { ring, place, stage, bursts, totals, sent: Sent::default(), books: None }
+        Self { ring, place, stage, bursts, totals, books: None }
     }
 
-    /// The same, and `books` hears what it was sent once it is let go.
+    /// The same, and what it is sent is in `books`.
     #[must_use]
     pub fn told_to(mut self, books: Arc<dyn Books>) -> Self {
+        books.open(self.place.clone());
         self.books = Some(books);
         self
     }
@@ -156,7 +156,7 @@ impl Cursor {
     /// Counts packets that the connection has taken.
     pub fn count_sent(&mut self, packets: u64, bytes: u64) {
         self.totals.sent(packets, bytes);
-        self.sent.send(packets, bytes);
+        self.place.passed.send(packets, bytes);
         if let Stage::Behind(behind) = &self.stage
             && let Some((burst, _)) = &behind.burst
         {
@@ -173,7 +173,7 @@ impl Cursor {
 
     /// One of those counted, of so many bytes, was begun and will never be finished: its reader has not got it.
     pub fn leave_unfinished(&mut self, bytes: u64) {
-        self.sent.unsend(bytes);
+        self.place.passed.unsend(bytes);
     }
 }
 
@@ -200,11 +200,9 @@ impl Drop for Cursor {
     fn drop(&mut self) {
         let (prologue, burst) = self.stage.left();
         self.place.let_go(|| Spot { number: self.ring.give_up(&self.place), prologue, burst });
-        if let Some(books) = &self.books {
+        if self.books.is_some() {
             // A reader that was stuck to the end has missed what has gone meanwhile.
             self.totals.overrun(self.ring.settle(&self.place));
-            self.sent.miss(self.place.missed());
-            books.settle(self.sent);
         }
     }
 }

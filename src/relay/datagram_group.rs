@@ -125,11 +125,11 @@ impl DatagramGroup {
         let Batch { packets, sent, at, .. } = &self.batch;
         let (Some(party), left) = (self.parties.get_mut(self.turn), &packets[*sent..]) else { return 0 };
         let (run, behind) = split_run(left);
-        let excepted = party.members.iter_mut().enumerate().map(|(place, member)| {
+        let excepted = party.members.iter().enumerate().map(|(place, member)| {
             let begun = if place == at.destination { &run[at.packet.min(run.len())..] } else { run };
             let of_run = if place < at.destination { &[] } else { begun };
             let packets = (of_run.len() + behind.len()) as u64;
-            member.entry.except(packets, bytes_of(of_run) + bytes_of(behind));
+            member.stake.except(packets, bytes_of(of_run) + bytes_of(behind));
             packets
         });
         excepted.sum()
@@ -224,7 +224,7 @@ impl DatagramGroup {
             let report = SENDER.with_borrow_mut(|sender| {
                 let report = sender.send(&*socket, control, &mut destinations[..end], run, *at);
                 for Refused { destination, packets, bytes, reason } in sender.refused() {
-                    members[destination].entry.except(packets, bytes);
+                    members[destination].stake.except(packets, bytes);
                     if reason == Refusal::TooLarge {
                         let to = destinations[destination].address();
                         *oversize = to.map(|to| Oversize { bytes: bytes as usize, to, is_dropped: true });

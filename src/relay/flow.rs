@@ -13,7 +13,7 @@ use crate::net::Marks;
 
 use super::batch::StreamSink;
 use super::beat::Coalesce;
-use super::books::Books;
+use super::books::{Account, Books, Sent, Stake};
 use super::burst_budget::BurstBudget;
 use super::carriage::Carriage;
 use super::cursor::{Bursts, Cursor};
@@ -72,8 +72,13 @@ pub struct Subscription {
     number: u64,
     /// Who serves the subscriber next.
     heir: Option<Arc<Handover>>,
-    /// Over a stream.
-    seat: Option<Seat>,
+    stance: Stance,
+}
+
+/// What a subscriber is sent, and how far.
+enum Stance {
+    Stream(Seat),
+    Datagrams(Arc<Stake>, Reach),
 }
 
 impl Flow {
@@ -151,7 +156,7 @@ impl Flow {
     }
 
     /// Subscribes an address from there on, to packets or to their payloads alone. `reservation` is kept for as long as packets may
-    /// still go to the address, and `books` hears what went there.
+    /// still go to the address, and what went there is in `books`.
     pub fn subscribe_datagrams(
         self: &Arc<Self>,
         by: Carriage,
@@ -160,10 +165,13 @@ impl Flow {
         reservation: Arc<dyn Any + Send + Sync>,
         books: Option<Arc<dyn Books>>,
     ) -> Subscription {
-        let destination = socket.destination(address);
-        let (outlet, from) = (Outlet::Datagrams(socket.clone(), by), from.into());
-        let subscription = self.subscribe(outlet, None, |number| {
-            let member = DatagramMember { number, destination, reservation, books };
+        let (destination, stake) = (socket.destination(address), Arc::<Stake>::default());
+        books.iter().for_each(|books| books.open(stake.clone()));
+        let from = from.into();
+        let lane = self.lane_for(Outlet::Datagrams(socket.clone(), by));
+        let reach = Reach::of(Arc::downgrade(&lane), &from);
+        let subscription = self.subscribe(lane, Stance::Datagrams(stake.clone(), reach), |number| {
+            let member = DatagramMember { number, destination, reservation, stake, books };
             Change::JoinDatagrams { from: from.clone(), member }
         });
         if let Place::After(before) = from {
@@ -180,9 +188,9 @@ impl Flow {
         place: Arc<Standing>,
     ) -> Subscription {
         let before = place.after().cloned();
-        let seat = Seat { by, place: place.clone() };
-        let subscription =
-            self.subscribe(Outlet::Streams, Some(seat), |number| Change::JoinStream { number, sink });
+        let (lane, stance) =
+            (self.lane_for(Outlet::Streams), Stance::Stream(Seat { by, place: place.clone() }));
+        let subscription = self.subscribe(lane, stance, |number| Change::JoinStream { number, sink });
         if let Some(before) = before {
             subscription.when_told(&before, move || {
                 place.begin();
@@ -249,15 +257,16 @@ impl Flow {
 
     fn subscribe(
         self: &Arc<Self>,
-        outlet: Outlet,
-        seat: Option<Seat>,
+        lane: Arc<Lane>,
+        stance: Stance,
         join: impl FnOnce(u64) -> Change,
     ) -> Subscription {
         let number = self.next_number.fetch_add(1, Relaxed);
-        lock(&self.places).extend(seat.iter().map(|seat| (number, seat.clone())));
-        let lane = self.lane_for(outlet);
+        if let Stance::Stream(seat) = &stance {
+            lock(&self.places).insert(number, seat.clone());
+        }
         lane.change(join(number));
-        Subscription { flow: self.clone(), lane, number, heir: None, seat }
+        Subscription { flow: self.clone(), lane, number, heir: None, stance }
     }
 
     /// The lane of one more subscriber: the one with the fewest, or another one beside it.
@@ -326,14 +335,35 @@ impl Subscription {
         });
     }
 
+    /// What it is sent.
+    pub fn account(&self) -> Arc<dyn Account> {
+        match &self.stance {
+            Stance::Stream(seat) => seat.place.clone(),
+            Stance::Datagrams(stake, _) => stake.clone(),
+        }
+    }
+
+    /// What it was sent so far, and how many packets are there that it was not sent yet; nothing is before it has begun.
+    pub fn progress(&self) -> (Sent, u64) {
+        let next = match &self.stance {
+            Stance::Stream(seat) => seat.place.begun(),
+            Stance::Datagrams(_, reach) => Some(reach.next()),
+        };
+        let behind = next.map_or(0, |next| self.flow.ring.head().saturating_sub(next));
+        (self.account().sent(), behind)
+    }
+
     /// How far one who begins there has been sent packets.
     pub fn reach(&self, from: &Place) -> Reach {
         Reach::of(Arc::downgrade(&self.lane), from)
     }
 
-    /// The number of the packet up to which those who are level were sent all.
-    pub fn settled(&self) -> u64 {
-        self.lane.settled()
+    /// The number of the packet up to which it was sent all, once it has begun.
+    pub fn settled(&self) -> Option<u64> {
+        match &self.stance {
+            Stance::Stream(seat) => seat.place.begun(),
+            Stance::Datagrams(_, reach) => Some(reach.settled()),
+        }
     }
 
     /// Ends an address's membership, and has `heir` told up to where it was served. A connection tells by its
@@ -346,7 +376,7 @@ impl Subscription {
 impl Drop for Subscription {
     /// What it has missed so far is counted, and nothing that comes after.
     fn drop(&mut self) {
-        if let Some(Seat { by, place }) = &self.seat {
+        if let Stance::Stream(Seat { by, place }) = &self.stance {
             self.flow.of(*by).overrun(self.flow.ring.settle(place));
             place.end();
             lock(&self.flow.places).remove(&self.number);

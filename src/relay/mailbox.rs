@@ -8,7 +8,7 @@ use crate::event::lock;
 use crate::net::Destination;
 
 use super::batch::StreamSink;
-use super::books::Books;
+use super::books::{Books, Stake};
 use super::handover::{Handover, Place};
 
 /// A subscriber's coming or going. Numbers are unique within a flow.
@@ -36,7 +36,9 @@ pub(super) struct DatagramMember {
     pub destination: Destination,
     /// Keeps the address taken for as long as packets may still be sent to it.
     pub reservation: Arc<dyn Any + Send + Sync>,
-    /// Who hears what it was sent.
+    /// What it is sent.
+    pub stake: Arc<Stake>,
+    /// Who keeps that.
     pub books: Option<Arc<dyn Books>>,
 }
 

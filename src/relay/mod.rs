@@ -62,7 +62,7 @@ mod writer;
 
 pub use batch::{Batch, Framing, Image, StreamSink};
 pub use beat::{Coalesce, FAN_OUT, Sleeper, Turn};
-pub use books::{Books, Sent};
+pub use books::{Account, Books, Sent};
 pub use burst::{Burst, BurstPace, Pin, Spot};
 pub use burst_budget::{BurstBudget, Held};
 pub use busy::Busy;
@@ -89,7 +89,7 @@ pub use ring::{Packet, Ring, RingLimits};
 pub use server_socket::ServerSocket;
 pub use signpost::{Numbers, Signpost};
 pub use signs::Signs;
-pub use standing::{Stand, Standing};
+pub use standing::Standing;
 pub use totals::SentTotals;
 pub use track::Track;
 pub use track_stats::TrackStats;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::event::clock;
 use crate::net::Destination;
 
-use super::books::{Entry, Sent};
+use super::books::{Books, Passed, Stake};
 use super::burst::{Burst, Spot};
 use super::burst_budget::BurstBudget;
 use super::handover::Handover;
@@ -44,7 +44,7 @@ pub(super) struct Party {
     /// Beside `destinations`: who stands at each place.
     pub members: Vec<Member>,
     /// What each of them was sent, or would have been had it been here from the first.
-    pub passed: Sent,
+    pub passed: Arc<Passed>,
 }
 
 struct Behind {
@@ -58,7 +58,8 @@ pub(super) type Gone = HashMap<u64, Option<Arc<Handover>>>;
 
 pub(super) struct Member {
     pub number: u64,
-    pub entry: Entry,
+    pub stake: Arc<Stake>,
+    _books: Option<Arc<dyn Books>>,
     _reservation: Arc<dyn Any + Send + Sync>,
 }
 
@@ -67,7 +68,7 @@ impl Party {
     pub fn at(Spot { number: cursor, prologue, burst }: Spot, now: Instant) -> Self {
         let behind = burst.map(|burst| Behind { burst, next_at: now });
         let (destinations, members) = (Vec::new(), Vec::new());
-        let (due, whole, passed) = (cursor, usize::MAX, Sent::default());
+        let (due, whole, passed) = (cursor, usize::MAX, Arc::default());
         Self { cursor, due, prologue, behind, destinations, whole, members, passed }
     }
 
@@ -156,11 +157,11 @@ impl Party {
     }
 
     pub fn add(&mut self, member: DatagramMember) {
-        let DatagramMember { number, destination, reservation, books } = member;
-        let entry = Entry::new(books, self.passed);
+        let DatagramMember { number, destination, reservation, stake, books } = member;
+        stake.move_to(&self.passed);
         self.whole = self.whole.min(destination.largest_whole());
         self.destinations.push(destination);
-        self.members.push(Member { number, entry, _reservation: reservation });
+        self.members.push(Member { number, stake, _books: books, _reservation: reservation });
     }
 
     /// Goes on with packet `next`, if it is not as far; what is before it, its members miss.
@@ -173,7 +174,7 @@ impl Party {
 
     /// Goes on as one with another, which stands where it does.
     pub fn join(&mut self, mut other: Self) {
-        other.members.iter_mut().for_each(|member| member.entry.move_on(other.passed, self.passed));
+        other.members.iter().for_each(|member| member.stake.move_to(&self.passed));
         self.whole = self.whole.min(other.whole);
         self.destinations.append(&mut other.destinations);
         self.members.append(&mut other.members);
@@ -206,21 +207,15 @@ impl Party {
         let mut stay = self.members.iter().map(|member| !gone.contains_key(&member.number));
         self.destinations.retain(|_| stay.next().unwrap_or(true));
         self.whole = smallest_whole(&self.destinations);
-        let (passed, spot) = (self.passed, self.spot());
-        self.members.retain(|member| {
-            let stays = stays(gone, member.number, |heir| heir.tell(spot.clone()));
-            if !stays {
-                member.entry.settle(passed);
-            }
-            stays
-        });
+        let spot = self.spot();
+        self.members.retain(|member| stays(gone, member.number, |heir| heir.tell(spot.clone())));
     }
 }
 
-/// Those who are still there when their lane goes.
-impl Drop for Party {
+/// It leaves, or its lane goes.
+impl Drop for Member {
     fn drop(&mut self) {
-        self.members.iter().for_each(|member| member.entry.settle(self.passed));
+        self.stake.close();
     }
 }
 

@@ -15,7 +15,7 @@ use crate::wire::rtcp::Nack;
 use crate::wire::rtx::Rtx;
 
 use super::allowance::Allowance;
-use super::books::{Books, Sent};
+use super::books::{Books, Passed};
 use super::burst_budget::Held;
 use super::flow::Flow;
 use super::look_up::Found;
@@ -34,7 +34,8 @@ pub struct Repair {
     flow: Arc<Flow>,
     /// The first packet that it was sent: it has lost none before.
     since: u64,
-    books: Option<Arc<dyn Books>>,
+    sent: Arc<Passed>,
+    _books: Option<Arc<dyn Books>>,
     /// Its SSRC and one bit more, once it is known.
     ssrc: AtomicU64,
     round_trip_us: AtomicU64,
@@ -57,7 +58,6 @@ struct State {
     allowance: Allowance,
     /// What was sent again goes by a stream of its own.
     rtx: Option<Rtx>,
-    sent: Sent,
 }
 
 /// What comes of what one datagram asks for.
@@ -69,7 +69,7 @@ struct Answer {
 }
 
 impl Repair {
-    /// For a viewer that is sent packets from this one on. `books` hears what was sent again.
+    /// For a viewer that is sent packets from this one on. What is sent again is in `books`.
     pub fn new(
         flow: &Arc<Flow>,
         to: RepairTo,
@@ -77,12 +77,14 @@ impl Repair {
         rtx: Option<Rtx>,
         books: Option<Arc<dyn Books>>,
     ) -> Arc<Self> {
-        let (allowance, sent) = (Allowance::default(), Sent::default());
-        let state = Mutex::new(State { to, reach, allowance, rtx, sent });
+        let state = Mutex::new(State { to, reach, allowance: Allowance::default(), rtx });
+        let sent = Arc::<Passed>::default();
+        books.iter().for_each(|books| books.open(sent.clone()));
         Arc::new(Self {
             flow: flow.clone(),
             since,
-            books,
+            sent,
+            _books: books,
             ssrc: AtomicU64::new(0),
             round_trip_us: AtomicU64::new(ROUND_TRIP.as_micros() as u64),
             state,
@@ -190,20 +192,13 @@ impl Repair {
             self.flow.repair_budget().spend(report.bytes, now);
             (totals.repaired, totals.bytes) = (report.packets, report.bytes);
             totals.refuse(RepairRefusal::Late, count - report.packets.min(count));
-            state.sent.send(report.packets, report.bytes);
+            self.sent.send(report.packets, report.bytes); // under the state's lock: one at a time
         }
         totals
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
-    }
-}
-
-impl Drop for Repair {
-    fn drop(&mut self) {
-        let sent = self.state().sent;
-        self.books.iter().for_each(|books| books.settle(sent));
     }
 }
 

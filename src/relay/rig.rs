@@ -1,11 +1,11 @@
 //! What tests of this floor and the next stand on: lanes that run when the test says so, and packets.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::event::{Class, Poller, TaskQueue, Timers, clock};
+use crate::event::{Class, Poller, TaskQueue, Timers, clock, lock};
 use crate::net::Marks;
 use crate::wire::sdp::Presentation;
 
@@ -13,8 +13,8 @@ use super::lane::{Lane, Outlet};
 use super::ring::Ring;
 use super::totals::Totals;
 use super::{
-    BurstBudget, Busy, Channel, Coalesce, Dispatch, EnterAt, Flow, Keeping, Lateness, OfferRepair, Outward,
-    Packet, RingLimits,
+    Account, Books, BurstBudget, Busy, Channel, Coalesce, Dispatch, EnterAt, Flow, Keeping, Lateness,
+    OfferRepair, Outward, Packet, RingLimits, Sent,
 };
 
 /// A ring that nothing leaves.
@@ -85,4 +85,28 @@ pub fn packet(number: u16, len: usize) -> Packet {
     let data = Bytes::from(vec![number as u8; len]);
     let timestamp = u32::from(number) * 90;
     Packet { data, sequence: number, timestamp, arrived_at: clock::now() }
+}
+
+/// Accounts that were opened.
+#[derive(Default)]
+pub struct Record(Mutex<Vec<Arc<dyn Account>>>);
+
+impl Record {
+    /// What each came to that is over.
+    pub fn settled(&self) -> Vec<Sent> {
+        let accounts = lock(&self.0);
+        let over = accounts.iter().filter(|account| Arc::strong_count(account) == 1);
+        over.map(|account| account.sent()).collect()
+    }
+
+    /// What each comes to so far.
+    pub fn so_far(&self) -> Vec<Sent> {
+        lock(&self.0).iter().map(|account| account.sent()).collect()
+    }
+}
+
+impl Books for Record {
+    fn open(&self, account: Arc<dyn Account>) {
+        lock(&self.0).push(account);
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::event::lock;
 
+use super::books::{Account, Passed, Sent};
 use super::burst::Spot;
 use super::handover::{Handover, Place};
 
@@ -22,19 +23,12 @@ pub struct Standing {
     /// All before it were read, or are counted as missed.
     settled: AtomicU64,
     missed: AtomicU64,
+    /// What its reader was sent.
+    pub(super) passed: Passed,
     /// It has fallen out of the ring, and goes on where a decoder can start.
     waits: AtomicBool,
     over: AtomicBool,
     heir: Mutex<Heir>,
-}
-
-/// How far a subscriber has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stand {
-    /// The number of the packet that is next.
-    pub next: u64,
-    /// Packets that it has missed.
-    pub missed: u64,
 }
 
 /// Who goes on from here.
@@ -54,7 +48,7 @@ impl Standing {
         };
         let (next, settled, missed) = (AtomicU64::new(next), AtomicU64::new(0), AtomicU64::new(0));
         let (waits, over, heir) = (AtomicBool::new(false), AtomicBool::new(false), Mutex::new(Heir::None));
-        Self { next, after, settled, missed, waits, over, heir }
+        Self { next, after, settled, missed, passed: Passed::default(), waits, over, heir }
     }
 
     /// Has `heir` go on where this one is let go, however that comes about, or was.
@@ -108,10 +102,9 @@ impl Standing {
         self.next.store(next, Relaxed);
     }
 
-    /// The number of the packet that it wants next, once it has begun, and how many it has missed.
-    pub fn progress(&self) -> Option<Stand> {
-        let next = Some(self.next()).filter(|next| *next != NOWHERE)?;
-        Some(Stand { next, missed: self.missed() })
+    /// The same, once it has begun.
+    pub(super) fn begun(&self) -> Option<u64> {
+        Some(self.next()).filter(|next| *next != NOWHERE)
     }
 
     /// Whether it waits for a packet that a decoder can start with.
@@ -149,5 +142,12 @@ impl Standing {
     pub(super) fn give_up(&self) -> u64 {
         self.end();
         self.next().max(self.settled.load(Relaxed))
+    }
+}
+
+impl Account for Standing {
+    fn sent(&self) -> Sent {
+        let sent = self.passed.sent();
+        Sent { missed: sent.missed.wrapping_add(self.missed()), ..sent }
     }
 }

@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::event::{Work, clock};
-use crate::relay::rig::{self, ROOMY, flow, packet};
+use crate::relay::rig::{self, ROOMY, Record, flow, packet};
 use crate::relay::{
-    Books, Burst, BurstPace, Carriage, Cursor, Framing, Handover, Lateness, Packet, Place, RingLimits, Sent,
-    Spot,
+    Burst, BurstPace, Carriage, Cursor, Framing, Handover, Lateness, Packet, Place, RingLimits, Sent, Spot,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -172,16 +171,6 @@ fn a_reader_that_begins_in_the_past_gets_what_goes_before_and_the_picture_and_is
     assert!((on.number, on.prologue.is_none(), on.burst.is_some()) == (5, true, true), "{on:?}");
 }
 
-/// What a reader was told to have been sent.
-#[derive(Default)]
-struct Record(std::sync::Mutex<Option<Sent>>);
-
-impl Books for Record {
-    fn settle(&self, sent: Sent) {
-        assert_eq!(self.0.lock().expect("no panic").replace(sent), None, "told once");
-    }
-}
-
 #[test]
 fn a_reader_that_was_stuck_to_the_end_has_missed_what_has_gone() {
     let (flow, books) = (flow(RingLimits { bytes: 50, ..ROOMY }), Arc::<Record>::default());
@@ -192,11 +181,7 @@ fn a_reader_that_was_stuck_to_the_end_has_missed_what_has_gone() {
     flow.push((3..10).map(|number| packet(number, 10)));
     drop(cursor);
     let sent = Sent { packets: 2, bytes: 20, missed: 3 };
-    assert_eq!(
-        *books.0.lock().expect("no panic"),
-        Some(sent),
-        "five are left in the ring, and 2 to 4 are gone"
-    );
+    assert_eq!(books.settled(), [sent], "five are left in the ring, and 2 to 4 are gone");
 }
 
 #[test]

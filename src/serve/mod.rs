@@ -68,7 +68,7 @@ pub use preview::{NoPreview, Preview, Previews};
 /// What the fuzz target of that name exercises.
 #[cfg(fuzzing)]
 pub use rtsp::exercise as conversation;
-pub use rtsp::{Quality, RepairAgents};
+pub use rtsp::{Quality, RepairAgents, WatchedTrack};
 pub use rtsp_server::{Limits, RtspServer, ServerConfig};
 pub use stats::ServerStats;
-pub use watchers::{WatchedTrack, Watcher};
+pub use watchers::Watcher;

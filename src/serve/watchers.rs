@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use crate::event::clock;
-use crate::relay::Carriage;
-
 use super::journal::SoFar;
-use super::rtsp::{Course, Session};
+use super::rtsp::{Course, Session, WatchedTrack};
 use super::rtsp_server::RtspServer;
 use super::stats::OPERATOR;
+use crate::event::clock;
 
 /// One session.
 #[derive(Debug, Clone)]
@@ -23,18 +21,6 @@ pub struct Watcher {
     pub age: Duration,
     /// Its tracks.
     pub tracks: Vec<WatchedTrack>,
-}
-
-/// One of its tracks.
-#[derive(Debug, Clone)]
-pub struct WatchedTrack {
-    /// Its number, from 1.
-    pub number: usize,
-    /// By what it reaches the viewer.
-    pub by: Carriage,
-    /// Packets that it was sent since it played first, has missed, and was not sent yet though they are there; where that is known of
-    /// each viewer.
-    pub so_far: Option<[u64; 3]>,
 }
 
 impl RtspServer {
@@ -63,7 +49,6 @@ impl RtspServer {
 /// `None`: it has just ended.
 fn watcher(session: &Session, now: std::time::Instant) -> Option<Watcher> {
     let Course { told, state, tracks } = session.course()?;
-    let tracks = tracks.into_iter().map(|(number, by, so_far)| WatchedTrack { number, by, so_far }).collect();
     let age = now.saturating_duration_since(session.epoch);
     Some(Watcher { told, channel: session.channel.name.clone(), state, age, tracks })
 }

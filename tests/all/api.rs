@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::vocabulary::{
-    Connection, Mirrorball, Over, READS, Setup, Source, Viewer, WRITES, binary, certificate, eventually,
-    passes,
+    Connection, Group, Mirrorball, Over, READS, Setup, Source, Viewer, WRITES, binary, certificate,
+    eventually, passes,
 };
 
 fn sessions(mirrorball: &Mirrorball, query: &str) -> Vec<Value> {
@@ -53,6 +53,70 @@ fn a_viewer_is_shown_with_all_that_the_log_would_tell_of_it() {
     }
     udp.request("PAUSE").expect(200);
     assert_eq!(sessions(&mirrorball, "?transport=udp")[0]["state"], "paused");
+}
+
+#[test]
+fn by_whatever_way_a_viewer_is_sent_packets_the_api_tells_at_once_what_the_log_tells_in_the_end() {
+    let (mut source, group) = (Source::new(), Group::fresh());
+    let mirrorball = Setup::new().channel("news", source.group).multicast_out(group).start();
+    let plays = |mut viewer: Viewer| {
+        viewer.play();
+        viewer
+    };
+    let asking = |transport: &str| {
+        let mut viewer = Viewer::of(&mirrorball, "news");
+        viewer.ask_for(1, transport);
+        plays(viewer)
+    };
+    let mut raw = Viewer::of(&mirrorball, "news");
+    let (_socket, _) = raw.set_up_raw("RAW/RAW/UDP;unicast;client_port=PORT");
+    let viewers = [
+        Viewer::playing(&mirrorball, "news", Over::Udp),
+        Viewer::playing(&mirrorball, "news", Over::Tcp),
+        plays(raw),
+        asking("RTP/AVP;multicast"),
+    ];
+    source.send(20);
+    let payload = (source.packet(0).len() - 12) as u64;
+    let shown = eventually("all is sent", || {
+        let shown = sessions(&mirrorball, "");
+        shown.iter().all(|session| session["packets"].as_u64() >= Some(20)).then_some(shown)
+    });
+    for session in &shown {
+        let header = if session["transport"] == "raw" { 0 } else { 12 };
+        let count = |key: &str| session[key].as_u64().expect("a number");
+        assert_eq!(count("bytes"), count("packets") * (payload + header), "{session}");
+        assert_eq!([count("missed"), count("behind")], [0, 0], "{session}");
+        assert_eq!(session["tracks"][0]["bytes"], session["bytes"], "{session}");
+    }
+    viewers.into_iter().for_each(Viewer::teardown);
+    let ended = mirrorball.expect_logged("a session has ended", 4);
+    for session in shown {
+        let [number, packets, bytes] = ["session", "packets", "bytes"].map(|key| &session[key]);
+        let told = format!("packets={packets} bytes={bytes} missed=0");
+        let line = ended.iter().find(|line| line.contains(&format!("session={number} ")));
+        assert!(line.is_some_and(|line| line.contains(&told)), "{told}: {ended:#?}");
+    }
+}
+
+#[test]
+fn who_pauses_or_goes_on_in_another_way_keeps_what_it_was_sent() {
+    let mut source = Source::new();
+    let mirrorball = Setup::new().channel("news", source.group).start();
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    source.send(20);
+    viewer.expect_packets(&source, 0..20);
+    let told = || sessions(&mirrorball, "")[0].clone();
+    let before = told();
+    viewer.request("PAUSE").expect(200);
+    let paused = told();
+    assert_eq!([&paused["packets"], &paused["bytes"]], [&before["packets"], &before["bytes"]], "{paused}");
+    assert!(paused["tracks"][0]["packets"].is_null() && paused["behind"].is_null(), "{paused}");
+    viewer.set_up(1, Over::Tcp);
+    viewer.play();
+    source.send(10);
+    let count = |session: &Value| session["packets"].as_u64().expect("a number");
+    eventually("it is sent more", || (count(&told()) >= count(&before) + 10).then_some(()));
 }
 
 #[test]

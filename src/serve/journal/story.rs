@@ -4,12 +4,11 @@
 
 use std::mem;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::event::lock;
-use crate::relay::{Books, Channel, Sent};
+use crate::relay::{Account, Books, Channel, Sent};
 
 use super::legible::legible;
 use super::lines::{Begun, Course as What, Ended, Way, client_ports};
@@ -21,10 +20,15 @@ pub struct Story {
     client: SocketAddr,
     channel: Arc<Channel>,
     teller: Arc<Teller>,
-    packets: AtomicU64,
-    bytes: AtomicU64,
-    missed: AtomicU64,
+    accounts: Mutex<Accounts>,
     course: Mutex<Course>,
+}
+
+/// What was sent: of ways that are over, and of those that go on.
+#[derive(Default)]
+struct Accounts {
+    closed: Sent,
+    open: Vec<Arc<dyn Account>>,
 }
 
 #[derive(Default)]
@@ -54,6 +58,8 @@ pub struct SoFar {
     pub client_ports: Option<String>,
     /// What the player calls itself.
     pub agent: Option<String>,
+    /// What it was sent, and missed.
+    pub sent: Sent,
     /// Packets that it reported as lost.
     pub lost: Option<i64>,
     /// As it reported last, the largest of its tracks.
@@ -95,9 +101,7 @@ impl Story {
             client,
             channel,
             teller: teller.clone(),
-            packets: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            missed: AtomicU64::new(0),
+            accounts: Mutex::default(),
             course: Mutex::default(),
         })
     }
@@ -174,6 +178,7 @@ impl Story {
             began: course.began,
             client_ports: course.client_ports.clone(),
             agent: course.agent.clone(),
+            sent: lock(&self.accounts).sent(),
             lost: course.lost(),
             jitter_seconds: course.jitter_seconds(),
             round_trip: course.round_trip(),
@@ -196,10 +201,22 @@ impl Course {
 }
 
 impl Books for Story {
-    fn settle(&self, sent: Sent) {
-        self.packets.fetch_add(sent.packets, Relaxed);
-        self.bytes.fetch_add(sent.bytes, Relaxed);
-        self.missed.fetch_add(sent.missed, Relaxed);
+    fn open(&self, account: Arc<dyn Account>) {
+        let mut accounts = lock(&self.accounts);
+        accounts.close_those_that_are_over();
+        accounts.open.push(account);
+    }
+}
+
+impl Accounts {
+    /// One that nobody else has any more stays as it is.
+    fn close_those_that_are_over(&mut self) {
+        let over = self.open.extract_if(.., |account| Arc::strong_count(account) == 1);
+        self.closed = over.fold(self.closed, |sum, account| sum.plus(account.sent()));
+    }
+
+    fn sent(&self) -> Sent {
+        self.open.iter().fold(self.closed, |sum, account| sum.plus(account.sent()))
     }
 }
 
@@ -208,12 +225,13 @@ impl Drop for Story {
         let course = mem::take(&mut *self.course());
         // One that was refused has none.
         let Some((reason, lasted)) = course.end else { return };
+        let Sent { packets, bytes, missed } = lock(&self.accounts).sent();
         self.teller.end(Ended {
             client: self.client,
             reason,
-            packets: self.packets.load(Relaxed),
-            bytes: self.bytes.load(Relaxed),
-            missed: self.missed.load(Relaxed),
+            packets,
+            bytes,
+            missed,
             lost: course.lost(),
             session: self.number,
             channel: self.channel.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::net::Marks;
-use crate::relay::{Carriage, Framing, Place, Stand, Standing, StreamSink, Subscription, Track};
+use crate::relay::{Carriage, Framing, Place, Sent, Standing, StreamSink, Subscription, Track};
 use crate::wire::rtsp::interleaved_header;
 
 use super::super::journal::Story;
@@ -22,7 +22,7 @@ pub struct Interleaved {
 struct Feed {
     /// Where RTP and RTCP stand.
     places: [Arc<Standing>; 2],
-    _subscriptions: [Subscription; 2],
+    subscriptions: [Subscription; 2],
 }
 
 impl Interleaved {
@@ -45,11 +45,11 @@ impl Way for Interleaved {
         self.output.post(Post::Open { framing: framings[0], cursor: rtp.told_to(story.clone()) });
         self.output.post(Post::Open { framing: framings[1], cursor: rtcp });
         let sink = || Arc::new(Sink(self.output.clone()));
-        let _subscriptions = [
+        let subscriptions = [
             track.rtp.subscribe_stream(Carriage::Tcp, sink(), places[0].clone()),
             track.rtcp.subscribe_stream(Carriage::Tcp, sink(), places[1].clone()),
         ];
-        self.feed = Some(Feed { places, _subscriptions });
+        self.feed = Some(Feed { places, subscriptions });
     }
 
     fn stop(&mut self, heirs: Option<&Heirs>) {
@@ -65,11 +65,11 @@ impl Way for Interleaved {
     }
 
     fn settled(&self) -> Option<u64> {
-        self.stand().map(|stand| stand.next)
+        self.feed.as_ref()?.subscriptions[0].settled()
     }
 
-    fn stand(&self) -> Option<Stand> {
-        self.feed.as_ref()?.places[0].progress()
+    fn progress(&self) -> Option<(Sent, u64)> {
+        self.feed.as_ref().map(|feed| feed.subscriptions[0].progress())
     }
 
     fn say(&self, rtcp: &[u8]) {

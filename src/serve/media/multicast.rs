@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use bytes::Bytes;
 
 use crate::event::{Follows, Timers, lock};
 use crate::net::{Marks, forbid_fragments, interface_index, leave_by, open_to_group, with_port};
-use crate::relay::{Books, Carriage, Flow, Place, Sent, SentTotals, ServerSocket, Subscription, Track};
+use crate::relay::{Account, Books, Carriage, Flow, Place, Sent, ServerSocket, Subscription, Track};
 use crate::wire::sdp::ports_of;
 
 use super::super::journal::Story;
@@ -73,9 +73,17 @@ pub struct Multicast {
 struct Part {
     rtp: Arc<Flow>,
     rtcp: Arc<Flow>,
-    story: Arc<Story>,
-    /// What had been sent to the group when it came.
-    before: SentTotals,
+    listening: Arc<Listening>,
+    _story: Arc<Story>,
+}
+
+/// What is sent to the group while one viewer plays.
+struct Listening {
+    group: Arc<dyn Account>,
+    /// What had been when it came.
+    before: Sent,
+    /// What it has come to.
+    end: OnceLock<Sent>,
 }
 
 impl OutGroup {
@@ -197,18 +205,18 @@ impl Seat {
         Ok(true)
     }
 
-    /// One more plays. The first has the stream begin.
-    fn join(&self, track: &Track, (rtp, rtcp): (Place, Place)) {
+    /// One more plays. The first has the stream begin. Returns what the group is sent.
+    fn join(&self, track: &Track, (rtp, rtcp): (Place, Place)) -> Arc<dyn Account> {
         let mut stage = lock(&self.stage);
         stage.players += 1;
-        if stage.feed.is_none() {
-            let by = Carriage::Multicast;
-            let nobodys = || Arc::new(());
-            stage.feed = Some((
+        let (by, nobodys) = (Carriage::Multicast, || Arc::new(()));
+        let (feed, _) = stage.feed.get_or_insert_with(|| {
+            (
                 track.rtp.subscribe_datagrams(by, (&self.rtp, self.at.0), rtp, nobodys(), None),
                 track.rtcp.subscribe_datagrams(by, (&self.rtcp, self.at.1), rtcp, nobodys(), None),
-            ));
-        }
+            )
+        });
+        feed.account()
     }
 
     /// One less does. The last has it end, and who goes on elsewhere is told where; before that he is told where the
@@ -250,20 +258,26 @@ impl Way for Multicast {
     }
 
     fn start(&mut self, track: &Track, from: (Place, Place), story: &Arc<Story>) {
-        let before = track.rtp.sent(Carriage::Multicast);
+        let group = self.seat.join(track, from);
+        let listening = Arc::new(Listening { before: group.sent(), group, end: OnceLock::new() });
+        story.open(listening.clone());
         let (rtp, rtcp) = (track.rtp.clone(), track.rtcp.clone());
-        self.part = Some(Part { rtp, rtcp, story: story.clone(), before });
-        self.seat.join(track, from);
+        self.part = Some(Part { rtp, rtcp, listening, _story: story.clone() });
     }
 
     fn stop(&mut self, heirs: Option<&Heirs>) {
         let Some(part) = self.part.take() else { return };
         self.seat.leave(heirs.map(|heirs| (&part, heirs)));
-        part.story.settle(part.sent());
+    }
+
+    fn progress(&self) -> Option<(Sent, u64)> {
+        let part = self.part.as_ref()?;
+        let (_, behind) = lock(&self.seat.stage).feed.as_ref()?.0.progress();
+        Some((part.listening.sent(), behind))
     }
 
     fn settled(&self) -> Option<u64> {
-        lock(&self.seat.stage).feed.as_ref().map(|(rtp, _)| rtp.settled())
+        lock(&self.seat.stage).feed.as_ref()?.0.settled()
     }
 
     /// A goodbye to one would be one to all.
@@ -274,15 +288,15 @@ impl Way for Multicast {
     }
 }
 
-impl Part {
-    /// What was sent to the group while it played.
+/// What is sent from here on, others listen to.
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = self.listening.end.set(self.listening.sent());
+    }
+}
+
+impl Account for Listening {
     fn sent(&self) -> Sent {
-        let (before, now) = (&self.before, self.rtp.sent(Carriage::Multicast));
-        let missed = |totals: &SentTotals| totals.overrun + totals.refused.iter().sum::<u64>();
-        Sent {
-            packets: now.packets - before.packets,
-            bytes: now.bytes - before.bytes,
-            missed: missed(&now) - missed(before),
-        }
+        self.end.get().copied().unwrap_or_else(|| self.group.sent().minus(self.before))
     }
 }

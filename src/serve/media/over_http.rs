@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::net::Marks;
-use crate::relay::{Carriage, Framing, Place, Stand, Standing, StreamSink, Subscription, Track};
+use crate::relay::{Carriage, Framing, Place, Sent, Standing, StreamSink, Subscription, Track};
 
 use super::super::journal::Story;
 use super::super::stream::{Output, Post, Sink};
@@ -50,11 +50,11 @@ impl Way for OverHttp {
     }
 
     fn settled(&self) -> Option<u64> {
-        self.stand().map(|stand| stand.next)
+        self.feed.as_ref()?.1.settled()
     }
 
-    fn stand(&self) -> Option<Stand> {
-        self.feed.as_ref()?.0.progress()
+    fn progress(&self) -> Option<(Sent, u64)> {
+        self.feed.as_ref().map(|(_, subscription)| subscription.progress())
     }
 
     /// There is no RTCP.

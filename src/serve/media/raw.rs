@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::relay::{Carriage, Flow, Handover, Place, Reach, Subscription, Track};
+use crate::relay::{Carriage, Flow, Handover, Place, Sent, Subscription, Track};
 
 use super::super::journal::Story;
 use super::super::stats::Port;
@@ -22,8 +22,6 @@ pub struct Raw {
 
 struct Feed {
     payloads: Subscription,
-    /// How far it has been sent them.
-    reach: Reach,
     /// What it is not sent.
     rtcp: Arc<Flow>,
 }
@@ -47,13 +45,16 @@ impl Way for Raw {
     }
 
     fn start(&mut self, track: &Track, (from, _): (Place, Place), story: &Arc<Story>) {
-        let payloads = self.subscribe(track, from.clone(), story);
-        let reach = payloads.reach(&from);
-        self.feed = Some(Feed { payloads, reach, rtcp: track.rtcp.clone() });
+        let payloads = self.subscribe(track, from, story);
+        self.feed = Some(Feed { payloads, rtcp: track.rtcp.clone() });
     }
 
     fn settled(&self) -> Option<u64> {
-        self.feed.as_ref().map(|feed| feed.reach.settled())
+        self.feed.as_ref()?.payloads.settled()
+    }
+
+    fn progress(&self) -> Option<(Sent, u64)> {
+        self.feed.as_ref().map(|feed| feed.payloads.progress())
     }
 
     fn stop(&mut self, heirs: Option<&Heirs>) {
@@ -75,13 +76,11 @@ impl Way for Raw {
             return Some(Followed::Stays);
         }
         self.at = at;
-        if let Some(Feed { payloads, rtcp, .. }) = self.feed.take() {
+        if let Some(Feed { payloads, rtcp }) = self.feed.take() {
             let heir = Handover::new();
-            let from = Place::After(heir.clone());
-            let next = self.subscribe(track, from.clone(), story);
-            let reach = next.reach(&from);
+            let next = self.subscribe(track, Place::After(heir.clone()), story);
             payloads.hand_over(&heir);
-            self.feed = Some(Feed { payloads: next, reach, rtcp });
+            self.feed = Some(Feed { payloads: next, rtcp });
         }
         Some(Followed::Moves)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::net::Marks;
-use crate::relay::{Carriage, Handover, Place, Reach, Repair, RepairTo, Stand, Subscription, Track};
+use crate::relay::{Carriage, Handover, Place, Reach, Repair, RepairTo, Sent, Subscription, Track};
 use crate::wire::rtx::Rtx;
 
 use super::super::journal::Story;
@@ -25,8 +25,6 @@ pub struct OverUdp {
     is_sure: bool,
     asks: Asks,
     feed: Option<(Subscription, Subscription)>,
-    /// How far it has been sent RTP.
-    reach: Option<Reach>,
     /// It may ask for packets again.
     asker: Option<Asker>,
 }
@@ -34,7 +32,7 @@ pub struct OverUdp {
 impl OverUdp {
     pub fn new(at: Arc<Reservation>, marks: Marks) -> Self {
         let is_sure = !at.is_searched_for();
-        Self { at, marks, is_sure, asks: Asks::default(), feed: None, reach: None, asker: None }
+        Self { at, marks, is_sure, asks: Asks::default(), feed: None, asker: None }
     }
 
     fn subscribe_rtp(&self, track: &Track, from: Place, story: &Arc<Story>) -> Subscription {
@@ -71,21 +69,20 @@ impl Way for OverUdp {
     fn start(&mut self, track: &Track, (rtp_from, rtcp_from): (Place, Place), story: &Arc<Story>) {
         let rtp = self.subscribe_rtp(track, rtp_from.clone(), story);
         let reach = rtp.reach(&rtp_from);
-        self.reach = Some(reach.clone());
         self.asker = track.rtp.is_repaired().then(|| self.admit(track, reach, story));
         self.feed = Some((rtp, self.subscribe_rtcp(track, rtcp_from)));
     }
 
-    fn stand(&self) -> Option<Stand> {
-        Some(Stand { next: self.reach.as_ref()?.next(), missed: 0 })
+    fn progress(&self) -> Option<(Sent, u64)> {
+        self.feed.as_ref().map(|(rtp, _)| rtp.progress())
     }
 
     fn settled(&self) -> Option<u64> {
-        self.reach.as_ref().map(Reach::settled)
+        self.feed.as_ref()?.0.settled()
     }
 
     fn stop(&mut self, heirs: Option<&Heirs>) {
-        (self.asker, self.reach) = (None, None);
+        self.asker = None;
         if let (Some((rtp, rtcp)), Some(heirs)) = (self.feed.take(), heirs) {
             rtp.hand_over(&heirs.rtp);
             rtcp.hand_over(&heirs.rtcp);
@@ -131,7 +128,6 @@ impl Way for OverUdp {
             self.feed = Some(match learnt.port {
                 Port::Rtp => {
                     let next = self.subscribe_rtp(track, from.clone(), story);
-                    self.reach = Some(next.reach(&from));
                     self.asker.iter().for_each(|asker| asker.repair.goes_on(next.reach(&from)));
                     rtp.hand_over(&heir);
                     (next, rtcp)

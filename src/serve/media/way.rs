@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::relay::{Carriage, Handover, Place, Stand, Track};
+use crate::relay::{Carriage, Handover, Place, Sent, Track};
 use crate::wire::rtsp::transport::{Profile, Transport};
 
 use super::super::journal::{self, Story};
@@ -27,10 +27,8 @@ pub trait Way: Send {
     /// Sends RTCP of our own.
     fn say(&self, rtcp: &[u8]);
 
-    /// How far packets have come, while they are sent, where that is known of each viewer.
-    fn stand(&self) -> Option<Stand> {
-        None
-    }
+    /// What the viewer was sent of RTP since it began, and how many packets are there that it was not sent yet. `None`: it has not.
+    fn progress(&self) -> Option<(Sent, u64)>;
 
     /// The number of the packet that its viewer is to get next, while packets are sent, as far as that is known. Nothing is being sent as
     /// it is asked for.

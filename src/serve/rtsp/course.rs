@@ -1,7 +1,7 @@
 //! How a session goes on, for who wants to know.
 
 use crate::event::lock;
-use crate::relay::Carriage;
+use crate::relay::{Carriage, Sent};
 
 use super::super::journal::SoFar;
 use super::session::Session;
@@ -12,8 +12,18 @@ pub struct Course {
     /// What the log tells of it.
     pub told: SoFar,
     pub state: &'static str,
-    /// Each track that is set up: its number, by what it goes, and how far it has come.
-    pub tracks: Vec<(usize, Carriage, Option<[u64; 3]>)>,
+    pub tracks: Vec<WatchedTrack>,
+}
+
+/// A track that is set up.
+#[derive(Debug, Clone)]
+pub struct WatchedTrack {
+    /// Its number, from 1.
+    pub number: usize,
+    /// By what it reaches the viewer.
+    pub by: Carriage,
+    /// While it plays: what the viewer was sent since it goes this way, and how many packets are there that it was not sent yet.
+    pub progress: Option<(Sent, u64)>,
 }
 
 impl Session {
@@ -26,7 +36,11 @@ impl Session {
             State::Paused(held) => (held, "paused"),
             State::Ended => return None,
         };
-        let tracks = held.setups.iter().map(|setup| (setup.track.number, setup.carriage(), setup.so_far()));
+        let tracks = held.setups.iter().map(|setup| WatchedTrack {
+            number: setup.track.number,
+            by: setup.carriage(),
+            progress: setup.progress(),
+        });
         Some(Course { told: held.story.so_far(), state, tracks: tracks.collect() })
     }
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::event::{TaskQueue, Timers, lock};
 use crate::relay::rig::{FORGETS_NOTHING, by_hand, outward, packet, stopped};
-use crate::relay::{Carriage, Catalogue, Channel, Dispatch, Expected, Keeping, OfferRepair, Place, Track};
+use crate::relay::{
+    Carriage, Catalogue, Channel, Dispatch, Expected, Keeping, OfferRepair, Place, Sent, Track,
+};
 use crate::wire::rtsp::Request;
 use crate::wire::sdp::{self, Repairs};
 
@@ -270,6 +272,10 @@ impl Way for Noted {
         assert!(self.is_on, "stopped and not on");
         self.is_on = false;
         self.on.fetch_sub(1, Relaxed);
+    }
+
+    fn progress(&self) -> Option<(Sent, u64)> {
+        None
     }
 
     fn say(&self, _: &[u8]) {}

@@ -34,7 +34,7 @@ mod wait;
 mod world;
 
 pub use conversation::Conversation;
-pub use course::Course;
+pub use course::{Course, WatchedTrack};
 #[cfg(fuzzing)]
 pub use exercise::exercise;
 pub use home::Home;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::relay::{Carriage, Spot, Track};
+use crate::relay::{Carriage, Sent, Spot, Track};
 use crate::wire::rtcp::{self, Report};
 
 use super::super::access::{Beyond, Share};
@@ -233,11 +233,9 @@ impl Setup {
         now.checked_duration_since(passed_at)?.checked_sub(held)
     }
 
-    /// How many packets it was sent since it played first, how many it has missed, and how many are there that it was not sent yet.
-    pub fn so_far(&self) -> Option<[u64; 3]> {
-        let stand = self.way.stand()?;
-        let sent = stand.next.saturating_sub(self.asks.first).saturating_sub(stand.missed);
-        Some([sent, stand.missed, self.track.rtp.ring().head().saturating_sub(stand.next)])
+    /// What the viewer was sent of it since it goes by this way, and how many packets are there that it was not sent yet.
+    pub fn progress(&self) -> Option<(Sent, u64)> {
+        self.way.progress()
     }
 
     /// What it takes along where its session moves.

@@ -1,19 +1,9 @@
 //! Frames stay whole and in order however the socket takes them.
 
 use super::*;
-use crate::relay::rig::{ROOMY, flow, packet};
-use crate::relay::{self, Books, Carriage, Flow, Handover, Place, Sent};
+use crate::relay::rig::{ROOMY, Record, flow, packet};
+use crate::relay::{self, Carriage, Flow, Handover, Place, Sent};
 use std::sync::Arc;
-
-/// What was told to have been sent.
-#[derive(Default)]
-struct Record(Mutex<Vec<Sent>>);
-
-impl Books for Record {
-    fn settle(&self, sent: Sent) {
-        lock(&self.0).push(sent);
-    }
-}
 
 /// Takes at most `per_write` bytes a write; after `room` bytes it is full.
 struct Socket {
@@ -138,7 +128,7 @@ fn of_a_connection_that_is_cut_only_whole_packets_count_as_sent() {
         drop(writer);
         let (whole, is_begun) = (room as u64 / 14, room % 14 > 0);
         let sent = Sent { packets: whole, bytes: 10 * whole, missed: u64::from(is_begun) };
-        assert_eq!(*lock(&books.0), [sent], "room for {room}");
+        assert_eq!(books.settled(), [sent], "room for {room}");
     }
 }
 
@@ -416,7 +406,7 @@ fn a_transport_stream_is_split_nowhere_but_where_the_socket_is_full() {
         let sent = rtp.sent(Carriage::Http);
         assert_eq!((sent.packets, sent.bytes, sent.left_out), (3, expected.len() as u64, left_out));
         drop(writer);
-        assert_eq!(*lock(&books.0), [Sent { packets: 3, bytes: expected.len() as u64, missed: 0 }]);
+        assert_eq!(books.settled(), [Sent { packets: 3, bytes: expected.len() as u64, missed: 0 }]);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What stands in which column, on the screen and in plain text.
 
-use super::told::{Channel, Part, Session, count, rate, span};
+use super::told::{Channel, Part, Session, count, rate, size, span};
 
 /// A line of the last minute has so many characters.
 const MINUTE_WIDTH: usize = 20;
@@ -52,13 +52,14 @@ pub const SESSIONS: &[Column<Session>] = &[
     column("CHANNEL", 14, 92, |session| session.channel.clone()),
     column("BY", 10, 40, |session| session.by.clone()),
     figure("FOR", 10, 78, |session| span(session.seconds)),
+    figure("SENT", 11, 112, |session| size(session.sent)),
     figure("MISSED", 8, 52, |session| count(session.missed)),
     figure("BEHIND", 8, 86, |session| count(session.behind)),
     figure("LOST", 8, 62, |session| count(session.lost)),
     figure("JITTER", 9, 100, |session| {
         session.jitter_ms.map_or_else(|| "–".to_owned(), |jitter| format!("{jitter:.1} ms"))
     }),
-    column("AGENT", 22, 124, |session| session.agent.clone()),
+    column("AGENT", 22, 135, |session| session.agent.clone()),
 ];
 
 /// Of limits, tables and queues.

@@ -32,7 +32,7 @@ fn channel(name: &str, state: &str, rate: u64, lost: u64, udp: u64) -> Value {
 fn session(number: u64, client: &str, missed: u64) -> Value {
     json!({
         "session": number, "client": client, "channel": "uk/news", "state": "playing", "seconds": 61.0,
-        "transport": "tcp", "missed": missed, "behind": 0, "lost": null, "jitter_ms": 1.25,
+        "transport": "tcp", "bytes": 12_345_678, "missed": missed, "behind": 0, "lost": null, "jitter_ms": 1.25,
         "agent": "VLC/3\u{1b}[2J\u{202e}x",
     })
 }

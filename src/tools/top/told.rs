@@ -65,6 +65,8 @@ pub struct Session {
     /// The transport, and what becomes of it where it does not play.
     pub by: String,
     pub seconds: f64,
+    /// Bytes that it was sent.
+    pub sent: Option<u64>,
     pub missed: Option<u64>,
     pub behind: Option<u64>,
     pub lost: Option<u64>,
@@ -161,6 +163,7 @@ fn session(told: &Value) -> Option<Session> {
         channel: text(&told["channel"]),
         by: if state == "playing" { by } else { format!("{by}, {state}") },
         seconds: told["seconds"].as_f64().unwrap_or_default(),
+        sent: told["bytes"].as_u64(),
         missed: told["missed"].as_u64(),
         behind: told["behind"].as_u64(),
         lost: told["lost"].as_u64(),
@@ -188,6 +191,11 @@ fn text(told: &Value) -> String {
 /// A count, if it is known.
 pub fn count(known: Option<u64>) -> String {
     known.map_or_else(|| "–".to_owned(), grouped)
+}
+
+/// Bytes, if they are known.
+pub fn size(known: Option<u64>) -> String {
+    known.map_or_else(|| "–".to_owned(), |bytes| format!("{:.1} MB", bytes as f64 / 1e6))
 }
 
 /// Bits a second, if there are any.

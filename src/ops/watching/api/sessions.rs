@@ -36,10 +36,7 @@ pub(super) fn unknown(number: u64) -> Problem {
 
 fn of(watcher: &Watcher) -> Value {
     let told = &watcher.told;
-    let sum = |place: usize| {
-        let each = watcher.tracks.iter().filter_map(|track| track.so_far.map(|so_far| so_far[place]));
-        each.reduce(|sum, count| sum + count)
-    };
+    let behind = watcher.tracks.iter().filter_map(|track| Some(track.progress?.1));
     json!({
         "session": told.session,
         "client": told.client.ip().to_string(),
@@ -50,9 +47,10 @@ fn of(watcher: &Watcher) -> Value {
         "transport": watcher.tracks.iter().map(|track| track.by).max().map(|by| by.label()),
         "client_ports": told.client_ports,
         "agent": told.agent,
-        "packets": sum(0),
-        "missed": sum(1),
-        "behind": sum(2),
+        "packets": told.sent.packets,
+        "bytes": told.sent.bytes,
+        "missed": told.sent.missed,
+        "behind": behind.reduce(|sum, packets| sum + packets),
         "lost": told.lost,
         "jitter_ms": told.jitter_seconds.map(|jitter| jitter * 1000.0),
         "round_trip_ms": told.round_trip.map(|way| way.as_secs_f64() * 1000.0),
@@ -61,12 +59,13 @@ fn of(watcher: &Watcher) -> Value {
 }
 
 fn track(track: &WatchedTrack) -> Value {
-    let [packets, missed, behind] = track.so_far.map_or([None; 3], |so_far| so_far.map(Some));
+    let (sent, behind) = track.progress.unzip();
     json!({
         "track": track.number,
         "transport": track.by.label(),
-        "packets": packets,
-        "missed": missed,
+        "packets": sent.map(|sent| sent.packets),
+        "bytes": sent.map(|sent| sent.bytes),
+        "missed": sent.map(|sent| sent.missed),
         "behind": behind,
     })
 }
@@ -74,7 +73,7 @@ fn track(track: &WatchedTrack) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relay::Carriage;
+    use crate::relay::{Carriage, Sent};
     use crate::serve::SoFar;
     use std::time::Duration;
 
@@ -86,11 +85,12 @@ mod tests {
             began: None,
             client_ports: None,
             agent: None,
+            sent: Sent { packets: 10 * session, ..Sent::default() },
             lost: None,
             jitter_seconds: Some(0.002),
             round_trip: None,
         };
-        let tracks = vec![WatchedTrack { number: 1, by, so_far: Some([10 * session, 1, 0]) }];
+        let tracks = vec![WatchedTrack { number: 1, by, progress: None }];
         Watcher { told, channel: channel.to_owned(), state: "playing", age: Duration::from_secs(3), tracks }
     }
 

@@ -24,6 +24,8 @@ const rate = (bits) => {
 
 const count = (number) => (number === null || number === undefined ? "–" : number.toLocaleString("en"));
 
+const size = (bytes) => (bytes === null || bytes === undefined ? "–" : `${(bytes / 1e6).toFixed(1)} MB`);
+
 const span = (seconds) => {
   const all = Math.floor(seconds);
   if (all < 60) return `${all} s`;
@@ -151,7 +153,7 @@ const sessionRow = (session) => {
   row.append(element("th", session.session, { scope: "row" }));
   const cells = [
     session.client, session.channel, `${session.transport ?? "–"}${session.state === "playing" ? "" : `, ${session.state}`}`, span(session.seconds),
-    count(session.missed), count(session.lost), session.jitter_ms === null ? "–" : `${session.jitter_ms.toFixed(1)} ms`,
+    size(session.bytes), count(session.missed), count(session.lost), session.jitter_ms === null ? "–" : `${session.jitter_ms.toFixed(1)} ms`,
   ];
   row.append(...cells.map((text) => element("td", text)), element("td", session.agent ?? "–", { class: "agent" }));
   const end = element("button", "End", { type: "button", "aria-label": `End session ${session.session}` });
