@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,9 +25,17 @@ const PACE: u64 = 400;
 
 /// A channel and who watches over it, who has nothing to say while it plays.
 fn at_rest(story: &str, setup: impl FnOnce(Setup) -> Setup) -> Option<(Source, Mirrorball, Prometheus)> {
+    at_rest_by(story, |channel| setup(channel).start())
+}
+
+/// The same, started like this.
+fn at_rest_by(
+    story: &str,
+    start: impl FnOnce(Setup) -> Mirrorball,
+) -> Option<(Source, Mirrorball, Prometheus)> {
     let source = Source::new();
-    let setup = setup(Setup::new().channel("news", source.group));
-    let mirrorball = setup.channel_line("silent_after = \"1s\"").start();
+    let setup = Setup::new().channel("news", source.group);
+    let mirrorball = start(setup.channel_line("silent_after = \"1s\""));
     let beam = source.beam(PACE);
     let prometheus = Prometheus::watching(&mirrorball, story);
     let prometheus = prometheus.inspect(|prometheus| {
@@ -58,10 +69,33 @@ const FAULTS: [Story; 7] = [
     ("the program is stuck", stuck),
 ];
 
+/// What is about to end, or has, and what nobody looks after any more.
+const ENDS: [Story; 7] = [
+    ("hardly a descriptor is left", descriptors_run_out),
+    ("a limit is reached", limit_reached),
+    ("the certificate ends soon", certificate_ends),
+    ("a config is refused", config_refused),
+    ("the program has ended", ended),
+    ("the program is started again and again", started_again),
+    ("nothing is scraped", nothing_scraped),
+];
+
 #[test]
 fn each_fault_has_an_alert_of_its_own() {
+    tell(&FAULTS);
+}
+
+#[test]
+fn so_has_each_end_that_comes_near() {
+    tell(&ENDS);
+}
+
+/// One list at a time, as each story has a program and a Prometheus of its own.
+fn tell(stories: &[Story]) {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     thread::scope(|scope| {
-        for (name, story) in FAULTS {
+        for &(name, story) in stories {
             let told = thread::Builder::new().name(name.to_owned());
             told.spawn_scoped(scope, move || story(name)).expect("a thread");
         }
@@ -141,6 +175,71 @@ fn stuck(story: &str) {
     };
     prometheus.expect_alone("MirrorballStuckOrGone: stuck", || {});
     drop(still); // before it ends itself
+}
+
+fn descriptors_run_out(story: &str) {
+    let start = |setup: Setup| setup.start_with_descriptors(64);
+    let Some((source, mirrorball, prometheus)) = at_rest_by(story, start) else { return };
+    let _beam = source.beam(PACE);
+    // Who asks for something may stay.
+    let ask = || {
+        let mut stream =
+            TcpStream::connect(mirrorball.rtsp).expect("it is accepted, if only to be turned away");
+        let _ = stream.write(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+        stream
+    };
+    let _flood: Vec<_> = (0..64).map(|_| ask()).collect();
+    prometheus.expect_alone("MirrorballDescriptorsNearLimit", || drop(ask()));
+}
+
+fn limit_reached(story: &str) {
+    let one = |setup: Setup| setup.section("limits", "sessions = 1");
+    let Some((source, mirrorball, prometheus)) = at_rest(story, one) else { return };
+    let _beam = source.beam(PACE);
+    let _viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    prometheus.expect_alone("MirrorballNearLimit", || {});
+}
+
+fn certificate_ends(story: &str) {
+    let Some((source, mirrorball, prometheus)) = at_rest(story, Setup::through_tls) else { return };
+    let _beam = source.beam(PACE);
+    mirrorball.renew_certificate_for(Duration::from_secs(3 * 86_400));
+    prometheus.expect_alone("MirrorballCertificateExpires", || {});
+}
+
+fn config_refused(story: &str) {
+    let Some((source, mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    let _beam = source.beam(PACE);
+    let right = mirrorball.config();
+    mirrorball.write_config(&format!("{right}\n[ring]\nmax_rage = \"1s\"\n"));
+    prometheus.expect_alone("MirrorballConfigRefused", || {});
+    mirrorball.write_config(&right);
+    prometheus.expect_rest();
+}
+
+fn ended(story: &str) {
+    let Some((_source, mut mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    mirrorball.kill();
+    prometheus.expect_alone("MirrorballStuckOrGone: gone", || {});
+}
+
+fn started_again(story: &str) {
+    let Some((source, mut mirrorball, prometheus)) = at_rest(story, Setup::at_known_addresses) else {
+        return;
+    };
+    let _beam = source.beam(PACE);
+    prometheus.expect_alone("MirrorballStuckOrGone: restarts", || {
+        mirrorball.kill();
+        mirrorball.start_again();
+        mirrorball.expect_page("/ready", 200);
+        thread::sleep(Duration::from_millis(1500)); // it is scraped each second
+    });
+}
+
+fn nothing_scraped(story: &str) {
+    let Some((_source, _mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    prometheus.lose_its_target();
+    prometheus.expect_alone("MirrorballAbsent", || {});
 }
 
 #[test]

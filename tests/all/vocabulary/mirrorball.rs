@@ -13,7 +13,7 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill};
@@ -387,7 +387,16 @@ impl Mirrorball {
 
     /// Puts another certificate, which is valid until that year, in the place of the one that is served, and then its key.
     pub fn renew_certificate(&self, until: i32) {
-        let (certificate, key) = certificate(until);
+        self.put_certificate(certificate(until));
+    }
+
+    /// The same, of one that is valid for so long.
+    pub fn renew_certificate_for(&self, life: Duration) {
+        let since_1970 = UNIX_EPOCH.elapsed().expect("a later time");
+        self.put_certificate(valid_for("edge", since_1970 + life));
+    }
+
+    fn put_certificate(&self, (certificate, key): (String, String)) {
         put(&self.directory.path().join("edge.pem"), &certificate);
         put(&self.directory.path().join("edge.key"), &key);
     }
@@ -661,8 +670,14 @@ pub fn certificate(until: i32) -> (String, String) {
 
 /// One of a host that has this name or address.
 pub fn certificate_for(host: &str, until: i32) -> (String, String) {
+    let until = rcgen::date_time_ymd(until, 1, 1) - rcgen::date_time_ymd(1970, 1, 1);
+    valid_for(host, until.unsigned_abs())
+}
+
+/// One that is valid until so long after 1970 began.
+fn valid_for(host: &str, until: Duration) -> (String, String) {
     let mut parameters = rcgen::CertificateParams::new(vec![host.to_owned()]).expect("a name");
-    parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
+    parameters.not_after = rcgen::date_time_ymd(1970, 1, 1) + until;
     let key = rcgen::KeyPair::generate().expect("a key");
     (parameters.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
 }

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -19,6 +21,7 @@ use super::web::Web;
 const STAYS_FOR: Duration = Duration::from_secs(3);
 /// Whether media is late says more of the machine that stories run on than of the story.
 const OF_THE_MACHINE: &str = "MirrorballLate";
+const CONFIG: &str = "prometheus.yml";
 
 /// A rule, as it was read.
 pub struct Rule {
@@ -32,7 +35,7 @@ pub struct Rule {
 pub struct Prometheus {
     address: SocketAddr,
     child: Child,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Prometheus {
@@ -47,16 +50,10 @@ impl Prometheus {
         let rules = fs::read_to_string(rules).expect("the rules of this repository");
         let file = |name: &str| directory.path().join(name);
         fs::write(file("rules.yml"), hurried(&rules)).expect("a file");
-        let config = format!(
-            "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 500ms }}\n\
-             rule_files: [rules.yml]\n\
-             scrape_configs: [{{ job_name: mirrorball, static_configs: [{{ targets: [\"{}\"] }}] }}]\n",
-            mirrorball.admin
-        );
-        fs::write(file("prometheus.yml"), config).expect("a file");
+        fs::write(file(CONFIG), config(&format!("\"{}\"", mirrorball.admin))).expect("a file");
         let option = |name: &str, value: &Path| format!("--{name}={}", value.display());
         let child = Command::new("prometheus")
-            .arg(option("config.file", &file("prometheus.yml")))
+            .arg(option("config.file", &file(CONFIG)))
             .arg(option("storage.tsdb.path", &file("data")))
             .arg(format!("--web.listen-address={address}"))
             .arg("--log.level=warn")
@@ -64,7 +61,7 @@ impl Prometheus {
             .stdout(Stdio::null())
             .spawn()
             .expect("prometheus starts");
-        let prometheus = Self { address, child, _directory: directory };
+        let prometheus = Self { address, child, directory };
         eventually("Prometheus has scraped the program", || {
             prometheus.ask("query?query=up==1").ok()?["result"]
                 .as_array()
@@ -72,6 +69,12 @@ impl Prometheus {
                 .map(drop)
         });
         Some(prometheus)
+    }
+
+    /// Its config names nothing to scrape any more.
+    pub fn lose_its_target(&self) {
+        fs::write(self.directory.path().join(CONFIG), config("")).expect("a file");
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGHUP).expect("it is ours");
     }
 
     /// What an expression amounts to now, as Prometheus tells it.
@@ -167,6 +170,15 @@ impl Drop for Prometheus {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// To scrape these.
+fn config(targets: &str) -> String {
+    format!(
+        "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 500ms }}\n\
+         rule_files: [rules.yml]\n\
+         scrape_configs: [{{ job_name: mirrorball, static_configs: [{{ targets: [{targets}] }}] }}]\n"
+    )
 }
 
 /// The same rules for who has no minutes: what is looked back over, and for how long it has to be so, are seconds.
