@@ -59,7 +59,7 @@ pub use guard::{
     Rule, Scope, User, Users, UsersError, Verdict, Who, WrongLine, check_name, read_users, write_users,
 };
 pub use http::{NotOpened, OpensGroups, Site, SiteConfig};
-pub use journal::{SoFar, legible};
+pub use journal::{SoFar, TurnedAway, legible};
 pub use listener::Listener;
 pub use listing::Listing;
 pub use media::{Learning, OutGroup};

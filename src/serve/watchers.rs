@@ -1,8 +1,8 @@
-//! Who watches now, for operators: each session as the log would tell it.
+//! Who watches now, for operators: each session as the log would tell it; and who was refused lately.
 
 use std::time::Duration;
 
-use super::journal::SoFar;
+use super::journal::{SoFar, TurnedAway};
 use super::rtsp::{Course, Session, WatchedTrack};
 use super::rtsp_server::RtspServer;
 use super::stats::OPERATOR;
@@ -34,6 +34,11 @@ impl RtspServer {
             self.sessions.all().iter().filter_map(|session| watcher(session, now)).collect();
         watchers.sort_by_key(|watcher| watcher.told.session);
         watchers
+    }
+
+    /// Who was refused lately, by address and reason; the last first.
+    pub fn turned_away(&self) -> Vec<TurnedAway> {
+        self.teller.turned_away()
     }
 
     /// Ends the session of a number, as an operator wants it. `false`: there is none.

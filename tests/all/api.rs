@@ -136,6 +136,35 @@ fn who_reads_too_slowly_is_told_from_who_loses() {
 }
 
 #[test]
+fn why_somebody_does_not_get_in_is_told() {
+    let source = Source::new();
+    let setup = Setup::new().channel("news", source.group).section("limits", "sessions = 1");
+    let mirrorball = setup.start();
+    let _viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    let mut newcomer = Connection::open(mirrorball.rtsp);
+    let track = format!("{}/trackID=1", mirrorball.url("news"));
+    let headers = [("Transport", "RTP/AVP/TCP;interleaved=0-1"), ("User-Agent", "Late/1.0")];
+    (0..3).for_each(|_| drop(newcomer.request("SETUP", &track, &headers).expect(503)));
+    newcomer.request("DESCRIBE", &mirrorball.url("nwes"), &[]).expect(404);
+    let refusals = |query: &str| mirrorball.call(None, &format!("GET /api/refusals{query}"));
+    let (_, told) = refusals("");
+    assert_eq!(told["sessions"], json!({ "limit": 3 }));
+    let known = told["lately"].as_array().expect("a list");
+    let texts = |known: &Value| {
+        ["client", "what", "reason", "method", "asked"]
+            .map(|key| known[key].as_str().unwrap_or_default().to_owned())
+    };
+    let newest = ["127.0.0.1", "refused", "no such channel or track", "DESCRIBE", "nwes"];
+    assert_eq!((texts(&known[0]), &known[0]["status"]), (newest.map(str::to_owned), &json!(404)), "{told}");
+    let before = ["127.0.0.1", "refused", "limit", "SETUP", "news"];
+    assert_eq!((texts(&known[1]), &known[1]["status"]), (before.map(str::to_owned), &json!(503)), "{told}");
+    assert_eq!([&known[1]["times"], &known[1]["agent"]], [&json!(3), &json!("Late/1.0")], "{told}");
+    assert_eq!(refusals("?client=127.0.0.").1["lately"].as_array().map(Vec::len), Some(2));
+    assert_eq!(refusals("?client=192.").1["lately"], json!([]));
+    assert_eq!(refusals("?page=2").0, 400);
+}
+
+#[test]
 fn a_session_is_ended_by_who_may() {
     let source = Source::new();
     let mirrorball = Setup::new().channel("news", source.group).with_tokens().start();

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::players::programme::{Form, Programme};
 use crate::vocabulary::{
-    Browser, Group, Needs, Over, Setup, Viewer, WRITES, axe, in_a_network_of_its_own, passes, say, skip,
+    Browser, Connection, Group, Needs, Over, Setup, Viewer, WRITES, axe, in_a_network_of_its_own, passes,
+    say, skip,
 };
 
 const NEEDS: Needs = Needs { programs: &["ip", "chromium", "ffmpeg"], route: true, ipv6: false };
@@ -59,6 +60,11 @@ fn an_operator_sees_a_channel_come_play_and_stop_and_ends_a_session() {
                 "document.getElementById('session-said').innerText.includes('is ended')",
             );
             mirrorball.expect_metric("mirrorball_sessions_ended_total", &[("reason", "operator")], 1.0);
+
+            // Who is refused is shown, and why.
+            let mut refused = Connection::open(mirrorball.rtsp);
+            refused.request("DESCRIBE", &mirrorball.url("flim"), &[]).expect(404);
+            browser.expect("why one does not get in", &row_says("#refused-rows", "DESCRIBE flim"));
 
             // However it is looked at, nobody is kept out.
             for (width, height, scheme) in

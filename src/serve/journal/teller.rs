@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::event::{Task, TaskQueue, Timers, Work, clock, lock};
 
+use super::lately::{Lately, TurnedAway};
 use super::lines::{Begun, Ended, Refused, VIEWERS};
 use super::restraint::{Again, Refusals, Restrained};
 
@@ -29,6 +30,7 @@ pub struct Teller {
     /// The queue has ended: whoever has something to say says it.
     closed: AtomicBool,
     state: Mutex<State>,
+    lately: Mutex<Lately>,
 }
 
 #[derive(Default)]
@@ -69,6 +71,7 @@ impl Teller {
             woken: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             state: Mutex::default(),
+            lately: Mutex::default(),
         })
     }
 
@@ -121,6 +124,8 @@ impl Teller {
 
     /// Something is refused.
     pub fn refuse(self: &Arc<Self>, refused: &Refused<'_>, now: Instant) {
+        let once = TurnedAway::new(refused, now);
+        lock(&self.lately).note(once);
         let mut state = self.state();
         let tells = state.refusals.tells(refused.client.ip(), refused.why, now);
         self.look_soon(&mut state, now);
@@ -128,6 +133,11 @@ impl Teller {
         if tells {
             refused.tell();
         }
+    }
+
+    /// Who was refused lately, the last first.
+    pub fn turned_away(&self) -> Vec<TurnedAway> {
+        lock(&self.lately).all()
     }
 
     /// All that is left to tell. The queues have ended.

@@ -4,7 +4,7 @@ use hyper::Method;
 use serde_json::Map;
 
 use super::super::super::config::Role;
-use super::super::api::{Call, Filter};
+use super::super::api::{Call, Filter, client_of};
 use crate::wire::rtsp::percent_decoded;
 
 /// What is asked for.
@@ -69,7 +69,7 @@ pub(super) fn route(method: &Method, path: &str, query: &str) -> Result<Wanted, 
         "/api" | "/api/" | "/api/openapi.json" => read(Wanted::Description),
         "/api/events" => read(Wanted::Events),
         "/api/status" => read(Wanted::Call(Call::Status)),
-        "/api/refusals" => read(Wanted::Call(Call::Refusals)),
+        "/api/refusals" => read(Wanted::Call(Call::Refusals(client_of(query).map_err(Stray::Query)?))),
         "/api/channels" => read(Wanted::Call(Call::Channels)),
         "/api/sessions" => read(Wanted::Call(Call::Sessions(Filter::parse(query).map_err(Stray::Query)?))),
         "/api/reload" if *method == Method::POST => Ok(Wanted::Call(Call::Reload)),

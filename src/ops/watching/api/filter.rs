@@ -56,6 +56,21 @@ impl Filter {
     }
 }
 
+/// What a client's address begins with, where a query says nothing else.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn client_of(query: &str) -> Result<Option<String>, String> {
+    let mut client = None;
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        if key != "client" {
+            return Err(format!("{key:?} is not client"));
+        }
+        client = Some(value.into_owned());
+    }
+    Ok(client)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +88,7 @@ mod tests {
         for wrong in ["limit=0", "limit=1001", "after=-1", "page=2"] {
             assert!(Filter::parse(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(client_of("client=2001%3Adb8%3A"), Ok(Some("2001:db8:".to_owned())));
+        assert!(client_of("channel=news").is_err());
     }
 }

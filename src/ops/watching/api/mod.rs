@@ -3,10 +3,11 @@
 mod channels;
 mod filter;
 mod operator;
+mod refusals;
 mod sessions;
 mod status;
 
-pub use filter::Filter;
+pub use filter::{Filter, client_of};
 pub use operator::Operator;
 
 use std::time::Duration;
@@ -28,8 +29,8 @@ pub enum Call {
     Sessions(Filter),
     /// One of them.
     Session(u64),
-    /// Who was refused, by reason.
-    Refusals,
+    /// Who was refused, by reason; and lately, of clients whose address begins so.
+    Refusals(Option<String>),
     /// To add a channel of these keys, or to change one that was added so.
     PutChannel(String, Map<String, Value>),
     /// To remove one that was added so.
@@ -70,7 +71,7 @@ impl Call {
             | Self::Channel(_)
             | Self::Sessions(_)
             | Self::Session(_)
-            | Self::Refusals => false,
+            | Self::Refusals(_) => false,
         }
     }
 }

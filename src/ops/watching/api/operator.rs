@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::super::running::engine::Engine;
 use super::super::super::running::kept_channels::NotKept;
 use super::super::super::running::reload::{Changes, Reloaded, Reloader};
-use super::{Call, Problem, channels, sessions, status};
+use super::{Call, Problem, channels, refusals, sessions, status};
 use crate::event::clock;
 
 /// Of one program.
@@ -40,7 +40,7 @@ impl Operator {
             Call::Channel(name) => channels::one(engine, name, now),
             Call::Sessions(filter) => Ok(sessions::page(&engine.server.watchers(), filter)),
             Call::Session(number) => sessions::one(&engine.server.watchers(), *number),
-            Call::Refusals => Ok(status::refusals(engine)),
+            Call::Refusals(client) => Ok(refusals::told(engine, client.as_deref(), now)),
             Call::EndSession(number) if engine.server.disconnect(*number) => {
                 tracing::info!(session = number, "a session is ended by an operator");
                 Ok(json!({ "ended": number }))

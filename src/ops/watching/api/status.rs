@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::super::release;
 use super::super::super::running::engine::Engine;
@@ -52,24 +52,4 @@ fn of_table(table: &TableStats) -> Value {
 
 fn of_queue(queue: &TaskQueue) -> Value {
     json!({ "queue": queue.name(), "depth": queue.depth(), "workers": queue.workers() })
-}
-
-/// Who was refused so far, by reason.
-pub(super) fn refusals(engine: &Engine) -> Value {
-    let stats = engine.server.stats();
-    let access = engine.server.access_stats();
-    json!({
-        "sessions": by_reason(stats.sessions_refused),
-        "connections": by_reason(stats.connections_refused),
-        "connections_cut": by_reason(stats.connections_cut),
-        "handshakes": by_reason(stats.handshakes_failed),
-        "logins": by_reason(access.failures),
-        "access": by_reason(access.barred),
-        "sessions_ended": by_reason(stats.sessions_ended),
-    })
-}
-
-fn by_reason(counts: impl IntoIterator<Item = (&'static str, u64)>) -> Value {
-    let some = counts.into_iter().filter(|(_, count)| *count > 0);
-    Value::Object(some.map(|(reason, count)| (reason.to_owned(), count.into())).collect::<Map<_, _>>())
 }

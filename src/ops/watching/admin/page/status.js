@@ -184,18 +184,40 @@ const load = async (from) => {
   say("session-said", page.matching === 0 ? "Nobody watches." : "");
 };
 
+// Who was refused lately, of the same clients.
+
+const refusedRow = (known) => {
+  const row = element("tr");
+  const cells = [
+    `${known.what}${known.status === null ? "" : ` (${known.status})`}: ${known.reason}`, [known.method, known.asked].filter(Boolean).join(" ") || "–",
+    count(known.times), `${span(known.last_seconds_ago)} ago`,
+  ];
+  row.append(element("th", known.client, { scope: "row" }), ...cells.map((text) => element("td", text)), element("td", known.agent ?? "–", { class: "agent" }));
+  return row;
+};
+
+const loadRefused = async () => {
+  const client = new FormData(at("filter")).get("client");
+  const reply = await fetch(here(`/api/refusals${client ? `?${new URLSearchParams({ client })}` : ""}`)).catch(() => null);
+  if (!reply?.ok) return;
+  const { lately } = await reply.json();
+  say("refused-count", lately.length > 50 ? `the last 50 of ${count(lately.length)}` : count(lately.length));
+  at("refused-rows").replaceChildren(...lately.slice(0, 50).map(refusedRow));
+};
+
 const endSession = async (number, row) => {
   const reply = await fetch(here(`/api/sessions/${number}`), { method: "DELETE" }).catch(() => null);
   if (reply?.ok) { row.remove(); return say("session-said", `Session ${number} is ended.`); }
   say("session-said", reply ? await wrong(reply) : "Not connected.");
 };
 
-at("filter").addEventListener("submit", (event) => { event.preventDefault(); load(null); });
+at("filter").addEventListener("submit", (event) => { event.preventDefault(); load(null); loadRefused(); });
 at("more").addEventListener("click", () => load(next));
 // While nobody reads further, and nobody is about to end one.
 setInterval(() => {
   const busy = at("session-rows").contains(document.activeElement) || at("session-rows").children.length > 50;
   if (!document.hidden && !busy) load(null);
+  if (!document.hidden) loadRefused();
 }, 5000);
 
 // One picture at a time.
@@ -257,3 +279,4 @@ const keepLive = async (video, buffer) => {
 at("picture-close").addEventListener("click", () => stop?.());
 follow();
 load(null);
+loadRefused();
