@@ -52,6 +52,10 @@ fn viewers_miss_nothing_and_everything_they_ask_for_afterwards_is_done() {
     viewers.iter_mut().for_each(|viewer| drop(viewer.request("GET_PARAMETER").expect(200)));
     paused.play();
     go_on(&mut viewers);
+    let (_, page) = mirrorball.call(None, "GET /api/sessions");
+    let told = page["sessions"].as_array().expect("a list").iter().map(|told| told["packets"].as_u64());
+    let told: Vec<_> = told.map(|packets| packets.expect("a number")).collect();
+    assert!(told[..2].iter().all(|told| (sent..=sent + 1).contains(told)), "by all processes: {page}");
     let [mut udp, tcp] = viewers;
     udp.set_up(1, Over::Tcp);
     source.send(2);

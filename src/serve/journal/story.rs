@@ -121,8 +121,9 @@ impl Story {
         }
     }
 
-    /// It was told already that it plays, elsewhere, where it began at `epoch` or later.
-    pub fn go_on_from(&self, ways: &[Way], agent: Option<String>, epoch: Instant) {
+    /// It was told already that it plays, elsewhere, where it began at `epoch` or later and was `sent` this.
+    pub fn go_on_from(&self, ways: &[Way], agent: Option<String>, (epoch, sent): (Instant, Sent)) {
+        lock(&self.accounts).closed = sent;
         let mut course = self.course();
         (course.began, course.agent) = (Some(epoch), agent);
         course.client_ports = client_ports(ways);

@@ -35,6 +35,7 @@ impl Session {
             peer: self.peer,
             client: told.client,
             agent: told.agent,
+            sent: told.sent,
             age_ms: now.saturating_duration_since(self.epoch).as_millis() as u64,
             is_paused,
             connection,
@@ -59,7 +60,7 @@ impl Session {
             story.go_on_from(
                 &held.setups.iter().map(Setup::told).collect::<Vec<_>>(),
                 parcel.agent.clone(),
-                self.epoch,
+                (self.epoch, parcel.sent),
             );
         });
         if parcel.is_paused {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::relay::Landmark;
+use crate::relay::{Landmark, Sent};
 
 use super::super::media::Grant;
 
@@ -20,6 +20,9 @@ pub struct SessionParcel {
     pub client: SocketAddr,
     pub agent: Option<String>,
     pub age_ms: u64,
+    /// What it was sent so far.
+    #[serde(default)]
+    pub sent: Sent,
     pub is_paused: bool,
     /// The place of its connection among those that move. `None`: its client has closed that, or it can not be moved.
     pub connection: Option<usize>,
