@@ -29,14 +29,14 @@ pub struct Reloader {
     doors: Arc<Doors>,
     file: PathBuf,
     /// As the program was started: what lasts is compared with this.
-    started: Config,
+    started: Arc<Config>,
     state: Mutex<State>,
     /// What programs keep is changed by one after the other.
     keeping: Mutex<()>,
 }
 
 struct State {
-    config: Config,
+    config: Arc<Config>,
     /// The files that it is made of, as they were when they were read.
     read: Looks,
     /// A look ago.
@@ -82,8 +82,9 @@ impl Reloader {
     pub fn of(config: &Config, engine: &Arc<Engine>, doors: &Arc<Doors>) -> Option<Self> {
         let file = config.file.clone()?;
         let read = looks(config);
-        let state = State { config: config.clone(), last: read.clone(), read };
-        let (engine, doors, started) = (engine.clone(), doors.clone(), config.clone());
+        let started = Arc::new(config.clone());
+        let state = State { config: started.clone(), last: read.clone(), read };
+        let (engine, doors) = (engine.clone(), doors.clone());
         Some(Self { engine, doors, file, started, state: Mutex::new(state), keeping: Mutex::default() })
     }
 
@@ -99,7 +100,7 @@ impl Reloader {
     }
 
     /// The config that the program runs by.
-    pub fn config(&self) -> Config {
+    pub fn config(&self) -> Arc<Config> {
         lock(&self.state).config.clone()
     }
 
@@ -144,7 +145,7 @@ impl Reloader {
         reloads.applied(&config.revision, changes.waiting.clone());
         state.read = looks(&config);
         state.last.clone_from(&state.read);
-        state.config = config;
+        state.config = Arc::new(config);
         Reloaded::Applied(changes)
     }
 
