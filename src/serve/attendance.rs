@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream};
+use std::ptr;
 use std::sync::{Arc, Mutex, Weak};
 
 use serde::{Deserialize, Serialize};
@@ -24,44 +25,51 @@ pub struct ConnectionParcel {
 }
 
 /// What a client speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Speaks {
     /// It has said too little.
     Something,
     Rtsp,
     /// Nothing: it hears a stream over HTTP.
     Http,
+    /// Nothing: it hears by this half of a tunnel, whose cookie is this.
+    TunnelDown(String),
+    /// RTSP in base64, by the other half.
+    TunnelUp(String),
+}
+
+/// What moves of a connection.
+pub struct Packed {
+    pub parcel: ConnectionParcel,
+    pub socket: Arc<TcpStream>,
+    /// As whom sessions know it.
+    pub home: Option<Arc<Home>>,
 }
 
 /// A connection that may be moved.
 pub trait Attending: Send + Sync {
-    /// What moves of it, its socket, and as whom sessions know it. `None`: it does not move.
-    fn pack(&self) -> Option<(ConnectionParcel, Arc<TcpStream>, Arc<Home>)>;
+    /// What moves of it. `None`: it does not.
+    fn pack(&self) -> Option<Packed>;
 }
 
-/// Those of one server, by what sessions know them as.
+/// Those of one server.
 #[derive(Default)]
 pub struct Attendance(Mutex<HashMap<usize, Weak<dyn Attending>>>);
 
 impl Attendance {
     /// One has come.
-    pub fn add(&self, home: &Arc<Home>, connection: &Arc<impl Attending + 'static>) {
-        let connection = Arc::downgrade(connection);
-        lock(&self.0).insert(key(home), connection);
+    pub fn add(&self, connection: &Arc<impl Attending + 'static>) {
+        let place = Arc::as_ptr(connection).addr();
+        lock(&self.0).insert(place, Arc::downgrade(connection) as _);
     }
 
     /// It has gone, if it was there.
-    pub fn remove(&self, home: &Arc<Home>) {
-        lock(&self.0).remove(&key(home));
+    pub fn remove<T: Attending>(&self, connection: &T) {
+        lock(&self.0).remove(&ptr::from_ref(connection).addr());
     }
 
     /// All that are there.
     pub fn all(&self) -> Vec<Arc<dyn Attending>> {
         lock(&self.0).values().filter_map(Weak::upgrade).collect()
     }
-}
-
-/// Two that are there at a time have different ones.
-pub(super) fn key(home: &Arc<Home>) -> usize {
-    Arc::as_ptr(home).addr()
 }

@@ -18,6 +18,7 @@ pub struct FrontDoor {
     site: Option<Arc<Site>>,
     rtsp: Arc<dyn Door>,
     tunnels: Arc<HttpListener>,
+    halves: Arc<Tunnels>,
     http: Arc<dyn Door>,
 }
 
@@ -26,6 +27,7 @@ impl FrontDoor {
     /// its tunnels and what the site serves, as its first bytes tell.
     pub fn new(server: Arc<RtspServer>, site: Option<Arc<Site>>, shares: bool) -> Self {
         let tunnels = Arc::new(Tunnels::new(server.clone()));
+        let halves = tunnels.clone();
         let door = |serves| Arc::new(HttpListener::new(server.clone(), serves));
         let (beside_rtsp, alone) = match site.clone() {
             Some(site) if shares => (Serves::Both(tunnels, site.clone()), Serves::Site(site)),
@@ -35,7 +37,7 @@ impl FrontDoor {
         let tunnels = door(beside_rtsp);
         let rtsp: Arc<dyn Door> = Arc::new(RtspListener::new(server.clone(), tunnels.clone()));
         let http: Arc<dyn Door> = if shares { rtsp.clone() } else { door(alone) };
-        Self { server, site, rtsp, tunnels, http }
+        Self { server, site, rtsp, tunnels, halves, http }
     }
 
     /// Whose it is.
@@ -46,6 +48,11 @@ impl FrontDoor {
     /// Who takes on those that turn out to speak HTTP where RTSP is served.
     pub(super) fn speaks_http(&self) -> Arc<dyn SpeaksHttp> {
         self.tunnels.clone()
+    }
+
+    /// All tunnels, whichever way they came in.
+    pub(super) fn halves(&self) -> &Tunnels {
+        &self.halves
     }
 
     /// Whether it can serve through TLS, which is decided before anybody listens.

@@ -1,7 +1,6 @@
 //! An RtspConnection that is moved to another process: what it takes along, and how it goes on there.
 
 use std::io;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,16 +10,15 @@ use crate::event::Interest;
 use crate::relay::StreamSink;
 
 use super::arrival::Arrival;
-use super::attendance::{Attending, ConnectionParcel, Speaks};
-use super::rtsp::{Home, Session};
+use super::attendance::{Attending, ConnectionParcel, Packed, Speaks};
+use super::rtsp::Session;
 use super::rtsp_connection::RtspConnection;
 use super::rtsp_server::RtspServer;
-use super::saying::{Says, SpeaksHttp};
+use super::saying::{Half, Says, SpeaksHttp};
 use super::stream::{Post, Sink};
 
 impl Attending for RtspConnection {
-    /// The halves of a tunnel are two connections, which do not move.
-    fn pack(&self) -> Option<(ConnectionParcel, Arc<TcpStream>, Arc<Home>)> {
+    fn pack(&self) -> Option<Packed> {
         let state = self.state();
         if self.closed.load(Relaxed) {
             return None;
@@ -28,11 +26,11 @@ impl Attending for RtspConnection {
         let (speaks, (heard, unwanted)) = match &state.says {
             Says::Something(first) => (Speaks::Something, (first.clone(), 0)),
             Says::Rtsp => (Speaks::Rtsp, state.conversation.rest()?),
-            Says::Nothing(_) => return None,
+            Says::Nothing(half) => (Speaks::TunnelDown(half.cookie.clone()), state.conversation.rest()?),
         };
         let (unsent, socket) = self.output.unsent()?;
         let parcel = ConnectionParcel { client: self.peer, speaks, heard, unwanted, unsent };
-        Some((parcel, socket, self.home.clone()))
+        Some(Packed { parcel, socket, home: Some(self.home.clone()) })
     }
 }
 
@@ -44,10 +42,25 @@ impl RtspConnection {
         parcel: &ConnectionParcel,
         http: Arc<dyn SpeaksHttp>,
     ) -> io::Result<Arc<Self>> {
-        let is_rtsp = parcel.speaks == Speaks::Rtsp;
-        let says = if is_rtsp { Says::Rtsp } else { Says::Something(parcel.heard.clone()) };
-        let connection = Self::prepare(server, arrival, says, Some(http))?;
-        if is_rtsp {
+        let says = match parcel.speaks {
+            Speaks::Rtsp => Says::Rtsp,
+            _ => Says::Something(parcel.heard.clone()),
+        };
+        Self::settled(Self::prepare(server, arrival, says, Some(http))?, parcel)
+    }
+
+    /// The same, of which the client speaks by another half.
+    pub fn moved_half(
+        server: Arc<RtspServer>,
+        arrival: Arrival,
+        parcel: &ConnectionParcel,
+        half: Half,
+    ) -> io::Result<Arc<Self>> {
+        Self::settled(Self::prepare(server, arrival, Says::Nothing(half), None)?, parcel)
+    }
+
+    fn settled(connection: Arc<Self>, parcel: &ConnectionParcel) -> io::Result<Arc<Self>> {
+        if parcel.speaks != Speaks::Something {
             connection.state().conversation.go_on_with(&parcel.heard, parcel.unwanted);
         }
         if !parcel.unsent.is_empty() {

@@ -149,7 +149,7 @@ impl RtspConnection {
         let server = &connection.server;
         let key = server.poller.register(Class::Control, socket, connection.clone())?;
         connection.key.get_or_init(|| key);
-        server.attendance.add(&connection.home, &connection);
+        server.attendance.add(&connection);
         Ok(connection)
     }
 
@@ -204,7 +204,7 @@ impl RtspConnection {
             key.unregister();
         }
         self.home.close(clock::now());
-        self.server.attendance.remove(&self.home);
+        self.server.attendance.remove(self);
         state.alarm = None;
         state.wake.take().into_iter().for_each(|wake| wake.cancel());
         true

@@ -19,6 +19,8 @@ pub(super) struct Half {
     /// The half by which the client does, while there is one.
     pub other: Option<Arc<dyn OtherHalf>>,
     pub was_whole: bool,
+    /// What the client calls the tunnel by.
+    pub cookie: String,
     /// Gives the tunnel's name back as it goes.
     pub _name: Box<dyn Send>,
 }

@@ -12,7 +12,7 @@ use crate::players::programme::ffmpeg;
 use crate::slow_web::Sending;
 use crate::vocabulary::{
     Bare, Connection, Crowd, Group, Mirrorball, Needs, Over, Quiet, Setup, Source, Viewer, Web, binary,
-    datagram, eventually, in_a_network_of_its_own, is_thorough, say, through_tls, ts_packets,
+    datagram, eventually, in_a_network_of_its_own, is_thorough, say, through_tls, ts_packets, tunnel,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -162,6 +162,28 @@ fn a_stream_that_is_numbered_here_is_numbered_on() {
     }
     mirrorball.end_upgrade();
     (number..number + 5).for_each(&mut go_on);
+}
+
+#[test]
+fn a_tunnel_leads_on_with_both_its_halves() {
+    let mut source = Source::new();
+    let mut mirrorball = Setup::new().channel("news", source.group).over_http().start();
+    let through = |mirrorball: &Mirrorball, part| {
+        let connect = || TcpStream::connect(mirrorball.http()).expect("accepted");
+        Viewer::playing_by(Connection::by(tunnel(connect, part)), mirrorball, "news", Over::Tcp)
+    };
+    // Whose requests come in parts that are no whole groups of base64.
+    let mut viewers = [7, 4096].map(|part| through(&mirrorball, part));
+    source.send(2);
+    viewers.iter_mut().for_each(|viewer| viewer.expect_packets(&source, 0..2));
+    mirrorball.upgrade();
+    source.send(2);
+    for mut viewer in viewers {
+        viewer.expect_packets(&source, 2..4);
+        viewer.request("GET_PARAMETER").expect(200);
+        viewer.teardown();
+    }
+    sessions(&mirrorball, 0.0);
 }
 
 #[test]

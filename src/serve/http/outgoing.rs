@@ -1,7 +1,6 @@
 //! A connection after its last request: a stream without end goes out by it, or nothing more. What its client says is not heard.
 
 use std::io;
-use std::net::TcpStream;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -10,7 +9,7 @@ use crate::event::{Alarm, Class, Event, Interest, PollEventConsumer, PollKey, Ta
 use crate::relay::{StreamSink, Track};
 
 use super::super::arrival::{Arrival, Place, Turn, ask_for_turn};
-use super::super::attendance::{Attending, ConnectionParcel, Speaks};
+use super::super::attendance::{Attending, ConnectionParcel, Packed, Speaks};
 use super::super::media::OverHttp;
 use super::super::rtsp::{Home, Session};
 use super::super::rtsp_server::RtspServer;
@@ -93,7 +92,7 @@ impl Outgoing {
         }
         let Client { server, peer, stream, .. } = &*self.client;
         let first = if stream.has_more() { Interest::Write } else { Interest::Read };
-        server.attendance.add(&self.home, self);
+        server.attendance.add(self);
         let registered = server.poller.register(Class::Control, stream.socket().clone(), self.clone());
         let enabled = registered.and_then(|key| self.key.get_or_init(|| key).enable(first));
         if let Err(error) = enabled {
@@ -124,7 +123,7 @@ impl Outgoing {
     /// The client is gone, or has to go.
     fn end(&self) {
         let Some(held) = lock(&self.held).take() else { return };
-        self.client.server.attendance.remove(&self.home);
+        self.client.server.attendance.remove(self);
         if let Some(key) = self.key.get() {
             key.unregister();
         }
@@ -182,12 +181,13 @@ impl Work for Outgoing {
 
 impl Attending for Outgoing {
     /// One that only waits for its client to close does not move.
-    fn pack(&self) -> Option<(ConnectionParcel, Arc<TcpStream>, Arc<Home>)> {
+    fn pack(&self) -> Option<Packed> {
         let is_watched =
             lock(&self.held).as_ref().is_some_and(|held| held.alarm.is_none() && held.session.is_some());
         let (unsent, socket) = self.output.unsent().filter(|_| is_watched)?;
         let (client, speaks, heard, unwanted) = (self.client.peer, Speaks::Http, Vec::new(), 0);
-        Some((ConnectionParcel { client, speaks, heard, unwanted, unsent }, socket, self.home.clone()))
+        let parcel = ConnectionParcel { client, speaks, heard, unwanted, unsent };
+        Some(Packed { parcel, socket, home: Some(self.home.clone()) })
     }
 }
 

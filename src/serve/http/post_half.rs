@@ -11,6 +11,7 @@ use crate::wire::http::Upstream;
 
 use super::super::access::{Account, Share};
 use super::super::arrival::{Arrival, Place, Turn, ask_for_turn};
+use super::super::attendance::{Attending, ConnectionParcel, Packed, Speaks};
 use super::super::downstream::Heard;
 use super::super::rtsp_connection::RtspConnection;
 use super::super::rtsp_server::RtspServer;
@@ -29,6 +30,8 @@ pub(super) struct PostHalf {
     peer: SocketAddr,
     stream: ByteStream,
     account: Arc<Account>,
+    /// What the client calls the tunnel by.
+    cookie: String,
     key: OnceLock<PollKey>,
     /// Locked by the task, and by who joins the halves; before that of the half by which we speak.
     state: Mutex<State>,
@@ -78,6 +81,7 @@ impl PostHalf {
         server: &Arc<RtspServer>,
         arrival: Arrival,
         rest: Rest,
+        cookie: String,
         forget: Forget,
     ) -> io::Result<Arc<Self>> {
         let Rest { bytes, share } = rest;
@@ -87,6 +91,7 @@ impl PostHalf {
             peer,
             stream: stream.clone(),
             account,
+            cookie,
             key: OnceLock::new(),
             state: Mutex::new(State {
                 body: Upstream::default(),
@@ -100,6 +105,7 @@ impl PostHalf {
         });
         let key = server.poller.register(Class::Control, stream.socket().clone(), half.clone())?;
         half.key.get_or_init(|| key);
+        server.attendance.add(&half);
         let watch = Task::new("ConnectionWatch", Arc::new(HalfWatch(Arc::downgrade(&half))));
         let alarm = server.timers.alarm(clock::now() + server.message_timeout(), watch);
         if let Some(held) = &mut *lock(&half.held) {
@@ -248,8 +254,20 @@ impl OtherHalf for PostHalf {
         if let Some(key) = self.key.get() {
             key.unregister();
         }
+        self.server.attendance.remove(self);
         self.stream.shut();
         forget(self);
+    }
+}
+
+impl Attending for PostHalf {
+    fn pack(&self) -> Option<Packed> {
+        let (state, ByteStream::Plain(socket)) = (lock(&self.state), &self.stream) else { return None };
+        lock(&self.held).as_ref()?;
+        let (client, speaks) = (self.peer, Speaks::TunnelUp(self.cookie.clone()));
+        let heard = [state.body.begun(), &state.bytes].concat();
+        let parcel = ConnectionParcel { client, speaks, heard, unwanted: 0, unsent: Vec::new() };
+        Some(Packed { parcel, socket: socket.clone(), home: None })
     }
 }
 
@@ -345,7 +363,8 @@ mod tests {
         let (client, arrival) = arrival(rig);
         let bytes = STANDARD.encode(said).into_bytes();
         let share = arrival.account.take(Good::UnreadBytes, bytes.len() as u64).expect("room");
-        let half = PostHalf::open(&rig.server, arrival, Rest { bytes, share }, Box::new(|_| {}));
+        let half =
+            PostHalf::open(&rig.server, arrival, Rest { bytes, share }, String::new(), Box::new(|_| {}));
         (client, half.expect("it is polled"))
     }
 
@@ -366,7 +385,7 @@ mod tests {
     /// The half by which we speak, of a client that we are to read by the other.
     fn get(rig: &Rig) -> (TcpStream, Arc<RtspConnection>) {
         let (client, arrival) = arrival(rig);
-        let half = Half { other: None, was_whole: false, _name: Box::new(()) };
+        let half = Half { other: None, was_whole: false, cookie: String::new(), _name: Box::new(()) };
         let down = RtspConnection::open(rig.server.clone(), arrival, Says::Nothing(half), None);
         (client, down.expect("it is polled"))
     }

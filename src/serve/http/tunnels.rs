@@ -11,6 +11,7 @@
 
 use std::collections::HashMap;
 use std::future::ready;
+use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
@@ -22,8 +23,9 @@ use crate::event::{clock, lock};
 use crate::relay::StreamSink;
 use crate::wire::http::tunnel_begins;
 
-use super::super::access::counted_as;
+use super::super::access::{Good, counted_as};
 use super::super::arrival::Arrival;
+use super::super::attendance::ConnectionParcel;
 use super::super::rtsp_connection::RtspConnection;
 use super::super::rtsp_server::RtspServer;
 use super::super::saying::{Half, Says};
@@ -100,7 +102,8 @@ impl Tunnels {
 
     fn speak(&self, taken: Taken, arrival: Arrival) {
         let (peer, name) = (arrival.peer, taken.name.clone());
-        let half = Half { other: None, was_whole: false, _name: Box::new(taken) };
+        let cookie = name.cookie.clone();
+        let half = Half { other: None, was_whole: false, cookie, _name: Box::new(taken) };
         match RtspConnection::open(self.server.clone(), arrival, Says::Nothing(half), None) {
             Ok(connection) => {
                 connection.output.post(Post::Bytes(Bytes::from(tunnel_begins(clock::unix_now()))));
@@ -115,7 +118,7 @@ impl Tunnels {
 
     fn listen(&self, name: Name, arrival: Arrival, rest: Rest) {
         let (peer, forget) = (arrival.peer, self.table.forgetting(name.clone()));
-        match PostHalf::open(&self.server, arrival, rest, forget) {
+        match PostHalf::open(&self.server, arrival, rest, name.cookie.clone(), forget) {
             Ok(up) => {
                 if let Some(down) = self.table.wait_up(name, &up) {
                     up.join(&down);
@@ -123,6 +126,46 @@ impl Tunnels {
             }
             Err(error) => tracing::debug!(%peer, %error, "a tunnel could not be served"),
         }
+    }
+}
+
+/// Tunnels that come from another process.
+impl Tunnels {
+    /// Takes on the half by which a client hears.
+    pub fn move_down(
+        &self,
+        cookie: &str,
+        arrival: Arrival,
+        parcel: &ConnectionParcel,
+    ) -> io::Result<Arc<RtspConnection>> {
+        let name = self.name(cookie, &arrival);
+        let taken = self.table.take(&name).ok_or(io::ErrorKind::AlreadyExists)?;
+        let half = Half { other: None, was_whole: true, cookie: cookie.to_owned(), _name: Box::new(taken) };
+        let down = RtspConnection::moved_half(self.server.clone(), arrival, parcel, half)?;
+        self.table.next_up(&name, &down); // nobody waits yet, and who comes finds it
+        Ok(down)
+    }
+
+    /// Takes on the half by which it speaks, and has it heard once the other one is.
+    pub fn move_up(
+        &self,
+        cookie: &str,
+        arrival: Arrival,
+        parcel: &ConnectionParcel,
+    ) -> io::Result<Box<dyn FnOnce()>> {
+        let name = self.name(cookie, &arrival);
+        let bytes = parcel.heard.clone();
+        let share = arrival.account.take(Good::UnreadBytes, bytes.len() as u64);
+        let share = share.map_err(|_| io::Error::other("too much is unread"))?;
+        let forget = self.table.forgetting(name.clone());
+        let up = PostHalf::open(&self.server, arrival, Rest { bytes, share }, cookie.to_owned(), forget)?;
+        let table = self.table.clone();
+        Ok(Box::new(move || table.wait_up(name, &up).into_iter().for_each(|down| up.join(&down))))
+    }
+
+    fn name(&self, cookie: &str, arrival: &Arrival) -> Name {
+        let (address, is_secret) = (counted_as(arrival.peer.ip()), arrival.stream.is_secret());
+        Name { address, is_secret, cookie: cookie.to_owned() }
     }
 }
 

@@ -1,10 +1,11 @@
 //! What a server's viewers leave behind with.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::event::clock;
 
-use super::super::attendance::key;
+use super::super::attendance::Packed;
 use super::super::rtsp_server::RtspServer;
 use super::household::{Numbered, PairParcel, Removal};
 
@@ -28,13 +29,13 @@ impl RtspServer {
             descriptors.extend([pair.rtp.current() as _, pair.rtcp.current() as _]);
         }
         let mut places = HashMap::new();
-        for (connection, socket, home) in self.attendance.all().iter().filter_map(|one| one.pack()) {
-            places.insert(key(&home), household.connections.len());
-            household.connections.push(connection);
+        for Packed { parcel, socket, home } in self.attendance.all().iter().filter_map(|one| one.pack()) {
+            places.extend(home.map(|home| (Arc::as_ptr(&home), household.connections.len())));
+            household.connections.push(parcel);
             descriptors.push(socket);
         }
         for session in self.sessions.all() {
-            match session.pack(|home| places.get(&key(home)).copied(), now) {
+            match session.pack(|home| places.get(&Arc::as_ptr(home)).copied(), now) {
                 Some(parcel) => household.sessions.push(parcel),
                 None => *left_behind += 1,
             }

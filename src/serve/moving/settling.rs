@@ -34,6 +34,8 @@ const LOOK: Duration = Duration::from_millis(2);
 enum Settled {
     Rtsp(Arc<RtspConnection>),
     Http(Arc<Outgoing>),
+    /// By it a client speaks, and hears by another one.
+    Half(Box<dyn FnOnce()>),
 }
 
 struct Settling<'d> {
@@ -68,10 +70,11 @@ impl FrontDoor {
             };
             lost.sessions += usize::from(is_lost.is_none());
         }
-        for connection in &connections {
-            lost.connections += usize::from(connection.is_none());
-            connection.iter().for_each(Settled::go_on);
-        }
+        lost.connections = connections.iter().filter(|connection| connection.is_none()).count();
+        // Who hears before who speaks.
+        let (halves, whole): (Vec<_>, Vec<_>) =
+            connections.into_iter().flatten().partition(|connection| matches!(connection, Settled::Half(_)));
+        whole.into_iter().chain(halves).for_each(Settled::go_on);
         lost
     }
 }
@@ -117,10 +120,16 @@ impl Settling<'_> {
         let server = &self.server;
         let account = server.addresses.account(parcel.client.ip());
         let share = account.take(Good::Connections, 1).ok()?;
-        let transport = if parcel.speaks == Speaks::Http { Transport::Http } else { Transport::Tcp };
+        let transport = match parcel.speaks {
+            Speaks::Rtsp | Speaks::Something => Transport::Tcp,
+            Speaks::Http | Speaks::TunnelDown(_) | Speaks::TunnelUp(_) => Transport::Http,
+        };
         let place = Place::new(share, server.counters.clone(), transport);
         let arrival = Arrival::new(Arc::new(socket), parcel.client, account, place).ok()?;
-        Some(match parcel.speaks {
+        let halves = self.door.halves();
+        Some(match &parcel.speaks {
+            Speaks::TunnelDown(cookie) => Settled::Rtsp(halves.move_down(cookie, arrival, parcel).ok()?),
+            Speaks::TunnelUp(cookie) => Settled::Half(halves.move_up(cookie, arrival, parcel).ok()?),
             Speaks::Http => Settled::Http(Outgoing::moved(server, arrival, &parcel.unsent).ok()?),
             Speaks::Rtsp | Speaks::Something => {
                 let http = self.door.speaks_http();
@@ -132,7 +141,8 @@ impl Settling<'_> {
     fn session(&self, parcel: &SessionParcel, connection: Option<&Settled>) -> Option<()> {
         let (server, now) = (&self.server, self.now);
         let channel = server.catalogue.find(&parcel.channel)?;
-        let home = connection.map_or_else(Arc::default, |connection| connection.home().clone());
+        let home =
+            connection.map_or_else(|| Some(Arc::default()), |connection| connection.home().cloned())?;
         let account = server.addresses.account(parcel.peer);
         let place = account.take(Good::Sessions, 1).ok()?;
         let claim = channel.claim(now).ok()?;
@@ -168,7 +178,8 @@ impl Settling<'_> {
         let egress = account.take(Good::Egress, track.rtp.ring().bits_per_second()).ok()?;
         // One whose connection is gone takes none of anybody's.
         let alone = Room::default();
-        let room = connection.map_or(&alone, |connection| &connection.output().room);
+        let output = connection.and_then(Settled::output);
+        let room = output.map_or(&alone, |output| &output.room);
         let memory = room.for_setup(parcel.url.len())?;
         let way = self.way(session, track, connection, (parcel.grant, parcel.is_unsure))?;
         session.set_up(home, (track, &parcel.url), Some(way), Costs { egress, memory });
@@ -208,29 +219,31 @@ impl Settling<'_> {
                 Box::new(Multicast::new(seat, marks))
             }
             Grant::Interleaved { channels } => {
-                let output = connection?.output().clone();
+                let output = connection?.output()?.clone();
                 Box::new(Interleaved::new(output, channels, track.rtp.marks()))
             }
             Grant::Http => match connection? {
                 Settled::Http(outgoing) => Box::new(outgoing.way(track)),
-                Settled::Rtsp(_) => return None,
+                Settled::Rtsp(_) | Settled::Half(_) => return None,
             },
         })
     }
 }
 
 impl Settled {
-    fn home(&self) -> &Arc<Home> {
+    fn home(&self) -> Option<&Arc<Home>> {
         match self {
-            Self::Rtsp(connection) => &connection.home,
-            Self::Http(outgoing) => &outgoing.home,
+            Self::Rtsp(connection) => Some(&connection.home),
+            Self::Http(outgoing) => Some(&outgoing.home),
+            Self::Half(_) => None,
         }
     }
 
-    fn output(&self) -> &Arc<Output> {
+    fn output(&self) -> Option<&Arc<Output>> {
         match self {
-            Self::Rtsp(connection) => &connection.output,
-            Self::Http(outgoing) => &outgoing.output,
+            Self::Rtsp(connection) => Some(&connection.output),
+            Self::Http(outgoing) => Some(&outgoing.output),
+            Self::Half(_) => None,
         }
     }
 
@@ -238,10 +251,11 @@ impl Settled {
         match self {
             Self::Rtsp(connection) => connection.adopt(session),
             Self::Http(outgoing) => outgoing.carry(session),
+            Self::Half(_) => {}
         }
     }
 
-    fn go_on(&self) {
+    fn go_on(self) {
         match self {
             Self::Rtsp(connection) => {
                 if let Err(error) = connection.be_heard() {
@@ -249,6 +263,7 @@ impl Settled {
                 }
             }
             Self::Http(outgoing) => outgoing.attend(),
+            Self::Half(joins) => joins(),
         }
     }
 }

@@ -19,6 +19,12 @@ pub struct Upstream {
 pub struct NotBase64;
 
 impl Upstream {
+    /// What has come of a group that is not whole.
+    #[must_use]
+    pub fn begun(&self) -> &[u8] {
+        &self.begun[..self.count]
+    }
+
     /// Takes in what has come of the body, and adds what it says to `said`: three quarters of it at most. Line ends are passed
     /// over.
     ///
