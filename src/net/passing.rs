@@ -32,6 +32,11 @@ impl Passage {
         Ok((Self(own), other.into()))
     }
 
+    /// The other end, of a pair that was made here.
+    pub fn of(end: OwnedFd) -> Self {
+        Self(end.into())
+    }
+
     /// The end that this process was started with, which no program has that is started from here.
     ///
     /// # Errors
@@ -120,7 +125,7 @@ mod tests {
 
     fn ends() -> (Passage, Passage) {
         let (own, other) = Passage::pair().expect("sockets");
-        (own, Passage(other.into()))
+        (own, Passage::of(other))
     }
 
     #[test]

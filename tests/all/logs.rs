@@ -45,7 +45,7 @@ fn a_program_that_is_started_without_stderr_serves_and_its_log_goes_nowhere() {
     let beam = source.beam(50);
     let viewers = [Over::Udp, Over::Tcp].map(|over| (Viewer::playing(&mirrorball, "news", over), programme));
     let crowd = Crowd::of(viewers);
-    (0..200).for_each(|_| mirrorball.signal(Signal::SIGUSR2));
+    (0..200).for_each(|_| mirrorball.signal(Signal::SIGHUP));
     crowd.expect_all_past(programme, beam.sent() + 50);
     crowd.expect_flawless();
     mirrorball.signal(Signal::SIGTERM);
@@ -88,7 +88,7 @@ fn what_was_lost_is_told_once_the_disk_has_room_again() {
         say_much(&mirrorball, "no_space");
         fs::remove_file(filler).expect("it is there");
         eventually("the log goes on and tells", || {
-            mirrorball.signal(Signal::SIGUSR2);
+            mirrorball.signal(Signal::SIGHUP);
             let log = fs::read(disk.join("log")).expect("there from the start");
             String::from_utf8_lossy(&log).contains(TOLD).then_some(())
         });
@@ -205,9 +205,10 @@ fn expect_undisturbed(log: impl Into<Stdio>, reason: &str) {
 
 /// Has the program log until a line is lost for this reason.
 fn say_much(mirrorball: &Mirrorball, reason: &str) {
+    // Of each of its faults there is a line, whenever it is read.
+    mirrorball.write_config(&(0..500).map(|number| format!("[wrong{number}]\n")).collect::<String>());
     eventually("lines of the log are lost", || {
-        // Each is a line, as far as the program gets to see them one by one.
-        (0..200).for_each(|_| mirrorball.signal(Signal::SIGUSR2));
+        mirrorball.signal(Signal::SIGHUP);
         (mirrorball.metric(LOST, &[("reason", reason)]) > 0.0).then_some(())
     });
 }

@@ -11,8 +11,7 @@ use mirrorball::event::clock;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::conversation::one_channel;
-use crate::vocabulary::{Connection, Mirrorball, Over, Setup, Source, Viewer, binary, eventually, skip};
+use crate::vocabulary::{Connection, Mirrorball, Setup, Source, binary, eventually, skip};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -116,12 +115,10 @@ fn who_asks_while_a_poll_table_stands_still_is_not_taken_for_silent() {
 
 #[test]
 fn a_signal_that_means_nothing_is_logged_and_ends_nothing() {
-    let (mut source, mirrorball) = one_channel();
-    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
-    mirrorball.signal(Signal::SIGUSR2);
-    mirrorball.expect_logged("SIGUSR2 is ignored", 1);
-    source.send(3);
-    viewer.expect_packets(&source, 0..3);
+    let demo = Mirrorball::demo();
+    demo.signal(Signal::SIGUSR2);
+    demo.expect_logged("SIGUSR2 is ignored", 1);
+    demo.expect_page("/ready", 200);
 }
 
 #[test]

@@ -356,10 +356,10 @@ fn under_journald_lines_have_priorities_and_no_time_of_their_own() {
     let mut mirrorball = setup.launch(command, file);
     mirrorball.expect_page("/ready", 200);
     Connection::open(mirrorball.rtsp).request("DESCRIBE", &mirrorball.url("absent"), &[]).expect(404);
-    mirrorball.signal(Signal::SIGUSR2);
+    mirrorball.signal(Signal::SIGHUP);
     let log = eventually("both are told", || {
         let log = fs::read_to_string(&path).expect("text");
-        (log.contains("refused") && log.contains("SIGUSR2")).then_some(log)
+        (log.contains("refused") && log.contains("SIGHUP")).then_some(log)
     });
     for line in log.lines() {
         let starts = ["<4> WARN mirrorball::", "<6> INFO mirrorball::"];

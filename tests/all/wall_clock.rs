@@ -141,9 +141,9 @@ fn a_time_of_day_that_is_set_by_an_hour_costs_nobody_anything() {
         eventually("the source's report, with its time", has_come);
         hears.report();
         // The log, and what says when something was, are told the new time.
-        let last = mirrorball.lines_logged("SIGUSR2 is ignored");
-        mirrorball.signal(Signal::SIGUSR2);
-        let lines = mirrorball.expect_logged("SIGUSR2 is ignored", last + 1);
+        let last = mirrorball.lines_logged("and changes nothing");
+        mirrorball.signal(Signal::SIGHUP);
+        let lines = mirrorball.expect_logged("and changes nothing", last + 1);
         let hour = |at: &str| at.get(11..13).map(str::to_owned);
         let expected = clock::unix_now().as_secs() as i64 + step;
         let hours = [expected - 60, expected + 60].map(|at| format!("{:02}", at / HOUR % 24));

@@ -121,3 +121,42 @@ impl Succession {
         say(&self.passage, &Word::Taken { lost }, &[], HEARS_WITHIN).map_err(NoHeir)
     }
 }
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use std::os::fd::AsFd;
+
+    /// What an heir makes of such a greeting.
+    fn greeted(form: u32) -> io::Result<Heir> {
+        let (own, end) = Passage::pair().expect("sockets");
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let admin = socket.local_addr().expect("bound");
+        let listens = vec![(admin, What::Rtsp)];
+        let hello = Word::Hello { form, admin, listens, watched: Vec::new(), announced: Vec::new() };
+        say(&own, &hello, &[socket.as_fd(), socket.as_fd()], HEARS_WITHIN).expect("taken");
+        Heir::greeted(Passage::of(end))
+    }
+
+    #[test]
+    fn it_has_what_was_listened_on_where_that_is_still_wanted() {
+        let mut heir = greeted(FORM).expect("it is understood");
+        let [((asked, what), socket)] = &heir.take_listeners()[..] else { panic!("one") };
+        assert_eq!((Some(*asked), *what), (socket.local_addr().ok(), What::Rtsp));
+        assert!(heir.take_admin((Ipv4Addr::LOCALHOST, 1).into()).is_none(), "it is elsewhere by now");
+    }
+
+    #[test]
+    fn one_of_another_form_is_not_understood_and_both_are_named() {
+        let error = greeted(FORM + 1).expect_err("of another form").to_string();
+        assert_eq!(error, "it hands over by form 2, and this one takes form 1");
+    }
+
+    #[test]
+    fn what_a_newer_one_says_besides_is_passed_over() {
+        let said = r#"{"Taken":{"lost":{"sessions":3,"connections":0,"reasons":["x"]},"more":7}}"#;
+        let word = serde_json::from_str(said).expect("it is understood");
+        assert!(matches!(word, Word::Taken { lost: NotMoved { sessions: 3, .. } }));
+    }
+}

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -44,8 +45,8 @@ pub struct Estate {
     pub admin: (SocketAddr, TcpListener),
 }
 
-/// All that serves, standing still.
-type Still = [Hold; 2];
+/// What stands still.
+type Still = Vec<Hold>;
 
 /// The upgrades of one process.
 pub struct Upgrade {
@@ -75,7 +76,9 @@ impl Upgrade {
         }
         let upgrade = self.clone();
         let begun = spawn("upgrade".to_owned(), Priority::Usual, move || {
-            match upgrade.run(why) {
+            // The log has the panic, which is no reason not to serve on.
+            let ran = catch_unwind(AssertUnwindSafe(|| upgrade.run(why)));
+            match ran.unwrap_or_else(|_| Err("a fault of this program".to_owned())) {
                 Ok(still) => {
                     mem::forget(still); // nothing runs here any more
                     let _ = upgrade.over.0.try_send(());
@@ -109,20 +112,25 @@ impl Upgrade {
             pid = heir.id(),
             "an upgrade begins ({why}): another process of this program is started"
         );
-        self.hand_over(&passage, &heir).map_err(|error| {
+        let mut still = Still::default();
+        let handed_over = self.hand_over(&passage, &heir, &mut still);
+        handed_over.map_err(|error| {
             drop(passage);
+            // Before anything moves here again: it may serve already.
             format!("process {}: {error}{}", heir.id(), end_of(&mut heir))
-        })
+        })?;
+        Ok(still)
     }
 
-    fn hand_over(&self, passage: &Passage, heir: &Child) -> io::Result<Still> {
+    fn hand_over(&self, passage: &Passage, heir: &Child, still: &mut Still) -> io::Result<()> {
         self.greet(passage)?;
         expect(passage, STARTS_WITHIN, |word| matches!(word, Word::Ready).then_some(()))?;
         let Estate { engine, .. } = &self.estate;
         let (began, too_busy) =
             (clock::now(), || io::Error::other("this program is too busy to stand still"));
-        let control = Hold::of(&engine.control, STANDS_WITHIN).ok_or_else(too_busy)?;
-        let media = Hold::of(&engine.media, STANDS_WITHIN).ok_or_else(too_busy)?;
+        for queue in [&engine.control, &engine.media] {
+            still.push(Hold::of(queue, STANDS_WITHIN).ok_or_else(too_busy)?);
+        }
         let removal = engine.server.pack();
         let sessions = removal.household.sessions();
         let descriptors: Vec<_> = removal.descriptors.iter().map(|descriptor| descriptor.as_fd()).collect();
@@ -138,7 +146,7 @@ impl Upgrade {
         let gone = removal.left_behind + lost.sessions;
         let stood_ms = began.elapsed().as_millis() as u64;
         tracing::info!(pid = heir.id(), sessions, gone, stood_ms, "handed over; this process ends");
-        Ok([control, media])
+        Ok(())
     }
 
     fn greet(&self, passage: &Passage) -> io::Result<()> {
@@ -172,7 +180,7 @@ fn expect<T>(passage: &Passage, patience: Duration, wanted: impl Fn(&Word) -> Op
 /// Ends an heir that does not take over, and tells how it ended.
 fn end_of(heir: &mut Child) -> String {
     // One that has said no ends by itself, and its exit code tells why.
-    for _ in 0..50 {
+    for _ in 0..20 {
         match heir.try_wait() {
             Ok(Some(status)) => return format!(" ({status}; its own log says why)"),
             Ok(None) => thread::sleep(Duration::from_millis(10)),
