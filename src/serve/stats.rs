@@ -88,14 +88,18 @@ pub(super) const CHANNEL_GONE: &str = "channel gone";
 /// An operator has ended it.
 pub(super) const OPERATOR: &str = "operator";
 
+/// Another process had it before, and this one could not take it over.
+pub(super) const NOT_TAKEN_OVER: &str = "not taken over";
+
 /// Its source sends again, and that is more than there is for it.
 pub(super) const EGRESS: &str = "egress";
 /// Its client has set up the same anew in its connection, as nothing came over UDP.
 pub(super) const FELL_BACK: &str = "fell back";
 
 /// Why sessions end. Each has a series from the start, so that the first is seen as one.
-const ENDED_FOR: [&str; 13] = [
+const ENDED_FOR: [&str; 14] = [
     OPERATOR,
+    NOT_TAKEN_OVER,
     "teardown",
     "connection closed",
     NOT_BACK,

@@ -17,7 +17,8 @@ use serde_json::Value;
 
 use crate::repair::nack;
 use crate::vocabulary::{
-    Mirrorball, Over, Prometheus, Setup, Source, Viewer, eventually, is_there, passes, report_of_loss, skip,
+    Connection, Group, Mirrorball, Over, Prometheus, Setup, Source, Viewer, eventually, is_there, passes,
+    report_of_loss, skip,
 };
 
 /// Packets a second: a look each few seconds has to see some.
@@ -80,6 +81,15 @@ const ENDS: [Story; 7] = [
     ("nothing is scraped", nothing_scraped),
 ];
 
+/// What is wanted and not to be had, in part or altogether.
+const LACKS: [Story; 5] = [
+    ("one track of two is silent", track_gone),
+    ("one leg of two is silent", leg_gone),
+    ("an interface is not there", not_joined),
+    ("a server is not there", pull_fails),
+    ("the line carries no more", viewers_refused),
+];
+
 #[test]
 fn each_fault_has_an_alert_of_its_own() {
     tell(&FAULTS);
@@ -88,6 +98,11 @@ fn each_fault_has_an_alert_of_its_own() {
 #[test]
 fn so_has_each_end_that_comes_near() {
     tell(&ENDS);
+}
+
+#[test]
+fn so_has_each_thing_that_is_not_to_be_had() {
+    tell(&LACKS);
 }
 
 /// One list at a time, as each story has a program and a Prometheus of its own.
@@ -99,6 +114,72 @@ fn tell(stories: &[Story]) {
             let told = thread::Builder::new().name(name.to_owned());
             told.spawn_scoped(scope, move || story(name)).expect("a thread");
         }
+    });
+}
+
+/// One channel more.
+fn add(mirrorball: &Mirrorball, lines: &str) {
+    let lines = format!("[[channel]]\ninterface = \"lo\"\nsilent_after = \"1s\"\n{lines}\n");
+    mirrorball.reload(&(mirrorball.config() + &lines));
+}
+
+fn track_gone(story: &str) {
+    let Some((source, mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    let _beam = source.beam(PACE);
+    let (picture, sound) = (Source::new(), Group::fresh());
+    let of = |media: &str, Group(at): Group| {
+        format!("m={media} {} RTP/AVP 33\r\nc=IN IP4 {}/1\r\n", at.port(), at.ip())
+    };
+    let tracks = of("video", picture.group) + &of("audio", sound);
+    let sdp = format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=duo\r\nt=0 0\r\n{tracks}");
+    fs::write(mirrorball.directory().join("duo.sdp"), sdp).expect("a file");
+    let _picture = picture.beam(PACE);
+    add(&mirrorball, "name = \"duo\"\nsdp = \"duo.sdp\"");
+    prometheus.expect_alone("MirrorballTrackGone", || {});
+}
+
+fn leg_gone(story: &str) {
+    let Some((source, mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    let _beam = source.beam(PACE);
+    let (first, second) = (Source::new(), Group::fresh());
+    let sources = format!("sources = [\"rtp://{}\", \"rtp://{second}\"]", first.group);
+    let _first = first.beam(PACE);
+    add(&mirrorball, &format!("name = \"two\"\nredundancy = \"merge\"\n{sources}"));
+    prometheus.expect_alone("MirrorballLegGone", || {});
+}
+
+fn not_joined(story: &str) {
+    let Some((source, mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    let lines = format!(
+        "[[channel]]\nname = \"far\"\nsource = \"rtp://{}\"\ninterface = \"away0\"\n",
+        Group::fresh()
+    );
+    let _beam = source.beam(PACE);
+    mirrorball.reload(&(mirrorball.config() + &lines));
+    prometheus.expect_alone("MirrorballNotJoined", || {});
+}
+
+fn pull_fails(story: &str) {
+    let Some((source, mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    let _beam = source.beam(PACE);
+    mirrorball.reload(
+        &(mirrorball.config() + "[[channel]]\nname = \"far\"\nsource = \"rtsp://127.0.0.1:1/far\"\n"),
+    );
+    prometheus.expect_alone("MirrorballPullFails", || {});
+}
+
+fn viewers_refused(story: &str) {
+    let narrow = |setup: Setup| setup.section("limits", "line_groups = 1");
+    let Some((source, mirrorball, prometheus)) = at_rest(story, narrow) else { return };
+    let _beam = source.beam(PACE);
+    add(
+        &mirrorball,
+        &format!("name = \"other\"\nsource = \"rtp://{}\"\njoin = \"on-demand\"", Group::fresh()),
+    );
+    let (url, over) = (mirrorball.url("other/trackID=1"), "RTP/AVP/TCP;unicast;interleaved=0-1");
+    prometheus.expect_alone("MirrorballRefusesViewers", || {
+        let mut connection = Connection::open(mirrorball.rtsp);
+        connection.request("SETUP", &url, &[("Transport", over)]).expect(453);
     });
 }
 

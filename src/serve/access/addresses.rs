@@ -131,6 +131,17 @@ impl Account {
         share.change(amount).map(|()| share)
     }
 
+    /// Takes over so much of what it had elsewhere, whatever the limits are by now.
+    pub fn take_over(self: &Arc<Self>, good: Good, amount: u64) -> Share {
+        let mut share = Share { account: self.clone(), good, amount: 0 };
+        exchange(&self.held[good as usize], 0, amount, u64::MAX);
+        if let Some(all) = share.of_all() {
+            exchange(&all.held, 0, amount, u64::MAX);
+        }
+        share.amount = amount;
+        share
+    }
+
     /// How much it holds.
     #[cfg(any(all(test, not(model)), fuzzing))]
     pub fn held(&self, good: Good) -> u64 {

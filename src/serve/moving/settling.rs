@@ -1,5 +1,6 @@
 //! How a household settles in: pairs first, then connections, then sessions, and only then is anybody heard.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::clock;
 use crate::net::ServerPair;
-use crate::relay::{GoesOn, Track};
+use crate::relay::{GoesOn, LineFull, Track};
 
 use super::super::access::{Account, Good};
 use super::super::arrival::{Arrival, Place};
@@ -22,13 +23,18 @@ use super::super::rtsp::{Costs, Home, Retransmission, Session, SessionParcel, Tr
 use super::super::rtsp_connection::RtspConnection;
 use super::super::rtsp_server::RtspServer;
 use super::super::session_watch::SessionWatch;
-use super::super::stats::Transport;
+use super::super::stats::{NOT_TAKEN_OVER, Transport};
 use super::super::stream::{Output, Room};
 use super::household::{Household, NotMoved, Numbered};
 
 /// What was sent last elsewhere may be a little ahead of what has come here.
 const BEHIND: Duration = Duration::from_millis(300);
 const LOOK: Duration = Duration::from_millis(2);
+
+/// Why a session is not taken over, in the words of the log.
+type Reason = &'static str;
+const TOO_MUCH: Reason = "its connection has set up too much";
+const NO_WAY: Reason = "its ports, or its group, can not be used";
 
 /// A connection that has come.
 enum Settled {
@@ -61,14 +67,22 @@ impl FrontDoor {
             .iter()
             .map(|parcel| settling.connection(parcel, descriptors.next()?.into()))
             .collect();
+        let mut reasons = BTreeMap::<_, usize>::new();
         for parcel in &household.sessions {
             let connection = parcel.connection.map(|place| connections.get(place).and_then(Option::as_ref));
-            let is_lost = match connection {
-                Some(None) => None,
+            let settled = match connection {
+                Some(None) => Err("its connection is not taken on"),
                 Some(Some(connection)) => settling.session(parcel, Some(connection)),
                 None => settling.session(parcel, None),
             };
-            lost.sessions += usize::from(is_lost.is_none());
+            if let Err(reason) = settled {
+                *reasons.entry(reason).or_default() += 1;
+                self.server().counters.session_ended(NOT_TAKEN_OVER);
+            }
+        }
+        lost.sessions = reasons.values().sum();
+        for (reason, sessions) in reasons {
+            tracing::warn!(sessions, "viewers are not taken over, and have to come again: {reason}");
         }
         lost.connections = connections.iter().filter(|connection| connection.is_none()).count();
         // Who hears before who speaks.
@@ -119,7 +133,7 @@ impl Settling<'_> {
     fn connection(&self, parcel: &ConnectionParcel, socket: TcpStream) -> Option<Settled> {
         let server = &self.server;
         let account = server.addresses.account(parcel.client.ip());
-        let share = account.take(Good::Connections, 1).ok()?;
+        let share = account.take_over(Good::Connections, 1);
         let transport = match parcel.speaks {
             Speaks::Rtsp | Speaks::Something => Transport::Tcp,
             Speaks::Http | Speaks::TunnelDown(_) | Speaks::TunnelUp(_) => Transport::Http,
@@ -138,14 +152,13 @@ impl Settling<'_> {
         })
     }
 
-    fn session(&self, parcel: &SessionParcel, connection: Option<&Settled>) -> Option<()> {
+    fn session(&self, parcel: &SessionParcel, connection: Option<&Settled>) -> Result<(), Reason> {
         let (server, now) = (&self.server, self.now);
-        let channel = server.catalogue.find(&parcel.channel)?;
-        let home =
-            connection.map_or_else(|| Some(Arc::default()), |connection| connection.home().cloned())?;
+        let channel = server.catalogue.find(&parcel.channel).ok_or("its channel is not served")?;
+        let home = connection.and_then(Settled::home).cloned().unwrap_or_default();
         let account = server.addresses.account(parcel.peer);
-        let place = account.take(Good::Sessions, 1).ok()?;
-        let claim = channel.claim(now).ok()?;
+        let place = account.take_over(Good::Sessions, 1);
+        let claim = channel.claim(now).map_err(|LineFull| "the line carries no more")?;
         let story = Story::moved(parcel.number, &server.teller, parcel.client, channel.clone());
         let began = now.checked_sub(Duration::from_millis(parcel.age_ms)).unwrap_or(now);
         let session = Session::new(parcel.id.clone(), channel, (parcel.peer, &home), (place, story), began);
@@ -155,7 +168,7 @@ impl Settling<'_> {
         for track in &parcel.tracks {
             self.set_up(&session, (&home, connection), &account, track)?;
         }
-        server.sessions.add(&session).ok()?;
+        server.sessions.take_over(&session);
         connection.into_iter().for_each(|connection| connection.adopt(&session));
         session.go_on(parcel, now);
         if connection.is_some() {
@@ -164,7 +177,7 @@ impl Settling<'_> {
             session.leave(&home, now);
             SessionWatch::await_return(server, &session, now);
         }
-        Some(())
+        Ok(())
     }
 
     fn set_up(
@@ -173,24 +186,26 @@ impl Settling<'_> {
         (home, connection): (&Arc<Home>, Option<&Settled>),
         account: &Arc<Account>,
         parcel: &TrackParcel,
-    ) -> Option<()> {
-        let track = session.channel.tracks.iter().find(|track| track.number == parcel.number)?;
-        let egress = account.take(Good::Egress, track.rtp.ring().bits_per_second()).ok()?;
+    ) -> Result<(), Reason> {
+        let own = session.channel.tracks.iter().find(|track| track.number == parcel.number);
+        let track = own.ok_or("its channel has other tracks")?;
+        let egress = account.take_over(Good::Egress, track.rtp.ring().bits_per_second());
         // One whose connection is gone takes none of anybody's.
         let alone = Room::default();
         let output = connection.and_then(Settled::output);
         let room = output.map_or(&alone, |output| &output.room);
-        let memory = room.for_setup(parcel.url.len())?;
-        let way = self.way(session, track, connection, (parcel.grant, parcel.is_unsure))?;
+        let memory = room.for_setup(parcel.url.len()).ok_or(TOO_MUCH)?;
+        let way = self.way(session, track, connection, (parcel.grant, parcel.is_unsure)).ok_or(NO_WAY)?;
         session.set_up(home, (track, &parcel.url), Some(way), Costs { egress, memory });
         match (parcel.apart, parcel.rtx) {
             (Some(grant), Some(rtx)) => {
-                let way = self.way(session, track, connection, (grant, false))?;
-                session.set_up_again(track.number, rtx, Retransmission { way, memory: room.for_setup(0)? });
+                let way = self.way(session, track, connection, (grant, false)).ok_or(NO_WAY)?;
+                let memory = room.for_setup(0).ok_or(TOO_MUCH)?;
+                session.set_up_again(track.number, rtx, Retransmission { way, memory });
             }
             (_, rtx) => session.repair_by(track.number, rtx),
         }
-        Some(())
+        Ok(())
     }
 
     /// The way that a viewer was granted for a track.
@@ -265,5 +280,49 @@ impl Settled {
             Self::Http(outgoing) => outgoing.attend(),
             Self::Half(joins) => joins(),
         }
+    }
+}
+
+#[cfg(all(test, not(model)))]
+mod tests {
+    use super::super::super::tests::Rig;
+    use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    fn session(number: u64, channel: &str, connection: Option<usize>) -> SessionParcel {
+        let peer = IpAddr::from(Ipv4Addr::LOCALHOST);
+        SessionParcel {
+            id: format!("{number:024}"),
+            number,
+            channel: channel.to_owned(),
+            peer,
+            client: (peer, 4000).into(),
+            agent: None,
+            sent: Default::default(),
+            age_ms: 1000,
+            is_paused: false,
+            connection,
+            tracks: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_taken_over_is_counted_and_all_else_is_whatever_the_limits_are() {
+        let rig = Rig::with_connections(1);
+        rig.server.sessions.limit_all(1, 1);
+        let door = FrontDoor::new(rig.server.clone(), None, false);
+        let sessions = vec![
+            session(7, "news", None),
+            session(8, "news", None),
+            session(9, "absent", None),
+            session(10, "news", Some(0)),
+        ];
+        let lost = door.settle(&Household { sessions, ..Household::default() }, Vec::new());
+        assert_eq!(lost, NotMoved { sessions: 2, connections: 0 });
+        assert_eq!(rig.server.stats().sessions_ended[NOT_TAKEN_OVER], 2);
+        assert_eq!(rig.server.sessions_now(), 2, "of which there may be one");
+        assert_eq!(rig.server.teller.number(), 9, "the log goes on behind those that it had");
+        drop(door);
+        rig.stop();
     }
 }

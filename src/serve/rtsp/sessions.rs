@@ -50,12 +50,15 @@ impl Sessions {
 
     /// Adds a session, unless there are as many as there may be.
     pub fn add(&self, session: &Arc<Session>) -> Result<(), RefusedFor> {
-        let channel = &session.channel.name;
         let mut table = self.table();
-        table.has_room(channel, &lock(&self.limits))?;
-        table.by_id.insert(session.id.clone(), session.clone());
-        *table.of_channels.entry(channel.clone()).or_default() += 1;
+        table.has_room(&session.channel.name, &lock(&self.limits))?;
+        table.add(session);
         Ok(())
+    }
+
+    /// Adds one that there was elsewhere, however many there may be by now.
+    pub fn take_over(&self, session: &Arc<Session>) {
+        self.table().add(session);
     }
 
     /// Whether a channel may have one more.
@@ -118,6 +121,11 @@ impl Sessions {
 }
 
 impl Table {
+    fn add(&mut self, session: &Arc<Session>) {
+        self.by_id.insert(session.id.clone(), session.clone());
+        *self.of_channels.entry(session.channel.name.clone()).or_default() += 1;
+    }
+
     fn of_channel(&self, channel: &str) -> usize {
         self.of_channels.get(channel).copied().unwrap_or(0)
     }

@@ -141,7 +141,7 @@ impl Answer {
 
     fn session(&self) -> String {
         let session = self.header("Session").expect("a session");
-        assert!([60, 4, 1].iter().any(|s| session.ends_with(&format!(";timeout={s}"))), "{session}");
+        assert!([60, 9, 4, 1].iter().any(|s| session.ends_with(&format!(";timeout={s}"))), "{session}");
         session.split(';').next().unwrap_or_default().to_owned()
     }
 }
