@@ -68,7 +68,11 @@ impl Appliance {
         let certificates = tls.map(|tls| tls.files.load()).transpose()?;
         let guard = Access::new(access_config(config)).map_err(StartError::Users)?;
         let engine = Arc::new(Engine::start(config, guard, certificates).map_err(StartError::Core)?);
-        Self::open(config, &engine, heir).inspect_err(|_| engine.stop())
+        Self::open(config, &engine, heir).inspect_err(|error| match error {
+            // The viewers are the predecessor's, and so are the sockets: nothing of them is to be closed from here.
+            StartError::NoHeir(_) => mem::forget(engine.clone()),
+            _ => engine.stop(),
+        })
     }
 
     fn open(config: &Config, engine: &Arc<Engine>, mut heir: Option<Heir>) -> Result<Self, StartError> {

@@ -32,6 +32,9 @@ const STANDS_WITHIN: Duration = Duration::from_secs(1);
 const TAKES_WITHIN: Duration = Duration::from_secs(3);
 /// What it has to take each message.
 const HEARS_WITHIN: Duration = Duration::from_secs(3);
+/// What an heir that has said no has to end by itself.
+const SAYS_NO_WITHIN: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(10);
 /// Something that has come no longer ago flows.
 const FLOWS: Duration = Duration::from_secs(1);
 
@@ -116,8 +119,10 @@ impl Upgrade {
         let handed_over = self.hand_over(&passage, &heir, &mut still);
         handed_over.map_err(|error| {
             drop(passage);
-            // Before anything moves here again: it may serve already.
-            format!("process {}: {error}{}", heir.id(), end_of(&mut heir))
+            // Before anything moves here again: one that is late may serve already.
+            let has_said_no = error.kind() == io::ErrorKind::UnexpectedEof;
+            let patience = if has_said_no { SAYS_NO_WITHIN } else { Duration::ZERO };
+            format!("process {}: {error}{}", heir.id(), end_of(&mut heir, patience))
         })?;
         Ok(still)
     }
@@ -178,13 +183,14 @@ fn expect<T>(passage: &Passage, patience: Duration, wanted: impl Fn(&Word) -> Op
 }
 
 /// Ends an heir that does not take over, and tells how it ended.
-fn end_of(heir: &mut Child) -> String {
-    // One that has said no ends by itself, and its exit code tells why.
-    for _ in 0..20 {
+fn end_of(heir: &mut Child, patience: Duration) -> String {
+    // Its exit code tells why.
+    let began = clock::now();
+    loop {
         match heir.try_wait() {
             Ok(Some(status)) => return format!(" ({status}; its own log says why)"),
-            Ok(None) => thread::sleep(Duration::from_millis(10)),
-            Err(_) => break,
+            Ok(None) if began.elapsed() < patience => thread::sleep(LOOK),
+            Ok(None) | Err(_) => break,
         }
     }
     let _ = heir.kill();

@@ -57,7 +57,7 @@ pub(super) fn say(
     patience: Duration,
 ) -> io::Result<()> {
     passage.send(&serde_json::to_vec(word)?, descriptors, patience).map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => io::Error::other(HAS_ENDED),
+        io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::UnexpectedEof, HAS_ENDED),
         _ => error,
     })
 }
@@ -70,7 +70,7 @@ pub(super) fn hand(passage: &Passage, descriptors: &[BorrowedFd<'_>], patience: 
 /// Hears the next word.
 pub(super) fn hear(passage: &Passage, patience: Duration) -> io::Result<(Word, Vec<OwnedFd>)> {
     let (bytes, descriptors) = passage.receive(patience).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => io::Error::other(HAS_ENDED),
+        io::ErrorKind::UnexpectedEof => io::Error::new(io::ErrorKind::UnexpectedEof, HAS_ENDED),
         io::ErrorKind::WouldBlock => io::Error::other(format!("it has said nothing for {patience:?}")),
         _ => error,
     })?;
