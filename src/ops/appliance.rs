@@ -169,8 +169,7 @@ fn serve_operators(
 }
 
 /// Serves those whom the predecessor has served, and lets it go.
-fn settle(doors: &Doors, succession: Succession) -> Result<(), NoHeir> {
-    let mut succession = succession;
+fn settle(doors: &Doors, mut succession: Succession) -> Result<(), NoHeir> {
     let descriptors = mem::take(&mut succession.descriptors);
     let sessions = succession.household.sessions();
     let lost = doors.front_door().settle(&succession.household, descriptors);

@@ -72,8 +72,7 @@ impl FrontDoor {
             let connection = parcel.connection.map(|place| connections.get(place).and_then(Option::as_ref));
             let settled = match connection {
                 Some(None) => Err("its connection is not taken on"),
-                Some(Some(connection)) => settling.session(parcel, Some(connection)),
-                None => settling.session(parcel, None),
+                connection => settling.session(parcel, connection.flatten()),
             };
             if let Err(reason) = settled {
                 *reasons.entry(reason).or_default() += 1;

@@ -11,7 +11,7 @@ use crate::net::Passage;
 use crate::relay::Claim;
 use crate::serve::{Household, NotMoved};
 
-use super::super::doors::What;
+use super::super::doors::Place;
 use super::super::engine::Engine;
 use super::awaited::await_media;
 use super::words::{FORM, Watched, Word, hear, out_of_turn, say};
@@ -27,7 +27,7 @@ const HEARS_WITHIN: Duration = Duration::from_secs(10);
 pub struct Heir {
     passage: Passage,
     admin: Option<(SocketAddr, TcpListener)>,
-    listeners: Vec<((SocketAddr, What), TcpListener)>,
+    listeners: Vec<(Place, TcpListener)>,
     watched: Vec<Watched>,
     announced: Vec<Kept>,
 }
@@ -84,14 +84,15 @@ impl Heir {
     }
 
     /// What clients come in by.
-    pub fn take_listeners(&mut self) -> Vec<((SocketAddr, What), TcpListener)> {
+    pub fn take_listeners(&mut self) -> Vec<(Place, TcpListener)> {
         mem::take(&mut self.listeners)
     }
 
     /// Has what is watched come, tells the predecessor that it could be served from here, and takes its viewers over.
     pub fn take_over(mut self, engine: &Engine) -> Result<Succession, NoHeir> {
-        let announced = mem::take(&mut self.announced);
-        engine.hearing.iter().for_each(|hearing| hearing.take_over(announced.clone()));
+        if let Some(hearing) = &engine.hearing {
+            hearing.take_over(mem::take(&mut self.announced));
+        }
         let claims = await_media(&self.watched, engine);
         let Self { passage, .. } = self;
         let take = || {
@@ -124,6 +125,7 @@ impl Succession {
 
 #[cfg(all(test, not(model)))]
 mod tests {
+    use super::super::super::doors::What;
     use super::*;
     use std::net::Ipv4Addr;
     use std::os::fd::AsFd;

@@ -11,7 +11,7 @@ use crate::ingest::announce::Kept;
 use crate::net::{MOST_DESCRIPTORS, Passage};
 use crate::serve::{Household, NotMoved};
 
-use super::super::doors::What;
+use super::super::doors::Place;
 
 /// Changes where an heir of another form would understand something else.
 pub(super) const FORM: u32 = 1;
@@ -24,13 +24,7 @@ const HAS_ENDED: &str = "it has ended";
 pub(super) enum Word {
     /// From the predecessor: what it listens at, each with its descriptor, the admin endpoint first; what is watched; and what
     /// was announced to it.
-    Hello {
-        form: u32,
-        admin: SocketAddr,
-        listens: Vec<(SocketAddr, What)>,
-        watched: Vec<Watched>,
-        announced: Vec<Kept>,
-    },
+    Hello { form: u32, admin: SocketAddr, listens: Vec<Place>, watched: Vec<Watched>, announced: Vec<Kept> },
     /// From the heir: it could serve.
     Ready,
     /// From the predecessor: everything of viewers, whose so many descriptors follow.
