@@ -13,6 +13,7 @@
 //!  datagram ─▶ transport_stream::packets ─▶ ts_packet ─▶ psi: what a transport stream carries
 //!  payload  ─▶ random_access: where a decoder can start
 //!  packets  ─▶ fmp4: what a browser plays
+//!  packets  ─▶ recording: what is kept of them on disk
 //!
 //!  as a client (pull, the probe): rtsp::ask ─▶ bytes ─▶ rtsp::framing ─▶ Response, sdp::offered; datagram ─▶ mark
 //! ```
@@ -32,6 +33,7 @@ pub mod packetizer;
 pub mod psi;
 pub mod random_access;
 pub mod reception;
+pub mod recording;
 pub mod renumbering;
 pub mod rtcp;
 pub mod rtp;

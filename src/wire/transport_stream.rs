@@ -1,7 +1,7 @@
 //! MPEG transport streams, as far as a reflector reads them: where packets are, and their clock (ISO/IEC 13818-1).
 
 /// What every packet begins with.
-const SYNC: u8 = 0x47;
+pub(super) const SYNC: u8 = 0x47;
 /// The size of a packet (ISO/IEC 13818-1).
 pub const PACKET_LEN: usize = 188;
 /// With the parity of DVB's outer code behind it, too.
@@ -58,6 +58,17 @@ pub fn check(datagram: &[u8]) -> Result<(), NotTs> {
 #[must_use]
 pub fn packet_len(payload: &[u8]) -> Option<usize> {
     PACKET_LENS.into_iter().find(|length| payload.len().is_multiple_of(*length))
+}
+
+/// The size of the packets that a file goes on with, where it goes on with one: the one that it had, or another. Of the last packet of all it is
+/// the one that it had.
+#[must_use]
+pub(super) fn packet_len_in(file: &[u8], before: usize) -> Option<usize> {
+    let is_packet = |length: &usize| {
+        let ends_or_goes_on = file.get(*length).is_none_or(|byte| *byte == SYNC);
+        file.len() >= *length && file[0] == SYNC && ends_or_goes_on
+    };
+    [before].into_iter().chain(PACKET_LENS).find(is_packet)
 }
 
 /// The packets of a payload, which carries whole ones (RFC 2250 section 2).

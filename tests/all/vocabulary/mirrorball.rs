@@ -641,7 +641,9 @@ pub struct Holdings {
 
 impl Holdings {
     fn no_more_than(self, other: Self) -> bool {
-        self.descriptors <= other.descriptors && self.threads <= other.threads && self.entries <= other.entries
+        self.descriptors <= other.descriptors
+            && self.threads <= other.threads
+            && self.entries <= other.entries
     }
 }
 
