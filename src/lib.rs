@@ -14,8 +14,10 @@ pub mod relay; // 2: channel, track, ring, lane, subscriber, catalogue
 
 pub mod ingest; // 3: how streams come in
 
-pub mod serve; // 3: how viewers are served
+pub mod storage; // 3: what channels keep on disk
 
-pub mod ops; // 4: the config, the machine, the log, what runs, and what watches it
+pub mod serve; // 4: how viewers are served
 
-pub mod tools; // 5: the command line, and what each command does
+pub mod ops; // 5: the config, the machine, the log, what runs, and what watches it
+
+pub mod tools; // 6: the command line, and what each command does

@@ -23,6 +23,7 @@ pub struct TaskQueue {
     panics: Arc<AtomicU64>,
     paused_ns: Arc<AtomicU64>,
     stopped: Arc<AtomicBool>,
+    yields: bool,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -92,6 +93,7 @@ impl TaskQueue {
             panics: Arc::default(),
             paused_ns: Arc::default(),
             stopped: Arc::default(),
+            yields: gives_way.is_some(),
             workers: Mutex::default(),
         });
         for (index, tally) in queue.tallies.iter().enumerate() {
@@ -126,6 +128,11 @@ impl TaskQueue {
             // The receiver lives as long as a worker does; after that the queue is stopped.
             let _ = self.sender.send(Item::Run(task, clock::now()));
         }
+    }
+
+    /// Whether its workers pause so that others' go first.
+    pub fn yields(&self) -> bool {
+        self.yields
     }
 
     /// Tasks waiting now.

@@ -442,6 +442,7 @@ impl Engine {
         Self {
             media: self.media.clone(),
             control: self.control.clone(),
+            archive: None,
             dispatch: self.dispatch.clone(),
             poller: self.poller.clone(),
             catalogue: Arc::new(Catalogue::new(channels.iter().cloned())),

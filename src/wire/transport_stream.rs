@@ -89,6 +89,12 @@ pub(super) fn pcr(packet: &[u8]) -> Option<Pcr> {
     Some(Pcr { pid, base, is_discontinuous: flags & 0x80 != 0 })
 }
 
+/// The first clock reference in a payload: 90 kHz, 33 bits.
+#[must_use]
+pub fn clock(payload: &[u8]) -> Option<u64> {
+    packets(payload).find_map(pcr).map(|pcr| pcr.base)
+}
+
 /// Sets the discontinuity indicator of the packets that have a place for it: an adaptation field (ISO/IEC 13818-1 section 2.4.3.4).
 pub fn mark_discontinuous(packets: &mut [u8]) {
     for packet in packets.chunks_exact_mut(PACKET_LEN) {

@@ -61,7 +61,7 @@ fn a_log_whose_reader_is_stuck_disturbs_nobody() {
 
 #[test]
 fn a_log_on_a_full_disk_disturbs_nobody() {
-    with_a_disk_of_its_own("a_log_on_a_full_disk_disturbs_nobody", |disk| {
+    with_a_disk_of_its_own("a_log_on_a_full_disk_disturbs_nobody", 64, |disk| {
         fill(&disk.join("filler"));
         expect_undisturbed(log_on(disk), "no_space");
     });
@@ -80,7 +80,7 @@ fn what_was_lost_is_told_once_the_reader_reads_again() {
 
 #[test]
 fn what_was_lost_is_told_once_the_disk_has_room_again() {
-    with_a_disk_of_its_own("what_was_lost_is_told_once_the_disk_has_room_again", |disk| {
+    with_a_disk_of_its_own("what_was_lost_is_told_once_the_disk_has_room_again", 64, |disk| {
         let filler = disk.join("filler");
         fill(&filler);
         let mirrorball = Setup::new().at_known_addresses().launch(binary(), log_on(disk));

@@ -49,6 +49,7 @@ mod previews; // channels as browsers play them, by the admin endpoint
 mod program; // exit codes, signals and the demo
 mod pull; // channels that come from other servers
 mod raw; // transport streams without RTP, for set-top boxes
+mod recording; // what channels keep on disk, whatever happens to the program or the disk
 mod refusals; // every code that a request can earn
 mod reload; // another config while viewers watch
 mod repair; // what a viewer over UDP has lost, and asks for again

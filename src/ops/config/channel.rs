@@ -17,6 +17,7 @@ use super::legs;
 use super::out_groups::out_group;
 use super::password::without_password;
 use super::pulled::{is_pulled, note_useless, pull};
+use super::recordings;
 use super::repair;
 use super::report::Report;
 use super::scalar;
@@ -32,10 +33,19 @@ use crate::wire::source_url::SourceUrl;
 /// The most channels there may be. Each has sockets, rings and metrics of its own.
 pub(crate) const MOST_CHANNELS: usize = 4096;
 
+/// What holds for all channels.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Site {
+    /// They are announced, where they do not say otherwise.
+    pub(super) announces_all: bool,
+    /// There is a directory for recordings.
+    pub(super) has_storage: bool,
+}
+
 /// The channels that were meant, and directories of channels. What has an error is noted and left out.
 pub(super) fn resolve_channels(
     typed: &[TypedChannel],
-    (door, announces_all): (&Door, bool),
+    (door, site): (&Door, Site),
     directory: &Path,
     report: &mut Report<'_>,
 ) -> (Vec<ChannelConfig>, Vec<DirectoryConfig>) {
@@ -46,12 +56,12 @@ pub(super) fn resolve_channels(
     let (mut channels, mut directories) = (Vec::new(), Vec::new());
     for typed in typed {
         if typed.directory.is_some() {
-            let settings = settings(typed, door, report);
+            let settings = settings(typed, door, site, report);
             directories.extend(resolve_directory(typed, settings, &directories, directory, report));
             continue;
         }
         first_uses.check_name(typed, report);
-        if let Some(channel) = resolve_channel(typed, (door, announces_all), directory, report) {
+        if let Some(channel) = resolve_channel(typed, (door, site), directory, report) {
             first_uses.check_tracks(typed, &channel, report);
             remark_groups(typed, &channel, report);
             channels.push(channel);
@@ -62,7 +72,7 @@ pub(super) fn resolve_channels(
 
 fn resolve_channel(
     typed: &TypedChannel,
-    (door, announces_all): (&Door, bool),
+    (door, site): (&Door, Site),
     directory: &Path,
     report: &mut Report<'_>,
 ) -> Option<ChannelConfig> {
@@ -70,16 +80,16 @@ fn resolve_channel(
         report.add(typed.offset, format!("{}: no name; write one such as name = \"news\"", typed.place));
     }
     let name = parsed(&typed.name, "[[channel]]", scalar::channel_name, report);
-    let mut settings = settings(typed, door, report);
+    let mut settings = settings(typed, door, site, report);
     let input = input(typed, directory, report)?;
     legs::resolve(typed, &input, &mut settings, report);
     let Input { text, file, presentation, pull, .. } = input;
-    let multicast_out = out_group(typed, presentation.tracks.len().max(1), announces_all, report);
+    let multicast_out = out_group(typed, presentation.tracks.len().max(1), site.announces_all, report);
     Some(ChannelConfig { name: name?, input: text, file, presentation, pull, settings, multicast_out })
 }
 
 /// How it is received and served.
-fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> ChannelSettings {
+fn settings(typed: &TypedChannel, door: &Door, site: Site, report: &mut Report<'_>) -> ChannelSettings {
     let named = |key: &str| format!("{} {key}", typed.place);
     let silent_after =
         duration_within(&typed.silent_after, &named("silent_after"), "2s", ["100ms", "60min"], report);
@@ -115,6 +125,7 @@ fn settings(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Chann
         rule,
         sessions,
         listing: listing(typed, report),
+        keep: recordings::keep(typed, site.has_storage, report),
     }
 }
 

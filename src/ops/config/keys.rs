@@ -33,7 +33,7 @@ const fn key(name: &'static str, example: &'static str) -> Key {
 }
 
 /// The whole config, its sections in the order of the documentation.
-pub const KEYS: &[Section] = &[RTSP, HTTP, ADMIN, LOG, ENGINE, RING, LIMITS, ACCESS, SAP, CHANNEL];
+pub const KEYS: &[Section] = &[RTSP, HTTP, ADMIN, LOG, ENGINE, RING, LIMITS, ACCESS, SAP, STORAGE, CHANNEL];
 
 pub(super) const RTSP: Section = Section {
     name: "rtsp",
@@ -160,6 +160,17 @@ pub(super) const SAP: Section = Section {
     ],
 };
 
+pub(super) const STORAGE: Section = Section {
+    name: "storage",
+    repeated: false,
+    keys: &[
+        key("directory", r#""/var/lib/mirrorball/recordings""#),
+        key("max_bytes", "200_000_000_000"),
+        key("min_free_bytes", "1_073_741_824"),
+        key("workers", "2"),
+    ],
+};
+
 pub(super) const CHANNEL: Section = Section {
     name: "channel",
     repeated: true,
@@ -195,6 +206,8 @@ pub(super) const CHANNEL: Section = Section {
         key("multicast_out_interface", r#""eth1""#),
         key("announce", "true"),
         key("sessions", "500"),
+        key("record", r#""2h""#),
+        key("record_bytes", "20_000_000_000"),
         key("number", "1"),
         key("title", r#""News""#),
         key("logo", r#""http://tv.example/news.png""#),

@@ -15,6 +15,7 @@ const LASTING: &[(&str, Differs)] = &[
     ("[admin] listen", |a, b| a.admin.listen != b.admin.listen),
     ("[admin] certificate, private_key", |a, b| a.admin.tls != b.admin.tls),
     ("[sap]", |a, b| a.sap != b.sap),
+    ("[storage]", |a, b| a.storage != b.storage),
     ("[rtsp] udp_ports", |a, b| a.rtsp.udp_ports != b.rtsp.udp_ports),
     ("[rtsp] dont_fragment", |a, b| a.rtsp.dont_fragment != b.rtsp.dont_fragment),
     ("[rtsp] learn_ports", |a, b| a.rtsp.learn_ports != b.rtsp.learn_ports),

@@ -30,6 +30,7 @@ mod out_groups;
 mod pairs;
 mod password;
 mod pulled;
+mod recordings;
 mod remedy;
 mod repair;
 mod report;
@@ -39,6 +40,7 @@ mod sap;
 mod scalar;
 mod section;
 mod statements;
+mod storage;
 mod syntax;
 mod tls;
 mod tokens;
@@ -46,6 +48,7 @@ mod truth;
 mod typed;
 mod typed_admin;
 mod typed_http;
+mod typed_storage;
 mod unreadable;
 mod within;
 
@@ -61,6 +64,7 @@ pub(crate) use lasting::waiting;
 pub use operators::{AdminConfig, Role};
 pub use report::{ConfigError, Excerpt, Problem};
 pub(crate) use scalar::interface;
+pub use storage::StorageConfig;
 pub use truth::{
     AccessConfig, ChannelConfig, ChannelSettings, Config, DirectoryConfig, EngineConfig, HttpConfig,
     Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, RtspConfig, SapConfig, TlsConfig, UdpPorts,

@@ -11,10 +11,11 @@ use crate::relay::Carriage;
 
 use super::access::access;
 use super::admin;
-use super::channel::resolve_channels;
+use super::channel::{Site, resolve_channels};
 use super::http;
 use super::out_groups;
 use super::pairs;
+use super::recordings;
 use super::repair;
 use super::report::Report;
 use super::sap;
@@ -52,8 +53,10 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
     let (access, door) = access(&typed.access, directory, report);
     let sap = sap::resolve(&typed.sap, report);
     let announces_all = typed.sap.announce.as_ref().is_some_and(|announce| *announce.get_ref());
-    let (channels, directories) =
-        resolve_channels(&typed.channels, (&door, announces_all), directory, report);
+    let storage = recordings::resolve(&typed.storage, directory, report);
+    let has_storage = storage.is_some() || typed.storage.spoiled;
+    let site = Site { announces_all, has_storage };
+    let (channels, directories) = resolve_channels(&typed.channels, (&door, site), directory, report);
     let config = Config {
         rtsp,
         http,
@@ -64,6 +67,7 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
         limits,
         access,
         sap,
+        storage,
         channels,
         directories,
         warnings: Vec::new(),

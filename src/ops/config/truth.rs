@@ -9,12 +9,14 @@ use ipnet::IpNet;
 
 use super::operators::AdminConfig;
 use super::report::Problem;
+use super::storage::StorageConfig;
 use crate::ingest::Redundancy;
 use crate::ingest::announce::Rules;
 use crate::ingest::pull::Pull;
 use crate::net::Marks;
 use crate::relay::{Carriage, Coalesce, EnterAt, OfferRepair};
 use crate::serve::{KeyFiles, Learning, Listing, Networks, RepairAgents, Rule};
+use crate::storage::Keep;
 use crate::wire::rtsp::Redirect;
 use crate::wire::sdp::{Feed, Presentation, TrackDescription};
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// Whose announcements are taken, if any are.
     pub sap: Option<SapConfig>,
+    /// Where recordings are, if there are any.
+    pub storage: Option<StorageConfig>,
     /// The channels in the order of the file; names are unique, and so are their tracks' sources.
     pub channels: Vec<ChannelConfig>,
     /// Directories of session descriptions, in the order of the file; none is there twice.
@@ -309,6 +313,8 @@ pub struct ChannelSettings {
     pub sessions: Option<usize>,
     /// How it is listed.
     pub listing: Listing,
+    /// How much of it is kept, if it is recorded.
+    pub keep: Option<Keep>,
 }
 
 /// What holds where nothing is said.
@@ -329,6 +335,7 @@ impl Default for ChannelSettings {
             rule: Rule::default(),
             sessions: None,
             listing: Listing::default(),
+            keep: None,
         }
     }
 }

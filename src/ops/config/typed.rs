@@ -5,12 +5,13 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use super::keys::{
-    ACCESS, ADMIN, CHANNEL, ENGINE, HTTP, KEYS, LIMITS, LOG, RING, RTSP, SAP, Section, nearest,
+    ACCESS, ADMIN, CHANNEL, ENGINE, HTTP, KEYS, LIMITS, LOG, RING, RTSP, SAP, STORAGE, Section, nearest,
 };
 use super::report::Report;
 use super::section::{Number, SectionReader, Typed};
 use super::typed_admin::TypedAdmin;
 use super::typed_http::TypedHttp;
+use super::typed_storage::TypedStorage;
 
 /// The file as typed. What was of a wrong type is absent here and noted in the report.
 pub(super) struct TypedConfig {
@@ -23,6 +24,7 @@ pub(super) struct TypedConfig {
     pub(super) limits: TypedLimits,
     pub(super) access: TypedAccess,
     pub(super) sap: TypedSap,
+    pub(super) storage: TypedStorage,
     pub(super) channels: Vec<TypedChannel>,
 }
 
@@ -148,6 +150,8 @@ pub(super) struct TypedChannel {
     pub(super) multicast_out_interface: Typed<String>,
     pub(super) announce: Typed<bool>,
     pub(super) sessions: Typed<Number>,
+    pub(super) record: Typed<String>,
+    pub(super) record_bytes: Typed<Number>,
     pub(super) number: Typed<Number>,
     pub(super) title: Typed<String>,
     pub(super) logo: Typed<String>,
@@ -176,6 +180,7 @@ impl TypedConfig {
             limits: read_limits(section(&mut document, LIMITS, report), report),
             access: read_access(section(&mut document, ACCESS, report), report),
             sap: read_sap(section(&mut document, SAP, report), report),
+            storage: TypedStorage::read(section(&mut document, STORAGE, report), report),
             channels: read_channels(&mut document, report),
         };
         note_unknown_sections(&document, report);
@@ -353,6 +358,8 @@ fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedCh
         multicast_out_interface: from.read("multicast_out_interface", report),
         announce: from.read("announce", report),
         sessions: from.read("sessions", report),
+        record: from.read("record", report),
+        record_bytes: from.read("record_bytes", report),
         number: from.read("number", report),
         title: from.read("title", report),
         logo: from.read("logo", report),

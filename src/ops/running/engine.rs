@@ -4,13 +4,14 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::super::config::{AdminConfig, Config, DirectoryConfig, Role};
-use crate::event::{Class, Follows, Poller, Standstill, TaskQueue, Timers, clock, lock};
+use super::super::config::{AdminConfig, Config, DirectoryConfig, Role, StorageConfig};
+use crate::event::{Class, Follows, GivesWay, Poller, Standstill, TaskQueue, Timers, clock, lock};
 use crate::ingest::Receivers;
 use crate::ingest::announce::Hearing;
 use crate::ingest::pull::{self, Puller};
 use crate::relay::{BurstBudget, Busy, Catalogue, Dispatch, Lateness, Line, LineLimits, RingLimits};
 use crate::serve::{Access, Announcer, Certificates, FrontDoor, OpensGroups, Previews, RtspServer, Site};
+use crate::storage::Archive;
 
 use super::announced::{self, Bars};
 use super::directory::Directory;
@@ -44,6 +45,8 @@ pub struct Engine {
     pub announcer: Arc<Announcer>,
     /// All streams that are pulled.
     pub puller: Arc<Puller>,
+    /// What channels keep on disk, if any do.
+    pub archive: Option<Arc<Archive>>,
     /// Channels that are shown on the status page.
     pub previews: Arc<Previews>,
     /// When it was started.
@@ -73,9 +76,9 @@ impl Engine {
         let lateness = Lateness::new(config.ring.max_age, clock::now());
         let gives_way = {
             let lateness = lateness.clone();
-            Arc::new(move || lateness.is_late(clock::now()))
+            Arc::new(move || lateness.is_late(clock::now())) as GivesWay
         };
-        let control = TaskQueue::start_low("control", config.engine.control_workers, gives_way)?;
+        let control = TaskQueue::start_low("control", config.engine.control_workers, gives_way.clone())?;
         let (entries, media_tables) = (config.engine.poll_table_entries, config.engine.media_workers);
         let poller = Poller::new(entries, media_tables, media.clone(), control.clone())?;
         let timers = Timers::start(&poller, Class::Control)?;
@@ -97,6 +100,8 @@ impl Engine {
             made.inspect_err(|wrong| tracing::warn!(channel = channel.name, "not served: {wrong}")).ok()
         });
         let catalogue = Arc::new(Catalogue::new(channels));
+        let archive =
+            config.storage.as_ref().map(|storage| archive(storage, &catalogue, gives_way)).transpose()?;
         let receivers = Receivers::new(
             poller.clone(),
             timers.clone(),
@@ -114,8 +119,14 @@ impl Engine {
             guard,
             server_config(config, certificates.clone(), &instance),
         );
-        let line_up =
-            LineUp::new(catalogue.clone(), receivers.clone(), server.clone(), timers.clone(), maker);
+        let line_up = LineUp::new(
+            catalogue.clone(),
+            receivers.clone(),
+            server.clone(),
+            timers.clone(),
+            maker,
+            archive.clone(),
+        );
         let line_up = Arc::new(line_up);
         let bars = Arc::new(Bars::of(config));
         let hearing = announced::hearing(config, &bars, &line_up, &poller);
@@ -144,6 +155,7 @@ impl Engine {
             hearing,
             announcer,
             puller,
+            archive,
             previews,
             started_at,
             drain,
@@ -187,6 +199,7 @@ impl Engine {
         config.directories.iter().for_each(|directory| self.open_directory(directory));
         self.open_groups.iter().for_each(|groups| groups.look_each_second(&self.timers));
         self.hearing.iter().for_each(|hearing| hearing.begin(&self.timers));
+        self.archive.iter().for_each(|archive| archive.begin(&self.timers));
     }
 
     /// Announces channels, and sends them to their groups, from now on.
@@ -213,6 +226,7 @@ impl Engine {
     }
 
     pub(in crate::ops) fn stop(&self) {
+        self.archive.iter().for_each(|archive| archive.stop());
         self.puller.stop();
         self.hearing.iter().for_each(|hearing| hearing.stop());
         self.announcer.stop();
@@ -226,4 +240,14 @@ impl Engine {
         self.dispatch.stop();
         self.server.tell_the_rest();
     }
+}
+
+/// What channels keep, on a queue of its own: no disk makes media late.
+fn archive(
+    storage: &StorageConfig,
+    catalogue: &Arc<Catalogue>,
+    gives_way: GivesWay,
+) -> io::Result<Arc<Archive>> {
+    let queue = TaskQueue::start_low("storage", storage.workers, gives_way)?;
+    Ok(Archive::new(&storage.directory, storage.limits, catalogue.clone(), queue))
 }

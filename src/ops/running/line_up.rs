@@ -10,6 +10,7 @@ use crate::ingest::pull::Opens;
 use crate::ingest::{Receivers, SilenceWatch};
 use crate::relay::{Catalogue, Channel, Demand, Dispatch, Keeping, Line, LineFull, Outward, RingLimits};
 use crate::serve::RtspServer;
+use crate::storage::Archive;
 use crate::wire::sdp::Presentation;
 
 use super::super::config::{ChannelConfig, ChannelSettings, MOST_CHANNELS};
@@ -21,6 +22,7 @@ pub struct LineUp {
     server: Arc<RtspServer>,
     timers: Arc<Timers>,
     maker: Maker,
+    archive: Option<Arc<Archive>>,
     /// Channels that are pulled, which servers describe.
     pulled: Mutex<BTreeMap<String, ChannelConfig>>,
     /// Changes go one after the other.
@@ -98,9 +100,10 @@ impl LineUp {
         server: Arc<RtspServer>,
         timers: Arc<Timers>,
         maker: Maker,
+        archive: Option<Arc<Archive>>,
     ) -> Self {
         let (pulled, changes) = (Mutex::default(), Mutex::default());
-        Self { catalogue, receivers, server, timers, maker, pulled, changes }
+        Self { catalogue, receivers, server, timers, maker, archive, pulled, changes }
     }
 
     /// The line that all channels come by.
@@ -121,6 +124,7 @@ impl LineUp {
             self.receivers.receive_legs(&channel, on, redundancy);
             config.settings.renew.into_iter().for_each(|every| self.receivers.renew_each(&channel, every));
         }
+        self.record(config);
         SilenceWatch::start(&channel, &self.receivers, &self.timers);
     }
 
@@ -176,10 +180,15 @@ impl LineUp {
         Ok(())
     }
 
-    /// Has who may watch a channel, and how it is listed, be as its config says.
+    /// Has who may watch a channel, how it is listed and how much of it is kept be as its config says.
     pub fn admit(&self, config: &ChannelConfig) {
         let ChannelSettings { rule, sessions, listing, .. } = config.settings.clone();
         self.server.admit(&config.name, rule, sessions, listing);
+        self.record(config);
+    }
+
+    fn record(&self, config: &ChannelConfig) {
+        self.archive.iter().for_each(|archive| archive.keep(&config.name, config.settings.keep));
     }
 
     fn move_to(&self, channel: &Arc<Channel>, config: &ChannelConfig) -> Result<(), NoRoom> {
@@ -235,6 +244,7 @@ impl LineUp {
         config.settings.on_demand.into_iter().for_each(|linger| demand.be_needed(linger));
         lock(&self.pulled).insert(config.name.clone(), config.clone());
         self.catalogue.expect(&config.name, demand.clone());
+        self.record(config);
         demand
     }
 
@@ -248,6 +258,7 @@ impl LineUp {
     pub fn close(&self, name: &str) {
         let _changes = lock(&self.changes);
         lock(&self.pulled).remove(name);
+        self.archive.iter().for_each(|archive| archive.keep(name, None));
         if let Some(gone) = self.catalogue.take(name) {
             self.receivers.forget(&gone);
             self.server.dismiss(&gone);

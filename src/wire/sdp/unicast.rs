@@ -131,9 +131,10 @@ fn describe(presentation: &Presentation, server: IpAddr, group: Option<(SocketAd
         origin: origin(&source.origin, server),
         session_name: session_name(&source.session_name),
         connection: Some(match group {
-            Some((group, ttl)) => {
-                Connection::from_ip_addr_ttl(group.ip(), Some(ttl).filter(|_| group.is_ipv4()))
-            }
+            Some((group, ttl)) => Connection::from_ip_addr_ttl(
+                group.ip(),
+                Some(ttl).filter(|_| group.is_ipv4() && group.ip().is_multicast()),
+            ),
             None => Connection::from_ip_addr(nowhere(server)),
         }),
         attributes: [Attribute::with_value("control", "*"), Attribute::with_value("range", "npt=now-")]

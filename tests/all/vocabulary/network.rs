@@ -329,15 +329,15 @@ fn ip(arguments: &[&str]) {
     run("ip", arguments).expect("ip does as it is told");
 }
 
-/// Tells a story with a disk of its own, of 64 KiB, or says why not.
-pub fn with_a_disk_of_its_own(name: &str, story: impl FnOnce(&Path) + Send) {
+/// Tells a story with a disk of its own, of so many KiB, or says why not.
+pub fn with_a_disk_of_its_own(name: &str, kib: u32, story: impl FnOnce(&Path) + Send) {
     let told = thread::scope(|scope| {
         let own = scope.spawn(|| {
             unshare(CloneFlags::CLONE_NEWNS).map_err(|error| format!("no mount namespace: {error}"))?;
             let disk = TempDir::new().map_err(|error| error.to_string())?;
             let path = disk.path().to_str().ok_or("a plain path")?;
             run("mount", &["--make-rprivate", "/"])?;
-            run("mount", &["-t", "tmpfs", "-o", "size=64k", "none", path])?;
+            run("mount", &["-t", "tmpfs", "-o", &format!("size={kib}k"), "none", path])?;
             story(disk.path());
             run("umount", &["--lazy", path])
         });

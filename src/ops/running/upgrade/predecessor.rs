@@ -160,11 +160,9 @@ impl Upgrade {
         let descriptors: Vec<BorrowedFd<'_>> =
             [socket.as_fd()].into_iter().chain(listens.iter().map(|(_, socket)| socket.as_fd())).collect();
         let now = clock::now();
-        let watched = engine
-            .catalogue
-            .channels()
-            .into_iter()
-            .filter(|channel| engine.server.channel_sessions(&channel.name).0 > 0);
+        let is_kept = |name: &str| engine.archive.as_ref().is_some_and(|archive| archive.keeps(name));
+        let is_watched = |name: &str| engine.server.channel_sessions(name).0 > 0 || is_kept(name);
+        let watched = engine.catalogue.channels().into_iter().filter(|channel| is_watched(&channel.name));
         let watched = watched.map(|channel| {
             let flows = channel.tracks.iter().any(|track| track.rtp.ring().newest(now, FLOWS).is_some());
             Watched { name: channel.name.clone(), flows }

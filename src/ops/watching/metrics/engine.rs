@@ -9,6 +9,7 @@ use crate::event::{Class, TaskQueue};
 use crate::ingest::pull::{OPEN, PULL};
 use crate::net::{KernelDrops, descriptor_limit, open_descriptors};
 use crate::relay::{FAN_OUT, Held, Leg};
+use crate::storage;
 
 use super::families::Families;
 
@@ -99,12 +100,12 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
             table.events,
         );
     }
-    for class in [Class::Media, Class::Control] {
-        queue(class, engine.poller.queue(class), out);
-    }
+    queue(engine.poller.queue(Class::Media), MEDIA_TASKS, out);
+    queue(engine.poller.queue(Class::Control), CONTROL_TASKS, out);
+    engine.archive.iter().for_each(|archive| queue(archive.queue(), &storage::TASKS, out));
 }
 
-fn queue(class: Class, queue: &TaskQueue, out: &mut Families) {
+fn queue(queue: &TaskQueue, kinds: &[&'static str], out: &mut Families) {
     let stats = queue.stats();
     let name = queue.name();
     let labels = [("queue", name)];
@@ -119,11 +120,10 @@ fn queue(class: Class, queue: &TaskQueue, out: &mut Families) {
         &labels,
         stats.panics,
     );
-    if class == Class::Control {
+    if queue.yields() {
         let help = "Time that workers have paused because media was late.";
         out.seconds("mirrorball_queue_paused_seconds_total", help, &labels, stats.paused);
     }
-    let kinds = if class == Class::Media { MEDIA_TASKS } else { CONTROL_TASKS };
     let mut tasks: BTreeMap<_, _> = kinds.iter().map(|task| (*task, 0)).collect();
     tasks.extend(stats.tasks);
     for (task, count) in tasks {

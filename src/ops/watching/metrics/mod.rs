@@ -12,6 +12,7 @@ mod previews;
 mod program;
 mod pulls;
 mod repairs;
+mod storage;
 mod viewers;
 
 use std::time::Instant;
@@ -32,6 +33,7 @@ pub(in crate::ops) fn render(engine: &Engine, now: Instant, accepts: Accepts) ->
     announcements::collect(engine, &mut families);
     config::collect(engine, &mut families);
     previews::collect(engine, &mut families);
+    storage::collect(engine, &mut families);
     program::collect(&mut families);
     exposition(&families.into_sorted(), accepts)
 }

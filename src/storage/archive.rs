@@ -1,0 +1,196 @@
+//! The Archive: all that is kept, and who keeps it. A quarter of a second is the longest that a crash of the program costs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use crate::event::{Episode, Task, TaskQueue, Timers, Work, clock, lock};
+use crate::relay::Catalogue;
+
+use super::files::{self, Held};
+use super::keep::Keep;
+use super::recorder::{RECORD, Recorder};
+use super::retention::{ArchiveLimits, RETAIN, Retention};
+use super::shelf::Shelf;
+use super::stats::{ArchiveStats, RecordingStats};
+
+/// How often what has come is written.
+const TURN: Duration = Duration::from_millis(250);
+/// How often it is looked at what is to go, in turns.
+const RETAIN_EVERY: u64 = 4;
+
+/// All recordings.
+pub struct Archive {
+    root: PathBuf,
+    catalogue: Arc<Catalogue>,
+    queue: Arc<TaskQueue>,
+    recorders: Mutex<BTreeMap<String, Arc<Recorder>>>,
+    retention: Retention,
+    /// No other program writes there, while this does.
+    held: Mutex<Option<Held>>,
+    turns: AtomicU64,
+    is_queued: AtomicBool,
+    has_stopped: AtomicBool,
+    elsewhere: Episode,
+}
+
+impl Archive {
+    /// One in a directory. Nothing is looked at there before it begins.
+    pub fn new(
+        root: &Path,
+        limits: ArchiveLimits,
+        catalogue: Arc<Catalogue>,
+        queue: Arc<TaskQueue>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            root: root.to_owned(),
+            catalogue,
+            queue,
+            recorders: Mutex::default(),
+            retention: Retention::new(root.to_owned(), limits),
+            held: Mutex::default(),
+            turns: AtomicU64::new(0),
+            is_queued: AtomicBool::new(false),
+            has_stopped: AtomicBool::new(false),
+            elsewhere: Episode::default(),
+        })
+    }
+
+    /// Keeps so much of a channel from now on, or nothing. What was kept before stays where it is.
+    pub fn keep(&self, channel: &str, keep: Option<Keep>) {
+        let mut recorders = lock(&self.recorders);
+        match keep {
+            Some(keep) => {
+                let recorder = recorders.entry(channel.to_owned()).or_insert_with(|| {
+                    let shelf = Shelf::new(files::directory_of(&self.root, channel));
+                    Recorder::new(channel, keep, shelf, self.catalogue.clone())
+                });
+                *lock(&recorder.keep) = keep;
+            }
+            None => {
+                let gone = recorders.remove(channel);
+                gone.into_iter().for_each(|gone| self.queue.push(Task::new(RECORD, Arc::new(Ending(gone)))));
+            }
+        }
+    }
+
+    /// Writes from now on, again and again.
+    pub fn begin(self: &Arc<Self>, timers: &Arc<Timers>) {
+        self.queue_retention();
+        self.turn_later(&Arc::downgrade(timers));
+    }
+
+    /// Writes what there is, and nothing any more.
+    pub fn stop(&self) {
+        self.has_stopped.store(true, Relaxed);
+        self.queue.stop();
+        if self.is_held() {
+            self.recorders().iter().for_each(|recorder| recorder.end());
+        }
+        drop(lock(&self.held).take());
+    }
+
+    /// Whether a channel is recorded.
+    pub fn keeps(&self, channel: &str) -> bool {
+        lock(&self.recorders).contains_key(channel)
+    }
+
+    /// What there is to count of each channel.
+    pub fn recordings(&self) -> Vec<RecordingStats> {
+        self.recorders().iter().map(|recorder| recorder.stats()).collect()
+    }
+
+    /// What there is to count of the disk.
+    pub fn stats(&self) -> ArchiveStats {
+        let kept = self.recorders().iter().map(|recorder| recorder.shelf.figures().1).sum();
+        let ArchiveLimits { max_bytes, min_free } = self.retention.limits;
+        ArchiveStats { kept, max_bytes, free: self.retention.free.load(Relaxed), min_free }
+    }
+
+    /// The queue that it works on.
+    pub fn queue(&self) -> &Arc<TaskQueue> {
+        &self.queue
+    }
+
+    fn turn_later(self: &Arc<Self>, timers: &Weak<Timers>) {
+        let Some(running) = timers.upgrade() else { return };
+        let (archive, timers) = (Arc::downgrade(self), timers.clone());
+        running.run_here_at(clock::now() + TURN, move || {
+            if let Some(archive) = archive.upgrade().filter(|archive| !archive.has_stopped.load(Relaxed)) {
+                archive.turn();
+                archive.turn_later(&timers);
+            }
+        });
+    }
+
+    fn turn(self: &Arc<Self>) {
+        if self.is_held() {
+            for recorder in self.recorders().into_iter().filter(|recorder| recorder.queue()) {
+                self.queue.push(Task::new(RECORD, recorder));
+            }
+        }
+        if self.turns.fetch_add(1, Relaxed).is_multiple_of(RETAIN_EVERY) {
+            self.queue_retention();
+        }
+    }
+
+    fn queue_retention(self: &Arc<Self>) {
+        if !self.is_queued.swap(true, Relaxed) {
+            self.queue.push(Task::new(RETAIN, self.clone()));
+        }
+    }
+
+    /// Has the directory for this program, if another one has let go of it: the one that it takes over from, or one that is meant to have
+    /// another directory.
+    fn hold(&self) -> bool {
+        let mut held = lock(&self.held);
+        if held.is_some() {
+            return true;
+        }
+        let (directory, now) = (self.root.display(), clock::now());
+        match files::hold(&self.root) {
+            Ok(Some(is_ours)) => *held = Some(is_ours),
+            Ok(None) if self.elsewhere.begins(now) => {
+                tracing::warn!(%directory, "another program records there: nothing is recorded until it has ended");
+            }
+            Err(error) if self.elsewhere.begins(now) => {
+                tracing::error!(%directory, %error, "nothing is recorded: the directory can not be had");
+            }
+            Ok(None) | Err(_) => {}
+        }
+        held.is_some()
+    }
+
+    fn is_held(&self) -> bool {
+        lock(&self.held).is_some()
+    }
+
+    fn recorders(&self) -> Vec<Arc<Recorder>> {
+        lock(&self.recorders).values().cloned().collect()
+    }
+}
+
+impl Work for Archive {
+    fn run(self: Arc<Self>) {
+        self.is_queued.store(false, Relaxed);
+        if self.hold() {
+            self.retention.look(&self.recorders(), clock::now());
+        }
+    }
+
+    /// The next look is another one.
+    fn close(self: Arc<Self>) {}
+}
+
+/// A channel is recorded no longer.
+struct Ending(Arc<Recorder>);
+
+impl Work for Ending {
+    fn run(self: Arc<Self>) {
+        self.0.end();
+    }
+
+    fn close(self: Arc<Self>) {}
+}

@@ -1,0 +1,32 @@
+//! Storage: what channels keep on disk. A recorder is one more reader of the rings, which writes what it reads; it never makes media late.
+//!
+//! ```text
+//!  rings of a channel ─▶ Scribe, one a track ─▶ Recorder ─▶ SegmentWriter ─▶ DIRECTORY/CHANNEL/20261128T073719.250Z-1.ts, .index, …
+//!        (a task of the queue `storage`, each quarter of a second)   │
+//!                                             Shelf: the segments ◀──┘◀── Recovery: what is there at the start
+//!                                               └─▶ Retention: the oldest goes first
+//! ```
+//!
+//! What a slow disk does not take in time has left the ring when it is asked for: a gap, counted and marked. It knows no viewer.
+
+mod archive;
+mod files;
+mod keep;
+mod recorder;
+mod recovery;
+mod retention;
+mod scribe;
+mod segment;
+mod segment_writer;
+mod shelf;
+mod stats;
+
+pub use archive::Archive;
+pub use keep::Keep;
+pub use retention::ArchiveLimits;
+pub use segment::Segment;
+pub use shelf::Shelf;
+pub use stats::{ArchiveStats, RecordingStats};
+
+/// The kinds of tasks.
+pub const TASKS: [&str; 2] = [recorder::RECORD, retention::RETAIN];
