@@ -52,9 +52,13 @@ fn every_family_is_there_from_the_first_scrape_and_counts_from_0() {
     (config.limits.line_groups, config.limits.line_mbit) = (Some(8), Some(50));
     let pulled = "[[channel]]\nname = \"gate\"\nsource = \"rtsp://127.0.0.1:1/gate\"\njoin = \"on-demand\"\n";
     let open = "[http]\nlisten = [\"127.0.0.1:0\"]\nopen = [\"239.9.0.0/16\"]\n";
-    let more = Config::parse(&(open.to_owned() + pulled), Path::new("a.toml")).expect("a right config");
+    let recordings = tempfile::TempDir::new().expect("a directory");
+    let kept =
+        format!("record = \"2h\"\n[storage]\ndirectory = {:?}\nmax_bytes = 2_000_000\n", recordings.path());
+    let text = [open, pulled, &kept].concat();
+    let more = Config::parse(&text, Path::new("a.toml")).unwrap_or_else(|error| panic!("{error}"));
     config.channels.extend(more.channels);
-    config.http = more.http;
+    (config.http, config.storage) = (more.http, more.storage);
     let appliance = Appliance::start(&config).unwrap_or_else(|error| panic!("{error}"));
     let scrape = appliance.source().metrics(Accepts::default()).bytes;
     let text = std::str::from_utf8(&scrape).expect("text").to_owned();

@@ -19,6 +19,7 @@ mod channels;
 mod files;
 mod pairs;
 mod pulled;
+mod recordings;
 mod sap;
 mod syntax;
 mod values;
