@@ -17,8 +17,8 @@ use serde_json::Value;
 
 use crate::repair::nack;
 use crate::vocabulary::{
-    Connection, Group, Mirrorball, Over, Prometheus, Setup, Source, Viewer, eventually, is_there, passes,
-    report_of_loss, skip,
+    Connection, Group, Mirrorball, Over, Prometheus, Setup, Source, Viewer, Web, eventually, is_there,
+    passes, report_of_loss, skip,
 };
 
 /// Packets a second: a look each few seconds has to see some.
@@ -60,25 +60,32 @@ fn send_with_gaps(source: &mut Source, one_in: u64) {
 /// A fault, and what is done about it: told beside the others, as each is waiting most of the time.
 type Story = (&'static str, fn(&str));
 
-const FAULTS: [Story; 7] = [
+/// Of the media.
+const FAULTS: [Story; 6] = [
     ("the source is gone", source_gone),
     ("packets are lost before us, as viewers report too", lost_before_us),
     ("packets are lost in the receive buffer", lost_in_the_buffer),
     ("packets are lost in the ring", lost_in_the_ring),
+    ("packets leave late", late),
     ("packets are lost after us", lost_after_us),
-    ("the program is gone", gone),
-    ("the program is stuck", stuck),
 ];
 
-/// What is about to end, or has, and what nobody looks after any more.
-const ENDS: [Story; 7] = [
-    ("hardly a descriptor is left", descriptors_run_out),
-    ("a limit is reached", limit_reached),
-    ("the certificate ends soon", certificate_ends),
-    ("a config is refused", config_refused),
+/// Of the program, and of who watches over it.
+const FAILURES: [Story; 6] = [
+    ("the program is gone", gone),
+    ("the program is stuck", stuck),
+    ("the program has a fault", faulty),
     ("the program has ended", ended),
     ("the program is started again and again", started_again),
     ("nothing is scraped", nothing_scraped),
+];
+
+/// What is about to end, and what is not as it is written any more.
+const ENDS: [Story; 4] = [
+    ("hardly a descriptor is left", descriptors_run_out),
+    ("limits are reached", limits_reached),
+    ("the certificate ends soon", certificate_ends),
+    ("a config is refused", config_refused),
 ];
 
 /// What is wanted and not to be had, in part or altogether.
@@ -93,6 +100,11 @@ const LACKS: [Story; 5] = [
 #[test]
 fn each_fault_has_an_alert_of_its_own() {
     tell(&FAULTS);
+}
+
+#[test]
+fn so_has_each_failure_of_the_program() {
+    tell(&FAILURES);
 }
 
 #[test]
@@ -219,12 +231,28 @@ fn lost_in_the_ring(story: &str) {
     if let Err(error) = mirrorball.hold_still("media-0") {
         return skip(story, &format!("ptrace: {error}"));
     }
-    prometheus.expect_alone("MirrorballLossInUs: ring", || {
-        let worker = mirrorball.hold_still("media-0").expect("as before");
-        thread::sleep(Duration::from_millis(300));
-        drop(worker);
-        thread::sleep(Duration::from_millis(100));
-    });
+    prometheus.expect_alone("MirrorballLossInUs: ring", || hold_the_worker(&mirrorball));
+}
+
+/// The only one of media, for a moment.
+fn hold_the_worker(mirrorball: &Mirrorball) {
+    let worker = mirrorball.hold_still("media-0").expect("as before");
+    thread::sleep(Duration::from_millis(300));
+    drop(worker);
+    thread::sleep(Duration::from_millis(100));
+}
+
+/// As in the ring that has lost some, but for its room.
+fn late(story: &str) {
+    let slow =
+        |setup: Setup| setup.section("engine", "media_workers = 1").section("ring", "max_age = \"10s\"");
+    let Some((source, mirrorball, prometheus)) = at_rest(story, slow) else { return };
+    let _beam = source.beam(PACE);
+    let _viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    if let Err(error) = mirrorball.hold_still("media-0") {
+        return skip(story, &format!("ptrace: {error}"));
+    }
+    prometheus.expect_alone("MirrorballLate", || hold_the_worker(&mirrorball));
 }
 
 fn lost_after_us(story: &str) {
@@ -258,6 +286,32 @@ fn stuck(story: &str) {
     drop(still); // before it ends itself
 }
 
+/// One who asks while it has cost him his connection, and nobody else anything.
+fn faulty(story: &str) {
+    let one = |setup: Setup| setup.section("engine", "control_workers = 1");
+    let Some((source, mut mirrorball, prometheus)) = at_rest(story, one) else { return };
+    let beam = source.beam(PACE);
+    let mut viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+    let lie = match mirrorball.deceive("control-0") {
+        Ok(lie) => lie,
+        Err(error) => return skip(story, &format!("strace: {error}")),
+    };
+    let mut unlucky = Connection::open(mirrorball.rtsp);
+    unlucky.send("OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+    assert_eq!(unlucky.all_until_closed(Duration::from_secs(20)), b"", "it is closed, and unanswered");
+    drop(lie);
+    mirrorball.expect_metric("mirrorball_panics_total", &[], 1.0);
+    mirrorball.expect_metric("mirrorball_task_panics_total", &[("queue", "control")], 1.0);
+    let url = mirrorball.url("news");
+    Connection::open(mirrorball.rtsp).request("DESCRIBE", &url, &[]).expect(200);
+    let sent = beam.sent();
+    while viewer.stamp().number < sent {}
+    prometheus.expect_alone("MirrorballFaults", || {});
+    // Where a story ends by itself, it is to have had none.
+    mirrorball.signal(Signal::SIGTERM);
+    assert!(mirrorball.ended().is_some_and(|status| status.success()), "it ends as any other");
+}
+
 fn descriptors_run_out(story: &str) {
     let start = |setup: Setup| setup.start_with_descriptors(64);
     let Some((source, mirrorball, prometheus)) = at_rest_by(story, start) else { return };
@@ -273,12 +327,31 @@ fn descriptors_run_out(story: &str) {
     prometheus.expect_alone("MirrorballDescriptorsNearLimit", || drop(ask()));
 }
 
-fn limit_reached(story: &str) {
-    let one = |setup: Setup| setup.section("limits", "sessions = 1");
-    let Some((source, mirrorball, prometheus)) = at_rest(story, one) else { return };
-    let _beam = source.beam(PACE);
-    let _viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
-    prometheus.expect_alone("MirrorballNearLimit", || {});
+/// One by one, below those who are there.
+fn limits_reached(story: &str) {
+    let open = |setup: Setup| {
+        let setup = setup.rtsp("session_timeout = \"10min\"");
+        setup.over_web_with("open = [\"239.0.0.0/8\"]\ninterface = \"lo\"\nopen_channels = 1")
+    };
+    let Some((source, mirrorball, prometheus)) = at_rest(story, open) else { return };
+    let (other, config) = (Source::new(), mirrorball.config());
+    let url = format!("/rtp/{}", other.group);
+    let _beams = [source, other].map(|source| source.beam(PACE));
+    let _viewers = [(); 3].map(|()| Viewer::playing(&mirrorball, "news", Over::Udp));
+    let limits = [
+        "sessions = 1\nsessions_per_channel = 9", // which would be as many
+        "connections = 1",
+        "sessions_per_channel = 1",
+        "egress_mbit = 1",
+    ];
+    for lines in limits {
+        mirrorball.reload(&format!("{config}\n[limits]\n{lines}\n"));
+        let (key, _) = lines.split_once(" = ").expect("a key");
+        prometheus.expect_alone(&format!("MirrorballNearLimit: limits.{key}"), || {});
+    }
+    mirrorball.reload(&config);
+    let _open = Web::get(mirrorball.web(), &url);
+    prometheus.expect_alone("MirrorballNearLimit: http.open_channels", || {});
 }
 
 fn certificate_ends(story: &str) {

@@ -4,7 +4,7 @@
 //! is one about shutdown too.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -23,6 +23,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use super::lie::Lie;
 use super::metrics;
 use super::patience::{eventually, passes};
 use super::quiet::{Quiet, demo_by_demo};
@@ -556,6 +557,11 @@ impl Mirrorball {
     /// Holds one of its threads still, as whatever never answers would, until the program ends.
     pub fn hold_still(&self, name: &str) -> nix::Result<Still> {
         Still::hold(&self.proc(), name)
+    }
+
+    /// Has the kernel lie to one of its threads: the next time that it receives something it is told of too much.
+    pub fn deceive(&self, name: &str) -> io::Result<Lie> {
+        Lie::tell(&self.proc(), name)
     }
 
     /// Asks the program to stop.

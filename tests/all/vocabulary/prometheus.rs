@@ -19,7 +19,7 @@ use super::web::Web;
 
 /// How long what fires has to stay what it is.
 const STAYS_FOR: Duration = Duration::from_secs(3);
-/// Whether media is late says more of the machine that stories run on than of the story.
+/// Whether media is late says more of the machine that stories run on than of the story, unless that is about it.
 const OF_THE_MACHINE: &str = "MirrorballLate";
 const CONFIG: &str = "prometheus.yml";
 
@@ -110,7 +110,7 @@ impl Prometheus {
     pub fn expect_rest(&self) {
         let mut last = BTreeSet::new();
         let rests = passes(Duration::from_secs(20), || {
-            last = self.alerts();
+            last = self.alerts("");
             last.is_empty()
         });
         assert!(rests, "without a fault: {last:?}");
@@ -124,7 +124,7 @@ impl Prometheus {
         let (mut last, alone) = (BTreeSet::new(), BTreeSet::from([own.clone()]));
         let mut look = || {
             provoke();
-            self.alerts()
+            self.alerts(alert)
         };
         let fires = passes(Duration::from_secs(60), || {
             last = look();
@@ -138,13 +138,13 @@ impl Prometheus {
         assert!(!others, "{alert} is to fire alone: {last:?}");
     }
 
-    /// The alerts that fire or are about to, by name, with what tells those of one name apart.
-    fn alerts(&self) -> BTreeSet<String> {
+    /// The alerts that fire or are about to, by name, with what tells those of one name apart. A story is about this one.
+    fn alerts(&self, wanted: &str) -> BTreeSet<String> {
         let told = self.ask("alerts").expect("it tells");
         let alerts = told["alerts"].as_array().expect("a list").iter();
         let said = alerts.map(|alert| {
             let label = |name: &str| alert["labels"][name].as_str().unwrap_or_default().to_owned();
-            let place = label("where");
+            let place = ["where", "limit"].map(label).concat();
             let what = if place.is_empty() {
                 label("alertname")
             } else {
@@ -152,7 +152,7 @@ impl Prometheus {
             };
             format!("{what} {}", alert["state"].as_str().unwrap_or_default())
         });
-        said.filter(|said| !said.starts_with(OF_THE_MACHINE)).collect()
+        said.filter(|said| wanted == OF_THE_MACHINE || !said.starts_with(OF_THE_MACHINE)).collect()
     }
 
     /// Asks its API. HTTP/1.0, so that all comes whole and the connection ends.

@@ -14,12 +14,7 @@ pub struct Still(Pid);
 impl Still {
     /// Holds the thread of this name still, of the process with this directory in /proc.
     pub fn hold(process: &Path, name: &str) -> nix::Result<Self> {
-        let threads = fs::read_dir(process.join("task")).expect("it runs").flatten();
-        let is_called =
-            |path: &Path| fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim() == name);
-        let thread = threads.map(|thread| thread.path()).find(|path| is_called(path)).expect("such a thread");
-        let id = thread.file_name().and_then(|id| id.to_str()?.parse().ok()).expect("a number");
-        let still = Self(Pid::from_raw(id));
+        let still = Self(thread_of(process, name));
         ptrace::seize(still.0, ptrace::Options::empty())?;
         ptrace::interrupt(still.0)?;
         // Once it has stopped: until then it can not be let go.
@@ -38,4 +33,13 @@ impl Drop for Still {
     fn drop(&mut self) {
         let _ = ptrace::detach(self.0, None); // it may have died
     }
+}
+
+/// The thread of this name, of the process with this directory in /proc.
+pub(super) fn thread_of(process: &Path, name: &str) -> Pid {
+    let threads = fs::read_dir(process.join("task")).expect("it runs").flatten();
+    let is_called = |path: &Path| fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim() == name);
+    let thread = threads.map(|thread| thread.path()).find(|path| is_called(path)).expect("such a thread");
+    let id = thread.file_name().and_then(|id| id.to_str()?.parse().ok()).expect("a number");
+    Pid::from_raw(id)
 }
