@@ -17,8 +17,8 @@ use serde_json::Value;
 
 use crate::repair::nack;
 use crate::vocabulary::{
-    Connection, Group, Mirrorball, Over, Prometheus, Setup, Source, Viewer, Web, eventually, is_there,
-    passes, report_of_loss, skip,
+    Connection, Group, Mirrorball, Needs, Over, Prometheus, Setup, Source, Viewer, Web, block_udp_port,
+    eventually, in_a_network_of_its_own, is_there, passes, raise_firewall, report_of_loss, skip,
 };
 
 /// Packets a second: a look each few seconds has to see some.
@@ -60,14 +60,15 @@ fn send_with_gaps(source: &mut Source, one_in: u64) {
 /// A fault, and what is done about it: told beside the others, as each is waiting most of the time.
 type Story = (&'static str, fn(&str));
 
-/// Of the media.
-const FAULTS: [Story; 6] = [
-    ("the source is gone", source_gone),
+/// What becomes of packets.
+const FAULTS: [Story; 7] = [
     ("packets are lost before us, as viewers report too", lost_before_us),
     ("packets are lost in the receive buffer", lost_in_the_buffer),
     ("packets are lost in the ring", lost_in_the_ring),
     ("packets leave late", late),
+    ("packets are not sent", lost_at_the_send),
     ("packets are lost after us", lost_after_us),
+    ("a viewer does not keep up", not_kept_up),
 ];
 
 /// Of the program, and of who watches over it.
@@ -89,7 +90,8 @@ const ENDS: [Story; 4] = [
 ];
 
 /// What is wanted and not to be had, in part or altogether.
-const LACKS: [Story; 5] = [
+const LACKS: [Story; 6] = [
+    ("the source is gone", source_gone),
     ("one track of two is silent", track_gone),
     ("one leg of two is silent", leg_gone),
     ("an interface is not there", not_joined),
@@ -255,6 +257,18 @@ fn late(story: &str) {
     prometheus.expect_alone("MirrorballLate", || hold_the_worker(&mirrorball));
 }
 
+fn lost_at_the_send(story: &str) {
+    let needs = Needs { programs: &["nft"], route: false, ipv6: false };
+    in_a_network_of_its_own(story, &needs, || {
+        let Some((source, mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+        let _beam = source.beam(PACE);
+        let viewer = Viewer::playing(&mirrorball, "news", Over::Udp);
+        raise_firewall();
+        block_udp_port(viewer.rtp_port().expect("over UDP"));
+        prometheus.expect_alone("MirrorballLossInUs: send", || {});
+    });
+}
+
 fn lost_after_us(story: &str) {
     let Some((source, mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
     let ssrc = source.ssrc;
@@ -264,6 +278,15 @@ fn lost_after_us(story: &str) {
         viewer.send_rtcp(0, &report_of_loss(ssrc, 26 << 24, 0, 0)); // one in ten
         thread::sleep(Duration::from_millis(100));
     });
+}
+
+/// He reads nothing.
+fn not_kept_up(story: &str) {
+    let Some((source, mirrorball, prometheus)) = at_rest(story, |setup| setup) else { return };
+    let _beam = source.beam(PACE);
+    let connection = Connection::with_little_room(mirrorball.rtsp);
+    let _slow = Viewer::playing_by(connection, &mirrorball, "news", Over::Tcp);
+    prometheus.expect_alone("MirrorballLossAfterUs: slow connections", || {});
 }
 
 fn gone(story: &str) {
