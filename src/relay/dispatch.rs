@@ -91,6 +91,10 @@ impl Dispatch {
 }
 
 impl Rhythm {
+    pub(super) fn coalesce(&self) -> Coalesce {
+        self.coalesce
+    }
+
     /// When it is the turn of packets that wait where they arrived: that of the sooner beat. `None`: nobody wants any.
     pub fn turn(&self, sleeper: &Arc<dyn Sleeper>, now: Instant) -> Option<Turn> {
         [&self.datagrams, &self.streams].into_iter().filter_map(|beat| beat.turn(sleeper, now)).min()

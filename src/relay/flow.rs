@@ -34,9 +34,9 @@ const MEMBERS_BEFORE_SPREAD: usize = 128;
 
 /// One ring and its lanes.
 pub struct Flow {
-    outward: Arc<Outward>,
+    pub(super) outward: Arc<Outward>,
     ring: Arc<Ring>,
-    dispatch: Dispatch,
+    pub(super) dispatch: Dispatch,
     rhythm: Arc<Rhythm>,
     /// Something was received that the lanes have not been told of.
     touched: AtomicBool,
@@ -211,6 +211,13 @@ impl Flow {
             self.count_missed();
         }
         self.of(by).read()
+    }
+
+    /// How many packets are there that the slowest of those over connections has not taken.
+    pub fn waiting(&self) -> u64 {
+        let (head, places) = (self.ring.head(), lock(&self.places));
+        let slowest = places.values().map(|seat| seat.place.next().min(head)).min();
+        slowest.map_or(0, |slowest| head - slowest)
     }
 
     /// What viewers have asked for again, and what came of it.

@@ -10,6 +10,7 @@
 //! ```
 
 mod allowance;
+mod apart;
 mod batch;
 mod beat;
 mod books;

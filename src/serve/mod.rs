@@ -37,6 +37,7 @@ mod reasons;
 mod refusal_watch;
 mod relocation;
 mod reporter;
+mod rerun;
 mod rtsp;
 mod rtsp_connection;
 mod rtsp_listener;

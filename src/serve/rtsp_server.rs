@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::{Class, Episode, Poller, Timers, clock, lock};
 use crate::relay::{Carriage, Catalogue, Channel, Lateness};
+use crate::storage::Archive;
 use crate::wire::rtsp::Redirect;
 
 use super::access::{Addresses, PerAddress, counted_as};
@@ -137,6 +138,8 @@ pub struct RtspServer {
     pub(super) lacks_pairs: Episode,
     pub(super) has_crowds: Episode,
     pub(super) lacks_groups: Episode,
+    /// What channels keep is played from there.
+    pub(super) archive: OnceLock<Arc<Archive>>,
 }
 
 impl RtspServer {
@@ -182,6 +185,7 @@ impl RtspServer {
             lacks_pairs: Episode::default(),
             has_crowds: Episode::default(),
             lacks_groups: Episode::default(),
+            archive: OnceLock::new(),
         })
     }
 

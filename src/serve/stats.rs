@@ -91,13 +91,17 @@ pub(super) const OPERATOR: &str = "operator";
 /// Another process had it before, and this one could not take it over.
 pub(super) const NOT_TAKEN_OVER: &str = "not taken over";
 
+/// What was asked for of the past has been played to its end.
+pub(super) const PLAYED: &str = "played";
+
 /// Its source sends again, and that is more than there is for it.
 pub(super) const EGRESS: &str = "egress";
 /// Its client has set up the same anew in its connection, as nothing came over UDP.
 pub(super) const FELL_BACK: &str = "fell back";
 
 /// Why sessions end. Each has a series from the start, so that the first is seen as one.
-const ENDED_FOR: [&str; 14] = [
+const ENDED_FOR: [&str; 15] = [
+    PLAYED,
     OPERATOR,
     NOT_TAKEN_OVER,
     "teardown",

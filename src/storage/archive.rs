@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use crate::event::{Episode, Task, TaskQueue, Timers, Work, clock, lock};
-use crate::relay::Catalogue;
+use crate::relay::{Catalogue, Channel, RingLimits, Track};
 
 use super::files::{self, Held};
 use super::keep::Keep;
+use super::playback::{Deck, Pace, Span};
 use super::recorder::{RECORD, Recorder};
 use super::retention::{ArchiveLimits, RETAIN, Retention};
 use super::shelf::Shelf;
@@ -20,6 +21,11 @@ use super::stats::{ArchiveStats, RecordingStats};
 const TURN: Duration = Duration::from_millis(250);
 /// How often it is looked at what is to go, in turns.
 const RETAIN_EVERY: u64 = 4;
+
+/// What one who watches the past has in memory of a track: a quarter of a second, within these bounds. A viewer over a connection who
+/// takes it slowly is not sent more, so age is of no account.
+const APART_BYTES: [usize; 2] = [512 << 10, 8 << 20];
+const APART_AGE: Duration = Duration::from_secs(3600);
 
 /// All recordings.
 pub struct Archive {
@@ -34,6 +40,7 @@ pub struct Archive {
     is_queued: AtomicBool,
     has_stopped: AtomicBool,
     elsewhere: Episode,
+    timers: OnceLock<Weak<Timers>>,
 }
 
 impl Archive {
@@ -55,6 +62,7 @@ impl Archive {
             is_queued: AtomicBool::new(false),
             has_stopped: AtomicBool::new(false),
             elsewhere: Episode::default(),
+            timers: OnceLock::new(),
         })
     }
 
@@ -79,7 +87,38 @@ impl Archive {
     /// Writes from now on, again and again.
     pub fn begin(self: &Arc<Self>, timers: &Arc<Timers>) {
         self.queue_retention();
-        self.turn_later(&Arc::downgrade(timers));
+        let timers = self.timers.get_or_init(|| Arc::downgrade(timers));
+        self.turn_later(timers);
+    }
+
+    /// What is kept of a channel, if it is recorded.
+    pub fn shelf(&self, channel: &str) -> Option<Arc<Shelf>> {
+        lock(&self.recorders).get(channel).map(|recorder| recorder.shelf.clone())
+    }
+
+    /// For how many days a channel is kept, the last one being begun. `None`: it is not.
+    pub fn days(&self, channel: &str) -> Option<u64> {
+        let keep = lock(&self.recorders).get(channel).map(|recorder| *lock(&recorder.keep))?;
+        Some(keep.length.as_secs().div_ceil(24 * 3600))
+    }
+
+    /// Plays what is kept of a channel for one who has these tracks; they are tracks apart, in the same order. `None`: it is not recorded.
+    pub fn deck(
+        &self,
+        channel: &Channel,
+        tracks: &[Arc<Track>],
+        (span, pace): (Span, Pace),
+        now: Instant,
+    ) -> Option<(Arc<Deck>, Vec<Arc<Track>>)> {
+        let (shelf, timers) = (self.shelf(&channel.name)?, self.timers.get()?.clone());
+        let apart = |track: &Arc<Track>| {
+            let of_a_moment = track.rtp.ring().bits_per_second() as usize / 32;
+            let bytes = of_a_moment.clamp(APART_BYTES[0], APART_BYTES[1]);
+            track.apart(RingLimits { age: APART_AGE, bytes }, now)
+        };
+        let tracks: Vec<_> = tracks.iter().map(apart).collect();
+        let deck = Deck::new(shelf, tracks.clone(), (span, pace), (self.queue.clone(), timers));
+        Some((deck, tracks))
     }
 
     /// Writes what there is, and nothing any more.

@@ -12,6 +12,7 @@
 mod archive;
 mod files;
 mod keep;
+mod playback;
 mod recorder;
 mod recovery;
 mod retention;
@@ -23,10 +24,11 @@ mod stats;
 
 pub use archive::Archive;
 pub use keep::Keep;
+pub use playback::{Deck, Pace, Span};
 pub use retention::ArchiveLimits;
 pub use segment::Segment;
 pub use shelf::Shelf;
 pub use stats::{ArchiveStats, RecordingStats};
 
 /// The kinds of tasks.
-pub const TASKS: [&str; 2] = [recorder::RECORD, retention::RETAIN];
+pub const TASKS: [&str; 3] = [playback::PLAY, recorder::RECORD, retention::RETAIN];

@@ -62,8 +62,32 @@ impl Shelf {
 
     /// The packet of a track that was kept last.
     pub(super) fn last_kept(&self, track: u16) -> Option<Record> {
-        let newest = self.segments().back().cloned()?;
-        newest.last(&self.directory, track)
+        self.newest()?.last(&self.directory, track)
+    }
+
+    /// The segment that a moment is in, or that comes after it; that which ended last before where none does. `None`: nothing is kept.
+    pub(super) fn at(&self, us: u64) -> Option<Segment> {
+        let segments = self.segments();
+        let begun = segments.iter().rposition(|segment| segment.stamp.micros() <= us);
+        let (place, following) = (begun.unwrap_or(0), begun.map_or(0, |place| place + 1));
+        let is_over = segments.get(place).is_some_and(|segment| segment.ended_us < us);
+        let after = segments.get(following).filter(|_| is_over);
+        after.or_else(|| segments.get(place)).cloned()
+    }
+
+    /// The segment that follows one, which may have gone.
+    pub(super) fn after(&self, stamp: Stamp) -> Option<Segment> {
+        let segments = self.segments();
+        let place = segments.iter().position(|segment| segment.stamp == stamp);
+        match place {
+            Some(place) => segments.get(place + 1).cloned(),
+            None => segments.iter().find(|segment| segment.stamp > stamp).cloned(),
+        }
+    }
+
+    /// The one that was begun last.
+    pub(super) fn newest(&self) -> Option<Segment> {
+        self.segments().back().cloned()
     }
 
     /// All segments, the oldest first.

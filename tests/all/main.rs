@@ -11,6 +11,7 @@ mod api; // what operators see and change, by programs
 mod bare; // transport streams that come without RTP
 mod browser; // the status page in Chromium
 mod carriers; // TLS, tunnels and both, where plain connections are served too
+mod catch_up; // what was on, over HTTP
 mod changes; // SETUP again: other ports, other channels, another way
 mod check; // what `mirrorball check` finds on a machine, and what it makes of it
 mod clients; // what clients of others send, as data

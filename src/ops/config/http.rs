@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::tz::TimeZone;
 use toml::Spanned;
 
 use super::access::network_list;
@@ -39,10 +40,18 @@ pub(super) fn resolve(typed: &TypedHttp, directory: &Path, report: &mut Report<'
         linger: duration_within(&typed.linger, "[http] linger", "10s", ["0s", "60min"], report),
         url: parsed(&typed.url, "[http] url", url, report),
         guide: parsed(&typed.guide, "[http] guide", text, report),
+        time_zone: parsed(&typed.time_zone, "[http] time_zone", time_zone, report).unwrap_or(TimeZone::UTC),
         name: parsed(&typed.name, "[http] name", text, report).unwrap_or_else(|| "Mirrorball".to_owned()),
         tokens: parsed(&typed.tokens, "[http] tokens", tokens, report).unwrap_or_default(),
     };
     is_served.then_some(config)
+}
+
+/// A zone by the name that IANA's database of them has.
+fn time_zone(typed: &str) -> Result<TimeZone, String> {
+    TimeZone::get(typed).map_err(|_| {
+        format!("{typed:?} is no time zone that is known here; write one such as \"Europe/Berlin\"")
+    })
 }
 
 /// How a channel is listed.
@@ -98,6 +107,7 @@ fn note_useless(typed: &TypedHttp, report: &mut Report<'_>) {
         ("linger", text(&typed.linger)),
         ("url", text(&typed.url)),
         ("guide", text(&typed.guide)),
+        ("time_zone", text(&typed.time_zone)),
         ("name", text(&typed.name)),
         ("tokens", text(&typed.tokens)),
     ];

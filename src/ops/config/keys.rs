@@ -69,6 +69,7 @@ pub(super) const HTTP: Section = Section {
         key("linger", r#""10s""#),
         key("url", r#""http://tv.example:8080""#),
         key("guide", r#""http://tv.example/guide.xml""#),
+        key("time_zone", r#""Europe/Berlin""#),
         key("name", r#""Mirrorball""#),
         key("tokens", r#""http.tokens""#),
     ],

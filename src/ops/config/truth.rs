@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
 
 use super::operators::AdminConfig;
 use super::report::Problem;
@@ -151,6 +152,8 @@ pub struct HttpConfig {
     pub url: Option<String>,
     /// Where players find the programme.
     pub guide: Option<String>,
+    /// That of times which players write by a clock on the wall.
+    pub time_zone: TimeZone,
     /// What the site is called.
     pub name: String,
     /// What requests need in place of a login.

@@ -16,6 +16,7 @@ pub(super) struct TypedHttp {
     pub(super) linger: Typed<String>,
     pub(super) url: Typed<String>,
     pub(super) guide: Typed<String>,
+    pub(super) time_zone: Typed<String>,
     pub(super) name: Typed<String>,
     pub(super) tokens: Typed<String>,
 }
@@ -33,6 +34,7 @@ impl TypedHttp {
             linger: from.read("linger", report),
             url: from.read("url", report),
             guide: from.read("guide", report),
+            time_zone: from.read("time_zone", report),
             name: from.read("name", report),
             tokens: from.read("tokens", report),
         };

@@ -119,6 +119,7 @@ impl Engine {
             guard,
             server_config(config, certificates.clone(), &instance),
         );
+        archive.iter().for_each(|archive| server.play_from(archive.clone()));
         let line_up = LineUp::new(
             catalogue.clone(),
             receivers.clone(),

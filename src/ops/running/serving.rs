@@ -83,5 +83,6 @@ fn listing(channel: &ChannelConfig) -> (String, Listing) {
 
 /// How the site presents itself.
 pub(super) fn site_config(http: &HttpConfig) -> SiteConfig {
-    SiteConfig { url: http.url.clone(), name: http.name.clone(), guide: http.guide.clone() }
+    let HttpConfig { url, name, guide, time_zone, .. } = http.clone();
+    SiteConfig { url, name, guide, time_zone }
 }

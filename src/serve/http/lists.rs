@@ -60,11 +60,24 @@ fn playlist(asked: &Asked<'_>, entries: &[Entry]) -> Reply {
         ];
         let attributes: String = attributes
             .into_iter()
+            .chain(catch_up(asked, entry, &url))
             .filter_map(|(key, value)| Some(format!(" {key}=\"{}\"", value?)))
             .collect();
         text.push_str(&format!("#EXTINF:-1{attributes},{}\n{url}\n", entry.title()));
     }
     reply("audio/x-mpegurl; charset=utf-8", text)
+}
+
+/// By what players find what was on.
+fn catch_up<'k>(asked: &Asked<'_>, entry: &Entry, url: &str) -> [(&'k str, Option<String>); 3] {
+    let days = entry.is_stream().then(|| asked.server().archive.get()?.days(&entry.name)).flatten();
+    let more = if url.contains('?') { '&' } else { '?' };
+    let source = format!("{url}{more}utc={{utc}}&utcend={{utcend}}&lutc={{lutc}}");
+    [
+        ("catchup", days.map(|_| "default".to_owned())),
+        ("catchup-source", days.map(|_| source)),
+        ("catchup-days", days.map(|days| days.to_string())),
+    ]
 }
 
 fn discover(asked: &Asked<'_>) -> Reply {

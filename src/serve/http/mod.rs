@@ -13,6 +13,7 @@ mod http_listener;
 mod hyper_side;
 mod lists;
 mod outgoing;
+mod past;
 mod post_half;
 mod presence;
 mod refusal;

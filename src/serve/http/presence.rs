@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
+use jiff::tz::TimeZone;
+
 use crate::event::lock;
 
 /// How a site presents itself.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct SiteConfig {
     /// Where it is to be found, by scheme, host and port, in place of what clients call it.
     pub url: Option<String>,
@@ -13,10 +15,11 @@ pub struct SiteConfig {
     pub name: String,
     /// Where players find the programme of its channels.
     pub guide: Option<String>,
+    /// That of clocks on the wall, where times are written by one.
+    pub time_zone: TimeZone,
 }
 
 /// Of one site.
-#[derive(Default)]
 pub(super) struct Presence {
     config: Mutex<Arc<SiteConfig>>,
     /// Where RTSP is served, in the clear and through TLS.
@@ -25,7 +28,7 @@ pub(super) struct Presence {
 
 impl Presence {
     pub fn new(config: SiteConfig) -> Self {
-        Self { config: Mutex::new(Arc::new(config)), ..Self::default() }
+        Self { config: Mutex::new(Arc::new(config)), ports: Default::default() }
     }
 
     pub fn config(&self) -> Arc<SiteConfig> {

@@ -10,15 +10,16 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use crate::event::{Alarm, Task, Work, clock};
 use crate::relay::{Call, Channel, Claim, Expected, StreamSink, Track};
-use crate::wire::http::{MEDIA_HEADERS, media_begins};
+use crate::wire::http::{MEDIA_HEADERS, media_begins, past_begins};
 
 use super::super::access::Good;
 use super::super::rtsp::{Costs, Session};
 use super::super::session_watch::SessionWatch;
-use super::super::stats::RefusedFor;
+use super::super::stats::{PLAYED, RefusedFor};
 use super::super::stream::{Post, Sink};
 use super::asked::Asked;
 use super::outgoing::Outgoing;
+use super::past::Film;
 use super::refusal::Refusal;
 use super::request::{Answer, Reply};
 
@@ -58,18 +59,22 @@ pub(super) fn begin(asked: &Asked<'_>, channel: Arc<Channel>) -> Result<Answer, 
     if !track.description.is_transport_stream() {
         return Err(no_stream(asked, &channel));
     }
+    let now = clock::now();
+    let film =
+        asked.place.past.as_ref().map(|past| Film::of(asked, &channel, past, now)).transpose()?.flatten();
     if asked.is_head() {
         return Ok(that_it_is_there());
     }
     let (track, out) = (track.clone(), Outgoing::of(&asked.request.client));
-    let session = open(asked, &out, channel, &track, clock::now()).map_err(|reason| {
+    let played = film.as_ref().map_or(&track, |film| &film.track);
+    let session = open(asked, &out, channel, (&track, played), now).map_err(|reason| {
         asked.server().counters.session_refused(reason);
         Refusal::too_much(reason, out.client.peer.port())
     })?;
     let agent = asked.request.header("User-Agent").map(str::to_owned);
     Ok(Answer::LeadOn(Box::new(move |arrival, _| {
         out.take_over(arrival.place);
-        play(&out, &session, agent.as_deref(), clock::now());
+        play(&out, &session, film, agent.as_deref(), clock::now());
     })))
 }
 
@@ -79,12 +84,12 @@ fn no_stream(asked: &Asked<'_>, channel: &Channel) -> Refusal {
     refusal.more(url.map_or_else(String::new, |url| format!(" By RTSP it is {url}")))
 }
 
-/// A session of who asks, ready to play.
+/// A session of who asks, ready to play a track; it is reckoned by what the channel's own is like.
 fn open(
     asked: &Asked<'_>,
     out: &Arc<Outgoing>,
     channel: Arc<Channel>,
-    track: &Arc<Track>,
+    (track, played): (&Arc<Track>, &Arc<Track>),
     now: Instant,
 ) -> Result<Arc<Session>, RefusedFor> {
     let (server, client) = (asked.server(), &out.client);
@@ -94,13 +99,27 @@ fn open(
     let egress = egress.map_err(RefusedFor::egress)?;
     let session = server.begin((client.peer, &client.account), &out.home, channel, now)?;
     out.carry(&session);
-    session.set_up(&out.home, (track, ""), Some(Box::new(out.way(track))), Costs { egress, memory });
+    session.set_up(&out.home, (played, ""), Some(Box::new(out.way(played))), Costs { egress, memory });
     Ok(session)
 }
 
-fn play(out: &Arc<Outgoing>, session: &Arc<Session>, agent: Option<&str>, now: Instant) {
-    out.output.post(Post::Bytes(Bytes::from(media_begins(clock::unix_now()))));
+fn play(out: &Arc<Outgoing>, session: &Arc<Session>, film: Option<Film>, agent: Option<&str>, now: Instant) {
+    let head = match &film {
+        Some(film) => past_begins(clock::unix_now(), &film.called),
+        None => media_begins(clock::unix_now()),
+    };
+    out.output.post(Post::Bytes(Bytes::from(head)));
     session.play(&session.plan(now), agent, now);
+    if let Some(Film { deck, .. }) = film {
+        session.plays_from(deck.clone());
+        let (server, session) = (out.client.server.clone(), Arc::downgrade(session));
+        deck.play(move || {
+            session
+                .upgrade()
+                .iter()
+                .for_each(|session| drop(server.sessions.end(session, PLAYED, clock::now())));
+        });
+    }
     // What is there goes out at once, and not with the next packet.
     Sink(out.output.clone()).pump(None);
     SessionWatch::start(&out.client.server, session, now);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Alarm, lock};
 use crate::net::{Progress, VANISHED_AFTER};
 use crate::relay::{Carriage, Channel, Claim, EnterAt, Entry, Track};
+use crate::storage::Deck;
 use crate::wire::rtcp;
 
 use super::super::access::{Beyond, Share};
@@ -60,6 +61,11 @@ impl Session {
     /// Its channel is received for its sake, until it ends.
     pub fn claim(&self, claim: Claim) {
         self.with(|held| held.claim = Some(claim));
+    }
+
+    /// What it watches is played by that, for as long as it watches.
+    pub fn plays_from(&self, deck: Arc<Deck>) {
+        self.with(|held| held.deck = Some(deck));
     }
 
     /// A sign of life.

@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use crate::event::Alarm;
 use crate::relay::{Carriage, Channel, Claim, Viewer};
+use crate::storage::Deck;
 
 use super::super::access::Share;
 use super::super::journal::Story;
@@ -45,6 +46,8 @@ pub struct Held {
     pub story: Arc<Story>,
     /// Its channel is received for its sake.
     pub claim: Option<Claim>,
+    /// What it watches was kept.
+    pub deck: Option<Arc<Deck>>,
 }
 
 impl State {
@@ -102,7 +105,7 @@ impl State {
 impl Held {
     pub fn new(home: &Arc<Home>, place: Share, story: Arc<Story>) -> Self {
         let (setups, whereabouts) = (Vec::new(), Whereabouts::at(home));
-        Self { setups, watch: None, whereabouts, _place: place, story, claim: None }
+        Self { setups, watch: None, whereabouts, _place: place, story, claim: None, deck: None }
     }
 
     /// A connection asks for it, to which it belongs from now on. `false`: it does not. What goes by the connection that it

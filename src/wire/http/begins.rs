@@ -22,6 +22,15 @@ pub fn media_begins(since_1970: Duration) -> Vec<u8> {
     .into_bytes()
 }
 
+/// The same of what was on, which is called so where it is saved.
+#[must_use]
+pub fn past_begins(since_1970: Duration, called: &str) -> Vec<u8> {
+    let mut head = media_begins(since_1970);
+    head.truncate(head.len() - 2);
+    head.extend(format!("Content-Disposition: attachment; filename=\"{called}\"\r\n\r\n").as_bytes());
+    head
+}
+
 /// The head of the reply to a tunnel's GET: RTSP follows, as long as the connection lives. HTTP/1.0, in which a body without a
 /// length is one; to caches and proxies the same is said.
 #[must_use]

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  first bytes ─▶ spoken ─▶ RTSP, HTTP, or TLS where none is served
-//!  a target ─▶ Place::parse ─▶ a channel, a group, a list
+//!  a target ─▶ Place::parse ─▶ a channel, a group, a list; and when
 //!  body of a POST ─▶ Upstream ─▶ bytes of RTSP
 //! ```
 //!
@@ -12,12 +12,14 @@
 
 mod begins;
 mod host;
+mod past;
 mod place;
 mod spoken;
 mod upstream;
 
-pub use begins::{MEDIA_HEADERS, media_begins, tunnel_begins, turned_away};
+pub use begins::{MEDIA_HEADERS, media_begins, past_begins, tunnel_begins, turned_away};
 pub use host::host_of;
+pub use past::{Moment, Past, Until};
 pub use place::{Place, Resource, path_of};
 pub use spoken::{Spoken, spoken};
 pub use upstream::{NotBase64, Upstream};

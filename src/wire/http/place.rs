@@ -2,6 +2,7 @@
 
 use super::super::rtsp::{percent_decoded, percent_encoded};
 use super::super::source_url::SourceUrl;
+use super::past::Past;
 
 /// What there is to be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Place {
     pub token: Option<String>,
     /// Its query says `login`: the client has one, and is to be asked for it.
     pub has_login: bool,
+    /// What of the past its query asks for.
+    pub past: Option<Past>,
 }
 
 impl Place {
@@ -54,6 +57,7 @@ impl Place {
             resource: Resource::of(path.trim_matches('/')),
             token: token.transpose()?,
             has_login: words().any(|(key, _)| key == "login"),
+            past: Past::parse(words())?,
         })
     }
 }

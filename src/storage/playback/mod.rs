@@ -1,0 +1,13 @@
+//! What was kept, for one viewer: a deck reads it and puts it into rings of the viewer's own, from which it goes as all media does.
+//!
+//! ```text
+//!  Shelf ─▶ TrackReader, one a track ─▶ Numbering ─▶ Deck ─▶ a Track apart: ring ─▶ lane ─▶ the viewer
+//!                                             (when? by the time it came at, or as fast as it is taken)
+//! ```
+
+mod deck;
+mod numbering;
+mod track_reader;
+
+pub(super) use deck::PLAY;
+pub use deck::{Deck, Pace, Span};

@@ -1,0 +1,158 @@
+//! A TrackReader: a place in what is kept of one track, from which it is read on, from one segment to the next.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::wire::recording::{Format, RECORD_LEN, Record, Stamp};
+
+use super::super::segment::Segment;
+use super::super::shelf::Shelf;
+
+/// Records that are read at a time.
+const AT_A_TIME: usize = 128;
+
+pub(super) struct TrackReader {
+    shelf: Arc<Shelf>,
+    track: u16,
+    open: Option<Open>,
+}
+
+/// The segment that is being read.
+struct Open {
+    stamp: Stamp,
+    media: File,
+    index: File,
+    /// The number of the record to be read next.
+    next: u64,
+    records: VecDeque<Record>,
+}
+
+/// Packets of one segment, and the media from the first one's on.
+pub(super) struct Take {
+    pub records: Vec<Record>,
+    pub media: Bytes,
+}
+
+impl Take {
+    /// The media of one of them.
+    pub fn media_of(&self, record: &Record) -> Bytes {
+        let first = self.records.first().map_or(0, |first| first.offset);
+        let from = (record.offset - first) as usize;
+        self.media.slice(from..from + usize::from(record.length))
+    }
+}
+
+impl TrackReader {
+    pub fn new(shelf: Arc<Shelf>, track: u16) -> Self {
+        Self { shelf, track, open: None }
+    }
+
+    /// Stands at the newest place no later than that where a decoder can start, or at the oldest that there is. `false`: nothing is
+    /// kept from there on.
+    pub fn seek_start(&mut self, to_us: u64) -> io::Result<bool> {
+        let Some(segment) = self.shelf.at(to_us) else { return Ok(false) };
+        let mut open = Open::begin(&self.shelf, &segment, self.track)?;
+        let count = open.count()?;
+        let mut number = open.first_after(to_us, count)?;
+        while number > 0 {
+            number -= 1;
+            if open.record(number)?.is_start {
+                break;
+            }
+        }
+        open.next = number;
+        self.open = Some(open);
+        Ok(true)
+    }
+
+    /// Stands at the first packet that came no earlier than that.
+    pub fn seek(&mut self, to_us: u64) -> io::Result<bool> {
+        let Some(segment) = self.shelf.at(to_us) else { return Ok(false) };
+        let mut open = Open::begin(&self.shelf, &segment, self.track)?;
+        open.next = open.first_after(to_us.saturating_sub(1), open.count()?)?;
+        self.open = Some(open);
+        Ok(true)
+    }
+
+    /// The next packet. `None`: it is to come.
+    pub fn peek(&mut self) -> io::Result<Option<Record>> {
+        loop {
+            let Some(open) = &mut self.open else { return Ok(None) };
+            // What can not be read is as good as not there: the next segment may be.
+            if open.fill().unwrap_or(false) {
+                return Ok(open.records.front().copied());
+            }
+            let Some(segment) = self.shelf.after(open.stamp) else { return Ok(None) };
+            self.open = Some(Open::begin(&self.shelf, &segment, self.track)?);
+        }
+    }
+
+    /// Takes packets that came until then, so many at most, all of one segment.
+    pub fn take(&mut self, until_us: u64, most: usize) -> io::Result<Option<Take>> {
+        if self.peek()?.is_none_or(|next| next.arrived_us > until_us) {
+            return Ok(None);
+        }
+        let Some(open) = &mut self.open else { return Ok(None) };
+        let due = open.records.iter().take(most).take_while(|record| record.arrived_us <= until_us).count();
+        let records: Vec<_> = open.records.drain(..due).collect();
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(None) };
+        let mut media = vec![0; (last.end() - u64::from(first.offset)) as usize];
+        open.media.read_exact_at(&mut media, u64::from(first.offset))?;
+        Ok(Some(Take { media: media.into(), records }))
+    }
+
+    /// What is kept of the track, which says how it is to be read.
+    pub fn format(&self) -> Option<Format> {
+        let newest = self.shelf.newest()?;
+        newest.tracks.iter().find(|(number, _)| *number == self.track).map(|(_, format)| *format)
+    }
+}
+
+impl Open {
+    fn begin(shelf: &Shelf, segment: &Segment, track: u16) -> io::Result<Self> {
+        let format = segment.tracks.iter().find(|(number, _)| *number == track).map(|(_, format)| *format);
+        let format = format.ok_or(io::ErrorKind::NotFound)?;
+        let media = File::open(segment.media(shelf.directory(), track, format))?;
+        let index = File::open(segment.index(shelf.directory(), track))?;
+        Ok(Self { stamp: segment.stamp, media, index, next: 0, records: VecDeque::new() })
+    }
+
+    fn count(&self) -> io::Result<u64> {
+        Ok((self.index.metadata()?.len() / RECORD_LEN as u64).saturating_sub(1))
+    }
+
+    fn record(&self, number: u64) -> io::Result<Record> {
+        let mut bytes = [0; RECORD_LEN];
+        self.index.read_exact_at(&mut bytes, (number + 1) * RECORD_LEN as u64)?;
+        Record::read(&bytes).map_err(|wrong| io::Error::new(io::ErrorKind::InvalidData, wrong))
+    }
+
+    /// The number of the first record of what came after that.
+    fn first_after(&self, us: u64, count: u64) -> io::Result<u64> {
+        let (mut from, mut to) = (0, count);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if self.record(middle)?.arrived_us <= us { from = middle + 1 } else { to = middle }
+        }
+        Ok(from)
+    }
+
+    /// Reads on if nothing is left. `false`: there is no more.
+    fn fill(&mut self) -> io::Result<bool> {
+        if !self.records.is_empty() {
+            return Ok(true);
+        }
+        let left = self.count()?.saturating_sub(self.next).min(AT_A_TIME as u64);
+        let mut bytes = vec![0; left as usize * RECORD_LEN];
+        self.index.read_exact_at(&mut bytes, (self.next + 1) * RECORD_LEN as u64)?;
+        let read = bytes.chunks_exact(RECORD_LEN).map_while(|bytes| Record::read(bytes).ok());
+        self.records.extend(read);
+        self.next += self.records.len() as u64;
+        Ok(!self.records.is_empty())
+    }
+}
