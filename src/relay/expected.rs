@@ -42,7 +42,8 @@ impl Call {
 }
 
 impl Expected {
-    pub(super) fn new(demand: Arc<Demand>) -> Arc<Self> {
+    /// What is expected by nobody yet.
+    pub fn new(demand: Arc<Demand>) -> Arc<Self> {
         Arc::new(Self { demand, waiting: Mutex::new(Some(Vec::new())) })
     }
 
@@ -62,7 +63,8 @@ impl Expected {
         lock(&self.waiting).is_none()
     }
 
-    pub(super) fn be_over(&self) {
+    /// Nobody has to wait any more.
+    pub fn be_over(&self) {
         let waiting = lock(&self.waiting).take();
         waiting.into_iter().flatten().for_each(|call| call.make());
     }

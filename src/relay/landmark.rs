@@ -36,6 +36,16 @@ impl Ring {
         Some(Landmark { ssrc, sequence: packet.sequence })
     }
 
+    /// Whose the newest packet is.
+    pub(super) fn newest_ssrc(&self) -> Option<u32> {
+        self.landmark_before(self.head()).map(|newest| newest.ssrc)
+    }
+
+    /// Sequence number and timestamp of the packet of a number.
+    pub fn numbers_of(&self, number: u64) -> Option<(u16, u32)> {
+        self.start_at(number).map(|start| (start.sequence, start.timestamp))
+    }
+
     /// Where whoever was sent that packet last goes on.
     pub fn goes_on_after(&self, landmark: Landmark) -> GoesOn {
         match self.find(landmark.ssrc, landmark.sequence) {

@@ -371,7 +371,7 @@ impl Track {
 
     /// The SSRC that the track carries now.
     pub fn ssrc(&self) -> Option<u32> {
-        self.writer().reception.ssrc()
+        self.writer().reception.ssrc().or_else(|| self.rtp.ring().newest_ssrc())
     }
 
     /// The track's figures as of `now`.

@@ -38,7 +38,8 @@ impl RtspConnection {
                 session.play(&plan, agent.as_deref(), now);
             }
             Action::ChangeOver(session) => session.change_over(now),
-            Action::Pause(session) => session.pause(),
+            Action::StartPast { session, agent } => session.play_past(agent.as_deref(), now),
+            Action::Pause(session) => session.pause(now),
             Action::TearDown(session, track) => session.tear_down(track),
             Action::End(session, reason) => drop(server.sessions.end(&session, reason, now)),
             Action::HangUp(reason) => {

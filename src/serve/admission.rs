@@ -5,11 +5,13 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::relay::{Carriage, Channel, Expected, LineFull, Track};
+use crate::storage::Programme;
 use crate::wire::rtsp::{Redirect, Request};
 
 use super::access::{Account, Good};
 use super::guard::{Acquaintance, Asked, Verdict};
 use super::journal::Story;
+use super::kept::Rerun;
 use super::media::{Client, Followed, Interleaved, Learnt, Multicast, OverUdp, Raw, Taker, Way};
 use super::refusal_watch::RefusalWatch;
 use super::rtsp::{About, Costs, Home, RepairAgents, Session, Wanted, World};
@@ -87,6 +89,14 @@ impl World for RtspConnection {
     ) -> Result<Arc<Session>, RefusedFor> {
         instead_of.into_iter().for_each(|before| drop(self.server.sessions.end(before, FELL_BACK, now)));
         self.server.begin((self.peer, &self.account), home, channel, now)
+    }
+
+    fn kept_from(&self, channel: &Channel) -> Option<u64> {
+        self.server.kept_from(channel)
+    }
+
+    fn rerun(&self, channel: &Channel, programme: Programme, now: Instant) -> Option<Rerun> {
+        self.server.rerun(channel, programme, now).ok()
     }
 
     fn costs(&self, session: &Session, track: &Track, url: &str) -> Result<Costs, RefusedFor> {

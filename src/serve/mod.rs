@@ -28,6 +28,7 @@ mod front_door;
 mod guard;
 mod http;
 mod journal;
+mod kept;
 mod listener;
 mod listing;
 mod media;

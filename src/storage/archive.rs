@@ -11,7 +11,7 @@ use crate::relay::{Catalogue, Channel, RingLimits, Track};
 
 use super::files::{self, Held};
 use super::keep::Keep;
-use super::playback::{Deck, Pace, Span};
+use super::playback::{Deck, Programme};
 use super::recorder::{RECORD, Recorder};
 use super::retention::{ArchiveLimits, RETAIN, Retention};
 use super::shelf::Shelf;
@@ -107,7 +107,7 @@ impl Archive {
         &self,
         channel: &Channel,
         tracks: &[Arc<Track>],
-        (span, pace): (Span, Pace),
+        programme: Programme,
         now: Instant,
     ) -> Option<(Arc<Deck>, Vec<Arc<Track>>)> {
         let (shelf, timers) = (self.shelf(&channel.name)?, self.timers.get()?.clone());
@@ -117,7 +117,7 @@ impl Archive {
             track.apart(RingLimits { age: APART_AGE, bytes }, now)
         };
         let tracks: Vec<_> = tracks.iter().map(apart).collect();
-        let deck = Deck::new(shelf, tracks.clone(), (span, pace), (self.queue.clone(), timers));
+        let deck = Deck::new(shelf, tracks.clone(), programme, (self.queue.clone(), timers));
         Some((deck, tracks))
     }
 

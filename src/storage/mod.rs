@@ -24,7 +24,7 @@ mod stats;
 
 pub use archive::Archive;
 pub use keep::Keep;
-pub use playback::{Deck, Pace, Span};
+pub use playback::{Begin, Cued, Deck, Kept, Pace, Programme, Sent};
 pub use retention::ArchiveLimits;
 pub use segment::Segment;
 pub use shelf::Shelf;

@@ -44,6 +44,7 @@ mod networks; // groups, sources and interfaces
 mod noise; // random bytes on every port
 mod origin; // a server to be pulled from
 mod outages; // what the network forgets, and interfaces and routes that come, go and move
+mod past; // what was on, over RTSP: moments, pauses, jumps
 mod paths; // what lies between the edge and its viewers: small MTUs, large packets, classes of service
 mod players; // ffmpeg, GStreamer and retina
 mod previews; // channels as browsers play them, by the admin endpoint

@@ -8,10 +8,10 @@ use jiff::tz::TimeZone;
 
 use crate::event::clock;
 use crate::relay::{Channel, Track};
-use crate::storage::{Deck, Pace, Span};
+use crate::storage::{Begin, Deck, Pace, Programme};
 use crate::wire::http::Past;
 
-use super::super::rerun::{NotKept, Rerun};
+use super::super::kept::{NotKept, Rerun};
 use super::asked::Asked;
 use super::refusal::Refusal;
 
@@ -39,7 +39,8 @@ impl Film {
         }
         // What has an end is a file to be had, and what has none is watched.
         let pace = if until_us.is_some() { Pace::AsItIsTaken } else { Pace::AsItCame };
-        let rerun = asked.server().rerun(channel, (Span { from_us, until_us }, pace), now);
+        let programme = Programme { from: Begin::Picture(from_us), until_us, pace, after: Vec::new() };
+        let rerun = asked.server().rerun(channel, programme, now);
         let Rerun { deck, tracks } = rerun.map_err(|not_kept| {
             let text = match not_kept {
                 NotKept::Never => "This channel is not recorded.",

@@ -165,9 +165,11 @@ impl Lead {
                 session.play(&plan, agent.as_deref(), self.now);
                 assert!(self.world.has_ended(&session) || session.is_playing());
             }
+            // Nothing is kept in this world.
+            Action::StartPast { session, agent } => session.play_past(agent.as_deref(), self.now),
             Action::ChangeOver(session) => session.change_over(self.now),
             Action::Pause(session) => {
-                session.pause();
+                session.pause(self.now);
                 assert!(session.is_paused());
             }
             Action::TearDown(session, track) => {

@@ -11,12 +11,14 @@ use crate::relay::rig::{FORGETS_NOTHING, by_hand, outward, packet, stopped};
 use crate::relay::{
     Carriage, Catalogue, Channel, Dispatch, Expected, Keeping, OfferRepair, Place, Sent, Track,
 };
+use crate::storage::Programme;
 use crate::wire::rtsp::Request;
 use crate::wire::sdp::{self, Repairs};
 
 use super::super::access::{Account, Addresses, Good, PerAddress};
 use super::super::guard::{Acquaintance, Verdict};
 use super::super::journal::{Story, Teller};
+use super::super::kept::Rerun;
 use super::super::media::{Grant, Heirs, Way};
 use super::super::stats::{Counters, FELL_BACK, RefusedFor};
 use super::super::stream::Room;
@@ -197,6 +199,14 @@ impl World for Fake {
         let story = Story::new(&self.teller, self.peer, channel.clone());
         let session = Arc::new(Session::new(id, channel, (self.peer.ip(), home), (place, story), now));
         self.sessions.add(&session).map(|()| session)
+    }
+
+    fn kept_from(&self, _: &Channel) -> Option<u64> {
+        None
+    }
+
+    fn rerun(&self, _: &Channel, _: Programme, _: Instant) -> Option<Rerun> {
+        None
     }
 
     fn costs(&self, _: &Session, _: &Track, url: &str) -> Result<Costs, RefusedFor> {

@@ -7,7 +7,7 @@ use crate::relay::{Channel, Expected, Track};
 use crate::wire::rtsp::{
     LOOP_DETECTED, METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, instances, range,
 };
-use crate::wire::sdp::Repairs;
+use crate::wire::sdp::{Repairs, recorded};
 
 use super::super::stats::{CutFor, RefusedFor};
 use super::admit::admit;
@@ -21,7 +21,8 @@ use super::world::World;
 pub fn answer(world: &dyn World, talk: &mut Talk, request: &Request, now: Instant) {
     let mut asked = Asked::of(world, talk, request, now);
     let admitted = asked.admit();
-    if let (Ok(()), Some(expected)) = (&admitted, asked.to_come()) {
+    let to_come = admitted.is_ok().then(|| asked.to_come().or_else(|| asked.past_to_come())).flatten();
+    if let Some(expected) = to_come {
         talk.wait = Some(Wait::new(request.clone(), expected, now));
         return;
     }
@@ -148,6 +149,10 @@ impl<'a> Asked<'a> {
             (None, Some(repairs)) => channel.repairable_description(server, repairs),
             (group, _) => channel.description(server, group),
         };
+        let description = match self.world.kept_from(&channel) {
+            Some(from_us) => recorded(&description, &range::clock(from_us, None)),
+            None => description,
+        };
         Ok(self.ok(None).description(&self.request.content_base(), &description))
     }
 
@@ -160,13 +165,13 @@ impl<'a> Asked<'a> {
 
     fn play(&mut self) -> Result<Reply, Refusal> {
         let session = self.aggregate()?;
-        range::check(self.request.header("Range")).map_err(|not_live| not_live.status())?;
-        let mut reply = self.ok(Some(&session)).live_range();
-        for pace in ["Scale", "Speed"] {
-            if self.request.header(pace).is_some() {
-                reply = reply.header(pace, "1"); // live is as fast as it is
-            }
+        if let Some(reply) = self.play_past(&session)? {
+            return Ok(reply);
         }
+        if !session.goes_live(self.range()?) {
+            return Ok(self.paced(self.ok(Some(&session))));
+        }
+        let reply = self.paced(self.ok(Some(&session)).live_range());
         let plan = session.plan(self.now);
         if plan.is_empty() {
             return Ok(reply);
@@ -178,6 +183,16 @@ impl<'a> Asked<'a> {
         let agent = self.request.header("User-Agent").map(str::to_owned);
         self.then = Some(Action::Start { session, plan, agent });
         Ok(reply)
+    }
+
+    /// It is as fast as it is, whatever was asked for.
+    pub fn paced(&self, mut reply: Reply) -> Reply {
+        for pace in ["Scale", "Speed"] {
+            if self.request.header(pace).is_some() {
+                reply = reply.header(pace, "1");
+            }
+        }
+        reply
     }
 
     fn pause(&mut self) -> Result<Reply, Refusal> {
@@ -230,7 +245,7 @@ impl<'a> Asked<'a> {
     }
 
     /// The session whose whole presentation a request is about. Where the URI is the server's the session says what is meant.
-    fn aggregate(&mut self) -> Result<Arc<Session>, Refusal> {
+    pub fn aggregate(&mut self) -> Result<Arc<Session>, Refusal> {
         if self.request.target == Target::Server && self.request.session().is_some() {
             return self.session();
         }

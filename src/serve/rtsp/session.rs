@@ -17,6 +17,7 @@ use super::super::reporter::Said;
 use super::super::stats::Counters;
 use super::home::Home;
 use super::life::Life;
+use super::past::Past;
 use super::patience::{Media, Signs};
 use super::setup::{Costs, Quality, Setup};
 use super::state::{Held, State};
@@ -65,7 +66,7 @@ impl Session {
 
     /// What it watches is played by that, for as long as it watches.
     pub fn plays_from(&self, deck: Arc<Deck>) {
-        self.with(|held| held.deck = Some(deck));
+        self.with(|held| held.past = Past::of(deck));
     }
 
     /// A sign of life.
@@ -240,8 +241,8 @@ impl Session {
     }
 
     /// Stops the packets and keeps what was set up.
-    pub fn pause(&self) {
-        lock(&self.state).pause();
+    pub fn pause(&self, now: Instant) {
+        lock(&self.state).pause(now);
     }
 
     /// Takes one track out.

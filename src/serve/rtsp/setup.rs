@@ -188,6 +188,17 @@ impl Setup {
         }
     }
 
+    /// Has another track be what is sent, if there is one: of the same number, and while nothing is.
+    pub fn watch(&mut self, track: Option<&Arc<Track>>) {
+        track.into_iter().for_each(|track| self.track = track.clone());
+    }
+
+    /// The number of the packet that its viewer is to get next, while it plays. One that comes just now may be among those before.
+    pub fn next(&self) -> Option<u64> {
+        let head = self.track.rtp.ring().head();
+        self.way.progress().map(|(_, behind)| head.saturating_sub(behind))
+    }
+
     /// Has no more packets sent.
     pub fn stop(&mut self) {
         if self.since.take().is_some() {

@@ -15,11 +15,11 @@ use std::time::Instant;
 
 use crate::event::Alarm;
 use crate::relay::{Carriage, Channel, Claim, Viewer};
-use crate::storage::Deck;
 
 use super::super::access::Share;
 use super::super::journal::Story;
 use super::home::{Home, Whereabouts};
+use super::past::Past;
 use super::setup::Setup;
 
 /// What another thread may change while a request is being answered.
@@ -46,8 +46,8 @@ pub struct Held {
     pub story: Arc<Story>,
     /// Its channel is received for its sake.
     pub claim: Option<Claim>,
-    /// What it watches was kept.
-    pub deck: Option<Arc<Deck>>,
+    /// What it watches that was kept.
+    pub past: Past,
 }
 
 impl State {
@@ -59,10 +59,11 @@ impl State {
         }
     }
 
-    /// Nothing more is sent, and all is kept.
-    pub fn pause(&mut self) {
+    /// Nothing more is sent, and all is kept, the places too.
+    pub fn pause(&mut self, now: Instant) {
         *self = match mem::replace(self, Self::Ended) {
             Self::Playing(mut held, _viewer) => {
+                held.keep_places(now);
                 held.stop();
                 Self::Paused(held)
             }
@@ -105,7 +106,7 @@ impl State {
 impl Held {
     pub fn new(home: &Arc<Home>, place: Share, story: Arc<Story>) -> Self {
         let (setups, whereabouts) = (Vec::new(), Whereabouts::at(home));
-        Self { setups, watch: None, whereabouts, _place: place, story, claim: None, deck: None }
+        Self { setups, watch: None, whereabouts, _place: place, story, claim: None, past: Past::default() }
     }
 
     /// A connection asks for it, to which it belongs from now on. `false`: it does not. What goes by the connection that it

@@ -51,6 +51,11 @@ pub enum Action {
         plan: Vec<Planned>,
         agent: Option<String>,
     },
+    /// What was loaded of the past is to be sent.
+    StartPast {
+        session: Arc<Session>,
+        agent: Option<String>,
+    },
     /// Tracks that play go on by what they were granted last.
     ChangeOver(Arc<Session>),
     /// No more of a session is sent, and all is kept.

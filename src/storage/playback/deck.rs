@@ -1,22 +1,17 @@
 //! A Deck: plays what is kept for one viewer. It reads when something is due, on the queue of storage, so that no thread of media waits
 //! for a disk; and no further ahead than its viewer takes.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
-
-use bytes::{BufMut, Bytes, BytesMut};
+use std::{io, iter};
 
 use crate::event::{Task, TaskQueue, Timers, Work, clock, lock};
-use crate::relay::{Packet, Track};
-use crate::wire::random_access::Starts;
-use crate::wire::recording::{Format, Record};
-use crate::wire::rtp::{self, FIXED_HEADER_LEN, RtpHeader};
+use crate::relay::{Expected, Track};
 
 use super::super::shelf::Shelf;
-use super::numbering::Numbering;
-use super::track_reader::{Take, TrackReader};
+use super::numbering::Sent;
+use super::reel::{Kept, Reel};
 
 /// The kind of task that a turn is.
 pub(in super::super) const PLAY: &str = "Play";
@@ -25,24 +20,33 @@ pub(in super::super) const PLAY: &str = "Play";
 const TURN: Duration = Duration::from_millis(40);
 /// The same where it goes as fast as it is taken, or nothing is there yet.
 const FAST_TURN: Duration = Duration::from_millis(5);
-/// Packets that are read at a time.
-const AT_A_TIME: usize = 64;
 /// Packets that wait for a viewer over a connection, at most.
 const MOST_BEHIND: u64 = 256;
 /// So much is sent ahead of its time, so that the first picture is there soon.
 const AHEAD_US: u64 = 200_000;
 /// A time in which nothing came is left out if it is longer.
 const LONGEST_PAUSE_US: u64 = 2_000_000;
-/// What goes before a start is looked for so far back.
-const TABLES_WITHIN_US: u64 = 2_000_000;
 
-/// What is played, in microseconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+/// What is played.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Programme {
     /// From where on.
-    pub from_us: u64,
-    /// Up to there; on to what comes now where absent.
+    pub from: Begin,
+    /// Up to what came then, in microseconds since 1970; on to what comes now where absent.
     pub until_us: Option<u64>,
+    /// How fast.
+    pub pace: Pace,
+    /// What the viewer was sent of each track before, if it was sent anything.
+    pub after: Vec<Option<Sent>>,
+}
+
+/// Where it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begin {
+    /// At the newest picture that a decoder can start with and that came by then, in microseconds since 1970.
+    Picture(u64),
+    /// Each track at the packet that came then, and has this SSRC and sequence number if that is known.
+    Packets(Vec<Kept>),
 }
 
 /// How fast.
@@ -54,32 +58,36 @@ pub enum Pace {
     AsItIsTaken,
 }
 
+/// Where it has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cued {
+    /// When what is played first came, in microseconds since 1970.
+    pub from_us: u64,
+    /// Sequence number and timestamp of each track's first packet, as far as one is there.
+    pub firsts: Vec<Option<(u16, u32)>>,
+}
+
 /// Plays for one viewer, until it is dropped.
 pub struct Deck {
     shelf: Arc<Shelf>,
-    span: Span,
-    pace: Pace,
+    programme: Programme,
     queue: Arc<TaskQueue>,
     timers: Weak<Timers>,
     lanes: Vec<Arc<Track>>,
     state: Mutex<State>,
     is_queued: AtomicBool,
+    /// Over once it is known where it begins, or that it does not.
+    cue: Arc<Expected>,
 }
 
 struct State {
     reels: Vec<Reel>,
+    cued: Option<Cued>,
+    is_playing: bool,
     /// What came then is due then.
     base: Option<(Instant, u64)>,
     /// What is done once it has been taken to its end.
     when_over: Option<Box<dyn FnOnce() + Send>>,
-}
-
-/// One track.
-struct Reel {
-    track: Arc<Track>,
-    reader: TrackReader,
-    numbering: Numbering,
-    format: Format,
 }
 
 impl Deck {
@@ -87,28 +95,50 @@ impl Deck {
     pub fn new(
         shelf: Arc<Shelf>,
         tracks: Vec<Arc<Track>>,
-        (span, pace): (Span, Pace),
+        programme: Programme,
         (queue, timers): (Arc<TaskQueue>, Weak<Timers>),
     ) -> Arc<Self> {
-        let reels = tracks.iter().map(|track| Reel::of(&shelf, track)).collect();
-        let state = State { reels, base: None, when_over: None };
-        let is_queued = AtomicBool::new(false);
+        let after = programme.after.iter().copied().chain(iter::repeat(None));
+        let reels = tracks.iter().zip(after).map(|(track, after)| Reel::of(&shelf, track, after)).collect();
+        let state = State { reels, cued: None, is_playing: false, base: None, when_over: None };
+        let (is_queued, cue) = (AtomicBool::new(false), Expected::new(Arc::default()));
         Arc::new(Self {
             shelf,
-            span,
-            pace,
+            programme,
             queue,
             timers,
             lanes: tracks,
             state: Mutex::new(state),
             is_queued,
+            cue,
         })
+    }
+
+    /// Has it find where it begins. What is returned is over once that is known.
+    pub fn cue(self: &Arc<Self>) -> Arc<Expected> {
+        self.push();
+        self.cue.clone()
+    }
+
+    /// Where it begins. `None`: that is not known yet, or nothing is kept from there on.
+    pub fn cued(&self) -> Option<Cued> {
+        lock(&self.state).cued.clone()
     }
 
     /// Plays from now on, and does that once its viewer has taken the last of it.
     pub fn play(self: &Arc<Self>, when_over: impl FnOnce() + Send + 'static) {
-        lock(&self.state).when_over = Some(Box::new(when_over));
+        let mut state = lock(&self.state);
+        state.is_playing = true;
+        state.when_over = Some(Box::new(when_over));
+        drop(state);
         self.push();
+    }
+
+    /// The packet of a number that it has put into a track's ring, or the next one that it will.
+    pub fn arrival(&self, track: usize, number: u64) -> Option<Kept> {
+        let mut state = lock(&self.state);
+        let reel = state.reels.iter_mut().find(|reel| reel.track.number == track)?;
+        reel.arrival(number)
     }
 
     fn push(self: &Arc<Self>) {
@@ -124,56 +154,60 @@ impl Deck {
     }
 
     /// One turn. After how long the next one is; `None`: it is over.
-    fn turn(&self, now: Instant) -> io::Result<Option<Duration>> {
-        let mut state = lock(&self.state);
-        let base = match state.base {
-            Some(base) => base,
-            None => {
-                let Some(base) = self.begin(&mut state, now)? else { return Ok(None) };
-                base
-            }
-        };
+    fn turn(&self, state: &mut State, now: Instant) -> io::Result<Option<Duration>> {
+        let Some(Cued { from_us, .. }) = state.cued else { return Ok(None) };
+        let base = *state.base.get_or_insert((now, from_us));
         if self.is_full() {
             return Ok(Some(FAST_TURN));
         }
         let base = state.pass_over_pauses(base, now)?;
         state.base = Some(base);
-        let due_us = match self.pace {
+        let Programme { until_us, pace, .. } = self.programme;
+        let due_us = match pace {
             Pace::AsItCame => base.1 + now.saturating_duration_since(base.0).as_micros() as u64 + AHEAD_US,
             Pace::AsItIsTaken => u64::MAX,
         };
-        let until_us = self.span.until_us.unwrap_or(u64::MAX);
+        let last_us = until_us.unwrap_or(u64::MAX);
+        // Up to a moment that is to come, it waits for that.
+        let has_passed =
+            until_us.is_some_and(|until| clock::unix_now().as_micros() as u64 > until + LONGEST_PAUSE_US);
         let (mut has_more, mut is_over) = (false, true);
         for reel in &mut state.reels {
-            has_more |= reel.go_on(due_us.min(until_us), now)?;
-            let next = reel.reader.peek()?;
-            // Up to a moment that is to come, it waits for that.
-            let is_past = || clock::unix_now().as_micros() as u64 > until_us.saturating_add(LONGEST_PAUSE_US);
-            is_over &= next
-                .map_or_else(|| self.span.until_us.is_some() && is_past(), |next| next.arrived_us > until_us);
+            has_more |= reel.go_on(due_us.min(last_us), now)?;
+            is_over &= reel.reader.peek()?.map_or(has_passed, |next| next.arrived_us > last_us);
         }
-        if is_over {
-            return Ok(if self.is_taken() { None } else { Some(FAST_TURN) });
-        }
-        Ok(Some(if has_more || self.pace == Pace::AsItIsTaken { FAST_TURN } else { TURN }))
-    }
-
-    /// All tracks begin at the picture that is looked for. `None`: there is nothing.
-    fn begin(&self, state: &mut State, now: Instant) -> io::Result<Option<(Instant, u64)>> {
-        let lead =
-            state.reels.iter().position(|reel| reel.track.description.media == "video").unwrap_or_default();
-        let Some(reel) = state.reels.get_mut(lead) else { return Ok(None) };
-        if !reel.reader.seek_start(self.span.from_us)? {
+        if is_over && self.is_taken() {
             return Ok(None);
         }
-        let Some(first) = reel.reader.peek()? else { return Ok(None) };
-        reel.put_tables(&self.shelf, &first, now)?;
-        for (place, reel) in state.reels.iter_mut().enumerate() {
-            if place != lead {
-                reel.reader.seek(first.arrived_us)?;
+        let is_fast = has_more || is_over || pace == Pace::AsItIsTaken;
+        Ok(Some(if is_fast { FAST_TURN } else { TURN }))
+    }
+
+    /// Finds where all tracks begin. `None`: nothing is kept from there on.
+    fn begin(&self, state: &mut State, now: Instant) -> io::Result<Option<Cued>> {
+        match &self.programme.from {
+            Begin::Picture(from_us) => state.begin_at_picture(&self.shelf, *from_us, now)?,
+            Begin::Packets(places) => {
+                for (reel, (us, packet)) in state.reels.iter_mut().zip(places) {
+                    match packet {
+                        Some(packet) => reel.reader.seek_packet(*us, *packet)?,
+                        None => reel.reader.seek(*us)?,
+                    };
+                }
             }
         }
-        Ok(Some((now, first.arrived_us)))
+        let (mut firsts, mut from_us) = (Vec::new(), None);
+        for reel in &mut state.reels {
+            let first = reel.reader.peek()?;
+            firsts.push(first.map(|first| reel.first(&first)));
+            from_us = [from_us, first.map(|first| first.arrived_us)].into_iter().flatten().min();
+        }
+        // What is not written yet is to come.
+        let from_us = from_us.or_else(|| match &self.programme.from {
+            Begin::Packets(places) => places.iter().map(|(us, _)| *us).min(),
+            Begin::Picture(_) => None,
+        });
+        Ok(from_us.map(|from_us| Cued { from_us, firsts }))
     }
 
     /// A viewer over a connection has not taken what it has.
@@ -191,12 +225,32 @@ impl Deck {
     }
 }
 
+impl Deck {
+    /// What there is to do now. After how long there is more; `None`: nothing.
+    fn go_on(&self, now: Instant) -> io::Result<Option<Duration>> {
+        let mut state = lock(&self.state);
+        if state.cued.is_none() {
+            let cued = self.begin(&mut state, now);
+            state.cued = cued?;
+        }
+        if !state.is_playing {
+            return Ok(None);
+        }
+        let next = self.turn(&mut state, now)?;
+        let over = if next.is_none() { state.when_over.take() } else { None };
+        drop(state);
+        over.into_iter().for_each(|then| then());
+        Ok(next)
+    }
+}
+
 impl Work for Deck {
     fn run(self: Arc<Self>) {
         self.is_queued.store(false, Relaxed);
-        match self.turn(clock::now()) {
-            Ok(Some(pause)) => self.push_after(pause),
-            Ok(None) => self.over(),
+        let next = self.go_on(clock::now());
+        self.cue.be_over();
+        match next {
+            Ok(next) => next.into_iter().for_each(|pause| self.push_after(pause)),
             Err(error) => {
                 let directory = self.shelf.directory().display();
                 tracing::warn!(%directory, %error, "a recording can not be played on");
@@ -206,11 +260,28 @@ impl Work for Deck {
     }
 
     fn close(self: Arc<Self>) {
+        self.cue.be_over();
         self.over();
     }
 }
 
 impl State {
+    /// The track with pictures begins at one, behind what a decoder has to be told, and the others at that moment.
+    fn begin_at_picture(&mut self, shelf: &Arc<Shelf>, from_us: u64, now: Instant) -> io::Result<()> {
+        let lead =
+            self.reels.iter().position(|reel| reel.track.description.media == "video").unwrap_or_default();
+        let Some(reel) = self.reels.get_mut(lead) else { return Ok(()) };
+        reel.reader.seek_start(from_us)?;
+        let Some(first) = reel.reader.peek()? else { return Ok(()) };
+        reel.put_tables(shelf, &first, now)?;
+        for (place, reel) in self.reels.iter_mut().enumerate() {
+            if place != lead {
+                reel.reader.seek(first.arrived_us)?;
+            }
+        }
+        Ok(())
+    }
+
     /// What came is due as long after what came before as it was, but that nobody waits through a pause of the source.
     fn pass_over_pauses(&mut self, base: (Instant, u64), now: Instant) -> io::Result<(Instant, u64)> {
         let mut next = None;
@@ -223,81 +294,4 @@ impl State {
         let is_far = next > due_us + LONGEST_PAUSE_US || next + LONGEST_PAUSE_US < due_us;
         Ok(if is_far { (now, next) } else { base })
     }
-}
-
-impl Reel {
-    fn of(shelf: &Arc<Shelf>, track: &Arc<Track>) -> Self {
-        let reader = TrackReader::new(shelf.clone(), u16::try_from(track.number).unwrap_or(u16::MAX));
-        let numbering = Numbering::new(track.description.clock_rate.unwrap_or(90_000));
-        let format = reader.format().unwrap_or(Format::of(track.description.encoding.as_deref()));
-        Self { track: track.clone(), reader, numbering, format }
-    }
-
-    /// Puts what is due into the ring. `true`: there is more of it.
-    fn go_on(&mut self, due_us: u64, now: Instant) -> io::Result<bool> {
-        let Some(take) = self.reader.take(due_us, AT_A_TIME)? else { return Ok(false) };
-        let packets: Vec<_> = take
-            .records
-            .iter()
-            .filter(|record| !record.is_report)
-            .filter_map(|record| self.packet(record, &take, now))
-            .collect();
-        self.track.replay(packets, now);
-        Ok(take.records.len() == AT_A_TIME)
-    }
-
-    fn packet(&mut self, record: &Record, take: &Take, now: Instant) -> Option<Packet> {
-        let media = take.media_of(record);
-        let header = self.numbering.next(record);
-        let data = match self.format {
-            Format::TransportStream => with_header(&header, &media),
-            Format::RtpDump => {
-                let mut packet = BytesMut::from(&header.rewritten(&media)?[..]);
-                packet.extend_from_slice(&media[FIXED_HEADER_LEN..]);
-                packet.freeze()
-            }
-        };
-        Some(Packet { data, sequence: header.sequence, timestamp: header.timestamp, arrived_at: now })
-    }
-
-    /// What a decoder has to be told before the first packet: it is found in what came before.
-    fn put_tables(&mut self, shelf: &Arc<Shelf>, first: &Record, now: Instant) -> io::Result<()> {
-        let about = &self.track.description;
-        let mut starts = Starts::of(&about.media, about.encoding.as_deref(), about.tells_parameter_sets);
-        let mut before =
-            TrackReader::new(shelf.clone(), u16::try_from(self.track.number).unwrap_or(u16::MAX));
-        before.seek(first.arrived_us.saturating_sub(TABLES_WITHIN_US))?;
-        let mut prologue = None;
-        while let Some(take) = before.take(first.arrived_us, AT_A_TIME)? {
-            for record in take.records.iter().filter(|record| !record.is_report) {
-                let media = take.media_of(record);
-                let payload = match (self.format, rtp::check(&media)) {
-                    (Format::RtpDump, Ok(header)) => &media[header.payload_range(&media)],
-                    _ => &media[..],
-                };
-                if let Some(found) = starts.take(record.timestamp, payload).filter(|found| found.back == 0) {
-                    prologue = found.prologue.filter(|_| record == first).or(prologue);
-                }
-            }
-        }
-        let Some(payload) = prologue else { return Ok(()) };
-        let header = Numbering::new(1).next(first);
-        let header = RtpHeader { sequence: header.sequence.wrapping_sub(1), marker: false, ..header };
-        let data = with_header(&header, &payload);
-        let tables = Packet { data, sequence: header.sequence, timestamp: header.timestamp, arrived_at: now };
-        self.track.replay(vec![tables], now);
-        Ok(())
-    }
-}
-
-/// A packet without extensions.
-fn with_header(header: &RtpHeader, payload: &[u8]) -> Bytes {
-    let mut packet = BytesMut::with_capacity(FIXED_HEADER_LEN + payload.len());
-    packet.put_u8(0x80);
-    packet.put_u8(header.payload_type | u8::from(header.marker) << 7);
-    packet.put_u16(header.sequence);
-    packet.put_u32(header.timestamp);
-    packet.put_u32(header.ssrc);
-    packet.extend_from_slice(payload);
-    packet.freeze()
 }

@@ -1,13 +1,16 @@
 //! What was kept, for one viewer: a deck reads it and puts it into rings of the viewer's own, from which it goes as all media does.
 //!
 //! ```text
-//!  Shelf ─▶ TrackReader, one a track ─▶ Numbering ─▶ Deck ─▶ a Track apart: ring ─▶ lane ─▶ the viewer
-//!                                             (when? by the time it came at, or as fast as it is taken)
+//!  Shelf ─▶ TrackReader ─▶ Reel, one a track: Numbering ─▶ a Track apart: ring ─▶ lane ─▶ the viewer
+//!                                             Deck (when? by the time it came at, or as fast as it is taken)
 //! ```
 
 mod deck;
 mod numbering;
+mod reel;
 mod track_reader;
 
 pub(super) use deck::PLAY;
-pub use deck::{Deck, Pace, Span};
+pub use deck::{Begin, Cued, Deck, Pace, Programme};
+pub use numbering::Sent;
+pub use reel::Kept;

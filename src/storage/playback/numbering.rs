@@ -1,46 +1,85 @@
 //! What packets are numbered by that are played again: one stream without a break, whatever was jumped over (RFC 2326 appendix B).
 
+use std::time::Duration;
+
 use crate::wire::recording::Record;
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 
 /// What is missing between two packets that were kept was lost on the way, if it is no more than that: it is missing here too.
 const MOST_LOST: u16 = 100;
+/// No time that passed between two packets moves a timestamp on by more.
+const LONGEST_US: u64 = 10_000_000;
+
+/// The packet that a viewer was sent last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Whose it is.
+    pub ssrc: u32,
+    /// Its sequence number.
+    pub sequence: u16,
+    /// Its timestamp.
+    pub timestamp: u32,
+    /// By how much time goes on from there to the next packet.
+    pub passed: Duration,
+}
 
 /// The numbers of one track.
 pub(super) struct Numbering {
     clock_rate: u32,
+    /// What the viewer was sent before; else the numbers are those that packets had.
+    after: Option<Sent>,
+    /// Packets of ours that go before the next one.
+    ahead: u16,
     /// The packet before: as it was kept, and its sequence number and timestamp here.
     last: Option<(Record, u16, u32)>,
     ssrc: Option<u32>,
 }
 
 impl Numbering {
-    pub fn new(clock_rate: u32) -> Self {
-        Self { clock_rate, last: None, ssrc: None }
+    pub fn new(clock_rate: u32, after: Option<Sent>) -> Self {
+        Self { clock_rate, after, ahead: 0, last: None, ssrc: after.map(|sent| sent.ssrc) }
     }
 
-    /// The header of the next packet, of which nothing but the numbers is said.
-    pub fn next(&mut self, record: &Record) -> RtpHeader {
-        let (sequence, timestamp) = match &self.last {
-            Some((before, sequence, timestamp)) => {
-                let step = record.sequence.wrapping_sub(before.sequence);
-                if before.ssrc == record.ssrc && (1..=MOST_LOST).contains(&step) {
-                    (
-                        sequence.wrapping_add(step),
-                        timestamp.wrapping_add(record.timestamp.wrapping_sub(before.timestamp)),
-                    )
-                } else {
-                    let passed = record.arrived_us.saturating_sub(before.arrived_us);
-                    let ticks = passed.min(10_000_000) * u64::from(self.clock_rate) / 1_000_000;
-                    (sequence.wrapping_add(1), timestamp.wrapping_add(ticks as u32))
-                }
+    /// A packet of ours goes before the first one.
+    pub fn leave_room(&mut self) {
+        self.ahead = 1;
+    }
+
+    /// The header of the next packet, if it is this one; of which nothing but the numbers is said.
+    pub fn header(&self, record: &Record) -> RtpHeader {
+        let (sequence, timestamp) = match (&self.last, &self.after) {
+            (Some(last), _) => self.following(last, record),
+            (None, Some(sent)) => {
+                let ticks = self.ticks(sent.passed.as_micros() as u64);
+                (sent.sequence.wrapping_add(1 + self.ahead), sent.timestamp.wrapping_add(ticks))
             }
-            None => (record.sequence, record.timestamp),
+            (None, None) => (record.sequence, record.timestamp),
         };
-        self.last = Some((*record, sequence, timestamp));
-        let ssrc = *self.ssrc.get_or_insert(record.ssrc);
-        let (payload_type, marker, header_len) = (record.payload_type, record.marker, FIXED_HEADER_LEN);
-        RtpHeader { sequence, timestamp, ssrc, payload_type, marker, header_len }
+        let (payload_type, marker, ssrc) =
+            (record.payload_type, record.marker, self.ssrc.unwrap_or(record.ssrc));
+        RtpHeader { sequence, timestamp, ssrc, payload_type, marker, header_len: FIXED_HEADER_LEN }
+    }
+
+    /// The same, and it is this one.
+    pub fn next(&mut self, record: &Record) -> RtpHeader {
+        let header = self.header(record);
+        self.last = Some((*record, header.sequence, header.timestamp));
+        self.ssrc = Some(header.ssrc);
+        header
+    }
+
+    fn following(&self, (before, sequence, timestamp): &(Record, u16, u32), record: &Record) -> (u16, u32) {
+        let step = record.sequence.wrapping_sub(before.sequence);
+        if before.ssrc == record.ssrc && (1..=MOST_LOST).contains(&step) {
+            let passed = record.timestamp.wrapping_sub(before.timestamp);
+            return (sequence.wrapping_add(step), timestamp.wrapping_add(passed));
+        }
+        let ticks = self.ticks(record.arrived_us.saturating_sub(before.arrived_us));
+        (sequence.wrapping_add(1), timestamp.wrapping_add(ticks))
+    }
+
+    fn ticks(&self, passed_us: u64) -> u32 {
+        (passed_us.min(LONGEST_US) * u64::from(self.clock_rate) / 1_000_000) as u32
     }
 }
 
@@ -65,18 +104,30 @@ mod tests {
         }
     }
 
+    fn numbers(header: RtpHeader) -> (u16, u32, u32) {
+        (header.sequence, header.timestamp, header.ssrc)
+    }
+
     #[test]
     fn what_was_lost_is_missing_and_what_was_jumped_over_is_not() {
-        let mut numbering = Numbering::new(90_000);
-        let mut next = |record| {
-            let RtpHeader { sequence, timestamp, ssrc, .. } = numbering.next(&record);
-            (sequence, timestamp, ssrc)
-        };
+        let mut numbering = Numbering::new(90_000, None);
+        let mut next = |record| numbers(numbering.next(&record));
         assert_eq!(next(record(7, u16::MAX, 100, 0)), (u16::MAX, 100, 7));
         assert_eq!(next(record(7, 0, 200, 1_000)), (0, 200, 7));
         assert_eq!(next(record(7, 3, 500, 4_000)), (3, 500, 7), "two were lost");
         assert_eq!(next(record(7, 5000, 9_000, 104_000)), (4, 500 + 9_000, 7), "a jump of 100 ms");
         assert_eq!(next(record(8, 5001, 1, 114_000)), (5, 10_400, 7), "another source, and the same stream");
         assert_eq!(next(record(8, 5002, 91, 115_000)), (6, 10_490, 7));
+    }
+
+    #[test]
+    fn who_was_sent_something_has_one_stream_with_that() {
+        let sent = Sent { ssrc: 9, sequence: u16::MAX, timestamp: 1000, passed: Duration::from_millis(10) };
+        let first = record(7, 500, 70_000, 5_000);
+        assert_eq!(numbers(Numbering::new(90_000, Some(sent)).next(&first)), (0, 1900, 9));
+        let mut behind_tables = Numbering::new(90_000, Some(sent));
+        behind_tables.leave_room();
+        assert_eq!(numbers(behind_tables.next(&first)), (1, 1900, 9));
+        assert_eq!(numbers(behind_tables.next(&record(7, 501, 70_900, 15_000))), (2, 2800, 9));
     }
 }

@@ -13,6 +13,8 @@ use crate::wire::recording::{Format, RECORD_LEN, Record, Stamp};
 use super::super::segment::Segment;
 use super::super::shelf::Shelf;
 
+/// By so much two ways to reckon when a packet came may differ.
+const STAMPS_DIFFER_US: u64 = 50_000;
 /// Records that are read at a time.
 const AT_A_TIME: usize = 128;
 
@@ -68,6 +70,26 @@ impl TrackReader {
         open.next = number;
         self.open = Some(open);
         Ok(true)
+    }
+
+    /// Stands at this packet, which came then; if it was not kept, at the first that came no earlier.
+    pub fn seek_packet(&mut self, us: u64, (ssrc, sequence): (u32, u16)) -> io::Result<bool> {
+        if !self.seek(us.saturating_sub(STAMPS_DIFFER_US))? {
+            return Ok(false);
+        }
+        while let Some(next) = self.peek()?.filter(|next| next.arrived_us <= us + STAMPS_DIFFER_US) {
+            if !next.is_report && (next.ssrc, next.sequence) == (ssrc, sequence) {
+                return Ok(true);
+            }
+            self.pass();
+        }
+        self.seek(us)
+    }
+
+    fn pass(&mut self) {
+        self.open.iter_mut().for_each(|open| {
+            open.records.pop_front();
+        });
     }
 
     /// Stands at the first packet that came no earlier than that.

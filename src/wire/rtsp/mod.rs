@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  bytes ─▶ framing::next ─▶ Request ─┬─▶ transport::parse  (SETUP)
-//!                │                    ├─▶ range::check      (PLAY)
+//!                │                    ├─▶ range::asked      (PLAY)
 //!                │                    └─▶ authorization::parse ─▶ digest
 //!                └─▶ Interleaved: RTCP of a viewer in the connection
 //!  Reply ─▶ bytes

@@ -1,8 +1,12 @@
-//! The Range header of PLAY for a channel that is live (RFC 2326 section 12.29): there is only now, whatever is asked for.
+//! The Range header of PLAY (RFC 2326 section 12.29): a channel is live, and what was on has a time by the clock.
 //!
 //! Clients ask for ranges that a live channel does not have, and mean "play": `npt=0-` from the start, `npt=now-`,
-//! `npt=end-`, a duration to record, the time of day. So what can be read plays from now on; what can not be is told.
+//! `npt=end-`, a duration to record, the time of day. So what can be read plays from now on, but for a
+//! `clock=` where a channel is recorded; what can not be read is told.
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use rtsp_types::StatusCode;
 
 /// Why a Range cannot be played.
@@ -27,12 +31,23 @@ impl NotLive {
     }
 }
 
-/// Checks that a Range can be read, if there is one: `unit=from-`, `unit=from-to` or `unit=-to`.
+/// What a Range asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Nothing, or the beginning, or any place of what has one: to go on.
+    Anything,
+    /// `npt=now-`: what comes now.
+    Now,
+    /// What came then, in microseconds since 1970; up to what came then.
+    Past(u64, Option<u64>),
+}
+
+/// Reads a Range, if there is one: `unit=from-`, `unit=from-to` or `unit=-to`.
 ///
 /// # Errors
 /// Anything else.
-pub fn check(header: Option<&str>) -> Result<(), NotLive> {
-    let Some(header) = header else { return Ok(()) };
+pub fn asked(header: Option<&str>) -> Result<Asked, NotLive> {
+    let Some(header) = header else { return Ok(Asked::Anything) };
     // ";time=" says when the request takes effect, which for us is always at once.
     let range = header.split(';').next().unwrap_or_default();
     let range: String = range.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
@@ -46,8 +61,37 @@ pub fn check(header: Option<&str>) -> Result<(), NotLive> {
     };
     let (from, to) = times.split_once('-').ok_or(NotLive::Malformed)?;
     let is_open = |time: &str| time.is_empty() || is_time(time);
-    let is_range = is_open(from) && is_open(to) && !(from.is_empty() && to.is_empty());
-    if is_range { Ok(()) } else { Err(NotLive::Malformed) }
+    if !is_open(from) || !is_open(to) || from.is_empty() && to.is_empty() {
+        return Err(NotLive::Malformed);
+    }
+    match unit {
+        "npt" if from == "now" => Ok(Asked::Now),
+        "clock" if !from.is_empty() => {
+            let until = if to.is_empty() { None } else { Some(moment(to)?) };
+            Ok(Asked::Past(moment(from)?, until))
+        }
+        _ => Ok(Asked::Anything),
+    }
+}
+
+/// `clock=` from a moment on, and up to another one; both in microseconds since 1970.
+#[must_use]
+pub fn clock(from_us: u64, until_us: Option<u64>) -> String {
+    format!("clock={}-{}", written(from_us), until_us.map(written).unwrap_or_default())
+}
+
+fn written(us: u64) -> String {
+    let at =
+        i64::try_from(us).ok().and_then(|us| Timestamp::from_microsecond(us).ok()).unwrap_or(Timestamp::MAX);
+    at.strftime("%Y%m%dT%H%M%S%.6fZ").to_string()
+}
+
+/// A moment, in microseconds since 1970.
+fn moment(time: &str) -> Result<u64, NotLive> {
+    let time =
+        DateTime::strptime("%Y%m%dT%H%M%S%.fZ", time.to_ascii_uppercase()).map_err(|_| NotLive::Malformed)?;
+    let at = TimeZone::UTC.to_timestamp(time).map_err(|_| NotLive::Malformed)?;
+    u64::try_from(at.as_microsecond()).map_err(|_| NotLive::Malformed)
 }
 
 /// Seconds, hours, minutes and seconds, or a word: RFC 2326 has `now`, servers and clients have others.
@@ -93,29 +137,46 @@ mod tests {
             "smpte=0:10:20-",
             "smpte-25=10:07:00-10:07:33:05.01",
         ] {
-            assert_eq!(check(Some(header)), Ok(()), "{header}");
+            assert!(asked(Some(header)).is_ok(), "{header}");
         }
-        assert_eq!(check(None), Ok(()));
+        assert_eq!(asked(None), Ok(Asked::Anything));
+    }
+
+    #[test]
+    fn a_time_of_the_clock_is_another_one() {
+        const AT: u64 = 1_795_851_439_250_000;
+        for (header, is) in [
+            ("npt=now-", Asked::Now),
+            ("npt=0-", Asked::Anything),
+            ("clock=20261128T073719.25Z-", Asked::Past(AT, None)),
+            ("clock = 20261128T073719.250Z - 20261128T073720Z", Asked::Past(AT, Some(AT + 750_000))),
+            ("clock=-20261128T073719Z", Asked::Anything),
+        ] {
+            assert_eq!(asked(Some(header)), Ok(is), "{header}");
+        }
+        assert_eq!(clock(AT, None), "clock=20261128T073719.250000Z-");
+        assert_eq!(asked(Some(&clock(AT, Some(AT + 1)))), Ok(Asked::Past(AT, Some(AT + 1))));
+        assert_eq!(asked(Some("clock=20261328T073719Z-")), Err(NotLive::Malformed));
     }
 
     #[test]
     fn bad_syntax_and_unknown_units_differ() {
         for header in ["", "npt", "npt=", "npt=-", "npt=soon-", "now-", "=0-", "npt=5", "npt=1-x", "clock=-"]
         {
-            assert_eq!(check(Some(header)).map_err(|e| u16::from(e.status())), Err(400), "{header}");
+            assert_eq!(asked(Some(header)).map_err(|e| u16::from(e.status())), Err(400), "{header}");
         }
-        assert_eq!(check(Some("bytes=0-")).map_err(|e| u16::from(e.status())), Err(501));
+        assert_eq!(asked(Some("bytes=0-")).map_err(|e| u16::from(e.status())), Err(501));
     }
 
     proptest! {
         #[test]
         fn hostile_text_never_panics(header in "(npt=|smpte=|clock=)?[0-9a-z.:;= -]{0,30}") {
-            let _ = check(Some(&header));
+            let _ = asked(Some(&header));
         }
 
         #[test]
         fn any_text_never_panics(header in any::<String>()) {
-            let _ = check(Some(&header));
+            let _ = asked(Some(&header));
         }
     }
 }

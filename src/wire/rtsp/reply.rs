@@ -72,6 +72,11 @@ impl Reply {
         self.with(headers::RANGE, "npt=now-")
     }
 
+    /// Range: what is played.
+    pub fn range(self, range: &str) -> Self {
+        self.with(headers::RANGE, range)
+    }
+
     /// RTP-Info: one entry for each track that plays. Nothing is written for none.
     pub fn rtp_info(self, tracks: &[RtpInfo<'_>]) -> Self {
         if tracks.is_empty() {

@@ -31,7 +31,7 @@ pub use offered::{Offered, offered};
 pub use parse::{MAX_SDP_LEN, MAX_TRACKS, parse, parse_announced};
 pub use presentation::{Feed, Framing, Presentation, TrackDescription, framed_mpegts, mpegts};
 pub use track::is_source_specific;
-pub use unicast::{Repairs, announced, multicast, ports_of, repairable, unicast};
+pub use unicast::{Repairs, announced, multicast, ports_of, recorded, repairable, unicast};
 
 #[cfg(test)]
 mod samples;

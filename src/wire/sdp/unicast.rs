@@ -4,6 +4,7 @@
 //! It knows no URLs: the controls are relative to the Content-Base of the reply.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use sdp_types::{Attribute, Bandwidth, Connection, Media, Origin, Session};
 
@@ -27,6 +28,9 @@ const SOURCES_OWN: [&str; 13] = [
     "source-filter",
     "ssrc-group",
 ];
+
+/// The range of what is live.
+const LIVE: &str = "npt=now-";
 
 /// Writes the description for a viewer of this server: no address and no port, a control for the whole
 /// (`a=control:*`) and one for each track (`trackID=1` and up), and a range that is live. All that describes
@@ -99,6 +103,12 @@ pub fn repairable(
     session.to_string()
 }
 
+/// A description of what is live and was kept: its range is that of the clock, such as `clock=20261128T073719Z-`.
+#[must_use]
+pub fn recorded(description: &str, range: &str) -> Arc<str> {
+    description.replacen(&format!("a=range:{LIVE}"), &format!("a=range:{range}"), 1).into()
+}
+
 /// The same for a viewer who takes it from a group: with that, how far packets go, and a port for each track: the first
 /// one's, and two more for each that follows.
 #[must_use]
@@ -137,7 +147,7 @@ fn describe(presentation: &Presentation, server: IpAddr, group: Option<(SocketAd
             ),
             None => Connection::from_ip_addr(nowhere(server)),
         }),
-        attributes: [Attribute::with_value("control", "*"), Attribute::with_value("range", "npt=now-")]
+        attributes: [Attribute::with_value("control", "*"), Attribute::with_value("range", LIVE)]
             .into_iter()
             .chain(kept(&source.attributes))
             .collect(),

@@ -180,6 +180,19 @@ impl Viewer {
     #[track_caller]
     pub fn play(&mut self) {
         let reply = self.request("PLAY").expect(200);
+        self.heed(&reply);
+    }
+
+    /// Plays a range of it.
+    #[track_caller]
+    pub fn play_range(&mut self, range: &str) -> Reply {
+        let (url, session) = (self.url.clone(), self.session.clone());
+        let reply = self.connection.request("PLAY", &url, &[("Session", &session), ("Range", range)]);
+        self.heed(&reply);
+        reply
+    }
+
+    fn heed(&mut self, reply: &Reply) {
         let info = reply.header("RTP-Info").unwrap_or_default();
         let tracks = info.split(',').filter_map(|entry| {
             let sequence = parameter(entry, "seq")?.parse().expect("a sequence number");

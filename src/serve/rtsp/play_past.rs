@@ -1,0 +1,68 @@
+//! PLAY of what was on, of a moment or from where it was paused (RFC 2326 sections 10.5 and 10.6), as it is answered.
+//!
+//! ```text
+//!  PLAY clock=… ─▶ Where::Moment ─┐
+//!  PAUSE ─▶ places, kept ─▶ PLAY ─┴▶ a deck is loaded, and looks where it begins; the request waits
+//!                                       └▶ the same PLAY once more: what the first packets are is known, and said
+//! ```
+
+use std::sync::Arc;
+
+use crate::relay::Expected;
+use crate::storage::Cued;
+use crate::wire::rtsp::{Method, Reply, RtpInfo, StatusCode, range};
+
+use super::refusal::Refusal;
+use super::requests::Asked;
+use super::rerun::Coming;
+use super::session::Session;
+use super::talk::Action;
+
+impl Asked<'_> {
+    /// What has to be found out before a PLAY of the past can be answered.
+    pub fn past_to_come(&mut self) -> Option<Arc<Expected>> {
+        if self.request.method != Method::Play {
+            return None;
+        }
+        let session = self.aggregate().ok()?;
+        let programme = session.programme(self.range().ok()?, self.now)?;
+        let rerun = self.world.rerun(&session.channel, programme, self.now)?;
+        let cue = rerun.deck.cue();
+        session.load(rerun);
+        Some(cue)
+    }
+
+    pub fn range(&self) -> Result<range::Asked, Refusal> {
+        range::asked(self.request.header("Range")).map_err(|not_live| not_live.status().into())
+    }
+
+    /// The answer to a PLAY of the past. `None`: it is of what comes now.
+    pub fn play_past(&mut self, session: &Arc<Session>) -> Result<Option<Reply>, Refusal> {
+        let asked = self.range()?;
+        let is_past = matches!(asked, range::Asked::Past(..));
+        let Some(Coming { deck, urls }) = session.coming() else {
+            // Nothing was kept, or what was asked for has no end that is past: so it is of a channel that is not recorded.
+            return if is_past { Err(StatusCode::InvalidRange.into()) } else { Ok(None) };
+        };
+        let Some(Cued { from_us, firsts }) = deck.cued() else {
+            session.unload();
+            return Err(StatusCode::InvalidRange.into());
+        };
+        let until_us = match asked {
+            range::Asked::Past(_, until_us) => until_us,
+            range::Asked::Anything | range::Asked::Now => None,
+        };
+        let first = |number: usize| firsts.get(number.checked_sub(1)?).copied().flatten();
+        let info: Vec<_> = urls
+            .iter()
+            .map(|(number, url)| {
+                let (sequence, rtptime) = first(*number).unzip();
+                RtpInfo { url, sequence, rtptime }
+            })
+            .collect();
+        let reply = self.paced(self.ok(Some(session)).range(&range::clock(from_us, until_us)));
+        let agent = self.request.header("User-Agent").map(str::to_owned);
+        self.then = Some(Action::StartPast { session: session.clone(), agent });
+        Ok(Some(reply.rtp_info(&info)))
+    }
+}

@@ -1,0 +1,126 @@
+//! A session that watches the past: what is to be played of it, that it is, and back to what comes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::event::clock;
+use crate::relay::Carriage;
+use crate::storage::{Begin, Deck, Pace, Programme};
+use crate::wire::rtsp::range;
+
+use super::super::kept::Rerun;
+use super::past::{Past, Place};
+use super::session::Session;
+use super::setup::Setup;
+use super::state::Held;
+
+/// By what a session is about to watch the past.
+pub struct Coming {
+    pub deck: Arc<Deck>,
+    /// Of its tracks, by their numbers.
+    pub urls: Vec<(usize, String)>,
+}
+
+impl Session {
+    /// What is to be played of the past. `None`: nothing; what comes now is.
+    pub fn programme(&self, asked: range::Asked, now: Instant) -> Option<Programme> {
+        let (pace, count) = (Pace::AsItCame, self.channel.tracks.len());
+        self.with(|held| {
+            if held.setups.is_empty() || held.carriages().any(|by| by == Carriage::Multicast) {
+                return None;
+            }
+            let is_paused = !held.past.places.is_empty();
+            let playing = held.places(now);
+            let places = if is_paused { &held.past.places } else { &playing };
+            let of_track = |number: usize| places.iter().find(|place| place.track == number);
+            match asked {
+                range::Asked::Past(from_us, until_us) => {
+                    let after = (1..=count).map(|number| of_track(number)?.after_a_jump(now)).collect();
+                    Some(Programme { from: Begin::Picture(from_us), until_us, pace, after })
+                }
+                range::Asked::Anything if is_paused => {
+                    let first = places.iter().map(|place| place.next.0).min()?;
+                    let next = |number| of_track(number).map_or((first, None), |place| place.next);
+                    let after = (1..=count).map(|number| of_track(number)?.after_a_pause()).collect();
+                    let from = Begin::Packets((1..=count).map(next).collect());
+                    Some(Programme { from, until_us: None, pace, after })
+                }
+                range::Asked::Anything | range::Asked::Now => None,
+            }
+        })
+    }
+
+    pub fn load(&self, rerun: Rerun) {
+        self.with(|held| held.past.coming = Some(rerun));
+    }
+
+    pub fn unload(&self) {
+        self.with(|held| held.past.coming = None);
+    }
+
+    /// What was loaded.
+    pub fn coming(&self) -> Option<Coming> {
+        self.with(|held| {
+            let deck = held.past.coming.as_ref()?.deck.clone();
+            let urls = held.setups.iter().map(|setup| (setup.track.number, setup.url.clone())).collect();
+            Some(Coming { deck, urls })
+        })
+    }
+
+    /// Plays what was loaded, in the place of whatever plays.
+    pub fn play_past(self: &Arc<Self>, agent: Option<&str>, now: Instant) {
+        let told = self.change(|held| {
+            let Rerun { deck, tracks } = held.past.coming.take()?;
+            held.past = Past::of(deck.clone());
+            let story = held.story.clone();
+            for setup in &mut held.setups {
+                setup.stop();
+                setup.watch(tracks.iter().find(|track| track.number == setup.track.number));
+                setup.start(0.into(), &story, now);
+            }
+            self.channel.audience.begin(true);
+            Some((deck, story, held.setups.iter().map(Setup::told).collect()))
+        });
+        let Some((deck, story, ways)) = told.flatten() else { return };
+        story.play(ways, agent, now);
+        let session = Arc::downgrade(self);
+        deck.play(move || {
+            session.upgrade().iter().for_each(|session| {
+                session.say_goodbye("what was asked for has been played");
+                session.pause(clock::now());
+            });
+        });
+    }
+
+    /// Has it watch what comes now, wherever it was. `false`: it watches the past, and goes on with that.
+    pub fn goes_live(&self, asked: range::Asked) -> bool {
+        if asked == range::Asked::Anything && self.is_playing() && self.with(|held| held.past.deck.is_some())
+        {
+            return false;
+        }
+        self.with(|held| {
+            held.past.places.clear();
+            held.past.coming = None;
+            if held.past.deck.take().is_some() {
+                for setup in &mut held.setups {
+                    setup.stop();
+                    let number = setup.track.number;
+                    setup.watch(self.channel.tracks.iter().find(|track| track.number == number));
+                }
+            }
+        });
+        true
+    }
+}
+
+impl Held {
+    /// How far each track that plays has come.
+    fn places(&self, now: Instant) -> Vec<Place> {
+        self.playing().filter_map(|setup| Place::of(setup, self.past.deck.as_ref(), now)).collect()
+    }
+
+    /// Keeps the places at which it is about to be paused.
+    pub fn keep_places(&mut self, now: Instant) {
+        self.past.places = self.places(now);
+    }
+}
