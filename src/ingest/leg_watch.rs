@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use crate::event::{Episode, lock};
 use crate::wire::merge::Useless;
 
-use super::joining::Joining;
 use super::leg::Leg;
-use super::receivers::Receivers;
+use super::multicast::Joining;
+use super::multicast::Receivers;
 use super::silence::Said;
 use super::unheard;
 

@@ -8,9 +8,9 @@ use crate::event::{Task, TimerId, Timers, Work, clock, lock};
 use crate::relay::{Channel, Track};
 use crate::wire::sdp::Feed;
 
+use super::multicast::Receivers;
 use super::obstacles::{in_the_way, perhaps_in_the_way};
 use super::pulse::{LOOK_EVERY, Pulse};
-use super::receivers::Receivers;
 use super::unheard::{self, Unheard, Wait};
 
 /// Between two times that the log is told of one silence: what comes and goes all the time is no news.

@@ -15,7 +15,7 @@ use crate::event::{Class, PollKey, Poller, TimerId, Timers, clock, lock};
 use crate::net::ReceiveSocket;
 use crate::relay::{Busy, Rhythm, Sleeper, Turn};
 
-use super::arrivals::Arrivals;
+use super::super::arrivals::Arrivals;
 use super::receive_data::{Gave, Intaken};
 use super::rtp_receiver::RtpReceiver;
 

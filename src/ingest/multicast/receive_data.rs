@@ -10,10 +10,10 @@ use crate::event::{Vitals, clock};
 use crate::net::{Datagram, ReceiveBatch};
 use crate::wire::rtcp;
 
-use super::arrivals::{Arrivals, Came};
+use super::super::arrivals::{Arrivals, Came};
+use super::super::touched::Touched;
 use super::routes::{Owner, Routes};
 use super::rtp_receiver::RtpReceiver;
-use super::touched::Touched;
 
 /// Messages per `recvmmsg`.
 const BATCH: usize = 32;

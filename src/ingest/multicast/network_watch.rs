@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Episode, lock};
 use crate::net::{GroupProtocol, KernelDrops, igmp_versions, interface_name};
 
-use super::obstacles::no_sources;
+use super::super::obstacles::no_sources;
 
 /// Between two looks, however often the kernel tells of changes.
 const LOOK_EVERY: Duration = Duration::from_millis(900);

@@ -11,9 +11,9 @@ use crate::event::{Task, Work, clock, lock};
 use crate::net::{GroupProtocol, Turned, igmp_versions, interface_name, mean_any};
 use crate::relay::Channel;
 
+use super::super::obstacles::no_renewals;
 use super::heard::Asking;
 use super::memberships::Membership;
-use super::obstacles::no_renewals;
 use super::receivers::Receivers;
 use super::rtp_receiver::RtpReceiver;
 

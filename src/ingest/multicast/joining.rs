@@ -10,13 +10,13 @@ use crate::event::{clock, lock};
 use crate::net::{RouteAsker, interface_index, interface_is_there};
 use crate::relay::{Channel, Track};
 
-use super::leg::Leg;
-use super::merging::Sockets;
+use super::super::leg::Leg;
+use super::super::merging::Sockets;
+use super::super::redundancy::{LegStats, Redundancy};
 use super::receivers::Receivers;
-use super::redundancy::{LegStats, Redundancy};
 
 /// A leg of a track, and where it is to be received.
-pub(super) struct Joining {
+pub(in crate::ingest) struct Joining {
     pub channel: Arc<Channel>,
     pub leg: Arc<Leg>,
     /// An interface's name or address; the kernel's route where absent.
@@ -29,7 +29,7 @@ pub(super) struct Joining {
 
 /// What was found in one pass over all legs: each interface and route is looked up once, and told of once.
 #[derive(Default)]
-pub(super) struct Pass {
+pub(in crate::ingest) struct Pass {
     /// Whether it is looked where they belong that are joined.
     pub is_anew: bool,
     /// Where each leg is joined as the pass begins, and whether there is such an interface.
@@ -252,7 +252,7 @@ impl Receivers {
     }
 
     /// All legs of a track.
-    pub(super) fn legs_of(&self, track: &Arc<Track>) -> Vec<Arc<Leg>> {
+    pub(in crate::ingest) fn legs_of(&self, track: &Arc<Track>) -> Vec<Arc<Leg>> {
         let joinings = self.joinings(|joining| Arc::ptr_eq(&joining.leg.track, track));
         joinings.iter().map(|joining| joining.leg.clone()).collect()
     }

@@ -11,10 +11,10 @@ use crate::event::{Class, Episode, Poller, Task, TaskQueue, Timers, clock, lock}
 use crate::net::{Group, GroupProtocol, MembershipError, ReceiveSocket, bound_for, interface_name};
 use crate::relay::{Busy, Channel, Track};
 
+use super::super::leg::Leg;
 use super::change_pace::ChangePace;
 use super::intake::{Intake, roomiest};
 use super::joining::Joining;
-use super::leg::Leg;
 use super::looks::Looks;
 use super::memberships::{Membership, Memberships, groups_of};
 use super::network_watch::NetworkWatch;
@@ -124,7 +124,7 @@ impl Receivers {
         self.legs_of(track).iter().for_each(|leg| self.renew_leg(leg, now));
     }
 
-    pub(super) fn renew_leg(&self, leg: &Arc<Leg>, now: Instant) {
+    pub(in crate::ingest) fn renew_leg(&self, leg: &Arc<Leg>, now: Instant) {
         let _operations = lock(&self.operations);
         let together = self.state().memberships.due_together(leg, now);
         if together.is_empty() {
@@ -159,7 +159,7 @@ impl Receivers {
     }
 
     /// The name of the interface that a leg is joined on.
-    pub(super) fn interface_of(&self, leg: &Arc<Leg>) -> Option<String> {
+    pub(in crate::ingest) fn interface_of(&self, leg: &Arc<Leg>) -> Option<String> {
         interface_name(self.place_of(leg)?)
     }
 
@@ -260,7 +260,10 @@ impl Receivers {
     }
 
     /// Those of all legs that are asked for.
-    pub(super) fn joinings(&self, is_asked_for: impl Fn(&&Arc<Joining>) -> bool) -> Vec<Arc<Joining>> {
+    pub(in crate::ingest) fn joinings(
+        &self,
+        is_asked_for: impl Fn(&&Arc<Joining>) -> bool,
+    ) -> Vec<Arc<Joining>> {
         self.state().joinings.iter().filter(is_asked_for).cloned().collect()
     }
 
@@ -285,12 +288,12 @@ impl Receivers {
     }
 
     /// The interface that something of a leg is joined on.
-    pub(super) fn place_of(&self, leg: &Arc<Leg>) -> Option<u32> {
+    pub(in crate::ingest) fn place_of(&self, leg: &Arc<Leg>) -> Option<u32> {
         self.state().memberships.interface_of(leg)
     }
 
     /// The queue of control tasks.
-    pub(super) fn queue(&self) -> &Arc<TaskQueue> {
+    pub(in crate::ingest) fn queue(&self) -> &Arc<TaskQueue> {
         self.poller.queue(Class::Control)
     }
 

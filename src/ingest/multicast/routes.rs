@@ -9,7 +9,7 @@ use crate::net::{Group, any_beside};
 use crate::relay::{Rhythm, Track};
 use crate::wire::rtp;
 
-use super::leg::Leg;
+use super::super::leg::Leg;
 
 /// What a group carries on this port.
 #[derive(Clone)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::relay::Channel;
 use crate::wire::sdp::TrackDescription;
 
-use super::leg::Leg;
+use super::super::leg::Leg;
+use super::super::redundancy::Redundancy;
 use super::receivers::Receivers;
-use super::redundancy::Redundancy;
 
 impl Receivers {
     /// Receives a channel's tracks from where these come from now on, of which each has as many feeds. What the stream has left

@@ -8,7 +8,7 @@ use crate::net::Group;
 use crate::relay::Track;
 use crate::wire::sdp::Feed;
 
-use super::leg::Leg;
+use super::super::leg::Leg;
 use super::network_watch::Networks;
 use super::routes::{Kind, Route};
 use super::rtp_receiver::RtpReceiver;

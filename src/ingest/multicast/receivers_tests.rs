@@ -1,8 +1,8 @@
 //! Groups on shared sockets over loopback: one socket for many, another when it is full, and trying again.
 
+use super::super::super::merging::Sockets;
+use super::super::super::redundancy::Redundancy;
 use super::super::joining::Pass;
-use super::super::merging::Sockets;
-use super::super::redundancy::Redundancy;
 use super::super::routes::{Owner, Routes};
 use super::*;
 use crate::event::{Class, TaskQueue, Work};

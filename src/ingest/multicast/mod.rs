@@ -1,0 +1,30 @@
+//! Groups are joined once, on shared sockets, and what comes to them is handed to legs.
+//!
+//! ```text
+//!  channel ─▶ Receivers: an RtpReceiver per port, family and interface, joined to many groups; further ones where it is full
+//!      socket ─▶ Intake of its table: when? ─▶ receive_data ─▶ route by destination (and source) ─▶ Leg
+//!  Joining: each track's interface, looked up as the kernel tells of changes (Looks): joined there and nowhere else
+//! ```
+
+mod change_pace;
+mod elsewhere;
+mod heard;
+mod intake;
+mod joining;
+mod looks;
+mod memberships;
+mod network_watch;
+mod port_counts;
+mod queue_fill;
+mod receive_data;
+mod receivers;
+mod renewals;
+mod routes;
+mod rtp_receiver;
+mod wanted;
+
+pub(super) use joining::Joining;
+pub use memberships::groups_of;
+pub use port_counts::PortStats;
+pub use receivers::{GROUPS_PER_SOCKET, Receivers};
+pub use rtp_receiver::{OpenError, RtpReceiver};
