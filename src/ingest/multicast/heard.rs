@@ -7,8 +7,6 @@ use std::sync::{Arc, Mutex};
 
 use crate::event::lock;
 
-use super::rtp_receiver::RtpReceiver;
-
 /// Of a group; more than the kernel takes as sources of one, unless net.ipv4.igmp_max_msf was raised.
 const MOST_SENDERS: usize = 10;
 /// Of all groups of a socket.
@@ -23,7 +21,7 @@ pub(super) struct Heard {
 }
 
 /// Somebody asks, until it is dropped.
-pub(super) struct Asking(Arc<RtpReceiver>);
+pub(super) struct Asking(Arc<Heard>);
 
 impl Heard {
     /// Whether somebody asks. Once for a whole batch.
@@ -52,17 +50,17 @@ impl Heard {
 
 impl Asking {
     /// Asks who sends to the groups of a socket from now on.
-    pub fn of(receiver: Arc<RtpReceiver>) -> Self {
-        if receiver.heard.asking.fetch_add(1, Relaxed) == 0 {
-            lock(&receiver.heard.noted).clear();
+    pub fn of(heard: Arc<Heard>) -> Self {
+        if heard.asking.fetch_add(1, Relaxed) == 0 {
+            lock(&heard.noted).clear();
         }
-        Self(receiver)
+        Self(heard)
     }
 }
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        self.0.heard.asking.fetch_sub(1, Relaxed);
+        self.0.asking.fetch_sub(1, Relaxed);
     }
 }
 

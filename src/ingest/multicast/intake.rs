@@ -11,8 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Instant;
 
-use crate::event::{Class, PollKey, Poller, TimerId, Timers, clock, lock};
-use crate::net::ReceiveSocket;
+use crate::event::{Class, Event, PollEventConsumer, Poller, Task, TimerId, Timers, clock, lock};
 use crate::relay::{Busy, Rhythm, Sleeper, Turn};
 
 use super::super::arrivals::Arrivals;
@@ -31,6 +30,12 @@ pub(super) struct Intake {
     arrivals: Mutex<Arrivals>,
     state: Mutex<State>,
     this: Weak<Self>,
+}
+
+/// Hears of what arrives at one socket.
+struct Ear {
+    intake: Arc<Intake>,
+    receiver: Arc<RtpReceiver>,
 }
 
 #[derive(Default)]
@@ -56,18 +61,14 @@ impl Intake {
         }))
     }
 
-    /// Registers a receiver's socket in the intake's table.
-    pub fn register(
-        &self,
-        poller: &Poller,
-        socket: Arc<ReceiveSocket>,
-        receiver: Arc<RtpReceiver>,
-    ) -> io::Result<PollKey> {
-        poller.register_beside(self.timers.key(), socket, receiver)
+    /// Polls a receiver's socket in the intake's table.
+    pub fn poll(self: &Arc<Self>, poller: &Poller, receiver: Arc<RtpReceiver>) -> io::Result<()> {
+        let ear = Arc::new(Ear { intake: self.clone(), receiver: receiver.clone() });
+        receiver.begin(poller.register_beside(self.timers.key(), receiver.socket.clone(), ear)?)
     }
 
     /// Something has arrived at a socket, which is not polled any more. It is left there if its turn is later.
-    pub fn arrived(self: &Arc<Self>, receiver: Arc<RtpReceiver>) {
+    fn arrived(self: &Arc<Self>, receiver: Arc<RtpReceiver>) {
         let now = clock::now();
         match self.turn(&receiver, now) {
             Some(later) => self.leave(receiver, later),
@@ -75,7 +76,7 @@ impl Intake {
         }
     }
 
-    /// Takes in what has arrived at a receiver's socket until now, before its turn, and then drops `done`.
+    /// Takes in what has arrived at a receiver's socket until now, before its turn, on the intake's thread, which then drops `done`.
     pub fn take_in_of(self: &Arc<Self>, receiver: Arc<RtpReceiver>, done: Arc<dyn Send + Sync>) {
         let this = self.clone();
         self.timers.run_here_at(clock::now(), move || {
@@ -221,12 +222,24 @@ impl Sleeper for Intake {
     }
 }
 
-/// The one with the least to do of these, by the sockets that are theirs.
-pub(super) fn roomiest(intakes: &[Arc<Intake>], receivers: &[Arc<RtpReceiver>]) -> Option<Arc<Intake>> {
+impl PollEventConsumer for Ear {
+    /// Receiving is minor work, done at once or when it is time: the intake polls on.
+    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
+        self.intake.arrived(self.receiver.clone());
+        None
+    }
+
+    fn close(self: Arc<Self>) {
+        self.receiver.poll();
+    }
+}
+
+/// The one with the least to do of so many intakes, by the sockets that are theirs.
+pub(super) fn roomiest(intakes: usize, receivers: &[Arc<RtpReceiver>]) -> Option<usize> {
     // Streams are the work: sockets of reports are as many, and do little.
-    let load = |intake: &&Arc<Intake>| {
-        let own = receivers.iter().filter(|receiver| receiver.is_of(intake));
+    let load = |intake: &usize| {
+        let own = receivers.iter().filter(|receiver| receiver.intake == *intake);
         own.fold((0, 0), |(streams, sockets), receiver| (streams + receiver.streams(), sockets + 1))
     };
-    intakes.iter().min_by_key(load).cloned()
+    (0..intakes).min_by_key(load)
 }

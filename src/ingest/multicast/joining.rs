@@ -260,8 +260,14 @@ impl Receivers {
 
 impl Sockets for Receivers {
     fn take_in(&self, track: &Arc<Track>, done: &Arc<dyn Send + Sync>) {
-        let receivers = self.state().memberships.receivers_of(track);
-        receivers.iter().for_each(|receiver| receiver.take_in(done.clone()));
+        let state = self.state();
+        let (intakes, receivers) = (state.intakes.clone(), state.memberships.receivers_of(track));
+        drop(state);
+        for receiver in receivers {
+            if let Some(intake) = intakes.get(receiver.intake) {
+                intake.take_in_of(receiver, done.clone());
+            }
+        }
     }
 }
 

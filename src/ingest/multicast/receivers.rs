@@ -58,7 +58,7 @@ pub struct Receivers {
 pub(super) struct State {
     pub(super) receivers: Vec<Arc<RtpReceiver>>,
     /// One for each media table that receives.
-    intakes: Vec<Arc<Intake>>,
+    pub(super) intakes: Vec<Arc<Intake>>,
     joinings: Vec<Arc<Joining>>,
     /// The next of them that is looked at.
     next: usize,
@@ -341,19 +341,23 @@ impl Receivers {
         let failed = |error| OpenError::Socket { port, error };
         let socket = ReceiveSocket::bind(port, group.address).map_err(failed)?;
         socket.join(group)?;
-        let intake = self.intake().map_err(failed)?;
-        let news = self.counts.of(port);
-        RtpReceiver::open(port, socket, group, &route, &self.poller, intake, news).map_err(failed)
+        let (number, intake) = self.intake().map_err(failed)?;
+        let counts = self.counts.of(port);
+        let receiver = RtpReceiver::open(port, socket, group, &route, number, counts).map_err(failed)?;
+        intake.poll(&self.poller, receiver.clone()).map_err(failed)?;
+        Ok(receiver)
     }
 
     /// The intake of one more socket: another one, while there are fewer than media workers, or that with the least.
-    fn intake(&self) -> io::Result<Arc<Intake>> {
+    fn intake(&self) -> io::Result<(usize, Arc<Intake>)> {
         if self.state().intakes.len() < self.busy.workers() {
             let intake = Intake::open(&self.poller, self.busy.clone())?;
             self.state().intakes.push(intake);
         }
         let state = self.state();
-        roomiest(&state.intakes, &state.receivers).ok_or_else(|| io::Error::other("no media table receives"))
+        let number = roomiest(state.intakes.len(), &state.receivers);
+        let found = number.and_then(|number| Some((number, state.intakes.get(number)?.clone())));
+        found.ok_or_else(|| io::Error::other("no media table receives"))
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

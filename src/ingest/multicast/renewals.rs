@@ -92,7 +92,7 @@ impl Receivers {
                 asked.push(joined.receiver);
             }
         }
-        asked.into_iter().map(Asking::of).collect()
+        asked.into_iter().map(|receiver| Asking::of(receiver.heard.clone())).collect()
     }
 
     /// Turns the filters of the memberships of one group and interface round and back: all of them, whoever has them, for the network

@@ -1,4 +1,4 @@
-//! The RtpReceiver: one shared receive socket of a port, and the consumer behind it.
+//! The RtpReceiver: one shared receive socket of a port. When what arrives there is taken in is not its business.
 
 use std::io;
 use std::net::IpAddr;
@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::event::{Event, Interest, PollEventConsumer, PollKey, Poller, Task, clock, lock};
+use crate::event::{Interest, PollKey, clock, lock};
 use crate::net::{Group, MembershipError, QueueFill, RECEIVE_BUFFER_BYTES, ReceiveSocket, Turned, bound_for};
 
 use super::heard::Heard;
-use super::intake::Intake;
 use super::port_counts::PortCounts;
 use super::routes::{Route, Routes};
 
@@ -37,13 +36,14 @@ pub struct RtpReceiver {
     /// Another one when a group comes or goes while a batch is routed, so that needs no lock.
     routes: Mutex<Arc<Routes>>,
     key: OnceLock<PollKey>,
-    intake: Arc<Intake>,
+    /// Which of the intakes takes in what arrives.
+    pub(super) intake: usize,
     /// Packets are left in the socket no longer; `None`: the buffer is too small for any wait.
     pub(super) longest_wait: Option<Duration>,
     /// The kernel's count for this socket; wraps.
     overflow: AtomicU32,
     counts: Arc<PortCounts>,
-    pub(super) heard: Heard,
+    pub(super) heard: Arc<Heard>,
     warned: Mutex<Warned>,
     /// Errors since the last packet.
     errors_in_row: AtomicU32,
@@ -76,37 +76,38 @@ struct Warned {
 }
 
 impl RtpReceiver {
-    /// Registers a socket that is bound to the port and joined to a first group.
+    /// With a socket that is bound to the port and joined to a first group. It is not polled yet.
     pub(super) fn open(
         port: u16,
         socket: ReceiveSocket,
         group: &Group,
         route: &Route,
-        poller: &Poller,
-        intake: Arc<Intake>,
+        intake: usize,
         counts: Arc<PortCounts>,
     ) -> io::Result<Arc<Self>> {
-        let socket = Arc::new(socket);
         let granted = socket.set_receive_buffer(RECEIVE_BUFFER_BYTES)?;
         let receiver = Arc::new(Self {
             port,
             bound: bound_for(group.address),
             interface: group.interface,
-            socket: socket.clone(),
+            socket: Arc::new(socket),
             routes: Mutex::default(),
             key: OnceLock::new(),
             intake,
             longest_wait: longest_wait(granted),
             overflow: AtomicU32::new(0),
             counts,
-            heard: Heard::default(),
+            heard: Arc::default(),
             warned: Mutex::default(),
             errors_in_row: AtomicU32::new(0),
         });
         receiver.change_routes(|routes| routes.insert(group, route));
-        let key = receiver.intake.register(poller, socket, receiver.clone())?;
-        receiver.key.get_or_init(|| key).enable(Interest::Read)?;
         Ok(receiver)
+    }
+
+    /// Polls its socket from now on.
+    pub(super) fn begin(&self, key: PollKey) -> io::Result<()> {
+        self.key.get_or_init(|| key).enable(Interest::Read)
     }
 
     /// Joins a group and routes what comes to it. Routed first, so that no packet is ever a stray; and not locked while
@@ -165,21 +166,11 @@ impl RtpReceiver {
         self.routes().has(group)
     }
 
-    /// Takes in what has arrived until now, on the intake's thread, which then drops `done`.
-    pub(super) fn take_in(self: &Arc<Self>, done: Arc<dyn Send + Sync>) {
-        self.intake.take_in_of(self.clone(), done);
-    }
-
     /// Polls the socket for what comes next, unless it only fails.
     pub(super) fn poll(&self) {
         if let Some(key) = self.key.get().filter(|_| !self.has_failed()) {
             key.resume(Interest::Read);
         }
-    }
-
-    /// Whether its socket is one of the intake's.
-    pub(super) fn is_of(&self, intake: &Arc<Intake>) -> bool {
-        Arc::ptr_eq(&self.intake, intake)
     }
 
     /// How full its socket's queue is.
@@ -275,19 +266,6 @@ impl RtpReceiver {
 
     fn routes(&self) -> MutexGuard<'_, Arc<Routes>> {
         lock(&self.routes)
-    }
-}
-
-impl PollEventConsumer for RtpReceiver {
-    /// Receiving is minor work, done at once or when it is time: the intake polls on.
-    fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
-        let intake = self.intake.clone();
-        intake.arrived(self);
-        None
-    }
-
-    fn close(self: Arc<Self>) {
-        self.poll();
     }
 }
 
