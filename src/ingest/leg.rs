@@ -17,7 +17,6 @@ use crate::wire::sdp::{Feed, Framing};
 use crate::wire::{rtp, transport_stream};
 
 use super::arrivals::Came;
-use super::leg_watch::LegWatch;
 use super::merging::{Merging, Sockets};
 use super::redundancy::{Brought, LegStats, Redundancy};
 use super::switching::{Incoming, Switching};
@@ -36,7 +35,6 @@ pub(super) struct Leg {
     /// nothing comes by it.
     heard_us: AtomicU64,
     silent: AtomicBool,
-    pub watch: Mutex<LegWatch>,
 }
 
 /// What other legs its track has.
@@ -82,9 +80,8 @@ impl Leg {
         let [ssrc, timestamp, sequence] = ["ssrc", "timestamp", "sequence"].map(|what| random.hash_one(what));
         let packetizer = Mutex::new(Packetizer::new(ssrc as u32, sequence as u16, timestamp as u32));
         let (framing, silent) = (track.description.framing, AtomicBool::new(true));
-        let (heard_us, watch) = (AtomicU64::new(0), Mutex::default());
-        let leg =
-            Arc::new(Self { framing, track, place, feed, packetizer, company, heard_us, silent, watch });
+        let heard_us = AtomicU64::new(0);
+        let leg = Arc::new(Self { framing, track, place, feed, packetizer, company, heard_us, silent });
         if leg.is_alone() && framing != Framing::Rtp {
             leg.track.numbered_by(Arc::downgrade(&leg) as _);
         }

@@ -1,16 +1,13 @@
 //! Legs that do not help: silent ones, and ones that bring another stream, or bring it too late. Looked at each second, told
 //! once an episode; media flows by the other legs meanwhile.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::event::{Episode, lock};
+use crate::event::Episode;
 use crate::wire::merge::Useless;
 
 use super::leg::Leg;
-use super::multicast::Joining;
-use super::multicast::Receivers;
-use super::silence::Said;
+use super::said::Said;
 use super::unheard;
 
 /// What was seen of one leg, and told.
@@ -23,63 +20,15 @@ pub(super) struct LegWatch {
 
 /// What is new of a leg.
 #[derive(Debug)]
-enum News {
+pub(super) enum News {
     Silent,
     Sends,
     Useless(Useless),
 }
 
-impl Receivers {
-    /// Looks at all legs of tracks that have several. What is silent while other legs bring something is joined again.
-    pub(super) fn watch_legs(&self, now: Instant) {
-        for joining in self.joinings(|joining| !joining.leg.is_alone()) {
-            let Joining { channel, leg, .. } = &*joining;
-            let silent_after = channel.silent_after;
-            let news = lock(&leg.watch).look(leg, silent_after, now);
-            news.into_iter().for_each(|news| self.tell(leg, &news));
-            if leg.is_silent() && leg.is_joined() && !leg.track.is_silent() {
-                self.renew_leg(leg, now);
-            }
-        }
-    }
-
-    fn tell(&self, leg: &Arc<Leg>, news: &News) {
-        let (channel, track, number) = (leg.track.channel(), leg.track.number, leg.number());
-        match news {
-            News::Sends => tracing::info!(channel, track, leg = number, "leg {number} sends"),
-            News::Silent if leg.last_heard().is_some() => {
-                tracing::warn!(
-                    channel,
-                    track,
-                    leg = number,
-                    "leg {number} is silent; others bring the stream"
-                );
-            }
-            News::Silent => {
-                let interface = self.interface_of(leg).unwrap_or_else(|| "any".to_owned());
-                let advice = unheard::advice(leg.feed.group, &leg.feed.filter, &interface);
-                tracing::warn!(channel, track, leg = number, "leg {number} is silent: {advice}");
-            }
-            News::Useless(Useless::OtherStream) => tracing::warn!(
-                channel,
-                track,
-                leg = number,
-                "the legs are not the same stream: leg {number} brings another one, which nobody gets; let both \
-                 senders send the same packets, or write redundancy = \"failover\""
-            ),
-            News::Useless(Useless::TooLate) => tracing::warn!(
-                channel,
-                track,
-                leg = number,
-                "leg {number} is further behind than skew allows, and what others lose is not made up by it; \
-                 mirrorball_leg_skew_seconds says how far: write a longer skew"
-            ),
-        }
-    }
-}
-
 impl LegWatch {
-    fn look(&mut self, leg: &Leg, silent_after: Duration, now: Instant) -> Vec<News> {
+    /// Looks at a leg that is one of several.
+    pub fn look(&mut self, leg: &Leg, silent_after: Duration, now: Instant) -> Vec<News> {
         if !leg.is_joined() {
             self.joined_since = None;
             leg.set_silent(true);
@@ -95,5 +44,42 @@ impl LegWatch {
         let useless = leg.useless(now).filter(|_| self.useless.begins(now)).map(News::Useless);
         let silence = silence.map(|silent| if silent { News::Silent } else { News::Sends });
         silence.into_iter().chain(useless).collect()
+    }
+}
+
+impl News {
+    /// Tells the log of it. What is asked for is the interface that the leg is joined on.
+    pub fn tell(&self, leg: &Leg, interface: impl Fn() -> Option<String>) {
+        let (channel, track, number) = (leg.track.channel(), leg.track.number, leg.number());
+        match self {
+            Self::Sends => tracing::info!(channel, track, leg = number, "leg {number} sends"),
+            Self::Silent if leg.last_heard().is_some() => {
+                tracing::warn!(
+                    channel,
+                    track,
+                    leg = number,
+                    "leg {number} is silent; others bring the stream"
+                );
+            }
+            Self::Silent => {
+                let interface = interface().unwrap_or_else(|| "any".to_owned());
+                let advice = unheard::advice(leg.feed.group, &leg.feed.filter, &interface);
+                tracing::warn!(channel, track, leg = number, "leg {number} is silent: {advice}");
+            }
+            Self::Useless(Useless::OtherStream) => tracing::warn!(
+                channel,
+                track,
+                leg = number,
+                "the legs are not the same stream: leg {number} brings another one, which nobody gets; let both \
+                 senders send the same packets, or write redundancy = \"failover\""
+            ),
+            Self::Useless(Useless::TooLate) => tracing::warn!(
+                channel,
+                track,
+                leg = number,
+                "leg {number} is further behind than skew allows, and what others lose is not made up by it; \
+                 mirrorball_leg_skew_seconds says how far: write a longer skew"
+            ),
+        }
     }
 }

@@ -16,6 +16,7 @@ mod obstacles;
 pub mod pull;
 mod pulse;
 mod redundancy;
+mod said;
 mod silence;
 mod switching;
 mod touched;

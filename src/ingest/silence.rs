@@ -11,10 +11,9 @@ use crate::wire::sdp::Feed;
 use super::multicast::Receivers;
 use super::obstacles::{in_the_way, perhaps_in_the_way};
 use super::pulse::{LOOK_EVERY, Pulse};
+use super::said::Said;
 use super::unheard::{self, Unheard, Wait};
 
-/// Between two times that the log is told of one silence: what comes and goes all the time is no news.
-const SAY_EVERY: Duration = Duration::from_secs(10);
 /// Of a track that has fallen silent, so long it is waited for packets without payload, or for what is refused: where they come the
 /// network delivers the group, and to join it again would lose some.
 const OTHERS_COME_WITHIN: Duration = Duration::from_millis(200);
@@ -42,13 +41,6 @@ struct State {
     tracks: Vec<Said>,
 }
 
-/// What the log was told last.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Said {
-    pub silent: bool,
-    at: Option<Instant>,
-}
-
 impl SilenceWatch {
     /// Starts to watch.
     pub fn start(channel: &Arc<Channel>, receivers: &Arc<Receivers>, timers: &Arc<Timers>) {
@@ -60,8 +52,8 @@ impl SilenceWatch {
             timer: None,
             sends_since: None,
             // A source that has not begun yet is no news.
-            channel: Said { silent: true, at: None },
-            tracks: vec![Said { silent: false, at: None }; channel.tracks.len()],
+            channel: Said::that(true),
+            tracks: vec![Said::default(); channel.tracks.len()],
         };
         let started_at = clock::now();
         let watch = Arc::new(Self {
@@ -186,21 +178,6 @@ impl SilenceWatch {
             }
         }
         (forgotten, next)
-    }
-}
-
-impl Said {
-    /// What is to be said now, if anything.
-    pub fn change(&mut self, silent: bool, now: Instant) -> Option<bool> {
-        let too_soon = silent && self.at.is_some_and(|at| now < at + SAY_EVERY);
-        if silent == self.silent || too_soon {
-            return None;
-        }
-        if silent {
-            self.at = Some(now);
-        }
-        self.silent = silent;
-        Some(silent)
     }
 }
 

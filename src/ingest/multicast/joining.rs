@@ -11,25 +11,27 @@ use crate::net::{RouteAsker, interface_index, interface_is_there};
 use crate::relay::{Channel, Track};
 
 use super::super::leg::Leg;
+use super::super::leg_watch::LegWatch;
 use super::super::merging::Sockets;
 use super::super::redundancy::{LegStats, Redundancy};
 use super::receivers::Receivers;
 
 /// A leg of a track, and where it is to be received.
-pub(in crate::ingest) struct Joining {
+pub(super) struct Joining {
     pub channel: Arc<Channel>,
     pub leg: Arc<Leg>,
     /// An interface's name or address; the kernel's route where absent.
     pub interface: Option<String>,
     /// Whether the log has it joined; nothing was told of it since it is wanted where absent. Locked by the one who sees to it.
     pub told_joined: Mutex<Option<bool>>,
+    watch: Mutex<LegWatch>,
     /// It is to be received no longer. Written with that in hand.
     is_over: AtomicBool,
 }
 
 /// What was found in one pass over all legs: each interface and route is looked up once, and told of once.
 #[derive(Default)]
-pub(in crate::ingest) struct Pass {
+pub(super) struct Pass {
     /// Whether it is looked where they belong that are joined.
     pub is_anew: bool,
     /// Where each leg is joined as the pass begins, and whether there is such an interface.
@@ -56,8 +58,8 @@ enum What {
 
 impl Joining {
     pub fn new(channel: Arc<Channel>, leg: Arc<Leg>, interface: Option<String>) -> Arc<Self> {
-        let (told_joined, is_over) = (Mutex::default(), AtomicBool::new(false));
-        Arc::new(Self { channel, leg, interface, told_joined, is_over })
+        let (told_joined, watch, is_over) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
+        Arc::new(Self { channel, leg, interface, told_joined, watch, is_over })
     }
 
     /// Leaves for good: whoever still has it joins no more.
@@ -171,6 +173,16 @@ impl Joining {
         Ok(())
     }
 
+    /// Looks at a leg that is one of several. What is silent while other legs bring something is joined again.
+    fn watch(&self, receivers: &Receivers, now: Instant) {
+        let Self { channel, leg, .. } = self;
+        let news = lock(&self.watch).look(leg, channel.silent_after, now);
+        news.iter().for_each(|news| news.tell(leg, || receivers.interface_of(leg)));
+        if leg.is_silent() && leg.is_joined() && !leg.track.is_silent() {
+            receivers.renew_leg(leg, now);
+        }
+    }
+
     fn may_leave(&self, receivers: &Receivers, now: Instant) -> bool {
         !self.changes_membership() || receivers.changes.take_spare(now).is_ok()
     }
@@ -244,6 +256,11 @@ impl Receivers {
     pub(super) fn left_over(&self) -> Vec<Arc<Joining>> {
         let now = clock::now();
         self.joinings(|joining| joining.leg.is_joined() && !joining.is_wanted(now))
+    }
+
+    /// Looks at all legs of tracks that have several.
+    pub(super) fn watch_legs(&self, now: Instant) {
+        self.joinings(|joining| !joining.leg.is_alone()).iter().for_each(|joining| joining.watch(self, now));
     }
 
     /// Itself, as legs know it.

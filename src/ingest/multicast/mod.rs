@@ -23,7 +23,6 @@ mod routes;
 mod rtp_receiver;
 mod wanted;
 
-pub(super) use joining::Joining;
 pub use memberships::groups_of;
 pub use port_counts::PortStats;
 pub use receivers::{GROUPS_PER_SOCKET, Receivers};

@@ -124,7 +124,7 @@ impl Receivers {
         self.legs_of(track).iter().for_each(|leg| self.renew_leg(leg, now));
     }
 
-    pub(in crate::ingest) fn renew_leg(&self, leg: &Arc<Leg>, now: Instant) {
+    pub(super) fn renew_leg(&self, leg: &Arc<Leg>, now: Instant) {
         let _operations = lock(&self.operations);
         let together = self.state().memberships.due_together(leg, now);
         if together.is_empty() {
@@ -260,10 +260,7 @@ impl Receivers {
     }
 
     /// Those of all legs that are asked for.
-    pub(in crate::ingest) fn joinings(
-        &self,
-        is_asked_for: impl Fn(&&Arc<Joining>) -> bool,
-    ) -> Vec<Arc<Joining>> {
+    pub(super) fn joinings(&self, is_asked_for: impl Fn(&&Arc<Joining>) -> bool) -> Vec<Arc<Joining>> {
         self.state().joinings.iter().filter(is_asked_for).cloned().collect()
     }
 
