@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use crate::event::{Task, TimerId, Timers, Work, clock, lock};
+use crate::net::interface_name;
 use crate::relay::{Channel, Track};
 use crate::wire::sdp::Feed;
 
@@ -120,12 +121,12 @@ impl SilenceWatch {
             let (channel, track) = (&self.channel.name, track.number);
             tracing::warn!(channel, track, "the server has sent nothing of it");
         }
-        for leg in receivers.legs_of(track) {
+        for (leg, place) in receivers.places_of(track) {
             let Feed { group, port, filter, .. } = &leg.feed;
             let nowhere = if group.is_unspecified() { "any" } else { "an interface that is gone" };
-            let interface = receivers.interface_of(&leg).unwrap_or_else(|| nowhere.to_owned());
+            let interface = place.and_then(interface_name).unwrap_or_else(|| nowhere.to_owned());
             let mut advice = unheard::advice(*group, filter, &interface);
-            let known = in_the_way(receivers.place_of(&leg).unwrap_or(0), &interface, *group, filter);
+            let known = in_the_way(place.unwrap_or(0), &interface, *group, filter);
             for told in perhaps_in_the_way(&interface, *group, filter).into_iter().chain(known) {
                 advice = format!("{told}. {advice}");
             }

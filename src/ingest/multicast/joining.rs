@@ -3,18 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::event::{clock, lock};
 use crate::net::{RouteAsker, interface_index, interface_is_there};
-use crate::relay::{Channel, Track};
+use crate::relay::Channel;
 
 use super::super::leg::Leg;
 use super::super::leg_watch::LegWatch;
-use super::super::merging::Sockets;
-use super::super::redundancy::{LegStats, Redundancy};
-use super::receivers::Receivers;
+use super::shared_sockets::SharedSockets;
 
 /// A leg of a track, and where it is to be received.
 pub(super) struct Joining {
@@ -63,74 +61,75 @@ impl Joining {
     }
 
     /// Leaves for good: whoever still has it joins no more.
-    pub fn end(&self, receivers: &Receivers) {
+    pub fn end(&self, sockets: &SharedSockets) {
         let _told = lock(&self.told_joined);
         self.is_over.store(true, Relaxed);
-        receivers.leave(&self.leg, None);
+        sockets.leave(&self.leg, None);
     }
 
-    fn is_wanted(&self, now: Instant) -> bool {
+    pub fn is_wanted(&self, now: Instant) -> bool {
         !self.is_over.load(Relaxed) && self.channel.demand.is_there(now)
     }
 
     /// Joins for the first time, unless somebody is waited for who wants it.
-    pub fn begin(&self, receivers: &Receivers, pass: &mut Pass) {
+    pub fn begin(&self, sockets: &SharedSockets, pass: &mut Pass) {
         let mut told = lock(&self.told_joined);
         if !self.is_wanted(clock::now()) {
             return;
         }
         let place = pass.interface(self);
-        let joined = self.join(receivers, place);
+        let joined = self.join(sockets, place);
         *told = Some(joined.is_ok());
         let (channel, track) = (&self.channel.name, self.leg.track.number);
         match joined {
             Ok(()) => {
-                let interface = receivers.interface_of(&self.leg);
+                let interface = sockets.interface_of(&self.leg);
                 tracing::info!(channel, track, group = %self.leg.feed.group, interface, "joined");
             }
             Err(error) => tracing::warn!(channel, track, "not received yet, and tried again: {error}"),
         }
     }
 
-    /// Joins where it is to be joined by now, and leaves where it was, or where nobody wants it. Who is to be joined on demand
-    /// waits for his turn.
-    pub fn follow(&self, receivers: &Receivers, pass: &mut Pass) {
+    /// Joins where it is to be joined by now, and leaves where it was, or where nobody wants it. `true`: it is wanted on demand,
+    /// and waits for its turn.
+    pub fn follow(&self, sockets: &SharedSockets, pass: &mut Pass) -> bool {
         let mut told = lock(&self.told_joined);
         let (leg, demand, now) = (&self.leg, &self.channel.demand, clock::now());
         let was_joined = leg.is_joined();
         if !self.is_wanted(now) {
-            if receivers.place_of(leg).is_some() && self.may_leave(receivers, now) {
-                receivers.leave(leg, None);
-                pass.note(self, receivers, What::Unwanted, String::new());
+            if sockets.place_of(leg).is_some() && self.may_leave(sockets, now) {
+                sockets.leave(leg, None);
+                pass.note(self, sockets, What::Unwanted, String::new());
                 *told = None;
             }
-            return;
+            return false;
         }
         if !was_joined && demand.is_needed() {
-            return receivers.want(&self.channel);
+            return true;
         }
         if was_joined && !pass.is_anew {
-            return;
+            return false;
         }
         let place = pass.interface(self);
-        if was_joined && pass.stays(leg, place.as_ref().ok(), receivers) {
-            return;
+        if was_joined && pass.stays(leg, place.as_ref().ok(), sockets) {
+            return false;
         }
-        let joined = self.join(receivers, place);
+        let joined = self.join(sockets, place);
         match (told.replace(joined.is_ok()), joined) {
-            (Some(true), Ok(())) if was_joined => pass.note(self, receivers, What::Moved, String::new()),
-            (Some(true), Ok(())) => pass.note(self, receivers, What::Mended, String::new()),
-            (_, Ok(())) => pass.note(self, receivers, What::Joined, String::new()),
+            (Some(true), Ok(())) if was_joined => pass.note(self, sockets, What::Moved, String::new()),
+            (Some(true), Ok(())) => pass.note(self, sockets, What::Mended, String::new()),
+            (_, Ok(())) => pass.note(self, sockets, What::Joined, String::new()),
             (Some(true), Err(error)) => {
-                receivers.leave(leg, None);
-                pass.note(self, receivers, What::Lost, error);
+                sockets.leave(leg, None);
+                pass.note(self, sockets, What::Lost, error);
             }
             (_, Err(_)) => {}
         }
+        false
     }
 
     /// Joins what is wanted on demand. `Err`: not before that, for too much has changed just now.
-    pub fn want(&self, receivers: &Receivers, pass: &mut Pass) -> Result<(), Instant> {
+    pub fn want(&self, sockets: &SharedSockets, pass: &mut Pass) -> Result<(), Instant> {
         let mut told = lock(&self.told_joined);
         let (leg, now) = (&self.leg, clock::now());
         if leg.is_joined() || !self.is_wanted(now) {
@@ -139,52 +138,52 @@ impl Joining {
         let place = pass.interface(self);
         let is_change = place.is_ok() && self.changes_membership();
         if is_change {
-            receivers.changes.take(now)?;
+            sockets.changes.take(now)?;
         }
-        if receivers.place_of(leg).is_none() && !leg.track.is_joined() {
+        if sockets.place_of(leg).is_none() && !leg.track.is_joined() {
             leg.track.pause(); // a last packet may have come as it was left
         }
-        let joined = self.join(receivers, place);
+        let joined = self.join(sockets, place);
         if joined.is_err() && is_change {
-            receivers.changes.give_back();
+            sockets.changes.give_back();
         }
         match (told.replace(joined.is_ok()), joined) {
-            (Some(false), Ok(())) => pass.note(self, receivers, What::Joined, String::new()),
-            (_, Ok(())) => pass.note(self, receivers, What::Wanted, String::new()),
+            (Some(false), Ok(())) => pass.note(self, sockets, What::Joined, String::new()),
+            (_, Ok(())) => pass.note(self, sockets, What::Wanted, String::new()),
             (Some(false), Err(_)) => {}
-            (_, Err(error)) => pass.note(self, receivers, What::InVain, error),
+            (_, Err(error)) => pass.note(self, sockets, What::InVain, error),
         }
         Ok(())
     }
 
     /// Leaves what nobody wants, at once: others have no room otherwise. `Err`: not before that.
-    pub fn make_way(&self, receivers: &Receivers, pass: &mut Pass) -> Result<(), Instant> {
+    pub fn make_way(&self, sockets: &SharedSockets, pass: &mut Pass) -> Result<(), Instant> {
         let mut told = lock(&self.told_joined);
         let now = clock::now();
-        if self.is_wanted(now) || receivers.place_of(&self.leg).is_none() {
+        if self.is_wanted(now) || sockets.place_of(&self.leg).is_none() {
             return Ok(());
         }
         if self.changes_membership() {
-            receivers.changes.take(now)?;
+            sockets.changes.take(now)?;
         }
-        receivers.leave(&self.leg, None);
-        pass.note(self, receivers, What::Unwanted, String::new());
+        sockets.leave(&self.leg, None);
+        pass.note(self, sockets, What::Unwanted, String::new());
         *told = None;
         Ok(())
     }
 
     /// Looks at a leg that is one of several. What is silent while other legs bring something is joined again.
-    fn watch(&self, receivers: &Receivers, now: Instant) {
+    pub fn watch(&self, sockets: &SharedSockets, now: Instant) {
         let Self { channel, leg, .. } = self;
         let news = lock(&self.watch).look(leg, channel.silent_after, now);
-        news.iter().for_each(|news| news.tell(leg, || receivers.interface_of(leg)));
+        news.iter().for_each(|news| news.tell(leg, || sockets.interface_of(leg)));
         if leg.is_silent() && leg.is_joined() && !leg.track.is_silent() {
-            receivers.renew_leg(leg, now);
+            sockets.renew(leg, now);
         }
     }
 
-    fn may_leave(&self, receivers: &Receivers, now: Instant) -> bool {
-        !self.changes_membership() || receivers.changes.take_spare(now).is_ok()
+    fn may_leave(&self, sockets: &SharedSockets, now: Instant) -> bool {
+        !self.changes_membership() || sockets.changes.take_spare(now).is_ok()
     }
 
     /// What is sent to an address is told to nobody.
@@ -192,99 +191,13 @@ impl Joining {
         self.leg.feed.group.is_multicast()
     }
 
-    fn join(&self, receivers: &Receivers, place: Result<u32, String>) -> Result<(), String> {
+    fn join(&self, sockets: &SharedSockets, place: Result<u32, String>) -> Result<(), String> {
         let joined = place.and_then(|interface| {
-            receivers.leave(&self.leg, Some(interface));
-            receivers.open(&self.leg, interface).map_err(|error| error.to_string())
+            sockets.leave(&self.leg, Some(interface));
+            sockets.open(&self.leg, interface).map_err(|error| error.to_string())
         });
-        receivers.join_failures.fetch_add(u64::from(joined.is_err()), Relaxed);
+        sockets.join_failures.fetch_add(u64::from(joined.is_err()), Relaxed);
         joined
-    }
-}
-
-impl Receivers {
-    /// Receives all tracks of a channel. What can not be joined now is tried again every second.
-    pub fn receive(&self, channel: &Arc<Channel>, interface: Option<&str>) {
-        self.receive_legs(channel, |_| interface.map(str::to_owned), Redundancy::default());
-    }
-
-    /// The same where tracks may come by several legs, each by an interface of its own.
-    pub fn receive_legs(
-        &self,
-        channel: &Arc<Channel>,
-        on: impl Fn(usize) -> Option<String>,
-        redundancy: Redundancy,
-    ) {
-        let sockets = self.sockets();
-        let legs = channel.tracks.iter().flat_map(|track| Leg::all_of(track, redundancy, &sockets));
-        self.begin(channel, legs, on);
-        self.follow(channel);
-    }
-
-    /// Begins to receive a channel by these legs.
-    pub(super) fn begin(
-        &self,
-        channel: &Arc<Channel>,
-        legs: impl Iterator<Item = Arc<Leg>>,
-        on: impl Fn(usize) -> Option<String>,
-    ) {
-        let mut pass = Pass::default();
-        for leg in legs {
-            let interface = on(leg.place);
-            let joining = Joining::new(channel.clone(), leg, interface);
-            joining.begin(self, &mut pass);
-            self.add(joining);
-        }
-    }
-
-    /// Times that a leg was to be joined and could not be, each second's attempt one.
-    pub fn join_failures(&self) -> u64 {
-        self.join_failures.load(Relaxed)
-    }
-
-    /// All legs of tracks that have several.
-    pub fn legs(&self, now: Instant) -> Vec<LegStats> {
-        self.joinings(|_| true).iter().filter_map(|joining| joining.leg.stats(now)).collect()
-    }
-
-    /// All legs of a channel's tracks.
-    pub(super) fn joinings_of(&self, channel: &Arc<Channel>) -> Vec<Arc<Joining>> {
-        self.joinings(|joining| Arc::ptr_eq(&joining.channel, channel))
-    }
-
-    /// All that are received though nobody wants them any more.
-    pub(super) fn left_over(&self) -> Vec<Arc<Joining>> {
-        let now = clock::now();
-        self.joinings(|joining| joining.leg.is_joined() && !joining.is_wanted(now))
-    }
-
-    /// Looks at all legs of tracks that have several.
-    pub(super) fn watch_legs(&self, now: Instant) {
-        self.joinings(|joining| !joining.leg.is_alone()).iter().for_each(|joining| joining.watch(self, now));
-    }
-
-    /// Itself, as legs know it.
-    pub(super) fn sockets(&self) -> Weak<dyn Sockets> {
-        self.this.clone()
-    }
-
-    /// All legs of a track.
-    pub(in crate::ingest) fn legs_of(&self, track: &Arc<Track>) -> Vec<Arc<Leg>> {
-        let joinings = self.joinings(|joining| Arc::ptr_eq(&joining.leg.track, track));
-        joinings.iter().map(|joining| joining.leg.clone()).collect()
-    }
-}
-
-impl Sockets for Receivers {
-    fn take_in(&self, track: &Arc<Track>, done: &Arc<dyn Send + Sync>) {
-        let state = self.state();
-        let (intakes, receivers) = (state.intakes.clone(), state.memberships.receivers_of(track));
-        drop(state);
-        for receiver in receivers {
-            if let Some(intake) = intakes.get(receiver.intake) {
-                intake.take_in_of(receiver, done.clone());
-            }
-        }
     }
 }
 
@@ -296,10 +209,10 @@ impl Pass {
 
     /// Whether a joined leg is where it is to be. Where nothing leads for the moment, as between two routes or
     /// while an interface has no address, it stays as long as there is that interface.
-    fn stays(&mut self, leg: &Arc<Leg>, place: Option<&u32>, receivers: &Receivers) -> bool {
+    fn stays(&mut self, leg: &Arc<Leg>, place: Option<&u32>, sockets: &SharedSockets) -> bool {
         let before = self.joined_on.get(&Arc::as_ptr(leg).addr()).copied();
         // It may have been joined since.
-        let Some(on) = before.or_else(|| receivers.place_of(leg)) else { return false };
+        let Some(on) = before.or_else(|| sockets.place_of(leg)) else { return false };
         match place {
             Some(index) => *index == on,
             None => *self.there.entry(on).or_insert_with(|| interface_is_there(on)),
@@ -324,9 +237,9 @@ impl Pass {
         found.clone()
     }
 
-    fn note(&mut self, joining: &Joining, receivers: &Receivers, what: What, error: String) {
+    fn note(&mut self, joining: &Joining, sockets: &SharedSockets, what: What, error: String) {
         let named = || joining.interface.clone().unwrap_or_else(|| "by route".to_owned());
-        let interface = receivers.interface_of(&joining.leg).unwrap_or_else(named);
+        let interface = sockets.interface_of(&joining.leg).unwrap_or_else(named);
         self.found.entry((interface, what)).or_insert((0, error)).0 += 1;
     }
 

@@ -126,18 +126,20 @@ fn look(receivers: &Arc<Receivers>) -> Task {
 impl Work for Receivers {
     fn run(self: Arc<Self>) {
         let turn_ends = self.turn_ends();
-        self.leave_failed();
+        self.sockets.leave_failed();
         let under_way = lock(&self.looks.pass).take();
         let mut pass = under_way.unwrap_or_else(|| {
             let (is_anew, returned) = self.looks.begin();
             if !returned.is_empty() {
                 self.renew_on(returned);
             }
-            Pass::over(self.places(), is_anew)
+            Pass::over(self.sockets.places(), is_anew)
         });
         while let Some(joining) = self.next_joining() {
             self.looks.timers.vitals().may_fault("follow", String::new);
-            joining.follow(&self, &mut pass);
+            if joining.follow(&self.sockets, &mut pass) {
+                self.want(&joining.channel);
+            }
             if clock::now() >= turn_ends {
                 *lock(&self.looks.pass) = Some(pass);
                 return self.queue().push(look(&self));

@@ -15,15 +15,16 @@ mod looks;
 mod memberships;
 mod network_watch;
 mod port_counts;
-mod queue_fill;
 mod receive_data;
 mod receivers;
 mod renewals;
 mod routes;
 mod rtp_receiver;
+mod shared_sockets;
 mod wanted;
 
 pub use memberships::groups_of;
 pub use port_counts::PortStats;
-pub use receivers::{GROUPS_PER_SOCKET, Receivers};
+pub use receivers::Receivers;
 pub use rtp_receiver::{OpenError, RtpReceiver};
+pub use shared_sockets::GROUPS_PER_SOCKET;

@@ -1,12 +1,13 @@
 //! Groups on shared sockets over loopback: one socket for many, another when it is full, and trying again.
 
-use super::super::super::merging::Sockets;
 use super::super::super::redundancy::Redundancy;
 use super::super::joining::Pass;
-use super::super::routes::{Owner, Routes};
+use super::super::memberships::groups_of;
+use super::super::port_counts::AllCounts;
+use super::super::routes::{Kind, Owner, Route, Routes};
 use super::*;
 use crate::event::{Class, TaskQueue, Work};
-use crate::net::bind_pair;
+use crate::net::{Group, bind_pair};
 use crate::relay::rig::{self, ROOMY, by_hand, outward};
 use crate::relay::{Busy, Coalesce, RefusedTotals};
 use crate::wire::sdp;
@@ -64,11 +65,11 @@ fn sockets_on(rig: &Rig, port: u16) -> usize {
 
 fn interface_of(rig: &Rig, channel: &Channel) -> Option<u32> {
     let leg = rig.receivers.legs_of(&channel.tracks[0]).remove(0);
-    rig.receivers.state().memberships.interfaces().get(&Arc::as_ptr(&leg).addr()).copied()
+    rig.receivers.sockets.state().memberships.interfaces().get(&Arc::as_ptr(&leg).addr()).copied()
 }
 
 fn sole_leg(track: &Arc<Track>) -> Arc<Leg> {
-    let none: Weak<dyn Sockets> = Weak::<Receivers>::new();
+    let none: Weak<dyn Sockets> = Weak::<SharedSockets>::new();
     Leg::all_of(track, Redundancy::default(), &none).remove(0)
 }
 
@@ -101,7 +102,7 @@ fn streams_are_spread_over_as_many_tables_as_there_are_workers() {
     let rig = Rig::with_workers(2);
     let channels: Vec<_> = (1..=6).map(|last| channel(last, free_port(), None)).collect();
     channels.iter().for_each(|channel| rig.receivers.receive(channel, Some("lo")));
-    let state = rig.receivers.state();
+    let state = rig.receivers.sockets.state();
     let streams = |intake: usize| -> usize {
         let own = state.receivers.iter().filter(|receiver| receiver.intake == intake);
         own.map(|receiver| receiver.streams()).sum()
@@ -131,7 +132,7 @@ fn follow(rig: &Rig) {
 /// As if what is joined were joined on an interface of before.
 fn misplace(rig: &Rig, channel: &Channel) {
     let leg = rig.receivers.legs_of(&channel.tracks[0]).remove(0);
-    let mut state = rig.receivers.state();
+    let mut state = rig.receivers.sockets.state();
     for joined in state.memberships.take(&leg, None) {
         let group = Group { interface: joined.group.interface + 1000, ..joined.group };
         state.memberships.add(group, joined.receiver, joined.route);
@@ -196,9 +197,11 @@ fn a_group_is_renewed_by_all_who_have_it_and_only_while_nothing_of_it_comes() {
     misplace(&rig, &twins[0]);
     assert_eq!(renew(22), 1);
     assert!(!is_joined(&twins[0]), "its interface is none");
-    let mut pass = Pass::over(rig.receivers.state().memberships.interfaces(), true);
+    let mut pass = Pass::over(rig.receivers.sockets.state().memberships.interfaces(), true);
     let joinings = rig.receivers.state().joinings.clone();
-    joinings.iter().for_each(|joining| joining.follow(&rig.receivers, &mut pass));
+    joinings.iter().for_each(|joining| {
+        joining.follow(&rig.receivers.sockets, &mut pass);
+    });
     assert_eq!(pass.noted(), ["Mended"], "no interface was replaced");
     assert!(is_joined(&twins[0]), "so it is looked for anew");
     rig.stop();
@@ -329,7 +332,7 @@ fn channels_on_neighbouring_ports_have_a_socket_a_port_and_lose_nothing() {
         }
         assert!(rig.receivers.stats().iter().all(|port| port.stray == 0));
         // One goes: the others stay, and so they do over a renewal.
-        rig.receivers.leave(&rig.receivers.legs_of(&channels[0].tracks[0])[0], None);
+        rig.receivers.sockets.leave(&rig.receivers.legs_of(&channels[0].tracks[0])[0], None);
         channels.iter().for_each(|channel| channel.tracks[0].signs.set_missing(true));
         rig.receivers.renew(&channels[1].tracks[0], clock::now());
         assert_eq!(rig.receivers.renewals(), 1);
@@ -406,11 +409,11 @@ fn who_only_looks_does_not_wait_for_the_kernel() {
     let channel = channel(216, free_port(), None);
     rig.receivers.receive(&channel, Some("lo"));
     let leg = rig.receivers.legs_of(&channel.tracks[0]).remove(0);
-    let in_the_kernel = lock(&rig.receivers.operations);
+    let in_the_kernel = lock(&rig.receivers.sockets.operations);
     let (receivers, track) = (rig.receivers.clone(), channel.tracks[0].clone());
     let renewal = thread::spawn(move || receivers.renew(&track, clock::now()));
     let receivers = rig.receivers.clone();
-    let leaving = thread::spawn(move || receivers.leave(&leg, None));
+    let leaving = thread::spawn(move || receivers.sockets.leave(&leg, None));
     for _ in 0..20 {
         thread::sleep(Duration::from_millis(1));
         assert_eq!(rig.receivers.stats().len(), 2);
@@ -425,9 +428,9 @@ fn what_can_not_be_joined_starts_no_table() {
     let rig = Rig::new();
     let channel = channel(217, free_port(), None);
     let before = rig.poller.stats().len();
-    assert!(rig.receivers.open(&leg_of(&channel), u32::MAX >> 1).is_err());
+    assert!(rig.receivers.sockets.open(&leg_of(&channel), u32::MAX >> 1).is_err());
     assert_eq!(rig.poller.stats().len(), before);
-    assert!(rig.receivers.state().intakes.is_empty());
+    assert!(rig.receivers.sockets.state().intakes.is_empty());
     rig.stop();
 }
 
@@ -437,7 +440,7 @@ fn a_socket_that_only_fails_is_given_up_for_another_one() {
     let port = free_port();
     let channel = channel(218, port, None);
     rig.receivers.receive(&channel, Some("lo"));
-    let on_port = || rig.receivers.state().receivers.iter().find(|one| one.port == port).cloned();
+    let on_port = || rig.receivers.sockets.state().receivers.iter().find(|one| one.port == port).cloned();
     let fails = on_port().expect("a socket");
     // A connected socket is told of closed ports, each time it sends to one.
     let socket = socket2::SockRef::from(&*fails.socket);

@@ -85,7 +85,7 @@ impl Receivers {
 
     /// Asks who sends to groups, of all sockets that have them.
     fn asking(&self, of: &Of) -> Vec<Asking> {
-        let alike = self.state().memberships.alike(|joined| of.has(joined));
+        let alike = self.sockets.state().memberships.alike(|joined| of.has(joined));
         let mut asked = Vec::<Arc<RtpReceiver>>::new();
         for joined in alike.into_iter().flatten() {
             if !asked.iter().any(|other| Arc::ptr_eq(other, &joined.receiver)) {
@@ -102,21 +102,17 @@ impl Receivers {
         if !protocols.of(first.group.interface, first.group.address.is_ipv4()).tells_sources() {
             return false;
         }
-        let _operations = lock(&self.operations);
+        let _operations = lock(&self.sockets.operations);
         match turn_round(together) {
             Ok(is_told) => drop(self.renewed.told.fetch_add(u64::from(is_told), Relaxed)),
-            Err(lost) => {
-                // The next look joins them, where they then belong.
-                let left = self.state().memberships.take_out(&lost);
-                self.let_go(&left);
-            }
+            Err(lost) => self.sockets.give_up(&lost),
         }
         true
     }
 
     /// Joins silent groups again at once that come by an interface that was away. What flows is left alone.
     fn renew_silent(&self, joined: &[Membership]) {
-        self.state().memberships.forget_renewals(joined);
+        self.sockets.state().memberships.forget_renewals(joined);
         joined.iter().for_each(|joined| self.renew(joined.route.track(), clock::now()));
     }
 }
@@ -227,7 +223,7 @@ impl Renewal {
         let mut rest = lock(&self.rest);
         if rest.is_empty() {
             self.is_due_no_more(receivers); // what changes from here on is told of another time
-            *rest = receivers.state().memberships.alike(|joined| self.of.has(joined));
+            *rest = receivers.sockets.state().memberships.alike(|joined| self.of.has(joined));
         }
         while let Some(together) = rest.pop() {
             if !receivers.tell_again(&together, &mut protocols) {

@@ -64,9 +64,11 @@ impl Work for Join {
         while let Some(channel) = receivers.waiting.next() {
             let joinings = receivers.joinings_of(&channel);
             let left_over = if channel.needs_room() { receivers.left_over() } else { Vec::new() };
-            let left = left_over.iter().try_for_each(|joining| joining.make_way(&receivers, &mut pass));
-            let joined = left
-                .and_then(|()| joinings.iter().try_for_each(|joining| joining.want(&receivers, &mut pass)));
+            let left =
+                left_over.iter().try_for_each(|joining| joining.make_way(&receivers.sockets, &mut pass));
+            let joined = left.and_then(|()| {
+                joinings.iter().try_for_each(|joining| joining.want(&receivers.sockets, &mut pass))
+            });
             if let Err(at) = joined {
                 receivers.waiting.put_back(&channel);
                 receivers.timers.at(at, Task::new("Join", self));
