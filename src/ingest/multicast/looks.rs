@@ -2,6 +2,7 @@
 //! as soon as the kernel tells of a change. Where it tells nothing, each second too.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,10 @@ use crate::event::{
 use crate::net::{Changes, LinkEvents};
 
 use super::joining::Pass;
-use super::receivers::Receivers;
+use super::joinings::Joinings;
+use super::network_watch::NetworkWatch;
+use super::renewals::Renewals;
+use super::wanted::Wanted;
 
 /// Between two looks at what is to be joined or left.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -22,7 +26,11 @@ const ANEW_EVERY: Duration = Duration::from_secs(10);
 
 /// The looks of one program's receivers, of which one is under way at a time.
 pub(super) struct Looks {
-    timers: Arc<Timers>,
+    joinings: Arc<Joinings>,
+    wanted: Arc<Wanted>,
+    renewals: Arc<Renewals>,
+    pub networks: NetworkWatch,
+    has_begun: AtomicBool,
     timing: Mutex<Timing>,
     /// The look that is under way between two of its tasks.
     pass: Mutex<Option<Pass>>,
@@ -41,26 +49,38 @@ struct Timing {
 /// Hears the kernel. Its descriptor is not polled between what it hears and the look.
 struct Ear {
     events: Arc<LinkEvents>,
-    receivers: Weak<Receivers>,
+    looks: Weak<Looks>,
     key: OnceLock<PollKey>,
 }
 
 impl Looks {
-    pub fn new(timers: Arc<Timers>) -> Self {
-        Self { timers, timing: Mutex::default(), pass: Mutex::default(), ear: OnceLock::new() }
+    pub fn new(joinings: Arc<Joinings>, wanted: Arc<Wanted>, renewals: Arc<Renewals>) -> Arc<Self> {
+        Arc::new(Self {
+            joinings,
+            wanted,
+            renewals,
+            networks: NetworkWatch::default(),
+            has_begun: AtomicBool::new(false),
+            timing: Mutex::default(),
+            pass: Mutex::default(),
+            ear: OnceLock::new(),
+        })
     }
 
-    /// Looks from now on.
-    pub fn start(&self, receivers: &Arc<Receivers>, poller: &Poller) {
-        match Ear::open(receivers, poller) {
+    /// Looks from now on, unless it does.
+    pub fn start(self: &Arc<Self>) {
+        if self.has_begun.swap(true, Relaxed) {
+            return;
+        }
+        match Ear::open(self, &self.joinings.sockets.poller) {
             Ok(ear) => drop(self.ear.set(ear)),
             Err(error) => tracing::info!(
                 %error,
                 "the kernel tells of no changes of interfaces and routes; they are looked up each second"
             ),
         }
-        receivers.look_at_networks(true);
-        self.end(receivers);
+        self.look_at_networks(true);
+        self.end();
     }
 
     /// Hears nothing more.
@@ -77,10 +97,10 @@ impl Looks {
     }
 
     /// A look by then, at the latest.
-    fn look_by(&self, at: Instant, receivers: &Arc<Receivers>) {
+    fn look_by(self: &Arc<Self>, at: Instant) {
         let mut timing = self.timing();
         match timing.next {
-            Some(next) if self.timers.cancel(next) => self.set(&mut timing, at, receivers),
+            Some(next) if self.timers().cancel(next) => self.set(&mut timing, at),
             // It is about to begin.
             Some(_) => {}
             None => timing.again = Some(at),
@@ -92,7 +112,7 @@ impl Looks {
         let now = clock::now();
         // Before it is heard what was told: what is told from then on is looked at again.
         let next = self.timing().next.take();
-        next.map(|next| self.timers.cancel(next));
+        next.map(|next| self.timers().cancel(next));
         let changes = self.ear.get().and_then(|ear| ear.hear());
         let mut timing = self.timing();
         let is_old = timing.anew_at.is_none_or(|at| now >= at + ANEW_EVERY);
@@ -104,14 +124,29 @@ impl Looks {
     }
 
     /// It is over: the next one is due.
-    fn end(&self, receivers: &Arc<Receivers>) {
+    fn end(self: &Arc<Self>) {
         let mut timing = self.timing();
         let at = timing.again.take().unwrap_or_else(|| clock::now() + LOOK_EVERY);
-        self.set(&mut timing, at, receivers);
+        self.set(&mut timing, at);
     }
 
-    fn set(&self, timing: &mut Timing, at: Instant, receivers: &Arc<Receivers>) {
-        timing.next = Some(self.timers.at(at, look(receivers)));
+    fn set(self: &Arc<Self>, timing: &mut Timing, at: Instant) {
+        timing.next = Some(self.timers().at(at, self.task()));
+    }
+
+    /// Looks at the networks that groups are joined on, if it is time.
+    fn look_at_networks(&self, has_changed: bool) {
+        let Joinings { sockets, .. } = &*self.joinings;
+        let networks = || sockets.state().memberships.networks();
+        self.networks.look(has_changed, networks, || self.joinings.silent(), clock::now());
+    }
+
+    fn task(self: &Arc<Self>) -> Task {
+        Task::new("FollowInterfaces", self.clone())
+    }
+
+    fn timers(&self) -> &Timers {
+        &self.joinings.timers
     }
 
     fn timing(&self) -> MutexGuard<'_, Timing> {
@@ -119,52 +154,49 @@ impl Looks {
     }
 }
 
-fn look(receivers: &Arc<Receivers>) -> Task {
-    Task::new("FollowInterfaces", receivers.clone())
-}
-
-impl Work for Receivers {
+impl Work for Looks {
     fn run(self: Arc<Self>) {
-        let turn_ends = self.turn_ends();
-        self.sockets.leave_failed();
-        let under_way = lock(&self.looks.pass).take();
+        let joinings = &self.joinings;
+        let turn_ends = joinings.turn_ends();
+        joinings.sockets.leave_failed();
+        let under_way = lock(&self.pass).take();
         let mut pass = under_way.unwrap_or_else(|| {
-            let (is_anew, returned) = self.looks.begin();
+            let (is_anew, returned) = self.begin();
             if !returned.is_empty() {
-                self.renew_on(returned);
+                self.renewals.renew_on(returned);
             }
-            Pass::over(self.sockets.places(), is_anew)
+            Pass::over(joinings.sockets.places(), is_anew)
         });
-        while let Some(joining) = self.next_joining() {
-            self.looks.timers.vitals().may_fault("follow", String::new);
-            if joining.follow(&self.sockets, &mut pass) {
-                self.want(&joining.channel);
+        while let Some(joining) = joinings.next() {
+            self.timers().vitals().may_fault("follow", String::new);
+            if joining.follow(&joinings.sockets, &mut pass) {
+                self.wanted.want(&joining.channel);
             }
             if clock::now() >= turn_ends {
-                *lock(&self.looks.pass) = Some(pass);
-                return self.queue().push(look(&self));
+                *lock(&self.pass) = Some(pass);
+                return joinings.queue().push(self.task());
             }
         }
         let is_anew = pass.is_anew;
         pass.tell();
-        self.watch_legs(clock::now());
+        joinings.watch_legs(clock::now());
         self.look_at_networks(is_anew);
-        self.looks.end(&self);
+        self.end();
     }
 
     /// Joining goes on whatever happened to one group.
     fn close(self: Arc<Self>) {
-        self.looks.timers.vitals().fault("watch");
-        self.looks.timing().anew_at = None; // what is behind it has not been looked at
-        self.looks.end(&self);
+        self.timers().vitals().fault("watch");
+        self.timing().anew_at = None; // what is behind it has not been looked at
+        self.end();
     }
 }
 
 impl Ear {
-    fn open(receivers: &Arc<Receivers>, poller: &Poller) -> io::Result<Arc<Self>> {
+    fn open(looks: &Arc<Looks>, poller: &Poller) -> io::Result<Arc<Self>> {
         let events = Arc::new(LinkEvents::open()?);
-        let receivers = Arc::downgrade(receivers);
-        let ear = Arc::new(Self { events: events.clone(), receivers, key: OnceLock::new() });
+        let ear =
+            Arc::new(Self { events: events.clone(), looks: Arc::downgrade(looks), key: OnceLock::new() });
         let key = poller.register(Class::Control, events, ear.clone())?;
         ear.key.get_or_init(|| key).enable(Interest::Read)?;
         Ok(ear)
@@ -188,8 +220,8 @@ impl Ear {
 
 impl PollEventConsumer for Ear {
     fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
-        if let Some(receivers) = self.receivers.upgrade() {
-            receivers.looks.look_by(clock::now() + REST, &receivers);
+        if let Some(looks) = self.looks.upgrade() {
+            looks.look_by(clock::now() + REST);
         }
         None
     }
@@ -202,6 +234,7 @@ impl PollEventConsumer for Ear {
 mod tests {
     use super::*;
     use crate::event::TaskQueue;
+    use crate::ingest::Receivers;
     use crate::relay::Busy;
 
     #[test]
@@ -214,15 +247,15 @@ mod tests {
         poller.stop(); // no timer fires
         let (looks, later) = (&receivers.looks, clock::now() + Duration::from_secs(3600));
         let waits = || (timers.len(), looks.timing().again);
-        looks.end(&receivers);
+        looks.end();
         assert_eq!(waits(), (1, None));
-        looks.look_by(later, &receivers);
+        looks.look_by(later);
         assert_eq!(waits(), (1, None), "in place of the other one");
         assert!(looks.begin().0, "the kernel is not heard");
         assert!(looks.begin().0, "so each time");
-        looks.look_by(later, &receivers);
+        looks.look_by(later);
         assert_eq!(waits(), (0, Some(later)), "it is under way");
-        looks.end(&receivers);
+        looks.end();
         assert_eq!(waits(), (1, None));
         timers.stop();
         queue.stop();

@@ -1,16 +1,19 @@
 //! Groups are joined once, on shared sockets, and what comes to them is handed to legs.
 //!
 //! ```text
-//!  channel ─▶ Receivers: an RtpReceiver per port, family and interface, joined to many groups; further ones where it is full
+//!  channel ─▶ Receivers ─▶ Joinings: where is each leg to be joined?
+//!                 │           ▲  Looks: each second, and as the kernel tells of changes     Wanted: on demand
+//!                 │           │  Renewals: of what is the network told again?
+//!                 ▼           ▼
+//!            SharedSockets: an RtpReceiver per port, family and interface, joined to many groups; further ones where it is full
 //!      socket ─▶ Intake of its table: when? ─▶ receive_data ─▶ route by destination (and source) ─▶ Leg
-//!  Joining: each track's interface, looked up as the kernel tells of changes (Looks): joined there and nowhere else
 //! ```
 
 mod change_pace;
-mod elsewhere;
 mod heard;
 mod intake;
 mod joining;
+mod joinings;
 mod looks;
 mod memberships;
 mod network_watch;

@@ -1,18 +1,19 @@
 //! Groups on shared sockets over loopback: one socket for many, another when it is full, and trying again.
 
-use super::super::super::redundancy::Redundancy;
+use super::super::super::merging::Sockets;
 use super::super::joining::Pass;
 use super::super::memberships::groups_of;
 use super::super::port_counts::AllCounts;
 use super::super::routes::{Kind, Owner, Route, Routes};
 use super::*;
-use crate::event::{Class, TaskQueue, Work};
+use crate::event::{Class, TaskQueue, Work, clock, lock};
 use crate::net::{Group, bind_pair};
 use crate::relay::rig::{self, ROOMY, by_hand, outward};
 use crate::relay::{Busy, Coalesce, RefusedTotals};
 use crate::wire::sdp;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Weak;
 use std::thread;
 
 struct Rig {
@@ -60,11 +61,11 @@ fn free_port() -> u16 {
 }
 
 fn sockets_on(rig: &Rig, port: u16) -> usize {
-    rig.receivers.ports().into_iter().filter(|open| *open == port).count()
+    rig.receivers.sockets.state().receivers.iter().filter(|receiver| receiver.port == port).count()
 }
 
 fn interface_of(rig: &Rig, channel: &Channel) -> Option<u32> {
-    let leg = rig.receivers.legs_of(&channel.tracks[0]).remove(0);
+    let leg = rig.receivers.joinings.legs_of(&channel.tracks[0]).remove(0);
     rig.receivers.sockets.state().memberships.interfaces().get(&Arc::as_ptr(&leg).addr()).copied()
 }
 
@@ -126,12 +127,12 @@ fn two_channels_of_one_group_each_have_it() {
 /// One look at where everything is to be received.
 fn follow(rig: &Rig) {
     rig.receivers.looks.expect_change();
-    rig.receivers.clone().run();
+    rig.receivers.looks.clone().run();
 }
 
 /// As if what is joined were joined on an interface of before.
 fn misplace(rig: &Rig, channel: &Channel) {
-    let leg = rig.receivers.legs_of(&channel.tracks[0]).remove(0);
+    let leg = rig.receivers.joinings.legs_of(&channel.tracks[0]).remove(0);
     let mut state = rig.receivers.sockets.state();
     for joined in state.memberships.take(&leg, None) {
         let group = Group { interface: joined.group.interface + 1000, ..joined.group };
@@ -145,13 +146,13 @@ fn what_is_missing_is_looked_for_again_and_what_is_there_is_joined_once() {
     let [missing, there] = [201, 207].map(|last| channel(last, free_port(), None));
     rig.receivers.receive(&missing, Some("nowhere7"));
     assert!(!is_joined(&missing));
-    assert_eq!(rig.receivers.ports().len(), 0, "no socket waits for it");
+    assert_eq!(rig.receivers.sockets.state().receivers.len(), 0, "no socket waits for it");
     rig.receivers.receive(&there, Some("lo"));
     assert_eq!(rig.timers.len(), 1, "one look for all");
     follow(&rig);
     follow(&rig);
     assert!(is_joined(&there) && !is_joined(&missing));
-    assert_eq!(rig.receivers.ports().len(), 2);
+    assert_eq!(rig.receivers.sockets.state().receivers.len(), 2);
     assert_eq!(rig.timers.len(), 1, "it does not give up, and looks no more often for it");
     rig.stop();
 }
@@ -198,7 +199,7 @@ fn a_group_is_renewed_by_all_who_have_it_and_only_while_nothing_of_it_comes() {
     assert_eq!(renew(22), 1);
     assert!(!is_joined(&twins[0]), "its interface is none");
     let mut pass = Pass::over(rig.receivers.sockets.state().memberships.interfaces(), true);
-    let joinings = rig.receivers.state().joinings.clone();
+    let joinings = rig.receivers.joinings.those(|_| true);
     joinings.iter().for_each(|joining| {
         joining.follow(&rig.receivers.sockets, &mut pass);
     });
@@ -332,7 +333,7 @@ fn channels_on_neighbouring_ports_have_a_socket_a_port_and_lose_nothing() {
         }
         assert!(rig.receivers.stats().iter().all(|port| port.stray == 0));
         // One goes: the others stay, and so they do over a renewal.
-        rig.receivers.sockets.leave(&rig.receivers.legs_of(&channels[0].tracks[0])[0], None);
+        rig.receivers.sockets.leave(&rig.receivers.joinings.legs_of(&channels[0].tracks[0])[0], None);
         channels.iter().for_each(|channel| channel.tracks[0].signs.set_missing(true));
         rig.receivers.renew(&channels[1].tracks[0], clock::now());
         assert_eq!(rig.receivers.renewals(), 1);
@@ -408,7 +409,7 @@ fn who_only_looks_does_not_wait_for_the_kernel() {
     let rig = Rig::new();
     let channel = channel(216, free_port(), None);
     rig.receivers.receive(&channel, Some("lo"));
-    let leg = rig.receivers.legs_of(&channel.tracks[0]).remove(0);
+    let leg = rig.receivers.joinings.legs_of(&channel.tracks[0]).remove(0);
     let in_the_kernel = lock(&rig.receivers.sockets.operations);
     let (receivers, track) = (rig.receivers.clone(), channel.tracks[0].clone());
     let renewal = thread::spawn(move || receivers.renew(&track, clock::now()));

@@ -12,18 +12,18 @@ use crate::net::{GroupProtocol, Turned, igmp_versions, interface_name, mean_any}
 use crate::relay::Channel;
 
 use super::super::obstacles::no_renewals;
-use super::heard::Asking;
+use super::heard::{Asking, Heard};
+use super::joinings::Joinings;
 use super::memberships::Membership;
-use super::receivers::Receivers;
-use super::rtp_receiver::RtpReceiver;
 
 /// So long it is heard who sends, before the network is told: of who does, nothing is lost.
 const HEAR_FOR: Duration = Duration::from_millis(300);
 
-/// What they have come to.
-#[derive(Default)]
+/// All renewals, and what they have come to.
 pub(super) struct Renewals {
-    told: AtomicU64,
+    joinings: Arc<Joinings>,
+    /// Groups that the network was told of again without being left.
+    pub told: AtomicU64,
     /// Interfaces of which it was said that nothing can be told there; of IPv4 or not.
     mute: Mutex<HashSet<(u32, bool)>>,
     /// Interfaces whose groups are about to be told of.
@@ -32,7 +32,7 @@ pub(super) struct Renewals {
 
 /// One that is under way, or due.
 struct Renewal {
-    receivers: Weak<Receivers>,
+    all: Arc<Renewals>,
     of: Of,
     /// Of whom it is heard who sends, while it is under way.
     asking: Mutex<Vec<Asking>>,
@@ -58,41 +58,45 @@ impl Of {
     }
 }
 
-impl Receivers {
+impl Renewals {
+    pub fn new(joinings: Arc<Joinings>) -> Arc<Self> {
+        Arc::new(Self { joinings, told: AtomicU64::new(0), mute: Mutex::default(), due: Mutex::default() })
+    }
+
     /// Tells the network of a channel's groups so often, whether or not anybody asks.
-    pub fn renew_each(&self, channel: &Arc<Channel>, every: Duration) {
+    pub fn renew_each(self: &Arc<Self>, channel: &Arc<Channel>, every: Duration) {
         self.renew_later(Of::Channel(Arc::downgrade(channel), every), every);
     }
 
     /// Tells the network of all groups on interfaces that it was away from. Where that is about to be done it is done once.
-    pub(super) fn renew_on(&self, mut interfaces: Vec<u32>) {
-        interfaces.retain(|index| lock(&self.renewed.due).insert(*index));
+    pub fn renew_on(self: &Arc<Self>, mut interfaces: Vec<u32>) {
+        interfaces.retain(|index| lock(&self.due).insert(*index));
         if !interfaces.is_empty() {
             self.renew_later(Of::Interfaces(interfaces), HEAR_FOR);
         }
     }
 
-    /// Groups that the network was told of again without being left.
-    pub fn retold(&self) -> u64 {
-        self.renewed.told.load(Relaxed)
+    fn renew_later(self: &Arc<Self>, of: Of, within: Duration) {
+        let (all, asking, rest) = (self.clone(), Mutex::default(), Mutex::default());
+        let renewal = Task::new("Renew", Arc::new(Renewal { all, of, asking, rest }));
+        self.joinings.timers.at(clock::now() + within.saturating_sub(HEAR_FOR), renewal);
     }
 
-    fn renew_later(&self, of: Of, within: Duration) {
-        let (receivers, asking, rest) = (self.this.clone(), Mutex::default(), Mutex::default());
-        let renewal = Renewal { receivers, of, asking, rest };
-        self.timers.at(clock::now() + within.saturating_sub(HEAR_FOR), Task::new("Renew", Arc::new(renewal)));
+    /// What is to be told of, each group and interface by itself.
+    fn alike(&self, of: &Of) -> Vec<Vec<Membership>> {
+        self.joinings.sockets.state().memberships.alike(|joined| of.has(joined))
     }
 
     /// Asks who sends to groups, of all sockets that have them.
     fn asking(&self, of: &Of) -> Vec<Asking> {
-        let alike = self.sockets.state().memberships.alike(|joined| of.has(joined));
-        let mut asked = Vec::<Arc<RtpReceiver>>::new();
-        for joined in alike.into_iter().flatten() {
-            if !asked.iter().any(|other| Arc::ptr_eq(other, &joined.receiver)) {
-                asked.push(joined.receiver);
+        let mut asked = Vec::<Arc<Heard>>::new();
+        for joined in self.alike(of).into_iter().flatten() {
+            let heard = &joined.receiver.heard;
+            if !asked.iter().any(|other| Arc::ptr_eq(other, heard)) {
+                asked.push(heard.clone());
             }
         }
-        asked.into_iter().map(|receiver| Asking::of(receiver.heard.clone())).collect()
+        asked.into_iter().map(Asking::of).collect()
     }
 
     /// Turns the filters of the memberships of one group and interface round and back: all of them, whoever has them, for the network
@@ -102,18 +106,32 @@ impl Receivers {
         if !protocols.of(first.group.interface, first.group.address.is_ipv4()).tells_sources() {
             return false;
         }
-        let _operations = lock(&self.sockets.operations);
+        let sockets = &self.joinings.sockets;
+        let _operations = lock(&sockets.operations);
         match turn_round(together) {
-            Ok(is_told) => drop(self.renewed.told.fetch_add(u64::from(is_told), Relaxed)),
-            Err(lost) => self.sockets.give_up(&lost),
+            Ok(is_told) => drop(self.told.fetch_add(u64::from(is_told), Relaxed)),
+            Err(lost) => sockets.give_up(&lost),
         }
         true
     }
 
     /// Joins silent groups again at once that come by an interface that was away. What flows is left alone.
     fn renew_silent(&self, joined: &[Membership]) {
-        self.sockets.state().memberships.forget_renewals(joined);
-        joined.iter().for_each(|joined| self.renew(joined.route.track(), clock::now()));
+        self.joinings.sockets.state().memberships.forget_renewals(joined);
+        joined.iter().for_each(|joined| self.joinings.renew(joined.route.track(), clock::now()));
+    }
+
+    fn say_mute(&self, joined: &[Membership]) {
+        for group in joined.iter().map(|joined| &joined.group) {
+            if !lock(&self.mute).insert((group.interface, group.address.is_ipv4())) {
+                continue;
+            }
+            let Some(interface) = interface_name(group.interface) else { continue };
+            let protocol = GroupProtocol::of(group.interface, &interface, group.address.is_ipv4());
+            if let Some(told) = no_renewals(protocol, &interface) {
+                tracing::warn!(interface, "{told}");
+            }
+        }
     }
 }
 
@@ -163,21 +181,6 @@ fn turn_round(together: &[Membership]) -> Result<bool, Vec<Membership>> {
     Err(together.iter().filter(is_lost).cloned().collect())
 }
 
-impl Renewals {
-    fn say_mute(&self, joined: &[Membership]) {
-        for group in joined.iter().map(|joined| &joined.group) {
-            if !lock(&self.mute).insert((group.interface, group.address.is_ipv4())) {
-                continue;
-            }
-            let Some(interface) = interface_name(group.interface) else { continue };
-            let protocol = GroupProtocol::of(group.interface, &interface, group.address.is_ipv4());
-            if let Some(told) = no_renewals(protocol, &interface) {
-                tracing::warn!(interface, "{told}");
-            }
-        }
-    }
-}
-
 /// What is spoken on interfaces, each asked for once.
 #[derive(Default)]
 struct Protocols {
@@ -198,38 +201,35 @@ impl Protocols {
 impl Work for Renewal {
     /// Several times for each time: to begin to hear who sends, and to tell, as much as a turn takes.
     fn run(self: Arc<Self>) {
-        let Some(receivers) = self.receivers.upgrade() else { return };
         if lock(&self.asking).is_empty() {
-            *lock(&self.asking) = receivers.asking(&self.of);
-        } else if !self.tell(&receivers) {
-            return receivers.queue().push(Task::new("Renew", self));
+            *lock(&self.asking) = self.all.asking(&self.of);
+        } else if !self.tell() {
+            return self.all.joinings.queue().push(Task::new("Renew", self.clone()));
         }
-        self.go_on(&receivers);
+        self.go_on();
     }
 
     fn close(self: Arc<Self>) {
-        if let Some(receivers) = self.receivers.upgrade() {
-            receivers.timers.vitals().fault("watch");
-            self.end();
-            self.go_on(&receivers);
-        }
+        self.all.joinings.timers.vitals().fault("watch");
+        self.end();
+        self.go_on();
     }
 }
 
 impl Renewal {
     /// `false`: there is more to tell of.
-    fn tell(&self, receivers: &Receivers) -> bool {
-        let (turn_ends, mut protocols) = (receivers.turn_ends(), Protocols::default());
+    fn tell(&self) -> bool {
+        let (turn_ends, mut protocols) = (self.all.joinings.turn_ends(), Protocols::default());
         let mut rest = lock(&self.rest);
         if rest.is_empty() {
-            self.is_due_no_more(receivers); // what changes from here on is told of another time
-            *rest = receivers.sockets.state().memberships.alike(|joined| self.of.has(joined));
+            self.is_due_no_more(); // what changes from here on is told of another time
+            *rest = self.all.alike(&self.of);
         }
         while let Some(together) = rest.pop() {
-            if !receivers.tell_again(&together, &mut protocols) {
+            if !self.all.tell_again(&together, &mut protocols) {
                 match self.of {
-                    Of::Channel(..) => receivers.renewed.say_mute(&together),
-                    Of::Interfaces(_) => receivers.renew_silent(&together),
+                    Of::Channel(..) => self.all.say_mute(&together),
+                    Of::Interfaces(_) => self.all.renew_silent(&together),
                 }
             }
             if clock::now() >= turn_ends && !rest.is_empty() {
@@ -247,19 +247,19 @@ impl Renewal {
         drop(asking);
     }
 
-    fn is_due_no_more(&self, receivers: &Receivers) {
+    fn is_due_no_more(&self) {
         if let Of::Interfaces(interfaces) = &self.of {
-            lock(&receivers.renewed.due).retain(|index| !interfaces.contains(index));
+            lock(&self.all.due).retain(|index| !interfaces.contains(index));
         }
     }
 
-    fn go_on(self: Arc<Self>, receivers: &Receivers) {
+    fn go_on(self: Arc<Self>) {
         let is_under_way = !lock(&self.asking).is_empty();
         let next = match &self.of {
             _ if is_under_way => HEAR_FOR,
             Of::Channel(channel, every) if channel.strong_count() > 0 => every.saturating_sub(HEAR_FOR),
-            _ => return self.is_due_no_more(receivers),
+            _ => return self.is_due_no_more(),
         };
-        receivers.timers.at(clock::now() + next, Task::new("Renew", self));
+        self.all.joinings.timers.at(clock::now() + next, Task::new("Renew", self.clone()));
     }
 }

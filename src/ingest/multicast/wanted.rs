@@ -8,11 +8,11 @@ use crate::event::{Task, Work, clock, lock};
 use crate::relay::Channel;
 
 use super::joining::Pass;
-use super::receivers::Receivers;
+use super::joinings::Joinings;
 
 /// Who waits for his turn.
 #[derive(Default)]
-pub(super) struct Waiting(Mutex<Queue>);
+struct Waiting(Mutex<Queue>);
 
 #[derive(Default)]
 struct Queue {
@@ -23,7 +23,7 @@ struct Queue {
 
 impl Waiting {
     /// One more, unless it waits already. `true`: a task is to see to it.
-    pub fn add(&self, channel: &Arc<Channel>) -> bool {
+    fn add(&self, channel: &Arc<Channel>) -> bool {
         let mut queue = lock(&self.0);
         let channel = Arc::downgrade(channel);
         if !queue.channels.iter().any(|waits| waits.ptr_eq(&channel)) {
@@ -55,27 +55,51 @@ impl Waiting {
 }
 
 /// Sees to those who wait.
-pub(super) struct Join(pub Weak<Receivers>);
+pub(super) struct Wanted {
+    joinings: Arc<Joinings>,
+    waiting: Waiting,
+}
 
-impl Work for Join {
+impl Wanted {
+    pub fn new(joinings: Arc<Joinings>) -> Arc<Self> {
+        Arc::new(Self { joinings, waiting: Waiting::default() })
+    }
+
+    /// Joins a channel as often as it begins to be wanted.
+    pub fn follow(self: &Arc<Self>, channel: &Arc<Channel>) {
+        let (this, wanted) = (Arc::downgrade(self), Arc::downgrade(channel));
+        channel.demand.on_begin(move || {
+            let both = this.upgrade().zip(wanted.upgrade());
+            both.into_iter().for_each(|(this, wanted)| this.want(&wanted));
+        });
+    }
+
+    /// Has a channel joined that is wanted on demand, as soon as it is its turn.
+    pub fn want(self: &Arc<Self>, channel: &Arc<Channel>) {
+        if self.waiting.add(channel) {
+            self.joinings.queue().push(Task::new("Join", self.clone()));
+        }
+    }
+}
+
+impl Work for Wanted {
     fn run(self: Arc<Self>) {
-        let Some(receivers) = self.0.upgrade() else { return };
-        let (turn_ends, mut pass) = (receivers.turn_ends(), Pass::default());
-        while let Some(channel) = receivers.waiting.next() {
-            let joinings = receivers.joinings_of(&channel);
-            let left_over = if channel.needs_room() { receivers.left_over() } else { Vec::new() };
+        let Self { joinings, waiting } = &*self;
+        let (turn_ends, mut pass) = (joinings.turn_ends(), Pass::default());
+        while let Some(channel) = waiting.next() {
+            let own = joinings.of(&channel);
+            let left_over = if channel.needs_room() { joinings.left_over() } else { Vec::new() };
             let left =
-                left_over.iter().try_for_each(|joining| joining.make_way(&receivers.sockets, &mut pass));
-            let joined = left.and_then(|()| {
-                joinings.iter().try_for_each(|joining| joining.want(&receivers.sockets, &mut pass))
-            });
+                left_over.iter().try_for_each(|joining| joining.make_way(&joinings.sockets, &mut pass));
+            let joined = left
+                .and_then(|()| own.iter().try_for_each(|joining| joining.want(&joinings.sockets, &mut pass)));
             if let Err(at) = joined {
-                receivers.waiting.put_back(&channel);
-                receivers.timers.at(at, Task::new("Join", self));
+                waiting.put_back(&channel);
+                joinings.timers.at(at, Task::new("Join", self.clone()));
                 break;
             }
             if clock::now() >= turn_ends {
-                receivers.queue().push(Task::new("Join", self));
+                joinings.queue().push(Task::new("Join", self.clone()));
                 break;
             }
         }
@@ -84,9 +108,7 @@ impl Work for Join {
 
     /// The next look asks again for what is not joined.
     fn close(self: Arc<Self>) {
-        if let Some(receivers) = self.0.upgrade() {
-            receivers.waiting.give_up();
-        }
+        self.waiting.give_up();
     }
 }
 
