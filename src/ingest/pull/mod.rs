@@ -27,6 +27,7 @@ mod journey;
 mod link;
 mod names;
 mod opening;
+mod parts;
 mod patience;
 mod puller;
 mod reach;
@@ -47,7 +48,8 @@ pub use failure::Failure;
 pub use figures::{PullState, PullStats};
 pub use link::Transport;
 pub use opening::OPEN;
-pub use puller::{Opens, Pull, Puller};
+pub use parts::{Opens, Pull};
+pub use puller::Puller;
 pub use trust::Trust;
 pub use upstream::PULL;
 

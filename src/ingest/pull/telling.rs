@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::wire::rtsp::StatusCode;
 
 use super::failure::Failure;
-use super::puller::Pull;
+use super::parts::Pull;
 
 /// What comes and goes all the time is no news.
 const NEWS_AFTER: Duration = Duration::from_secs(10);
