@@ -6,7 +6,13 @@ use std::sync::{Arc, Weak};
 
 use crate::event::{Class, Descriptor, Event, Interest, PollEventConsumer, PollKey, Poller, Task};
 
-use super::upstream::Upstream;
+/// Whose sake it is polled for.
+pub(super) trait Listener: Send + Sync {
+    /// Something has happened.
+    fn hear(self: Arc<Self>);
+    /// A descriptor is polled no more.
+    fn lose(self: Arc<Self>);
+}
 
 /// Polled until it is dropped.
 pub(super) struct Ear {
@@ -15,7 +21,7 @@ pub(super) struct Ear {
 }
 
 struct Fired {
-    upstream: Weak<Upstream>,
+    listener: Weak<dyn Listener>,
     is: AtomicBool,
 }
 
@@ -24,10 +30,10 @@ impl Ear {
     pub fn open(
         poller: &Poller,
         descriptor: Arc<dyn Descriptor>,
-        upstream: Weak<Upstream>,
+        listener: Weak<dyn Listener>,
         interest: Interest,
     ) -> io::Result<Self> {
-        let fired = Arc::new(Fired { upstream, is: AtomicBool::new(false) });
+        let fired = Arc::new(Fired { listener, is: AtomicBool::new(false) });
         let key = poller.register(Class::Media, descriptor, fired.clone())?;
         key.enable(interest)?;
         Ok(Self { key, fired })
@@ -58,12 +64,12 @@ impl Drop for Ear {
 impl PollEventConsumer for Fired {
     fn create_task(self: Arc<Self>, _: Event) -> Option<Task> {
         self.is.store(true, Relaxed);
-        self.upstream.upgrade().into_iter().for_each(|upstream| upstream.poke());
+        self.listener.upgrade().into_iter().for_each(|listener| listener.hear());
         None
     }
 
     /// The stream finds out that nothing comes.
     fn close(self: Arc<Self>) {
-        self.upstream.upgrade().into_iter().for_each(|upstream| upstream.lose());
+        self.listener.upgrade().into_iter().for_each(|listener| listener.lose());
     }
 }

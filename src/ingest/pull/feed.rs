@@ -14,9 +14,8 @@ use crate::wire::rtp;
 
 use super::super::touched::Touched;
 use super::action::Way;
-use super::ear::Ear;
+use super::ear::{Ear, Listener};
 use super::figures::Figures;
-use super::upstream::Upstream;
 
 /// Messages per `recvmmsg`, and batches of one socket at a turn.
 const BATCH: usize = 32;
@@ -71,12 +70,12 @@ impl Feed {
         track: Arc<Track>,
         (own, server): (IpAddr, IpAddr),
         poller: &Poller,
-        upstream: &Weak<Upstream>,
+        listener: &Weak<dyn Listener>,
     ) -> io::Result<Self> {
         let ServerPair { rtp, rtcp, port: number } = receiving_pair(own)?;
         let open = |socket: UdpSocket| {
             let socket = Arc::new(socket);
-            let ear = Ear::open(poller, socket.clone(), upstream.clone(), Interest::Read)?;
+            let ear = Ear::open(poller, socket.clone(), listener.clone(), Interest::Read)?;
             io::Result::Ok(Port { socket, ear })
         };
         let ports = Ports { rtp: open(rtp)?, rtcp: open(rtcp)?, number, server, from: Cell::default() };

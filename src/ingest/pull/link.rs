@@ -15,12 +15,11 @@ use crate::wire::sdp::Presentation;
 use super::super::touched::Touched;
 use super::action::{Action, End};
 use super::conversation::Conversation;
-use super::ear::Ear;
+use super::ear::{Ear, Listener};
 use super::failure::Failure;
 use super::feed::{Feed, REPORT_EVERY};
 use super::figures::Figures;
 use super::stream::Stream;
-use super::upstream::Upstream;
 
 /// Room for what one read brings, and reads at a turn: then others have theirs.
 const READ_BYTES: usize = 64 << 10;
@@ -47,6 +46,7 @@ pub enum Transport {
 pub(super) struct Link {
     stream: Stream,
     ear: Ear,
+    listener: Weak<dyn Listener>,
     pub server: SocketAddr,
     /// Absent until it is connected: until then at the latest.
     talk: Result<Conversation, Instant>,
@@ -79,13 +79,14 @@ impl Link {
         server: SocketAddr,
         ssrc: u32,
         poller: &Poller,
-        upstream: Weak<Upstream>,
+        listener: Weak<dyn Listener>,
         until: Instant,
     ) -> io::Result<Self> {
-        let ear = Ear::open(poller, stream.socket().clone(), upstream, Interest::Write)?;
+        let ear = Ear::open(poller, stream.socket().clone(), listener.clone(), Interest::Write)?;
         Ok(Self {
             stream,
             ear,
+            listener,
             server,
             talk: Err(until),
             outgoing: Vec::new(),
@@ -308,7 +309,6 @@ impl Link {
         tracks: &[Arc<Track>],
         transport: Transport,
         poller: &Poller,
-        upstream: &Weak<Upstream>,
         now: Instant,
     ) -> Result<(), Failure> {
         self.described = None;
@@ -316,7 +316,7 @@ impl Link {
         let between = (own, self.server.ip().to_canonical());
         let open = |track: &Arc<Track>| match transport {
             Transport::Tcp => Ok(Feed::interleaved(track.clone())),
-            Transport::Udp => Feed::over_udp(track.clone(), between, poller, upstream),
+            Transport::Udp => Feed::over_udp(track.clone(), between, poller, &self.listener),
         };
         let feeds: io::Result<Vec<_>> = tracks.iter().map(open).collect();
         self.feeds = feeds.map_err(|error| Failure::Ports(plain(&error)))?;

@@ -20,6 +20,7 @@ use crate::wire::rtsp::via;
 use super::backoff::Backoff;
 use super::conversation::Conversation;
 use super::dice::token;
+use super::ear::Listener;
 use super::ending::{part, pause};
 use super::failure::Failure;
 use super::figures::{Figures, PullState, PullStats};
@@ -125,17 +126,6 @@ impl Upstream {
         if self.runs.request() {
             self.parts.media.push(Task::new(PULL, self.clone()));
         }
-    }
-
-    /// A descriptor is polled no more.
-    pub fn lose(self: &Arc<Self>) {
-        let mut state = self.state();
-        if let Stage::Linked(_) = state.stage {
-            let lost = Failure::Broken("its descriptor is polled no more".to_owned());
-            self.fail(&mut state, &lost, clock::now());
-        }
-        drop(state);
-        self.poke();
     }
 
     /// The channel that was made of what was described.
@@ -295,7 +285,7 @@ impl Upstream {
         // The rest of it may be another one, for those who come.
         known.describe((**described).clone());
         let (pull, parts) = (&self.pull, &self.parts);
-        let set_up = link.set_up(&known.tracks, pull.transport, &parts.poller, &self.this, now);
+        let set_up = link.set_up(&known.tracks, pull.transport, &parts.poller, now);
         if let Err(failure) = set_up {
             self.fail(state, &failure, now);
         }
@@ -332,6 +322,22 @@ impl Upstream {
         if let Some((_, before)) = state.timer.replace((due, timer)) {
             self.parts.timers.cancel(before);
         }
+    }
+}
+
+impl Listener for Upstream {
+    fn hear(self: Arc<Self>) {
+        self.poke();
+    }
+
+    fn lose(self: Arc<Self>) {
+        let mut state = self.state();
+        if let Stage::Linked(_) = state.stage {
+            let lost = Failure::Broken("its descriptor is polled no more".to_owned());
+            self.fail(&mut state, &lost, clock::now());
+        }
+        drop(state);
+        self.poke();
     }
 }
 
