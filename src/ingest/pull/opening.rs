@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::event::Work;
 use crate::wire::sdp::Presentation;
 
-use super::upstream::Upstream;
+use super::steps::Upstream;
 
 /// The kind of the task.
 pub const OPEN: &str = "PullOpen";
