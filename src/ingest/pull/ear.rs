@@ -6,14 +6,6 @@ use std::sync::{Arc, Weak};
 
 use crate::event::{Class, Descriptor, Event, Interest, PollEventConsumer, PollKey, Poller, Task};
 
-/// Whose sake it is polled for.
-pub(super) trait Listener: Send + Sync {
-    /// Something has happened.
-    fn hear(self: Arc<Self>);
-    /// A descriptor is polled no more.
-    fn lose(self: Arc<Self>);
-}
-
 /// Polled until it is dropped.
 pub(super) struct Ear {
     key: PollKey,
@@ -23,6 +15,14 @@ pub(super) struct Ear {
 struct Fired {
     listener: Weak<dyn Listener>,
     is: AtomicBool,
+}
+
+/// For whose sake it is polled.
+pub(super) trait Listener: Send + Sync {
+    /// Something has happened.
+    fn hear(self: Arc<Self>);
+    /// A descriptor is polled no more.
+    fn lose(self: Arc<Self>);
 }
 
 impl Ear {

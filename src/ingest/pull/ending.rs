@@ -10,7 +10,7 @@ use super::backoff::{Backoff, LONGEST_WATCHED};
 use super::dice::random;
 use super::failure::Failure;
 use super::figures::PullState;
-use super::steps::{Stage, State, Upstream};
+use super::upstream::{Stage, State, Upstream};
 
 impl Upstream {
     /// The link is over.

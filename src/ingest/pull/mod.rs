@@ -39,6 +39,7 @@ mod stream;
 mod talk;
 mod telling;
 mod trust;
+mod upstream;
 mod whereabouts;
 
 pub use dice::token;
@@ -50,8 +51,8 @@ pub use link::Transport;
 pub use opening::OPEN;
 pub use parts::{Opens, Pull};
 pub use puller::Puller;
-pub use steps::PULL;
 pub use trust::Trust;
+pub use upstream::PULL;
 
 #[cfg(all(test, not(model)))]
 mod tests;

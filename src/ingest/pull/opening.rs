@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::event::Work;
+use crate::event::{Work, clock};
+use crate::relay::Channel;
 use crate::wire::sdp::Presentation;
 
-use super::steps::Upstream;
+use super::failure::Failure;
+use super::upstream::{Stage, Upstream};
 
 /// The kind of the task.
 pub const OPEN: &str = "PullOpen";
@@ -18,6 +20,25 @@ pub(super) struct Opening {
 impl Opening {
     pub fn new(upstream: Arc<Upstream>, presentation: Presentation) -> Arc<Self> {
         Arc::new(Self { upstream, presentation })
+    }
+}
+
+impl Upstream {
+    /// The channel that was made of what was described.
+    pub(super) fn opened(self: &Arc<Self>, channel: Option<Arc<Channel>>) {
+        let mut state = self.state();
+        let made_for = state.opening.take();
+        if state.stopped {
+            return drop(state); // before the channel
+        }
+        let is_current = made_for == Some(state.links) && matches!(state.stage, Stage::Linked(_));
+        if channel.is_none() && is_current {
+            let none = Failure::Description("no channel can be made of it".to_owned());
+            self.fail(&mut state, &none, clock::now());
+        }
+        state.channel = channel.or(state.channel.take());
+        drop(state);
+        self.poke();
     }
 }
 

@@ -8,7 +8,7 @@ use crate::relay::{Busy, Demand};
 use super::figures::PullStats;
 use super::names::Names;
 use super::parts::{Opens, Parts, Pull};
-use super::steps::Upstream;
+use super::upstream::Upstream;
 
 /// All streams.
 pub struct Puller {

@@ -13,8 +13,8 @@ use super::figures::PullState;
 use super::journey::port;
 use super::link::Link;
 use super::names::Addresses;
-use super::steps::{Stage, State, Upstream};
 use super::stream::Stream;
+use super::upstream::{Stage, State, Upstream};
 
 /// A host is looked up for no longer.
 const FIND_WITHIN: Duration = Duration::from_secs(10);

@@ -1,86 +1,26 @@
-//! An Upstream: one stream that is pulled, from the first who wants it to the last, over as many links as it takes.
-//!
-//! ```text
-//!  idle ── wanted ──▶ looked up ──▶ linked ── failed ──▶ resting ──▶ looked up …
-//!    ▲                                 │ left
-//!    └─────────────────────────────────┘
-//! ```
-//!
-//! All of it runs as a task of media, of which there is one at a time: what comes is at most one stream's, and is handed to
-//! the lanes as it comes.
+//! The steps of an Upstream: what it does as something comes, or is due.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::event::{RunState, Task, TimerId, Work, clock, lock};
-use crate::relay::{Channel, Demand};
+use crate::event::{Task, Work, clock, lock};
 use crate::wire::rtsp::via;
 
-use super::backoff::Backoff;
 use super::conversation::Conversation;
 use super::dice::token;
 use super::ear::Listener;
 use super::ending::{part, pause};
 use super::failure::Failure;
-use super::figures::{Figures, PullState, PullStats};
-use super::journey::Journey;
-use super::link::{Link, Turned};
-use super::names::Found;
-use super::opening::Opening;
-use super::parts::{Parts, Pull};
+use super::figures::PullState;
+use super::link::Turned;
+use super::opening::{OPEN, Opening};
 use super::patience::Patience;
 use super::reaching::host;
-use super::telling::Telling;
-use super::whereabouts::Whereabouts;
-
-/// The kind of the task that pulls.
-pub const PULL: &str = "Pull";
+use super::upstream::{PULL, Stage, State, Upstream};
 
 /// So often is looked whether anybody watches.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// One stream.
-pub(super) struct Upstream {
-    pub pull: Pull,
-    pub demand: Arc<Demand>,
-    pub parts: Arc<Parts>,
-    runs: RunState,
-    pub(super) figures: Figures,
-    state: Mutex<State>,
-    pub(super) this: Weak<Self>,
-}
-
-pub(super) struct State {
-    pub stage: Stage,
-    pub journey: Journey,
-    pub hosts: Whereabouts,
-    pub backoff: Backoff,
-    pub patience: Patience,
-    /// Since when it is tried this time.
-    pub tried_at: Instant,
-    /// The server wants to be left alone until then, whoever comes and goes.
-    pub not_before: Option<Instant>,
-    /// The channel that it is, once it was described.
-    pub channel: Option<Arc<Channel>>,
-    /// How many links there were: the number of the last one.
-    pub links: u64,
-    /// The link for which a channel is being made. There is one at a time, so that the last one made is the channel.
-    opening: Option<u64>,
-    /// It was counted that it has become another one, since it came last.
-    pub has_changed: bool,
-    timer: Option<(Instant, TimerId)>,
-    pub telling: Telling,
-    stopped: bool,
-}
-
-pub(super) enum Stage {
-    Idle,
-    Finding(Found, Instant),
-    Linked(Box<Link>),
-    /// Until the second, and where somebody waits until the first.
-    Resting(Instant, Instant),
-}
 
 /// What follows a step.
 enum Next {
@@ -93,79 +33,6 @@ enum Next {
 }
 
 impl Upstream {
-    pub fn new(pull: Pull, demand: Arc<Demand>, parts: Arc<Parts>) -> Arc<Self> {
-        let state = State {
-            stage: Stage::Idle,
-            journey: Journey::new(&pull.url, pull.login.clone()),
-            hosts: Whereabouts::default(),
-            backoff: Backoff::default(),
-            patience: Patience::default(),
-            tried_at: clock::now(),
-            not_before: None,
-            channel: None,
-            links: 0,
-            opening: None,
-            has_changed: false,
-            timer: None,
-            telling: Telling::default(),
-            stopped: false,
-        };
-        Arc::new_cyclic(|this| Self {
-            pull,
-            demand,
-            parts,
-            runs: RunState::default(),
-            figures: Figures::default(),
-            state: Mutex::new(state),
-            this: this.clone(),
-        })
-    }
-
-    /// Something has happened.
-    pub fn poke(self: &Arc<Self>) {
-        if self.runs.request() {
-            self.parts.media.push(Task::new(PULL, self.clone()));
-        }
-    }
-
-    /// The channel that was made of what was described.
-    pub fn opened(self: &Arc<Self>, channel: Option<Arc<Channel>>) {
-        let mut state = self.state();
-        let made_for = state.opening.take();
-        if state.stopped {
-            return drop(state); // before the channel
-        }
-        let is_current = made_for == Some(state.links) && matches!(state.stage, Stage::Linked(_));
-        if channel.is_none() && is_current {
-            let none = Failure::Description("no channel can be made of it".to_owned());
-            self.fail(&mut state, &none, clock::now());
-        }
-        state.channel = channel.or(state.channel.take());
-        drop(state);
-        self.poke();
-    }
-
-    /// Ends it for good.
-    pub fn stop(&self) {
-        let mut state = self.state();
-        state.stopped = true;
-        if let Stage::Linked(link) = &mut state.stage {
-            link.shut(clock::now());
-        }
-        state.stage = Stage::Idle;
-        let (timer, _channel) = (state.timer.take(), state.channel.take());
-        drop(state); // before what is others', as it goes
-        let _ = timer.map(|(_, timer)| self.parts.timers.cancel(timer));
-    }
-
-    pub fn stats(&self) -> PullStats {
-        self.figures.read(&self.pull.name)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
     /// Does what is to be done. `true`: there is more.
     fn turn(self: &Arc<Self>, now: Instant) -> bool {
         let mut state = self.state();
@@ -279,7 +146,7 @@ impl Upstream {
             if channel.take().is_some() {
                 self.changes(state, now);
             }
-            self.parts.control.push(Task::new(super::opening::OPEN, making));
+            self.parts.control.push(Task::new(OPEN, making));
             return Next::Wait;
         };
         // The rest of it may be another one, for those who come.
@@ -370,13 +237,14 @@ impl Work for Upstream {
 mod tests {
     use super::*;
     use crate::event::{Class, Poller, TaskQueue, Timers};
-    use crate::ingest::pull::{Opens, Transport};
-    use crate::relay::{Busy, rig};
+    use crate::ingest::pull::{Opens, Pull, Transport};
+    use crate::relay::{Busy, Channel, Demand, rig};
     use crate::wire::rtsp::{Method, StatusCode, Url};
     use crate::wire::sdp::{self, Presentation};
 
     use super::super::failure::Failure;
     use super::super::names::Names;
+    use super::super::parts::Parts;
 
     struct Nobody;
 
