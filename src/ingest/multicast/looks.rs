@@ -2,7 +2,7 @@
 //! as soon as the kernel tells of a change. Where it tells nothing, each second too.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,6 @@ pub(super) struct Looks {
     wanted: Arc<Wanted>,
     renewals: Arc<Renewals>,
     pub networks: NetworkWatch,
-    has_begun: AtomicBool,
     timing: Mutex<Timing>,
     /// The look that is under way between two of its tasks.
     pass: Mutex<Option<Pass>>,
@@ -39,6 +38,7 @@ pub(super) struct Looks {
 
 #[derive(Default)]
 struct Timing {
+    has_begun: bool,
     /// The next one, unless it has begun.
     next: Option<TimerId>,
     /// Something was told of since this one began: when it is looked at.
@@ -60,7 +60,6 @@ impl Looks {
             wanted,
             renewals,
             networks: NetworkWatch::default(),
-            has_begun: AtomicBool::new(false),
             timing: Mutex::default(),
             pass: Mutex::default(),
             ear: OnceLock::new(),
@@ -69,7 +68,7 @@ impl Looks {
 
     /// Looks from now on, unless it does.
     pub fn start(self: &Arc<Self>) {
-        if self.has_begun.swap(true, Relaxed) {
+        if mem::replace(&mut self.timing().has_begun, true) {
             return;
         }
         match Ear::open(self, &self.joinings.sockets.poller) {

@@ -110,7 +110,6 @@ impl Receivers {
     /// Leaves all groups and closes the sockets.
     pub fn stop(&self) {
         self.looks.stop();
-        self.sockets.refuse();
         self.joinings.clear();
         self.sockets.close();
     }
@@ -142,12 +141,20 @@ impl Receivers {
 
     /// What every port did not take.
     pub fn stats(&self) -> Vec<PortStats> {
-        self.sockets.stats()
+        self.sockets.counts.read()
     }
 
     /// How full the kernel's receive queues are, by port, of its sockets the fullest one.
     pub fn queues(&self) -> BTreeMap<u16, QueueFill> {
-        self.sockets.queues()
+        let receivers = self.sockets.state().receivers.clone();
+        let mut fullest = BTreeMap::<u16, QueueFill>::new();
+        for (port, fill) in receivers.iter().filter_map(|receiver| Some((receiver.port, receiver.fill()?))) {
+            let known = fullest.entry(port).or_insert(fill);
+            if fill.bytes > known.bytes {
+                *known = fill;
+            }
+        }
+        fullest
     }
 
     /// All legs of tracks that have several.

@@ -1,6 +1,6 @@
 //! All the receive sockets: which one a group is joined on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use crate::event::{Episode, Poller, lock};
-use crate::net::{Group, MembershipError, QueueFill, ReceiveSocket, bound_for, interface_name};
+use crate::net::{Group, MembershipError, ReceiveSocket, bound_for, interface_name};
 use crate::relay::{Busy, Track};
 
 use super::super::leg::Leg;
@@ -16,7 +16,7 @@ use super::super::merging::Sockets;
 use super::change_pace::ChangePace;
 use super::intake::{Intake, roomiest};
 use super::memberships::{Membership, Memberships, groups_of};
-use super::port_counts::{AllCounts, PortStats};
+use super::port_counts::AllCounts;
 use super::routes::{Kind, Route};
 use super::rtp_receiver::{OpenError, RtpReceiver};
 
@@ -31,7 +31,7 @@ pub(super) struct SharedSockets {
     /// and who only looks wait for no kernel.
     pub operations: Mutex<()>,
     state: Mutex<State>,
-    counts: AllCounts,
+    pub counts: AllCounts,
     renewal_fails: Episode,
     /// Times that a silent group was joined again.
     pub renewals: AtomicU64,
@@ -99,31 +99,9 @@ impl SharedSockets {
         self.let_go(&left);
     }
 
-    /// What every port did not take.
-    pub fn stats(&self) -> Vec<PortStats> {
-        self.counts.read()
-    }
-
-    /// How full the queues are, by port, of its sockets the fullest one.
-    pub fn queues(&self) -> BTreeMap<u16, QueueFill> {
-        let receivers = self.state().receivers.clone();
-        let mut fullest = BTreeMap::<u16, QueueFill>::new();
-        for (port, fill) in receivers.iter().filter_map(|receiver| Some((receiver.port, receiver.fill()?))) {
-            let known = fullest.entry(port).or_insert(fill);
-            if fill.bytes > known.bytes {
-                *known = fill;
-            }
-        }
-        fullest
-    }
-
-    /// Joins nothing from now on.
-    pub fn refuse(&self) {
-        self.state().stopped = true;
-    }
-
-    /// Leaves all groups and closes the sockets.
+    /// Joins nothing from now on, leaves all groups and closes the sockets.
     pub fn close(&self) {
+        self.state().stopped = true;
         // What is being joined is joined, and left with the others.
         let _operations = lock(&self.operations);
         let mut state = self.state();
