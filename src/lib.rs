@@ -1,5 +1,5 @@
 //! Mirrorball joins IP multicast groups once and reflects every packet, bit-exact, to unicast
-//! subscribers who register over RTSP.
+//! subscribers who ask for it over RTSP or HTTP.
 //!
 //! The modules in reading order. A floor imports only floors below it; `wire` and `net` never meet,
 //! nor do `ingest` and `serve` (held by `tests/tidy.rs`). `docs/architecture.md` draws the house.

@@ -20,7 +20,7 @@ const NAME: &str = "name";
 pub enum NotKept {
     /// The config names no file for it.
     #[error(
-        "the config names no file to keep channels in; write channels_file = \"channels.toml\" in [admin], and start the program anew"
+        "the config names no file to keep channels in; write channels_file = \"channels.toml\" in [admin]"
     )]
     NoFile,
     /// It is in the config itself.
