@@ -8,10 +8,12 @@ use std::time::Duration;
 use mirrorball::event::clock;
 use tempfile::TempDir;
 
+use crate::conversation::one_channel;
 use crate::players::programme::ffmpeg;
 use crate::slow_web::Sending;
 use crate::vocabulary::{
     Mirrorball, Needs, Over, Pictures, Setup, Viewer, eventually, in_a_network_of_its_own, is_thorough,
+    sender_report,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -52,6 +54,23 @@ fn a_viewer_begins_at_the_newest_picture_behind_its_tables_and_misses_nothing_fr
         let again = pictures.tables_before(2 * APART);
         assert!((0..40).any(|_| viewer.packet() == again), "{over:?}: it begins anew");
         assert!(viewer.packet() == pictures.packet(2 * APART));
+    }
+}
+
+/// What a clock of the source's own says of the pictures it has with the first of them, and not when the source says it next.
+#[test]
+fn a_newcomer_has_the_newest_report_of_the_source_at_once() {
+    let (mut source, mirrorball) = one_channel();
+    let mut first = Viewer::playing(&mirrorball, "news", Over::Udp);
+    source.send(10);
+    for time in [1000, 2000] {
+        let report = sender_report(source.ssrc, time);
+        source.send_rtcp(&report);
+        assert!(first.rtcp() == report, "as it comes");
+    }
+    for over in [Over::Udp, Over::Tcp] {
+        let mut newcomer = Viewer::playing(&mirrorball, "news", over);
+        assert!(newcomer.rtcp() == sender_report(source.ssrc, 2000), "{over:?}: the newest, and at once");
     }
 }
 
