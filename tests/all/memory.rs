@@ -2,7 +2,7 @@
 
 use crate::crowds::allow_many_descriptors;
 use crate::vocabulary::{
-    Cgroup, Connection, Crowd, Over, Quiet, Setup, Source, Viewer, binary, is_thorough, say,
+    Cgroup, Connection, Crowd, Over, Quiet, Setup, Source, Viewer, binary, is_thorough, say, skip,
 };
 
 const STALLED: usize = 200;
@@ -14,8 +14,7 @@ fn below_a_limit_on_memory_two_hundred_stalled_viewers_have_nobody_killed() {
     allow_many_descriptors();
     let cgroup = match Cgroup::of_memory(LIMIT_BYTES) {
         Ok(cgroup) => cgroup,
-        // No failure where stories are told at full length either: few containers may make cgroups.
-        Err(error) => return say(&format!("skipped: a limit on memory: no cgroup: {error}")),
+        Err(error) => return skip("a limit on memory", &format!("no cgroup: {error}")),
     };
     let _quiet = Quiet::beside_others();
     let source = Source::new();

@@ -17,6 +17,8 @@ use crate::vocabulary::{
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const RAW: &str = "MP2T/H2221/UDP;unicast;client_port=PORT";
+/// For how long 300 viewers may be sent nothing.
+const NOT_LONGER: Duration = Duration::from_millis(500);
 const FAILED: &str = ", and this program serves on";
 
 fn sessions(mirrorball: &Mirrorball, count: f64) {
@@ -72,6 +74,12 @@ fn viewers_miss_nothing_and_everything_they_ask_for_afterwards_is_done() {
     drop((newcomer, paused));
 }
 
+/// For how long nothing was sent, as the log says.
+fn stood_still(line: &str) -> Duration {
+    let told = line.split("stood_ms=").nth(1).and_then(|rest| rest.split_whitespace().next());
+    Duration::from_millis(told.and_then(|told| told.parse().ok()).expect("a number"))
+}
+
 #[test]
 fn a_crowd_loses_no_packet_while_a_new_process_takes_over() {
     allow_many_descriptors();
@@ -91,6 +99,7 @@ fn a_crowd_loses_no_packet_while_a_new_process_takes_over() {
         let line = mirrorball.logged("handed over").pop().expect("told");
         say(&format!("upgrade: {viewers} viewers: {line}"));
         assert!(line.contains(" gone=0"), "{line}");
+        assert!(!is_thorough() || stood_still(&line) <= NOT_LONGER, "{line}");
         assert!(group.is_joined());
     }
     sessions(&mirrorball, viewers as f64);
