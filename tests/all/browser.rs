@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use crate::players::programme::{Form, Programme};
 use crate::vocabulary::{
-    Browser, Connection, Group, Needs, Over, Setup, Viewer, WRITES, axe, in_a_network_of_its_own, passes,
-    say, skip,
+    Browser, Connection, ENTER, Group, Needs, Over, Setup, TAB, Viewer, WRITES, axe, in_a_network_of_its_own,
+    passes, say, skip,
 };
 
 const NEEDS: Needs = Needs { programs: &["ip", "chromium", "ffmpeg"], route: true, ipv6: false };
+
+/// When the picture plays by any build on a busy machine, decoded without the help of a card.
+const SOON_MS: f64 = 2000.0;
 
 /// Whether a row of a table says something.
 fn row_says(row: &str, text: &str) -> String {
@@ -37,14 +40,21 @@ fn an_operator_sees_a_channel_come_play_and_stop_and_ends_a_session() {
             browser.expect("it is live", &row_says("[data-channel=film]", "live"));
             browser.expect("with its rate", &row_says("[data-channel=film]", "b/s"));
 
-            // It plays in the page.
-            let began = browser.run("window.clicked = performance.now(); true");
+            // It plays in the page, reached and opened by keys alone.
+            let is_reached = "document.activeElement.matches('[data-channel=film] button')";
+            let mut presses = (0..20).map(|_| {
+                browser.press(TAB);
+                browser.run(is_reached) == true
+            });
+            assert!(presses.any(|is_reached| is_reached), "no Tab leads to the channel's button");
+            let began = browser.run("window.asked = performance.now(); true");
             assert_eq!(began, true);
             browser.run("document.getElementById('video').addEventListener('playing', () => { window.played ??= performance.now(); }); true");
-            browser.click("[data-channel=film] button");
+            browser.press(ENTER);
             browser.expect("it plays", "document.getElementById('video').currentTime > 0.5");
-            let took = browser.run("Math.round(window.played - window.clicked)");
-            say(&format!("the status page: the first picture {took} ms after the click"));
+            let took = browser.run("Math.round(window.played - window.asked)");
+            say(&format!("the status page: the first picture {took} ms after the key"));
+            assert!(took.as_f64().is_some_and(|took| took <= SOON_MS), "{took} ms");
             browser.expect(
                 "and is said to",
                 "document.getElementById('picture-said').innerText.startsWith('Live')",

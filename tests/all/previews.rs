@@ -16,9 +16,8 @@ use crate::vocabulary::{
 const NEEDS: Needs = Needs { programs: &["ip", "curl", "ffmpeg", "ffprobe"], route: true, ipv6: false };
 /// Pictures that a decoder can start with are two seconds apart.
 const APART: u32 = 50;
-/// The first picture is to be there by then on an idle machine; tests run on busy ones.
+/// The first picture is there by then.
 const SOON: Duration = Duration::from_millis(700);
-const GENEROUS: Duration = Duration::from_secs(5);
 
 /// curl, which has asked for a preview.
 struct Asked {
@@ -92,15 +91,15 @@ fn is_shown(form: Form) {
     let _sender = programme.send(form, group);
     let age =
         || mirrorball.metric("mirrorball_track_start_age_seconds", &[("channel", "film"), ("track", "1")]);
-    eventually("it is well behind a start", || (age() >= 1.0 && age() < 1.8).then_some(()));
     let mut viewer = Viewer::playing(&mirrorball, "film", Over::Udp);
     viewer.packet();
+    eventually("it is behind a start, and far from the next", || (0.3..1.0).contains(&age()).then_some(()));
     let began = clock::now();
     let mut asked = Asked::preview(&mirrorball, "film");
     asked.reads(1);
     let took = began.elapsed();
-    say(&format!("previews: {form:?}: the first fragment after {took:?}, which is to be {SOON:?} at most"));
-    assert!(took < GENEROUS, "{took:?}");
+    say(&format!("previews: {form:?}: the first fragment after {took:?}"));
+    assert!(took < SOON, "{took:?}");
     assert_eq!(refusal(&mirrorball, "film", 503), "1 previews run already, which is as many as may");
     mirrorball.expect_metric("mirrorball_previews", &[], 1.0);
     asked.reads(30);

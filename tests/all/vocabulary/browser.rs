@@ -17,6 +17,17 @@ const PROGRAM: &str = "chromium";
 /// What a page may need to come to something, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A key as the protocol has it.
+#[derive(Clone, Copy)]
+pub struct Key {
+    name: &'static str,
+    code: u32,
+    text: &'static str,
+}
+
+pub const TAB: Key = Key { name: "Tab", code: 9, text: "" };
+pub const ENTER: Key = Key { name: "Enter", code: 13, text: "\r" };
+
 /// One page.
 pub struct Browser {
     child: Child,
@@ -75,6 +86,16 @@ impl Browser {
         let found = format!("document.querySelector({selector:?}) !== null");
         self.expect(selector, &found);
         self.run(&format!("document.querySelector({selector:?}).click()"));
+    }
+
+    /// A key, pressed wherever the focus is.
+    pub fn press(&mut self, key: Key) {
+        let Key { name, code, text } = key;
+        for kind in ["keyDown", "keyUp"] {
+            let text = if kind == "keyDown" { text } else { "" };
+            let event = json!({ "type": kind, "key": name, "code": name, "windowsVirtualKeyCode": code, "text": text });
+            self.call("Input.dispatchKeyEvent", event);
+        }
     }
 
     /// A screen of so many pixels, dark or light.

@@ -30,7 +30,7 @@ mod web;
 mod wire;
 
 pub use bare::{Bare, ts_packets};
-pub use browser::{Browser, axe};
+pub use browser::{Browser, ENTER, TAB, axe};
 pub use carriers::{Carrier, fresh_cookie, join, read_head, send_get, send_post, through_tls, tunnel};
 pub use cgroup::Cgroup;
 pub use connection::{Connection, Reply};
