@@ -20,7 +20,7 @@ use super::running::serving::access_config;
 use super::running::upgrade::{Estate, Heir, NoHeir, Succession, Upgrade};
 use super::watching::admin::{AdminConfig, AdminServer, AdminSource};
 use super::watching::api::{Call, Operator, Problem};
-use super::watching::metrics::{self, Accepts, Exposition};
+use super::watching::metrics::{self, Accepts, Exposition, Visits};
 use super::watching::readiness::{Stage, not_pulled};
 use super::watching::vital::Vital;
 
@@ -196,8 +196,8 @@ impl Vital for Scrape {
 }
 
 impl AdminSource for Scrape {
-    fn metrics(&self, accepts: Accepts) -> Exposition {
-        metrics::render(&self.engine, clock::now(), accepts)
+    fn metrics(&self, visits: Visits, accepts: Accepts) -> Exposition {
+        metrics::render(&self.engine, visits, clock::now(), accepts)
     }
 
     fn ready(&self) -> Result<String, String> {

@@ -60,7 +60,7 @@ fn every_family_is_there_from_the_first_scrape_and_counts_from_0() {
     config.channels.extend(more.channels);
     (config.http, config.storage) = (more.http, more.storage);
     let appliance = Appliance::start(&config).unwrap_or_else(|error| panic!("{error}"));
-    let scrape = appliance.source().metrics(Accepts::default()).bytes;
+    let scrape = appliance.source().metrics(Visits::default(), Accepts::default()).bytes;
     let text = std::str::from_utf8(&scrape).expect("text").to_owned();
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
     let page = fs::read_to_string(page).expect("the page of metrics");
@@ -105,7 +105,7 @@ fn every_family_is_there_from_the_first_scrape_and_counts_from_0() {
 #[test]
 fn every_kind_of_task_has_a_series() {
     let appliance = Appliance::start(&config(free_port())).unwrap_or_else(|error| panic!("{error}"));
-    let counters = counters(&appliance.source().metrics(Accepts::default()).bytes);
+    let counters = counters(&appliance.source().metrics(Visits::default(), Accepts::default()).bytes);
     let mut kinds = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(folder) = folders.pop() {
@@ -135,8 +135,9 @@ fn every_kind_of_task_has_a_series() {
 /// What a scrape of so many channels may be.
 const CHANNELS: usize = 300;
 const BYTES: usize = 1_000_000;
+/// How long the shortest of three may take by any build; docs/performance.md has what a release takes.
+const SOON: Duration = Duration::from_millis(500);
 
-/// How long it takes is told with `--nocapture`.
 #[test]
 fn a_scrape_of_300_channels_is_small_and_a_channel_that_goes_takes_its_series_along() {
     let appliance = Appliance::start(&config(free_port())).unwrap_or_else(|error| panic!("{error}"));
@@ -152,9 +153,13 @@ fn a_scrape_of_300_channels_is_small_and_a_channel_that_goes_takes_its_series_al
     }
     let engine = appliance.engine().with_channels(&world.channels);
     let scrape = |gzip| {
-        let began = clock::now();
-        let scrape = metrics::render(&engine, world.now, Accepts { open_metrics: false, gzip });
-        (scrape.bytes, began.elapsed())
+        let once = |_| {
+            let began = clock::now();
+            let accepts = Accepts { open_metrics: false, gzip };
+            let scrape = metrics::render(&engine, Visits::default(), world.now, accepts);
+            (scrape.bytes, began.elapsed())
+        };
+        (0..3).map(once).min_by_key(|(_, took)| *took).expect("three")
     };
     let ((plain, took), (zipped, took_zipped)) = (scrape(false), scrape(true));
     let series =
@@ -167,6 +172,7 @@ fn a_scrape_of_300_channels_is_small_and_a_channel_that_goes_takes_its_series_al
     );
     println!("{told}");
     assert!(plain.len() < BYTES && zipped.len() < BYTES / 8, "{told}");
+    assert!(took < SOON && took_zipped < SOON, "{told}");
     assert!(series(&plain) < CHANNELS * 50, "{told}");
     let gone = world.channels[0].name.clone();
     let of_it = format!("channel=\"{gone}\"");
@@ -175,7 +181,7 @@ fn a_scrape_of_300_channels_is_small_and_a_channel_that_goes_takes_its_series_al
     assert!(has_it(&plain) > 30, "it was there: {told}");
     world.take(&Step::RemoveChannel(0)).expect("it goes");
     let engine = appliance.engine().with_channels(&world.channels);
-    let scrape = metrics::render(&engine, world.now, Accepts::default()).bytes;
+    let scrape = metrics::render(&engine, Visits::default(), world.now, Accepts::default()).bytes;
     assert_eq!(has_it(&scrape), 0, "{gone}");
     drop(world);
     appliance.stop();
@@ -417,7 +423,8 @@ impl World {
 
     fn scrape(&mut self) -> Result<(), TestCaseError> {
         self.engine = self.engine.with_channels(&self.channels);
-        let counters = counters(&metrics::render(&self.engine, self.now, Accepts::default()).bytes);
+        let counters =
+            counters(&metrics::render(&self.engine, Visits::default(), self.now, Accepts::default()).bytes);
         let names: Vec<_> =
             self.channels.iter().map(|channel| format!("channel=\"{}\"", channel.name)).collect();
         for (series, before) in &self.before {

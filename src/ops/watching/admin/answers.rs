@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::super::super::config::Role;
 use super::super::api::Problem;
-use super::super::metrics::Accepts;
+use super::super::metrics::{Accepts, Visits};
 use super::gate::Denied;
 use super::routes::{Part, Stray};
 use super::source::AdminSource;
@@ -28,12 +28,12 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 /// What `/api` is.
 const DESCRIPTION: &str = include_str!("openapi.json");
 
-pub(super) fn metrics(source: &dyn AdminSource, headers: &HeaderMap) -> Answer {
+pub(super) fn metrics(source: &dyn AdminSource, visits: Visits, headers: &HeaderMap) -> Answer {
     let all_of = |name: HeaderName| {
         let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
         values.join(",")
     };
-    let metrics = source.metrics(Accepts::of(&all_of(ACCEPT), &all_of(ACCEPT_ENCODING)));
+    let metrics = source.metrics(visits, Accepts::of(&all_of(ACCEPT), &all_of(ACCEPT_ENCODING)));
     let mut answer = typed(StatusCode::OK, metrics.content_type, metrics.bytes);
     let headers = answer.headers_mut();
     headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Events {
     latest: watch::Sender<Bytes>,
     pages: Arc<AtomicUsize>,
+    refused: AtomicU64,
 }
 
 /// What one page is told. Who reads slowly misses what was in between.
@@ -37,7 +38,7 @@ type Told = (watch::Receiver<Bytes>, Bytes);
 
 impl Events {
     pub fn new() -> Self {
-        Self { latest: watch::Sender::new(Bytes::new()), pages: Arc::default() }
+        Self { latest: watch::Sender::new(Bytes::new()), pages: Arc::default(), refused: AtomicU64::new(0) }
     }
 
     /// Tells pages, for as long as it is polled.
@@ -60,10 +61,18 @@ impl Events {
     /// For one page more. `None`: there are as many as there may be.
     pub fn follow(&self) -> Option<Stream> {
         let next = |pages| (pages < PAGES).then_some(pages + 1);
-        self.pages.fetch_update(Relaxed, Relaxed, next).ok()?;
+        if self.pages.fetch_update(Relaxed, Relaxed, next).is_err() {
+            self.refused.fetch_add(1, Relaxed);
+            return None;
+        }
         let mut receiver = self.latest.subscribe();
         receiver.mark_unchanged();
         Some(Stream { next: Box::pin(next_of(receiver)), pages: self.pages.clone() })
+    }
+
+    /// How many pages follow, how many may, and how many were refused.
+    pub fn figures(&self) -> (usize, usize, u64) {
+        (self.pages.load(Relaxed), PAGES, self.refused.load(Relaxed))
     }
 }
 

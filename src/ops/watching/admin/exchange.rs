@@ -16,11 +16,12 @@ use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::api::{Call, Problem};
+use super::super::metrics::Visits;
 use super::answers::{self, Answer};
 use super::events::Events;
 use super::film::Film;
 use super::gate::Entrance;
-use super::room::Guest;
+use super::room::{Guest, Room};
 use super::routes::{Wanted, route};
 use super::source::AdminSource;
 
@@ -38,8 +39,18 @@ const LEAVES_OUT: HeaderName = HeaderName::from_static("preview-leaves-out");
 pub(super) struct Shared {
     pub source: Arc<dyn AdminSource>,
     pub events: Events,
+    pub room: Room,
     /// Nobody else than this machine's own can come.
     pub is_loopback: bool,
+}
+
+impl Shared {
+    /// Who is here.
+    fn visits(&self) -> Visits {
+        let (connections, most_connections, made_way) = self.room.figures();
+        let (pages, most_pages, pages_refused) = self.events.figures();
+        Visits { connections, most_connections, made_way, pages, most_pages, pages_refused }
+    }
 }
 
 /// What carries HTTP: TCP, or TLS.
@@ -91,7 +102,7 @@ async fn answer(shared: &Arc<Shared>, guest: &Guest, request: Request<Incoming>)
     }
     match wanted {
         Wanted::Page(part) => answers::page(part),
-        Wanted::Metrics => answers::metrics(source, &head.headers),
+        Wanted::Metrics => answers::metrics(source, shared.visits(), &head.headers),
         Wanted::Live => answers::live(source),
         Wanted::Ready => answers::ready(source),
         Wanted::Description => answers::description(),

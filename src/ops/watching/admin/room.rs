@@ -1,7 +1,7 @@
 //! The room that there is for connections. Who has asked for nothing yet makes way for who comes.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -11,7 +11,9 @@ use crate::event::lock;
 
 /// For so many at a time.
 pub(super) struct Room {
+    places: usize,
     permits: Arc<Semaphore>,
+    made_way: AtomicU64,
     guests: Mutex<VecDeque<(Arc<Guest>, AbortHandle)>>,
 }
 
@@ -24,7 +26,8 @@ pub(super) struct Guest {
 
 impl Room {
     pub fn new(places: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(places)), guests: Mutex::default() }
+        let (made_way, guests) = Default::default();
+        Self { places, permits: Arc::new(Semaphore::new(places)), made_way, guests }
     }
 
     /// A place for one more. Where there is none, who has waited longest without asking is closed; where all have asked, it waits
@@ -49,8 +52,14 @@ impl Room {
     }
 
     /// Until all are done who are no streams.
-    pub async fn empty(&self, places: usize) {
-        let _ = self.permits.acquire_many(u32::try_from(places).unwrap_or(u32::MAX)).await;
+    pub async fn empty(&self) {
+        let _ = self.permits.acquire_many(u32::try_from(self.places).unwrap_or(u32::MAX)).await;
+    }
+
+    /// How many are in, how many may be, and how many have made way.
+    pub fn figures(&self) -> (usize, usize, u64) {
+        let taken = self.places.saturating_sub(self.permits.available_permits());
+        (taken, self.places, self.made_way.load(Relaxed))
     }
 
     fn make_way(&self) {
@@ -59,6 +68,7 @@ impl Room {
         let idle = guests.iter().position(|(guest, _)| !guest.has_asked.load(Relaxed));
         if let Some((_, task)) = idle.and_then(|place| guests.remove(place)) {
             task.abort();
+            self.made_way.fetch_add(1, Relaxed);
         }
     }
 }

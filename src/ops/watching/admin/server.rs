@@ -66,7 +66,6 @@ pub struct AdminServer {
 /// What the thread works with.
 struct Server {
     shared: Arc<Shared>,
-    room: Room,
     certificates: Option<Arc<Certificates>>,
     stopped: watch::Receiver<bool>,
 }
@@ -88,9 +87,9 @@ impl AdminServer {
         };
         let (stop, stopped) = watch::channel(false);
         let is_loopback = local_addr.ip().is_loopback();
-        let shared = Arc::new(Shared { source: source.clone(), events: Events::new(), is_loopback });
-        let room = Room::new(CONNECTIONS);
-        let server = Server { shared, room, certificates: config.certificates, stopped };
+        let (events, room) = (Events::new(), Room::new(CONNECTIONS));
+        let shared = Arc::new(Shared { source: source.clone(), events, room, is_loopback });
+        let server = Server { shared, certificates: config.certificates, stopped };
         let thread = spawn("admin".to_owned(), Priority::Low, move || {
             if catch_unwind(AssertUnwindSafe(|| runtime.block_on(server.serve(listener)))).is_err() {
                 source.give_up("the admin endpoint has failed");
@@ -129,7 +128,7 @@ impl Server {
             () = self.shared.events.tell(&self.shared.source) => {}
             () = until_stopped(self.stopped.clone()) => {}
         }
-        if tokio::time::timeout(STOP_TIMEOUT, self.room.empty(CONNECTIONS)).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, self.shared.room.empty()).await.is_err() {
             tracing::debug!("admin exchanges were cut short by the stop");
         }
     }
@@ -139,13 +138,13 @@ impl Server {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let guest = self.room.take().await;
+                    let guest = self.shared.room.take().await;
                     let (shared, stopped) = (self.shared.clone(), self.stopped.clone());
                     let (certificates, served) = (self.certificates.clone(), guest.clone());
                     let task = tokio::spawn(async move {
                         serve_one(stream, certificates, (&shared, served), stopped).await;
                     });
-                    self.room.seat(guest, task.abort_handle());
+                    self.shared.room.seat(guest, task.abort_handle());
                 }
                 Err(error) => {
                     if trouble.begins(clock::now()) {
@@ -164,7 +163,7 @@ impl Server {
             spare.take_back(|| ());
             return tokio::time::sleep(ACCEPT_RETRY).await;
         };
-        let guest = self.room.take().await;
+        let guest = self.shared.room.take().await;
         let serving =
             serve_one(stream, self.certificates.clone(), (&self.shared, guest), self.stopped.clone());
         let mut serving = Box::pin(serving);

@@ -2,18 +2,19 @@
 
 use super::super::super::super::config::Role;
 use super::super::super::api::{Call, Problem};
-use super::super::super::metrics::{Accepts, Exposition};
+use super::super::super::metrics::{Accepts, Exposition, Visits};
 use super::super::super::vital::Vital;
 use super::super::exchange::HEAD_BYTES;
 use super::*;
 use crate::event::Standstill;
-use crate::event::clock;
+use crate::event::{clock, lock};
 use crate::serve::Previews;
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// A source that is ready, or stands still, when it is told so.
@@ -22,6 +23,8 @@ struct Source {
     live: AtomicBool,
     metrics: Vec<u8>,
     tokens: Arc<[(Role, String)]>,
+    /// As the last scrape was told.
+    visits: Mutex<Visits>,
 }
 
 impl Vital for Source {
@@ -36,7 +39,8 @@ impl Vital for Source {
 }
 
 impl AdminSource for Source {
-    fn metrics(&self, accepts: Accepts) -> Exposition {
+    fn metrics(&self, visits: Visits, accepts: Accepts) -> Exposition {
+        *lock(&self.visits) = visits;
         let encoding = accepts.gzip.then_some("gzip");
         Exposition { bytes: self.metrics.clone(), content_type: "text/plain; version=0.0.4", encoding }
     }
@@ -68,7 +72,8 @@ fn start(metrics: &[u8]) -> (AdminServer, Arc<Source>) {
 fn start_with(metrics: &[u8], tokens: &[(Role, &str)]) -> (AdminServer, Arc<Source>) {
     let (ready, live) = (AtomicBool::new(false), AtomicBool::new(true));
     let tokens = tokens.iter().map(|(role, token)| (*role, (*token).to_owned())).collect();
-    let source = Arc::new(Source { ready, live, metrics: metrics.to_vec(), tokens });
+    let visits = Mutex::default();
+    let source = Arc::new(Source { ready, live, metrics: metrics.to_vec(), tokens, visits });
     let server = AdminServer::start(on_loopback(), source.clone()).expect("a free port");
     (server, source)
 }
@@ -181,7 +186,7 @@ fn who_has_no_token_sees_that_it_lives_and_no_more() {
 
 #[test]
 fn pages_are_told_each_second_and_as_many_as_may_be() {
-    let (server, _) = start(b"");
+    let (server, source) = start(b"");
     let open = || {
         let mut stream = connect(&server);
         stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
@@ -204,7 +209,10 @@ fn pages_are_told_each_second_and_as_many_as_may_be() {
     }
     read(&mut pages[0], "Overview");
     read(&mut open(), "HTTP/1.1 503 ");
-    assert!(get(&server, "/live").starts_with("HTTP/1.1 200 "), "streams take no room from others");
+    assert!(get(&server, "/metrics").starts_with("HTTP/1.1 200 "), "streams take no room from others");
+    let Visits { connections, pages: told, most_pages, pages_refused, .. } = *lock(&source.visits);
+    assert_eq!((told, most_pages, pages_refused), (32, 32, 1));
+    assert!((1..=2).contains(&connections), "the scrape, and maybe who was refused: {connections}");
     drop(pages);
     server.stop();
 }
@@ -236,7 +244,7 @@ fn what_is_not_http_is_closed_and_the_next_client_is_served() {
 
 #[test]
 fn who_asks_for_nothing_makes_way_for_who_asks() {
-    let (server, _) = start(b"");
+    let (server, source) = start(b"");
     let mut idle: Vec<_> = (0..CONNECTIONS).map(|_| connect(&server)).collect();
     assert!(get(&server, "/live").starts_with("HTTP/1.1 200 "));
     let began = clock::now();
@@ -245,6 +253,10 @@ fn who_asks_for_nothing_makes_way_for_who_asks() {
     }
     assert!(began.elapsed() < Duration::from_secs(4), "nobody waits for the idle: {:?}", began.elapsed());
     assert_eq!(idle[0].read(&mut [0; 8]).expect("closed"), 0, "who has waited longest has gone");
+    get(&server, "/metrics");
+    let Visits { connections, most_connections, made_way, .. } = *lock(&source.visits);
+    assert!(made_way > 0 && (CONNECTIONS / 2..=CONNECTIONS).contains(&connections), "{connections}");
+    assert_eq!(most_connections, CONNECTIONS);
     server.stop();
 }
 

@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::super::super::config::Role;
 use super::super::api::{Call, Problem};
-use super::super::metrics::{Accepts, Exposition};
+use super::super::metrics::{Accepts, Exposition, Visits};
 use super::super::vital::Vital;
 use crate::serve::Previews;
 
 /// Called on the admin thread, [`live`](Vital::live) on that of the watch as well, and [`call`](Self::call) on threads that may wait.
 pub trait AdminSource: Vital {
-    /// All metrics, in the form that is accepted.
-    fn metrics(&self, accepts: Accepts) -> Exposition;
+    /// All metrics, in the form that is accepted, while so many are here.
+    fn metrics(&self, visits: Visits, accepts: Accepts) -> Exposition;
 
     /// Whether the program serves viewers, in lines for an operator.
     ///

@@ -14,6 +14,7 @@ mod pulls;
 mod repairs;
 mod storage;
 mod viewers;
+mod visits;
 
 use std::time::Instant;
 
@@ -21,9 +22,10 @@ use super::super::running::engine::Engine;
 use exposition::exposition;
 pub use exposition::{Accepts, Exposition};
 use families::Families;
+pub use visits::Visits;
 
-/// The exposition as of `now`, in the form that is accepted.
-pub(in crate::ops) fn render(engine: &Engine, now: Instant, accepts: Accepts) -> Exposition {
+/// The exposition as of `now`, in the form that is accepted, while so many are at the endpoint.
+pub(in crate::ops) fn render(engine: &Engine, visits: Visits, now: Instant, accepts: Accepts) -> Exposition {
     let mut families = Families::default();
     engine::collect(engine, &mut families);
     channels::collect(engine, now, &mut families);
@@ -34,6 +36,7 @@ pub(in crate::ops) fn render(engine: &Engine, now: Instant, accepts: Accepts) ->
     config::collect(engine, &mut families);
     previews::collect(engine, &mut families);
     storage::collect(engine, &mut families);
+    visits::collect(visits, &mut families);
     program::collect(&mut families);
     exposition(&families.into_sorted(), accepts)
 }
