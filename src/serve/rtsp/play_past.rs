@@ -24,7 +24,9 @@ impl Asked<'_> {
         if self.request.method != Method::Play {
             return None;
         }
-        let session = self.aggregate().ok()?;
+        // Whether the client may have it is found as it is answered.
+        let session = self.request.session().and_then(|id| self.world.session(id))?;
+        session.unload();
         let programme = session.programme(self.range().ok()?, self.now)?;
         let rerun = self.world.rerun(&session.channel, programme, self.now)?;
         let cue = rerun.deck.cue();
