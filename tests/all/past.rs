@@ -1,10 +1,17 @@
 //! What was on, over RTSP: a moment of the clock, a pause, and back to what comes.
 
-use std::time::Duration;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use mirrorball::event::clock;
+use mirrorball::wire::recording::{self, Kind};
+use mirrorball::wire::rtsp::range;
 use tempfile::TempDir;
 
-use crate::vocabulary::{Mirrorball, Over, Pictures, Setup, Tape, Viewer, passes};
+use crate::vocabulary::{
+    Group, Mirrorball, Over, Pictures, Setup, Tape, Viewer, eventually, is_thorough, passes, say,
+};
 
 /// Pictures that a decoder can start with are so many packets apart.
 const APART: u64 = 20;
@@ -43,7 +50,7 @@ impl Stage {
 
     /// When a packet came, as a Range has it.
     fn moment(&self, packet: usize) -> String {
-        mirrorball::wire::rtsp::range::clock(self.tape.track(1)[packet].record.arrived_us, None)
+        range::clock(self.tape.track(1)[packet].record.arrived_us, None)
     }
 
     #[track_caller]
@@ -185,4 +192,68 @@ fn a_moment_of_a_channel_that_is_not_kept_is_refused_and_any_other_range_is_live
     viewer.set_up(1, Over::Udp);
     viewer.play_range("clock=20260101T000000Z-").expect(457);
     assert_eq!(viewer.play_range("npt=0-").expect(200).header("Range"), Some("npt=now-"));
+}
+
+/// Files of a segment of a minute, with 20 packets a second, of which a decoder can start with each 40th.
+fn write_minute(directory: &Path, begins: SystemTime) {
+    let us = begins.duration_since(UNIX_EPOCH).expect("it is later").as_micros() as u64;
+    let stamp = recording::Stamp(us / 1000);
+    let file = |kind| directory.join(recording::SegmentFile { stamp, track: 1, kind }.to_string());
+    let header = recording::Header { format: recording::Format::TransportStream, clock_rate: 90_000 };
+    let (mut index, mut media) = (header.bytes().to_vec(), Vec::new());
+    for number in 0..1200u64 {
+        let mut packet = vec![0x47, 0x41, 0, 0x30, 1, if number % 40 == 0 { 0x40 } else { 0 }];
+        packet.extend(number.to_be_bytes());
+        packet.resize(188, 0xff);
+        let record = recording::Record {
+            arrived_us: us + number * 50_000,
+            pcr: None,
+            offset: media.len() as u32,
+            length: 188,
+            sequence: number as u16,
+            timestamp: number as u32 * 4500,
+            ssrc: 7,
+            payload_type: 33,
+            marker: false,
+            is_start: number % 40 == 0,
+            has_gap: false,
+            is_report: false,
+        };
+        index.extend(record.bytes());
+        media.extend(packet);
+    }
+    fs::write(file(Kind::TransportStream), media).expect("there is room");
+    fs::write(file(Kind::Index), index).expect("there is room");
+}
+
+#[test]
+fn a_moment_is_found_soon_among_a_thousand_minutes() {
+    let minutes = if is_thorough() { 1000 } else { 20 };
+    let recordings = TempDir::new().expect("a directory");
+    let directory = recordings.path().join("news");
+    fs::create_dir(&directory).expect("a directory");
+    let began = UNIX_EPOCH + clock::unix_now() - Duration::from_secs(60 * (minutes + 1));
+    (0..minutes).for_each(|minute| write_minute(&directory, began + Duration::from_secs(60 * minute)));
+    let storage = format!("directory = {:?}\nmin_free_bytes = 0", recordings.path());
+    let setup = Setup::new().channel("news", Group::fresh()).channel_line("record = \"24h\"");
+    let mirrorball = setup.section("storage", &storage).start();
+    let seconds = (minutes * 60 - 1) as f64;
+    let kept = || mirrorball.metric("mirrorball_recording_seconds", &[("channel", "news")]);
+    eventually("all of it is found", || (kept() > seconds - 2.0).then_some(()));
+    let mut viewer = Viewer::of(&mirrorball, "news");
+    viewer.set_up(1, Over::Tcp);
+    let first = began.duration_since(UNIX_EPOCH).expect("it is later").as_micros() as u64;
+    let mut taken = Vec::new();
+    for seek in 0..100u64 {
+        let moment = first + seek * 7_919_000_017 % (minutes * 60_000_000 - 5_000_000);
+        let asked = clock::now();
+        viewer.play_range(&range::clock(moment, None)).expect(200);
+        let sequence = viewer.announced[0].0.to_be_bytes();
+        while viewer.packet()[2..4] != sequence {} // what was under way
+        taken.push(asked.elapsed());
+        viewer.request("PAUSE").expect(200);
+    }
+    taken.sort();
+    say(&format!("among {minutes} minutes a moment was found within {:?}, p99 {:?}", taken[50], taken[98]));
+    assert!(taken[98] < Duration::from_secs(1), "{:?}", taken[98]);
 }

@@ -48,14 +48,14 @@ impl Place {
         let sent = before.map(|(landmark, (sequence, timestamp))| {
             let passed = deck.and_then(|deck| {
                 let [last, next] =
-                    [next.wrapping_sub(1), next].map(|number| deck.arrival(track.number, number));
+                    [next.wrapping_sub(1), next].map(|number| deck.packet(track.number, number));
                 Some(next?.0.saturating_sub(last?.0))
             });
             let passed = Duration::from_micros(passed.unwrap_or_default());
             Sent { ssrc: landmark.ssrc, sequence, timestamp, passed }
         });
         let next = match deck {
-            Some(deck) => deck.arrival(track.number, next)?,
+            Some(deck) => deck.packet(track.number, next)?,
             None => live(setup, next, sent.as_ref(), now),
         };
         Some(Self { track: track.number, next, sent, is_renumbered: deck.is_some(), at: now })

@@ -46,7 +46,7 @@ impl Asked<'_> {
             // Nothing was kept, or what was asked for has no end that is past: so it is of a channel that is not recorded.
             return if is_past { Err(StatusCode::InvalidRange.into()) } else { Ok(None) };
         };
-        let Some(Cued { from_us, firsts }) = deck.cued() else {
+        let Some(Cued { from_us, firsts }) = deck.cued().cloned() else {
             session.unload();
             return Err(StatusCode::InvalidRange.into());
         };

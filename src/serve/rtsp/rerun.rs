@@ -122,5 +122,6 @@ impl Held {
     /// Keeps the places at which it is about to be paused.
     pub fn keep_places(&mut self, now: Instant) {
         self.past.places = self.places(now);
+        self.past.deck.iter().for_each(|deck| deck.rest());
     }
 }

@@ -2,7 +2,7 @@
 //! for a disk; and no further ahead than its viewer takes.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 use std::{io, iter};
 
@@ -11,7 +11,7 @@ use crate::relay::{Expected, Track};
 
 use super::super::shelf::Shelf;
 use super::numbering::Sent;
-use super::reel::{Kept, Reel};
+use super::reel::{Heard, Kept, Reel};
 
 /// The kind of task that a turn is.
 pub(in super::super) const PLAY: &str = "Play";
@@ -74,7 +74,14 @@ pub struct Deck {
     queue: Arc<TaskQueue>,
     timers: Weak<Timers>,
     lanes: Vec<Arc<Track>>,
+    /// Of each track, what is in its ring.
+    heard: Vec<Arc<Heard>>,
+    /// Held while it reads: by nobody but who may wait for a disk.
     state: Mutex<State>,
+    cued: OnceLock<Cued>,
+    is_playing: AtomicBool,
+    /// What is done once it has been taken to its end.
+    when_over: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     is_queued: AtomicBool,
     /// Over once it is known where it begins, or that it does not.
     cue: Arc<Expected>,
@@ -82,12 +89,8 @@ pub struct Deck {
 
 struct State {
     reels: Vec<Reel>,
-    cued: Option<Cued>,
-    is_playing: bool,
     /// What came then is due then.
     base: Option<(Instant, u64)>,
-    /// What is done once it has been taken to its end.
-    when_over: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Deck {
@@ -98,19 +101,24 @@ impl Deck {
         programme: Programme,
         (queue, timers): (Arc<TaskQueue>, Weak<Timers>),
     ) -> Arc<Self> {
+        let heard: Vec<_> = tracks.iter().map(|_| Arc::<Heard>::default()).collect();
         let after = programme.after.iter().copied().chain(iter::repeat(None));
-        let reels = tracks.iter().zip(after).map(|(track, after)| Reel::of(&shelf, track, after)).collect();
-        let state = State { reels, cued: None, is_playing: false, base: None, when_over: None };
-        let (is_queued, cue) = (AtomicBool::new(false), Expected::new(Arc::default()));
+        let reels = tracks.iter().zip(after).zip(&heard);
+        let reels =
+            reels.map(|((track, after), heard)| Reel::of(&shelf, track, after, heard.clone())).collect();
         Arc::new(Self {
             shelf,
             programme,
             queue,
             timers,
             lanes: tracks,
-            state: Mutex::new(state),
-            is_queued,
-            cue,
+            heard,
+            state: Mutex::new(State { reels, base: None }),
+            cued: OnceLock::new(),
+            is_playing: AtomicBool::new(false),
+            when_over: Mutex::default(),
+            is_queued: AtomicBool::new(false),
+            cue: Expected::new(Arc::default()),
         })
     }
 
@@ -121,24 +129,28 @@ impl Deck {
     }
 
     /// Where it begins. `None`: that is not known yet, or nothing is kept from there on.
-    pub fn cued(&self) -> Option<Cued> {
-        lock(&self.state).cued.clone()
+    pub fn cued(&self) -> Option<&Cued> {
+        self.cued.get()
     }
 
     /// Plays from now on, and does that once its viewer has taken the last of it.
     pub fn play(self: &Arc<Self>, when_over: impl FnOnce() + Send + 'static) {
-        let mut state = lock(&self.state);
-        state.is_playing = true;
-        state.when_over = Some(Box::new(when_over));
-        drop(state);
+        *lock(&self.when_over) = Some(Box::new(when_over));
+        self.is_playing.store(true, Relaxed);
         self.push();
     }
 
+    /// Plays no more.
+    pub fn rest(&self) {
+        self.is_playing.store(false, Relaxed);
+        let when_over = lock(&self.when_over).take();
+        drop(when_over); // outside the lock
+    }
+
     /// The packet of a number that it has put into a track's ring, or the next one that it will.
-    pub fn arrival(&self, track: usize, number: u64) -> Option<Kept> {
-        let mut state = lock(&self.state);
-        let reel = state.reels.iter_mut().find(|reel| reel.track.number == track)?;
-        reel.arrival(number)
+    pub fn packet(&self, track: usize, number: u64) -> Option<Kept> {
+        let place = self.lanes.iter().position(|lane| lane.number == track)?;
+        self.heard[place].packet(number, self.lanes[place].rtp.ring().head())
     }
 
     fn push(self: &Arc<Self>) {
@@ -155,8 +167,8 @@ impl Deck {
 
     /// One turn. After how long the next one is; `None`: it is over.
     fn turn(&self, state: &mut State, now: Instant) -> io::Result<Option<Duration>> {
-        let Some(Cued { from_us, .. }) = state.cued else { return Ok(None) };
-        let base = *state.base.get_or_insert((now, from_us));
+        let Some(Cued { from_us, .. }) = self.cued() else { return Ok(None) };
+        let base = *state.base.get_or_insert((now, *from_us));
         if self.is_full() {
             return Ok(Some(FAST_TURN));
         }
@@ -220,7 +232,7 @@ impl Deck {
     }
 
     fn over(&self) {
-        let when_over = lock(&self.state).when_over.take();
+        let when_over = lock(&self.when_over).take();
         when_over.into_iter().for_each(|then| then());
     }
 }
@@ -229,17 +241,19 @@ impl Deck {
     /// What there is to do now. After how long there is more; `None`: nothing.
     fn go_on(&self, now: Instant) -> io::Result<Option<Duration>> {
         let mut state = lock(&self.state);
-        if state.cued.is_none() {
-            let cued = self.begin(&mut state, now);
-            state.cued = cued?;
+        if self.cued().is_none()
+            && let Some(cued) = self.begin(&mut state, now)?
+        {
+            let _ = self.cued.set(cued); // there is none
         }
-        if !state.is_playing {
+        if !self.is_playing.load(Relaxed) {
             return Ok(None);
         }
         let next = self.turn(&mut state, now)?;
-        let over = if next.is_none() { state.when_over.take() } else { None };
         drop(state);
-        over.into_iter().for_each(|then| then());
+        if next.is_none() {
+            self.over();
+        }
         Ok(next)
     }
 }

@@ -1,12 +1,13 @@
 //! A Reel: one track of a deck, from what is kept to the ring that it goes into.
 
 use std::collections::VecDeque;
-use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
+use std::{io, iter};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::event::lock;
 use crate::relay::{Packet, Track};
 use crate::wire::random_access::Starts;
 use crate::wire::recording::{Format, Record};
@@ -32,16 +33,44 @@ pub(super) struct Reel {
     pub reader: TrackReader,
     numbering: Numbering,
     format: Format,
-    /// When the packets came that are in its ring, the newest last.
+    heard: Arc<Heard>,
+}
+
+/// What of a track is in its ring, for those who never wait for a disk.
+#[derive(Default)]
+pub(super) struct Heard(Mutex<Said>);
+
+#[derive(Default)]
+struct Said {
+    /// The packets of the ring, the newest last.
     arrivals: VecDeque<Kept>,
+    /// The packet that is read next.
+    next: Option<Kept>,
+}
+
+impl Heard {
+    /// The packet of a number, where so many have been put into the ring, or the next one that will be.
+    pub fn packet(&self, number: u64, head: u64) -> Option<Kept> {
+        let (said, back) = (lock(&self.0), head.saturating_sub(number) as usize);
+        let there = said.arrivals.len().checked_sub(back).and_then(|place| said.arrivals.get(place).copied());
+        there.or(said.next).or(said.arrivals.back().copied())
+    }
+
+    fn came(&self, packets: impl Iterator<Item = Kept>, next: Option<Kept>) {
+        let mut said = lock(&self.0);
+        said.arrivals.extend(packets);
+        let more = said.arrivals.len().saturating_sub(MOST_ARRIVALS);
+        said.arrivals.drain(..more);
+        said.next = next;
+    }
 }
 
 impl Reel {
-    pub fn of(shelf: &Arc<Shelf>, track: &Arc<Track>, after: Option<Sent>) -> Self {
+    pub fn of(shelf: &Arc<Shelf>, track: &Arc<Track>, after: Option<Sent>, heard: Arc<Heard>) -> Self {
         let reader = TrackReader::new(shelf.clone(), u16::try_from(track.number).unwrap_or(u16::MAX));
         let numbering = Numbering::new(track.description.clock_rate.unwrap_or(90_000), after);
         let format = reader.format().unwrap_or(Format::of(track.description.encoding.as_deref()));
-        Self { track: track.clone(), reader, numbering, format, arrivals: VecDeque::new() }
+        Self { track: track.clone(), reader, numbering, format, heard }
     }
 
     /// Sequence number and timestamp of what is sent first: tables, which are in the ring already, or this packet.
@@ -49,13 +78,6 @@ impl Reel {
         let header = self.numbering.header(first);
         let before = self.track.rtp.ring().head() as u16;
         (header.sequence.wrapping_sub(before), header.timestamp)
-    }
-
-    /// When the packet of a number came that was put into the ring, or the next one that will be.
-    pub fn arrival(&mut self, number: u64) -> Option<Kept> {
-        let back = self.track.rtp.ring().head().saturating_sub(number) as usize;
-        let there = self.arrivals.len().checked_sub(back).and_then(|place| self.arrivals.get(place).copied());
-        there.or_else(|| Some(kept(&self.reader.peek().ok()??))).or(self.arrivals.back().copied())
     }
 
     /// Puts what is due into the ring. `true`: there is more of it.
@@ -67,9 +89,8 @@ impl Reel {
             .filter(|record| !record.is_report)
             .filter_map(|record| self.packet(record, &take, now))
             .collect();
-        self.arrivals.extend(take.records.iter().filter(|record| !record.is_report).map(kept));
-        let more = self.arrivals.len().saturating_sub(MOST_ARRIVALS);
-        self.arrivals.drain(..more);
+        let next = self.reader.peek()?.as_ref().map(kept);
+        self.heard.came(take.records.iter().filter(|record| !record.is_report).map(kept), next);
         self.track.replay(packets, now);
         Ok(take.records.len() == AT_A_TIME)
     }
@@ -114,7 +135,7 @@ impl Reel {
         let header = RtpHeader { sequence: header.sequence.wrapping_sub(1), marker: false, ..header };
         let data = with_header(&header, &payload);
         let tables = Packet { data, sequence: header.sequence, timestamp: header.timestamp, arrived_at: now };
-        self.arrivals.push_back(kept(first));
+        self.heard.came(iter::once(kept(first)), Some(kept(first)));
         self.track.replay(vec![tables], now);
         Ok(())
     }
