@@ -58,6 +58,12 @@ fn pid(packet: &[u8]) -> u16 {
     u16::from_be_bytes([packet[1] & 0x1f, packet[2]])
 }
 
+/// Those of its adaptation field: a start is 0x40, and 0x80 says that something is missing.
+fn flags(packet: &[u8]) -> u8 {
+    let has_field = packet[3] & 0x20 != 0 && packet[4] > 0;
+    if has_field { packet[5] } else { 0 }
+}
+
 /// Whether a packet carries some of a picture, and no clock alone.
 fn is_of_picture(packet: &[u8]) -> bool {
     pid(packet) == VIDEO_PID && packet[3] & 0x10 != 0
@@ -68,13 +74,12 @@ fn behind_gaps(stream: &[u8]) -> Vec<(bool, bool)> {
     let (mut last, mut behind) = (None::<u8>, Vec::new());
     for packet in stream.chunks_exact(PACKET_LEN) {
         assert_eq!(packet[0], 0x47, "whole packets");
-        let has_field = packet[3] & 0x20 != 0 && packet[4] > 0;
         if !is_of_picture(packet) {
             continue;
         }
         let count = packet[3] & 0x0f;
         if last.is_some_and(|last| count != (last + 1) & 0x0f) {
-            let flags = if has_field { packet[5] } else { 0 };
+            let flags = flags(packet);
             behind.push((packet[1] & 0x40 != 0 && flags & 0x40 != 0, flags & 0x80 != 0));
         }
         last = Some(count);
@@ -91,11 +96,11 @@ fn stretches(stream: &[u8]) -> Vec<(Vec<u8>, usize)> {
         .flatten()
         .copied()
         .collect();
-    let (mut all, mut last) = (Vec::new(), None::<u8>);
-    let (mut whole, mut picture, mut pictures) = (tables.clone(), Vec::new(), 0);
+    let (mut all, mut whole, mut picture, mut pictures) = (Vec::new(), tables.clone(), Vec::new(), 0);
     for packet in stream.chunks_exact(PACKET_LEN).filter(|packet| is_of_picture(packet)) {
-        let (begins, count) = (packet[1] & 0x40 != 0, packet[3] & 0x0f);
-        if last.is_some_and(|last| count != (last + 1) & 0x0f) {
+        let begins = packet[1] & 0x40 != 0;
+        // Of sixteen gaps one goes on with the number that would have come.
+        if begins && flags(packet) & 0x80 != 0 {
             all.push((std::mem::replace(&mut whole, tables.clone()), std::mem::take(&mut pictures)));
             picture.clear();
         } else if begins && !picture.is_empty() {
@@ -103,7 +108,6 @@ fn stretches(stream: &[u8]) -> Vec<(Vec<u8>, usize)> {
             pictures += 1;
         }
         picture.extend_from_slice(packet);
-        last = Some(count);
     }
     all.push((whole, pictures));
     all
@@ -155,9 +159,12 @@ fn a_viewer_that_is_too_slow_skips_to_pictures_that_a_decoder_can_start_with() {
         assert_eq!(behind_gaps(&fast.join().expect("no panic")), [], "the other one loses nothing");
         let saved = directory.path().join("saved.ts");
         let stretches = stretches(&bytes);
-        assert_eq!(stretches.len(), gaps.len() + 1);
+        assert!(stretches.len() > gaps.len());
         let mut all = 0;
-        for (place, (stretch, pictures)) in stretches.iter().enumerate() {
+        // One that a gap has cut in its first picture has none.
+        for (place, (stretch, pictures)) in
+            stretches.iter().enumerate().filter(|(_, (_, pictures))| *pictures > 0)
+        {
             fs::write(&saved, stretch).expect("a file");
             assert_eq!(
                 decoded(&saved),
