@@ -130,7 +130,7 @@ fn a_viewer_that_is_too_slow_skips_to_pictures_that_a_decoder_can_start_with() {
         let (directory, group) = (TempDir::new().expect("a directory"), Group::fresh());
         let film = film(&directory);
         let setup = Setup::new()
-            .section("ring", "max_age = \"500ms\"")
+            .section("ring", "max_age = \"1s\"")
             .channel_from("film", &format!("udp://{group}"));
         let mirrorball = setup.over_web().start();
         let mut send = ffmpeg(&["-re", "-stream_loop", "-1", "-i"]);
