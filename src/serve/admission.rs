@@ -11,7 +11,7 @@ use crate::wire::rtsp::{Redirect, Request};
 use super::access::{Account, Good};
 use super::guard::{Acquaintance, Asked, Verdict};
 use super::journal::Story;
-use super::kept::Rerun;
+use super::kept::{NotKept, Rerun};
 use super::media::{Client, Followed, Interleaved, Learnt, Multicast, OverUdp, Raw, Taker, Way};
 use super::refusal_watch::RefusalWatch;
 use super::rtsp::{About, Costs, Home, RepairAgents, Session, Wanted, World};
@@ -95,8 +95,8 @@ impl World for RtspConnection {
         self.server.kept_from(channel)
     }
 
-    fn rerun(&self, channel: &Channel, programme: Programme, now: Instant) -> Option<Rerun> {
-        self.server.rerun(channel, programme, now).ok()
+    fn rerun(&self, channel: &Channel, programme: Programme, now: Instant) -> Result<Rerun, NotKept> {
+        self.server.rerun(channel, programme, now)
     }
 
     fn costs(&self, session: &Session, track: &Track, url: &str) -> Result<Costs, RefusedFor> {

@@ -19,4 +19,6 @@ pub(super) enum NotKept {
     Never,
     /// Of that time nothing is there.
     NotThen,
+    /// As many watch the past as may.
+    Full,
 }

@@ -81,10 +81,12 @@ pub(super) enum RefusedFor {
     Gone,
     /// The server takes nobody in any more, as it is to be stopped.
     Draining,
+    /// As many watch the past as may.
+    Past,
 }
 
 impl RefusedFor {
-    pub const ALL: [(Self, &'static str); 13] = [
+    pub const ALL: [(Self, &'static str); 14] = [
         (Self::Late, "late"),
         (Self::Limit, "limit"),
         (Self::Port, "port"),
@@ -98,6 +100,7 @@ impl RefusedFor {
         (Self::Line, "line"),
         (Self::Gone, "channel gone"),
         (Self::Draining, "draining"),
+        (Self::Past, "past"),
     ];
 
     /// Why a track gets no egress.

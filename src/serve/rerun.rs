@@ -34,7 +34,7 @@ impl RtspServer {
         if kept.is_none() || programme.until_us.is_some_and(is_past) {
             return Err(NotKept::NotThen);
         }
-        let (deck, tracks) = archive.deck(channel, &channel.tracks, programme, now).ok_or(NotKept::Never)?;
+        let (deck, tracks) = archive.deck(channel, &channel.tracks, programme, now).ok_or(NotKept::Full)?;
         Ok(Rerun { deck, tracks })
     }
 }

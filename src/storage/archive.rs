@@ -11,7 +11,7 @@ use crate::relay::{Catalogue, Channel, RingLimits, Track};
 
 use super::files::{self, Held};
 use super::keep::Keep;
-use super::playback::{Deck, Programme};
+use super::playback::{Deck, Programme, Seats};
 use super::recorder::{RECORD, Recorder};
 use super::retention::{ArchiveLimits, RETAIN, Retention};
 use super::shelf::Shelf;
@@ -41,6 +41,7 @@ pub struct Archive {
     has_stopped: AtomicBool,
     elsewhere: Episode,
     timers: OnceLock<Weak<Timers>>,
+    seats: Arc<Seats>,
 }
 
 impl Archive {
@@ -63,6 +64,7 @@ impl Archive {
             has_stopped: AtomicBool::new(false),
             elsewhere: Episode::default(),
             timers: OnceLock::new(),
+            seats: Seats::new(limits.viewers),
         })
     }
 
@@ -102,7 +104,7 @@ impl Archive {
         Some(keep.length.as_secs().div_ceil(24 * 3600))
     }
 
-    /// Plays what is kept of a channel for one who has these tracks; they are tracks apart, in the same order. `None`: it is not recorded.
+    /// Plays what is kept of a channel for one who has these tracks; they are tracks apart, in the same order. `None`: as many watch the past as may, or nothing is kept here any more.
     pub fn deck(
         &self,
         channel: &Channel,
@@ -110,14 +112,15 @@ impl Archive {
         programme: Programme,
         now: Instant,
     ) -> Option<(Arc<Deck>, Vec<Arc<Track>>)> {
-        let (shelf, timers) = (self.shelf(&channel.name)?, self.timers.get()?.clone());
+        let (shelf, timers, seat) =
+            (self.shelf(&channel.name)?, self.timers.get()?.clone(), self.seats.take()?);
         let apart = |track: &Arc<Track>| {
             let of_a_moment = track.rtp.ring().bits_per_second() as usize / 32;
             let bytes = of_a_moment.clamp(APART_BYTES[0], APART_BYTES[1]);
             track.apart(RingLimits { age: APART_AGE, bytes }, now)
         };
         let tracks: Vec<_> = tracks.iter().map(apart).collect();
-        let deck = Deck::new(shelf, tracks.clone(), programme, (self.queue.clone(), timers));
+        let deck = Deck::new((shelf, seat), tracks.clone(), programme, (self.queue.clone(), timers));
         Some((deck, tracks))
     }
 
@@ -144,8 +147,16 @@ impl Archive {
     /// What there is to count of the disk.
     pub fn stats(&self) -> ArchiveStats {
         let kept = self.recorders().iter().map(|recorder| recorder.shelf.figures().1).sum();
-        let ArchiveLimits { max_bytes, min_free } = self.retention.limits;
-        ArchiveStats { kept, max_bytes, free: self.retention.free.load(Relaxed), min_free }
+        let ArchiveLimits { max_bytes, min_free, .. } = self.retention.limits;
+        let (viewers, most_viewers) = self.seats.fill();
+        ArchiveStats {
+            kept,
+            max_bytes,
+            free: self.retention.free.load(Relaxed),
+            min_free,
+            viewers,
+            most_viewers,
+        }
     }
 
     /// The queue that it works on.

@@ -22,6 +22,8 @@ pub struct ArchiveLimits {
     pub max_bytes: Option<u64>,
     /// What is left of the disk for others.
     pub min_free: u64,
+    /// How many may watch the past at a time.
+    pub viewers: usize,
 }
 
 pub(super) struct Retention {

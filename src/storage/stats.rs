@@ -67,6 +67,10 @@ pub struct ArchiveStats {
     pub free: u64,
     /// What is to be left of it.
     pub min_free: u64,
+    /// How many watch the past.
+    pub viewers: usize,
+    /// How many may.
+    pub most_viewers: usize,
 }
 
 impl Counts {

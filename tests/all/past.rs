@@ -28,8 +28,12 @@ struct Stage {
 
 impl Stage {
     fn of(packets: u64) -> Self {
+        Self::with(packets, "")
+    }
+
+    fn with(packets: u64, lines: &str) -> Self {
         let (pictures, recordings) = (Pictures::every(APART), TempDir::new().expect("a directory"));
-        let storage = format!("directory = {:?}\nmin_free_bytes = 0", recordings.path());
+        let storage = format!("directory = {:?}\nmin_free_bytes = 0\n{lines}", recordings.path());
         let setup = Setup::new().channel("news", pictures.group()).channel_line("record = \"10min\"");
         let mirrorball = setup.section("storage", &storage).start();
         let tape = Tape::of(recordings.path(), "news");
@@ -182,6 +186,24 @@ fn who_jumps_has_one_stream_without_a_break() {
         );
         assert_eq!(packet[8..12], expected[8..12], "one source");
     }
+}
+
+#[test]
+fn as_many_watch_the_past_as_may_and_what_comes_is_there_for_all() {
+    let stage = Stage::with(100, "viewers = 1");
+    let [mut first, mut second] = [(); 2].map(|()| Viewer::of(&stage.mirrorball, "news"));
+    [&mut first, &mut second].into_iter().for_each(|viewer| viewer.set_up(1, Over::Tcp));
+    first.play_range(&stage.moment(40)).expect(200);
+    assert!(second.play_range(&stage.moment(40)).expect(503).header("Retry-After").is_some());
+    stage.mirrorball.expect_metric("mirrorball_past_viewers", &[], 1.0);
+    stage.mirrorball.expect_metric("mirrorball_sessions_refused_total", &[("reason", "past")], 1.0);
+    second.play_range("npt=now-").expect(200);
+    // Who is back with what comes takes no seat.
+    first.play_range("npt=now-").expect(200);
+    second.request("PAUSE").expect(200);
+    second.play_range(&stage.moment(40)).expect(200);
+    second.teardown();
+    stage.mirrorball.expect_metric("mirrorball_past_viewers", &[], 0.0);
 }
 
 #[test]

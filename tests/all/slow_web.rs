@@ -129,9 +129,8 @@ fn a_viewer_that_is_too_slow_skips_to_pictures_that_a_decoder_can_start_with() {
     in_a_network_of_its_own("a slow viewer over HTTP", &NEEDS, || {
         let (directory, group) = (TempDir::new().expect("a directory"), Group::fresh());
         let film = film(&directory);
-        let setup = Setup::new()
-            .section("ring", "max_age = \"1s\"")
-            .channel_from("film", &format!("udp://{group}"));
+        let setup =
+            Setup::new().section("ring", "max_age = \"1s\"").channel_from("film", &format!("udp://{group}"));
         let mirrorball = setup.over_web().start();
         let mut send = ffmpeg(&["-re", "-stream_loop", "-1", "-i"]);
         let to = format!("udp://{}?pkt_size=1316&ttl=1", group.0);

@@ -168,6 +168,7 @@ pub(super) const STORAGE: Section = Section {
         key("directory", r#""/var/lib/mirrorball/recordings""#),
         key("max_bytes", "200_000_000_000"),
         key("min_free_bytes", "1_073_741_824"),
+        key("viewers", "1000"),
         key("workers", "2"),
     ],
 };

@@ -24,8 +24,10 @@ pub(super) fn resolve(
     let min_free =
         number_within(&typed.min_free_bytes, "[storage] min_free_bytes", 1 << 30, 0..=MOST_BYTES, report)
             as u64;
+    let viewers = number_within(&typed.viewers, "[storage] viewers", 1000, 0..=100_000, report);
     let workers = number_within(&typed.workers, "[storage] workers", 2, 1..=64, report);
-    let numbers = [&typed.max_bytes, &typed.min_free_bytes, &typed.workers].into_iter().flatten();
+    let numbers =
+        [&typed.max_bytes, &typed.min_free_bytes, &typed.viewers, &typed.workers].into_iter().flatten();
     let Some(path) = &typed.directory else {
         if let Some(offset) = numbers.map(|number| number.span().start).min().filter(|_| !typed.spoiled) {
             let useless = "[storage]: no directory, so nothing is kept; add directory = \"/var/lib/mirrorball/recordings\"";
@@ -37,7 +39,7 @@ pub(super) fn resolve(
         let wrong = "[storage] directory is empty; write one such as \"/var/lib/mirrorball/recordings\"";
         report.add(path.span().start, wrong);
     }
-    let limits = ArchiveLimits { max_bytes: typed.max_bytes.as_ref().map(|_| max_bytes), min_free };
+    let limits = ArchiveLimits { max_bytes: typed.max_bytes.as_ref().map(|_| max_bytes), min_free, viewers };
     Some(StorageConfig { directory: directory.join(path.get_ref()), limits, workers })
 }
 

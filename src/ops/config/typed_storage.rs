@@ -8,6 +8,7 @@ pub(super) struct TypedStorage {
     pub(super) directory: Typed<String>,
     pub(super) max_bytes: Typed<Number>,
     pub(super) min_free_bytes: Typed<Number>,
+    pub(super) viewers: Typed<Number>,
     pub(super) workers: Typed<Number>,
 }
 
@@ -18,6 +19,7 @@ impl TypedStorage {
             directory: from.read("directory", report),
             max_bytes: from.read("max_bytes", report),
             min_free_bytes: from.read("min_free_bytes", report),
+            viewers: from.read("viewers", report),
             workers: from.read("workers", report),
         };
         typed.spoiled = from.finish(report);

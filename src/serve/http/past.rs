@@ -12,6 +12,7 @@ use crate::storage::{Begin, Deck, Pace, Programme};
 use crate::wire::http::Past;
 
 use super::super::kept::{NotKept, Rerun};
+use super::super::stats::RefusedFor;
 use super::asked::Asked;
 use super::refusal::Refusal;
 
@@ -41,12 +42,13 @@ impl Film {
         let pace = if until_us.is_some() { Pace::AsItIsTaken } else { Pace::AsItCame };
         let programme = Programme { from: Begin::Picture(from_us), until_us, pace, after: Vec::new() };
         let rerun = asked.server().rerun(channel, programme, now);
-        let Rerun { deck, tracks } = rerun.map_err(|not_kept| {
-            let text = match not_kept {
-                NotKept::Never => "This channel is not recorded.",
-                NotKept::NotThen => "Of that time nothing is kept.",
-            };
-            Refusal::of(404, text)
+        let Rerun { deck, tracks } = rerun.map_err(|not_kept| match not_kept {
+            NotKept::Never => Refusal::of(404, "This channel is not recorded."),
+            NotKept::NotThen => Refusal::of(404, "Of that time nothing is kept."),
+            NotKept::Full => {
+                asked.server().counters.session_refused(RefusedFor::Past);
+                Refusal::too_much(RefusedFor::Past, asked.request.client.peer.port())
+            }
         })?;
         let film = |track| Self { deck, track, called: called(&channel.name, from_us, zone) };
         Ok(tracks.into_iter().next().map(film))

@@ -18,7 +18,7 @@ use crate::wire::sdp::{self, Repairs};
 use super::super::access::{Account, Addresses, Good, PerAddress};
 use super::super::guard::{Acquaintance, Verdict};
 use super::super::journal::{Story, Teller};
-use super::super::kept::Rerun;
+use super::super::kept::{NotKept, Rerun};
 use super::super::media::{Grant, Heirs, Way};
 use super::super::stats::{Counters, FELL_BACK, RefusedFor};
 use super::super::stream::Room;
@@ -205,8 +205,8 @@ impl World for Fake {
         None
     }
 
-    fn rerun(&self, _: &Channel, _: Programme, _: Instant) -> Option<Rerun> {
-        None
+    fn rerun(&self, _: &Channel, _: Programme, _: Instant) -> Result<Rerun, NotKept> {
+        Err(NotKept::Never)
     }
 
     fn costs(&self, _: &Session, _: &Track, url: &str) -> Result<Costs, RefusedFor> {

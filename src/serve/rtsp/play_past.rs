@@ -12,6 +12,8 @@ use crate::relay::Expected;
 use crate::storage::Cued;
 use crate::wire::rtsp::{Method, Reply, RtpInfo, StatusCode, range};
 
+use super::super::kept::NotKept;
+use super::super::stats::RefusedFor;
 use super::refusal::Refusal;
 use super::requests::Asked;
 use super::rerun::Coming;
@@ -28,7 +30,9 @@ impl Asked<'_> {
         let session = self.request.session().and_then(|id| self.world.session(id))?;
         session.unload();
         let programme = session.programme(self.range().ok()?, self.now)?;
-        let rerun = self.world.rerun(&session.channel, programme, self.now)?;
+        let rerun = self.world.rerun(&session.channel, programme, self.now);
+        self.has_no_seat = matches!(rerun, Err(NotKept::Full));
+        let rerun = rerun.ok()?;
         let cue = rerun.deck.cue();
         session.load(rerun);
         Some(cue)
@@ -42,6 +46,9 @@ impl Asked<'_> {
     pub fn play_past(&mut self, session: &Arc<Session>) -> Result<Option<Reply>, Refusal> {
         let asked = self.range()?;
         let is_past = matches!(asked, range::Asked::Past(..));
+        if self.has_no_seat {
+            return Err(self.too_much(RefusedFor::Past));
+        }
         let Some(Coming { deck, urls }) = session.coming() else {
             // Nothing was kept, or what was asked for has no end that is past: so it is of a channel that is not recorded.
             return if is_past { Err(StatusCode::InvalidRange.into()) } else { Ok(None) };

@@ -36,7 +36,8 @@ impl Refusal {
             | RefusedFor::Channel
             | RefusedFor::OutGroup
             | RefusedFor::Gone
-            | RefusedFor::Draining => {
+            | RefusedFor::Draining
+            | RefusedFor::Past => {
                 let seconds = retry_after_s(client_port).to_string();
                 (StatusCode::ServiceUnavailable, Some(("Retry-After", seconds)))
             }

@@ -47,6 +47,8 @@ pub struct Asked<'a> {
     is_newcomer: bool,
     /// It names sessions of others, or none, far too often.
     is_guessing: bool,
+    /// There is no room for one more who watches the past.
+    pub has_no_seat: bool,
     /// What follows the reply.
     pub then: Option<Action>,
 }
@@ -54,7 +56,7 @@ pub struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn of(world: &'a dyn World, talk: &'a mut Talk, request: &'a Request, now: Instant) -> Self {
         let is_newcomer = talk.sessions.is_empty() && request.session().is_none();
-        Self { world, talk, request, now, is_newcomer, is_guessing: false, then: None }
+        Self { world, talk, request, now, is_newcomer, is_guessing: false, has_no_seat: false, then: None }
     }
 
     fn admit(&mut self) -> Result<(), Refusal> {

@@ -9,7 +9,7 @@ use crate::storage::Programme;
 use crate::wire::rtsp::Request;
 
 use super::super::guard::{Acquaintance, Verdict};
-use super::super::kept::Rerun;
+use super::super::kept::{NotKept, Rerun};
 use super::super::media::{Grant, Way};
 use super::super::stats::{Counters, RefusedFor};
 use super::home::Home;
@@ -69,8 +69,8 @@ pub trait World {
     /// From when on a channel is kept, in microseconds since 1970, if it is.
     fn kept_from(&self, channel: &Channel) -> Option<u64>;
 
-    /// What is kept of a channel, for one viewer of it; nothing where it is not, or not of that time.
-    fn rerun(&self, channel: &Channel, programme: Programme, now: Instant) -> Option<Rerun>;
+    /// What is kept of a channel, for one viewer of it.
+    fn rerun(&self, channel: &Channel, programme: Programme, now: Instant) -> Result<Rerun, NotKept>;
 
     /// What a track takes of what the client's address and its session's connection may have.
     fn costs(&self, session: &Session, track: &Track, url: &str) -> Result<Costs, RefusedFor>;

@@ -12,6 +12,7 @@ use crate::relay::{Expected, Track};
 use super::super::shelf::Shelf;
 use super::numbering::Sent;
 use super::reel::{Heard, Kept, Reel};
+use super::seats::Seat;
 
 /// The kind of task that a turn is.
 pub(in super::super) const PLAY: &str = "Play";
@@ -85,6 +86,7 @@ pub struct Deck {
     is_queued: AtomicBool,
     /// Over once it is known where it begins, or that it does not.
     cue: Arc<Expected>,
+    _seat: Seat,
 }
 
 struct State {
@@ -95,8 +97,8 @@ struct State {
 
 impl Deck {
     /// One for a channel's tracks, which are kept on a shelf. Nothing is read yet.
-    pub fn new(
-        shelf: Arc<Shelf>,
+    pub(in super::super) fn new(
+        (shelf, seat): (Arc<Shelf>, Seat),
         tracks: Vec<Arc<Track>>,
         programme: Programme,
         (queue, timers): (Arc<TaskQueue>, Weak<Timers>),
@@ -119,6 +121,7 @@ impl Deck {
             when_over: Mutex::default(),
             is_queued: AtomicBool::new(false),
             cue: Expected::new(Arc::default()),
+            _seat: seat,
         })
     }
 

@@ -8,9 +8,11 @@
 mod deck;
 mod numbering;
 mod reel;
+mod seats;
 mod track_reader;
 
 pub(super) use deck::PLAY;
 pub use deck::{Begin, Cued, Deck, Pace, Programme};
 pub use numbering::Sent;
 pub use reel::Kept;
+pub(super) use seats::Seats;

@@ -16,11 +16,10 @@ fn nothing_is_kept_unless_it_is_said() {
 
 #[test]
 fn each_key_is_heeded() {
-    let storage =
-        "[storage]\ndirectory = \"kept\"\nmax_bytes = 3_000_000_000\nmin_free_bytes = 7\nworkers = 5\n";
+    let storage = "[storage]\ndirectory = \"kept\"\nmax_bytes = 3_000_000_000\nmin_free_bytes = 7\nviewers = 9\nworkers = 5\n";
     let config = accepted(&format!("{storage}{NEWS}record = \"2h\"\nrecord_bytes = 2_000_000\n"));
     let storage = config.storage.expect("it is said");
-    assert_eq!(storage.limits, ArchiveLimits { max_bytes: Some(3_000_000_000), min_free: 7 });
+    assert_eq!(storage.limits, ArchiveLimits { max_bytes: Some(3_000_000_000), min_free: 7, viewers: 9 });
     assert_eq!((storage.workers, storage.directory.file_name()), (5, PathBuf::from("kept").file_name()));
     let keep = Keep { length: Duration::from_secs(7200), bytes: Some(2_000_000) };
     assert_eq!(config.channels[0].settings.keep, Some(keep));
@@ -31,7 +30,7 @@ fn who_says_where_alone_has_defaults_for_the_rest() {
     let config = accepted(&format!("[storage]\ndirectory = \"/var/kept\"\n{NEWS}record = \"10s\"\n"));
     let storage = config.storage.expect("it is said");
     assert_eq!(storage.directory, PathBuf::from("/var/kept"));
-    assert_eq!(storage.limits, ArchiveLimits { max_bytes: None, min_free: 1 << 30 });
+    assert_eq!(storage.limits, ArchiveLimits { max_bytes: None, min_free: 1 << 30, viewers: 1000 });
     assert_eq!(config.channels[0].settings.keep.and_then(|keep| keep.bytes), None);
 }
 

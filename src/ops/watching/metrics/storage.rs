@@ -21,6 +21,10 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     out.gauge("mirrorball_storage_free_bytes", help, &[], stats.free as f64);
     let help = "What recordings leave of that disk to others.";
     out.gauge("mirrorball_storage_min_free_bytes", help, &[], stats.min_free as f64);
+    let help = "Viewers who watch what was on.";
+    out.gauge("mirrorball_past_viewers", help, &[], stats.viewers as f64);
+    let help = "How many may.";
+    out.gauge("mirrorball_past_viewer_limit", help, &[], stats.most_viewers as f64);
     archive.recordings().iter().for_each(|recording| collect_recording(recording, out));
 }
 
