@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// What systemd's client of NTP leaves once it has been answered. The kernel may not be told, as where it runs in a container.
 const BY_SYSTEMD: &str = "/run/systemd/timesync/synchronized";
 
-/// A finding for the clock, and one for the certificate.
+/// A finding for the clock, and one for each certificate.
 pub fn look(config: &Config) -> Vec<Finding> {
     let tls = config.rtsp.tls.as_ref();
     let clock = of_clock(clock_is_synchronised(), Path::new(BY_SYSTEMD).exists(), tls.is_some());
@@ -23,7 +23,12 @@ pub fn look(config: &Config) -> Vec<Finding> {
         let file = tls.files.certificate.display().to_string();
         of_certificate(&file, Duration::from_secs(tls.expires), clock::unix_now())
     });
-    std::iter::once(clock).chain(certificate).collect()
+    let of_admin = config.admin.tls.as_ref().and_then(|files| {
+        // Where it can not be read the config is refused.
+        let expires = Duration::from_secs(files.load().ok()?.expires());
+        Some(of_certificate(&files.certificate.display().to_string(), expires, clock::unix_now()))
+    });
+    std::iter::once(clock).chain(certificate).chain(of_admin).collect()
 }
 
 /// What goes by the clock: certificates, and the times in the log.

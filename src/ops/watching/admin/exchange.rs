@@ -15,6 +15,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::serve::Certificates;
+
 use super::super::api::{Call, Problem};
 use super::super::metrics::Visits;
 use super::answers::{self, Answer};
@@ -40,6 +42,8 @@ pub(super) struct Shared {
     pub source: Arc<dyn AdminSource>,
     pub events: Events,
     pub room: Room,
+    /// What it is served with through TLS, if it is.
+    pub certificates: Option<Arc<Certificates>>,
     /// Nobody else than this machine's own can come.
     pub is_loopback: bool,
 }
@@ -49,7 +53,16 @@ impl Shared {
     fn visits(&self) -> Visits {
         let (connections, most_connections, made_way) = self.room.figures();
         let (pages, most_pages, pages_refused) = self.events.figures();
-        Visits { connections, most_connections, made_way, pages, most_pages, pages_refused }
+        let certificate_expires = self.certificates.as_ref().map(|served| served.expires());
+        Visits {
+            connections,
+            most_connections,
+            made_way,
+            pages,
+            most_pages,
+            pages_refused,
+            certificate_expires,
+        }
     }
 }
 

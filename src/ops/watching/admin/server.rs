@@ -66,7 +66,6 @@ pub struct AdminServer {
 /// What the thread works with.
 struct Server {
     shared: Arc<Shared>,
-    certificates: Option<Arc<Certificates>>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -88,8 +87,9 @@ impl AdminServer {
         let (stop, stopped) = watch::channel(false);
         let is_loopback = local_addr.ip().is_loopback();
         let (events, room) = (Events::new(), Room::new(CONNECTIONS));
-        let shared = Arc::new(Shared { source: source.clone(), events, room, is_loopback });
-        let server = Server { shared, certificates: config.certificates, stopped };
+        let certificates = config.certificates;
+        let shared = Arc::new(Shared { source: source.clone(), events, room, certificates, is_loopback });
+        let server = Server { shared, stopped };
         let thread = spawn("admin".to_owned(), Priority::Low, move || {
             if catch_unwind(AssertUnwindSafe(|| runtime.block_on(server.serve(listener)))).is_err() {
                 source.give_up("the admin endpoint has failed");
@@ -140,9 +140,9 @@ impl Server {
                 Ok((stream, _)) => {
                     let guest = self.shared.room.take().await;
                     let (shared, stopped) = (self.shared.clone(), self.stopped.clone());
-                    let (certificates, served) = (self.certificates.clone(), guest.clone());
+                    let served = guest.clone();
                     let task = tokio::spawn(async move {
-                        serve_one(stream, certificates, (&shared, served), stopped).await;
+                        serve_one(stream, (&shared, served), stopped).await;
                     });
                     self.shared.room.seat(guest, task.abort_handle());
                 }
@@ -164,8 +164,7 @@ impl Server {
             return tokio::time::sleep(ACCEPT_RETRY).await;
         };
         let guest = self.shared.room.take().await;
-        let serving =
-            serve_one(stream, self.certificates.clone(), (&self.shared, guest), self.stopped.clone());
+        let serving = serve_one(stream, (&self.shared, guest), self.stopped.clone());
         let mut serving = Box::pin(serving);
         let _ = tokio::time::timeout(EXCHANGE_TIMEOUT, serving.as_mut()).await;
         spare.take_back(|| drop(serving));
@@ -175,7 +174,6 @@ impl Server {
 /// Serves one connection, in its time. A stream has as much as it wants, while its client reads.
 async fn serve_one(
     stream: TcpStream,
-    certificates: Option<Arc<Certificates>>,
     (shared, guest): (&Arc<Shared>, Arc<Guest>),
     stopped: watch::Receiver<bool>,
 ) {
@@ -183,7 +181,7 @@ async fn serve_one(
         tracing::debug!(%error, "a client of the admin endpoint may be gone for long without being noticed");
     }
     let exchange = async {
-        let stream: Box<dyn Stream> = match certificates {
+        let stream: Box<dyn Stream> = match &shared.certificates {
             None => Box::new(stream),
             Some(certificates) => match TlsAcceptor::from(certificates.present()).accept(stream).await {
                 Ok(secret) => Box::new(secret),

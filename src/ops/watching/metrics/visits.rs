@@ -17,6 +17,8 @@ pub struct Visits {
     pub most_pages: usize,
     /// Times that one was refused.
     pub pages_refused: u64,
+    /// Until when its own certificate is valid, in seconds since 1970, if it has one.
+    pub certificate_expires: Option<u64>,
 }
 
 pub(super) fn collect(visits: Visits, out: &mut Families) {
@@ -28,6 +30,10 @@ pub(super) fn collect(visits: Visits, out: &mut Families) {
     out.gauge("mirrorball_admin_pages", help, &[], visits.pages as f64);
     let help = "How many may be at a time.";
     out.gauge("mirrorball_admin_page_limit", help, &[], visits.most_pages as f64);
+    if let Some(expires) = visits.certificate_expires {
+        let help = "Until when the admin endpoint's own certificate is valid, in seconds since 1970.";
+        out.gauge("mirrorball_admin_certificate_expiry_seconds", help, &[], expires as f64);
+    }
     for (reason, refused) in [("idle", visits.made_way), ("pages", visits.pages_refused)] {
         let help = "Clients of the admin endpoint that were not served.";
         out.counter("mirrorball_admin_refused_total", help, &[("reason", reason)], refused);
