@@ -112,8 +112,8 @@ impl Archive {
         programme: Programme,
         now: Instant,
     ) -> Option<(Arc<Deck>, Vec<Arc<Track>>)> {
-        let (shelf, timers, seat) =
-            (self.shelf(&channel.name)?, self.timers.get()?.clone(), self.seats.take()?);
+        let (shelf, timers) = (self.shelf(&channel.name)?, self.timers.get()?.clone());
+        let seat = programme.seat.clone().or_else(|| self.seats.take().map(Arc::new))?;
         let apart = |track: &Arc<Track>| {
             let of_a_moment = track.rtp.ring().bits_per_second() as usize / 32;
             let bytes = of_a_moment.clamp(APART_BYTES[0], APART_BYTES[1]);

@@ -194,6 +194,8 @@ fn as_many_watch_the_past_as_may_and_what_comes_is_there_for_all() {
     let [mut first, mut second] = [(); 2].map(|()| Viewer::of(&stage.mirrorball, "news"));
     [&mut first, &mut second].into_iter().for_each(|viewer| viewer.set_up(1, Over::Tcp));
     first.play_range(&stage.moment(40)).expect(200);
+    // Who has a seat keeps it.
+    first.play_range(&stage.moment(60)).expect(200);
     assert!(second.play_range(&stage.moment(40)).expect(503).header("Retry-After").is_some());
     stage.mirrorball.expect_metric("mirrorball_past_viewers", &[], 1.0);
     stage.mirrorball.expect_metric("mirrorball_sessions_refused_total", &[("reason", "past")], 1.0);

@@ -40,7 +40,8 @@ impl Film {
         }
         // What has an end is a file to be had, and what has none is watched.
         let pace = if until_us.is_some() { Pace::AsItIsTaken } else { Pace::AsItCame };
-        let programme = Programme { from: Begin::Picture(from_us), until_us, pace, after: Vec::new() };
+        let programme =
+            Programme { from: Begin::Picture(from_us), until_us, pace, after: Vec::new(), seat: None };
         let rerun = asked.server().rerun(channel, programme, now);
         let Rerun { deck, tracks } = rerun.map_err(|not_kept| match not_kept {
             NotKept::Never => Refusal::of(404, "This channel is not recorded."),

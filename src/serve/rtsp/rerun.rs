@@ -26,6 +26,7 @@ impl Session {
     pub fn programme(&self, asked: range::Asked, now: Instant) -> Option<Programme> {
         let (pace, count) = (Pace::AsItCame, self.channel.tracks.len());
         self.with(|held| {
+            let seat = held.past.deck.as_ref().map(|deck| deck.seat());
             if held.setups.is_empty() || held.carriages().any(|by| by == Carriage::Multicast) {
                 return None;
             }
@@ -36,14 +37,14 @@ impl Session {
             match asked {
                 range::Asked::Past(from_us, until_us) => {
                     let after = (1..=count).map(|number| of_track(number)?.after_a_jump(now)).collect();
-                    Some(Programme { from: Begin::Picture(from_us), until_us, pace, after })
+                    Some(Programme { from: Begin::Picture(from_us), until_us, pace, after, seat })
                 }
                 range::Asked::Anything if is_paused => {
                     let first = places.iter().map(|place| place.next.0).min()?;
                     let next = |number| of_track(number).map_or((first, None), |place| place.next);
                     let after = (1..=count).map(|number| of_track(number)?.after_a_pause()).collect();
                     let from = Begin::Packets((1..=count).map(next).collect());
-                    Some(Programme { from, until_us: None, pace, after })
+                    Some(Programme { from, until_us: None, pace, after, seat })
                 }
                 range::Asked::Anything | range::Asked::Now => None,
             }
@@ -98,7 +99,7 @@ impl Session {
         {
             return false;
         }
-        self.with(|held| {
+        self.change(|held| {
             held.past.places.clear();
             held.past.coming = None;
             if held.past.deck.take().is_some() {

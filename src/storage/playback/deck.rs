@@ -29,7 +29,6 @@ const AHEAD_US: u64 = 200_000;
 const LONGEST_PAUSE_US: u64 = 2_000_000;
 
 /// What is played.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Programme {
     /// From where on.
     pub from: Begin,
@@ -39,6 +38,8 @@ pub struct Programme {
     pub pace: Pace,
     /// What the viewer was sent of each track before, if it was sent anything.
     pub after: Vec<Option<Sent>>,
+    /// The viewer's place among those who watch the past, if it has one.
+    pub seat: Option<Arc<Seat>>,
 }
 
 /// Where it begins.
@@ -86,7 +87,7 @@ pub struct Deck {
     is_queued: AtomicBool,
     /// Over once it is known where it begins, or that it does not.
     cue: Arc<Expected>,
-    _seat: Seat,
+    seat: Arc<Seat>,
 }
 
 struct State {
@@ -98,7 +99,7 @@ struct State {
 impl Deck {
     /// One for a channel's tracks, which are kept on a shelf. Nothing is read yet.
     pub(in super::super) fn new(
-        (shelf, seat): (Arc<Shelf>, Seat),
+        (shelf, seat): (Arc<Shelf>, Arc<Seat>),
         tracks: Vec<Arc<Track>>,
         programme: Programme,
         (queue, timers): (Arc<TaskQueue>, Weak<Timers>),
@@ -121,7 +122,7 @@ impl Deck {
             when_over: Mutex::default(),
             is_queued: AtomicBool::new(false),
             cue: Expected::new(Arc::default()),
-            _seat: seat,
+            seat,
         })
     }
 
@@ -141,6 +142,11 @@ impl Deck {
         *lock(&self.when_over) = Some(Box::new(when_over));
         self.is_playing.store(true, Relaxed);
         self.push();
+    }
+
+    /// Its viewer's place among those who watch the past.
+    pub fn seat(&self) -> Arc<Seat> {
+        self.seat.clone()
     }
 
     /// Plays no more.

@@ -11,7 +11,7 @@ pub(in super::super) struct Seats {
 }
 
 /// One of them, until it is dropped.
-pub(in super::super) struct Seat(Arc<Seats>);
+pub struct Seat(Arc<Seats>);
 
 impl Seats {
     pub fn new(all: usize) -> Arc<Self> {
