@@ -1,14 +1,19 @@
 //! Files and the disk that they are on, as far as more than one part here has to do with them.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg, PosixFadviseAdvice, posix_fadvise};
 use nix::sys::statvfs::statvfs;
+use nix::unistd::geteuid;
 
 use crate::wire::recording::SegmentFile;
+
+/// Who has a lock on that file has the directory.
+const LOCK: &str = ".lock";
 
 /// A directory that no other process writes to, while this is kept.
 pub(super) type Held = Flock<File>;
@@ -16,6 +21,11 @@ pub(super) type Held = Flock<File>;
 /// Where what is kept of a channel is: one directory, whatever is in its name.
 pub(super) fn directory_of(root: &Path, channel: &str) -> PathBuf {
     root.join(channel.replace('/', "%2F"))
+}
+
+/// Whose directory has that name.
+pub(super) fn channel_of(directory: &str) -> String {
+    directory.replace("%2F", "/")
 }
 
 /// A file of a segment.
@@ -34,7 +44,8 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 /// Has a directory for this process alone, which is made if it is not there. `None`: another one has it.
 pub(super) fn hold(root: &Path) -> io::Result<Option<Held>> {
     fs::create_dir_all(root)?;
-    let file = File::options().create(true).truncate(false).write(true).open(root.join(".lock"))?;
+    let file = File::options().create(true).truncate(false).write(true).open(root.join(LOCK))?;
+    give_to_owner(&file, &fs::metadata(root)?);
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(held) => Ok(Some(held)),
         Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
@@ -42,8 +53,35 @@ pub(super) fn hold(root: &Path) -> io::Result<Option<Held>> {
     }
 }
 
+/// Whether another process has a directory for itself. Who asks for it at this moment asks again.
+pub fn is_held(root: &Path) -> io::Result<bool> {
+    let file = match File::open(root.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    match Flock::lock(file, FlockArg::LockSharedNonblock) {
+        Ok(_) => Ok(false),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(true),
+        Err((_, errno)) => Err(errno.into()),
+    }
+}
+
+/// A file that was made in another one's place is read and written by whoever may read and write that one.
+pub(super) fn hand_over(file: &File, like: &Metadata) -> io::Result<()> {
+    give_to_owner(file, like);
+    file.set_permissions(like.permissions())
+}
+
+/// What root makes is another user's, who is to go on with it.
+fn give_to_owner(file: &File, like: &Metadata) {
+    if geteuid().is_root() {
+        // In a container there may be owners that nothing can be given to.
+        let _ = fchown(file, Some(like.uid()), Some(like.gid()));
+    }
+}
+
 /// How many bytes this program may still write where a directory is.
-pub(super) fn free(directory: &Path) -> io::Result<u64> {
+pub fn free(directory: &Path) -> io::Result<u64> {
     let about = statvfs(directory)?;
     // Their types differ between platforms.
     #[allow(clippy::unnecessary_cast)]

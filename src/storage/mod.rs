@@ -11,6 +11,7 @@
 
 mod archive;
 mod files;
+mod inspection;
 mod keep;
 mod playback;
 mod recorder;
@@ -23,6 +24,8 @@ mod shelf;
 mod stats;
 
 pub use archive::Archive;
+pub use files::{free, is_held};
+pub use inspection::{Inspection, Mended, channels_in, inspect, rebuild};
 pub use keep::Keep;
 pub use playback::{Begin, Cued, Deck, Kept, Pace, Programme, Sent};
 pub use retention::ArchiveLimits;

@@ -39,7 +39,7 @@ enum Look {
 
 /// How one track of a segment is.
 #[derive(Debug, PartialEq, Eq)]
-enum Condition {
+pub(super) enum Condition {
     Whole(Whole),
     /// Nothing is in it.
     Empty,
@@ -48,7 +48,7 @@ enum Condition {
 
 /// A track of which what is there is right, up to there.
 #[derive(Debug, PartialEq, Eq)]
-struct Whole {
+pub(super) struct Whole {
     /// When its last packet came, in microseconds since 1970.
     ended_us: u64,
     media_len: u64,
@@ -57,7 +57,7 @@ struct Whole {
 
 /// How much of an index is looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum How {
+pub(super) enum How {
     /// Its end: nothing else is torn where a program was killed.
     AtItsEnd,
     /// All of it.
@@ -102,7 +102,7 @@ pub(super) fn mend(directory: &Path, stamp: Stamp, now: (Duration, Instant)) -> 
 }
 
 /// The files of each segment.
-fn files_of(directory: &Path) -> io::Result<BTreeMap<Stamp, Vec<SegmentFile>>> {
+pub(super) fn files_of(directory: &Path) -> io::Result<BTreeMap<Stamp, Vec<SegmentFile>>> {
     let mut all = BTreeMap::<_, Vec<_>>::new();
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name();
@@ -113,7 +113,8 @@ fn files_of(directory: &Path) -> io::Result<BTreeMap<Stamp, Vec<SegmentFile>>> {
     Ok(all)
 }
 
-fn media(files: &[SegmentFile]) -> Vec<(u16, Format)> {
+/// The tracks of a segment that have media.
+pub(super) fn media(files: &[SegmentFile]) -> Vec<(u16, Format)> {
     let format = |file: &SegmentFile| match file.kind {
         Kind::TransportStream => Some((file.track, Format::TransportStream)),
         Kind::RtpDump => Some((file.track, Format::RtpDump)),
@@ -157,7 +158,8 @@ fn look_at(
     Ok(Look::Whole(Segment { stamp, ended_us, tracks, bytes, aged: (age, now) }))
 }
 
-fn condition(
+/// How a track is, as far as it is looked at. Nothing is changed.
+pub(super) fn condition(
     directory: &Path,
     stamp: Stamp,
     (track, format): (u16, Format),
@@ -244,6 +246,7 @@ fn rebuild(
     bytes.extend(records.iter().flat_map(Record::bytes));
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
     file.write_all(&bytes)?;
+    files::hand_over(file.as_file(), &media.metadata()?)?;
     file.persist(index_path(directory, stamp, track))?;
     Ok(())
 }

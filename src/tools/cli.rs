@@ -61,7 +61,7 @@ const CHECK_EXIT_CODES: &str = "Exit codes:
   1   the output can not be written; the last line of the log says why
   2   wrong command line, or no such key
   3   it would serve, but worse than it could: a row is warn
-  4   it would not start, or a channel would not be received: a row is fail
+  4   it would not start, or a channel would not be received, or not be recorded: a row is fail
   78  wrong config; every error is told with its line
 
 docs/operations.md describes every row.";
@@ -71,7 +71,7 @@ const EXIT_CODES: &str = "Exit codes:
   1   could not start or go on; the last line of the log says why
   2   wrong command line
   3   check: it would serve, but worse than it could
-  4   check: it would not start, or a channel would not be received
+  4   check: it would not start, or a channel would not be received, or not be recorded
   78  wrong config; every error is printed with its file and line";
 
 /// Reflects IP multicast media to RTSP viewers, bit-exact.
@@ -197,8 +197,11 @@ pub struct CheckArgs {
     /// Say what the config would do, and look at nothing else.
     #[arg(long, conflicts_with = "json")]
     pub plan: bool,
+    /// First make indexes of recordings again that are damaged; not while a program records there.
+    #[arg(long, conflicts_with = "plan")]
+    pub rebuild: bool,
     /// Say what a key of a config is, or a section; needs no config.
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["config", "json", "plan"])]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["config", "json", "plan", "rebuild"])]
     pub explain: Option<String>,
 }
 

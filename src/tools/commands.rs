@@ -162,7 +162,7 @@ fn run_check(args: &CheckArgs) -> Result<(), u8> {
     if args.plan {
         return print(&check::plan(file).map_err(|error| wrong(&error))?.to_string());
     }
-    let report = check::check(file).map_err(|error| match args.json {
+    let report = check::check(file, args.rebuild).map_err(|error| match args.json {
         true => print_json(&check::without_report(file, &error)).err().unwrap_or(EXIT_CONFIG),
         false => wrong(&error),
     })?;

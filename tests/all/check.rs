@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Output;
 
+use mirrorball::wire::recording::{Kind, RECORD_LEN};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::advice::{allow, as_nobody, ended, nobody, nobody_runs_it};
-use crate::vocabulary::{Group, Needs, Plug, Setup, binary, in_a_network_of_its_own, skip};
+use crate::vocabulary::{Group, Needs, Pictures, Plug, Setup, Tape, binary, in_a_network_of_its_own, skip};
 
 const NEEDS: Needs = Needs { programs: &["ip"], route: false, ipv6: false };
 
@@ -153,6 +156,76 @@ fn users_that_may_not_be_read_are_an_error_with_its_place() {
     let message = errors[1]["message"].as_str().expect("a text");
     assert!(message.contains(&format!("user {} may not read {}", nobody(), users.display())), "{message}");
     assert!(errors[1]["remedy"].as_str().expect("a text").contains("chown"), "{report:?}");
+}
+
+#[test]
+fn a_recording_that_is_damaged_is_told_and_made_whole_while_nobody_records() {
+    let recordings = TempDir::new().expect("a directory");
+    let mut pictures = Pictures::every(20);
+    let setup = Setup::new().channel("news", pictures.group()).channel_line("record = \"10min\"");
+    let lines = format!("directory = \"{}\"\nmin_free_bytes = 0", recordings.path().display());
+    let setup = setup.section("storage", &lines);
+    let (config, root) = (setup.write(), recordings.path().display().to_string());
+    let row = Checked::of(&config).row("storage", &root);
+    assert_eq!((&row["state"], row["remedy"].is_null()), (&"ok".into(), true), "{row}");
+    let mut mirrorball = setup.start();
+    pictures.send(40);
+    mirrorball.expect_metric("mirrorball_recorded_packets_total", &[("channel", "news")], 40.0);
+    let tape = Tape::of(recordings.path(), "news");
+    let index = tape.files(Kind::Index).remove(0);
+    let other = recordings.path().join("old%2Fnews");
+    fs::create_dir(&other).expect("a directory");
+    for file in fs::read_dir(recordings.path().join("news")).expect("it is there").flatten() {
+        fs::copy(file.path(), other.join(file.file_name())).expect("a copy");
+    }
+    let report = Checked::of(&config);
+    assert_eq!(report.row("storage", &root)["state"], "note", "a program records there");
+    let row = report.row("storage", "channel \"old/news\"");
+    assert_eq!(row["state"], "note", "{row}");
+    assert!(row["found"].as_str().expect("a text").starts_with("no longer recorded"), "{row}");
+
+    let right = fs::read(&index).expect("it is there");
+    let mut wrong = right.clone();
+    wrong[20 * RECORD_LEN] ^= 1;
+    fs::write(&index, &wrong).expect("it is writable");
+    let rebuild =
+        || Checked::new(ended(binary().args(["check", "--json", "--rebuild", "--config"]).arg(&config)));
+    let report = rebuild();
+    assert_eq!((report.code, fs::read(&index).expect("it is there") == wrong), (Some(4), true), "{report:?}");
+    mirrorball.kill();
+    let report = Checked::of(&config);
+    let row = report.row("storage", "channel \"news\"");
+    assert_eq!((report.code, &row["state"]), (Some(3), &"warn".into()), "{row}");
+    assert!(row["remedy"].as_str().expect("a text").starts_with("mirrorball check --rebuild"), "{row}");
+    let report = rebuild();
+    let told = report.json["findings"].as_array().expect("a list").last().expect("a row").clone();
+    assert!(told["found"].as_str().expect("a text").starts_with("1 made again: "), "{told}");
+    assert_eq!(report.row("storage", "channel \"news\"")["state"], "ok");
+    assert_eq!(tape.track(1).len(), 40, "each record is right");
+    let about = fs::metadata(&index).expect("it is there");
+    assert_eq!(
+        about.mode() & 0o777,
+        fs::metadata(tape.files(Kind::TransportStream).remove(0)).expect("it is there").mode() & 0o777
+    );
+}
+
+#[test]
+fn where_nothing_can_be_recorded_it_is_told() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let checked = |directory: &Path, more: &str| {
+        let setup = Setup::new().channel("news", Group::fresh()).channel_line("record = \"10min\"");
+        let lines = format!("directory = \"{}\"\n{more}", directory.display());
+        Checked::of(&setup.section("storage", &lines).write())
+    };
+    let row = checked(file.path(), "").row("storage", &file.path().display().to_string());
+    assert_eq!(row["state"], "fail", "{row}");
+    let here = TempDir::new().expect("a directory");
+    let more_than_there_is = 1u64 << 60;
+    for (lines, state) in [("min_free_bytes = 0\nmax_bytes", "warn"), ("min_free_bytes", "fail")] {
+        let row = checked(here.path(), &format!("{lines} = {more_than_there_is}")).row("storage", "room");
+        assert_eq!(row["state"], state, "{row}");
+    }
+    assert!(fs::read_dir(here.path()).expect("it is there").next().is_none(), "nothing was made there");
 }
 
 #[test]

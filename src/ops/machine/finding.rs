@@ -40,6 +40,8 @@ pub enum Area {
     Limit,
     /// The time of day, and until when the certificate is valid.
     Clock,
+    /// Where recordings are, how much room there is, and what is kept of each channel.
+    Storage,
 }
 
 /// How something is, the best first.
@@ -69,6 +71,7 @@ impl Area {
             Self::Sysctl => "sysctl",
             Self::Limit => "limit",
             Self::Clock => "clock",
+            Self::Storage => "storage",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ops::config::{Config, ConfigError, Problem};
 use crate::ops::machine::finding::{Area, Finding, State};
-use crate::ops::machine::survey;
+use crate::ops::machine::{recordings, survey};
 
 use super::super::cli::{EXIT_OK, EXIT_UNFIT, EXIT_WORSE};
 
@@ -15,14 +15,16 @@ pub struct Report {
     pub(super) findings: Vec<Finding>,
 }
 
-/// Looks at the config in `file`, and at this machine for it.
+/// Looks at the config in `file`, and at this machine for it. If it `rebuilds`, damaged indexes of recordings are made again before.
 ///
 /// # Errors
 /// All the errors of the config; the exit code is [`EXIT_CONFIG`](super::super::cli::EXIT_CONFIG).
-pub fn check(file: &Path) -> Result<Report, ConfigError> {
+pub fn check(file: &Path, rebuilds: bool) -> Result<Report, ConfigError> {
     let config = Config::load(file)?;
     let mut findings = of_config(&config, file);
+    let rebuilt = if rebuilds { recordings::rebuild(&config) } else { Vec::new() };
     findings.extend(survey(&config));
+    findings.extend(rebuilt);
     Ok(Report { file: file.to_owned(), findings })
 }
 
