@@ -14,6 +14,7 @@ use std::time::Duration;
 use mirrorball::event::clock;
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::repair::nack;
 use crate::vocabulary::{
@@ -90,13 +91,14 @@ const ENDS: [Story; 4] = [
 ];
 
 /// What is wanted and not to be had, in part or altogether.
-const LACKS: [Story; 6] = [
+const LACKS: [Story; 7] = [
     ("the source is gone", source_gone),
     ("one track of two is silent", track_gone),
     ("one leg of two is silent", leg_gone),
     ("an interface is not there", not_joined),
     ("a server is not there", pull_fails),
     ("the line carries no more", viewers_refused),
+    ("the disk takes nothing", not_recorded),
 ];
 
 #[test]
@@ -195,6 +197,20 @@ fn viewers_refused(story: &str) {
         let mut connection = Connection::open(mirrorball.rtsp);
         connection.request("SETUP", &url, &[("Transport", over)]).expect(453);
     });
+}
+
+fn not_recorded(story: &str) {
+    let recordings = TempDir::new().expect("a directory");
+    let lines = format!("directory = \"{}\"\nmin_free_bytes = 0", recordings.path().display());
+    let recorded = |setup: Setup| setup.channel_line("record = \"10s\"").section("storage", &lines);
+    let Some((source, mirrorball, prometheus)) = at_rest(story, recorded) else { return };
+    let _beam = source.beam(PACE);
+    mirrorball.expect_metric("mirrorball_recording", &[("channel", "news")], 1.0);
+    // The next segment has no place any more.
+    let place = recordings.path().join("news");
+    fs::rename(&place, recordings.path().join("old")).expect("a directory");
+    fs::write(&place, "in the way").expect("a file");
+    prometheus.expect_alone("MirrorballNotRecording", || {});
 }
 
 fn source_gone(story: &str) {
@@ -435,7 +451,12 @@ fn the_rules_pass_their_unit_tests() {
 fn whatever_dashboards_and_rules_ask_for_is_there_to_be_answered() {
     const STORY: &str = "whatever_dashboards_and_rules_ask_for_is_there_to_be_answered";
     let [mut news, film, leg, other_leg] = [(); 4].map(|()| Source::new());
-    let setup = Setup::new().channel("news", news.group).channel("film", film.group);
+    let recordings = TempDir::new().expect("a directory");
+    let kept =
+        format!("directory = \"{}\"\nmin_free_bytes = 0\nmax_bytes = 2_000_000", recordings.path().display());
+    let setup =
+        Setup::new().channel("news", news.group).channel_line("record = \"10s\"").section("storage", &kept);
+    let setup = setup.channel("film", film.group);
     let setup =
         setup.channel_of_sources("two", &format!("\"rtp://{}\", \"rtp://{}\"", leg.group, other_leg.group));
     let setup = setup.channel_line("redundancy = \"merge\"");
