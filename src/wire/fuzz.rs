@@ -13,6 +13,8 @@ pub mod place;
 pub mod psi;
 #[path = "../../fuzz/exercise/random_access.rs"]
 pub mod random_access;
+#[path = "../../fuzz/exercise/recording.rs"]
+pub mod recording;
 #[path = "../../fuzz/exercise/rtcp.rs"]
 pub mod rtcp;
 #[path = "../../fuzz/exercise/rtp.rs"]
@@ -98,4 +100,9 @@ fn sap_seeds_replay() {
 #[test]
 fn film_seeds_replay() {
     replay("film", film::exercise);
+}
+
+#[test]
+fn recording_seeds_replay() {
+    replay("recording", recording::exercise);
 }

@@ -67,7 +67,7 @@ impl Rebuilt {
         while is_all && !rest.is_empty() || rest.len() >= MOST_TO_SEE {
             let Some(length) = packet_len_in(rest, self.packet_len) else {
                 let behind = &rest[1..];
-                let Some(skip) = behind.iter().position(|byte| *byte == SYNC) else { return };
+                let skip = behind.iter().position(|byte| *byte == SYNC).unwrap_or(behind.len());
                 self.has_gap = true;
                 self.at += skip as u64 + 1;
                 rest = &behind[skip..];
@@ -214,6 +214,22 @@ mod tests {
         let records = all(of_stream(), &media);
         let told: Vec<_> = records.iter().map(|r| (r.offset, r.length, r.has_gap)).collect();
         assert_eq!(told, [(0, 1316, false), (1316, 376, false), (1780, 4 * 188, true)]);
+    }
+
+    #[test]
+    fn a_hole_is_passed_over_however_much_is_looked_at_at_a_time() {
+        let packets: Vec<u8> = (0..7).flat_map(|place| ts(place * 10, false)).collect();
+        let media = [&packets[..], &[0; 5000], &packets].concat();
+        let mut rebuilt = of_stream();
+        loop {
+            let rest = &media[rebuilt.at() as usize..];
+            let seen = &rest[..rest.len().min(2000)];
+            if !rebuilt.read(seen, seen.len() == rest.len()) {
+                break;
+            }
+        }
+        let told: Vec<_> = rebuilt.records().iter().map(|r| (r.offset, r.length, r.has_gap)).collect();
+        assert_eq!(told, [(0, 1316, false), (6316, 1316, true)]);
     }
 
     #[test]
