@@ -11,6 +11,7 @@ use crate::relay::{Catalogue, Channel, RingLimits, Track};
 
 use super::files::{self, Held};
 use super::keep::Keep;
+use super::moment::Moment;
 use super::playback::{Deck, Programme, Seats};
 use super::recorder::{RECORD, Recorder};
 use super::retention::{ArchiveLimits, RETAIN, Retention};
@@ -129,7 +130,7 @@ impl Archive {
         self.has_stopped.store(true, Relaxed);
         self.queue.stop();
         if self.is_held() {
-            self.recorders().iter().for_each(|recorder| recorder.end());
+            self.recorders().iter().for_each(|recorder| recorder.end(Moment::now()));
         }
         drop(lock(&self.held).take());
     }
@@ -239,7 +240,7 @@ struct Ending(Arc<Recorder>);
 
 impl Work for Ending {
     fn run(self: Arc<Self>) {
-        self.0.end();
+        self.0.end(Moment::now());
     }
 
     fn close(self: Arc<Self>) {}

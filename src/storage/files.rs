@@ -88,8 +88,8 @@ pub fn free(directory: &Path) -> io::Result<u64> {
     Ok(about.blocks_available() as u64 * about.fragment_size() as u64)
 }
 
-/// What was written between there is to go to the disk, and then out of memory: nobody reads it again soon. What is not on the disk by
-/// now is only begun to be written, and stays until this is said of it again.
+/// What was written or read between there, or to the end where that is 0, is to go to the disk, and then out of memory: nobody reads
+/// it again soon. What is not on the disk by now is only begun to be written, and stays until this is said of it again.
 pub(super) fn drop_behind(file: impl AsFd, from: u64, to: u64) {
     let advice = PosixFadviseAdvice::POSIX_FADV_DONTNEED;
     // It is advice: where it is not taken nothing is worse than without it.

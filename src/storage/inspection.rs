@@ -2,14 +2,14 @@
 //! made whole.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use crate::event::clock;
-use crate::wire::recording::{SegmentFile, Stamp};
+use crate::wire::recording::{Kind, SegmentFile, Stamp};
 
 use super::files;
+use super::moment::Moment;
 use super::recovery::{self, Condition, How};
 
 /// What is kept of a channel.
@@ -92,7 +92,7 @@ fn mend(root: &Path, channel: &str) -> io::Result<Mended> {
     let directory = files::directory_of(root, channel);
     let mut mended = Mended::default();
     for stamp in inspect(root, channel, false)?.damaged {
-        match recovery::mend(&directory, stamp, (clock::unix_now(), clock::now()))? {
+        match recovery::mend(&directory, stamp, Moment::now())? {
             Some(_) => mended.again.push(stamp),
             None => mended.removed.push(stamp),
         }
@@ -101,9 +101,15 @@ fn mend(root: &Path, channel: &str) -> io::Result<Mended> {
 }
 
 /// What has gone while it was looked at is not damaged.
-fn is_damaged(directory: &Path, stamp: Stamp, files: &[SegmentFile]) -> io::Result<bool> {
-    for track in recovery::media(files) {
-        match recovery::condition(directory, stamp, track, How::Whole) {
+fn is_damaged(directory: &Path, stamp: Stamp, all: &[SegmentFile]) -> io::Result<bool> {
+    for track in recovery::media(all) {
+        let condition = recovery::condition(directory, stamp, track, How::Whole);
+        // Others need the memory that all indexes would fill.
+        let index = SegmentFile { stamp, track: track.0, kind: Kind::Index };
+        if let Ok(index) = File::open(files::of(directory, index)) {
+            files::drop_behind(&index, 0, 0);
+        }
+        match condition {
             Ok(Condition::Damaged) => return Ok(true),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -13,6 +13,7 @@ mod archive;
 mod files;
 mod inspection;
 mod keep;
+mod moment;
 mod playback;
 mod recorder;
 mod recovery;

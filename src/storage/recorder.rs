@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::event::{Episode, Work, clock, lock};
+use crate::event::{Episode, Work, lock};
 use crate::relay::{Catalogue, Channel, Claim};
 use crate::wire::recording::{Format, Record, Stamp};
 use crate::wire::sdp;
 
 use super::keep::Keep;
+use super::moment::Moment;
 use super::recovery;
 use super::scribe::{Line, Lines, Scribe};
 use super::segment_writer::{MOST_BYTES, SegmentWriter};
@@ -98,8 +99,8 @@ impl Recorder {
     }
 
     /// Writes what there is, and no more after that.
-    pub fn end(&self) {
-        self.turn(clock::now());
+    pub fn end(&self, now: Moment) {
+        self.turn(now);
         let mut state = self.state();
         self.finish(&mut state);
         (state.reading, state.expected, state.has_ended) = (None, None, true);
@@ -122,19 +123,19 @@ impl Recorder {
         }
     }
 
-    fn turn(&self, now: Instant) {
+    pub fn turn(&self, now: Moment) {
         let mut state = self.state();
-        if state.has_ended || state.not_before.is_some_and(|not_before| now < not_before) {
+        if state.has_ended || state.not_before.is_some_and(|not_before| now.at < not_before) {
             return;
         }
         if let Err(error) = self.go_on(&mut state, now) {
-            self.fail(&mut state, &error, now);
+            self.fail(&mut state, &error, now.at);
         }
     }
 
-    fn go_on(&self, state: &mut State, now: Instant) -> io::Result<()> {
+    fn go_on(&self, state: &mut State, now: Moment) -> io::Result<()> {
         if !state.is_recovered {
-            let found = recovery::find(self.shelf.directory(), (clock::unix_now(), now))?;
+            let found = recovery::find(self.shelf.directory(), now)?;
             self.shelf.found(found.segments);
             (state.damaged, state.is_recovered) = (found.damaged, true);
         }
@@ -143,7 +144,7 @@ impl Recorder {
             |reading: &Reading| channel.as_ref().is_some_and(|it| Arc::ptr_eq(it, &reading.channel));
         if !state.reading.as_ref().is_some_and(is_read) {
             self.finish(state);
-            state.reading = channel.map(|channel| Reading::of(channel, &self.shelf));
+            state.reading = channel.map(|channel| Reading::of(channel, &self.shelf, now.at));
             let expected = self.catalogue.expected(&self.name).filter(|_| state.reading.is_none());
             state.expected = expected.map(|expected| Claim::on(&expected.demand));
         }
@@ -160,28 +161,28 @@ impl Recorder {
         Ok(())
     }
 
-    fn write(&self, state: &mut State, now: Instant) -> io::Result<()> {
+    fn write(&self, state: &mut State, now: Moment) -> io::Result<()> {
         let Some(reading) = &mut state.reading else {
             self.counts.is_recording.store(false, Relaxed);
             return Ok(());
         };
         let mut read = reading.read(now);
         let missed = read.iter().map(|lines| lines.missed).sum();
-        self.miss(missed, now);
+        self.miss(missed, now.at);
         if read.iter().all(|lines| lines.lines.is_empty()) {
             return Ok(());
         }
         let length = lock(&self.keep).segment();
         while let Some(cut) = state.writer.as_ref().and_then(|writer| reading.cut(&read, writer, length)) {
             let before: Vec<_> = read.iter_mut().map(|lines| lines.until(cut)).collect();
-            self.append(state.writer.as_mut(), &before, now)?;
+            self.append(state.writer.as_mut(), &before, now.at)?;
             self.finish_writer(&mut state.writer);
             self.begin(&mut state.writer, reading, &read, now)?;
         }
         if state.writer.is_none() {
             self.begin(&mut state.writer, reading, &read, now)?;
         }
-        self.append(state.writer.as_mut(), &read, now)
+        self.append(state.writer.as_mut(), &read, now.at)
     }
 
     fn begin(
@@ -189,12 +190,12 @@ impl Recorder {
         writer: &mut Option<SegmentWriter>,
         reading: &Reading,
         read: &[Lines],
-        now: Instant,
+        now: Moment,
     ) -> io::Result<()> {
         let first = read.iter().filter_map(|lines| lines.lines.first()).map(|line| line.arrived_at).min();
-        let started_at = first.unwrap_or(now);
-        let ago = now.saturating_duration_since(started_at);
-        let started_us = clock::unix_now().saturating_sub(ago).as_micros() as u64;
+        let started_at = first.unwrap_or(now.at);
+        let ago = now.at.saturating_duration_since(started_at);
+        let started_us = now.unix.saturating_sub(ago).as_micros() as u64;
         let tracks: Vec<_> =
             reading.scribes.iter().map(|scribe| (scribe.format, scribe.clock_rate())).collect();
         let description = reading.description();
@@ -233,8 +234,8 @@ impl Recorder {
         }
     }
 
-    fn mend(&self, stamp: Stamp, now: Instant) -> io::Result<()> {
-        let mended = recovery::mend(self.shelf.directory(), stamp, (clock::unix_now(), now))?;
+    fn mend(&self, stamp: Stamp, now: Moment) -> io::Result<()> {
+        let mended = recovery::mend(self.shelf.directory(), stamp, now)?;
         let channel = &*self.name;
         match mended {
             Some(segment) => {
@@ -280,7 +281,7 @@ impl Recorder {
 impl Work for Recorder {
     fn run(self: Arc<Self>) {
         self.is_queued.store(false, Relaxed);
-        self.turn(clock::now());
+        self.turn(Moment::now());
     }
 
     /// What it was about is not sure any more: it begins anew.
@@ -292,25 +293,25 @@ impl Work for Recorder {
 }
 
 impl Reading {
-    fn of(channel: Arc<Channel>, shelf: &Shelf) -> Self {
+    fn of(channel: Arc<Channel>, shelf: &Shelf, now: Instant) -> Self {
         let scribes = channel.tracks.iter().cloned().map(Scribe::new).collect();
         let kept = (1..).take(channel.tracks.len()).map(|track| shelf.last_kept(track)).collect();
-        let _claim = channel.claim(clock::now()).ok();
+        let _claim = channel.claim(now).ok();
         Self { channel, scribes, kept, _claim }
     }
 
     /// Reads all that came and is not kept.
-    fn read(&mut self, now: Instant) -> Vec<Lines> {
+    fn read(&mut self, now: Moment) -> Vec<Lines> {
         let mut read: Vec<_> = self.scribes.iter_mut().map(Scribe::read).collect();
-        let unix_now = clock::unix_now();
         for (lines, last) in read.iter_mut().zip(std::mem::take(&mut self.kept)) {
             let Some(last) = last else { continue };
             let is_last = |line: &Line| {
                 line.header.is_some_and(|header| (header.ssrc, header.sequence) == (last.ssrc, last.sequence))
             };
-            let until = unix_now
+            let until = now
+                .unix
                 .checked_sub(Duration::from_micros(last.arrived_us))
-                .and_then(|ago| now.checked_sub(ago));
+                .and_then(|ago| now.at.checked_sub(ago));
             match (lines.lines.iter().position(is_last), until) {
                 (Some(place), _) => drop(lines.lines.drain(..=place)),
                 (None, Some(until)) => lines.lines.retain(|line| line.arrived_at > until),
@@ -361,3 +362,7 @@ impl Lines {
         Self { lines, starts_before: std::mem::take(&mut self.starts_before), missed: 0 }
     }
 }
+
+#[cfg(all(test, not(model)))]
+#[path = "recorder_tests.rs"]
+mod tests;

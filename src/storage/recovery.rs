@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::wire::random_access::Starts;
 use crate::wire::recording::{
@@ -16,6 +16,7 @@ use crate::wire::recording::{
 use crate::wire::sdp::{self, TrackDescription};
 
 use super::files;
+use super::moment::Moment;
 use super::segment::{Segment, description_file, media_file};
 
 /// Bytes of media that are looked at at a time.
@@ -65,7 +66,7 @@ pub(super) enum How {
 }
 
 /// Looks what there is, and cuts off what is torn. A directory that is not there is made.
-pub(super) fn find(directory: &Path, now: (Duration, Instant)) -> io::Result<Found> {
+pub(super) fn find(directory: &Path, now: Moment) -> io::Result<Found> {
     fs::create_dir_all(directory)?;
     let mut found = Found { segments: Vec::new(), damaged: Vec::new() };
     let all = files_of(directory)?;
@@ -84,7 +85,7 @@ pub(super) fn find(directory: &Path, now: (Duration, Instant)) -> io::Result<Fou
 }
 
 /// Makes a segment whole. `None`: nothing of it can be read, and it is gone.
-pub(super) fn mend(directory: &Path, stamp: Stamp, now: (Duration, Instant)) -> io::Result<Option<Segment>> {
+pub(super) fn mend(directory: &Path, stamp: Stamp, now: Moment) -> io::Result<Option<Segment>> {
     let all = files_of(directory)?.remove(&stamp).unwrap_or_default();
     let tracks = described(directory, stamp);
     for (number, format) in media(&all) {
@@ -130,13 +131,7 @@ fn remove(directory: &Path, all: &[SegmentFile]) -> io::Result<()> {
 }
 
 /// A segment is whole if all its tracks are whole or empty, and one is not empty. What is behind that is cut off.
-fn look_at(
-    directory: &Path,
-    stamp: Stamp,
-    all: &[SegmentFile],
-    how: How,
-    (unix_now, now): (Duration, Instant),
-) -> io::Result<Look> {
+fn look_at(directory: &Path, stamp: Stamp, all: &[SegmentFile], how: How, now: Moment) -> io::Result<Look> {
     let tracks = media(all);
     let mut ended_us = None;
     for track in &tracks {
@@ -154,8 +149,8 @@ fn look_at(
     let length =
         |file: &SegmentFile| fs::metadata(files::of(directory, *file)).map_or(0, |about| about.len());
     let bytes = all.iter().map(length).sum();
-    let age = unix_now.saturating_sub(Duration::from_micros(ended_us));
-    Ok(Look::Whole(Segment { stamp, ended_us, tracks, bytes, aged: (age, now) }))
+    let age = now.unix.saturating_sub(Duration::from_micros(ended_us));
+    Ok(Look::Whole(Segment { stamp, ended_us, tracks, bytes, aged: (age, now.at) }))
 }
 
 /// How a track is, as far as it is looked at. Nothing is changed.

@@ -47,8 +47,12 @@ fn segment(directory: &Path, format: Format) -> Segment {
     writer.finish().expect("something is in it")
 }
 
+fn now() -> Moment {
+    Moment { unix: NOW, at: clock::now() }
+}
+
 fn look(directory: &Path) -> Found {
-    find(directory, (NOW, clock::now())).expect("a directory to look at")
+    find(directory, now()).expect("a directory to look at")
 }
 
 /// The records of the only segment, each of which is right.
@@ -56,9 +60,7 @@ fn records(directory: &Path, format: Format) -> Vec<Record> {
     let found = look(directory);
     let stamp = found.segments.first().map(|segment| segment.stamp).or(found.damaged.first().copied());
     let Some(stamp) = stamp else { return Vec::new() };
-    if !found.damaged.is_empty()
-        && mend(directory, stamp, (NOW, clock::now())).expect("it is writable").is_none()
-    {
+    if !found.damaged.is_empty() && mend(directory, stamp, now()).expect("it is writable").is_none() {
         return Vec::new();
     }
     let media = fs::read(media_path(directory, stamp, (1, format))).expect("it is there");
