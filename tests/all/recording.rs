@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use crate::players::programme::ffmpeg;
 use crate::vocabulary::{
-    Crowd, Group, Kept, Mirrorball, Over, Pictures, Setup, Source, Stamp, Tape, Viewer, binary, eventually,
-    is_thorough, passes, sender_report, skip, with_a_disk_of_its_own,
+    Crowd, Group, Kept, Mirrorball, Over, Pictures, Quiet, Setup, Source, Stamp, Tape, Viewer, binary,
+    eventually, is_thorough, passes, sender_report, skip, with_a_disk_of_its_own,
 };
 
 const KEPT: &str = "mirrorball_recorded_packets_total";
@@ -184,35 +184,55 @@ fn size_of_all(directory: &Path) -> u64 {
 }
 
 #[test]
-fn a_program_that_was_killed_has_kept_all_but_the_last_moment_and_goes_on() {
-    let source = Source::new();
-    let Stage { recordings, setup } = Stage::of_stamps(source.group, "");
-    let tape = Tape::of(recordings.path(), "news");
+fn a_program_that_was_killed_has_kept_all_but_the_last_moment_of_each_channel_and_goes_on() {
+    const A_SECOND: u64 = 100;
+    let _quiet = Quiet::alone();
+    let recordings = TempDir::new().expect("a directory");
+    let mut setup = Setup::new().section("storage", &storage_in(recordings.path(), ""));
+    let mut channels = Vec::new();
+    for number in 1..=10 {
+        let (name, source) = (format!("channel-{number}"), Source::new());
+        setup = stamps(setup, &name, source.group, "record = \"10min\"");
+        channels.push((Tape::of(recordings.path(), &name), source));
+    }
     let mut mirrorball = setup.at_known_addresses().launch(binary(), Stdio::null());
-    let beam = source.beam(200);
-    let rounds = if is_thorough() { 10 } else { 3 };
-    for round in 1..=rounds {
-        let before = beam.sent();
-        eventually("it is recorded", || (last_number(&tape) > before).then_some(()));
-        let sent = beam.sent();
+    let channels: Vec<_> = channels.into_iter().map(|(tape, source)| (tape, source.beam(A_SECOND))).collect();
+    let sent = || channels.iter().map(|(_, beam)| beam.sent()).collect::<Vec<_>>();
+    let all_are_past =
+        |sent: &[u64]| channels.iter().zip(sent).all(|((tape, _), sent)| last_number(tape) > *sent);
+    let expect_recorded = |what: &str| {
+        let before = sent();
+        eventually(what, || all_are_past(&before).then_some(()));
+    };
+    for round in 1..=if is_thorough() { 50 } else { 3 } {
+        expect_recorded(&format!("all are recorded, in round {round}"));
+        let sent = sent();
         mirrorball.kill();
-        let lost = sent.saturating_sub(last_number(&tape));
-        assert!(lost <= 200, "round {round}: {lost} packets were not kept, which is more than a second");
+        for (number, ((tape, _), sent)) in channels.iter().zip(sent).enumerate() {
+            let lost = sent.saturating_sub(tape.newest(1).last().map_or(0, number_of));
+            assert!(
+                lost <= A_SECOND,
+                "round {round}: {lost} packets of {number} were not kept, more than a second"
+            );
+        }
         mirrorball.start_again();
     }
-    let before = beam.sent();
-    eventually("it is recorded once more", || (last_number(&tape) > before).then_some(()));
-    let kept = tape.track(1);
-    let back = numbers(&kept)
-        .windows(2)
-        .find(|pair| !(1..1 << 15).contains(&pair[1].wrapping_sub(pair[0])))
-        .map(<[u16]>::to_vec);
-    assert_eq!(back, None, "none is there twice, and each in its order");
+    expect_recorded("all are recorded once more");
+    for (tape, _) in &channels {
+        let kept = numbers(&tape.track(1));
+        let follows = |pair: &[u16]| (1..1 << 15).contains(&pair[1].wrapping_sub(pair[0]));
+        let back = kept.windows(2).find(|pair| !follows(pair));
+        assert_eq!(back, None, "none is there twice, and each in its order");
+    }
 }
 
 /// The number of the packet that was kept last.
 fn last_number(tape: &Tape) -> u64 {
-    tape.track(1).last().and_then(|kept| Stamp::read(&kept.media)).map_or(0, |stamp| stamp.number)
+    tape.last(1).as_ref().map_or(0, number_of)
+}
+
+fn number_of(kept: &Kept) -> u64 {
+    Stamp::read(&kept.media).map_or(0, |stamp| stamp.number)
 }
 
 #[test]

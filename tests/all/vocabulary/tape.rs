@@ -1,13 +1,17 @@
 //! A Tape: what a channel keeps on disk, read as the files lie there.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use mirrorball::wire::recording::{Header, Kind, RECORD_LEN, Record, SegmentFile, Stamp};
 
 /// The directory of one channel.
 pub struct Tape(PathBuf);
+
+/// The files of each segment.
+pub type Segments = BTreeMap<Stamp, Vec<SegmentFile>>;
 
 /// A packet that was kept.
 pub struct Kept {
@@ -21,7 +25,7 @@ impl Tape {
     }
 
     /// The files of each segment, the oldest first.
-    pub fn segments(&self) -> BTreeMap<Stamp, Vec<SegmentFile>> {
+    pub fn segments(&self) -> Segments {
         let mut segments = BTreeMap::<_, Vec<_>>::new();
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
             let file = entry.file_name().to_str().and_then(SegmentFile::named);
@@ -40,22 +44,48 @@ impl Tape {
 
     /// All that is kept of a track, as its indexes say; each record is right, and its media is there.
     pub fn track(&self, track: u16) -> Vec<Kept> {
-        let of_track = |file: &&SegmentFile| file.track == track && file.kind == Kind::Index;
         let segments = self.segments();
-        segments
-            .values()
-            .flat_map(|files| files.iter().filter(of_track))
-            .flat_map(|file| self.read(*file, &segments))
-            .collect()
+        indexes(&segments, track).into_iter().flat_map(|index| self.read(index, &segments)).collect()
     }
 
-    fn read(&self, index: SegmentFile, segments: &BTreeMap<Stamp, Vec<SegmentFile>>) -> Vec<Kept> {
+    /// All that the newest segment keeps of a track; each record is right, and its media is there.
+    pub fn newest(&self, track: u16) -> Vec<Kept> {
+        let segments = self.segments();
+        let mut kept = indexes(&segments, track).into_iter().rev().map(|index| self.read(index, &segments));
+        kept.find(|kept| !kept.is_empty()).unwrap_or_default()
+    }
+
+    /// The packet of a track that was kept last. Nothing else is read, so that it may be asked for again and again.
+    pub fn last(&self, track: u16) -> Option<Kept> {
+        let segments = self.segments();
+        indexes(&segments, track).into_iter().rev().find_map(|index| self.read_last(index, &segments))
+    }
+
+    fn read_last(&self, index: SegmentFile, segments: &Segments) -> Option<Kept> {
+        let file = File::open(self.0.join(index.to_string())).expect("it is there");
+        let records = file.metadata().expect("it is there").len() / RECORD_LEN as u64;
+        let mut bytes = [0; RECORD_LEN];
+        let last = records.checked_sub(1).filter(|last| *last > 0)?;
+        file.read_exact_at(&mut bytes, last * RECORD_LEN as u64).expect("it is there");
+        let record = Record::read(&bytes).expect("a record");
+        let mut media = vec![0; record.length.into()];
+        let file = File::open(self.media_of(index, segments)).expect("it is there");
+        file.read_exact_at(&mut media, record.offset.into()).expect("its media is there");
+        Some(Kept { record, media })
+    }
+
+    fn media_of(&self, index: SegmentFile, segments: &Segments) -> PathBuf {
         let is_media = |file: &&SegmentFile| {
             file.track == index.track && matches!(file.kind, Kind::TransportStream | Kind::RtpDump)
         };
         let media = segments[&index.stamp].iter().find(is_media).expect("an index has its media");
-        let media = fs::read(self.0.join(media.to_string())).expect("it is there");
+        self.0.join(media.to_string())
+    }
+
+    fn read(&self, index: SegmentFile, segments: &Segments) -> Vec<Kept> {
+        // In this order: what is written meanwhile is in the media before it is in the index.
         let bytes = fs::read(self.0.join(index.to_string())).expect("it is there");
+        let media = fs::read(self.media_of(index, segments)).expect("it is there");
         Header::read(&bytes).expect("an index");
         let whole = bytes.chunks_exact(RECORD_LEN).skip(1);
         let kept = whole.map(|bytes| {
@@ -65,4 +95,10 @@ impl Tape {
         });
         kept.collect()
     }
+}
+
+/// The indexes of a track, the oldest first.
+fn indexes(segments: &Segments, track: u16) -> Vec<SegmentFile> {
+    let all = segments.values().flatten().copied();
+    all.filter(|file| file.track == track && file.kind == Kind::Index).collect()
 }
