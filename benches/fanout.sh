@@ -16,7 +16,7 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-usage: fanout.sh udp|tcp|http|tls|tunnel|channels|many|repair|curve|setup|storm|starts|sockets [options]
+usage: fanout.sh udp|tcp|http|tls|tunnel|channels|record|many|repair|curve|setup|storm|starts|sockets [options]
 
   udp        RTP over UDP:         100, 300, 1000, 3000 subscribers;  hold 0, 2, 5 ms and auto
   tcp        interleaved in RTSP:  100, 300, 1000 subscribers;        hold 0, 5, 20 ms and auto
@@ -24,6 +24,7 @@ usage: fanout.sh udp|tcp|http|tls|tunnel|channels|many|repair|curve|setup|storm|
   tls        interleaved, plain and through TLS:  100, 300;           hold 5 ms and auto (Mirrorball only)
   tunnel     interleaved, plain and over HTTP:    100, 300;           hold 5 ms and auto (Mirrorball only)
   channels   100 channels of 10 subscribers;                          hold 0, 2 ms and auto
+  record     10 channels of 100 subscribers, recorded and not;        hold 5 ms and auto (Mirrorball only)
   many       1000 channels of one subscriber on 20 ports, 80 packets/s each,
              beside 100 channels on one port at 800 packets/s;        hold auto
   repair     300 subscribers over UDP lose 0, 1, 5 % and ask for it again;  hold 0, 5 ms and auto (Mirrorball only)
@@ -43,6 +44,7 @@ usage: fanout.sh udp|tcp|http|tls|tunnel|channels|many|repair|curve|setup|storm|
   --gro                  the relay's device merges what arrives: ethtool -K DEV gro on
   --shape ts|raw|h264    equal packets of 1328 bytes (ts), the same transport stream without RTP (raw; Mirrorball
                          only), or frames in fragments of 1400 bytes
+  --directory DIRECTORY  of record: where, in place of one in /tmp; what is kept there goes
   --lose "PERCENT …"     of repair: instead of those above
   --no-gso               the relay's device does not segment: ethtool -K DEV tx-udp-segmentation off
   --stall N              N of the TCP readers stop reading for 5 s
@@ -86,6 +88,7 @@ main() {
         starts) starts_runs ;;
         sockets) sockets_run ;;
         many) many_runs ;;
+        record) record_runs ;;
         repair) repair_runs ;;
         *) for TRANSPORT in ${TRANSPORT}; do matrix; done; show_reports ;;
     esac
@@ -95,7 +98,7 @@ options() {
     MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BOTH=; BURST=1; STALL=0; REPEAT=1; ONLY=;
     CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; PORTS=1; TRANSPORT=udp; SESSIONS=10000
     STORM="join"; OTHERS=; CONCURRENT=256; WITHIN=0; SETTLE=10; LABEL=mirrorball; NOISE=; KEPT=
-    STARTS=100; CARRIERS="udp tcp http"; GOP=2; FILM=; STREAMS=; WHO=; HTTP=; ZAP=; GROUP=400; LOSE=0
+    STARTS=100; CARRIERS="udp tcp http"; GOP=2; FILM=; STREAMS=; WHO=; HTTP=; ZAP=; GROUP=400; LOSE=0; RECORD=; RECORDS=
     MIRRORBALL=${MIRRORBALL:-}
     case ${MODE} in
         udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
@@ -103,6 +106,7 @@ options() {
         http) SUBSCRIBERS="200 800 1200"; HOLDS="20"; TRANSPORT=http ;;
         tls | tunnel) SUBSCRIBERS="100 300"; HOLDS="5 auto"; TRANSPORT="tcp ${MODE}"; ONLY=mirrorball ;;
         channels) SUBSCRIBERS="1000"; HOLDS="0 2 auto"; CHANNELS=100 ;;
+        record) SUBSCRIBERS="1000"; HOLDS="5 auto"; CHANNELS=10; ONLY=mirrorball ;;
         many) SUBSCRIBERS=; HOLDS="auto"; CHANNELS=1000; PORTS=20; RATE=80 ;;
         repair) SUBSCRIBERS="300"; HOLDS="0 5 auto"; LOSSES="0 1 5"; ONLY=mirrorball ;;
         curve) SUBSCRIBERS="10 20 50 100 200 300 500 1000 2000 3000"; HOLDS="auto"; TRANSPORT="udp tcp" ;;
@@ -124,6 +128,7 @@ options() {
             --shape) SHAPE=$2; [ "${SHAPE}" != raw ] || ONLY=mirrorball; shift ;;
             --burst) BURST=$2; shift ;;
             --gro) GRO=on ;;
+            --directory) RECORDS=$2; shift ;;
             --lose) LOSSES=${2//,/ }; shift ;;
             --no-gso) GSO=off ;;
             --stall) STALL=$2; shift ;;
@@ -217,6 +222,21 @@ many_runs() {
     done
     show_reports
     [ -n "${JSON}" ] || { echo; "${FANOUT}" receiving "${WORK}/reports"; }
+}
+
+# The same load in turn, recorded and not.
+record_runs() {
+    local turns=${REPEAT} turn
+    REPEAT=1
+    for ((turn = 1; turn <= turns; turn++)); do
+        RECORD=; WHO=mirrorball
+        matrix
+        RECORD=$(mktemp -d "${RECORDS:-/tmp}/recordings.XXXXXX"); WHO="mirrorball, recording"
+        matrix
+        du -sh "${RECORD}" >&2
+        rm -rf "${RECORD}"
+    done
+    show_reports
 }
 
 # The same load with and without loss.
@@ -364,7 +384,7 @@ clean_up() {
     end "${PIDS[@]}"
     ip netns delete "${RELAY_NS}" 2> /dev/null || true
     ip netns delete "${VIEW_NS}" 2> /dev/null || true
-    rm -rf "${WORK}"
+    rm -rf "${WORK}" ${RECORD:+"${RECORD}"}
 }
 
 say() { echo "== $*" >&2; }
