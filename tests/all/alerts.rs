@@ -502,7 +502,9 @@ fn whatever_dashboards_and_rules_ask_for_is_there_to_be_answered() {
         prometheus.query(&expression).unwrap_or_else(|error| panic!("{place}: {expression}: {error}"));
         let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         let is_ours = |word: &&str| word.starts_with("mirrorball_") || word.starts_with("process_");
-        let unknown: Vec<_> = words.filter(is_ours).filter(|word| !names.contains(*word)).collect();
+        // Where operators come through TLS, which Prometheus does not do here.
+        let is_there = |word: &str| names.contains(word) || word.starts_with("mirrorball_admin_certificate_");
+        let unknown: Vec<_> = words.filter(is_ours).filter(|word| !is_there(word)).collect();
         assert!(unknown.is_empty(), "{place}: nothing is called {unknown:?}");
     }
 }
