@@ -11,6 +11,7 @@
 
 mod archive;
 mod files;
+mod index_file;
 mod inspection;
 mod keep;
 mod moment;

@@ -16,11 +16,15 @@ use crate::wire::recording::{
 use crate::wire::sdp::{self, TrackDescription};
 
 use super::files;
+use super::index_file::IndexFile;
 use super::moment::Moment;
 use super::segment::{Segment, description_file, media_file};
 
 /// Bytes of media that are looked at at a time.
 const WINDOW: usize = 1 << 20;
+
+/// Records that are looked at at a time.
+const RECORDS_AT_A_TIME: usize = 4096;
 
 /// What was found.
 pub(super) struct Found {
@@ -164,22 +168,36 @@ pub(super) fn condition(
     if media_len <= empty_len(format) {
         return Ok(Condition::Empty);
     }
-    let index = match fs::read(index_path(directory, stamp, track)) {
+    let index = match IndexFile::open(&index_path(directory, stamp, track)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Condition::Damaged),
         index => index?,
     };
-    let is_of_it = Header::read(&index).is_ok_and(|header| header.format == format);
-    let records: Vec<_> = index.chunks_exact(RECORD_LEN).skip(1).collect();
-    let is_there = |bytes: &[u8]| Record::read(bytes).ok().filter(|record| record.end() <= media_len);
-    let last = records.iter().rposition(|bytes| is_there(bytes).is_some()).filter(|_| is_of_it);
-    let Some((place, last)) = last.and_then(|place| Some((place, is_there(records[place])?))) else {
-        return Ok(Condition::Damaged);
-    };
-    if how == How::Whole && records[..place].iter().any(|bytes| Record::read(bytes).is_err()) {
+    let mut last = None;
+    for number in (0..index.count()?).rev() {
+        last =
+            index.record(number)?.filter(|record| record.end() <= media_len).map(|record| (number, record));
+        if last.is_some() {
+            break;
+        }
+    }
+    let is_of_it = index.header().is_some_and(|header| header.format == format);
+    let Some((number, last)) = last.filter(|_| is_of_it) else { return Ok(Condition::Damaged) };
+    if how == How::Whole && !are_right(&index, number)? {
         return Ok(Condition::Damaged);
     }
-    let index_len = (place as u64 + 2) * RECORD_LEN as u64;
+    let index_len = (number + 2) * RECORD_LEN as u64;
     Ok(Condition::Whole(Whole { ended_us: last.arrived_us, media_len: last.end(), index_len }))
+}
+
+/// Whether the first records of an index are.
+fn are_right(index: &IndexFile, count: u64) -> io::Result<bool> {
+    for from in (0..count).step_by(RECORDS_AT_A_TIME) {
+        let left = RECORDS_AT_A_TIME.min((count - from) as usize);
+        if index.records(from, left)?.len() < left {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What media begins with before a packet is in it.

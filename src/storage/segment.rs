@@ -1,14 +1,13 @@
 //! A segment: what was kept of a channel in one span of time.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::wire::recording::{Format, Kind, RECORD_LEN, Record, SegmentFile, Stamp};
+use crate::wire::recording::{Format, Kind, Record, SegmentFile, Stamp};
 
 use super::files;
+use super::index_file::IndexFile;
 
 /// A segment that is whole, or is being written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,14 +43,9 @@ impl Segment {
 
     /// The packet of RTP of a track that came last. `None`: there is none, or it can not be read.
     pub(super) fn last(&self, directory: &Path, track: u16) -> Option<Record> {
-        let index = File::open(self.index(directory, track)).ok()?;
-        let records = index.metadata().ok()?.len() / RECORD_LEN as u64;
-        let read = |number: u64| {
-            let mut bytes = [0; RECORD_LEN];
-            index.read_exact_at(&mut bytes, number * RECORD_LEN as u64).ok()?;
-            Record::read(&bytes).ok()
-        };
-        (1..records).rev().map_while(read).find(|record| !record.is_report)
+        let index = IndexFile::open(&self.index(directory, track)).ok()?;
+        let numbers = 0..index.count().ok()?;
+        numbers.rev().map_while(|number| index.record(number).ok()?).find(|record| !record.is_report)
     }
 
     /// Its files go. An index without media is known to be of one that has gone; media without an index would be found again.

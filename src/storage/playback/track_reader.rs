@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::wire::recording::{Format, RECORD_LEN, Record, Stamp};
+use crate::wire::recording::{Format, Record, Stamp, WrongRecord};
 
+use super::super::index_file::IndexFile;
 use super::super::segment::Segment;
 use super::super::shelf::Shelf;
 
@@ -28,7 +29,7 @@ pub(super) struct TrackReader {
 struct Open {
     stamp: Stamp,
     media: File,
-    index: File,
+    index: IndexFile,
     /// The number of the record to be read next.
     next: u64,
     records: VecDeque<Record>,
@@ -59,7 +60,7 @@ impl TrackReader {
     pub fn seek_start(&mut self, to_us: u64) -> io::Result<bool> {
         let Some(segment) = self.shelf.at(to_us) else { return Ok(false) };
         let mut open = Open::begin(&self.shelf, &segment, self.track)?;
-        let count = open.count()?;
+        let count = open.index.count()?;
         let mut number = open.first_after(to_us, count)?;
         while number > 0 {
             number -= 1;
@@ -96,7 +97,7 @@ impl TrackReader {
     pub fn seek(&mut self, to_us: u64) -> io::Result<bool> {
         let Some(segment) = self.shelf.at(to_us) else { return Ok(false) };
         let mut open = Open::begin(&self.shelf, &segment, self.track)?;
-        open.next = open.first_after(to_us.saturating_sub(1), open.count()?)?;
+        open.next = open.first_after(to_us.saturating_sub(1), open.index.count()?)?;
         self.open = Some(open);
         Ok(true)
     }
@@ -140,18 +141,14 @@ impl Open {
         let format = segment.tracks.iter().find(|(number, _)| *number == track).map(|(_, format)| *format);
         let format = format.ok_or(io::ErrorKind::NotFound)?;
         let media = File::open(segment.media(shelf.directory(), track, format))?;
-        let index = File::open(segment.index(shelf.directory(), track))?;
+        let index = IndexFile::open(&segment.index(shelf.directory(), track))?;
         Ok(Self { stamp: segment.stamp, media, index, next: 0, records: VecDeque::new() })
     }
 
-    fn count(&self) -> io::Result<u64> {
-        Ok((self.index.metadata()?.len() / RECORD_LEN as u64).saturating_sub(1))
-    }
-
     fn record(&self, number: u64) -> io::Result<Record> {
-        let mut bytes = [0; RECORD_LEN];
-        self.index.read_exact_at(&mut bytes, (number + 1) * RECORD_LEN as u64)?;
-        Record::read(&bytes).map_err(|wrong| io::Error::new(io::ErrorKind::InvalidData, wrong))
+        self.index
+            .record(number)?
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, WrongRecord::Damaged))
     }
 
     /// The number of the first record of what came after that.
@@ -169,11 +166,8 @@ impl Open {
         if !self.records.is_empty() {
             return Ok(true);
         }
-        let left = self.count()?.saturating_sub(self.next).min(AT_A_TIME as u64);
-        let mut bytes = vec![0; left as usize * RECORD_LEN];
-        self.index.read_exact_at(&mut bytes, (self.next + 1) * RECORD_LEN as u64)?;
-        let read = bytes.chunks_exact(RECORD_LEN).map_while(|bytes| Record::read(bytes).ok());
-        self.records.extend(read);
+        let left = self.index.count()?.saturating_sub(self.next).min(AT_A_TIME as u64);
+        self.records.extend(self.index.records(self.next, left as usize)?);
         self.next += self.records.len() as u64;
         Ok(!self.records.is_empty())
     }
