@@ -1,12 +1,12 @@
 //! What was on, for who asks for that: over HTTP, from what a channel keeps.
 
-use std::process::Command;
 use std::time::Duration;
 
 use mirrorball::event::clock;
 use tempfile::TempDir;
 
-use crate::vocabulary::{Group, Mirrorball, Pictures, Setup, Source, Tape, Web, eventually, say};
+use crate::players::programme::{frames_of, send_pictures};
+use crate::vocabulary::{Group, Mirrorball, Pictures, Setup, Source, Tape, Web, eventually, say, storage_in};
 
 /// A channel that is kept, with so many packets of pictures, of which a decoder can start with each 20th.
 struct Kept {
@@ -23,7 +23,7 @@ impl Kept {
 
     fn with(packets: u64, lines: &str) -> Self {
         let (mut pictures, recordings) = (Pictures::every(20), TempDir::new().expect("a directory"));
-        let storage = format!("directory = {:?}\nmin_free_bytes = 0", recordings.path());
+        let storage = storage_in(recordings.path(), "");
         let setup = Setup::new().channel("news", pictures.group()).channel_line("record = \"10min\"");
         let mirrorball = setup.section("storage", &storage).over_web_with(lines).start();
         for _ in 0..packets / 10 {
@@ -146,7 +146,7 @@ fn playlists_say_where_what_was_on_is_to_be_had() {
     let recordings = TempDir::new().expect("a directory");
     let setup = Setup::new().channel("news", Group::fresh()).channel_line("record = \"30h\"");
     let setup = setup.channel("sport", Group::fresh());
-    let storage = format!("directory = {:?}\nmin_free_bytes = 0", recordings.path());
+    let storage = storage_in(recordings.path(), "");
     let mirrorball = setup.section("storage", &storage).over_web().start();
     let mut web = Web::get(mirrorball.web(), "/playlist.m3u").expect(200);
     let length = web.header("Content-Length").and_then(|length| length.parse().ok()).expect("a length");
@@ -159,16 +159,11 @@ fn playlists_say_where_what_was_on_is_to_be_had() {
 
 #[test]
 fn players_play_what_was_on() {
-    use crate::players::programme::ffmpeg;
     let (group, recordings) = (Group::fresh(), TempDir::new().expect("a directory"));
-    let storage = format!("directory = {:?}\nmin_free_bytes = 0", recordings.path());
+    let storage = storage_in(recordings.path(), "");
     let setup = Setup::new().channel("news", group).channel_line("record = \"10min\"");
     let mirrorball = setup.section("storage", &storage).over_web().start();
-    let mut send =
-        ffmpeg(&["-re", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25", "-f", "lavfi", "-i", "sine"]);
-    send.args(["-t", "5", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-bf", "0", "-c:a", "aac"]);
-    send.args(["-f", "rtp_mpegts", &format!("rtp://{group}?localaddr=127.0.0.1&ttl=0")]);
-    assert!(send.status().expect("ffmpeg runs").success());
+    send_pictures(group, 5);
     let tape = Tape::of(recordings.path(), "news");
     let kept = || tape.track(1).last().map(|kept| kept.record.arrived_us);
     let last = eventually("all is kept", || {
@@ -178,19 +173,7 @@ fn players_play_what_was_on() {
     });
     let (begin, web) = (last / 1_000_000 - 3, mirrorball.web());
     let url = format!("http://{web}/news.ts?start={begin}&duration=2");
-    let mut probe = Command::new("ffprobe");
-    probe.args([
-        "-v",
-        "error",
-        "-count_frames",
-        "-show_entries",
-        "stream=codec_name,nb_read_frames",
-        "-of",
-        "csv=p=0",
-        &url,
-    ]);
-    let probed = probe.output().expect("ffprobe runs");
-    let (said, wrong) = (String::from_utf8_lossy(&probed.stdout), String::from_utf8_lossy(&probed.stderr));
+    let (said, wrong) = frames_of(&url);
     let frames: u32 =
         said.lines().find_map(|line| line.strip_prefix("h264,")?.parse().ok()).expect("a picture");
     assert!((50..=76).contains(&frames), "{said}");

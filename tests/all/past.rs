@@ -10,7 +10,7 @@ use mirrorball::wire::rtsp::range;
 use tempfile::TempDir;
 
 use crate::vocabulary::{
-    Group, Mirrorball, Over, Pictures, Setup, Tape, Viewer, eventually, is_thorough, passes, say,
+    Group, Mirrorball, Over, Pictures, Setup, Tape, Viewer, eventually, is_thorough, passes, say, storage_in,
 };
 
 /// Pictures that a decoder can start with are so many packets apart.
@@ -33,7 +33,7 @@ impl Stage {
 
     fn with(packets: u64, lines: &str) -> Self {
         let (pictures, recordings) = (Pictures::every(APART), TempDir::new().expect("a directory"));
-        let storage = format!("directory = {:?}\nmin_free_bytes = 0\n{lines}", recordings.path());
+        let storage = storage_in(recordings.path(), lines);
         let setup = Setup::new().channel("news", pictures.group()).channel_line("record = \"10min\"");
         let mirrorball = setup.section("storage", &storage).start();
         let tape = Tape::of(recordings.path(), "news");
@@ -258,7 +258,7 @@ fn a_moment_is_found_soon_among_a_thousand_minutes() {
     fs::create_dir(&directory).expect("a directory");
     let began = UNIX_EPOCH + clock::unix_now() - Duration::from_secs(60 * (minutes + 1));
     (0..minutes).for_each(|minute| write_minute(&directory, began + Duration::from_secs(60 * minute)));
-    let storage = format!("directory = {:?}\nmin_free_bytes = 0", recordings.path());
+    let storage = storage_in(recordings.path(), "");
     let setup = Setup::new().channel("news", Group::fresh()).channel_line("record = \"24h\"");
     let mirrorball = setup.section("storage", &storage).start();
     let seconds = (minutes * 60 - 1) as f64;

@@ -2,16 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use mirrorball::wire::recording::Kind;
 use tempfile::TempDir;
 
-use crate::players::programme::ffmpeg;
+use crate::players::programme::{frames_of, send_pictures};
 use crate::vocabulary::{
     Crowd, Group, Kept, Mirrorball, Over, Pictures, Quiet, Setup, Source, Stamp, Tape, Viewer, binary,
-    eventually, is_thorough, passes, sender_report, skip, with_a_disk_of_its_own,
+    eventually, is_thorough, passes, sender_report, skip, storage_in, with_a_disk_of_its_own,
 };
 
 const KEPT: &str = "mirrorball_recorded_packets_total";
@@ -60,12 +60,6 @@ fn stamps(setup: Setup, name: &str, group: Group, line: &str) -> Setup {
     setup.described_by(name, &sdp, &format!("interface = \"lo\"\n{line}"))
 }
 
-fn storage_in(directory: &Path, lines: &str) -> String {
-    // The disk that tests run on may be nearly full.
-    let free = if lines.contains("min_free_bytes") { "" } else { "min_free_bytes = 0\n" };
-    format!("directory = \"{}\"\n{free}{lines}", directory.display())
-}
-
 fn numbers(kept: &[Kept]) -> Vec<u16> {
     kept.iter().map(|kept| kept.record.sequence).collect()
 }
@@ -101,11 +95,7 @@ fn what_comes_is_kept_as_it_came_and_where_decoders_can_start_is_marked() {
 fn a_transport_stream_that_was_kept_is_a_file_that_others_play() {
     let group = Group::fresh();
     let (mirrorball, tape, _recordings) = Stage::of(group).start();
-    let mut sent =
-        ffmpeg(&["-re", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25", "-f", "lavfi", "-i", "sine"]);
-    sent.args(["-t", "4", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-bf", "0", "-c:a", "aac"]);
-    sent.args(["-f", "rtp_mpegts", &format!("rtp://{group}?localaddr=127.0.0.1&ttl=0")]);
-    assert!(sent.status().expect("ffmpeg runs").success());
+    send_pictures(group, 4);
     let quiet = || {
         let before = mirrorball.metric(KEPT, &NEWS);
         let written = !passes(Duration::from_millis(600), || mirrorball.metric(KEPT, &NEWS) > before);
@@ -113,23 +103,8 @@ fn a_transport_stream_that_was_kept_is_a_file_that_others_play() {
     };
     eventually("all is kept", quiet);
     let files = tape.files(Kind::TransportStream);
-    let mut probe = Command::new("ffprobe");
-    probe.args([
-        "-v",
-        "error",
-        "-count_frames",
-        "-show_entries",
-        "stream=codec_name,nb_read_frames",
-        "-of",
-        "csv=p=0",
-    ]);
-    let probed = probe.arg(&files[0]).output().expect("ffprobe runs");
-    let said = String::from_utf8_lossy(&probed.stdout).into_owned();
-    assert!(
-        said.contains("h264,100") && said.contains("aac,"),
-        "{said} {}",
-        String::from_utf8_lossy(&probed.stderr)
-    );
+    let (said, wrong) = frames_of(&files[0].display().to_string());
+    assert!(said.contains("h264,100") && said.contains("aac,"), "{said} {wrong}");
 }
 
 #[test]

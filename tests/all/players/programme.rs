@@ -235,6 +235,36 @@ pub fn ffmpeg(arguments: &[&str]) -> Command {
     command
 }
 
+/// Sends a transport stream of a picture that moves and a tone to a group, 25 pictures a second, as long as that takes.
+#[track_caller]
+pub fn send_pictures(group: Group, seconds: u32) {
+    let mut send =
+        ffmpeg(&["-re", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25", "-f", "lavfi", "-i", "sine"]);
+    send.args([
+        "-t",
+        &seconds.to_string(),
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-g",
+        "25",
+        "-bf",
+        "0",
+    ]);
+    send.args(["-c:a", "aac", "-f", "rtp_mpegts", &format!("rtp://{group}?localaddr=127.0.0.1&ttl=0")]);
+    assert!(send.status().expect("ffmpeg runs").success());
+}
+
+/// What streams ffprobe finds and how many frames each has, a line each; and what it complains of.
+pub fn frames_of(input: &str) -> (String, String) {
+    let mut probe = Command::new("ffprobe");
+    probe.args(["-v", "error", "-count_frames", "-show_entries", "stream=codec_name,nb_read_frames"]);
+    let probed = probe.args(["-of", "csv=p=0", input]).output().expect("ffprobe runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&probed.stdout), text(&probed.stderr))
+}
+
 fn copy_of<'c>(command: &'c mut Command, file: &Path) -> &'c mut Command {
     command.arg(file)
 }

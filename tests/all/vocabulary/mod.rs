@@ -48,7 +48,7 @@ pub use pictures::Pictures;
 pub use prometheus::Prometheus;
 pub use quiet::{Quiet, demo_by_demo};
 pub use source::{Beam, Group, Source, Stamp, bye, sender_report};
-pub use tape::{Kept, Tape};
+pub use tape::{Kept, Tape, storage_in};
 pub use town::Town;
 pub use viewer::{Medium, Over, Viewer, datagram, parameter, receiver_report, report, report_of_loss};
 pub use web::Web;

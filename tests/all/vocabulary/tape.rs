@@ -102,3 +102,10 @@ fn indexes(segments: &Segments, track: u16) -> Vec<SegmentFile> {
     let all = segments.values().flatten().copied();
     all.filter(|file| file.track == track && file.kind == Kind::Index).collect()
 }
+
+/// What `[storage]` has of a place for recordings, with lines of its own.
+pub fn storage_in(directory: &Path, lines: &str) -> String {
+    // The disk that tests run on may be nearly full.
+    let free = if lines.contains("min_free_bytes") { "" } else { "min_free_bytes = 0\n" };
+    format!("directory = \"{}\"\n{free}{lines}", directory.display())
+}
