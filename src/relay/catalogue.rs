@@ -14,7 +14,7 @@ use super::beat::Coalesce;
 use super::carriage::Carriage;
 use super::demand::{Claim, Demand};
 use super::dispatch::Dispatch;
-use super::entry::EnterAt;
+use super::entry::{Began, EnterAt};
 use super::expected::Expected;
 use super::line::{Line, LineFull, LineLimits, Passage};
 use super::outward::Outward;
@@ -84,7 +84,7 @@ struct Described {
 pub struct Audience {
     now: [AtomicUsize; Carriage::ALL.len()],
     /// At the newest packet, and where a decoder can start.
-    began: [AtomicU64; 2],
+    began: [AtomicU64; 3],
 }
 
 /// One who watches; stops counting when dropped.
@@ -235,14 +235,14 @@ impl Audience {
         self.now[carriage as usize].load(Relaxed)
     }
 
-    /// Somebody begins, with what is past or with the newest packet.
-    pub fn begin(&self, in_the_past: bool) {
-        self.began[usize::from(in_the_past)].fetch_add(1, Relaxed);
+    /// Somebody begins.
+    pub fn begin(&self, by: Began) {
+        self.began[by as usize].fetch_add(1, Relaxed);
     }
 
     /// How many began so.
-    pub fn began(&self, in_the_past: bool) -> u64 {
-        self.began[usize::from(in_the_past)].load(Relaxed)
+    pub fn began(&self, by: Began) -> u64 {
+        self.began[by as usize].load(Relaxed)
     }
 }
 

@@ -110,3 +110,25 @@ fn where_there_is_no_start_or_the_source_is_silent_one_begins_with_what_comes() 
     assert_eq!(entered(&channel, now + 2000 * MS)[1].1, 3, "it may go on in a moment");
     assert_eq!(entered(&channel, now + 3100 * MS), [(None, 3, false), (None, 4, false)]);
 }
+
+#[test]
+fn pictures_that_never_say_where_a_decoder_can_start_are_entered_by_time() {
+    let now = clock::now() - 40_000 * MS;
+    let channel = channel(1500 * MS, now);
+    let [sound, pictures] = &channel.tracks[..] else { panic!("two tracks") };
+    let at = |n: u8| now + 100 * MS * u32::from(n);
+    let mut begun = Vec::new();
+    for n in 0..=101 {
+        comes(sound, (n, n), b"sound", at(n));
+        comes(pictures, (n, n), PREDICTED, at(n));
+        begun.push(entered(&channel, at(n)));
+    }
+    assert_eq!(begun[99], [(Some((99, 99)), 99, false); 2], "there may be one");
+    assert_eq!(begun[101], [(Some((86, 86)), 86, true); 2], "of both what came 1.5 s ago: no more is fresh");
+    let tracks: Vec<_> = channel.tracks.iter().map(|track| &**track).collect();
+    let began = |now| channel.enter_at.entries(&tracks, now).iter().map(|entry| entry.by).collect::<Vec<_>>();
+    assert_eq!(began(at(101)), [Began::Time; 2]);
+    comes(pictures, (102, 102), IDR, at(102));
+    comes(sound, (102, 102), b"sound", at(102));
+    assert_eq!(began(at(102)), [Began::Picture; 2]);
+}

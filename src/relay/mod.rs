@@ -72,7 +72,7 @@ pub use catalogue::{Audience, Catalogue, Channel, Keeping, OfferRepair, Viewer};
 pub use cursor::Cursor;
 pub use demand::{Claim, Demand};
 pub use dispatch::{Dispatch, Rhythm};
-pub use entry::{EnterAt, Entry};
+pub use entry::{Began, EnterAt, Entry};
 pub use expected::{Call, Expected};
 pub use flow::{Flow, Subscription};
 pub use handover::{Handover, Place};

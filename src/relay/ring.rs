@@ -151,6 +151,11 @@ impl Ring {
         (state.starts, state.started_at.filter(|_| state.start.is_some()), state.bytes)
     }
 
+    /// Whether its stream says where a decoder can start.
+    pub(super) fn has_starts(&self) -> bool {
+        self.state().has_starts()
+    }
+
     /// The number of the packet to come.
     pub fn head(&self) -> u64 {
         self.state().head
@@ -334,11 +339,15 @@ impl State {
         if let Some(start) = self.start.as_ref().filter(|start| start.number >= wanted) {
             return Some(start.number);
         }
+        (!self.has_starts()).then_some(self.head.saturating_sub(1)).filter(|newest| *newest >= wanted)
+    }
+
+    /// Whether one came lately, though it may have gone.
+    fn has_starts(&self) -> bool {
         let newest_at = self.packets.back().map(|newest| newest.arrived_at);
         let age =
             newest_at.zip(self.started_at).map(|(newest, start)| newest.saturating_duration_since(start));
-        let has_starts = age.is_some_and(|age| age <= OLDEST_START);
-        (!has_starts).then_some(self.head.saturating_sub(1)).filter(|newest| *newest >= wanted)
+        age.is_some_and(|age| age <= OLDEST_START)
     }
 
     /// `entered_at`: where others of the channel are entered.

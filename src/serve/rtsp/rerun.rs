@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::event::clock;
-use crate::relay::Carriage;
+use crate::relay::{Began, Carriage};
 use crate::storage::{Begin, Deck, Pace, Programme};
 use crate::wire::rtsp::range;
 
@@ -79,7 +79,7 @@ impl Session {
                 setup.watch(tracks.iter().find(|track| track.number == setup.track.number));
                 setup.start(0.into(), &story, now);
             }
-            self.channel.audience.begin(true);
+            self.channel.audience.begin(Began::Picture);
             Some((deck, story, held.setups.iter().map(Setup::told).collect()))
         });
         let Some((deck, story, ways)) = told.flatten() else { return };

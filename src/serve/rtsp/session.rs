@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Alarm, lock};
 use crate::net::{Progress, VANISHED_AFTER};
-use crate::relay::{Carriage, Channel, Claim, EnterAt, Entry, Track};
+use crate::relay::{Began, Carriage, Channel, Claim, EnterAt, Entry, Track};
 use crate::storage::Deck;
 use crate::wire::rtcp;
 
@@ -225,14 +225,14 @@ impl Session {
     /// Starts what was planned, as far as it is still set up. `agent` is what the viewer says that it is.
     pub fn play(&self, plan: &[Planned], agent: Option<&str>, now: Instant) {
         let told = self.change(|held| {
-            let (story, mut in_the_past) = (held.story.clone(), false);
+            let (story, mut began) = (held.story.clone(), Began::Live);
             for planned in plan {
                 if let Some(setup) = held.of_track(planned.track) {
-                    in_the_past |= planned.entry.spot.burst.is_some();
+                    began = began.max(planned.entry.by);
                     setup.start(planned.entry.spot.clone(), &story, now);
                 }
             }
-            self.channel.audience.begin(in_the_past);
+            self.channel.audience.begin(began);
             (story, held.setups.iter().map(Setup::told).collect())
         });
         if let Some((story, ways)) = told {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::super::running::engine::Engine;
-use crate::relay::{Carriage, Channel};
+use crate::relay::{Began, Carriage, Channel};
 use crate::serve::{Quality, ServerStats};
 
 use super::families::Families;
@@ -144,10 +144,10 @@ fn logins(engine: &Engine, out: &mut Families) {
 }
 
 fn forwarded(channel: &Channel, out: &mut Families) {
-    for (at, in_the_past) in [("live", false), ("rap", true)] {
+    for (began, at) in Began::ALL {
         let labels = [("channel", channel.name.as_str()), ("at", at)];
         let help = "Times that a viewer began to be sent the channel.";
-        out.counter("mirrorball_viewer_starts_total", help, &labels, channel.audience.began(in_the_past));
+        out.counter("mirrorball_viewer_starts_total", help, &labels, channel.audience.began(began));
     }
     for (by, transport) in Carriage::ALL {
         let subscribers = channel.audience.by(by);
