@@ -14,6 +14,7 @@
 //!  payload  ─▶ random_access: where a decoder can start
 //!  packets  ─▶ fmp4: what a browser plays
 //!  packets  ─▶ recording: what is kept of them on disk
+//!  file     ─▶ stored: what is played of it, and when
 //!
 //!  as a client (pull, the probe): rtsp::ask ─▶ bytes ─▶ rtsp::framing ─▶ Response, sdp::offered; datagram ─▶ mark
 //! ```
@@ -46,6 +47,7 @@ mod skew;
 pub mod source_filter;
 pub mod source_url;
 pub mod splice;
+pub mod stored;
 pub mod strangers;
 pub mod transport_stream;
 pub mod ts_packet;

@@ -5,7 +5,11 @@ pub(super) const SYNC: u8 = 0x47;
 /// The size of a packet (ISO/IEC 13818-1).
 pub const PACKET_LEN: usize = 188;
 /// With the parity of DVB's outer code behind it, too.
-const PACKET_LENS: [usize; 2] = [PACKET_LEN, 204];
+const PACKET_LENS: [usize; 2] = [PACKET_LEN, MOST_PACKET_LEN];
+/// The longest that is known.
+pub(super) const MOST_PACKET_LEN: usize = 204;
+/// In files there may be a time stamp before each, too (M2TS of Blu-ray and cameras).
+const FILE_PACKET_LENS: [usize; 3] = [PACKET_LEN, 192, MOST_PACKET_LEN];
 
 /// Why a datagram is no transport stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -60,15 +64,25 @@ pub fn packet_len(payload: &[u8]) -> Option<usize> {
     PACKET_LENS.into_iter().find(|length| payload.len().is_multiple_of(*length))
 }
 
-/// The size of the packets that a file goes on with, where it goes on with one: the one that it had, or another. Of the last packet of all it is
-/// the one that it had.
+/// The size of the packets that a recording goes on with, where it goes on with one: the one that it had, or another. Of the last packet of all
+/// it is the one that it had.
 #[must_use]
-pub(super) fn packet_len_in(file: &[u8], before: usize) -> Option<usize> {
+pub(super) fn packet_len_in(media: &[u8], before: usize) -> Option<usize> {
+    packet_len_among(&PACKET_LENS, media, before)
+}
+
+/// The same of any file, with what is between a packet and the next.
+#[must_use]
+pub(super) fn file_packet_len(file: &[u8], before: usize) -> Option<usize> {
+    packet_len_among(&FILE_PACKET_LENS, file, before)
+}
+
+fn packet_len_among(lengths: &[usize], file: &[u8], before: usize) -> Option<usize> {
     let is_packet = |length: &usize| {
         let ends_or_goes_on = file.get(*length).is_none_or(|byte| *byte == SYNC);
         file.len() >= *length && file[0] == SYNC && ends_or_goes_on
     };
-    [before].into_iter().chain(PACKET_LENS).find(is_packet)
+    [before].into_iter().chain(lengths.iter().copied()).find(is_packet)
 }
 
 /// The packets of a payload, which carries whole ones (RFC 2250 section 2).

@@ -1,0 +1,5 @@
+//! What is stored in files, as far as it is read to be played: where it is at which time, and where a decoder can start.
+
+mod ts_index;
+
+pub use ts_index::{Identity, NoIndex, RUN_LEN, TOGETHER, TsIndex, TsMarking, next_run};
