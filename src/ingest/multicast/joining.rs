@@ -98,7 +98,7 @@ impl Joining {
         let was_joined = leg.is_joined();
         if !self.is_wanted(now) {
             if sockets.place_of(leg).is_some() && self.may_leave(sockets, now) {
-                sockets.leave(leg, None);
+                self.leave(sockets);
                 pass.note(self, sockets, What::Unwanted, String::new());
                 *told = None;
             }
@@ -166,10 +166,18 @@ impl Joining {
         if self.changes_membership() {
             sockets.changes.take(now)?;
         }
-        sockets.leave(&self.leg, None);
+        self.leave(sockets);
         pass.note(self, sockets, What::Unwanted, String::new());
         *told = None;
         Ok(())
+    }
+
+    /// Leaves it: who comes before it is joined again begins with what comes then.
+    fn leave(&self, sockets: &SharedSockets) {
+        sockets.leave(&self.leg, None);
+        if !self.leg.track.is_joined() {
+            self.leg.track.pause();
+        }
     }
 
     /// Looks at a leg that is one of several. What is silent while other legs bring something is joined again.

@@ -9,8 +9,8 @@ use super::*;
 use crate::event::{Class, TaskQueue, Work, clock, lock};
 use crate::net::{Group, bind_pair};
 use crate::relay::rig::{self, ROOMY, by_hand, outward};
-use crate::relay::{Busy, Coalesce, RefusedTotals};
-use crate::wire::sdp;
+use crate::relay::{Busy, Claim, Coalesce, RefusedTotals};
+use crate::wire::{rtp, sdp};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Weak;
@@ -343,6 +343,26 @@ fn channels_on_neighbouring_ports_have_a_socket_a_port_and_lose_nothing() {
         wait_until("it still comes", || heads(&channels[1]) == [21, 20]);
         rig.stop();
     }
+}
+
+/// It is joined again for whoever comes, but not at once: meanwhile it is known that nothing comes.
+#[test]
+fn who_comes_after_it_was_left_does_not_begin_with_a_packet_of_before() {
+    let rig = Rig::new();
+    let news = channel(231, free_port(), None);
+    news.demand.be_needed(Duration::ZERO);
+    let claim = Claim::on(&news.demand);
+    rig.receivers.receive(&news, Some("lo"));
+    follow(&rig);
+    let (track, now) = (&news.tracks[0], clock::now());
+    let packet = [0x80, 33, 0, 7, 0, 0, 0, 0, 0, 0, 0, 7, 0x47];
+    let from = SocketAddr::from(([192, 0, 2, 1], 4000));
+    assert!(track.receive(&rtp::check(&packet).expect("RTP"), &packet, from, now));
+    assert!(is_joined(&news) && track.start(now).is_some());
+    drop(claim);
+    follow(&rig);
+    assert!(!is_joined(&news) && track.start(now).is_none());
+    rig.stop();
 }
 
 #[test]
