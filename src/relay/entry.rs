@@ -80,6 +80,21 @@ impl EnterAt {
     }
 }
 
+impl EnterAt {
+    /// Where one goes on in a track who was sent all before a packet, and is brought level from there. `None`: that is there no more, or
+    /// nobody is brought level.
+    pub fn again(self, track: &Track, number: u64, now: Instant) -> Option<Entry> {
+        let (Self::RandomAccess(pace), ring) = (self, track.rtp.ring()) else { return None };
+        if number == ring.head() {
+            return Some(Entry { by: Began::Live, start: None, spot: number.into() });
+        }
+        let pin = ring.pin(number); // first: then it stays
+        let (start, came_at) = ring.start_at(number).zip(ring.arrival(number))?;
+        let burst = Some(Burst::new(pace, number, came_at, pin, now));
+        Some(Entry { by: Began::Live, start: Some(start), spot: Spot { number, prologue: None, burst } })
+    }
+}
+
 impl Default for EnterAt {
     fn default() -> Self {
         Self::RandomAccess(BurstPace::default())

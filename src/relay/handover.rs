@@ -70,7 +70,7 @@ impl Handover {
     }
 
     /// Calls `wake` once the place is told, at once if it is.
-    pub(super) fn when_told(&self, wake: impl FnOnce() + Send + 'static) {
+    pub fn when_told(&self, wake: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
         if let State::Unknown { wake: slot, .. } = &mut *state {
             *slot = Some(Box::new(wake));

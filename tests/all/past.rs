@@ -160,6 +160,27 @@ fn who_pauses_goes_on_where_he_was_and_back_to_what_comes_when_he_says_so() {
 }
 
 #[test]
+fn who_pauses_for_a_moment_goes_on_with_the_next_packet_and_is_live_again() {
+    for over in [Over::Udp, Over::Tcp] {
+        let mut stage = Stage::of(100);
+        let mut viewer = Viewer::playing(&stage.mirrorball, "news", over);
+        stage.send(20);
+        let last = stage.pictures.packet(119);
+        assert!((0..100).any(|_| viewer.packet() == last));
+        viewer.request("PAUSE").expect(200);
+        stage.send(20);
+        let reply = viewer.request("PLAY").expect(200);
+        let range = reply.header("Range").expect("it says from where on");
+        assert!(range.starts_with("clock="), "{over:?}: {range}");
+        stage.expect_packets(&mut viewer, 120..140, 0);
+        stage.mirrorball.expect_metric("mirrorball_past_viewers", &[], 0.0);
+        stage.send(20);
+        stage.expect_packets(&mut viewer, 140..160, 0);
+        viewer.teardown();
+    }
+}
+
+#[test]
 fn who_jumps_has_one_stream_without_a_break() {
     let stage = Stage::of(400);
     let mut viewer = Viewer::of(&stage.mirrorball, "news");

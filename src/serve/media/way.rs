@@ -1,7 +1,7 @@
 //! A Way: how a track's packets reach a viewer. Knows not what carries them.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -118,6 +118,17 @@ pub struct Heirs {
 impl Heirs {
     pub fn new() -> Self {
         Self { rtp: Handover::new(), rtcp: Handover::new() }
+    }
+
+    /// Is told how far RTP came, where nobody goes on yet.
+    pub fn ended_at(&self) -> Arc<OnceLock<u64>> {
+        let (end, told) = (Arc::<OnceLock<u64>>::default(), Arc::downgrade(&self.rtp));
+        let slot = end.clone();
+        self.rtp.when_told(move || {
+            let place = told.upgrade().and_then(|told| told.place());
+            let _ = place.map(|place| slot.set(place.number)); // it is told once
+        });
+        end
     }
 
     /// Where they begin.

@@ -1,8 +1,7 @@
 //! What a viewer has of the past: by what it watches it, and where it was paused.
 
-use std::sync::Arc;
-use std::time::Duration;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use crate::event::clock;
 use crate::storage::{Deck, Kept, Sent};
@@ -26,6 +25,10 @@ pub struct Place {
     pub track: usize,
     /// The packet that is next.
     pub next: Kept,
+    /// Its number in the ring of the channel's track, where that is what was sent.
+    number: Option<u64>,
+    /// The same, once it is known for sure.
+    end: Arc<OnceLock<u64>>,
     /// What was sent before it, if anything was.
     sent: Option<Sent>,
     /// Its numbers are not those that packets came with.
@@ -54,11 +57,23 @@ impl Place {
             let passed = Duration::from_micros(passed.unwrap_or_default());
             Sent { ssrc: landmark.ssrc, sequence, timestamp, passed }
         });
+        let number = deck.is_none().then_some(next);
         let next = match deck {
             Some(deck) => deck.packet(track.number, next)?,
             None => live(setup, next, sent.as_ref(), now),
         };
-        Some(Self { track: track.number, next, sent, is_renumbered: deck.is_some(), at: now })
+        let (track, is_renumbered, end) = (track.number, deck.is_some(), Arc::default());
+        Some(Self { track, next, number, end, sent, is_renumbered, at: now })
+    }
+
+    /// What it plays is let go, there or a little further.
+    pub fn let_go(&mut self, setup: &mut Setup) {
+        self.end = setup.let_go();
+    }
+
+    /// The number in the ring of the channel's track of the packet that is next, where that was sent.
+    pub fn number(&self) -> Option<u64> {
+        self.number.map(|number| self.end.get().copied().unwrap_or(number))
     }
 
     /// What it was sent, where the next packet is another one.

@@ -29,6 +29,12 @@ impl Asked<'_> {
         // Whether the client may have it is found as it is answered.
         let session = self.request.session().and_then(|id| self.world.session(id))?;
         session.unload();
+        if self.range().ok()? == range::Asked::Anything && self.world.kept_from(&session.channel).is_some() {
+            self.resumed = session.resumed(self.now);
+        }
+        if self.resumed.is_some() {
+            return None;
+        }
         let programme = session.programme(self.range().ok()?, self.now)?;
         let rerun = self.world.rerun(&session.channel, programme, self.now);
         self.has_no_seat = matches!(rerun, Err(NotKept::Full));
@@ -48,6 +54,9 @@ impl Asked<'_> {
         let is_past = matches!(asked, range::Asked::Past(..));
         if self.has_no_seat {
             return Err(self.too_much(RefusedFor::Past));
+        }
+        if self.resumed.is_some() {
+            return Ok(None);
         }
         let Some(Coming { deck, urls }) = session.coming() else {
             // Nothing was kept, or what was asked for has no end that is past: so it is of a channel that is not recorded.

@@ -49,6 +49,8 @@ pub struct Asked<'a> {
     is_guessing: bool,
     /// There is no room for one more who watches the past.
     pub has_no_seat: bool,
+    /// With what it goes on that was paused a moment ago.
+    pub resumed: Option<Vec<Planned>>,
     /// What follows the reply.
     pub then: Option<Action>,
 }
@@ -56,7 +58,8 @@ pub struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn of(world: &'a dyn World, talk: &'a mut Talk, request: &'a Request, now: Instant) -> Self {
         let is_newcomer = talk.sessions.is_empty() && request.session().is_none();
-        Self { world, talk, request, now, is_newcomer, is_guessing: false, has_no_seat: false, then: None }
+        let (is_guessing, has_no_seat, resumed, then) = (false, false, None, None);
+        Self { world, talk, request, now, is_newcomer, is_guessing, has_no_seat, resumed, then }
     }
 
     fn admit(&mut self) -> Result<(), Refusal> {
@@ -173,8 +176,13 @@ impl<'a> Asked<'a> {
         if !session.goes_live(self.range()?) {
             return Ok(self.paced(self.ok(Some(&session))));
         }
-        let reply = self.paced(self.ok(Some(&session)).live_range());
-        let plan = session.plan(self.now);
+        let resumed = self.resumed.take();
+        let reply = self.paced(self.ok(Some(&session)));
+        let reply = match &resumed {
+            Some(plan) => reply.range(&range::clock(session.begins(plan, self.now), None)),
+            None => reply.live_range(),
+        };
+        let plan = resumed.unwrap_or_else(|| session.plan(self.now));
         if plan.is_empty() {
             return Ok(reply);
         }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::event::clock;
-use crate::relay::{Began, Carriage};
+use crate::relay::Began;
 use crate::storage::{Begin, Deck, Pace, Programme};
 use crate::wire::rtsp::range;
 
 use super::super::kept::Rerun;
 use super::past::{Past, Place};
-use super::session::Session;
+use super::session::{Planned, Session};
 use super::setup::Setup;
 use super::state::Held;
 
@@ -27,7 +27,7 @@ impl Session {
         let (pace, count) = (Pace::AsItCame, self.channel.tracks.len());
         self.with(|held| {
             let seat = held.past.deck.as_ref().map(|deck| deck.seat());
-            if held.setups.is_empty() || held.carriages().any(|by| by == Carriage::Multicast) {
+            if held.setups.is_empty() || held.setups.iter().any(Setup::goes_to_group) {
                 return None;
             }
             let is_paused = !held.past.places.is_empty();
@@ -49,6 +49,32 @@ impl Session {
                 range::Asked::Anything | range::Asked::Now => None,
             }
         })
+    }
+
+    /// With what it goes on from where it was paused, if all of that is still in the rings of the channel's own tracks.
+    pub fn resumed(&self, now: Instant) -> Option<Vec<Planned>> {
+        self.with(|held| {
+            let Held { setups, past, .. } = held;
+            if past.deck.is_some() || setups.is_empty() || setups.iter().any(Setup::goes_to_group) {
+                return None;
+            }
+            let plan = |setup: &Setup| {
+                let place = past.places.iter().find(|place| place.track == setup.track.number)?;
+                let entry = self.channel.enter_at.again(&setup.track, place.number()?, now)?;
+                Some(Planned { track: place.track, url: setup.url.clone(), entry })
+            };
+            setups.iter().map(plan).collect()
+        })
+    }
+
+    /// When the first packet of a plan came, in microseconds since 1970.
+    pub fn begins(&self, plan: &[Planned], now: Instant) -> u64 {
+        let came = |planned: &Planned| {
+            let track = self.channel.tracks.iter().find(|track| track.number == planned.track)?;
+            track.rtp.ring().arrival(planned.entry.spot.number)
+        };
+        let first = plan.iter().filter_map(came).min().unwrap_or(now);
+        clock::unix_now().saturating_sub(now.saturating_duration_since(first)).as_micros() as u64
     }
 
     pub fn load(&self, rerun: Rerun) {
@@ -120,9 +146,16 @@ impl Held {
         self.playing().filter_map(|setup| Place::of(setup, self.past.deck.as_ref(), now)).collect()
     }
 
-    /// Keeps the places at which it is about to be paused.
+    /// Stops what plays, and keeps the places.
     pub fn keep_places(&mut self, now: Instant) {
-        self.past.places = self.places(now);
+        let mut places = self.places(now);
+        for setup in self.setups.iter_mut().filter(|setup| setup.plays()) {
+            match places.iter_mut().find(|place| place.track == setup.track.number) {
+                Some(place) => place.let_go(setup),
+                None => setup.stop(),
+            }
+        }
+        self.past.places = places;
         self.past.deck.iter().for_each(|deck| deck.rest());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::relay::{Carriage, Sent, Spot, Track};
@@ -201,8 +201,20 @@ impl Setup {
 
     /// Has no more packets sent.
     pub fn stop(&mut self) {
+        self.end(None);
+    }
+
+    /// The same. What is returned is told the number of the packet that would have been next.
+    pub fn let_go(&mut self) -> Arc<OnceLock<u64>> {
+        let heirs = Heirs::new();
+        let end = heirs.ended_at();
+        self.end((!self.goes_to_group()).then_some(&heirs));
+        end
+    }
+
+    fn end(&mut self, heirs: Option<&Heirs>) {
         if self.since.take().is_some() {
-            self.way.stop(None);
+            self.way.stop(heirs);
         }
         if let Some(coming) = self.coming.take() {
             self.way = coming;
@@ -273,6 +285,11 @@ impl Setup {
     /// How packets reach the viewer by now.
     pub fn carriage(&self) -> Carriage {
         self.way.grant().carriage()
+    }
+
+    /// Whether others have the same packets with it.
+    pub fn goes_to_group(&self) -> bool {
+        self.grant().carriage() == Carriage::Multicast
     }
 
     /// Whether a channel of the connection is its own, now or soon.

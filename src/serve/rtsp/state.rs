@@ -64,7 +64,6 @@ impl State {
         *self = match mem::replace(self, Self::Ended) {
             Self::Playing(mut held, _viewer) => {
                 held.keep_places(now);
-                held.stop();
                 Self::Paused(held)
             }
             other => other,
