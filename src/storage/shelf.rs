@@ -75,6 +75,11 @@ impl Shelf {
         after.or_else(|| segments.get(place)).cloned()
     }
 
+    /// The newest segment that had begun by a moment.
+    pub(super) fn begun_by(&self, us: u64) -> Option<Segment> {
+        self.segments().iter().rfind(|segment| segment.stamp.micros() <= us).cloned()
+    }
+
     /// The segment that follows one, which may have gone.
     pub(super) fn after(&self, stamp: Stamp) -> Option<Segment> {
         let segments = self.segments();

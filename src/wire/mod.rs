@@ -47,6 +47,7 @@ mod skew;
 pub mod source_filter;
 pub mod source_url;
 pub mod splice;
+pub mod still;
 pub mod stored;
 pub mod strangers;
 pub mod transport_stream;

@@ -9,6 +9,7 @@ use mirrorball::wire::recording::{self, Kind};
 use mirrorball::wire::rtsp::range;
 use tempfile::TempDir;
 
+use crate::players::programme::{Form, Programme, frames_of, send_pictures};
 use crate::vocabulary::{
     Group, Mirrorball, Over, Pictures, Setup, Tape, Viewer, eventually, is_thorough, passes, say, storage_in,
 };
@@ -207,6 +208,212 @@ fn who_jumps_has_one_stream_without_a_break() {
         );
         assert_eq!(packet[8..12], expected[8..12], "one source");
     }
+}
+
+/// A picture that is shown alone, as it was sent: what goes before it, and its own packets.
+struct Shown {
+    number: u64,
+    timestamp: u32,
+}
+
+impl Shown {
+    /// The next one of a viewer, whose packets go on with a sequence number. `None`: there is no such picture, or what comes is none.
+    #[track_caller]
+    fn of(viewer: &mut Viewer, stage: &Stage, next: &mut u16) -> Option<Self> {
+        let mut packets = Vec::new();
+        let mut first = viewer.packet_within(0, Duration::from_secs(2));
+        first.as_ref()?;
+        for _ in 0..7 {
+            let packet = first.take().unwrap_or_else(|| viewer.packet());
+            assert_eq!(packet[2..4], next.to_be_bytes(), "without a break");
+            *next = next.wrapping_add(1);
+            packets.push(packet);
+        }
+        let timestamp = u32::from_be_bytes(packets[0][4..8].try_into().expect("four bytes"));
+        if packets.iter().any(|packet| packet[4..8] != packets[0][4..8]) {
+            return None;
+        }
+        assert_eq!(packets[0][12..], stage.pictures.tables_before(20)[12..], "what goes before");
+        let media: Vec<_> = packets[1..].iter().flat_map(|packet| packet[12..].to_vec()).collect();
+        let (told, media) = media.split_at(188);
+        assert_eq!([told[3] & 0xf0, told[4], told[5]], [0x20, 183, 0x80], "it follows nothing");
+        let is_it = |number: &u64| stage.pictures.packet(*number)[12..] == media[..7 * 188];
+        let number = (0..stage.sent).step_by(APART as usize).find(is_it).expect("a picture that was sent");
+        let whole: Vec<_> =
+            (number..number + 5).flat_map(|number| stage.pictures.packet(number)[12..].to_vec()).collect();
+        assert!(media == whole, "the picture of packet {number}, and nothing else");
+        Some(Self { number, timestamp })
+    }
+}
+
+impl Stage {
+    /// How long after the first picture another one is shown at a scale, in ticks, as they came.
+    fn ticks(&self, from: &Shown, to: &Shown, scale: u64) -> u64 {
+        let track = self.tape.track(1);
+        let came = |shown: &Shown| track[shown.number as usize].record.arrived_us;
+        came(from).abs_diff(came(to)) / scale * 90 / 1000
+    }
+}
+
+#[test]
+fn at_a_scale_pictures_are_shown_as_they_came_but_sooner_and_in_the_end_it_is_as_it_comes() {
+    for over in [Over::Udp, Over::Tcp] {
+        let mut stage = Stage::of(800);
+        let mut viewer = Viewer::of(&stage.mirrorball, "news");
+        viewer.set_up(1, over);
+        let reply =
+            viewer.play_as(&[("Range", &stage.moment(105)), ("Scale", "3.5"), ("Speed", "2")]).expect(200);
+        assert_eq!((reply.header("Scale"), reply.header("Speed")), (Some("4"), Some("1")));
+        assert_eq!(reply.header("Range"), Some(&*stage.moment(100)));
+        let [(mut next, timestamp)] = viewer.announced[..] else { panic!("one track") };
+        let began = clock::now();
+        let mut shown = Vec::new();
+        while let Some(picture) = Shown::of(&mut viewer, &stage, &mut next) {
+            shown.push(picture);
+        }
+        assert!(shown.len() >= 5, "{} of 3.5 s", shown.len());
+        assert_eq!((shown[0].number, shown[0].timestamp), (100, timestamp), "{over:?}");
+        let last = shown.last().expect("some");
+        let took = clock::now() - began;
+        for picture in &shown {
+            let (is, later) = (picture.timestamp.wrapping_sub(timestamp), stage.ticks(&shown[0], picture, 4));
+            assert!(u64::from(is).abs_diff(later) <= 9, "{over:?}: packet {}: {is}, {later}", picture.number);
+        }
+        for two in shown.windows(2) {
+            let later = stage.ticks(&two[0], &two[1], 4);
+            assert!((11_250..=22_500).contains(&later), "{over:?}: {} to {}", two[0].number, two[1].number);
+        }
+        let wanted = stage.ticks(&shown[0], last, 4) / 90;
+        assert!(took.as_millis() as u64 >= wanted, "{over:?}: {took:?}, {wanted} ms");
+        // With what comes.
+        stage.send(20);
+        let expected = stage.pictures.packet(815);
+        assert!(
+            (0..200).any(|_| viewer.packet()[12..] == expected[12..]),
+            "{over:?}: it goes on with what comes"
+        );
+        viewer.teardown();
+    }
+}
+
+#[test]
+fn backwards_it_goes_to_the_oldest_picture_and_from_there_on_as_it_came() {
+    let stage = Stage::of(400);
+    let mut viewer = Viewer::of(&stage.mirrorball, "news");
+    viewer.set_up(1, Over::Udp);
+    viewer.play_range(&stage.moment(300)).expect(200);
+    let mut next = viewer.announced[0].0;
+    for _ in 0..10 {
+        next = u16::from_be_bytes(viewer.packet()[2..4].try_into().expect("two bytes")).wrapping_add(1);
+    }
+    let reply = viewer.play_as(&[("Scale", "-2")]).expect(200);
+    assert_eq!(reply.header("Scale"), Some("-2"));
+    let [(first, _)] = viewer.announced[..] else { panic!("one track") };
+    while next != first {
+        assert_eq!(viewer.packet()[2..4], next.to_be_bytes(), "what was under way");
+        next = next.wrapping_add(1);
+    }
+    let mut numbers = Vec::new();
+    while let Some(shown) = Shown::of(&mut viewer, &stage, &mut next) {
+        numbers.push(shown.number);
+    }
+    let last = numbers.last().copied().expect("some");
+    assert!(last <= 4 * APART && numbers[0] >= 300 && numbers.len() >= 4, "{numbers:?}");
+    assert!(numbers.is_sorted_by(|one, other| one > other), "{numbers:?}");
+    let goodbye =
+        (0..10).any(|_| viewer.rtcp_within(Duration::from_secs(5)).is_some_and(|rtcp| is_goodbye(&rtcp)));
+    assert!(goodbye, "it is told that there is no more");
+    viewer.expect_silence();
+    let reply = viewer.request("PLAY").expect(200);
+    assert_eq!(reply.header("Range"), Some(&*stage.moment(last as usize)));
+    for number in last..200 {
+        let packet = viewer.packet();
+        assert_eq!(packet[2..4], next.to_be_bytes());
+        assert_eq!(packet[12..], stage.pictures.packet(number)[12..], "packet {number}");
+        next = next.wrapping_add(1);
+    }
+}
+
+#[test]
+fn at_a_speed_all_comes_as_it_came_but_sooner() {
+    let stage = Stage::of(800);
+    for (over, asked, is) in [(Over::Tcp, "2.0", 2.0), (Over::Udp, "3", 2.0), (Over::Tcp, "99", 4.0)] {
+        let mut viewer = Viewer::of(&stage.mirrorball, "news");
+        viewer.set_up(1, over);
+        let reply = viewer.play_as(&[("Range", &stage.moment(100)), ("Speed", asked)]).expect(200);
+        assert_eq!(reply.header("Speed").and_then(|speed| speed.parse().ok()), Some(is), "{over:?}");
+        let began = clock::now();
+        viewer.packet();
+        stage.expect_packets(&mut viewer, 100..700, 0);
+        let track = stage.tape.track(1);
+        let came = track[699].record.arrived_us - track[100].record.arrived_us;
+        let (took, wanted) = (began.elapsed().as_secs_f64(), came as f64 / 1e6 / is);
+        // A fifth of a second is sent ahead.
+        assert!((wanted - 0.3..wanted + 1.0).contains(&took), "{over:?}: {took} s, {wanted} s");
+        viewer.teardown();
+    }
+}
+
+#[test]
+fn decoders_show_each_picture_that_is_shown_alone() {
+    let (group, recordings) = (Group::fresh(), TempDir::new().expect("a directory"));
+    let storage = storage_in(recordings.path(), "");
+    let setup = Setup::new().channel("news", group).channel_line("record = \"10min\"");
+    let mirrorball = setup.section("storage", &storage).start();
+    send_pictures(group, 12);
+    let track = Tape::of(recordings.path(), "news").track(1);
+    let starts: Vec<_> = track.iter().filter(|kept| kept.record.is_start).collect();
+    let mut viewer = Viewer::of(&mirrorball, "news");
+    viewer.set_up(1, Over::Tcp);
+    let last = range::clock(starts[starts.len() - 2].record.arrived_us, None);
+    viewer.play_as(&[("Range", &last), ("Scale", "-4")]).expect(200);
+    let (mut film, mut times) = (Vec::new(), std::collections::BTreeSet::new());
+    while let Some(packet) = viewer.packet_within(0, Duration::from_secs(3)) {
+        times.insert(u32::from_be_bytes(packet[4..8].try_into().expect("four bytes")));
+        film.extend_from_slice(&packet[12..]);
+    }
+    let file = recordings.path().join("shown.ts");
+    fs::write(&file, film).expect("there is room");
+    let (said, wrong) = frames_of(file.to_str().expect("text"));
+    let frames: usize =
+        said.lines().find_map(|line| line.strip_prefix("h264,")?.parse().ok()).expect("pictures");
+    say(&format!("{frames} pictures of {} starts", starts.len()));
+    assert_eq!(frames, times.len(), "{said}{wrong}");
+    assert!(frames >= 4 && wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn of_pictures_in_rtp_their_own_packets_are_shown_and_sound_rests_meanwhile() {
+    let (group, recordings) = (Group::fresh(), TempDir::new().expect("a directory"));
+    let programme = Programme::with_starts(8, 10);
+    let sdp = programme.describe(group);
+    let setup = Setup::new().described_by("news", &sdp, "interface = \"lo\"\nrecord = \"10min\"");
+    let mirrorball = setup.section("storage", &storage_in(recordings.path(), "")).start();
+    let tape = Tape::of(recordings.path(), "news");
+    let _sender = programme.send(Form::Tracks, group);
+    let starts = || tape.track(1).into_iter().filter(|kept| kept.record.is_start).collect::<Vec<_>>();
+    let kept = eventually("pictures are kept", || Some(starts()).filter(|starts| starts.len() >= 14));
+    let mut viewer = Viewer::of(&mirrorball, "news");
+    [1, 2].into_iter().for_each(|track| viewer.set_up(track, Over::Tcp));
+    let from = range::clock(kept[13].record.arrived_us, None);
+    let reply = viewer.play_as(&[("Range", &from), ("Scale", "-2")]).expect(200);
+    assert_eq!((reply.header("Scale"), viewer.announced.len()), (Some("-2"), 2));
+    let (mut next, mut shown) = (viewer.announced[0].0, Vec::<(u32, usize)>::new());
+    while let Some(packet) = viewer.packet_within(0, Duration::from_secs(2)) {
+        assert_eq!(packet[2..4], next.to_be_bytes());
+        next = next.wrapping_add(1);
+        let timestamp = u32::from_be_bytes(packet[4..8].try_into().expect("four bytes"));
+        match shown.last_mut().filter(|(last, _)| *last == timestamp) {
+            Some((_, count)) => *count += 1,
+            None => shown.push((timestamp, 1)),
+        }
+    }
+    let apart = shown.windows(2).map(|two| two[1].0.wrapping_sub(two[0].0));
+    // A picture of 0.4 s is shown for half of that.
+    assert!(apart.clone().all(|apart| (9_000..=27_000).contains(&apart)), "{shown:?}");
+    assert!((10..=14).contains(&shown.len()), "{shown:?}");
+    viewer.play_as(&[]).expect(200);
+    assert!(viewer.packet_within(1, Duration::from_secs(5)).is_some(), "sound is there again");
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl Film {
             return Ok(None);
         }
         // What has an end is a file to be had, and what has none is watched.
-        let pace = if until_us.is_some() { Pace::AsItIsTaken } else { Pace::AsItCame };
+        let pace = if until_us.is_some() { Pace::AsItIsTaken } else { Pace::AS_IT_CAME };
         let programme =
             Programme { from: Begin::Picture(from_us), until_us, pace, after: Vec::new(), seat: None };
         let rerun = asked.server().rerun(channel, programme, now);

@@ -33,6 +33,7 @@ mod sessions;
 mod setup;
 mod state;
 mod talk;
+mod tempo;
 mod wait;
 mod world;
 

@@ -57,6 +57,7 @@ impl Place {
             let passed = Duration::from_micros(passed.unwrap_or_default());
             Sent { ssrc: landmark.ssrc, sequence, timestamp, passed }
         });
+        let sent = sent.or_else(|| deck?.sent_before(track.number, now));
         let number = deck.is_none().then_some(next);
         let next = match deck {
             Some(deck) => deck.packet(track.number, next)?,
@@ -79,7 +80,7 @@ impl Place {
     /// What it was sent, where the next packet is another one.
     pub fn after_a_jump(&self, now: Instant) -> Option<Sent> {
         let passed = now.saturating_duration_since(self.at).max(Duration::from_millis(1));
-        self.sent.map(|sent| Sent { passed, ..sent })
+        self.sent.map(|sent| Sent { passed: sent.passed + passed, ..sent })
     }
 
     /// What it was sent, where the next packet is the next.

@@ -19,6 +19,7 @@ use super::requests::Asked;
 use super::rerun::Coming;
 use super::session::Session;
 use super::talk::Action;
+use super::tempo::{self, Tempo};
 
 impl Asked<'_> {
     /// What has to be found out before a PLAY of the past can be answered.
@@ -29,13 +30,15 @@ impl Asked<'_> {
         // Whether the client may have it is found as it is answered.
         let session = self.request.session().and_then(|id| self.world.session(id))?;
         session.unload();
-        if self.range().ok()? == range::Asked::Anything && self.world.kept_from(&session.channel).is_some() {
+        let (range, tempo) = (self.range().ok()?, Tempo::of(self.request));
+        let is_kept = || self.world.kept_from(&session.channel).is_some();
+        if range == range::Asked::Anything && tempo.scale() == 1 && is_kept() {
             self.resumed = session.resumed(self.now);
         }
         if self.resumed.is_some() {
             return None;
         }
-        let programme = session.programme(self.range().ok()?, self.now)?;
+        let programme = session.programme(range, tempo, self.now)?;
         let rerun = self.world.rerun(&session.channel, programme, self.now);
         self.has_no_seat = matches!(rerun, Err(NotKept::Full));
         let rerun = rerun.ok()?;
@@ -78,7 +81,8 @@ impl Asked<'_> {
                 RtpInfo { url, sequence, rtptime }
             })
             .collect();
-        let reply = self.paced(self.ok(Some(session)).range(&range::clock(from_us, until_us)));
+        let reply = self.ok(Some(session)).range(&range::clock(from_us, until_us));
+        let reply = tempo::told(reply, self.request, deck.pace());
         let agent = self.request.header("User-Agent").map(str::to_owned);
         self.then = Some(Action::StartPast { session: session.clone(), agent });
         Ok(Some(reply.rtp_info(&info)))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::relay::{Channel, Expected, Track};
+use crate::storage::Pace;
 use crate::wire::rtsp::{
     LOOP_DETECTED, METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, instances, range,
 };
@@ -14,6 +15,7 @@ use super::admit::admit;
 use super::refusal::Refusal;
 use super::session::{Planned, Session};
 use super::talk::{Action, Refused, Talk};
+use super::tempo;
 use super::wait::Wait;
 use super::world::World;
 
@@ -174,10 +176,10 @@ impl<'a> Asked<'a> {
             return Ok(reply);
         }
         if !session.goes_live(self.range()?) {
-            return Ok(self.paced(self.ok(Some(&session))));
+            return Ok(tempo::told(self.ok(Some(&session)), self.request, session.plays_at()));
         }
         let resumed = self.resumed.take();
-        let reply = self.paced(self.ok(Some(&session)));
+        let reply = tempo::told(self.ok(Some(&session)), self.request, Pace::AS_IT_CAME);
         let reply = match &resumed {
             Some(plan) => reply.range(&range::clock(session.begins(plan, self.now), None)),
             None => reply.live_range(),
@@ -193,16 +195,6 @@ impl<'a> Asked<'a> {
         let agent = self.request.header("User-Agent").map(str::to_owned);
         self.then = Some(Action::Start { session, plan, agent });
         Ok(reply)
-    }
-
-    /// It is as fast as it is, whatever was asked for.
-    pub fn paced(&self, mut reply: Reply) -> Reply {
-        for pace in ["Scale", "Speed"] {
-            if self.request.header(pace).is_some() {
-                reply = reply.header(pace, "1");
-            }
-        }
-        reply
     }
 
     fn pause(&mut self) -> Result<Reply, Refusal> {

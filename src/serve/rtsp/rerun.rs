@@ -13,6 +13,12 @@ use super::past::{Past, Place};
 use super::session::{Planned, Session};
 use super::setup::Setup;
 use super::state::Held;
+use super::tempo::Tempo;
+
+/// The most that goes over UDP, in per cent of how fast it came: nobody says there that it is too much.
+const MOST_OVER_UDP: u32 = 200;
+/// What pictures that are shown alone take at most, in per cent of what the stream does.
+const OF_PICTURES: u32 = 200;
 
 /// By what a session is about to watch the past.
 pub struct Coming {
@@ -23,8 +29,8 @@ pub struct Coming {
 
 impl Session {
     /// What is to be played of the past. `None`: nothing; what comes now is.
-    pub fn programme(&self, asked: range::Asked, now: Instant) -> Option<Programme> {
-        let (pace, count) = (Pace::AsItCame, self.channel.tracks.len());
+    pub fn programme(&self, asked: range::Asked, tempo: Tempo, now: Instant) -> Option<Programme> {
+        let count = self.channel.tracks.len();
         self.with(|held| {
             let seat = held.past.deck.as_ref().map(|deck| deck.seat());
             if held.setups.is_empty() || held.setups.iter().any(Setup::goes_to_group) {
@@ -34,21 +40,60 @@ impl Session {
             let playing = held.places(now);
             let places = if is_paused { &held.past.places } else { &playing };
             let of_track = |number: usize| places.iter().find(|place| place.track == number);
-            match asked {
-                range::Asked::Past(from_us, until_us) => {
-                    let after = (1..=count).map(|number| of_track(number)?.after_a_jump(now)).collect();
-                    Some(Programme { from: Begin::Picture(from_us), until_us, pace, after, seat })
-                }
-                range::Asked::Anything if is_paused => {
-                    let first = places.iter().map(|place| place.next.0).min()?;
+            let deck = held.past.deck.as_ref();
+            let changes = tempo.is_asked() && (deck.is_some() || tempo.goes_back());
+            let (from_us, until_us) = match asked {
+                range::Asked::Past(from_us, until_us) => (Some(from_us), until_us),
+                range::Asked::Anything if is_paused || changes => (None, None),
+                range::Asked::Anything | range::Asked::Now => return None,
+            };
+            let first = places.iter().map(|place| place.next.0).min();
+            let pace = self.pace(&mut held.setups, tempo);
+            let was_scaled = deck.is_some_and(|deck| matches!(deck.pace(), Pace::Scaled(..)));
+            let is_jump = from_us.is_some() || was_scaled || matches!(pace, Pace::Scaled(..));
+            let after = (1..=count)
+                .map(of_track)
+                .map(|place| if is_jump { place?.after_a_jump(now) } else { place?.after_a_pause() });
+            let after = after.collect();
+            let from = match (from_us, pace) {
+                (None, Pace::Percent(_)) => {
+                    let first = first?;
                     let next = |number| of_track(number).map_or((first, None), |place| place.next);
-                    let after = (1..=count).map(|number| of_track(number)?.after_a_pause()).collect();
-                    let from = Begin::Packets((1..=count).map(next).collect());
-                    Some(Programme { from, until_us: None, pace, after, seat })
+                    Begin::Packets((1..=count).map(next).collect())
                 }
-                range::Asked::Anything | range::Asked::Now => None,
-            }
+                _ => Begin::Picture(from_us.or(first)?),
+            };
+            Some(Programme { from, until_us, pace, after, seat })
         })
+    }
+
+    /// How fast it is to be, within what its ways and the limits of its address take.
+    fn pace(&self, setups: &mut [Setup], tempo: Tempo) -> Pace {
+        let scale = tempo.scale();
+        let most = if setups.iter().any(|setup| !setup.uses_connection()) { MOST_OVER_UDP } else { u32::MAX };
+        let wanted = if scale == 1 { tempo.speed_percent().min(most) } else { OF_PICTURES };
+        let rate = |number: usize| {
+            let track = self.channel.tracks.iter().find(|track| track.number == number);
+            track.map_or(0, |track| track.rtp.ring().bits_per_second())
+        };
+        let mut weigh = |percent: u32| {
+            let heavier = |setup: &mut Setup| {
+                let amount = rate(setup.track.number).saturating_mul(percent.into()) / 100;
+                setup.costs.egress.change(amount).is_ok()
+            };
+            setups.iter_mut().all(heavier)
+        };
+        let has = weigh(wanted);
+        if !has {
+            weigh(100);
+        }
+        let percent = if has { wanted } else { wanted.min(100) };
+        if scale == 1 { Pace::Percent(percent) } else { Pace::Scaled(scale, percent) }
+    }
+
+    /// How fast it plays.
+    pub fn plays_at(&self) -> Pace {
+        self.with(|held| held.past.deck.as_ref().map(|deck| deck.pace())).unwrap_or(Pace::AS_IT_CAME)
     }
 
     /// With what it goes on from where it was paused, if all of that is still in the rings of the channel's own tracks.

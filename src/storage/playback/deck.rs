@@ -11,8 +11,11 @@ use crate::relay::{Expected, Track};
 
 use super::super::shelf::Shelf;
 use super::numbering::Sent;
+use super::pace::Pace;
 use super::reel::{Heard, Kept, Reel};
+use super::scanning::{Scanning, Step};
 use super::seats::Seat;
+use super::state::{LONGEST_PAUSE_US, State};
 
 /// The kind of task that a turn is.
 pub(in super::super) const PLAY: &str = "Play";
@@ -25,8 +28,6 @@ const FAST_TURN: Duration = Duration::from_millis(5);
 const MOST_BEHIND: u64 = 256;
 /// So much is sent ahead of its time, so that the first picture is there soon.
 const AHEAD_US: u64 = 200_000;
-/// A time in which nothing came is left out if it is longer.
-const LONGEST_PAUSE_US: u64 = 2_000_000;
 
 /// What is played.
 pub struct Programme {
@@ -51,15 +52,6 @@ pub enum Begin {
     Packets(Vec<Kept>),
 }
 
-/// How fast.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// As it came.
-    AsItCame,
-    /// As fast as it is taken.
-    AsItIsTaken,
-}
-
 /// Where it has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cued {
@@ -81,6 +73,10 @@ pub struct Deck {
     /// Held while it reads: by nobody but who may wait for a disk.
     state: Mutex<State>,
     cued: OnceLock<Cued>,
+    /// How fast it plays.
+    pace: Mutex<Pace>,
+    /// When it began to play.
+    began: OnceLock<Instant>,
     is_playing: AtomicBool,
     /// What is done once it has been taken to its end.
     when_over: Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -88,12 +84,6 @@ pub struct Deck {
     /// Over once it is known where it begins, or that it does not.
     cue: Arc<Expected>,
     seat: Arc<Seat>,
-}
-
-struct State {
-    reels: Vec<Reel>,
-    /// What came then is due then.
-    base: Option<(Instant, u64)>,
 }
 
 impl Deck {
@@ -109,6 +99,8 @@ impl Deck {
         let reels = tracks.iter().zip(after).zip(&heard);
         let reels =
             reels.map(|((track, after), heard)| Reel::of(&shelf, track, after, heard.clone())).collect();
+        let pace = Mutex::new(programme.pace);
+        let state = State { reels, base: None, pace: programme.pace, scanning: None };
         Arc::new(Self {
             shelf,
             programme,
@@ -116,8 +108,10 @@ impl Deck {
             timers,
             lanes: tracks,
             heard,
-            state: Mutex::new(State { reels, base: None }),
+            state: Mutex::new(state),
             cued: OnceLock::new(),
+            pace,
+            began: OnceLock::new(),
             is_playing: AtomicBool::new(false),
             when_over: Mutex::default(),
             is_queued: AtomicBool::new(false),
@@ -137,9 +131,15 @@ impl Deck {
         self.cued.get()
     }
 
+    /// How fast it plays, or will, as far as what was asked for can be had: known once it is cued.
+    pub fn pace(&self) -> Pace {
+        *lock(&self.pace)
+    }
+
     /// Plays from now on, and does that once its viewer has taken the last of it.
     pub fn play(self: &Arc<Self>, when_over: impl FnOnce() + Send + 'static) {
         *lock(&self.when_over) = Some(Box::new(when_over));
+        self.began.get_or_init(clock::now);
         self.is_playing.store(true, Relaxed);
         self.push();
     }
@@ -162,6 +162,14 @@ impl Deck {
         self.heard[place].packet(number, self.lanes[place].rtp.ring().head())
     }
 
+    /// What the viewer was sent of a track before, as of now.
+    pub fn sent_before(&self, track: usize, now: Instant) -> Option<Sent> {
+        let place = self.lanes.iter().position(|lane| lane.number == track)?;
+        let sent = self.programme.after.get(place).copied().flatten()?;
+        let played = self.began.get().map_or(Duration::ZERO, |began| now.saturating_duration_since(*began));
+        Some(Sent { passed: sent.passed + played, ..sent })
+    }
+
     fn push(self: &Arc<Self>) {
         if !self.is_queued.swap(true, Relaxed) {
             self.queue.push(Task::new(PLAY, self.clone()));
@@ -181,12 +189,15 @@ impl Deck {
         if self.is_full() {
             return Ok(Some(FAST_TURN));
         }
+        if let Some(next) = self.scan(state, now)? {
+            return Ok(next);
+        }
         let base = state.pass_over_pauses(base, now)?;
         state.base = Some(base);
-        let Programme { until_us, pace, .. } = self.programme;
+        let (until_us, pace) = (self.programme.until_us, state.pace);
         let due_us = match pace {
-            Pace::AsItCame => base.1 + now.saturating_duration_since(base.0).as_micros() as u64 + AHEAD_US,
             Pace::AsItIsTaken => u64::MAX,
+            Pace::Percent(_) | Pace::Scaled(..) => state.due_us(base, now) + AHEAD_US,
         };
         let last_us = until_us.unwrap_or(u64::MAX);
         // Up to a moment that is to come, it waits for that.
@@ -204,8 +215,51 @@ impl Deck {
         Ok(Some(if is_fast { FAST_TURN } else { TURN }))
     }
 
+    /// The same at a scale. `None`: it is at none, or at none any more.
+    fn scan(&self, state: &mut State, now: Instant) -> io::Result<Option<Option<Duration>>> {
+        let State { reels, scanning, .. } = state;
+        let Some(scanning) = scanning else { return Ok(None) };
+        let until_us = self.programme.until_us;
+        match scanning.turn(reels, until_us, now)? {
+            Step::After(pause) => return Ok(Some(Some(pause))),
+            Step::Over if !scanning.is_backwards() && until_us.is_none() => {}
+            Step::Over => return Ok(Some((!self.is_taken()).then_some(FAST_TURN))),
+        }
+        // It has come to what comes now, and goes on with that.
+        scanning.end(reels, now);
+        let newest_us = clock::unix_now().as_micros() as u64;
+        state.scanning = None;
+        self.play_as_it_came(state);
+        state.begin_at_picture(&self.shelf, newest_us, now)?;
+        state.base = state.first_us()?.map(|first_us| (now, first_us)).or(state.base);
+        Ok(None)
+    }
+
+    fn play_as_it_came(&self, state: &mut State) {
+        state.pace = Pace::AS_IT_CAME;
+        *lock(&self.pace) = state.pace;
+    }
+
+    /// Finds where it begins at a scale. `None`: it can not.
+    fn begin_to_scan(&self, state: &mut State, from_us: u64) -> io::Result<Option<Cued>> {
+        let Pace::Scaled(scale, percent) = state.pace else { return Ok(None) };
+        state.scanning = Scanning::begin(&mut state.reels, &self.shelf, from_us, (scale, percent))?;
+        let Some(scanning) = &state.scanning else {
+            self.play_as_it_came(state);
+            return Ok(None);
+        };
+        let from_us = scanning.came_us().unwrap_or(from_us);
+        let firsts = scanning.firsts(&mut state.reels)?;
+        Ok(Some(Cued { from_us, firsts }))
+    }
+
     /// Finds where all tracks begin. `None`: nothing is kept from there on.
     fn begin(&self, state: &mut State, now: Instant) -> io::Result<Option<Cued>> {
+        if let Begin::Picture(from_us) = self.programme.from
+            && let Some(cued) = self.begin_to_scan(state, from_us)?
+        {
+            return Ok(Some(cued));
+        }
         match &self.programme.from {
             Begin::Picture(from_us) => state.begin_at_picture(&self.shelf, *from_us, now)?,
             Begin::Packets(places) => {
@@ -217,14 +271,13 @@ impl Deck {
                 }
             }
         }
-        let (mut firsts, mut from_us) = (Vec::new(), None);
+        let mut firsts = Vec::new();
         for reel in &mut state.reels {
             let first = reel.reader.peek()?;
             firsts.push(first.map(|first| reel.first(&first)));
-            from_us = [from_us, first.map(|first| first.arrived_us)].into_iter().flatten().min();
         }
         // What is not written yet is to come.
-        let from_us = from_us.or_else(|| match &self.programme.from {
+        let from_us = state.first_us()?.or_else(|| match &self.programme.from {
             Begin::Packets(places) => places.iter().map(|(us, _)| *us).min(),
             Begin::Picture(_) => None,
         });
@@ -285,36 +338,5 @@ impl Work for Deck {
     fn close(self: Arc<Self>) {
         self.cue.be_over();
         self.over();
-    }
-}
-
-impl State {
-    /// The track with pictures begins at one, behind what a decoder has to be told, and the others at that moment.
-    fn begin_at_picture(&mut self, shelf: &Arc<Shelf>, from_us: u64, now: Instant) -> io::Result<()> {
-        let lead =
-            self.reels.iter().position(|reel| reel.track.description.media == "video").unwrap_or_default();
-        let Some(reel) = self.reels.get_mut(lead) else { return Ok(()) };
-        reel.reader.seek_start(from_us)?;
-        let Some(first) = reel.reader.peek()? else { return Ok(()) };
-        reel.put_tables(shelf, &first, now)?;
-        for (place, reel) in self.reels.iter_mut().enumerate() {
-            if place != lead {
-                reel.reader.seek(first.arrived_us)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What came is due as long after what came before as it was, but that nobody waits through a pause of the source.
-    fn pass_over_pauses(&mut self, base: (Instant, u64), now: Instant) -> io::Result<(Instant, u64)> {
-        let mut next = None;
-        for reel in &mut self.reels {
-            let arrived = reel.reader.peek()?.map(|record| record.arrived_us);
-            next = [next, arrived].into_iter().flatten().min();
-        }
-        let due_us = base.1 + now.saturating_duration_since(base.0).as_micros() as u64;
-        let Some(next) = next else { return Ok(base) };
-        let is_far = next > due_us + LONGEST_PAUSE_US || next + LONGEST_PAUSE_US < due_us;
-        Ok(if is_far { (now, next) } else { base })
     }
 }

@@ -5,14 +5,19 @@
 //!                                             Deck (when? by the time it came at, or as fast as it is taken)
 //! ```
 
+mod choice;
 mod deck;
 mod numbering;
+mod pace;
 mod reel;
+mod scanning;
 mod seats;
+mod state;
 mod track_reader;
 
 pub(super) use deck::PLAY;
-pub use deck::{Begin, Cued, Deck, Pace, Programme};
+pub use deck::{Begin, Cued, Deck, Programme};
 pub use numbering::Sent;
+pub use pace::Pace;
 pub use reel::Kept;
 pub(super) use seats::Seats;

@@ -68,6 +68,37 @@ impl Numbering {
         header
     }
 
+    /// The header of the next packet, of a picture that is shown alone and so much later than what went before.
+    pub fn show(&mut self, record: &Record, later_us: u64) -> RtpHeader {
+        self.jump(later_us);
+        self.ahead = 0;
+        let header = self.header(record);
+        let RtpHeader { ssrc, sequence, timestamp, .. } = header;
+        self.after = Some(Sent { ssrc, sequence, timestamp, passed: Duration::ZERO });
+        self.ssrc = Some(ssrc);
+        header
+    }
+
+    /// Time goes on from this packet, which is not the next one.
+    pub fn wait_before(&mut self, record: &Record) {
+        let Record { ssrc, sequence, timestamp, .. } = *record;
+        let sequence = sequence.wrapping_sub(1);
+        self.after.get_or_insert(Sent { ssrc, sequence, timestamp, passed: Duration::ZERO });
+        self.ssrc.get_or_insert(ssrc);
+    }
+
+    /// What follows is so much later than what went before, whatever it is.
+    pub fn jump(&mut self, later_us: u64) {
+        let later = Duration::from_micros(later_us);
+        let last = self.last.take().zip(self.ssrc).map(|((_, sequence, timestamp), ssrc)| Sent {
+            ssrc,
+            sequence,
+            timestamp,
+            passed: Duration::ZERO,
+        });
+        self.after = last.or(self.after).map(|sent| Sent { passed: sent.passed + later, ..sent });
+    }
+
     fn following(&self, (before, sequence, timestamp): &(Record, u16, u32), record: &Record) -> (u16, u32) {
         let step = record.sequence.wrapping_sub(before.sequence);
         if before.ssrc == record.ssrc && (1..=MOST_LOST).contains(&step) {
@@ -118,6 +149,28 @@ mod tests {
         assert_eq!(next(record(7, 5000, 9_000, 104_000)), (4, 500 + 9_000, 7), "a jump of 100 ms");
         assert_eq!(next(record(8, 5001, 1, 114_000)), (5, 10_400, 7), "another source, and the same stream");
         assert_eq!(next(record(8, 5002, 91, 115_000)), (6, 10_490, 7));
+    }
+
+    #[test]
+    fn pictures_that_are_shown_alone_are_numbered_through_and_timed_as_they_are_shown() {
+        let mut numbering = Numbering::new(90_000, None);
+        let first = record(7, 500, 70_000, 5_000_000);
+        assert_eq!(numbers(numbering.show(&first, 0)), (500, 70_000, 7), "nothing went before");
+        assert_eq!(numbers(numbering.show(&first, 0)), (501, 70_000, 7), "of the same picture");
+        let earlier = record(8, 100, 1_000, 3_000_000);
+        assert_eq!(numbers(numbering.show(&earlier, 250_000)), (502, 70_000 + 22_500, 7));
+        numbering.jump(100_000);
+        numbering.leave_room();
+        assert_eq!(numbers(numbering.next(&earlier)), (504, 70_000 + 22_500 + 9_000, 7), "behind tables");
+        assert_eq!(numbers(numbering.next(&record(8, 101, 1_900, 3_010_000))), (505, 102_400, 7));
+    }
+
+    #[test]
+    fn a_track_that_waits_goes_on_with_its_next_number_and_the_time_that_has_passed() {
+        let mut numbering = Numbering::new(48_000, None);
+        numbering.wait_before(&record(7, 500, 70_000, 5_000_000));
+        numbering.jump(250_000);
+        assert_eq!(numbers(numbering.next(&record(7, 900, 90_000, 9_000_000))), (500, 82_000, 7));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
-use std::{io, iter};
+use std::time::{Duration, Instant};
+use std::{io, mem};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -12,6 +12,7 @@ use crate::relay::{Packet, Track};
 use crate::wire::random_access::Starts;
 use crate::wire::recording::{Format, Record};
 use crate::wire::rtp::{self, FIXED_HEADER_LEN, RtpHeader};
+use crate::wire::still::Still;
 
 use super::super::shelf::Shelf;
 use super::numbering::{Numbering, Sent};
@@ -23,6 +24,8 @@ const AT_A_TIME: usize = 64;
 const MOST_ARRIVALS: usize = 512;
 /// What goes before a start is looked for so far back.
 const TABLES_WITHIN_US: u64 = 2_000_000;
+/// Bytes of a picture that is shown alone: what is larger is cut.
+const MOST_BYTES: u64 = 4 << 20;
 
 /// When a packet came, in microseconds since 1970, and by what it is known: SSRC and sequence number.
 pub type Kept = (u64, Option<(u32, u16)>);
@@ -34,6 +37,16 @@ pub(super) struct Reel {
     numbering: Numbering,
     format: Format,
     heard: Arc<Heard>,
+}
+
+/// A picture that is shown alone.
+pub(super) struct Picture {
+    /// Its first packet, as it was kept.
+    pub first: Record,
+    pub bytes: u64,
+    prologue: Option<Vec<u8>>,
+    /// Whole packets, or where they have no header the payloads.
+    packets: Vec<Bytes>,
 }
 
 /// What of a track is in its ring, for those who never wait for a disk.
@@ -54,6 +67,11 @@ impl Heard {
         let (said, back) = (lock(&self.0), head.saturating_sub(number) as usize);
         let there = said.arrivals.len().checked_sub(back).and_then(|place| said.arrivals.get(place).copied());
         there.or(said.next).or(said.arrivals.back().copied())
+    }
+
+    /// That is read next, as far as is known.
+    pub fn is_next(&self, next: Kept) {
+        lock(&self.0).next = Some(next);
     }
 
     fn came(&self, packets: impl Iterator<Item = Kept>, next: Option<Kept>) {
@@ -100,45 +118,138 @@ impl Reel {
         let header = self.numbering.next(record);
         let data = match self.format {
             Format::TransportStream => with_header(&header, &media),
-            Format::RtpDump => {
-                let mut packet = BytesMut::from(&header.rewritten(&media)?[..]);
-                packet.extend_from_slice(&media[FIXED_HEADER_LEN..]);
-                packet.freeze()
-            }
+            Format::RtpDump => renumbered(&header, &media)?,
         };
         Some(Packet { data, sequence: header.sequence, timestamp: header.timestamp, arrived_at: now })
     }
 
     /// What a decoder has to be told before the first packet: it is found in what came before.
     pub fn put_tables(&mut self, shelf: &Arc<Shelf>, first: &Record, now: Instant) -> io::Result<()> {
-        let about = &self.track.description;
-        let mut starts = Starts::of(&about.media, about.encoding.as_deref(), about.tells_parameter_sets);
-        let mut before =
-            TrackReader::new(shelf.clone(), u16::try_from(self.track.number).unwrap_or(u16::MAX));
-        before.seek(first.arrived_us.saturating_sub(TABLES_WITHIN_US))?;
-        let mut prologue = None;
-        while let Some(take) = before.take(first.arrived_us, AT_A_TIME)? {
-            for record in take.records.iter().filter(|record| !record.is_report) {
-                let media = take.media_of(record);
-                let payload = match (self.format, rtp::check(&media)) {
-                    (Format::RtpDump, Ok(header)) => &media[header.payload_range(&media)],
-                    _ => &media[..],
-                };
-                if let Some(found) = starts.take(record.timestamp, payload).filter(|found| found.back == 0) {
-                    prologue = found.prologue.filter(|_| record == first).or(prologue);
-                }
-            }
-        }
-        let Some(payload) = prologue else { return Ok(()) };
+        let (mut starts, take) = self.starts_before(shelf, first)?;
+        let media = take.as_ref().map(|take| take.media_of(first)).unwrap_or_default();
+        let found = starts.take(first.timestamp, self.payload(&media)).filter(|found| found.back == 0);
+        let Some(payload) = found.and_then(|found| found.prologue) else { return Ok(()) };
         self.numbering.leave_room();
         let header = self.numbering.header(first);
         let header = RtpHeader { sequence: header.sequence.wrapping_sub(1), marker: false, ..header };
         let data = with_header(&header, &payload);
         let tables = Packet { data, sequence: header.sequence, timestamp: header.timestamp, arrived_at: now };
-        self.heard.came(iter::once(kept(first)), Some(kept(first)));
-        self.track.replay(vec![tables], now);
+        self.put(vec![tables], first, now);
         Ok(())
     }
+
+    /// What is known of where its stream can be entered, before a packet; and that packet, if it is there.
+    pub fn starts_before(&self, shelf: &Arc<Shelf>, first: &Record) -> io::Result<(Starts, Option<Take>)> {
+        let about = &self.track.description;
+        let mut starts = Starts::of(&about.media, about.encoding.as_deref(), about.tells_parameter_sets);
+        let mut before =
+            TrackReader::new(shelf.clone(), u16::try_from(self.track.number).unwrap_or(u16::MAX));
+        before.seek(first.arrived_us.saturating_sub(TABLES_WITHIN_US))?;
+        while let Some(take) = before.take(first.arrived_us, AT_A_TIME)? {
+            for record in take.records.iter().filter(|record| !record.is_report) {
+                if record == first {
+                    return Ok((starts, Some(take)));
+                }
+                starts.take(record.timestamp, self.payload(&take.media_of(record)));
+            }
+        }
+        Ok((starts, None))
+    }
+
+    /// The picture that the reader stands at, if a decoder can start with it and all of it is there.
+    pub fn picture(&mut self, starts: &mut Starts) -> io::Result<Option<Picture>> {
+        let Some(first) = self.reader.peek()?.filter(|first| first.is_start) else { return Ok(None) };
+        let (mut still, mut count) = (Still::default(), 0);
+        let mut picture = Picture { first, bytes: 0, prologue: None, packets: Vec::new() };
+        while let Some(take) = self.reader.take(u64::MAX, AT_A_TIME)? {
+            for record in take.records.iter().filter(|record| !record.is_report) {
+                let (media, is_cut) = (take.media_of(record), picture.bytes > MOST_BYTES);
+                if self.format == Format::RtpDump && (record.timestamp != first.timestamp || is_cut) {
+                    return Ok(Some(picture));
+                }
+                let found = starts.take(record.timestamp, self.payload(&media));
+                let found = found.filter(|found| found.back == count).and_then(|found| found.prologue);
+                picture.prologue = found.or(picture.prologue);
+                (picture.bytes, count) = (picture.bytes + media.len() as u64, count + 1);
+                if self.format == Format::RtpDump {
+                    picture.packets.push(media);
+                } else if still.take(&media) || is_cut {
+                    picture.packets = still.payloads().map(Bytes::copy_from_slice).collect();
+                    picture.bytes = picture.packets.iter().map(|packet| packet.len() as u64).sum();
+                    return Ok(Some(picture).filter(|picture| !picture.packets.is_empty()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The packets of a picture that is shown alone, so much later than what went before.
+    pub fn show(&mut self, picture: &Picture, later_us: u64, now: Instant) -> Vec<Packet> {
+        let Picture { first, prologue, packets, .. } = picture;
+        let packet = |(header, data): (RtpHeader, Bytes)| Packet {
+            data,
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            arrived_at: now,
+        };
+        let mut later_us = later_us;
+        let mut all = Vec::with_capacity(packets.len() + 1);
+        if let Some(payload) = prologue {
+            let header = RtpHeader { marker: false, ..self.numbering.show(first, mem::take(&mut later_us)) };
+            all.push(packet((header, with_header(&header, payload))));
+        }
+        for media in packets {
+            let header = self.numbering.show(first, mem::take(&mut later_us));
+            let data = match self.format {
+                Format::TransportStream => Some(with_header(&header, media)),
+                Format::RtpDump => renumbered(&header, media),
+            };
+            all.extend(data.map(|data| packet((header, data))));
+        }
+        all
+    }
+
+    /// Others play, and it goes on later as if it had stood before this packet. Sequence number and timestamp of that.
+    pub fn wait_before(&mut self, next: &Record) -> (u16, u32) {
+        let first = self.first(next);
+        self.numbering.wait_before(next);
+        first
+    }
+
+    /// Another track shows what came then: whoever is paused goes on from there.
+    pub fn rest_at(&self, came_us: u64) {
+        self.heard.is_next((came_us, None));
+    }
+
+    /// Puts packets into the ring that stand for one that was kept.
+    pub fn put(&mut self, packets: Vec<Packet>, stands_for: &Record, now: Instant) {
+        self.heard.came(packets.iter().map(|_| kept(stands_for)), Some(kept(stands_for)));
+        self.track.replay(packets, now);
+    }
+
+    /// What follows is so much later than what went before.
+    pub fn jump(&mut self, later: Duration) {
+        self.numbering.jump(later.as_micros() as u64);
+    }
+
+    /// Whether it is of pictures.
+    pub fn has_pictures(&self) -> bool {
+        self.track.description.media == "video"
+    }
+
+    fn payload<'m>(&self, media: &'m [u8]) -> &'m [u8] {
+        match (self.format, rtp::check(media)) {
+            (Format::RtpDump, Ok(header)) => header.payload(media),
+            _ => media,
+        }
+    }
+}
+
+/// A packet with the numbers of a header.
+fn renumbered(header: &RtpHeader, packet: &[u8]) -> Option<Bytes> {
+    let mut bytes = BytesMut::from(&header.rewritten(packet)?[..]);
+    bytes.extend_from_slice(&packet[FIXED_HEADER_LEN..]);
+    Some(bytes.freeze())
 }
 
 fn kept(record: &Record) -> Kept {

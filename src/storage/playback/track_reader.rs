@@ -18,6 +18,9 @@ use super::super::shelf::Shelf;
 const STAMPS_DIFFER_US: u64 = 50_000;
 /// Records that are read at a time.
 const AT_A_TIME: usize = 128;
+/// Segments in a row without a place to start, and packets from one place to the next, among which it is looked for.
+const MOST_SEGMENTS: usize = 16;
+const MOST_BETWEEN: usize = 1 << 17;
 
 pub(super) struct TrackReader {
     shelf: Arc<Shelf>,
@@ -60,17 +63,53 @@ impl TrackReader {
     pub fn seek_start(&mut self, to_us: u64) -> io::Result<bool> {
         let Some(segment) = self.shelf.at(to_us) else { return Ok(false) };
         let mut open = Open::begin(&self.shelf, &segment, self.track)?;
-        let count = open.index.count()?;
-        let mut number = open.first_after(to_us, count)?;
-        while number > 0 {
-            number -= 1;
-            if open.record(number)?.is_start {
-                break;
-            }
-        }
+        let number = open.first_after(to_us, open.index.count()?)?;
+        let number = open.start_before(number)?.unwrap_or(0);
         open.next = number;
         self.open = Some(open);
         Ok(true)
+    }
+
+    /// Stands at the newest place no later than that where a decoder can start. `false`: there is none.
+    pub fn seek_start_before(&mut self, to_us: u64) -> io::Result<bool> {
+        let mut to_us = to_us;
+        for _ in 0..MOST_SEGMENTS {
+            let Some(segment) = self.shelf.begun_by(to_us) else { return Ok(false) };
+            let mut open = Open::begin(&self.shelf, &segment, self.track)?;
+            let end = open.first_after(to_us, open.index.count()?)?;
+            if let Some(number) = open.start_before(end)? {
+                open.next = number;
+                self.open = Some(open);
+                return Ok(true);
+            }
+            to_us = segment.stamp.micros().saturating_sub(1);
+        }
+        Ok(false)
+    }
+
+    /// Stands at the first place no earlier than that where a decoder can start. `false`: there is none yet.
+    pub fn seek_start_after(&mut self, from_us: u64) -> io::Result<bool> {
+        if !self.seek(from_us)? {
+            return Ok(false);
+        }
+        for _ in 0..MOST_BETWEEN {
+            match self.peek()? {
+                Some(next) if next.is_start && next.arrived_us >= from_us => return Ok(true),
+                Some(_) => self.pass(),
+                None => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    /// How fast the segment was that it reads, in bytes; 0 where that is not known.
+    pub fn bytes_per_second(&self) -> io::Result<u64> {
+        let Some(open) = &self.open else { return Ok(0) };
+        let Some(last) = open.index.count()?.checked_sub(1) else { return Ok(0) };
+        let (first, last) = (open.record(0)?, open.record(last)?);
+        let bytes = last.end().saturating_sub(first.offset.into());
+        let us = last.arrived_us.saturating_sub(first.arrived_us);
+        Ok(bytes.saturating_mul(1_000_000).checked_div(us).unwrap_or(0))
     }
 
     /// Stands at this packet, which came then; if it was not kept, at the first that came no earlier.
@@ -159,6 +198,20 @@ impl Open {
             if self.record(middle)?.arrived_us <= us { from = middle + 1 } else { to = middle }
         }
         Ok(from)
+    }
+
+    /// The number of the newest record before one of a number where a decoder can start.
+    fn start_before(&self, number: u64) -> io::Result<Option<u64>> {
+        let mut end = number;
+        while end > 0 {
+            let from = end.saturating_sub(AT_A_TIME as u64);
+            let records = self.index.records(from, (end - from) as usize)?;
+            if let Some(place) = records.iter().rposition(|record| record.is_start) {
+                return Ok(Some(from + place as u64));
+            }
+            end = from;
+        }
+        Ok(None)
     }
 
     /// Reads on if nothing is left. `false`: there is no more.

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  bytes ─▶ framing::next ─▶ Request ─┬─▶ transport::parse  (SETUP)
-//!                │                    ├─▶ range::asked      (PLAY)
+//!                │                    ├─▶ range::asked, tempo  (PLAY)
 //!                │                    └─▶ authorization::parse ─▶ digest
 //!                └─▶ Interleaved: RTCP of a viewer in the connection
 //!  Reply ─▶ bytes
@@ -33,6 +33,7 @@ mod reply;
 mod request;
 mod response;
 mod schemes;
+pub mod tempo;
 pub mod transport;
 mod via;
 

@@ -186,8 +186,14 @@ impl Viewer {
     /// Plays a range of it.
     #[track_caller]
     pub fn play_range(&mut self, range: &str) -> Reply {
+        self.play_as(&[("Range", range)])
+    }
+
+    /// Asks to play so.
+    pub fn play_as(&mut self, headers: &[(&str, &str)]) -> Reply {
         let (url, session) = (self.url.clone(), self.session.clone());
-        let reply = self.connection.request("PLAY", &url, &[("Session", &session), ("Range", range)]);
+        let headers = [&[("Session", &*session)], headers].concat();
+        let reply = self.connection.request("PLAY", &url, &headers);
         self.heed(&reply);
         reply
     }
