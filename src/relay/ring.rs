@@ -70,6 +70,8 @@ pub struct Ring {
     limits: RingLimits,
     /// Those of tracks that this one's is entered with: it reaches back as far.
     leads: OnceLock<Vec<Arc<Ring>>>,
+    /// How fast what is to come will be, in bits a second, where that is known.
+    expected_rate: OnceLock<u64>,
     state: Mutex<State>,
 }
 
@@ -92,12 +94,17 @@ struct State {
 impl Ring {
     /// An empty ring.
     pub fn new(limits: RingLimits) -> Self {
-        Self { limits, leads: OnceLock::new(), state: Mutex::default() }
+        Self { limits, leads: OnceLock::new(), expected_rate: OnceLock::new(), state: Mutex::default() }
     }
 
     /// How long a packet is fresh.
     pub(super) fn kept_for(&self) -> Duration {
         self.limits.age
+    }
+
+    /// What is to come will be so fast, in bits a second.
+    pub fn expect_rate(&self, bits_per_second: u64) {
+        let _ = self.expected_rate.set(bits_per_second); // it is known once
     }
 
     /// Has it reach back as far as the newest starts of these.
@@ -301,7 +308,9 @@ impl Ring {
     /// How fast the packets came that are there. A stream that has fallen silent is as fast as it was.
     pub fn bits_per_second(&self) -> u64 {
         let state = self.state();
-        let (Some(oldest), Some(newest)) = (state.packets.front(), state.packets.back()) else { return 0 };
+        let (Some(oldest), Some(newest)) = (state.packets.front(), state.packets.back()) else {
+            return self.expected_rate.get().copied().unwrap_or(0);
+        };
         let span = newest.arrived_at.saturating_duration_since(oldest.arrived_at).max(RATE_SPAN);
         (state.bytes as f64 * 8.0 / span.as_secs_f64()) as u64
     }

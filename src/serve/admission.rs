@@ -11,7 +11,7 @@ use crate::wire::rtsp::{Redirect, Request};
 use super::access::{Account, Good};
 use super::guard::{Acquaintance, Asked, Verdict};
 use super::journal::Story;
-use super::kept::{NotKept, Rerun};
+use super::kept::{Extent, NotKept, Rerun};
 use super::media::{Client, Followed, Interleaved, Learnt, Multicast, OverUdp, Raw, Taker, Way};
 use super::refusal_watch::RefusalWatch;
 use super::rtsp::{About, Costs, Home, RepairAgents, Session, Wanted, World};
@@ -37,11 +37,15 @@ impl World for RtspConnection {
     }
 
     fn channel(&self, name: &str) -> Option<Arc<Channel>> {
-        self.server.catalogue.find(name)
+        self.server.find(name)
     }
 
     fn expected(&self, name: &str) -> Option<Arc<Expected>> {
-        self.server.catalogue.expected(name)
+        self.server.expected(name)
+    }
+
+    fn is_no_film(&self, name: &str) -> bool {
+        self.server.is_no_film(name)
     }
 
     fn out_group(&self, channel: &Channel) -> Option<(SocketAddr, u8)> {
@@ -91,8 +95,8 @@ impl World for RtspConnection {
         self.server.begin((self.peer, &self.account), home, channel, now)
     }
 
-    fn kept_from(&self, channel: &Channel) -> Option<u64> {
-        self.server.kept_from(channel)
+    fn extent(&self, channel: &Channel) -> Option<Extent> {
+        self.server.extent(channel)
     }
 
     fn rerun(&self, channel: &Channel, programme: Programme, now: Instant) -> Result<Rerun, NotKept> {

@@ -12,6 +12,15 @@ pub(super) struct Rerun {
     pub tracks: Vec<Arc<Track>>,
 }
 
+/// How far it reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// From that moment on, in microseconds since 1970, to what comes now.
+    Since(u64),
+    /// It is a film, which takes so many microseconds.
+    Lasts(u64),
+}
+
 /// Why nothing is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotKept {

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Episode, Task, TaskQueue, Timers, Work, clock, lock};
 use crate::relay::{Catalogue, Channel, RingLimits, Track};
+use crate::wire::recording::Format;
 
 use super::files::{self, Held};
 use super::keep::Keep;
+use super::library::{FilmReader, Libraries, Library, MakeChannel};
 use super::moment::Moment;
-use super::playback::{Deck, Programme, Seats};
+use super::playback::{Deck, Programme, Readers, Reads, Seats, TrackReader};
 use super::recorder::{RECORD, Recorder};
 use super::retention::{ArchiveLimits, RETAIN, Retention};
 use super::shelf::Shelf;
@@ -43,6 +45,7 @@ pub struct Archive {
     elsewhere: Episode,
     timers: OnceLock<Weak<Timers>>,
     seats: Arc<Seats>,
+    libraries: Arc<Libraries>,
 }
 
 impl Archive {
@@ -52,7 +55,9 @@ impl Archive {
         limits: ArchiveLimits,
         catalogue: Arc<Catalogue>,
         queue: Arc<TaskQueue>,
+        (libraries, make): (&[Library], MakeChannel),
     ) -> Arc<Self> {
+        let libraries = Libraries::new(libraries, files::films_in(root), queue.clone(), make);
         Arc::new(Self {
             root: root.to_owned(),
             catalogue,
@@ -66,6 +71,7 @@ impl Archive {
             elsewhere: Episode::default(),
             timers: OnceLock::new(),
             seats: Seats::new(limits.viewers),
+            libraries,
         })
     }
 
@@ -99,6 +105,11 @@ impl Archive {
         lock(&self.recorders).get(channel).map(|recorder| recorder.shelf.clone())
     }
 
+    /// Films.
+    pub fn libraries(&self) -> &Arc<Libraries> {
+        &self.libraries
+    }
+
     /// For how many days a channel is kept, the last one being begun. `None`: it is not.
     pub fn days(&self, channel: &str) -> Option<u64> {
         let keep = lock(&self.recorders).get(channel).map(|recorder| *lock(&recorder.keep))?;
@@ -113,7 +124,36 @@ impl Archive {
         programme: Programme,
         now: Instant,
     ) -> Option<(Arc<Deck>, Vec<Arc<Track>>)> {
-        let (shelf, timers) = (self.shelf(&channel.name)?, self.timers.get()?.clone());
+        let shelf = self.shelf(&channel.name)?;
+        let reader = |track: &Arc<Track>| {
+            let reader = TrackReader::new(shelf.clone(), u16::try_from(track.number).unwrap_or(u16::MAX));
+            let format = reader.format().unwrap_or(Format::of(track.description.encoding.as_deref()));
+            (Box::new(reader) as Box<dyn Reads>, format)
+        };
+        let readers = tracks.iter().map(reader).collect();
+        self.play((shelf.directory().display().to_string(), readers), tracks, programme, now)
+    }
+
+    /// Plays a film, likewise.
+    pub fn film(
+        &self,
+        channel: &Channel,
+        programme: Programme,
+        now: Instant,
+    ) -> Option<(Arc<Deck>, Vec<Arc<Track>>)> {
+        let reader = Box::new(FilmReader::new(self.libraries.found(channel)?.film)) as Box<dyn Reads>;
+        let readers = vec![(reader, Format::TransportStream)];
+        self.play((channel.name.clone(), readers), &channel.tracks, programme, now)
+    }
+
+    fn play(
+        &self,
+        what: (String, Readers),
+        tracks: &[Arc<Track>],
+        programme: Programme,
+        now: Instant,
+    ) -> Option<(Arc<Deck>, Vec<Arc<Track>>)> {
+        let timers = self.timers.get()?.clone();
         let seat = programme.seat.clone().or_else(|| self.seats.take().map(Arc::new))?;
         let apart = |track: &Arc<Track>| {
             let of_a_moment = track.rtp.ring().bits_per_second() as usize / 32;
@@ -121,7 +161,7 @@ impl Archive {
             track.apart(RingLimits { age: APART_AGE, bytes }, now)
         };
         let tracks: Vec<_> = tracks.iter().map(apart).collect();
-        let deck = Deck::new((shelf, seat), tracks.clone(), programme, (self.queue.clone(), timers));
+        let deck = Deck::new(what, seat, tracks.clone(), programme, (self.queue.clone(), timers));
         Some((deck, tracks))
     }
 
@@ -184,6 +224,7 @@ impl Archive {
         }
         if self.turns.fetch_add(1, Relaxed).is_multiple_of(RETAIN_EVERY) {
             self.queue_retention();
+            self.libraries.tidy(clock::now());
         }
     }
 

@@ -15,6 +15,9 @@ use crate::wire::recording::SegmentFile;
 /// Who has a lock on that file has the directory.
 const LOCK: &str = ".lock";
 
+/// What no channel can be called.
+const FILMS: &str = ".films";
+
 /// A directory that no other process writes to, while this is kept.
 pub(super) type Held = Flock<File>;
 
@@ -23,9 +26,14 @@ pub(super) fn directory_of(root: &Path, channel: &str) -> PathBuf {
     root.join(channel.replace('/', "%2F"))
 }
 
-/// Whose directory has that name.
-pub(super) fn channel_of(directory: &str) -> String {
-    directory.replace("%2F", "/")
+/// Whose directory has that name. `None`: it is no channel's.
+pub(super) fn channel_of(directory: &str) -> Option<String> {
+    (directory != FILMS).then(|| directory.replace("%2F", "/"))
+}
+
+/// Where indexes of films are kept.
+pub(super) fn films_in(root: &Path) -> PathBuf {
+    root.join(FILMS)
 }
 
 /// A file of a segment.

@@ -43,7 +43,7 @@ pub fn channels_in(root: &Path) -> io::Result<Vec<String>> {
     for entry in fs::read_dir(root)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            channels.extend(entry.file_name().to_str().map(files::channel_of));
+            channels.extend(entry.file_name().to_str().and_then(files::channel_of));
         }
     }
     channels.sort();

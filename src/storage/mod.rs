@@ -14,6 +14,7 @@ mod files;
 mod index_file;
 mod inspection;
 mod keep;
+mod library;
 mod moment;
 mod playback;
 mod recorder;
@@ -29,6 +30,7 @@ pub use archive::Archive;
 pub use files::{free, is_held};
 pub use inspection::{Inspection, Mended, channels_in, inspect, rebuild};
 pub use keep::Keep;
+pub use library::{Libraries, Library, MakeChannel};
 pub use playback::{Begin, Cued, Deck, Kept, Pace, Programme, Sent};
 pub use retention::ArchiveLimits;
 pub use segment::Segment;
@@ -36,4 +38,4 @@ pub use shelf::Shelf;
 pub use stats::{ArchiveStats, RecordingStats};
 
 /// The kinds of tasks.
-pub const TASKS: [&str; 3] = [playback::PLAY, recorder::RECORD, retention::RETAIN];
+pub const TASKS: [&str; 4] = [library::LOOK, playback::PLAY, recorder::RECORD, retention::RETAIN];

@@ -29,7 +29,8 @@ mod http_players; // channels, groups and playlists in clients of others
 mod ipv6; // IPv6, wherever IPv4 works
 mod killed; // killed, and started again as the unit says
 mod kinds; // every kind of source, of ffmpeg to ffprobe
-mod legs; // channels that come by several legs, merged or one after the other
+mod legs;
+mod library; // channels that come by several legs, merged or one after the other
 mod listen; // what a group carries, told before there is a config
 mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises

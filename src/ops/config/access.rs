@@ -11,7 +11,7 @@ use super::report::Report;
 use super::scalar;
 use super::section::Typed;
 use super::truth::AccessConfig;
-use super::typed::{TypedAccess, TypedChannel};
+use super::typed::TypedAccess;
 use super::unreadable::why_no_users;
 use super::within::{duration_within, number_within, parsed};
 use crate::serve::{Networks, Rule, Users, Who, check_name, read_users};
@@ -61,11 +61,21 @@ pub(super) fn access(typed: &TypedAccess, directory: &Path, report: &mut Report<
     (config, Door { users, has_users: typed.users.is_some() })
 }
 
-/// What is otherwise for one channel.
-pub(super) fn rule(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -> Rule {
-    let networks = networks(&typed.place, &typed.allow, &typed.deny, report);
+/// What was typed of who may watch something.
+pub(super) struct Watchers<'t> {
+    /// How errors name it.
+    pub place: &'t str,
+    pub users: &'t Typed<Vec<Spanned<String>>>,
+    pub public: &'t Typed<bool>,
+    pub allow: &'t Typed<Vec<Spanned<String>>>,
+    pub deny: &'t Typed<Vec<Spanned<String>>>,
+}
+
+/// What is otherwise for one channel, or library.
+pub(super) fn rule(typed: &Watchers<'_>, door: &Door, report: &mut Report<'_>) -> Rule {
+    let networks = networks(typed.place, typed.allow, typed.deny, report);
     let is_public = typed.public.as_ref().is_some_and(|public| *public.get_ref());
-    let who = match (&typed.users, is_public) {
+    let who = match (typed.users, is_public) {
         (None, false) => Who::Users,
         (None, true) => {
             if let Some(public) = typed.public.as_ref().filter(|_| !door.has_users) {
@@ -79,7 +89,7 @@ pub(super) fn rule(typed: &TypedChannel, door: &Door, report: &mut Report<'_>) -
             report.add(users.span().start, format!("{}: {wrong}", typed.place));
             Who::Users
         }
-        (Some(users), false) => Who::Only(names(users, &typed.place, door, report)),
+        (Some(users), false) => Who::Only(names(users, typed.place, door, report)),
     };
     Rule { networks, who }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::access::{Door, rule};
+use super::access::{Door, Watchers, rule};
 use super::description::{described_by, remarks};
 use super::directory::resolve_directory;
 use super::http::listing;
@@ -108,7 +108,9 @@ fn settings(typed: &TypedChannel, door: &Door, site: Site, report: &mut Report<'
         ttl: octet_within(&typed.ttl, &named("ttl"), 1..=255, report),
     };
     let sessions = number_within(&typed.sessions, &named("sessions"), 0, AT_A_TIME, report);
-    let (rule, sessions) = (rule(typed, door, report), typed.sessions.as_ref().map(|_| sessions));
+    let TypedChannel { place, users, public, allow, deny, .. } = typed;
+    let rule = rule(&Watchers { place, users, public, allow, deny }, door, report);
+    let (rule, sessions) = (rule, typed.sessions.as_ref().map(|_| sessions));
     let renew = typed.renew.as_ref().map(|_| renew);
     ChannelSettings {
         interface,

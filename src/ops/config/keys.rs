@@ -33,7 +33,8 @@ const fn key(name: &'static str, example: &'static str) -> Key {
 }
 
 /// The whole config, its sections in the order of the documentation.
-pub const KEYS: &[Section] = &[RTSP, HTTP, ADMIN, LOG, ENGINE, RING, LIMITS, ACCESS, SAP, STORAGE, CHANNEL];
+pub const KEYS: &[Section] =
+    &[RTSP, HTTP, ADMIN, LOG, ENGINE, RING, LIMITS, ACCESS, SAP, STORAGE, LIBRARY, CHANNEL];
 
 pub(super) const RTSP: Section = Section {
     name: "rtsp",
@@ -170,6 +171,19 @@ pub(super) const STORAGE: Section = Section {
         key("min_free_bytes", "1_073_741_824"),
         key("viewers", "1000"),
         key("workers", "2"),
+    ],
+};
+
+pub(super) const LIBRARY: Section = Section {
+    name: "library",
+    repeated: true,
+    keys: &[
+        key("name", r#""films""#),
+        key("directory", r#""/srv/films""#),
+        key("users", r#"["anna"]"#),
+        key("public", "true"),
+        key("allow", r#"["10.0.0.0/8"]"#),
+        key("deny", r#"["192.0.2.7"]"#),
     ],
 };
 

@@ -24,6 +24,7 @@ mod kept;
 mod keys;
 mod lasting;
 mod legs;
+mod library;
 mod load;
 mod operators;
 mod out_groups;
@@ -48,6 +49,7 @@ mod truth;
 mod typed;
 mod typed_admin;
 mod typed_http;
+mod typed_library;
 mod typed_storage;
 mod unreadable;
 mod within;
@@ -64,7 +66,7 @@ pub(crate) use lasting::waiting;
 pub use operators::{AdminConfig, Role};
 pub use report::{ConfigError, Excerpt, Problem};
 pub(crate) use scalar::interface;
-pub use storage::StorageConfig;
+pub use storage::{LibraryConfig, StorageConfig};
 pub use truth::{
     AccessConfig, ChannelConfig, ChannelSettings, Config, DirectoryConfig, EngineConfig, HttpConfig,
     Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, RtspConfig, SapConfig, TlsConfig, UdpPorts,

@@ -40,7 +40,7 @@ pub(super) fn resolve(
         report.add(path.span().start, wrong);
     }
     let limits = ArchiveLimits { max_bytes: typed.max_bytes.as_ref().map(|_| max_bytes), min_free, viewers };
-    Some(StorageConfig { directory: directory.join(path.get_ref()), limits, workers })
+    Some(StorageConfig { directory: directory.join(path.get_ref()), limits, workers, libraries: Vec::new() })
 }
 
 /// How much of a channel is kept, if it is recorded.

@@ -13,6 +13,7 @@ use super::access::access;
 use super::admin;
 use super::channel::{Site, resolve_channels};
 use super::http;
+use super::library;
 use super::out_groups;
 use super::pairs;
 use super::recordings;
@@ -53,10 +54,12 @@ pub(super) fn resolve(mut typed: TypedConfig, directory: &Path, report: &mut Rep
     let (access, door) = access(&typed.access, directory, report);
     let sap = sap::resolve(&typed.sap, report);
     let announces_all = typed.sap.announce.as_ref().is_some_and(|announce| *announce.get_ref());
-    let storage = recordings::resolve(&typed.storage, directory, report);
+    let mut storage = recordings::resolve(&typed.storage, directory, report);
     let has_storage = storage.is_some() || typed.storage.spoiled;
     let site = Site { announces_all, has_storage };
     let (channels, directories) = resolve_channels(&typed.channels, (&door, site), directory, report);
+    let libraries = library::resolve(&typed, &channels, &door, directory, report);
+    storage.iter_mut().for_each(|storage| storage.libraries.clone_from(&libraries));
     let config = Config {
         rtsp,
         http,

@@ -1,7 +1,8 @@
-//! Where recordings are, and how much they may take.
+//! Where recordings are, how much they may take, and where films are.
 
 use std::path::PathBuf;
 
+use crate::serve::Rule;
 use crate::storage::ArchiveLimits;
 
 /// `[storage]`, where something is kept.
@@ -13,4 +14,17 @@ pub struct StorageConfig {
     pub limits: ArchiveLimits,
     /// Threads that write and read them; at least 1.
     pub workers: usize,
+    /// Directories of films.
+    pub libraries: Vec<LibraryConfig>,
+}
+
+/// A `[[library]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LibraryConfig {
+    /// What paths begin with.
+    pub name: String,
+    /// Where the files are.
+    pub directory: PathBuf,
+    /// Who may watch them.
+    pub rule: Rule,
 }

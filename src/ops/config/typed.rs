@@ -2,15 +2,17 @@
 //! shape, not whether a value makes sense.
 
 use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
 use super::keys::{
-    ACCESS, ADMIN, CHANNEL, ENGINE, HTTP, KEYS, LIMITS, LOG, RING, RTSP, SAP, STORAGE, Section, nearest,
+    ACCESS, ADMIN, CHANNEL, ENGINE, HTTP, KEYS, LIBRARY, LIMITS, LOG, RING, RTSP, SAP, STORAGE, Section,
+    nearest,
 };
 use super::report::Report;
 use super::section::{Number, SectionReader, Typed};
 use super::typed_admin::TypedAdmin;
 use super::typed_http::TypedHttp;
+use super::typed_library::TypedLibrary;
 use super::typed_storage::TypedStorage;
 
 /// The file as typed. What was of a wrong type is absent here and noted in the report.
@@ -25,6 +27,7 @@ pub(super) struct TypedConfig {
     pub(super) access: TypedAccess,
     pub(super) sap: TypedSap,
     pub(super) storage: TypedStorage,
+    pub(super) libraries: Vec<TypedLibrary>,
     pub(super) channels: Vec<TypedChannel>,
 }
 
@@ -181,7 +184,8 @@ impl TypedConfig {
             access: read_access(section(&mut document, ACCESS, report), report),
             sap: read_sap(section(&mut document, SAP, report), report),
             storage: TypedStorage::read(section(&mut document, STORAGE, report), report),
-            channels: read_channels(&mut document, report),
+            libraries: each(repeated(&mut document, LIBRARY, report), TypedLibrary::read, report),
+            channels: each(repeated(&mut document, CHANNEL, report), read_channel, report),
         };
         note_unknown_sections(&document, report);
         config
@@ -295,26 +299,28 @@ fn read_sap(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedSap {
     typed
 }
 
-fn read_channels(document: &mut DeTable<'_>, report: &mut Report<'_>) -> Vec<TypedChannel> {
-    let Some(value) = document.remove(CHANNEL.name) else { return Vec::new() };
-    let offset = value.span().start;
-    match value.into_inner() {
-        DeValue::Array(tables) => read_channel_tables(tables, report),
-        _ => {
-            report.add(offset, "`channel` stands for one of several; write [[channel]] in double brackets");
-            Vec::new()
-        }
-    }
+fn each<'i, T>(
+    tables: Vec<SectionReader<'i>>,
+    read: impl Fn(SectionReader<'i>, &mut Report<'_>) -> T,
+    report: &mut Report<'_>,
+) -> Vec<T> {
+    tables.into_iter().map(|table| read(table, report)).collect()
 }
 
-fn read_channel_tables(tables: DeArray<'_>, report: &mut Report<'_>) -> Vec<TypedChannel> {
-    tables
-        .into_iter()
-        .filter_map(|table| SectionReader::new(CHANNEL, table, report))
-        .collect::<Vec<_>>()
-        .into_iter()
-        .map(|reader| read_channel(reader, report))
-        .collect()
+/// The tables of a section of which there may be several.
+fn repeated<'i>(
+    document: &mut DeTable<'i>,
+    section: Section,
+    report: &mut Report<'_>,
+) -> Vec<SectionReader<'i>> {
+    let Some(value) = document.remove(section.name) else { return Vec::new() };
+    let (offset, name) = (value.span().start, section.name);
+    let DeValue::Array(tables) = value.into_inner() else {
+        report
+            .add(offset, format!("`{name}` stands for one of several; write [[{name}]] in double brackets"));
+        return Vec::new();
+    };
+    tables.into_iter().filter_map(|table| SectionReader::new(section, table, report)).collect()
 }
 
 fn read_channel(mut from: SectionReader<'_>, report: &mut Report<'_>) -> TypedChannel {

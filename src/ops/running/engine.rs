@@ -4,14 +4,14 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::super::config::{AdminConfig, Config, DirectoryConfig, Role, StorageConfig};
+use super::super::config::{AdminConfig, Config, DirectoryConfig, LibraryConfig, Role, StorageConfig};
 use crate::event::{Class, Follows, GivesWay, Poller, Standstill, TaskQueue, Timers, clock, lock};
 use crate::ingest::Receivers;
 use crate::ingest::announce::Hearing;
 use crate::ingest::pull::{self, Puller};
 use crate::relay::{BurstBudget, Busy, Catalogue, Dispatch, Lateness, Line, LineLimits, RingLimits};
 use crate::serve::{Access, Announcer, Certificates, FrontDoor, OpensGroups, Previews, RtspServer, Site};
-use crate::storage::Archive;
+use crate::storage::{Archive, Library, MakeChannel};
 
 use super::announced::{self, Bars};
 use super::directory::Directory;
@@ -100,8 +100,11 @@ impl Engine {
             made.inspect_err(|wrong| tracing::warn!(channel = channel.name, "not served: {wrong}")).ok()
         });
         let catalogue = Arc::new(Catalogue::new(channels));
-        let archive =
-            config.storage.as_ref().map(|storage| archive(storage, &catalogue, gives_way)).transpose()?;
+        let archive = config
+            .storage
+            .as_ref()
+            .map(|storage| archive(storage, &catalogue, &maker, gives_way))
+            .transpose()?;
         let receivers = Receivers::new(
             poller.clone(),
             timers.clone(),
@@ -247,8 +250,16 @@ impl Engine {
 fn archive(
     storage: &StorageConfig,
     catalogue: &Arc<Catalogue>,
+    maker: &Maker,
     gives_way: GivesWay,
 ) -> io::Result<Arc<Archive>> {
     let queue = TaskQueue::start_low("storage", storage.workers, gives_way)?;
-    Ok(Archive::new(&storage.directory, storage.limits, catalogue.clone(), queue))
+    let libraries = storage.libraries.iter().map(|LibraryConfig { name, directory, .. }| Library {
+        name: name.clone(),
+        directory: directory.clone(),
+    });
+    let (libraries, maker) = (libraries.collect::<Vec<_>>(), maker.clone());
+    let make: MakeChannel =
+        Box::new(move |name, presentation| maker.make_film(name, presentation, clock::now()));
+    Ok(Archive::new(&storage.directory, storage.limits, catalogue.clone(), queue, (&libraries, make)))
 }

@@ -87,6 +87,17 @@ impl Maker {
     }
 }
 
+impl Maker {
+    /// The channel of a film, to which nothing comes: its viewers have tracks of their own.
+    pub fn make_film(&self, name: &str, presentation: Presentation, now: Instant) -> Arc<Channel> {
+        let ChannelSettings { marks, repair_percent, silent_after, coalesce, enter_at, offer_repair, .. } =
+            ChannelSettings::default();
+        let outward = Outward::new(name, marks, repair_percent);
+        let keeping = Keeping { silent_after, limits: self.limits, coalesce, enter_at, offer_repair };
+        Channel::new(&outward, presentation, keeping, Arc::default(), &self.dispatch, now)
+    }
+}
+
 /// The interface of each leg of a channel.
 fn places(config: &ChannelConfig) -> impl Fn(usize) -> Option<String> {
     |leg| config.settings.interface_of(leg).map(ToString::to_string)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::serve::{
-    AccessConfig, Certificates, FailureLimits, Limits, Listing, OutGroup, ServerConfig, SiteConfig,
+    AccessConfig, Certificates, FailureLimits, Limits, Listing, OutGroup, Rule, ServerConfig, SiteConfig,
 };
 
 use super::super::config::{ChannelConfig, Config, HttpConfig, MulticastOut, RtspConfig, UdpPorts};
@@ -59,12 +59,15 @@ pub(in crate::ops) fn access_config(config: &Config) -> AccessConfig {
         failures: FailureLimits { most, pause: access.failure_pause },
         nonce_lifetime: access.nonce_lifetime,
         tokens: config.http.as_ref().map(|http| http.tokens.clone()).unwrap_or_default(),
-        channels: config
-            .channels
-            .iter()
-            .map(|channel| (channel.name.clone(), channel.settings.rule.clone()))
-            .collect(),
+        channels: rules(config).map(|(name, rule)| (name.clone(), rule.clone())).collect(),
     }
+}
+
+/// Those of channels and of libraries.
+fn rules(config: &Config) -> impl Iterator<Item = (&String, &Rule)> {
+    let libraries = config.storage.iter().flat_map(|storage| &storage.libraries);
+    let channels = config.channels.iter().map(|channel| (&channel.name, &channel.settings.rule));
+    channels.chain(libraries.map(|library| (&library.name, &library.rule)))
 }
 
 fn out_group(channel: &ChannelConfig) -> Option<(String, OutGroup)> {

@@ -202,7 +202,7 @@ impl Access {
 
     /// What is to be done with a request that comes by the connection of this acquaintance.
     pub fn judge(&self, asked: &Asked<'_>, known: &mut Acquaintance, now: Instant) -> Verdict {
-        let rule = asked.channel.and_then(|name| lock(&self.channels).get(name).cloned());
+        let rule = asked.channel.and_then(|name| self.rule(name));
         let door = self.door();
         if !door.networks.let_in(rule.as_deref().map(|rule| &rule.networks), asked.client) {
             return self.bar(Barred::Address);
@@ -221,6 +221,13 @@ impl Access {
             }
             _ => Verdict::Allowed,
         }
+    }
+
+    /// That of a channel, or of the library that a film is in.
+    fn rule(&self, name: &str) -> Option<Arc<Rule>> {
+        let rules = lock(&self.channels);
+        let library = || name.split_once('/').and_then(|(library, _)| rules.get(library));
+        rules.get(name).or_else(library).cloned()
     }
 
     pub(super) fn bar(&self, why: Barred) -> Verdict {

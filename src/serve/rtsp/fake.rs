@@ -18,7 +18,7 @@ use crate::wire::sdp::{self, Repairs};
 use super::super::access::{Account, Addresses, Good, PerAddress};
 use super::super::guard::{Acquaintance, Verdict};
 use super::super::journal::{Story, Teller};
-use super::super::kept::{NotKept, Rerun};
+use super::super::kept::{Extent, NotKept, Rerun};
 use super::super::media::{Grant, Heirs, Way};
 use super::super::stats::{Counters, FELL_BACK, RefusedFor};
 use super::super::stream::Room;
@@ -154,6 +154,10 @@ impl World for Fake {
         self.catalogue.expected(name)
     }
 
+    fn is_no_film(&self, _: &str) -> bool {
+        false
+    }
+
     fn out_group(&self, channel: &Channel) -> Option<(SocketAddr, u8)> {
         (channel.name == "news").then_some((SocketAddr::from(([239, 2, 2, 2], 5000)), 1))
     }
@@ -201,7 +205,7 @@ impl World for Fake {
         self.sessions.add(&session).map(|()| session)
     }
 
-    fn kept_from(&self, _: &Channel) -> Option<u64> {
+    fn extent(&self, _: &Channel) -> Option<Extent> {
         None
     }
 

@@ -18,6 +18,8 @@ pub struct Past {
     pub coming: Option<Rerun>,
     /// Where it was paused.
     pub places: Vec<Place>,
+    /// It was played to its end.
+    pub is_over: bool,
 }
 
 /// How far a track has come.

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use crate::relay::Expected;
 use crate::storage::Cued;
-use crate::wire::rtsp::{Method, Reply, RtpInfo, StatusCode, range};
+use crate::wire::rtsp::range::{self, Part};
+use crate::wire::rtsp::{Method, Reply, RtpInfo, StatusCode};
 
-use super::super::kept::NotKept;
+use super::super::kept::{Extent, NotKept};
 use super::super::stats::RefusedFor;
 use super::refusal::Refusal;
 use super::requests::Asked;
@@ -30,8 +31,8 @@ impl Asked<'_> {
         // Whether the client may have it is found as it is answered.
         let session = self.request.session().and_then(|id| self.world.session(id))?;
         session.unload();
-        let (range, tempo) = (self.range().ok()?, Tempo::of(self.request));
-        let is_kept = || self.world.kept_from(&session.channel).is_some();
+        let (range, tempo) = (self.range(&session).ok()?, Tempo::of(self.request));
+        let is_kept = || matches!(self.world.extent(&session.channel), Some(Extent::Since(_)));
         if range == range::Asked::Anything && tempo.scale() == 1 && is_kept() {
             self.resumed = session.resumed(self.now);
         }
@@ -47,13 +48,39 @@ impl Asked<'_> {
         Some(cue)
     }
 
-    pub fn range(&self) -> Result<range::Asked, Refusal> {
-        range::asked(self.request.header("Range")).map_err(|not_live| not_live.status().into())
+    /// What of it is asked for.
+    pub fn range(&self, session: &Session) -> Result<range::Asked, Refusal> {
+        let header = self.request.header("Range");
+        match self.world.extent(&session.channel) {
+            Some(Extent::Lasts(duration_us)) => self.part(session, duration_us),
+            Some(Extent::Since(_)) | None => {
+                range::asked(header).map_err(|not_live| not_live.status().into())
+            }
+        }
+    }
+
+    /// What of a film: from where it is, or from its beginning.
+    fn part(&self, session: &Session, duration_us: u64) -> Result<range::Asked, Refusal> {
+        let header = self.request.header("Range");
+        let Part { from, until } =
+            range::part(header).map_err(|not_stored| Refusal::from(not_stored.status()))?;
+        let goes_back = Tempo::of(self.request).goes_back();
+        let begins_at = if goes_back { duration_us } else { 0 };
+        let Some(from) = from.or_else(|| (!session.has_place()).then_some(begins_at)) else {
+            return Ok(range::Asked::Anything);
+        };
+        let is_behind = if goes_back { from > duration_us } else { from >= duration_us };
+        let is_reversed = until.is_some_and(|until| if goes_back { until >= from } else { until <= from });
+        if is_behind || is_reversed {
+            Err(StatusCode::InvalidRange.into())
+        } else {
+            Ok(range::Asked::Past(from, until))
+        }
     }
 
     /// The answer to a PLAY of the past. `None`: it is of what comes now.
     pub fn play_past(&mut self, session: &Arc<Session>) -> Result<Option<Reply>, Refusal> {
-        let asked = self.range()?;
+        let asked = self.range(session)?;
         let is_past = matches!(asked, range::Asked::Past(..));
         if self.has_no_seat {
             return Err(self.too_much(RefusedFor::Past));
@@ -81,7 +108,11 @@ impl Asked<'_> {
                 RtpInfo { url, sequence, rtptime }
             })
             .collect();
-        let reply = self.ok(Some(session)).range(&range::clock(from_us, until_us));
+        let range = match self.world.extent(&session.channel) {
+            Some(Extent::Lasts(duration_us)) => range::npt(from_us, until_us.or(Some(duration_us))),
+            _ => range::clock(from_us, until_us),
+        };
+        let reply = self.ok(Some(session)).range(&range);
         let reply = tempo::told(reply, self.request, deck.pace());
         let agent = self.request.header("User-Agent").map(str::to_owned);
         self.then = Some(Action::StartPast { session: session.clone(), agent });

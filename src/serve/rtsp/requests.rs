@@ -10,6 +10,7 @@ use crate::wire::rtsp::{
 };
 use crate::wire::sdp::{Repairs, recorded};
 
+use super::super::kept::Extent;
 use super::super::stats::{CutFor, RefusedFor};
 use super::admit::admit;
 use super::refusal::Refusal;
@@ -156,8 +157,9 @@ impl<'a> Asked<'a> {
             (None, Some(repairs)) => channel.repairable_description(server, repairs),
             (group, _) => channel.description(server, group),
         };
-        let description = match self.world.kept_from(&channel) {
-            Some(from_us) => recorded(&description, &range::clock(from_us, None)),
+        let description = match self.world.extent(&channel) {
+            Some(Extent::Since(from_us)) => recorded(&description, &range::clock(from_us, None)),
+            Some(Extent::Lasts(us)) => recorded(&description, &range::npt(0, Some(us))),
             None => description,
         };
         Ok(self.ok(None).description(&self.request.content_base(), &description))
@@ -175,7 +177,7 @@ impl<'a> Asked<'a> {
         if let Some(reply) = self.play_past(&session)? {
             return Ok(reply);
         }
-        if !session.goes_live(self.range()?) {
+        if !session.goes_live(self.range(&session)?) {
             return Ok(tempo::told(self.ok(Some(&session)), self.request, session.plays_at()));
         }
         let resumed = self.resumed.take();
@@ -285,8 +287,12 @@ impl<'a> Asked<'a> {
         };
         let expected = self.world.expected(name);
         let Some(channel) = self.world.channel(name) else {
-            let is_late = expected.is_some();
-            return Err(if is_late { StatusCode::GatewayTimeout } else { StatusCode::NotFound }.into());
+            let status = match expected {
+                Some(_) => StatusCode::GatewayTimeout,
+                None if self.world.is_no_film(name) => StatusCode::UnsupportedMediaType,
+                None => StatusCode::NotFound,
+            };
+            return Err(status.into());
         };
         let find = |number: u32| channel.tracks.iter().find(|track| track.number == number as usize).cloned();
         let track = track.map(|number| find(number).ok_or(StatusCode::NotFound)).transpose()?;

@@ -155,13 +155,22 @@ impl Session {
         });
         let Some((deck, story, ways)) = told.flatten() else { return };
         story.play(ways, agent, now);
-        let session = Arc::downgrade(self);
+        let (session, is_all) = (Arc::downgrade(self), deck.plays_to_the_end());
         deck.play(move || {
             session.upgrade().iter().for_each(|session| {
                 session.say_goodbye("what was asked for has been played");
                 session.pause(clock::now());
+                session.change(|held| held.past.is_over = is_all);
             });
         });
+    }
+
+    /// Whether it is somewhere, from where it may go on.
+    pub fn has_place(&self) -> bool {
+        self.with(|held| {
+            let is_there = held.past.deck.is_some() || !held.past.places.is_empty();
+            is_there && !held.past.is_over
+        })
     }
 
     /// Has it watch what comes now, wherever it was. `false`: it watches the past, and goes on with that.

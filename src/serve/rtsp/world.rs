@@ -9,7 +9,7 @@ use crate::storage::Programme;
 use crate::wire::rtsp::Request;
 
 use super::super::guard::{Acquaintance, Verdict};
-use super::super::kept::{NotKept, Rerun};
+use super::super::kept::{Extent, NotKept, Rerun};
 use super::super::media::{Grant, Way};
 use super::super::stats::{Counters, RefusedFor};
 use super::home::Home;
@@ -36,6 +36,9 @@ pub trait World {
 
     /// A channel of this name that is to come.
     fn expected(&self, name: &str) -> Option<Arc<Expected>>;
+
+    /// Whether it is a file that can not be played.
+    fn is_no_film(&self, name: &str) -> bool;
 
     /// The group that a channel goes to by multicast, and how far.
     fn out_group(&self, channel: &Channel) -> Option<(SocketAddr, u8)>;
@@ -66,8 +69,8 @@ pub trait World {
         now: Instant,
     ) -> Result<Arc<Session>, RefusedFor>;
 
-    /// From when on a channel is kept, in microseconds since 1970, if it is.
-    fn kept_from(&self, channel: &Channel) -> Option<u64>;
+    /// How far what is kept of a channel reaches, if it is, or of a film.
+    fn extent(&self, channel: &Channel) -> Option<Extent>;
 
     /// What is kept of a channel, for one viewer of it.
     fn rerun(&self, channel: &Channel, programme: Programme, now: Instant) -> Result<Rerun, NotKept>;

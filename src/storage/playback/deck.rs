@@ -9,9 +9,9 @@ use std::{io, iter};
 use crate::event::{Task, TaskQueue, Timers, Work, clock, lock};
 use crate::relay::{Expected, Track};
 
-use super::super::shelf::Shelf;
 use super::numbering::Sent;
 use super::pace::Pace;
+use super::reads::Readers;
 use super::reel::{Heard, Kept, Reel};
 use super::scanning::{Scanning, Step};
 use super::seats::Seat;
@@ -52,6 +52,16 @@ pub enum Begin {
     Packets(Vec<Kept>),
 }
 
+impl Begin {
+    /// When that came, in microseconds, where it is said.
+    pub fn us(&self) -> Option<u64> {
+        match self {
+            Self::Picture(from_us) => Some(*from_us),
+            Self::Packets(_) => None,
+        }
+    }
+}
+
 /// Where it has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cued {
@@ -63,7 +73,8 @@ pub struct Cued {
 
 /// Plays for one viewer, until it is dropped.
 pub struct Deck {
-    shelf: Arc<Shelf>,
+    /// What is played, for the log.
+    of: String,
     programme: Programme,
     queue: Arc<TaskQueue>,
     timers: Weak<Timers>,
@@ -87,22 +98,24 @@ pub struct Deck {
 }
 
 impl Deck {
-    /// One for a channel's tracks, which are kept on a shelf. Nothing is read yet.
+    /// One of what is read, for a track each. Nothing is yet.
     pub(in super::super) fn new(
-        (shelf, seat): (Arc<Shelf>, Arc<Seat>),
+        (of, readers): (String, Readers),
+        seat: Arc<Seat>,
         tracks: Vec<Arc<Track>>,
         programme: Programme,
         (queue, timers): (Arc<TaskQueue>, Weak<Timers>),
     ) -> Arc<Self> {
         let heard: Vec<_> = tracks.iter().map(|_| Arc::<Heard>::default()).collect();
         let after = programme.after.iter().copied().chain(iter::repeat(None));
-        let reels = tracks.iter().zip(after).zip(&heard);
-        let reels =
-            reels.map(|((track, after), heard)| Reel::of(&shelf, track, after, heard.clone())).collect();
+        let reels = tracks.iter().zip(after).zip(&heard).zip(readers);
+        let reels = reels
+            .map(|(((track, after), heard), reader)| Reel::of(reader, track, after, heard.clone()))
+            .collect();
         let pace = Mutex::new(programme.pace);
         let state = State { reels, base: None, pace: programme.pace, scanning: None };
         Arc::new(Self {
-            shelf,
+            of,
             programme,
             queue,
             timers,
@@ -142,6 +155,11 @@ impl Deck {
         self.began.get_or_init(clock::now);
         self.is_playing.store(true, Relaxed);
         self.push();
+    }
+
+    /// Whether it goes on until there is no more.
+    pub fn plays_to_the_end(&self) -> bool {
+        self.programme.until_us.is_none()
     }
 
     /// Its viewer's place among those who watch the past.
@@ -206,7 +224,8 @@ impl Deck {
         let (mut has_more, mut is_over) = (false, true);
         for reel in &mut state.reels {
             has_more |= reel.go_on(due_us.min(last_us), now)?;
-            is_over &= reel.reader.peek()?.map_or(has_passed, |next| next.arrived_us > last_us);
+            let has_ended = has_passed || reel.reader.is_whole();
+            is_over &= reel.reader.peek()?.map_or(has_ended, |next| next.arrived_us > last_us);
         }
         if is_over && self.is_taken() {
             return Ok(None);
@@ -217,12 +236,13 @@ impl Deck {
 
     /// The same at a scale. `None`: it is at none, or at none any more.
     fn scan(&self, state: &mut State, now: Instant) -> io::Result<Option<Option<Duration>>> {
+        let goes_on = !state.is_whole();
         let State { reels, scanning, .. } = state;
         let Some(scanning) = scanning else { return Ok(None) };
         let until_us = self.programme.until_us;
         match scanning.turn(reels, until_us, now)? {
             Step::After(pause) => return Ok(Some(Some(pause))),
-            Step::Over if !scanning.is_backwards() && until_us.is_none() => {}
+            Step::Over if goes_on && !scanning.is_backwards() && until_us.is_none() => {}
             Step::Over => return Ok(Some((!self.is_taken()).then_some(FAST_TURN))),
         }
         // It has come to what comes now, and goes on with that.
@@ -230,7 +250,7 @@ impl Deck {
         let newest_us = clock::unix_now().as_micros() as u64;
         state.scanning = None;
         self.play_as_it_came(state);
-        state.begin_at_picture(&self.shelf, newest_us, now)?;
+        state.begin_at_picture(newest_us, now)?;
         state.base = state.first_us()?.map(|first_us| (now, first_us)).or(state.base);
         Ok(None)
     }
@@ -243,7 +263,7 @@ impl Deck {
     /// Finds where it begins at a scale. `None`: it can not.
     fn begin_to_scan(&self, state: &mut State, from_us: u64) -> io::Result<Option<Cued>> {
         let Pace::Scaled(scale, percent) = state.pace else { return Ok(None) };
-        state.scanning = Scanning::begin(&mut state.reels, &self.shelf, from_us, (scale, percent))?;
+        state.scanning = Scanning::begin(&mut state.reels, from_us, (scale, percent))?;
         let Some(scanning) = &state.scanning else {
             self.play_as_it_came(state);
             return Ok(None);
@@ -261,7 +281,7 @@ impl Deck {
             return Ok(Some(cued));
         }
         match &self.programme.from {
-            Begin::Picture(from_us) => state.begin_at_picture(&self.shelf, *from_us, now)?,
+            Begin::Picture(from_us) => state.begin_at_picture(*from_us, now)?,
             Begin::Packets(places) => {
                 for (reel, (us, packet)) in state.reels.iter_mut().zip(places) {
                     match packet {
@@ -328,8 +348,7 @@ impl Work for Deck {
         match next {
             Ok(next) => next.into_iter().for_each(|pause| self.push_after(pause)),
             Err(error) => {
-                let directory = self.shelf.directory().display();
-                tracing::warn!(%directory, %error, "a recording can not be played on");
+                tracing::warn!(of = self.of, %error, "what is kept can not be played on");
                 self.over();
             }
         }

@@ -1,7 +1,8 @@
 //! What was kept, for one viewer: a deck reads it and puts it into rings of the viewer's own, from which it goes as all media does.
 //!
 //! ```text
-//!  Shelf ─▶ TrackReader ─▶ Reel, one a track: Numbering ─▶ a Track apart: ring ─▶ lane ─▶ the viewer
+//!  a recording ─▶ TrackReader ─┐
+//!  a film ─▶ FilmReader ───────┴▶ Reel, one a track: Numbering ─▶ a Track apart: ring ─▶ lane ─▶ the viewer
 //!                                             Deck (when? by the time it came at, or as fast as it is taken)
 //! ```
 
@@ -9,6 +10,7 @@ mod choice;
 mod deck;
 mod numbering;
 mod pace;
+mod reads;
 mod reel;
 mod scanning;
 mod seats;
@@ -19,5 +21,7 @@ pub(super) use deck::PLAY;
 pub use deck::{Begin, Cued, Deck, Programme};
 pub use numbering::Sent;
 pub use pace::Pace;
+pub(super) use reads::{Readers, Reads, Take};
 pub use reel::Kept;
 pub(super) use seats::Seats;
+pub(super) use track_reader::TrackReader;

@@ -14,9 +14,8 @@ use crate::wire::recording::{Format, Record};
 use crate::wire::rtp::{self, FIXED_HEADER_LEN, RtpHeader};
 use crate::wire::still::Still;
 
-use super::super::shelf::Shelf;
 use super::numbering::{Numbering, Sent};
-use super::track_reader::{Take, TrackReader};
+use super::reads::{Reads, Take};
 
 /// Packets that are read at a time.
 const AT_A_TIME: usize = 64;
@@ -33,7 +32,7 @@ pub type Kept = (u64, Option<(u32, u16)>);
 /// One track.
 pub(super) struct Reel {
     pub track: Arc<Track>,
-    pub reader: TrackReader,
+    pub reader: Box<dyn Reads>,
     numbering: Numbering,
     format: Format,
     heard: Arc<Heard>,
@@ -84,10 +83,13 @@ impl Heard {
 }
 
 impl Reel {
-    pub fn of(shelf: &Arc<Shelf>, track: &Arc<Track>, after: Option<Sent>, heard: Arc<Heard>) -> Self {
-        let reader = TrackReader::new(shelf.clone(), u16::try_from(track.number).unwrap_or(u16::MAX));
+    pub fn of(
+        (reader, format): (Box<dyn Reads>, Format),
+        track: &Arc<Track>,
+        after: Option<Sent>,
+        heard: Arc<Heard>,
+    ) -> Self {
         let numbering = Numbering::new(track.description.clock_rate.unwrap_or(90_000), after);
-        let format = reader.format().unwrap_or(Format::of(track.description.encoding.as_deref()));
         Self { track: track.clone(), reader, numbering, format, heard }
     }
 
@@ -124,8 +126,8 @@ impl Reel {
     }
 
     /// What a decoder has to be told before the first packet: it is found in what came before.
-    pub fn put_tables(&mut self, shelf: &Arc<Shelf>, first: &Record, now: Instant) -> io::Result<()> {
-        let (mut starts, take) = self.starts_before(shelf, first)?;
+    pub fn put_tables(&mut self, first: &Record, now: Instant) -> io::Result<()> {
+        let (mut starts, take) = self.starts_before(first)?;
         let media = take.as_ref().map(|take| take.media_of(first)).unwrap_or_default();
         let found = starts.take(first.timestamp, self.payload(&media)).filter(|found| found.back == 0);
         let Some(payload) = found.and_then(|found| found.prologue) else { return Ok(()) };
@@ -139,11 +141,10 @@ impl Reel {
     }
 
     /// What is known of where its stream can be entered, before a packet; and that packet, if it is there.
-    pub fn starts_before(&self, shelf: &Arc<Shelf>, first: &Record) -> io::Result<(Starts, Option<Take>)> {
+    pub fn starts_before(&self, first: &Record) -> io::Result<(Starts, Option<Take>)> {
         let about = &self.track.description;
         let mut starts = Starts::of(&about.media, about.encoding.as_deref(), about.tells_parameter_sets);
-        let mut before =
-            TrackReader::new(shelf.clone(), u16::try_from(self.track.number).unwrap_or(u16::MAX));
+        let mut before = self.reader.another();
         before.seek(first.arrived_us.saturating_sub(TABLES_WITHIN_US))?;
         while let Some(take) = before.take(first.arrived_us, AT_A_TIME)? {
             for record in take.records.iter().filter(|record| !record.is_report) {

@@ -3,13 +3,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::relay::Packet;
 use crate::wire::random_access::Starts;
 
-use super::super::shelf::Shelf;
 use super::choice::Choice;
 use super::reel::{Picture, Reel};
 
@@ -49,12 +47,7 @@ pub(super) enum Step {
 
 impl Scanning {
     /// Begins with the newest picture that came by then. `None`: it is not said where pictures are that can be shown alone.
-    pub fn begin(
-        reels: &mut [Reel],
-        shelf: &Arc<Shelf>,
-        from_us: u64,
-        (scale, percent): (i8, u32),
-    ) -> io::Result<Option<Self>> {
+    pub fn begin(reels: &mut [Reel], from_us: u64, (scale, percent): (i8, u32)) -> io::Result<Option<Self>> {
         let Some(lead) = reels.iter().position(Reel::has_pictures) else { return Ok(None) };
         let Some(reel) = reels.get_mut(lead) else { return Ok(None) };
         let mut from_us = from_us;
@@ -64,7 +57,7 @@ impl Scanning {
                 return Ok(None);
             }
             let Some(first) = reel.reader.peek()? else { return Ok(None) };
-            let (mut starts, _) = reel.starts_before(shelf, &first)?;
+            let (mut starts, _) = reel.starts_before(&first)?;
             if let Some(picture) = reel.picture(&mut starts)? {
                 let choice = Choice::new(scale, first.arrived_us);
                 let (began, next, sending, shown) = (None, Some(picture), VecDeque::new(), None);

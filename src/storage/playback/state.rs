@@ -1,10 +1,8 @@
 //! How far a deck is: all tracks, and what of them is due.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::shelf::Shelf;
 use super::pace::Pace;
 use super::reel::Reel;
 use super::scanning::Scanning;
@@ -24,12 +22,12 @@ pub(super) struct State {
 
 impl State {
     /// The track with pictures begins at one, behind what a decoder has to be told, and the others at that moment.
-    pub fn begin_at_picture(&mut self, shelf: &Arc<Shelf>, from_us: u64, now: Instant) -> io::Result<()> {
+    pub fn begin_at_picture(&mut self, from_us: u64, now: Instant) -> io::Result<()> {
         let lead = self.reels.iter().position(Reel::has_pictures).unwrap_or_default();
         let Some(reel) = self.reels.get_mut(lead) else { return Ok(()) };
         reel.reader.seek_start(from_us)?;
         let Some(first) = reel.reader.peek()? else { return Ok(()) };
-        reel.put_tables(shelf, &first, now)?;
+        reel.put_tables(&first, now)?;
         for (place, reel) in self.reels.iter_mut().enumerate() {
             if place != lead {
                 reel.reader.seek(first.arrived_us)?;
@@ -51,6 +49,11 @@ impl State {
         let passed_us = now.saturating_duration_since(at).as_micros() as u64;
         let percent = if let Pace::Percent(percent) = self.pace { percent.into() } else { 100 };
         came_us + passed_us * percent / 100
+    }
+
+    /// Whether nothing of it is to come.
+    pub fn is_whole(&self) -> bool {
+        self.reels.iter().all(|reel| reel.reader.is_whole())
     }
 
     /// When the next packet of all came, in microseconds since 1970. `None`: it is to come.

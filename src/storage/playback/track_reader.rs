@@ -6,13 +6,12 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::wire::recording::{Format, Record, Stamp, WrongRecord};
 
 use super::super::index_file::IndexFile;
 use super::super::segment::Segment;
 use super::super::shelf::Shelf;
+use super::reads::{Reads, Take};
 
 /// By so much two ways to reckon when a packet came may differ.
 const STAMPS_DIFFER_US: u64 = 50_000;
@@ -22,7 +21,7 @@ const AT_A_TIME: usize = 128;
 const MOST_SEGMENTS: usize = 16;
 const MOST_BETWEEN: usize = 1 << 17;
 
-pub(super) struct TrackReader {
+pub(in super::super) struct TrackReader {
     shelf: Arc<Shelf>,
     track: u16,
     open: Option<Open>,
@@ -38,29 +37,26 @@ struct Open {
     records: VecDeque<Record>,
 }
 
-/// Packets of one segment, and the media from the first one's on.
-pub(super) struct Take {
-    pub records: Vec<Record>,
-    pub media: Bytes,
-}
-
-impl Take {
-    /// The media of one of them.
-    pub fn media_of(&self, record: &Record) -> Bytes {
-        let first = self.records.first().map_or(0, |first| first.offset);
-        let from = (record.offset - first) as usize;
-        self.media.slice(from..from + usize::from(record.length))
-    }
-}
-
 impl TrackReader {
     pub fn new(shelf: Arc<Shelf>, track: u16) -> Self {
         Self { shelf, track, open: None }
     }
 
-    /// Stands at the newest place no later than that where a decoder can start, or at the oldest that there is. `false`: nothing is
-    /// kept from there on.
-    pub fn seek_start(&mut self, to_us: u64) -> io::Result<bool> {
+    fn pass(&mut self) {
+        self.open.iter_mut().for_each(|open| {
+            open.records.pop_front();
+        });
+    }
+
+    /// What is kept of the track, which says how it is to be read.
+    pub fn format(&self) -> Option<Format> {
+        let newest = self.shelf.newest()?;
+        newest.tracks.iter().find(|(number, _)| *number == self.track).map(|(_, format)| *format)
+    }
+}
+
+impl Reads for TrackReader {
+    fn seek_start(&mut self, to_us: u64) -> io::Result<bool> {
         let Some(segment) = self.shelf.at(to_us) else { return Ok(false) };
         let mut open = Open::begin(&self.shelf, &segment, self.track)?;
         let number = open.first_after(to_us, open.index.count()?)?;
@@ -70,8 +66,7 @@ impl TrackReader {
         Ok(true)
     }
 
-    /// Stands at the newest place no later than that where a decoder can start. `false`: there is none.
-    pub fn seek_start_before(&mut self, to_us: u64) -> io::Result<bool> {
+    fn seek_start_before(&mut self, to_us: u64) -> io::Result<bool> {
         let mut to_us = to_us;
         for _ in 0..MOST_SEGMENTS {
             let Some(segment) = self.shelf.begun_by(to_us) else { return Ok(false) };
@@ -87,8 +82,7 @@ impl TrackReader {
         Ok(false)
     }
 
-    /// Stands at the first place no earlier than that where a decoder can start. `false`: there is none yet.
-    pub fn seek_start_after(&mut self, from_us: u64) -> io::Result<bool> {
+    fn seek_start_after(&mut self, from_us: u64) -> io::Result<bool> {
         if !self.seek(from_us)? {
             return Ok(false);
         }
@@ -102,8 +96,7 @@ impl TrackReader {
         Ok(false)
     }
 
-    /// How fast the segment was that it reads, in bytes; 0 where that is not known.
-    pub fn bytes_per_second(&self) -> io::Result<u64> {
+    fn bytes_per_second(&self) -> io::Result<u64> {
         let Some(open) = &self.open else { return Ok(0) };
         let Some(last) = open.index.count()?.checked_sub(1) else { return Ok(0) };
         let (first, last) = (open.record(0)?, open.record(last)?);
@@ -112,8 +105,7 @@ impl TrackReader {
         Ok(bytes.saturating_mul(1_000_000).checked_div(us).unwrap_or(0))
     }
 
-    /// Stands at this packet, which came then; if it was not kept, at the first that came no earlier.
-    pub fn seek_packet(&mut self, us: u64, (ssrc, sequence): (u32, u16)) -> io::Result<bool> {
+    fn seek_packet(&mut self, us: u64, (ssrc, sequence): (u32, u16)) -> io::Result<bool> {
         if !self.seek(us.saturating_sub(STAMPS_DIFFER_US))? {
             return Ok(false);
         }
@@ -126,14 +118,7 @@ impl TrackReader {
         self.seek(us)
     }
 
-    fn pass(&mut self) {
-        self.open.iter_mut().for_each(|open| {
-            open.records.pop_front();
-        });
-    }
-
-    /// Stands at the first packet that came no earlier than that.
-    pub fn seek(&mut self, to_us: u64) -> io::Result<bool> {
+    fn seek(&mut self, to_us: u64) -> io::Result<bool> {
         let Some(segment) = self.shelf.at(to_us) else { return Ok(false) };
         let mut open = Open::begin(&self.shelf, &segment, self.track)?;
         open.next = open.first_after(to_us.saturating_sub(1), open.index.count()?)?;
@@ -141,8 +126,7 @@ impl TrackReader {
         Ok(true)
     }
 
-    /// The next packet. `None`: it is to come.
-    pub fn peek(&mut self) -> io::Result<Option<Record>> {
+    fn peek(&mut self) -> io::Result<Option<Record>> {
         loop {
             let Some(open) = &mut self.open else { return Ok(None) };
             // What can not be read is as good as not there: the next segment may be.
@@ -154,8 +138,7 @@ impl TrackReader {
         }
     }
 
-    /// Takes packets that came until then, so many at most, all of one segment.
-    pub fn take(&mut self, until_us: u64, most: usize) -> io::Result<Option<Take>> {
+    fn take(&mut self, until_us: u64, most: usize) -> io::Result<Option<Take>> {
         if self.peek()?.is_none_or(|next| next.arrived_us > until_us) {
             return Ok(None);
         }
@@ -168,10 +151,12 @@ impl TrackReader {
         Ok(Some(Take { media: media.into(), records }))
     }
 
-    /// What is kept of the track, which says how it is to be read.
-    pub fn format(&self) -> Option<Format> {
-        let newest = self.shelf.newest()?;
-        newest.tracks.iter().find(|(number, _)| *number == self.track).map(|(_, format)| *format)
+    fn is_whole(&self) -> bool {
+        false
+    }
+
+    fn another(&self) -> Box<dyn Reads> {
+        Box::new(Self::new(self.shelf.clone(), self.track))
     }
 }
 

@@ -74,6 +74,91 @@ pub fn asked(header: Option<&str>) -> Result<Asked, NotLive> {
     }
 }
 
+/// A part of a stored programme, in microseconds since its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// `None`: where it is, or from its beginning.
+    pub from: Option<u64>,
+    /// `None`: to its end.
+    pub until: Option<u64>,
+}
+
+/// Why a stored programme is not played so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotStored {
+    /// Not the syntax of a range.
+    #[error("the range cannot be read")]
+    Malformed,
+    /// It has no other time than that since its beginning.
+    #[error("a stored programme is played by npt alone")]
+    Unit,
+}
+
+impl NotStored {
+    /// The status to reply with: 501 for a unit that is not understood, as RFC 2326 section 12.29 asks.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed => StatusCode::BadRequest,
+            Self::Unit => StatusCode::NotImplemented,
+        }
+    }
+}
+
+/// Reads the Range of a stored programme: `npt=from-`, `npt=from-to` or `npt=-to`, in seconds or hours, minutes and seconds (RFC 2326
+/// section 3.6). `now` and `beginning` are where it is.
+///
+/// # Errors
+/// Anything else.
+pub fn part(header: Option<&str>) -> Result<Part, NotStored> {
+    let Some(header) = header else { return Ok(Part { from: None, until: None }) };
+    let range = header.split(';').next().unwrap_or_default();
+    let range: String = range.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
+    let (unit, times) =
+        range.split_once('=').filter(|(unit, _)| !unit.is_empty()).ok_or(NotStored::Malformed)?;
+    if unit != "npt" {
+        return Err(NotStored::Unit);
+    }
+    let (from, to) = times.split_once('-').ok_or(NotStored::Malformed)?;
+    if from.is_empty() && to.is_empty() {
+        return Err(NotStored::Malformed);
+    }
+    let time = |time: &str| match time {
+        "" | "now" | "beginning" | "end" => Ok(None),
+        time => normal_play_time(time).map(Some).ok_or(NotStored::Malformed),
+    };
+    let (from, until) = (if from == "beginning" { Some(0) } else { time(from)? }, time(to)?);
+    Ok(Part { from, until })
+}
+
+/// `12.5` or `1:02:03.25`, in microseconds.
+fn normal_play_time(time: &str) -> Option<u64> {
+    let (whole, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let number = |digits: &str| {
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok())?
+    };
+    let seconds = match whole.split(':').collect::<Vec<_>>()[..] {
+        [seconds] => number(seconds)?,
+        [hours, minutes, seconds] => {
+            let (minutes, seconds) = (number(minutes)?, number(seconds)?);
+            let is_clock = minutes < 60 && seconds < 60;
+            number(hours)?.checked_mul(3600)?.checked_add(minutes * 60 + seconds).filter(|_| is_clock)?
+        }
+        _ => return None,
+    };
+    let micros: String = fraction.bytes().map(char::from).chain("000000".chars()).take(6).collect();
+    let micros =
+        if fraction.bytes().all(|byte| byte.is_ascii_digit()) { number(&micros)? } else { return None };
+    seconds.checked_mul(1_000_000)?.checked_add(micros)
+}
+
+/// `npt=` from a time on, and up to another one; both in microseconds.
+#[must_use]
+pub fn npt(from_us: u64, until_us: Option<u64>) -> String {
+    let written = |us: u64| format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
+    format!("npt={}-{}", written(from_us), until_us.map(written).unwrap_or_default())
+}
+
 /// `clock=` from a moment on, and up to another one; both in microseconds since 1970.
 #[must_use]
 pub fn clock(from_us: u64, until_us: Option<u64>) -> String {
@@ -160,6 +245,38 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_programme_is_played_by_its_own_time() {
+        let part = |header| super::part(Some(header)).map(|part| (part.from, part.until));
+        for (header, is) in [
+            ("npt=0-", (Some(0), None)),
+            ("npt=0.000-", (Some(0), None)),
+            ("NPT = 12.5 - 20", (Some(12_500_000), Some(20_000_000))),
+            ("npt=1:02:03.25-", (Some(3_723_250_000), None)),
+            ("npt=0.1234567-", (Some(123_456), None)),
+            ("npt=now-", (None, None)),
+            ("npt=beginning-end", (Some(0), None)),
+            ("npt=-5;time=19970123T143720Z", (None, Some(5_000_000))),
+        ] {
+            assert_eq!(part(header), Ok(is), "{header}");
+        }
+        for (header, wrong) in [
+            ("smpte=10:07:00-", NotStored::Unit),
+            ("clock=20261128T073719Z-", NotStored::Unit),
+            ("npt=1:99:00-", NotStored::Malformed),
+            ("npt=1:2-", NotStored::Malformed),
+            ("npt=x-", NotStored::Malformed),
+            ("npt=1.x-", NotStored::Malformed),
+            ("npt=99999999999999999999-", NotStored::Malformed),
+            ("npt=-", NotStored::Malformed),
+            ("", NotStored::Malformed),
+        ] {
+            assert_eq!(part(header), Err(wrong), "{header}");
+        }
+        assert_eq!(npt(1_250_000, None), "npt=1.250000-");
+        assert_eq!(part(&npt(1, Some(2_000_000))), Ok((Some(1), Some(2_000_000))));
+    }
+
+    #[test]
     fn bad_syntax_and_unknown_units_differ() {
         for header in ["", "npt", "npt=", "npt=-", "npt=soon-", "now-", "=0-", "npt=5", "npt=1-x", "clock=-"]
         {
@@ -171,12 +288,12 @@ mod tests {
     proptest! {
         #[test]
         fn hostile_text_never_panics(header in "(npt=|smpte=|clock=)?[0-9a-z.:;= -]{0,30}") {
-            let _ = asked(Some(&header));
+            let _ = (asked(Some(&header)), part(Some(&header)));
         }
 
         #[test]
         fn any_text_never_panics(header in any::<String>()) {
-            let _ = asked(Some(&header));
+            let _ = (asked(Some(&header)), part(Some(&header)));
         }
     }
 }

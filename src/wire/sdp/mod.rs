@@ -29,7 +29,7 @@ pub use invalid::InvalidSdp;
 pub use legs::MAX_FEEDS;
 pub use offered::{Offered, offered};
 pub use parse::{MAX_SDP_LEN, MAX_TRACKS, parse, parse_announced};
-pub use presentation::{Feed, Framing, Presentation, TrackDescription, framed_mpegts, mpegts};
+pub use presentation::{Feed, Framing, Presentation, TrackDescription, framed_mpegts, mpegts, stored_mpegts};
 pub use track::is_source_specific;
 pub use unicast::{Repairs, announced, multicast, ports_of, recorded, repairable, unicast};
 

@@ -175,6 +175,14 @@ pub fn framed_mpegts(
     Presentation { name: channel_name.to_owned(), tracks: vec![track], session }
 }
 
+/// That of a transport stream that is stored in a file: nothing is sent anywhere before somebody asks for it.
+#[must_use]
+pub fn stored_mpegts(name: &str) -> Presentation {
+    let mut stored = mpegts(name, Ipv4Addr::UNSPECIFIED.into(), 0, None);
+    stored.tracks.iter_mut().for_each(|track| track.feeds.clear());
+    stored
+}
+
 /// The clock rate in Hz that RFC 3551 section 6 gives a static payload type.
 pub(super) const fn static_clock_rate(payload_type: u8) -> Option<u32> {
     match payload_type {

@@ -119,47 +119,43 @@ impl TsMarking {
         let mut rest = file;
         while is_all && !rest.is_empty() || rest.len() >= RUN_LEN {
             let run = next_run(rest, self.packet_len);
-            self.at += run.skipped as u64;
-            if run.packets > 0 {
-                // Behind the last one of all there may be less.
-                self.packet_len = if run.packets > 1 { run.packet_len } else { self.packet_len };
-                self.take(&rest[run.skipped..run.end()], run.packet_len);
+            self.packet_len = run.packet_len_after(self.packet_len);
+            if run.begin < run.end {
+                self.take(self.at + run.begin as u64, &run.packets(rest).collect::<Vec<_>>());
             }
-            rest = &rest[run.end()..];
+            self.at += run.end as u64;
+            rest = &rest[run.end..];
         }
         self.at > before && !self.is_too_long
     }
 
-    fn take(&mut self, run: &[u8], packet_len: usize) {
-        let packets = || run.chunks_exact(packet_len).map(|packet| &packet[..PACKET_LEN]);
+    fn take(&mut self, offset: u64, packets: &[&[u8]]) {
         if self.runs.len() == MOST_BACK {
             self.runs.pop_front();
         }
-        self.runs.push_back(self.at);
+        self.runs.push_back(offset);
         let of_clock = |pcr: &Pcr| self.clock.is_none_or(|clock| clock.pid == pcr.pid);
-        if let Some(pcr) = packets().find_map(|packet| pcr(packet).filter(of_clock)) {
-            self.tick(pcr);
+        if let Some(pcr) = packets.iter().find_map(|packet| pcr(packet).filter(of_clock)) {
+            self.tick(pcr, offset);
         }
-        let payload = packets().collect::<Vec<_>>().concat();
-        if let Some(found) = self.starts.take(0, &payload) {
+        if let Some(found) = self.starts.take(0, &packets.concat()) {
             let back = usize::try_from(found.back).unwrap_or(usize::MAX);
-            let start =
-                self.runs.len().checked_sub(back.saturating_add(1)).and_then(|place| self.runs.get(place));
+            let place = self.runs.len().checked_sub(back.saturating_add(1));
+            let start = place.and_then(|place| self.runs.get(place));
             let is_new = |start: &&u64| self.marks.starts.last().is_none_or(|last| last < *start);
             self.marks.starts.extend(start.filter(is_new).copied());
         }
-        self.at += run.len() as u64;
         self.is_too_long = self.marks.starts.len().max(self.marks.clocks.len()) >= MOST_MARKS;
     }
 
-    fn tick(&mut self, Pcr { pid, base, is_discontinuous }: Pcr) {
+    fn tick(&mut self, Pcr { pid, base, is_discontinuous }: Pcr, offset: u64) {
         let Some(RunningClock { base: before, at, rate, .. }) = self.clock else {
-            let at = Clock { offset: self.at, at_us: 0 };
+            let at = Clock { offset, at_us: 0 };
             self.clock = Some(RunningClock { pid, base, at, rate: 0 });
             self.marks.clocks.push(at);
             return;
         };
-        let (passed, bytes) = (base.wrapping_sub(before) % PCR_WRAP, self.at - at.offset);
+        let (passed, bytes) = (base.wrapping_sub(before) % PCR_WRAP, offset - at.offset);
         let has_been_set = is_discontinuous || passed > LONGEST_STEP;
         // Then the bytes say how much time has passed.
         let passed_us =
@@ -168,7 +164,7 @@ impl TsMarking {
             return;
         }
         let rate = if has_been_set { rate } else { bytes * 1_000_000 / passed_us };
-        let at = Clock { offset: self.at, at_us: at.at_us + passed_us };
+        let at = Clock { offset, at_us: at.at_us + passed_us };
         self.clock = Some(RunningClock { pid, base, at, rate });
         self.marks.clocks.push(at);
     }
@@ -195,19 +191,30 @@ impl TsMarking {
 /// The packets that a file goes on with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// Bytes before them that are none.
-    pub skipped: usize,
+    /// Where they begin: what is before them is none.
+    pub begin: usize,
+    /// Where they end.
+    pub end: usize,
     /// The length of one, with what is between it and the next: the first 188 bytes are the packet.
     pub packet_len: usize,
-    /// How many.
-    pub packets: usize,
 }
 
 impl Run {
-    /// Where it ends.
+    /// The packets, in the part of the file that it was found in.
+    pub fn packets(self, file: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let strides = file.get(self.begin..self.end).unwrap_or_default().chunks(self.packet_len);
+        strides.filter_map(|stride| stride.get(..PACKET_LEN))
+    }
+
+    /// Whether it says how long packets are: behind the last one of all there is nothing.
+    fn is_sure(self) -> bool {
+        self.end - self.begin > self.packet_len
+    }
+
+    /// The length of packets, where it was that before.
     #[must_use]
-    pub fn end(&self) -> usize {
-        self.skipped + self.packet_len * self.packets
+    pub fn packet_len_after(self, before: usize) -> usize {
+        if self.is_sure() { self.packet_len } else { before }
     }
 }
 
@@ -216,17 +223,16 @@ impl Run {
 pub fn next_run(file: &[u8], packet_len: usize) -> Run {
     let is_there =
         |from: &usize| file[*from] == SYNC && file_packet_len(&file[*from..], packet_len).is_some();
-    let Some(skipped) = (0..file.len()).find(is_there) else {
-        return Run { skipped: file.len(), packet_len, packets: 0 };
-    };
-    let packet_len = file_packet_len(&file[skipped..], packet_len).unwrap_or(packet_len);
-    let together = file[skipped..].chunks_exact(packet_len).take(TOGETHER);
-    let packets = together.take_while(|packet| packet[0] == SYNC).count();
+    let none = Run { begin: file.len(), end: file.len(), packet_len };
+    let Some(begin) = (0..file.len()).find(is_there) else { return none };
+    let packet_len = file_packet_len(&file[begin..], packet_len).unwrap_or(packet_len);
+    let together = file[begin..].chunks(packet_len).take(TOGETHER);
+    let packets = together.take_while(|stride| stride[0] == SYNC && stride.len() >= PACKET_LEN).count();
     if packets == 0 {
-        // The last one, without what would be between it and the next.
-        return Run { skipped: file.len(), packet_len, packets: 0 };
+        none
+    } else {
+        Run { begin, end: file.len().min(begin + packets * packet_len), packet_len }
     }
-    Run { skipped, packet_len, packets }
 }
 
 impl TsIndex {
@@ -259,11 +265,23 @@ impl TsIndex {
         next.checked_sub(1).and_then(|place| self.clocks.get(place)).map_or(0, |clock| clock.offset)
     }
 
-    /// The newest run by then that a decoder can start with; the first of all if there is none.
+    /// The newest run by then that a decoder can start with.
     #[must_use]
     pub fn start_by(&self, us: u64) -> Option<u64> {
         let next = self.starts.partition_point(|start| self.time_of(*start) <= us);
-        self.starts.get(next.saturating_sub(1)).copied()
+        self.starts.get(next.checked_sub(1)?).copied()
+    }
+
+    /// The first run from then on that a decoder can start with.
+    #[must_use]
+    pub fn start_after(&self, us: u64) -> Option<u64> {
+        self.starts.get(self.starts.partition_point(|start| self.time_of(*start) < us)).copied()
+    }
+
+    /// Whether a decoder can start with the run there.
+    #[must_use]
+    pub fn is_start(&self, offset: u64) -> bool {
+        self.starts.binary_search(&offset).is_ok()
     }
 
     /// As bytes, for a file of this size that was changed then.
@@ -354,8 +372,9 @@ mod tests {
     #[test]
     fn packets_of_any_length_tell_when_they_come_and_where_a_decoder_starts() {
         for (before, behind) in [(0, 0), (4, 0), (0, 16)] {
-            let stored =
-                |place: u64| [vec![1; before], packet(place * 10, place % 70 == 0), vec![2; behind]].concat();
+            let stored = |place: u64| {
+                [vec![1; before], packet(place * 10, place.is_multiple_of(70)), vec![2; behind]].concat()
+            };
             let file: Vec<u8> = (0..140).flat_map(stored).collect();
             let (index, length) = (index(&file), (PACKET_LEN + before + behind) as u64);
             let first = before as u64;
@@ -364,6 +383,8 @@ mod tests {
             assert_eq!(times, [0, 70_000, 140_000, 200_000], "{length}");
             assert_eq!(index.start_by(699_999), Some(first));
             assert_eq!(index.start_by(700_000), Some(first + 70 * length));
+            assert_eq!(index.start_after(1), Some(first + 70 * length));
+            assert_eq!(index.start_after(700_001), None);
             assert_eq!(index.offset_at(75_000), first + 7 * length);
             // The last run has its clock at its beginning, and goes on as the one before did.
             let end = index.duration_us();
@@ -388,8 +409,9 @@ mod tests {
 
     #[test]
     fn what_was_kept_is_read_again_and_of_another_file_it_is_not() {
-        let index =
-            index(&(0..140).flat_map(|place| packet(place * 10, place % 70 == 0)).collect::<Vec<_>>());
+        let index = index(
+            &(0..140u64).flat_map(|place| packet(place * 10, place.is_multiple_of(70))).collect::<Vec<_>>(),
+        );
         let of = Identity { bytes: 140 * 188, changed_ns: -5 };
         let bytes = index.bytes(of);
         assert_eq!(TsIndex::read(&bytes, of), Ok(index));
@@ -402,7 +424,7 @@ mod tests {
     proptest! {
         #[test]
         fn in_pieces_it_is_the_same(cut in 1usize..4000, count in 20u64..60) {
-            let file: Vec<u8> = (0..count).flat_map(|place| packet(place * 10, place % 7 == 0)).collect();
+            let file: Vec<u8> = (0..count).flat_map(|place| packet(place * 10, place.is_multiple_of(7))).collect();
             let (mut marking, mut end) = (TsMarking::default(), 0);
             while end < file.len() {
                 end = (end + cut).min(file.len());

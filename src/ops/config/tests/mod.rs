@@ -17,6 +17,7 @@ use crate::wire::sdp::Repairs;
 mod access;
 mod channels;
 mod files;
+mod libraries;
 mod pairs;
 mod pulled;
 mod recordings;

@@ -100,7 +100,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "[]\nname = \"a\"",
         "1:1",
-        "the sections are [rtsp], [http], [admin], [log], [engine], [ring], [limits], [access], [sap], [storage], [[channel]]",
+        "the sections are [rtsp], [http], [admin], [log], [engine], [ring], [limits], [access], [sap], [storage], [[library]], [[channel]]",
     ),
     ("[rtsp] udp_ports = \"0\"", "1:8", "a section's header stands in a line of its own"),
     // Comments, and other languages.

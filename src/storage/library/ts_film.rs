@@ -1,0 +1,102 @@
+//! A film: a transport stream in a file, and the index of it.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::wire::stored::{Identity, NoIndex, TsIndex, TsMarking};
+
+use super::super::files;
+
+/// Bytes that are read at a time as an index is made.
+const AT_A_TIME: usize = 4 << 20;
+
+/// A file that can be played.
+#[derive(Debug)]
+pub(in super::super) struct TsFilm {
+    pub file: File,
+    pub identity: Identity,
+    pub index: TsIndex,
+    /// Of all its packets.
+    pub ssrc: u32,
+}
+
+/// Why a file can not be.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoFilm {
+    #[error("it can not be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error("as a transport stream it can not be played: {0}")]
+    NoIndex(#[from] NoIndex),
+}
+
+/// An index, as it is made: so much at a time that others have their turn.
+#[derive(Debug)]
+pub(super) struct Making {
+    file: File,
+    identity: Identity,
+    marking: TsMarking,
+    buffer: Vec<u8>,
+}
+
+/// What a file was known as.
+pub(super) fn identity(file: &File) -> io::Result<Identity> {
+    let about = file.metadata()?;
+    let changed_ns = i128::from(about.mtime()) * 1_000_000_000 + i128::from(about.mtime_nsec());
+    Ok(Identity { bytes: about.len(), changed_ns })
+}
+
+impl TsFilm {
+    /// One whose index was kept. `Err`: it is to be made.
+    pub(super) fn kept(file: File, identity: Identity, kept_at: &Path) -> Result<Self, Box<Making>> {
+        let kept = fs::read(kept_at).ok().and_then(|bytes| TsIndex::read(&bytes, identity).ok());
+        match kept {
+            Some(index) => Ok(Self { file, identity, index, ssrc: getrandom::u32().unwrap_or(1) }),
+            None => {
+                Err(Box::new(Making { file, identity, marking: TsMarking::default(), buffer: Vec::new() }))
+            }
+        }
+    }
+}
+
+impl TsFilm {
+    /// How fast it is, over all of it.
+    pub fn bytes_per_second(&self) -> u64 {
+        let bytes = self.identity.bytes.saturating_mul(1_000_000);
+        bytes.checked_div(self.index.duration_us()).unwrap_or(0)
+    }
+}
+
+impl Making {
+    /// Reads on. `true`: there is more.
+    pub fn go_on(&mut self) -> io::Result<bool> {
+        let at = self.marking.at();
+        let left = self.identity.bytes.saturating_sub(at);
+        self.buffer.resize(left.min(AT_A_TIME as u64) as usize, 0);
+        self.file.read_exact_at(&mut self.buffer, at)?;
+        let is_all = self.buffer.len() as u64 == left;
+        let goes_on = self.marking.read(&self.buffer, is_all);
+        files::drop_behind(&self.file, at, self.marking.at());
+        Ok(goes_on && !is_all)
+    }
+
+    /// The film, once all was read. Its index is kept there; where it can not be, it is made again the next time.
+    pub fn film(self, kept_at: &Path) -> Result<TsFilm, NoFilm> {
+        let Self { file, identity, marking, .. } = self;
+        let index = marking.index()?;
+        if let Err(error) = keep(kept_at, &index.bytes(identity)) {
+            tracing::debug!(file = %kept_at.display(), %error, "the index of a film is not kept");
+        }
+        Ok(TsFilm { file, identity, index, ssrc: getrandom::u32().unwrap_or(1) })
+    }
+}
+
+/// Writes a file as a whole, or not at all.
+fn keep(at: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = PathBuf::from(at).into_os_string();
+    beside.push(".new");
+    at.parent().map_or(Ok(()), fs::create_dir_all)?;
+    fs::write(&beside, bytes)?;
+    fs::rename(beside, at)
+}

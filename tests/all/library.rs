@@ -1,0 +1,270 @@
+//! Films: files of a library, played from their beginning, from anywhere, and to their end; and what is no film.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::players::programme::ffmpeg;
+use crate::vocabulary::{
+    Mirrorball, Needs, Over, Reply, Setup, Viewer, in_a_network_of_its_own, say, storage_in,
+};
+
+const PACKET: usize = 188;
+/// Packets of a transport stream in one of RTP.
+const TOGETHER: usize = 7;
+/// Milliseconds from a packet to the next.
+const MS: usize = 5;
+/// Pictures that a decoder can start with are so many packets apart.
+const APART: usize = 70;
+
+/// A program that serves films.
+struct Cinema {
+    films: TempDir,
+    _kept: TempDir,
+    mirrorball: Mirrorball,
+}
+
+impl Cinema {
+    fn open() -> Self {
+        Self::with("")
+    }
+
+    fn with(lines: &str) -> Self {
+        let [films, kept] = [(); 2].map(|()| TempDir::new().expect("a directory"));
+        let library = format!("name = \"films\"\ndirectory = \"{}\"\n{lines}", films.path().display());
+        let setup = Setup::new().section("storage", &storage_in(kept.path(), ""));
+        let mirrorball = setup.section("[library]", &library).start();
+        Self { films, _kept: kept, mirrorball }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.films.path().join(name)
+    }
+
+    fn keep(&self, name: &str, film: &[u8]) {
+        let path = self.path(name);
+        path.parent().map(fs::create_dir_all).transpose().expect("a directory").expect("a parent");
+        fs::write(path, film).expect("there is room");
+    }
+
+    /// A viewer of a film, of which nothing plays yet.
+    #[track_caller]
+    fn viewer(&self, name: &str, over: Over) -> Viewer {
+        let mut viewer = Viewer::of(&self.mirrorball, &format!("films/{name}"));
+        viewer.set_up(1, over);
+        viewer
+    }
+
+    #[track_caller]
+    fn expect_status(&self, name: &str, status: u16) {
+        let mut viewer = Viewer::of(&self.mirrorball, &format!("films/{name}"));
+        let url = viewer.url.clone();
+        viewer.connection.request("DESCRIBE", &url, &[]).expect(status);
+    }
+}
+
+/// A packet with its clock.
+fn packet(number: usize) -> Vec<u8> {
+    let base = (number * MS * 90) as u64;
+    let is_start = number.is_multiple_of(APART);
+    let mut packet = vec![0x47, 0x41, 0, 0x30, 15, if is_start { 0x50 } else { 0x10 }];
+    packet.extend(((base >> 1) as u32).to_be_bytes());
+    packet.extend([(base as u8) << 7 | 0x7e, 0]);
+    packet.extend((number as u64).to_be_bytes());
+    packet.extend([0, 0, 1, 0xe0]);
+    packet.resize(PACKET, 0xff);
+    packet
+}
+
+fn film(packets: usize) -> Vec<u8> {
+    (0..packets).flat_map(packet).collect()
+}
+
+/// What an RTP packet carries, behind what is said of it: sequence number and timestamp.
+fn read(rtp: &[u8]) -> (u16, u32, &[u8]) {
+    let number = |at: usize| u32::from_be_bytes(rtp[at..at + 4].try_into().expect("four"));
+    (number(0) as u16, number(4), &rtp[12..])
+}
+
+#[track_caller]
+fn expect_film(viewer: &mut Viewer, film: &[u8]) {
+    for (number, expected) in film.chunks(TOGETHER * PACKET).enumerate() {
+        let packet = viewer.packet();
+        assert!(read(&packet).2 == expected, "packet {number} is not that of the file");
+    }
+}
+
+#[test]
+fn a_film_is_played_byte_for_byte_at_its_own_pace_and_again_from_its_beginning() {
+    let cinema = Cinema::open();
+    for (over, name, before, behind) in
+        [(Over::Udp, "a b/plain.ts", 0, 0), (Over::Tcp, "camera.m2ts", 4, 0), (Over::Tcp, "parity.ts", 0, 16)]
+    {
+        let packets = 420;
+        let stored = |number| [vec![1; before], packet(number), vec![2; behind]].concat();
+        cinema.keep(name, &(0..packets).flat_map(stored).collect::<Vec<_>>());
+        let mut viewer = cinema.viewer(&name.replace(' ', "%20"), over);
+        let range = |reply: Reply| reply.header("Range").map(str::to_owned).expect("it says what is played");
+        let reply = range(viewer.request("PLAY").expect(200));
+        assert!(["npt=0.000000-2.100000", "npt=0.000000-2.099895"].contains(&&*reply), "{name}: {reply}");
+        let (mut passed, mut last) = (0, None);
+        for number in 0..packets / TOGETHER {
+            let packet = viewer.packet();
+            let (sequence, timestamp, payload) = read(&packet);
+            let expected: Vec<u8> =
+                (0..TOGETHER).flat_map(|of| self::packet(number * TOGETHER + of)).collect();
+            assert!(payload == expected, "{name}: packet {number}");
+            if let Some((before, time)) = last.replace((sequence, timestamp)) {
+                assert_eq!(sequence.wrapping_sub(before), 1, "{name}");
+                passed += timestamp.wrapping_sub(time);
+            }
+        }
+        assert!((180_000..190_000).contains(&passed), "{name}: {passed}");
+        viewer.expect_silence();
+        let goodbye =
+            (0..10).any(|_| viewer.rtcp_within(Duration::from_secs(5)).is_some_and(|rtcp| is_goodbye(&rtcp)));
+        assert!(goodbye, "{name}: it is told that it is over");
+        assert_eq!(range(viewer.request("PLAY").expect(200)), reply, "{name}");
+        let again = viewer.packet();
+        assert!(read(&again).2 == film(TOGETHER), "{name}");
+        assert_eq!(
+            last.map(|(sequence, _)| read(&again).0.wrapping_sub(sequence)),
+            Some(1),
+            "{name}: one stream"
+        );
+        viewer.teardown();
+    }
+}
+
+fn is_goodbye(rtcp: &[u8]) -> bool {
+    rtcp.windows(2).step_by(4).any(|head| head[0] & 0xe0 == 0x80 && head[1] == 203)
+}
+
+#[test]
+fn any_place_is_played_from_the_picture_before_it_and_a_pause_keeps_the_place() {
+    let cinema = Cinema::open();
+    let all = film(1400);
+    cinema.keep("long.ts", &all);
+    for over in [Over::Udp, Over::Tcp] {
+        let mut viewer = cinema.viewer("long.ts", over);
+        let url = viewer.url.clone();
+        let described = viewer.connection.request("DESCRIBE", &url, &[]).expect(200).body;
+        assert!(described.contains("a=range:npt=0.000000-7.000000\r\n"), "{described}");
+        let reply = viewer.play_range("npt=2.5-").expect(200);
+        // The picture of 2.45 s.
+        assert_eq!(reply.header("Range"), Some("npt=2.450000-7.000000"));
+        let first = viewer.packet();
+        assert_eq!(viewer.announced, [(read(&first).0, read(&first).1)]);
+        assert!(read(&first).2 == &all[490 * PACKET..497 * PACKET], "{over:?}");
+        expect_film(&mut viewer, &all[497 * PACKET..560 * PACKET]);
+        viewer.request("PAUSE").expect(200);
+        let mut next = 560;
+        while let Some(packet) = viewer.packet_within(0, Duration::from_millis(300)) {
+            assert!(read(&packet).2 == &all[next * PACKET..(next + TOGETHER) * PACKET], "what was under way");
+            next += TOGETHER;
+        }
+        viewer.request("PLAY").expect(200);
+        expect_film(&mut viewer, &all[next * PACKET..(next + 70) * PACKET]);
+        // A part, of which the end is told.
+        let reply = viewer.play_range("npt=0.7-1.0").expect(200);
+        assert_eq!(reply.header("Range"), Some("npt=0.700000-1.000000"));
+        let sequence = viewer.announced[0].0;
+        let first = (0..200).map(|_| viewer.packet()).find(|packet| read(packet).0 == sequence);
+        assert!(first.is_some_and(|first| read(&first).2 == &all[140 * PACKET..147 * PACKET]), "{over:?}");
+        expect_film(&mut viewer, &all[147 * PACKET..196 * PACKET]);
+        for (range, status) in
+            [("npt=7-", 457), ("npt=3-2", 457), ("smpte=0:00:01-", 501), ("clock=20260101T000000Z-", 501)]
+        {
+            viewer.play_range(range).expect(status);
+        }
+        viewer.teardown();
+    }
+}
+
+#[test]
+fn what_is_no_film_of_the_library_is_not_found_and_what_can_not_be_played_is_said() {
+    let cinema = Cinema::open();
+    cinema.keep("there.ts", &film(140));
+    cinema.keep("notes.txt", b"not a film");
+    cinema.keep("empty.ts", b"");
+    cinema.keep(".hidden.ts", &film(140));
+    fs::create_dir(cinema.path("directory")).expect("made");
+    symlink("/etc/passwd", cinema.path("link.ts")).expect("linked");
+    symlink(cinema.path("there.ts"), cinema.path("inner.ts")).expect("linked");
+    nix::unistd::mkfifo(&cinema.path("pipe.ts"), nix::sys::stat::Mode::S_IRWXU).expect("made");
+    cinema.expect_status("there.ts", 200);
+    for name in [
+        "nothing.ts",
+        "../there.ts",
+        "%2e%2e/there.ts",
+        "%2e%2e%2fthere.ts",
+        "directory",
+        "directory/",
+        "link.ts",
+        "inner.ts",
+        ".hidden.ts",
+        "pipe.ts",
+        "there.ts/more",
+    ] {
+        cinema.expect_status(name, 404);
+    }
+    for name in ["notes.txt", "empty.ts"] {
+        cinema.expect_status(name, 415);
+    }
+    let told = "a film is not played: as a transport stream it can not be played: no two clock references";
+    assert_eq!(cinema.mirrorball.expect_logged(told, 2).len(), 2);
+    // It is there later, and is another one then.
+    cinema.keep("nothing.ts", &film(140));
+    std::thread::sleep(Duration::from_secs(5)); // that is how long it is known what is there
+    cinema.expect_status("nothing.ts", 200);
+}
+
+#[test]
+fn who_may_watch_a_library_is_said_there() {
+    let cinema = Cinema::with("deny = [\"127.0.0.0/8\"]");
+    cinema.keep("there.ts", &film(140));
+    cinema.expect_status("there.ts", 403);
+    cinema.expect_status("nothing.ts", 403);
+}
+
+#[test]
+fn ffprobe_and_ffmpeg_have_a_film_whole() {
+    let needs = Needs { programs: &["ip", "ffmpeg", "ffprobe"], route: false, ipv6: false };
+    in_a_network_of_its_own("a film of ffmpeg", &needs, || {
+        let cinema = Cinema::open();
+        let path = cinema.path("made.ts");
+        let mut make =
+            ffmpeg(&["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25", "-f", "lavfi", "-i", "sine"]);
+        make.args(["-t", "4", "-c:v", "libx264", "-g", "25", "-bf", "2", "-c:a", "aac", "-f", "mpegts"])
+            .arg(&path);
+        assert!(make.status().expect("ffmpeg runs").success());
+        let url = cinema.mirrorball.url("films/made.ts");
+        let frames = |input: &str| {
+            let mut probe = Command::new("ffprobe");
+            probe.args(["-v", "error", "-rtsp_transport", "tcp", "-count_packets", "-select_streams", "v"]);
+            probe.args(["-show_entries", "format=duration:stream=nb_read_packets", "-of", "csv=p=0"]);
+            let probe = if input.starts_with("rtsp") { &mut probe } else { probe_of_a_file(&mut probe) };
+            let out = probe.arg(input).output().expect("ffprobe runs");
+            String::from_utf8_lossy(&out.stdout).split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (here, there) = (frames(&path.to_string_lossy()), frames(&url));
+        say(&format!("film: {here:?} in the file, {there:?} over RTSP"));
+        let [here, there] =
+            [here, there].map(|told| told.first().and_then(|count| count.parse::<u32>().ok()));
+        assert_eq!(here, Some(100));
+        // What begins with the next picture, ffmpeg takes for the end of one: behind the last there is none.
+        assert!(there >= Some(99), "{there:?}");
+    });
+}
+
+/// The same without what is of RTSP.
+fn probe_of_a_file(probe: &mut Command) -> &mut Command {
+    let arguments: Vec<_> =
+        probe.get_args().map(ToOwned::to_owned).filter(|a| a != "-rtsp_transport" && a != "tcp").collect();
+    *probe = Command::new("ffprobe");
+    probe.args(arguments)
+}
