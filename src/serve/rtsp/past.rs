@@ -25,8 +25,8 @@ pub struct Past {
 /// How far a track has come.
 pub struct Place {
     pub track: usize,
-    /// The packet that is next.
-    pub next: Kept,
+    /// The packet that is next, as far as was known then.
+    next: Kept,
     /// Its number in the ring of the channel's track, where that is what was sent.
     number: Option<u64>,
     /// The same, once it is known for sure.
@@ -65,8 +65,16 @@ impl Place {
             Some(deck) => deck.packet(track.number, next)?,
             None => live(setup, next, sent.as_ref(), now),
         };
-        let (track, is_renumbered, end) = (track.number, deck.is_some(), Arc::default());
+        let (track, is_renumbered, end) =
+            (track.number, deck.is_some_and(|deck| !deck.is_as_it_came()), Arc::default());
         Some(Self { track, next, number, end, sent, is_renumbered, at: now })
+    }
+
+    /// The packet that is next.
+    pub fn next(&self) -> Kept {
+        let further = self.number().zip(self.number).map_or(0, |(end, number)| end.wrapping_sub(number));
+        let (us, packet) = self.next;
+        (us, packet.map(|(ssrc, sequence)| (ssrc, sequence.wrapping_add(further as u16))))
     }
 
     /// What it plays is let go, there or a little further.

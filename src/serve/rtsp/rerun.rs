@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::event::clock;
-use crate::relay::Began;
+use crate::relay::{Began, GoesOn, Landmark};
 use crate::storage::{Begin, Deck, Pace, Programme};
 use crate::wire::rtsp::range;
 
@@ -47,7 +47,7 @@ impl Session {
                 range::Asked::Anything if is_paused || changes => (None, None),
                 range::Asked::Anything | range::Asked::Now => return None,
             };
-            let first = places.iter().map(|place| place.next.0).min();
+            let first = places.iter().map(|place| place.next().0).min();
             let pace = self.pace(&mut held.setups, tempo);
             let was_scaled = deck.is_some_and(|deck| matches!(deck.pace(), Pace::Scaled(..)));
             let is_jump = from_us.is_some() || was_scaled || matches!(pace, Pace::Scaled(..));
@@ -58,7 +58,7 @@ impl Session {
             let from = match (from_us, pace) {
                 (None, Pace::Percent(_)) => {
                     let first = first?;
-                    let next = |number| of_track(number).map_or((first, None), |place| place.next);
+                    let next = |number| of_track(number).map_or((first, None), |place| place.next());
                     Begin::Packets((1..=count).map(next).collect())
                 }
                 _ => Begin::Picture(from_us.or(first)?),
@@ -154,13 +154,21 @@ impl Session {
             Some((deck, story, held.setups.iter().map(Setup::told).collect()))
         });
         let Some((deck, story, ways)) = told.flatten() else { return };
+        let is_open = deck.is_open();
         story.play(ways, agent, now);
-        let (session, is_all) = (Arc::downgrade(self), deck.plays_to_the_end());
+        if is_open {
+            let (session, own) = (Arc::downgrade(self), Arc::downgrade(&deck));
+            deck.join_by(move |last| {
+                let joined = session.upgrade().zip(own.upgrade());
+                joined.is_some_and(|(session, own)| session.join(&own, last, clock::now()))
+            });
+        }
+        let session = Arc::downgrade(self);
         deck.play(move || {
             session.upgrade().iter().for_each(|session| {
                 session.say_goodbye("what was asked for has been played");
                 session.pause(clock::now());
-                session.change(|held| held.past.is_over = is_all);
+                session.change(|held| held.past.is_over = is_open);
             });
         });
     }
@@ -171,6 +179,35 @@ impl Session {
             let is_there = held.past.deck.is_some() || !held.past.places.is_empty();
             is_there && !held.past.is_over
         })
+    }
+
+    /// Goes on with the channel's own tracks behind these packets, which were the last of what it watches, if that is in their rings.
+    fn join(&self, deck: &Arc<Deck>, last: &[(usize, Landmark)], now: Instant) -> bool {
+        let joined = self.change(|held| {
+            let is_it = held.past.deck.as_ref().is_some_and(|own| Arc::ptr_eq(own, deck));
+            if !is_it || held.past.coming.is_some() {
+                return false;
+            }
+            let follows = |setup: &Setup| {
+                let number = setup.track.number;
+                let (_, last) = last.iter().find(|(track, _)| *track == number)?;
+                let own = self.channel.tracks.iter().find(|track| track.number == number)?;
+                let GoesOn::At(next) = own.rtp.ring().goes_on_after(*last) else { return None };
+                let entry = self.channel.enter_at.again(own, next, now)?;
+                setup.has_all().then(|| (own.clone(), entry.spot))
+            };
+            let Some(following) = held.setups.iter().map(follows).collect::<Option<Vec<_>>>() else {
+                return false;
+            };
+            let story = held.story.clone();
+            for (setup, (track, spot)) in held.setups.iter_mut().zip(following) {
+                setup.cross(&track, spot, &story, now);
+            }
+            self.pace(&mut held.setups, Tempo::default());
+            held.past.deck = None;
+            true
+        });
+        joined == Some(true)
     }
 
     /// Has it watch what comes now, wherever it was. `false`: it watches the past, and goes on with that.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::relay::{Carriage, Sent, Spot, Track};
+use crate::relay::{Carriage, Handover, Place, Sent, Spot, Track};
 use crate::wire::rtcp::{self, Report};
 
 use super::super::access::{Beyond, Share};
@@ -186,6 +186,30 @@ impl Setup {
             self.way.start(&self.track, (from.into(), rtcp_from.into()), story);
             (self.since, self.this_way_since) = (Some(now), Some(now));
         }
+    }
+
+    /// Whether its viewer was sent all that is there, as far as that is known.
+    pub fn has_all(&self) -> bool {
+        self.plays() && self.coming.is_none() && self.way.settled() == Some(self.track.rtp.ring().head())
+    }
+
+    /// Goes on with another track from there, which is what follows the newest packet of this one.
+    pub fn cross(&mut self, track: &Arc<Track>, spot: Spot, story: &Arc<Story>, now: Instant) {
+        let (heirs, heir, head) = (Heirs::new(), Handover::new(), self.track.rtp.ring().head());
+        let (told, next, first) = (Arc::downgrade(&heirs.rtp), heir.clone(), spot.number);
+        heirs.rtp.when_told(move || {
+            let place = told.upgrade().and_then(|told| told.place());
+            // What it was not sent of this one is there, too.
+            let missing = place.map_or(0, |place| head.saturating_sub(place.number));
+            next.tell(Spot { number: first.saturating_sub(missing), ..spot });
+        });
+        self.end(Some(&heirs));
+        self.track = track.clone();
+        self.asks.first = first;
+        self.way.repair(&self.asks);
+        let rtcp = track.rtcp.ring().head();
+        self.way.start(track, (Place::After(heir), rtcp.into()), story);
+        (self.since, self.this_way_since) = (Some(now), Some(now));
     }
 
     /// Has another track be what is sent, if there is one: of the same number, and while nothing is.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use std::{io, iter};
 
 use crate::event::{Task, TaskQueue, Timers, Work, clock, lock};
-use crate::relay::{Expected, Track};
+use crate::relay::{Expected, Landmark, Track};
 
 use super::numbering::Sent;
 use super::pace::Pace;
@@ -91,11 +91,17 @@ pub struct Deck {
     is_playing: AtomicBool,
     /// What is done once it has been taken to its end.
     when_over: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// Takes its viewer to what comes now, which goes on behind these packets, if that is there.
+    join: OnceLock<Join>,
+    /// What its viewer was sent last has the numbers that it came with.
+    is_as_it_came: AtomicBool,
     is_queued: AtomicBool,
     /// Over once it is known where it begins, or that it does not.
     cue: Arc<Expected>,
     seat: Arc<Seat>,
 }
+
+type Join = Box<dyn Fn(&[(usize, Landmark)]) -> bool + Send + Sync>;
 
 impl Deck {
     /// One of what is read, for a track each. Nothing is yet.
@@ -127,6 +133,8 @@ impl Deck {
             began: OnceLock::new(),
             is_playing: AtomicBool::new(false),
             when_over: Mutex::default(),
+            join: OnceLock::new(),
+            is_as_it_came: AtomicBool::new(false),
             is_queued: AtomicBool::new(false),
             cue: Expected::new(Arc::default()),
             seat,
@@ -157,9 +165,19 @@ impl Deck {
         self.push();
     }
 
-    /// Whether it goes on until there is no more.
-    pub fn plays_to_the_end(&self) -> bool {
+    /// Whether it is to go on with what comes, or to the end.
+    pub fn is_open(&self) -> bool {
         self.programme.until_us.is_none()
+    }
+
+    /// Tries that before each turn, with the newest packet of each track by its number; once it could be done, it plays no more.
+    pub fn join_by(&self, join: impl Fn(&[(usize, Landmark)]) -> bool + Send + Sync + 'static) {
+        let _ = self.join.set(Box::new(join)); // the first is told of
+    }
+
+    /// Whether what its viewer was sent last has the numbers that it came with.
+    pub fn is_as_it_came(&self) -> bool {
+        self.is_as_it_came.load(Relaxed)
     }
 
     /// Its viewer's place among those who watch the past.
@@ -221,14 +239,15 @@ impl Deck {
         // Up to a moment that is to come, it waits for that.
         let has_passed =
             until_us.is_some_and(|until| clock::unix_now().as_micros() as u64 > until + LONGEST_PAUSE_US);
-        let (mut has_more, mut is_over) = (false, true);
+        let (mut has_more, mut is_over, before) = (false, true, self.heads());
         for reel in &mut state.reels {
             has_more |= reel.go_on(due_us.min(last_us), now)?;
             let has_ended = has_passed || reel.reader.is_whole();
             is_over &= reel.reader.peek()?.map_or(has_ended, |next| next.arrived_us > last_us);
         }
         if is_over && self.is_taken() {
-            return Ok(None);
+            // What has just been put there is on its way, over UDP too.
+            return Ok((self.heads() != before).then_some(TURN));
         }
         let is_fast = has_more || is_over || pace == Pace::AsItIsTaken;
         Ok(Some(if is_fast { FAST_TURN } else { TURN }))
@@ -309,6 +328,10 @@ impl Deck {
         self.lanes.iter().any(|track| track.rtp.waiting() >= MOST_BEHIND)
     }
 
+    fn heads(&self) -> u64 {
+        self.lanes.iter().map(|track| track.rtp.ring().head()).sum()
+    }
+
     fn is_taken(&self) -> bool {
         self.lanes.iter().all(|track| track.rtp.waiting() == 0)
     }
@@ -329,6 +352,14 @@ impl Deck {
             let _ = self.cued.set(cued); // there is none
         }
         if !self.is_playing.load(Relaxed) {
+            return Ok(None);
+        }
+        let last = state.last_as_it_came().filter(|_| state.scanning.is_none());
+        self.is_as_it_came.store(last.is_some(), Relaxed);
+        // Under the lock: nothing goes into the rings meanwhile.
+        let is_level = last.is_some_and(|last| self.join.get().is_some_and(|join| join(&last)));
+        if is_level {
+            self.rest();
             return Ok(None);
         }
         let next = self.turn(&mut state, now)?;

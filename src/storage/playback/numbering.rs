@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::relay::Landmark;
 use crate::wire::recording::Record;
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 
@@ -77,6 +78,14 @@ impl Numbering {
         self.after = Some(Sent { ssrc, sequence, timestamp, passed: Duration::ZERO });
         self.ssrc = Some(ssrc);
         header
+    }
+
+    /// The packet that was last, if its numbers are those that it came with.
+    pub fn last_as_it_came(&self) -> Option<Landmark> {
+        let (record, sequence, timestamp) = self.last.as_ref()?;
+        let is_as_it_came =
+            (record.sequence, record.timestamp, Some(record.ssrc)) == (*sequence, *timestamp, self.ssrc);
+        is_as_it_came.then_some(Landmark { ssrc: record.ssrc, sequence: *sequence })
     }
 
     /// Time goes on from this packet, which is not the next one.

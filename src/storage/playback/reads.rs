@@ -21,7 +21,7 @@ pub(in super::super) trait Reads: Send {
     /// Stands at the first place no earlier than that where a decoder can start. `false`: there is none yet.
     fn seek_start_after(&mut self, from_us: u64) -> io::Result<bool>;
 
-    /// Stands at this packet, which came then; if it is not there, at the first that came no earlier.
+    /// Stands at this packet, which came then or somewhat later; if it is not there, at the first that came no earlier.
     fn seek_packet(&mut self, us: u64, packet: (u32, u16)) -> io::Result<bool>;
 
     /// The next packet. `None`: it is to come, or that was all.

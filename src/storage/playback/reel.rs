@@ -8,7 +8,7 @@ use std::{io, mem};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::event::lock;
-use crate::relay::{Packet, Track};
+use crate::relay::{Landmark, Packet, Track};
 use crate::wire::random_access::Starts;
 use crate::wire::recording::{Format, Record};
 use crate::wire::rtp::{self, FIXED_HEADER_LEN, RtpHeader};
@@ -208,6 +208,11 @@ impl Reel {
             all.extend(data.map(|data| packet((header, data))));
         }
         all
+    }
+
+    /// The packet that is newest in the ring, if its numbers are those that it came with.
+    pub fn last_as_it_came(&self) -> Option<Landmark> {
+        self.numbering.last_as_it_came()
     }
 
     /// Others play, and it goes on later as if it had stood before this packet. Sequence number and timestamp of that.

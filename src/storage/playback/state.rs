@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Instant;
 
+use crate::relay::Landmark;
+
 use super::pace::Pace;
 use super::reel::Reel;
 use super::scanning::Scanning;
@@ -42,6 +44,12 @@ impl State {
         let due_us = self.due_us(base, now);
         let is_far = next > due_us + LONGEST_PAUSE_US || next + LONGEST_PAUSE_US < due_us;
         Ok(if is_far { (now, next) } else { base })
+    }
+
+    /// The newest packet of each track, by its number, where all of them have the numbers that they came with.
+    pub fn last_as_it_came(&self) -> Option<Vec<(usize, Landmark)>> {
+        let last = |reel: &Reel| Some((reel.track.number, reel.last_as_it_came()?));
+        self.reels.iter().map(last).collect()
     }
 
     /// What came by then is due now.

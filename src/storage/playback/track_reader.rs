@@ -15,6 +15,8 @@ use super::reads::{Reads, Take};
 
 /// By so much two ways to reckon when a packet came may differ.
 const STAMPS_DIFFER_US: u64 = 50_000;
+/// A packet is looked for so much later: more of them may have been under way than was known.
+const LATER_US: u64 = 1_000_000;
 /// Records that are read at a time.
 const AT_A_TIME: usize = 128;
 /// Segments in a row without a place to start, and packets from one place to the next, among which it is looked for.
@@ -109,7 +111,7 @@ impl Reads for TrackReader {
         if !self.seek(us.saturating_sub(STAMPS_DIFFER_US))? {
             return Ok(false);
         }
-        while let Some(next) = self.peek()?.filter(|next| next.arrived_us <= us + STAMPS_DIFFER_US) {
+        while let Some(next) = self.peek()?.filter(|next| next.arrived_us <= us + LATER_US) {
             if !next.is_report && (next.ssrc, next.sequence) == (ssrc, sequence) {
                 return Ok(true);
             }
