@@ -14,7 +14,7 @@
 //!  payload  ─▶ random_access: where a decoder can start
 //!  packets  ─▶ fmp4: what a browser plays
 //!  packets  ─▶ recording: what is kept of them on disk
-//!  file     ─▶ stored: what is played of it, and when
+//!  file     ─▶ stored: what is played of it, and when; unit ─▶ payload ─▶ what RTP carries of it
 //!
 //!  as a client (pull, the probe): rtsp::ask ─▶ bytes ─▶ rtsp::framing ─▶ Response, sdp::offered; datagram ─▶ mark
 //! ```
@@ -31,6 +31,7 @@ pub mod mark;
 pub mod merge;
 mod pace;
 pub mod packetizer;
+pub mod payload;
 pub mod psi;
 pub mod random_access;
 pub mod reception;

@@ -32,5 +32,13 @@ mod tracks;
 mod unit;
 
 pub use film::Film;
+#[cfg(test)]
+pub(super) use nal_packets::NalPackets;
 pub use not_shown::NotShown;
+#[cfg(test)]
+pub(super) use parameters::Parameters;
+pub(super) use sound_config::SoundConfig;
+#[cfg(test)]
+pub(super) use sound_packets::SoundPackets;
+pub(super) use sps::Shape;
 pub use tracks::Source;

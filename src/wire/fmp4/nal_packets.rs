@@ -7,7 +7,7 @@ const LARGEST_UNIT: usize = 8 << 20;
 
 /// The units of one stream.
 #[derive(Debug)]
-pub(super) struct NalPackets {
+pub(in super::super) struct NalPackets {
     codec: Codec,
     /// A unit whose last fragment has not come. Empty: there is none.
     begun: Vec<u8>,

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 /// Names, in any case, and values.
 #[derive(Debug, Default)]
-pub(super) struct Parameters<'a>(Vec<(&'a str, &'a str)>);
+pub(in super::super) struct Parameters<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Parameters<'a> {
     /// `name=value; name=value`.

@@ -15,7 +15,7 @@ const PS: u8 = 29;
 
 /// What the beginning of a file says of the sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SoundConfig {
+pub(in super::super) struct SoundConfig {
     /// The AudioSpecificConfig.
     pub bytes: Vec<u8>,
     /// The kind of AAC by its number.

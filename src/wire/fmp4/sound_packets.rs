@@ -10,7 +10,7 @@ const SAMPLES: i64 = 1024;
 
 /// The frames of one track.
 #[derive(Debug)]
-pub(super) struct SoundPackets {
+pub(in super::super) struct SoundPackets {
     form: Form,
     pub config: SoundConfig,
     /// What a frame takes of the track's clock.

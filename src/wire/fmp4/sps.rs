@@ -6,7 +6,7 @@ use super::bits::Bits;
 
 /// Of a sequence of pictures.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(in super::super) struct Shape {
     pub width: u16,
     pub height: u16,
     pub chroma_format: u8,

@@ -4,7 +4,7 @@
 //! ```text
 //!  file ─▶ parse ─┐
 //!                 ├─▶ Presentation ─▶ tracks: groups, ports, clock rates (for ingest)
-//!  mpegts ────────┘        └────────▶ unicast: text for DESCRIBE, and of sessions that we announce
+//!  mpegts, stored ┘        └────────▶ unicast: text for DESCRIBE, and of sessions that we announce
 //!
 //!  a server's answer to DESCRIBE ─▶ offered: what a client can set up
 //! ```
@@ -21,6 +21,7 @@ mod parse;
 mod presentation;
 mod rtx_session;
 mod spread;
+mod stored;
 mod track;
 mod unicast;
 
@@ -30,6 +31,7 @@ pub use legs::MAX_FEEDS;
 pub use offered::{Offered, offered};
 pub use parse::{MAX_SDP_LEN, MAX_TRACKS, parse, parse_announced};
 pub use presentation::{Feed, Framing, Presentation, TrackDescription, framed_mpegts, mpegts, stored_mpegts};
+pub use stored::{StoredMedium, stored};
 pub use track::is_source_specific;
 pub use unicast::{Repairs, announced, multicast, ports_of, recorded, repairable, unicast};
 
