@@ -15,10 +15,12 @@
 //!  packets  ─▶ fmp4: what a browser plays
 //!  packets  ─▶ recording: what is kept of them on disk
 //!  file     ─▶ stored: what is played of it, and when; unit ─▶ payload ─▶ what RTP carries of it
+//!  file     ─▶ container: the tracks and samples of an MP4 file
 //!
 //!  as a client (pull, the probe): rtsp::ask ─▶ bytes ─▶ rtsp::framing ─▶ Response, sdp::offered; datagram ─▶ mark
 //! ```
 
+pub mod container;
 pub mod failover;
 mod first_copies;
 pub mod fmp4;

@@ -15,6 +15,7 @@ mod catch_up; // what was on, over HTTP
 mod changes; // SETUP again: other ports, other channels, another way
 mod check; // what `mirrorball check` finds on a machine, and what it makes of it
 mod clients; // what clients of others send, as data
+mod containers; // what is read of MP4 and QuickTime files, before ffprobe
 mod conversation; // requests and replies, from OPTIONS to TEARDOWN
 mod crowds; // many viewers: who stays loses nothing, who leaves frees everything
 mod demand; // channels that are joined for who watches, and no longer
