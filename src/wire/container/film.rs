@@ -7,12 +7,15 @@ use mp4_atom::{Elst, Mdhd, Mvhd, Tkhd};
 use super::boxes::{NoFilm, Place};
 use super::coding::{Coding, Entry, entry};
 use super::fragments::Fragments;
+use super::hints::HintTrack;
 use super::read_at::ReadAt;
 use super::samples::Samples;
 use super::tables;
 use super::track::FilmTrack;
 
 const MOST_TRACKS: usize = 64;
+/// Bytes that a hint track may describe itself with.
+const MOST_SDP_LEN: usize = 1 << 14;
 /// Bytes of tables: twelve hours of pictures and sound, whose times are all told one by one, have less.
 const MOST_TABLE_BYTES: usize = 128 << 20;
 
@@ -82,14 +85,19 @@ impl<F: ReadAt + ?Sized> Trak<'_, F> {
         let Mdhd { timescale, .. } = mdia.need(file, b"mdhd")?.decode(file)?;
         let minf = mdia.need(file, b"minf")?;
         let stbl = minf.need(file, b"stbl")?;
-        let Entry { kind, mut coding, sound, holder } = entry(file, &stbl.need(file, b"stsd")?)?;
+        let stsd = stbl.need(file, b"stsd")?;
+        let Entry { kind, mut coding, sound, holder } = entry(file, &stsd)?;
         if let Some(why) = self.hindrance(&minf, timescale, holder)? {
             coding = Coding::Unsupported { kind, why };
         }
-        let frame = match coding {
+        let frame = match &mut coding {
             Coding::Unsupported { .. } => {
                 let samples = Samples::default();
-                return Ok(FilmTrack { id, coding, sound, timescale, samples, ends_at: 0 });
+                return Ok(FilmTrack { id, coding, sound, timescale, samples, stsd, ends_at: 0 });
+            }
+            Coding::Hints(hints) => {
+                self.hints(hints)?;
+                None
             }
             Coding::Pcm(pcm) => sound.map(|sound| pcm.width() * u32::from(sound.channels.max(1))),
             _ => None,
@@ -98,7 +106,21 @@ impl<F: ReadAt + ?Sized> Trak<'_, F> {
         let edits = self.edits(film_rate, timescale)?;
         samples.shift = edits.shift;
         let ends_at = edits.ends_at.map_or(samples.end(), |end| samples.end().min(end));
-        Ok(FilmTrack { id, coding, sound, timescale, samples, ends_at })
+        Ok(FilmTrack { id, coding, sound, timescale, samples, stsd, ends_at })
+    }
+
+    /// What a hint track names, and how it describes itself.
+    fn hints(&self, hints: &mut HintTrack) -> Result<(), NoFilm> {
+        let inside = |outer: Option<Place>, kind| outer.map_or(Ok(None), |outer| outer.find(self.file, kind));
+        let named = inside(self.trak.find(self.file, b"tref")?, b"hint")?;
+        let said = inside(inside(self.trak.find(self.file, b"udta")?, b"hnti")?, b"sdp ")?;
+        if let Some(named) = named {
+            let bytes = named.bytes(self.file, 4 * MOST_TRACKS)?;
+            hints.media = bytes.as_chunks().0.iter().map(|id| u32::from_be_bytes(*id)).collect();
+        }
+        let text = said.map(|said| said.bytes(self.file, MOST_SDP_LEN)).transpose()?;
+        hints.sdp = text.map(|text| String::from_utf8_lossy(&text).into_owned());
+        Ok(())
     }
 
     /// What is in the way of a track that could be played otherwise.

@@ -1,7 +1,6 @@
 //! The samples of one track: where each is, when it is decoded and shown, and whether a decoder can start with it.
 //!
-//! They are kept in runs, as files have them: 4 hours of pictures at 50 a second are about 8 MB, sound of a sample for each of 48,000 moments
-//! of a second is as small.
+//! They are kept in runs, as files have them: a picture takes 48 bytes at most, and sound that has a sample for each moment next to nothing.
 
 use super::runs::{Run, Runs};
 

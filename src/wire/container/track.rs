@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::boxes::Place;
 use super::coding::{Coding, Sound};
 use super::samples::Samples;
 
@@ -18,6 +19,8 @@ pub struct FilmTrack {
     pub timescale: u32,
     /// What it is made of.
     pub samples: Samples,
+    /// Where its sample entries are.
+    pub(super) stsd: Place,
     /// When it ends, in its ticks. Samples may go on for longer than is shown of them.
     pub ends_at: i64,
 }

@@ -44,7 +44,7 @@ impl Coded {
             }
             Self::Mpeg4Visual { config } => video("MP4V-ES", visual(config)),
             Self::Aac { config, rate, channels } => StoredMedium {
-                channels: Some(*channels),
+                channels: Some((*channels).max(1)),
                 parameters: Some(aac(config)),
                 ..medium("audio", "mpeg4-generic", (*rate).max(1))
             },
@@ -56,7 +56,7 @@ impl Coded {
             },
             Self::Pcm(pcm) => StoredMedium {
                 payload_type: static_type(pcm).unwrap_or(dynamic),
-                channels: Some(pcm.channels),
+                channels: Some(pcm.channels.max(1)),
                 ..medium("audio", encoding(pcm.samples), pcm.rate.max(1))
             },
         }

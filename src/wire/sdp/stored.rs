@@ -27,6 +27,9 @@ impl StoredMedium {
     /// What a hint track says of itself (ISO/IEC 14496-12 section 9.1.4): an `m=` line and those below it. `None`: that is not understood.
     #[must_use]
     pub fn of_hint(sdp: &str) -> Option<Self> {
+        if sdp.lines().any(|line| line.contains(char::is_control)) {
+            return None;
+        }
         let mut lines = sdp.lines().map(str::trim);
         let mut words = lines.find_map(|line| line.strip_prefix("m="))?.split_ascii_whitespace();
         let media = match words.next()? {
@@ -136,6 +139,7 @@ mod tests {
             "m=video 0 RTP/AVP 200\r\n",
             "m=video 0 RTP/AVP 96\r\n",
             "m=text 0 RTP/AVP 96\r\na=rtpmap:96 t140/1000",
+            "m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=fmtp:96 a\rb=c",
         ];
         assert!(wrong.iter().all(|sdp| StoredMedium::of_hint(sdp).is_none()));
     }

@@ -1,9 +1,9 @@
 //! What is stored in files, as far as it is read to be played: where it is at which time, and where a decoder can start.
 
-mod hints;
+mod coded;
 mod ts_index;
 mod wav;
 
-pub use hints::{Hint, HintEntry, NoHint, Of, Part, hints};
+pub use coded::coded;
 pub use ts_index::{Identity, NoIndex, RUN_LEN, TOGETHER, TsIndex, TsMarking, next_run};
 pub use wav::{NoWav, Wav};

@@ -1,7 +1,7 @@
 //! Hint samples (ISO/IEC 14496-12 section 9.1, QuickTime File Format "Hint Media"): how the packets of a track were made by who hinted it.
 //!
 //! ```text
-//!  a hint track's sample ─▶ hints ─▶ Hint: a header, and parts ─▶ Hint::payload, for which somebody reads the samples that it names
+//!  a hint track's sample ─▶ hints ─▶ Hint: a header, and parts ─▶ Film::hinted, which reads the samples that they name
 //! ```
 
 /// Bytes of a packet's header, and of each of its entries.
@@ -99,28 +99,31 @@ pub enum NoHint {
     },
 }
 
-/// What a hint track's sample entry says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct HintEntry {
+/// What a hint track says of its packets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HintTrack {
     /// No packet is larger.
     pub most_packet_len: u32,
-    /// Ticks a second of its timestamps (`tims`). `None`: those of the track.
+    /// Ticks a second of its timestamps. `None`: those of the track.
     pub clock_rate: Option<u32>,
+    /// The tracks that it names, by their `id`.
+    pub media: Vec<u32>,
+    /// How it describes itself: an `m=` line and those below it.
+    pub sdp: Option<String>,
 }
 
-impl HintEntry {
-    /// Reads an entry, from what follows its size and its name (`rtp `).
-    #[must_use]
-    pub fn read(body: &[u8]) -> Option<Self> {
+impl HintTrack {
+    /// Reads its sample entry, from what follows its size and its name (`rtp `).
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
         let (head, mut boxes) = body.split_first_chunk::<ENTRY_HEAD_LEN>()?;
-        let mut entry = Self { most_packet_len: number(head.get(12..)?)?, clock_rate: None };
+        let mut track = Self { most_packet_len: number(head.get(12..)?)?, ..Self::default() };
         while let Some((name, inner, rest)) = next_box(boxes) {
             if name == b"tims" {
-                entry.clock_rate = number(inner).filter(|rate| *rate > 0);
+                track.clock_rate = number(inner).filter(|rate| *rate > 0);
             }
             boxes = rest;
         }
-        Some(entry)
+        Some(track)
     }
 }
 
@@ -162,6 +165,15 @@ impl Hint {
 }
 
 impl Part {
+    /// Whose it is, the number of its sample or entry, where in that, and how much.
+    pub(super) fn elsewhere(&self) -> Option<(Of, u32, u32, u16)> {
+        match *self {
+            Self::Bytes(_) => None,
+            Self::Sample { of, number, offset, length } => Some((of, number, offset, length)),
+            Self::Description { of, index, offset, length } => Some((of, index, offset, length)),
+        }
+    }
+
     /// Bytes of it.
     fn len(&self) -> usize {
         match self {
@@ -340,11 +352,14 @@ mod tests {
     #[test]
     fn an_entry_tells_the_clock() {
         let mut entry = vec![0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 1, 0, 0, 5, 0xb4];
-        assert_eq!(HintEntry::read(&entry), Some(HintEntry { most_packet_len: 1460, clock_rate: None }));
+        assert_eq!(
+            HintTrack::read(&entry),
+            Some(HintTrack { most_packet_len: 1460, ..HintTrack::default() })
+        );
         entry.extend([0, 0, 0, 12, b't', b's', b'r', b'o', 0, 0, 0, 1]);
         entry.extend([0, 0, 0, 12, b't', b'i', b'm', b's', 0, 1, 0x5f, 0x90]);
-        assert_eq!(HintEntry::read(&entry).and_then(|entry| entry.clock_rate), Some(90_000));
-        assert_eq!(HintEntry::read(&entry[..15]), None);
+        assert_eq!(HintTrack::read(&entry).and_then(|entry| entry.clock_rate), Some(90_000));
+        assert_eq!(HintTrack::read(&entry[..15]), None);
     }
 
     proptest! {
@@ -364,7 +379,7 @@ mod tests {
                     });
                     prop_assert!(fetched.map_or(0, |payload| payload.len()) <= MOST_PAYLOAD);
                 }
-                let _ = HintEntry::read(sample);
+                let _ = HintTrack::read(sample);
             }
         }
     }
