@@ -52,7 +52,7 @@ impl Coded {
     #[must_use]
     pub fn aac(config: &[u8], rate: u32, channels: u16) -> Self {
         let read = SoundConfig::read(config);
-        let (rate, channels) = read.map_or((rate, channels), |read| (read.rate, read.channels.into()));
+        let (rate, channels) = read.map_or((rate, channels), |read| (read.rate, channels_of(read.channels)));
         Self::Aac { config: config.to_vec(), rate, channels }
     }
 
@@ -95,5 +95,13 @@ impl Coded {
             Self::H265(coded) => nal::together(Codec::H265, &coded.sets, most.max(LEAST)),
             _ => Vec::new(),
         }
+    }
+}
+
+/// How many a channelConfiguration means (ISO/IEC 14496-3 table 1.19).
+fn channels_of(configuration: u8) -> u16 {
+    match configuration {
+        7 => 8,
+        other => other.into(),
     }
 }

@@ -19,6 +19,8 @@ const DYNAMIC: u8 = 96;
 const DYNAMIC_TYPES: usize = 32;
 /// Simple profile, level 1: what a description that says nothing means (RFC 6416 section 7.1).
 const SIMPLE_VISUAL: u8 = 1;
+/// Of what a decoder has to know beforehand no longer text is told: descriptions go whole into a reply.
+const LONGEST: usize = 8 << 10;
 
 impl Coded {
     /// Of the track at `place` of its programme, counted from 0: its payload type is a static one where there is one, or one of its own.
@@ -94,13 +96,13 @@ fn visual(config: &[u8]) -> String {
         [0, 0, 1, 0xb0, level, ..] => *level,
         _ => SIMPLE_VISUAL,
     };
-    format!("profile-level-id={level};config={}", hex(config))
+    format!("profile-level-id={level}{}", told(config))
 }
 
 /// RFC 3640 section 4.1: AAC-hbr; of the profile nobody asks more than that it is a number.
 fn aac(config: &[u8]) -> String {
     let lengths = "sizelength=13;indexlength=3;indexdeltalength=3";
-    format!("streamtype=5;profile-level-id=1;mode=AAC-hbr;{lengths};config={}", hex(config))
+    format!("streamtype=5;profile-level-id=1;mode=AAC-hbr;{lengths}{}", told(config))
 }
 
 fn encoding(samples: Samples) -> &'static str {
@@ -126,7 +128,11 @@ fn static_type(pcm: &Pcm) -> Option<u8> {
 
 fn sets(sets: &[Vec<u8>], wanted: impl Fn(&[u8]) -> bool) -> Option<String> {
     let all = sets.iter().filter(|set| wanted(set)).map(|set| STANDARD.encode(set));
-    Some(all.collect::<Vec<_>>().join(",")).filter(|all| !all.is_empty())
+    Some(all.collect::<Vec<_>>().join(",")).filter(|all| (1..LONGEST).contains(&all.len()))
+}
+
+fn told(config: &[u8]) -> String {
+    Some(hex(config)).filter(|all| all.len() < LONGEST).map_or(String::new(), |all| format!(";config={all}"))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -135,6 +141,9 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::super::super::sdp::{offered, stored, unicast};
     use super::*;
 
     fn said(coded: &Coded) -> String {
@@ -173,5 +182,50 @@ mod tests {
             [pcm(l16, 44_100, 2), pcm(l16, 48_000, 2)],
             ["audio 10 L16/44100/2 ", "audio 97 L16/48000/2 "]
         );
+    }
+
+    #[test]
+    fn what_is_told_of_every_coding_is_read_again() {
+        let sets =
+            || vec![vec![0x67, 0x42, 0xc0, 0x0b], vec![0x68, 1], vec![64, 1], vec![66, 1], vec![68, 1]];
+        let pcm = |samples, rate, channels| Coded::Pcm(Pcm { samples, rate, channels });
+        let all = [
+            Coded::H264(Nal { length_size: 4, sets: sets() }),
+            Coded::H265(Nal { length_size: 4, sets: sets() }),
+            Coded::Mpeg4Visual { config: vec![0, 0, 1, 0xb0, 3] },
+            Coded::aac(&[0x11, 0x90], 48_000, 2),
+            Coded::MpegAudio,
+            Coded::Opus { channels: 1 },
+            pcm(Samples::MuLaw, 8_000, 1),
+            pcm(Samples::ALaw, 8_000, 1),
+            pcm(Samples::Linear16 { is_little_endian: true }, 44_100, 2),
+            pcm(Samples::Linear16 { is_little_endian: true }, 44_100, 1),
+            pcm(Samples::Linear8 { is_signed: false }, 22_050, 1),
+            pcm(Samples::Linear24 { is_little_endian: false }, 96_000, 0),
+        ];
+        let media: Vec<_> = (0..).zip(&all).map(|(place, coded)| coded.described(place)).collect();
+        let presentation = stored("film", &media);
+        let text = unicast(&presentation, Ipv4Addr::LOCALHOST.into());
+        let read = offered(text.as_bytes()).expect("a description").presentation;
+        assert_eq!(read.tracks, presentation.tracks, "{text}");
+        assert!((0..all.len()).all(|track| read.parameters(track) == presentation.parameters(track)));
+        let types: Vec<_> = media.iter().map(|medium| medium.payload_type).collect();
+        assert_eq!(types, [96, 97, 98, 99, 14, 101, 0, 8, 10, 11, 106, 107]);
+    }
+
+    #[test]
+    fn eight_channels_have_the_number_seven() {
+        assert!(said(&Coded::aac(&[0x11, 0xb8], 1, 1)).starts_with("audio 97 mpeg4-generic/48000/8 "));
+        assert!(said(&Coded::aac(&[0xf8, 0xe6], 44_100, 0)).starts_with("audio 97 mpeg4-generic/44100/1 "));
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_description_is_left_to_the_stream() {
+        let sets = vec![vec![0x67; LONGEST], vec![0x68, 1]];
+        let h264 = Coded::H264(Nal { length_size: 4, sets });
+        assert_eq!(said(&h264), "video 97 H264/90000 packetization-mode=1;profile-level-id=676767");
+        assert!(!stored("film", &[h264.described(0)]).tracks[0].tells_parameter_sets);
+        let visual = Coded::Mpeg4Visual { config: vec![0; LONGEST] };
+        assert_eq!(said(&visual), "video 97 MP4V-ES/90000 profile-level-id=1");
     }
 }

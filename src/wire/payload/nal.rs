@@ -9,7 +9,7 @@ const FU_A: u8 = 28;
 const AP: u8 = 48;
 const FU: u8 = 49;
 
-/// A picture, whose units are each behind a length of `length_size` bytes. The last payload has the marker.
+/// A picture, whose units are each behind a length of `length_size` bytes: of 1 to 4, whatever is said. The last payload has the marker.
 pub(super) fn pack(
     codec: Codec,
     length_size: u8,
@@ -17,7 +17,7 @@ pub(super) fn pack(
     most: usize,
     out: &mut Vec<Payload>,
 ) -> Result<(), Unpackable> {
-    let (mut rest, before) = (picture, out.len());
+    let (mut rest, before, length_size) = (picture, out.len(), length_size.clamp(1, 4));
     while !rest.is_empty() {
         let (unit, after) = split(rest, length_size.into(), picture.len() - rest.len())?;
         if can_be_sent(codec, unit) {
@@ -116,6 +116,13 @@ mod tests {
         let h265 = packed(Codec::H265, &[0, 6, 38, 1, 1, 2, 3, 4], 5);
         let fragments = [[98, 1, 0x93, 1, 2], [98, 1, 0x53, 3, 4]];
         assert_eq!(h265, Ok(fragments.map(|one| (one.to_vec(), one[2] == 0x53)).to_vec()));
+    }
+
+    #[test]
+    fn lengths_of_no_bytes_are_read_as_of_one() {
+        let mut out = Vec::new();
+        pack(Codec::H264, 0, &[2, 0x65, 1], 99, &mut out).expect("a picture");
+        assert_eq!(out.iter().map(|payload| payload.bytes.clone()).collect::<Vec<_>>(), [[0x65, 1]]);
     }
 
     #[test]

@@ -69,6 +69,26 @@ proptest! {
     }
 
     #[test]
+    fn other_sound_and_pictures_come_back(unit in prop::collection::vec(any::<u8>(), 1..6000), most in LEAST..2000) {
+        let pictures = packed(&Coded::Mpeg4Visual { config: vec![] }, &unit, most);
+        let (last, others) = pictures.split_last().expect("a payload");
+        prop_assert!(last.marker && others.iter().all(|payload| !payload.marker));
+        prop_assert_eq!(pictures.into_iter().flat_map(|payload| payload.bytes).collect::<Vec<_>>(), unit.clone());
+        let mut frame = Vec::<u8>::new();
+        for payload in packed(&Coded::MpegAudio, &unit, most) {
+            let (header, part) = payload.bytes.split_at(4);
+            prop_assert_eq!(header, (frame.len() as u32).to_be_bytes());
+            frame.extend(part);
+        }
+        prop_assert_eq!(&frame, &unit);
+        let (opus, mut payloads) = (Coded::Opus { channels: 2 }, Vec::new());
+        let is_packed = opus.pack(&unit, most, &mut payloads).is_ok();
+        prop_assert_eq!(is_packed, unit.len() <= most);
+        let units: Vec<_> = payloads.into_iter().map(|payload| payload.bytes).collect();
+        prop_assert_eq!(units, if is_packed { vec![unit] } else { vec![] });
+    }
+
+    #[test]
     fn samples_come_back(frames in 1usize..3000, most in LEAST..2000, rate in 1u32..200_000, channels in 1u16..9) {
         let pcm = Pcm { samples: Samples::Linear16 { is_little_endian: false }, rate, channels };
         let unit: Vec<u8> = (0..frames * pcm.frame_len()).map(|place| place as u8).collect();

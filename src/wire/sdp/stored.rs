@@ -48,8 +48,10 @@ impl StoredMedium {
         let (encoding, clock_rate) = (map.next()?.to_owned(), map.next()?.parse().ok()?);
         let channels = map.next().and_then(|channels| channels.parse().ok());
         let parameters = said("a=fmtp:").map(str::to_owned);
-        let medium = Self { media, payload_type, encoding, clock_rate, channels, parameters };
-        Some(medium).filter(|_| clock_rate > 0)
+        let is_text = |text: &str| !text.contains(char::is_control);
+        let is_one = clock_rate > 0 && !encoding.is_empty() && is_text(&encoding);
+        let is_understood = is_one && parameters.as_deref().is_none_or(is_text);
+        is_understood.then_some(Self { media, payload_type, encoding, clock_rate, channels, parameters })
     }
 
     fn medium(&self) -> Media {
@@ -88,12 +90,13 @@ impl StoredMedium {
     }
 }
 
-/// A stored programme: nothing is sent anywhere before somebody asks for it.
+/// A stored programme: nothing is sent anywhere before somebody asks for it. A file's name may have line ends, and a description's may not.
 #[must_use]
 pub fn stored(name: &str, media: &[StoredMedium]) -> Presentation {
-    let mut session = Session::new(Origin::with_ip_addr("0", 0, Ipv4Addr::UNSPECIFIED), name);
+    let name = name.replace(char::is_control, " ");
+    let mut session = Session::new(Origin::with_ip_addr("0", 0, Ipv4Addr::UNSPECIFIED), name.as_str());
     session.medias = media.iter().map(StoredMedium::medium).collect();
-    Presentation { name: name.to_owned(), tracks: media.iter().map(StoredMedium::track).collect(), session }
+    Presentation { name, tracks: media.iter().map(StoredMedium::track).collect(), session }
 }
 
 #[cfg(test)]
@@ -140,6 +143,19 @@ mod tests {
             "m=video 0 RTP/AVP 96\r\n",
             "m=text 0 RTP/AVP 96\r\na=rtpmap:96 t140/1000",
             "m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=fmtp:96 a\rb=c",
+        ];
+        assert!(wrong.iter().all(|sdp| StoredMedium::of_hint(sdp).is_none()));
+    }
+
+    #[test]
+    fn no_name_and_no_file_adds_a_line_to_a_description() {
+        let medium = StoredMedium::of_hint("m=audio 0 RTP/AVP 0\na=rtpmap:0 PCMU/8000").expect("a medium");
+        let text = unicast(&stored("a\r\na=b", &[medium]), Ipv4Addr::LOCALHOST.into());
+        assert!(text.contains("s=a  a=b\r\n"), "{text:?}");
+        let wrong = [
+            "m=audio 0 RTP/AVP 0\na=rtpmap:0 PC\rMU/8000",
+            "m=audio 0 RTP/AVP 0\na=rtpmap:0 PCMU/8000\na=fmtp:0 a\ra=b",
+            "m=audio 0 RTP/AVP 0\na=rtpmap:0 /8000",
         ];
         assert!(wrong.iter().all(|sdp| StoredMedium::of_hint(sdp).is_none()));
     }
