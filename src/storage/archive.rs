@@ -12,7 +12,7 @@ use crate::wire::recording::Format;
 
 use super::files::{self, Held};
 use super::keep::Keep;
-use super::library::{FilmReader, Libraries, Library, MakeChannel};
+use super::library::{Libraries, Library, MakeChannel};
 use super::moment::Moment;
 use super::playback::{Deck, Programme, Readers, Reads, Seats, TrackReader};
 use super::recorder::{RECORD, Recorder};
@@ -141,8 +141,7 @@ impl Archive {
         programme: Programme,
         now: Instant,
     ) -> Option<(Arc<Deck>, Vec<Arc<Track>>)> {
-        let reader = Box::new(FilmReader::new(self.libraries.found(channel)?.film)) as Box<dyn Reads>;
-        let readers = vec![(reader, Format::TransportStream)];
+        let readers = self.libraries.found(channel)?.film.readers(channel);
         self.play((channel.name.clone(), readers), &channel.tracks, programme, now)
     }
 

@@ -268,3 +268,106 @@ fn probe_of_a_file(probe: &mut Command) -> &mut Command {
     *probe = Command::new("ffprobe");
     probe.args(arguments)
 }
+
+/// The pictures of a file or URL, decoded, and its sound as it is coded: hashes by stream.
+fn hashes(input: &str) -> [Vec<String>; 2] {
+    let mut read = Command::new("ffmpeg");
+    read.args(["-v", "error", "-rtsp_transport", "tcp"]);
+    if !input.starts_with("rtsp") {
+        read = Command::new("ffmpeg");
+        read.args(["-v", "error"]);
+    }
+    read.args([
+        "-i",
+        input,
+        "-map",
+        "0:v",
+        "-map",
+        "0:a",
+        "-fps_mode",
+        "passthrough",
+        "-c:a",
+        "copy",
+        "-f",
+        "framemd5",
+        "-",
+    ]);
+    let out = read.output().expect("ffmpeg runs");
+    let told = String::from_utf8_lossy(&out.stdout).into_owned();
+    let of = |stream: &str| {
+        let frames = told.lines().filter_map(|line| line.trim().strip_prefix(stream));
+        frames.filter_map(|line| Some(line.rsplit(',').next()?.trim().to_owned())).collect()
+    };
+    [of("0,"), of("1,")]
+}
+
+#[test]
+fn films_of_tracks_come_out_of_ffmpeg_as_they_are_in_the_file() {
+    let needs = Needs { programs: &["ip", "ffmpeg"], route: false, ipv6: false };
+    in_a_network_of_its_own("films of tracks", &needs, || {
+        let cinema = Cinema::open();
+        for (name, made_by) in [
+            ("made.mp4", "-c:v libx264 -g 25 -bf 2 -c:a aac"),
+            ("pieces.mp4", "-c:v libx264 -g 25 -bf 2 -c:a aac -movflags frag_keyframe+empty_moov"),
+            ("new.mp4", "-c:v libx265 -x265-params log-level=none -g 25 -c:a libopus -strict -2"),
+            ("old.mov", "-c:v mpeg4 -g 25 -c:a libmp3lame"),
+        ] {
+            let path = cinema.path(name);
+            let mut make = ffmpeg(&[
+                "-f",
+                "lavfi",
+                "-i",
+                "testsrc2=size=160x120:rate=25",
+                "-f",
+                "lavfi",
+                "-i",
+                "sine=sample_rate=48000",
+            ]);
+            make.args(["-t", "2"]).args(made_by.split_ascii_whitespace()).arg(&path);
+            assert!(make.status().expect("ffmpeg runs").success(), "{name}");
+            let [here, there] =
+                [path.to_string_lossy().into_owned(), cinema.mirrorball.url(&format!("films/{name}"))]
+                    .map(|input| hashes(&input));
+            say(&format!(
+                "{name}: {} pictures of {}, {} pieces of sound of {}",
+                there[0].len(),
+                here[0].len(),
+                there[1].len(),
+                here[1].len()
+            ));
+            assert_eq!(here[0].len(), 50, "{name}");
+            assert_eq!(there[0], here[0], "{name}: pictures");
+            // What primes the decoder is not shown, and what is behind the last that is shown need not come.
+            let shared = there[1].iter().filter(|piece| here[1].contains(piece)).count();
+            assert!(
+                shared + 2 >= here[1].len() && !here[1].is_empty(),
+                "{name}: {shared} of {}",
+                here[1].len()
+            );
+        }
+    });
+}
+
+#[test]
+fn sound_alone_is_played_sample_by_sample() {
+    let cinema = Cinema::open();
+    let samples: Vec<u8> = (0..48_000_u32).flat_map(|number| (number as i16).to_le_bytes()).collect();
+    let mut wave = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+    wave.extend(48_000_u32.to_le_bytes());
+    wave.extend(96_000_u32.to_le_bytes());
+    wave.extend(b"\x02\0\x10\0data");
+    wave.extend((samples.len() as u32).to_le_bytes());
+    wave.extend(&samples);
+    cinema.keep("tone.wav", &wave);
+    let mut viewer = cinema.viewer("tone.wav", Over::Tcp);
+    assert_eq!(viewer.request("PLAY").expect(200).header("Range"), Some("npt=0.000000-1.000000"));
+    let mut heard = Vec::new();
+    while heard.len() < samples.len() {
+        let packet = viewer.packet();
+        let (_, timestamp, payload) = read(&packet);
+        assert_eq!(timestamp as usize, heard.len() / 2);
+        heard.extend(payload.chunks(2).flat_map(|sample| [sample[1], sample[0]]));
+    }
+    assert!(heard == samples);
+    assert_eq!(viewer.play_range("npt=0.5-").expect(200).header("Range"), Some("npt=0.500000-1.000000"));
+}

@@ -141,7 +141,8 @@ impl Reads for FilmReader {
     }
 
     fn bytes_per_second(&self) -> io::Result<u64> {
-        Ok(self.film.bytes_per_second())
+        let bytes = self.film.identity.bytes.saturating_mul(1_000_000);
+        Ok(bytes.checked_div(self.film.index.duration_us()).unwrap_or(0))
     }
 
     fn is_whole(&self) -> bool {

@@ -8,16 +8,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::event::{Task, TaskQueue, Work, clock, lock};
 use crate::relay::{Channel, Expected};
-use crate::wire::sdp::{Presentation, stored_mpegts};
+use crate::wire::sdp::Presentation;
 
 use super::beneath;
-use super::ts_film::{Making, NoFilm, TsFilm, identity};
+use super::film::Film;
+use super::no_film::NoFilm;
+use super::track_film::TrackFilm;
+use super::ts_film::{Making, TsFilm, identity};
 
 /// The kind of task that looks at a file.
 pub(in super::super) const LOOK: &str = "Look";
@@ -26,6 +30,9 @@ pub(in super::super) const LOOK: &str = "Look";
 const MOST_KNOWN: usize = 1024;
 /// A file that was looked at is what it was for so long, and one that nobody watches is kept open.
 const FRESH: Duration = Duration::from_secs(5);
+
+/// Bytes that tell what a file is.
+const HEAD_LEN: usize = 12;
 
 /// A directory of films.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +59,7 @@ pub struct Libraries {
 /// A film that was found.
 #[derive(Clone)]
 pub(in super::super) struct Found {
-    pub film: Arc<TsFilm>,
+    pub film: Film,
     pub channel: Arc<Channel>,
 }
 
@@ -111,7 +118,7 @@ impl Libraries {
 
     /// How long a film takes, in microseconds, if that channel is one.
     pub fn duration_us(&self, channel: &Channel) -> Option<u64> {
-        self.found(channel).map(|found| found.film.index.duration_us())
+        self.found(channel).map(|found| found.film.duration_us())
     }
 
     /// The film of a channel.
@@ -194,20 +201,21 @@ impl Look {
                     *lock(&self.making) = Some(making);
                     return None;
                 }
-                Ok(false) => making.film(&self.kept_at()),
+                Ok(false) => making.film(&self.kept_at()).map(|film| Film::Stream(Arc::new(film))),
                 Err(error) => Err(error.into()),
             },
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         Some(film.map(|film| {
-            let channel = (self.libraries.make)(&self.name, stored_mpegts(&self.name));
+            let channel = (self.libraries.make)(&self.name, film.presentation(&self.name));
+            // How much of it is of which track is not known.
             let rate = film.bytes_per_second().saturating_mul(8);
-            channel.tracks.iter().for_each(|track| track.rtp.ring().expect_rate(rate));
-            Some(Found { film: Arc::new(film), channel })
+            channel.tracks.first().iter().for_each(|track| track.rtp.ring().expect_rate(rate));
+            Some(Found { film, channel })
         }))
     }
 
-    fn open(&self) -> io::Result<Opened> {
+    fn open(&self) -> Result<Opened, NoFilm> {
         let Some((library, path)) = self.libraries.place(&self.name) else { return Ok(Opened::Nothing) };
         let Some(directory) = self.libraries.all.get(library) else { return Ok(Opened::Nothing) };
         let file = match beneath::open(&File::open(directory)?, path) {
@@ -215,11 +223,18 @@ impl Look {
             file => file?,
         };
         let identity = identity(&file)?;
-        if let Some(before) = self.before.as_ref().filter(|before| before.film.identity == identity) {
+        if let Some(before) = self.before.as_ref().filter(|before| before.film.identity() == identity) {
             return Ok(Opened::Same(before.clone()));
         }
+        let mut head = [0; HEAD_LEN];
+        let is_whole = identity.bytes >= HEAD_LEN as u64;
+        file.read_exact_at(if is_whole { &mut head } else { &mut [] }, 0)?;
+        if TrackFilm::is_one(&head) {
+            let film = TrackFilm::read(&self.name, &head, file, identity)?;
+            return Ok(Opened::Film(Film::Tracks(Arc::new(film))));
+        }
         Ok(match TsFilm::kept(file, identity, &self.kept_at()) {
-            Ok(film) => Opened::Film(film),
+            Ok(film) => Opened::Film(Film::Stream(Arc::new(film))),
             Err(making) => Opened::Making(making),
         })
     }
@@ -238,7 +253,7 @@ enum Opened {
     Nothing,
     /// What was there before.
     Same(Found),
-    Film(TsFilm),
+    Film(Film),
     Making(Box<Making>),
 }
 

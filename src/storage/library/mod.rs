@@ -1,10 +1,13 @@
 //! Stored programmes: films in directories, which are found by name as channels are, and read for whoever watches them.
 
 mod beneath;
+mod film;
 mod film_reader;
 mod libraries;
+mod no_film;
+mod sample_reader;
+mod track_film;
 mod ts_film;
 
-pub(super) use film_reader::FilmReader;
 pub(super) use libraries::LOOK;
 pub use libraries::{Libraries, Library, MakeChannel};

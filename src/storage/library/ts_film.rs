@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::wire::stored::{Identity, NoIndex, TsIndex, TsMarking};
+use crate::wire::stored::{Identity, TsIndex, TsMarking};
 
 use super::super::files;
+use super::no_film::NoFilm;
 
 /// Bytes that are read at a time as an index is made.
 const AT_A_TIME: usize = 4 << 20;
@@ -20,15 +21,6 @@ pub(in super::super) struct TsFilm {
     pub index: TsIndex,
     /// Of all its packets.
     pub ssrc: u32,
-}
-
-/// Why a file can not be.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NoFilm {
-    #[error("it can not be read: {0}")]
-    Unreadable(#[from] io::Error),
-    #[error("as a transport stream it can not be played: {0}")]
-    NoIndex(#[from] NoIndex),
 }
 
 /// An index, as it is made: so much at a time that others have their turn.
@@ -57,14 +49,6 @@ impl TsFilm {
                 Err(Box::new(Making { file, identity, marking: TsMarking::default(), buffer: Vec::new() }))
             }
         }
-    }
-}
-
-impl TsFilm {
-    /// How fast it is, over all of it.
-    pub fn bytes_per_second(&self) -> u64 {
-        let bytes = self.identity.bytes.saturating_mul(1_000_000);
-        bytes.checked_div(self.index.duration_us()).unwrap_or(0)
     }
 }
 

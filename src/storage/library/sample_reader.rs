@@ -1,0 +1,163 @@
+//! A SampleReader: a place in one track of a film, from which its units are read, packed and given RTP headers.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use crate::wire::container::ReadAt;
+use crate::wire::payload::{MOST, Payload};
+use crate::wire::recording::Record;
+use crate::wire::rtp::FIXED_HEADER_LEN;
+
+use super::super::playback::{Reads, Take};
+use super::track_film::{Medium, TrackFilm, Unit};
+
+/// A unit that is larger is passed over: no picture is.
+const MOST_UNIT_BYTES: u64 = 32 << 20;
+
+pub(in super::super) struct SampleReader {
+    film: Arc<TrackFilm>,
+    medium: usize,
+    /// The number of the unit that is read next.
+    next: u64,
+    sequence: u16,
+    /// What was read.
+    ahead: VecDeque<(Record, Vec<u8>)>,
+    /// Parameter sets go before each unit that a decoder can start with, as the description does not have them.
+    tells_sets: bool,
+}
+
+impl SampleReader {
+    /// At the beginning of a track.
+    pub fn new(film: Arc<TrackFilm>, medium: usize, tells_sets: bool) -> Self {
+        Self { film, medium, next: 0, sequence: 0, ahead: VecDeque::new(), tells_sets }
+    }
+
+    fn go_to(&mut self, number: Option<u64>) -> io::Result<bool> {
+        let Some(number) = number else { return Ok(false) };
+        self.next = number;
+        self.ahead.clear();
+        Ok(self.peek()?.is_some())
+    }
+
+    fn medium(&self) -> io::Result<&Medium> {
+        self.film.media.get(self.medium).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Reads a unit more. `false`: there are none.
+    fn fill(&mut self) -> io::Result<bool> {
+        let medium = self.medium()?;
+        let Some(unit) = self.film.unit(medium, self.next) else { return Ok(false) };
+        let mut payloads = Vec::new();
+        if unit.bytes <= MOST_UNIT_BYTES {
+            let mut bytes = vec![0; unit.bytes as usize];
+            self.film.file.read_at(unit.offset, &mut bytes)?;
+            if unit.is_sync && !self.tells_sets {
+                payloads = medium.coded.prologue(MOST);
+            }
+            let sets = payloads.len();
+            // What can not be packed is left out, as what was lost on its way.
+            if medium.coded.pack(&bytes, MOST, &mut payloads).is_err() {
+                payloads.truncate(sets);
+            }
+        }
+        let (ssrc, payload_type) = (medium.ssrc, medium.described.payload_type);
+        self.next = unit.next;
+        for (place, payload) in payloads.into_iter().enumerate() {
+            let is_start = unit.is_sync && place == 0;
+            self.note(&unit, payload, (ssrc, payload_type, is_start));
+        }
+        Ok(true)
+    }
+
+    fn note(&mut self, unit: &Unit, payload: Payload, (ssrc, payload_type, is_start): (u32, u8, bool)) {
+        let Payload { bytes, marker, ticks } = payload;
+        let timestamp = unit.timestamp.wrapping_add(ticks);
+        let mut packet = Vec::with_capacity(FIXED_HEADER_LEN + bytes.len());
+        packet.extend([0x80, payload_type & 0x7f | u8::from(marker) << 7]);
+        packet.extend(self.sequence.to_be_bytes());
+        packet.extend(timestamp.to_be_bytes());
+        packet.extend(ssrc.to_be_bytes());
+        packet.extend(bytes);
+        let record = Record {
+            arrived_us: unit.sent_us,
+            pcr: None,
+            offset: 0,
+            length: u16::try_from(packet.len()).unwrap_or(u16::MAX),
+            sequence: self.sequence,
+            timestamp,
+            ssrc,
+            payload_type,
+            marker,
+            is_start,
+            has_gap: false,
+            is_report: false,
+        };
+        // Nothing that is packed is larger than a packet may be.
+        if usize::from(record.length) == packet.len() {
+            self.sequence = self.sequence.wrapping_add(1);
+            self.ahead.push_back((record, packet));
+        }
+    }
+}
+
+impl Reads for SampleReader {
+    fn seek(&mut self, to_us: u64) -> io::Result<bool> {
+        let number = self.film.unit_by(self.medium()?, to_us.saturating_sub(1));
+        self.go_to(Some(number))?;
+        while let Some(next) = self.peek()? {
+            if next.arrived_us >= to_us {
+                return Ok(true);
+            }
+            self.ahead.pop_front();
+        }
+        Ok(false)
+    }
+
+    fn seek_start(&mut self, to_us: u64) -> io::Result<bool> {
+        if self.seek_start_before(to_us)? || self.seek_start_after(0)? { Ok(true) } else { self.seek(to_us) }
+    }
+
+    fn seek_start_before(&mut self, to_us: u64) -> io::Result<bool> {
+        let number = self.film.sync_by(self.medium()?, to_us);
+        self.go_to(number)
+    }
+
+    fn seek_start_after(&mut self, from_us: u64) -> io::Result<bool> {
+        let number = self.film.sync_after(self.medium()?, from_us);
+        self.go_to(number)
+    }
+
+    /// What was begun of a unit comes again from its beginning.
+    fn seek_packet(&mut self, us: u64, _: (u32, u16)) -> io::Result<bool> {
+        self.seek(us)
+    }
+
+    fn peek(&mut self) -> io::Result<Option<Record>> {
+        while self.ahead.is_empty() && self.fill()? {}
+        Ok(self.ahead.front().map(|(record, _)| *record))
+    }
+
+    fn take(&mut self, until_us: u64, most: usize) -> io::Result<Option<Take>> {
+        let (mut records, mut media) = (Vec::new(), Vec::new());
+        while records.len() < most && self.peek()?.is_some_and(|next| next.arrived_us <= until_us) {
+            let Some((record, packet)) = self.ahead.pop_front() else { break };
+            records.push(Record { offset: media.len() as u32, ..record });
+            media.extend(packet);
+        }
+        Ok((!records.is_empty()).then(|| Take { records, media: media.into() }))
+    }
+
+    fn bytes_per_second(&self) -> io::Result<u64> {
+        let bytes = self.film.identity.bytes.saturating_mul(1_000_000);
+        Ok(bytes.checked_div(self.film.duration_us).unwrap_or(0))
+    }
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    fn another(&self) -> Box<dyn Reads> {
+        Box::new(Self::new(self.film.clone(), self.medium, self.tells_sets))
+    }
+}
