@@ -311,6 +311,7 @@ fn films_of_tracks_come_out_of_ffmpeg_as_they_are_in_the_file() {
             ("pieces.mp4", "-c:v libx264 -g 25 -bf 2 -c:a aac -movflags frag_keyframe+empty_moov"),
             ("new.mp4", "-c:v libx265 -x265-params log-level=none -g 25 -c:a libopus -strict -2"),
             ("old.mov", "-c:v mpeg4 -g 25 -c:a libmp3lame"),
+            ("hinted.mov", "-c:v libx264 -g 25 -bf 2 -c:a aac -movflags rtphint"),
         ] {
             let path = cinema.path(name);
             let mut make = ffmpeg(&[
@@ -337,10 +338,12 @@ fn films_of_tracks_come_out_of_ffmpeg_as_they_are_in_the_file() {
             ));
             assert_eq!(here[0].len(), 50, "{name}");
             assert_eq!(there[0], here[0], "{name}: pictures");
-            // What primes the decoder is not shown, and what is behind the last that is shown need not come.
+            // What primes the decoder is not shown, what is behind the last that is shown need not come, and of the last packet of
+            // sound ffmpeg writes no hints.
+            let spared = if name == "hinted.mov" { 12 } else { 2 };
             let shared = there[1].iter().filter(|piece| here[1].contains(piece)).count();
             assert!(
-                shared + 2 >= here[1].len() && !here[1].is_empty(),
+                shared + spared >= here[1].len() && !here[1].is_empty(),
                 "{name}: {shared} of {}",
                 here[1].len()
             );

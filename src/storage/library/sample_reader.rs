@@ -4,16 +4,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use crate::wire::container::ReadAt;
-use crate::wire::payload::{MOST, Payload};
+use crate::wire::payload::Payload;
 use crate::wire::recording::Record;
 use crate::wire::rtp::FIXED_HEADER_LEN;
 
 use super::super::playback::{Reads, Take};
 use super::track_film::{Medium, TrackFilm, Unit};
-
-/// A unit that is larger is passed over: no picture is.
-const MOST_UNIT_BYTES: u64 = 32 << 20;
 
 pub(in super::super) struct SampleReader {
     film: Arc<TrackFilm>,
@@ -48,19 +44,8 @@ impl SampleReader {
     fn fill(&mut self) -> io::Result<bool> {
         let medium = self.medium()?;
         let Some(unit) = self.film.unit(medium, self.next) else { return Ok(false) };
-        let mut payloads = Vec::new();
-        if unit.bytes <= MOST_UNIT_BYTES {
-            let mut bytes = vec![0; unit.bytes as usize];
-            self.film.file.read_at(unit.offset, &mut bytes)?;
-            if unit.is_sync && !self.tells_sets {
-                payloads = medium.coded.prologue(MOST);
-            }
-            let sets = payloads.len();
-            // What can not be packed is left out, as what was lost on its way.
-            if medium.coded.pack(&bytes, MOST, &mut payloads).is_err() {
-                payloads.truncate(sets);
-            }
-        }
+        let mut payloads = if unit.is_sync && !self.tells_sets { medium.prologue() } else { Vec::new() };
+        payloads.extend(self.film.payloads(medium, &unit)?);
         let (ssrc, payload_type) = (medium.ssrc, medium.described.payload_type);
         self.next = unit.next;
         for (place, payload) in payloads.into_iter().enumerate() {
