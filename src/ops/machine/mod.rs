@@ -26,6 +26,7 @@ mod time_of_day; // the clock, and the certificate
 pub mod open_files; // the limit on open files, and what a config takes of it
 pub mod socket_buffers; // the buffers of sockets, where they are smaller than was asked for
 
+mod libraries; // whether films may be read
 pub mod recordings; // where they are, the room there, what is kept
 
 mod kernel_limits; // these, and other settings of the kernel

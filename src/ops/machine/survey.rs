@@ -5,8 +5,8 @@ use super::finding::Finding;
 use super::holders::Holders;
 use super::receptions::receptions;
 use super::{
-    interfaces, kernel_limits, listening, memberships, open_files, permissions, querier, recordings,
-    reverse_path, time_of_day, udp_ports,
+    interfaces, kernel_limits, libraries, listening, memberships, open_files, permissions, querier,
+    recordings, reverse_path, time_of_day, udp_ports,
 };
 
 /// What is found, area by area. Nothing is joined, listened on or changed for it, and nothing is waited for.
@@ -23,6 +23,7 @@ pub fn survey(config: &Config) -> Vec<Finding> {
     found.extend(open_files::look(config));
     found.extend(time_of_day::look(config));
     found.extend(recordings::look(config));
+    found.extend(libraries::look(config));
     found.sort_by_key(|finding| finding.area);
     found
 }
