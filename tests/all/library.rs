@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::players::programme::ffmpeg;
+use crate::players::retina_player::{AccessUnit, access_units};
 use crate::vocabulary::{
     Mirrorball, Needs, Over, Reply, Setup, Viewer, in_a_network_of_its_own, say, storage_in,
 };
@@ -373,4 +374,77 @@ fn sound_alone_is_played_sample_by_sample() {
     }
     assert!(heard == samples);
     assert_eq!(viewer.play_range("npt=0.5-").expect(200).header("Range"), Some("npt=0.500000-1.000000"));
+}
+
+/// What ffprobe reads of a stream of a file: when each packet is shown, in ticks, and its bytes.
+fn packets_of(path: &Path, stream: &str, clock_rate: i64) -> Vec<AccessUnit> {
+    let file = fs::read(path).expect("a file");
+    let mut probe = Command::new("ffprobe");
+    probe.args([
+        "-v",
+        "error",
+        "-select_streams",
+        stream,
+        "-show_entries",
+        "packet=pts_time,pos,size",
+        "-of",
+        "csv=p=0",
+    ]);
+    let out = probe.arg(path).output().expect("ffprobe runs");
+    let read = |line: &str| {
+        let [time, size, pos] = line.trim_end_matches(',').split(',').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let [size, pos] = [size, pos].map(|number| number.parse::<usize>().expect("a number"));
+        let time: f64 = time.parse().expect("a time");
+        ((time * clock_rate as f64).round() as i64, file[pos..pos + size].to_vec())
+    };
+    String::from_utf8_lossy(&out.stdout).lines().filter(|line| !line.is_empty()).map(read).collect()
+}
+
+#[test]
+fn each_access_unit_of_a_film_is_that_of_the_file_at_its_time() {
+    let needs = Needs { programs: &["ip", "ffmpeg", "ffprobe"], route: false, ipv6: false };
+    in_a_network_of_its_own("access units of a film", &needs, || {
+        let cinema = Cinema::open();
+        let path = cinema.path("made.mp4");
+        let mut make = ffmpeg(&[
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=160x120:rate=25",
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=sample_rate=48000",
+        ]);
+        make.args("-t 3 -c:v libx264 -g 25 -bf 2 -c:a aac".split(' ')).arg(&path);
+        assert!(make.status().expect("ffmpeg runs").success());
+        let expected = [packets_of(&path, "v", 90_000), packets_of(&path, "a", 48_000)];
+        let [pictures, sound] =
+            access_units(Over::Tcp, &cinema.mirrorball.url("films/made.mp4"), 75).expect("retina plays it");
+        let (first, is_near) = (expected[0][0].0, |a: i64, b: i64| (a - b).abs() <= 1);
+        assert_eq!((pictures.len(), expected[0].len()), (75, 75));
+        for (place, (unit, there)) in pictures.iter().zip(&expected[0]).enumerate() {
+            assert!(unit.1 == there.1, "picture {place}");
+            assert!(
+                is_near(unit.0 - pictures[0].0, there.0 - first),
+                "picture {place}: {} and {}",
+                unit.0,
+                there.0
+            );
+        }
+        // What primes the decoder is not shown.
+        let heard: Vec<_> = expected[1].iter().filter(|unit| unit.0 >= 0).collect();
+        for (place, (unit, there)) in sound.iter().zip(&heard).enumerate() {
+            assert!(unit.1 == there.1, "sound {place}");
+            assert!(
+                is_near(unit.0 - sound[0].0, there.0 - heard[0].0),
+                "sound {place}: {} and {}",
+                unit.0,
+                there.0
+            );
+        }
+        assert!(sound.len() + 10 > heard.len(), "{} of {}", sound.len(), heard.len());
+    });
 }

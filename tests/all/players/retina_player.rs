@@ -73,6 +73,34 @@ pub fn keep_seconds(over: Over, url: &str, seconds: f64, stream: &Path) -> Resul
     })
 }
 
+/// A coded picture, or frame of sound: when it is shown, in ticks of its track since the first one, and what it is.
+pub type AccessUnit = (i64, Vec<u8>);
+
+/// Pictures and sound of a film, each as an MP4 file has it, until so many pictures have come.
+pub fn access_units(over: Over, url: &str, pictures: usize) -> Result<[Vec<AccessUnit>; 2], String> {
+    let url = Url::parse(url).map_err(|error| error.to_string())?;
+    let units = runtime().block_on(async {
+        let session = play_as(over, url, SessionOptions::default(), FrameFormat::MP4).await?;
+        let (mut session, mut units) = (session.demuxed()?, [Vec::new(), Vec::new()]);
+        while let Some(item) = session.next().await {
+            match item? {
+                CodecItem::VideoFrame(frame) => {
+                    units[0].push((frame.timestamp().elapsed(), frame.data().to_vec()));
+                    if units[0].len() == pictures {
+                        break;
+                    }
+                }
+                CodecItem::AudioFrame(frame) => {
+                    units[1].push((frame.timestamp().elapsed(), frame.data().to_vec()));
+                }
+                _ => {}
+            }
+        }
+        Ok(units)
+    });
+    units.map_err(|error: retina::Error| error.to_string())
+}
+
 fn in_background<W>(over: Over, url: &str, watch: W) -> JoinHandle<()>
 where
     W: AsyncFnOnce(Session<Playing>) + Send + 'static,
@@ -93,7 +121,16 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Plays what a URL names, which may have a login: retina wants that apart.
-async fn play(over: Over, mut url: Url, options: SessionOptions) -> Result<Session<Playing>, retina::Error> {
+async fn play(over: Over, url: Url, options: SessionOptions) -> Result<Session<Playing>, retina::Error> {
+    play_as(over, url, options, FORMAT).await
+}
+
+async fn play_as(
+    over: Over,
+    mut url: Url,
+    options: SessionOptions,
+    format: FrameFormat,
+) -> Result<Session<Playing>, retina::Error> {
     let login = url
         .password()
         .map(|password| Credentials { username: url.username().to_owned(), password: password.to_owned() });
@@ -106,7 +143,7 @@ async fn play(over: Over, mut url: Url, options: SessionOptions) -> Result<Sessi
             Over::Udp => Transport::Udp(UdpTransportOptions::default()),
             Over::Tcp => Transport::Tcp(TcpTransportOptions::default()),
         };
-        session.setup(track, SetupOptions::default().transport(transport).frame_format(FORMAT)).await?;
+        session.setup(track, SetupOptions::default().transport(transport).frame_format(format)).await?;
     }
     session.play(PlayOptions::default()).await
 }
