@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::listen::{self, ListenSource};
-use super::probe::{Delivery, Plan, ProbeUrl, Tracks};
+use super::probe::{self, Course, Delivery, Plan, ProbeUrl, Tracks};
 use super::top::Endpoint;
 use crate::ops::log::log_filter::LogFilter;
 use crate::ops::log::log_format::LogFormat;
@@ -240,6 +240,18 @@ pub struct ProbeArgs {
     /// How long one set-up may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub setup_timeout: u64,
+    /// What of it to play, as npt=12.5-60 or clock=20261128T073719Z-, of what is recorded or stored.
+    #[arg(long, value_name = "RANGE", value_parser = probe::range)]
+    pub range: Option<String>,
+    /// How fast to show it, such as 4, or -2 for backwards.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = probe::scale)]
+    pub scale: Option<String>,
+    /// How fast to deliver it, such as 2.
+    #[arg(long, value_name = "N", value_parser = probe::speed)]
+    pub speed: Option<String>,
+    /// Pause it for so long once it has played for a second, which the duration is longer by.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub pause: Option<u64>,
     /// Print JSON in place of the table.
     #[arg(long)]
     pub json: bool,
@@ -253,9 +265,15 @@ impl ProbeArgs {
             subscribers: self.subscribers,
             delivery: self.transport,
             tracks: self.tracks,
-            duration: Duration::from_secs(self.duration),
+            duration: Duration::from_secs(self.duration + self.pause.unwrap_or(0)),
             rate: self.rate,
             setup_timeout: Duration::from_secs(self.setup_timeout),
+            course: Course {
+                range: self.range.clone(),
+                scale: self.scale.clone(),
+                speed: self.speed.clone(),
+                pause: self.pause.map(Duration::from_secs),
+            },
         }
     }
 }

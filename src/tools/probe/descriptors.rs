@@ -103,6 +103,7 @@ mod tests {
             duration: Duration::from_secs(1),
             rate: None,
             setup_timeout: Duration::from_secs(1),
+            course: super::super::Course::default(),
         }
     }
 

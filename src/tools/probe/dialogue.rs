@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::wire::rtsp::{Ask, Base, Granted, Method, Response, StatusCode, Url, Wish};
 use crate::wire::sdp;
 
-use super::{Failure, Tracks};
+use super::{Course, Failure, Tracks};
 
 const AGENT: &str = concat!("Mirrorball-probe/", env!("CARGO_PKG_VERSION"));
 
@@ -30,9 +30,10 @@ pub enum Outcome {
     Described(Vec<Offer>),
     /// A track is set up: go on with the next, or play.
     Granted(Granted),
-    /// Media comes from now on.
-    /// It plays; whether the server says that there are packets.
-    Playing { flows: bool },
+    /// It plays; whether the server says that there are packets, and what of the stream it says that it plays.
+    Playing { flows: bool, said: Option<String> },
+    /// It is paused.
+    Paused,
     /// The session is over.
     Over,
     /// Nothing that changes anything.
@@ -51,11 +52,12 @@ pub struct Dialogue {
     timeout: Duration,
     /// Servers without GET_PARAMETER are kept alive with OPTIONS.
     keep_alive: Method,
+    course: Course,
 }
 
 impl Dialogue {
     /// A conversation that has not begun.
-    pub fn new(url: &Url) -> Self {
+    pub fn new(url: &Url, course: &Course) -> Self {
         Self {
             url: url.clone(),
             aggregate: url.clone(),
@@ -64,6 +66,7 @@ impl Dialogue {
             session: None,
             timeout: Duration::from_secs(60),
             keep_alive: Method::GetParameter,
+            course: course.clone(),
         }
     }
 
@@ -80,8 +83,26 @@ impl Dialogue {
 
     /// Asks for media.
     pub fn play(&mut self) -> Vec<u8> {
+        let (aggregate, Course { range, scale, speed, .. }) = (self.aggregate.clone(), self.course.clone());
+        let ask = self.ask(Method::Play, &aggregate);
+        let ask = match range {
+            Some(range) => ask.range(&range),
+            None => ask.from_now(),
+        };
+        let ask = scale.iter().fold(ask, |ask, scale| ask.scale(scale));
+        speed.iter().fold(ask, |ask, speed| ask.speed(speed)).to_bytes()
+    }
+
+    /// Asks that it is paused.
+    pub fn pause(&mut self) -> Vec<u8> {
         let aggregate = self.aggregate.clone();
-        self.ask(Method::Play, &aggregate).from_now().to_bytes()
+        self.ask(Method::Pause, &aggregate).to_bytes()
+    }
+
+    /// Asks that it goes on where it was paused.
+    pub fn resume(&mut self) -> Vec<u8> {
+        let aggregate = self.aggregate.clone();
+        self.ask(Method::Play, &aggregate).to_bytes()
     }
 
     /// A sign of life, unless an answer is being waited for anyway.
@@ -124,7 +145,8 @@ impl Dialogue {
         match method {
             Method::Describe => self.described(response, tracks),
             Method::Setup => self.granted(response),
-            _ => Ok(Outcome::Playing { flows: response.names_a_packet() }),
+            Method::Pause => Ok(Outcome::Paused),
+            _ => Ok(Outcome::Playing { flows: response.names_a_packet(), said: said(response) }),
         }
     }
 
@@ -184,6 +206,13 @@ fn accepted(method: &Method, response: &Response) -> Result<(), Failure> {
     }
 }
 
+/// What an answer to PLAY says that is played.
+fn said(response: &Response) -> Option<String> {
+    let words = ["", "scale ", "speed "].iter().zip(response.played());
+    let said: Vec<_> = words.filter_map(|(word, said)| Some(format!("{word}{}", brief(said?)))).collect();
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
 fn unusable(control: &str) -> Failure {
     Failure::Description(format!("its control \"{}\" is no URL", brief(control)))
 }
@@ -206,7 +235,7 @@ mod tests {
 
     impl Talk {
         fn begin() -> Self {
-            Self(Dialogue::new(&Url::parse("rtsp://edge/news").expect("a URL")))
+            Self(Dialogue::new(&Url::parse("rtsp://edge/news").expect("a URL"), &Course::default()))
         }
 
         /// What the server makes of our bytes.
@@ -231,7 +260,7 @@ mod tests {
                 talk.answer(ok(cseq).session("c0ffee", timeout_s).transport(UDP)).expect("granted");
             }
             talk.0.play();
-            assert_eq!(talk.answer(ok(4)), Ok(Outcome::Playing { flows: false }));
+            assert_eq!(talk.answer(ok(4)), Ok(Outcome::Playing { flows: false, said: None }));
             talk
         }
     }
@@ -255,14 +284,30 @@ mod tests {
         assert_eq!(asked.header("Transport"), Some("RTP/AVP;unicast;client_port=5000-5001"));
         talk.answer(ok(3).session("c0ffee", 60).transport(UDP)).expect("granted");
         assert_eq!(Talk::heard(&talk.0.play()).uri, "rtsp://edge/news/", "the whole stream, by one request");
-        assert_eq!(talk.answer(ok(4)), Ok(Outcome::Playing { flows: false }));
+        assert_eq!(talk.answer(ok(4)), Ok(Outcome::Playing { flows: false, said: None }));
         assert_eq!(Talk::heard(&talk.0.tear_down().expect("a session")).method, Method::Teardown);
         assert_eq!(talk.answer(ok(5)), Ok(Outcome::Over));
     }
 
     #[test]
+    fn what_is_asked_for_of_it_is_asked_for_and_what_is_played_is_read() {
+        let mut talk = Talk::playing(60);
+        talk.0.course =
+            Course { range: Some("npt=12-".to_owned()), scale: Some("4".to_owned()), ..Course::default() };
+        let asked = Talk::heard(&talk.0.play());
+        let told = ["Range", "Scale", "Speed"].map(|name| asked.header(name));
+        assert_eq!(told, [Some("npt=12-"), Some("4"), None]);
+        let reply = ok(5).range("npt=10.5-60").header("Scale", "4");
+        let said = Some("npt=10.5-60, scale 4".to_owned());
+        assert_eq!(talk.answer(reply), Ok(Outcome::Playing { flows: false, said }));
+        assert_eq!(Talk::heard(&talk.0.pause()).method, Method::Pause);
+        assert_eq!(talk.answer(ok(6)), Ok(Outcome::Paused));
+        assert_eq!(Talk::heard(&talk.0.resume()).header("Range"), None, "from where it was");
+    }
+
+    #[test]
     fn the_first_track_alone_if_so_wished() {
-        let mut dialogue = Dialogue::new(&Url::parse("rtsp://edge/news").expect("a URL"));
+        let mut dialogue = Dialogue::new(&Url::parse("rtsp://edge/news").expect("a URL"), &Course::default());
         dialogue.describe();
         let reply = ok(1).description("rtsp://edge/news/", SDP).to_bytes();
         let outcome = dialogue.answer(&Response::parse(&reply).expect("a response"), Tracks::First);

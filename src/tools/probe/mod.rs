@@ -33,7 +33,7 @@ mod worker;
 
 pub use descriptors::Shortage;
 pub use failure::Failure;
-pub use plan::{Delivery, Plan, ProbeUrl, Tracks};
+pub use plan::{Course, Delivery, Plan, ProbeUrl, Tracks, range, scale, speed};
 pub(in crate::tools) use progress::bits;
 pub use report::Report;
 pub use run::{ProbeError, run};

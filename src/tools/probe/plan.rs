@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use std::{fmt, io};
 
-use crate::wire::rtsp::{Url, usual_port};
+use crate::wire::rtsp::{Url, range, usual_port};
 
 /// What to probe.
 #[derive(Debug, Clone)]
@@ -24,6 +24,21 @@ pub struct Plan {
     pub rate: Option<u32>,
     /// How long one set-up may take.
     pub setup_timeout: Duration,
+    /// What of it is played.
+    pub course: Course,
+}
+
+/// What of a stream is played, as PLAY has it; what is not said is the server's to choose.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Course {
+    /// From where, and up to where.
+    pub range: Option<String>,
+    /// How fast it is shown.
+    pub scale: Option<String>,
+    /// How fast it is delivered.
+    pub speed: Option<String>,
+    /// For how long it is paused, once it has played for a second.
+    pub pause: Option<Duration>,
 }
 
 /// How media comes.
@@ -105,6 +120,45 @@ impl fmt::Display for ProbeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.as_str())
     }
+}
+
+/// A range, as it may be asked for.
+///
+/// # Errors
+/// It is none.
+pub fn range(typed: &str) -> Result<String, String> {
+    let is_one = range::part(Some(typed)).is_ok() || range::asked(Some(typed)).is_ok();
+    if is_one {
+        Ok(typed.to_owned())
+    } else {
+        Err("write npt=12.5-, npt=12.5-60 or clock=20261128T073719Z-".to_owned())
+    }
+}
+
+/// A scale: any number but 0.
+///
+/// # Errors
+/// It is none.
+pub fn scale(typed: &str) -> Result<String, String> {
+    number(typed)
+        .filter(|number| *number != 0.0)
+        .map(|_| typed.to_owned())
+        .ok_or_else(|| "write a number such as 4 or -2".to_owned())
+}
+
+/// A speed: a number above 0.
+///
+/// # Errors
+/// It is none.
+pub fn speed(typed: &str) -> Result<String, String> {
+    number(typed)
+        .filter(|number| *number > 0.0)
+        .map(|_| typed.to_owned())
+        .ok_or_else(|| "write a number above 0, such as 2".to_owned())
+}
+
+fn number(typed: &str) -> Option<f64> {
+    typed.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
 #[cfg(test)]

@@ -137,6 +137,7 @@ mod tests {
             duration: Duration::from_secs(10),
             rate: None,
             setup_timeout: Duration::from_secs(1),
+            course: super::super::Course::default(),
         }
     }
 

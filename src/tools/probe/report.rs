@@ -78,6 +78,14 @@ impl Report {
                 "max_ms": ms(tally.setups.max()),
             })
         });
+        let start = (!tally.starts.is_empty()).then(|| {
+            json!({
+                "plays": tally.starts.len(),
+                "p50_ms": quantile_ms(&tally.starts, 0.5),
+                "p99_ms": quantile_ms(&tally.starts, 0.99),
+                "max_ms": ms(tally.starts.max()),
+            })
+        });
         let jitter = (tally.tracks.jitter.0 > 0)
             .then(|| json!({ "mean_ms": rounded(self.mean_jitter_ms()), "max_ms": rounded(tally.tracks.jitter.2 * 1e3) }));
         json!({
@@ -92,6 +100,8 @@ impl Report {
             "failures": tally.failures,
             "duration_seconds": rounded(self.window.length.as_secs_f64()),
             "setup": setup,
+            "start": start,
+            "said": tally.said,
             "packets": tally.packets,
             "bytes": tally.bytes,
             "packets_per_second": rounded(self.per_second(self.window.packets)),
@@ -119,6 +129,10 @@ impl Report {
                 format!("{} handshakes/s", grouped(self.setups_per_second().round() as u64)),
             ));
         }
+        if !tally.starts.is_empty() {
+            rows.push(("first packet", quantiles(&tally.starts, &[("p50", 0.5), ("p99", 0.99)])));
+        }
+        rows.extend(tally.said.iter().map(|said| ("it plays", said.clone())));
         let lost_percent = 100.0 * self.lost_ratio();
         rows.extend([
             ("playing", self.playing_row()),

@@ -41,7 +41,7 @@ pub fn scout(plan: &Plan, addresses: &[SocketAddr]) -> Result<Found, Failure> {
 fn describe(plan: &Plan, stream: &mut TcpStream) -> Result<usize, Failure> {
     const DOING: &str = "before answering DESCRIBE";
     let broken = |error: io::Error| Failure::broken(DOING, &error);
-    let mut dialogue = Dialogue::new(plan.url.url());
+    let mut dialogue = Dialogue::new(plan.url.url(), &plan.course);
     stream.set_write_timeout(Some(plan.setup_timeout)).map_err(broken)?;
     stream.write_all(&dialogue.describe()).map_err(broken)?;
     let deadline = clock::monotonic() + plan.setup_timeout;

@@ -23,6 +23,8 @@ use super::{Delivery, Failure};
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// After this long without a packet a subscriber is not being served.
 const SILENCE: Duration = Duration::from_secs(2);
+/// Who is to be paused plays for so long before that.
+const PLAYS_BEFORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// One subscriber.
 pub struct Subscriber {
@@ -42,6 +44,21 @@ pub struct Subscriber {
     last_packet: Duration,
     keep_alive_due: Duration,
     report_due: Duration,
+    /// When PLAY was asked for, until a packet came of it.
+    play_asked: Option<Duration>,
+    pause: Pause,
+}
+
+/// Whether it is paused, or will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    /// It will not, or was.
+    Not,
+    /// Once it plays.
+    Once(Duration),
+    At(Duration, Duration),
+    Asked(Duration),
+    Until(Duration),
 }
 
 /// How far a subscriber is.
@@ -70,7 +87,7 @@ impl Subscriber {
             token,
             ssrc: 0x5052_0000_u32.wrapping_add(number),
             stage: Stage::Connecting,
-            dialogue: Dialogue::new(cx.plan.url.url()),
+            dialogue: Dialogue::new(cx.plan.url.url(), &cx.plan.course),
             to_set_up: Vec::new().into_iter(),
             legs: Vec::new(),
             incoming: Vec::new(),
@@ -80,6 +97,8 @@ impl Subscriber {
             last_packet: cx.now,
             keep_alive_due: cx.now,
             report_due: cx.now,
+            play_asked: None,
+            pause: cx.plan.course.pause.map_or(Pause::Not, Pause::Once),
         })
     }
 
@@ -96,7 +115,7 @@ impl Subscriber {
         if self.stage == Stage::Leaving {
             leg.discard(what, cx);
         } else if leg.receive(what, cx) {
-            self.last_packet = cx.now;
+            self.came(cx);
         }
         Ok(())
     }
@@ -113,7 +132,10 @@ impl Subscriber {
                     None => Failure::connect(&ErrorKind::TimedOut.into()),
                 })
             }
-            Stage::Playing => self.show_life(cx),
+            Stage::Playing => {
+                self.pause_or_go_on(cx)?;
+                self.show_life(cx)
+            }
             Stage::Leaving | Stage::Gone => Ok(()),
         }
     }
@@ -223,7 +245,7 @@ impl Subscriber {
         match legs.find_map(|leg| leg.carried_by(channel).map(|what| (leg, what))) {
             Some((leg, Carries::Rtp)) if self.stage != Stage::Leaving => {
                 leg.track.receive_rtp(payload, cx.now, &mut cx.tally);
-                self.last_packet = cx.now;
+                self.came(cx);
             }
             Some((leg, Carries::Rtcp)) => leg.track.receive_rtcp(payload, cx.now),
             _ => {}
@@ -240,14 +262,27 @@ impl Subscriber {
                 self.legs.last_mut().map_or(Ok(()), |leg| leg.granted(&granted, cx.server))?;
                 self.go_on(cx)
             }
-            Outcome::Playing { flows } => {
+            Outcome::Playing { flows, said } => {
                 self.flows = flows;
+                self.last_packet = cx.now;
+                if self.stage == Stage::Playing {
+                    return Ok(()); // again, after a pause
+                }
                 self.stage = Stage::Playing;
                 self.to_set_up = Vec::new().into_iter();
                 cx.tally.set_up(self.began, cx.now);
-                self.last_packet = cx.now;
+                cx.tally.said = cx.tally.said.take().or(said);
+                if let Pause::Once(length) = self.pause {
+                    self.pause = Pause::At(cx.now + PLAYS_BEFORE_PAUSE, length);
+                }
                 self.keep_alive_due = cx.now + self.dialogue.keep_alive_interval();
                 self.report_due = cx.now + REPORT_INTERVAL;
+                Ok(())
+            }
+            Outcome::Paused => {
+                if let Pause::Asked(length) = self.pause {
+                    self.pause = Pause::Until(cx.now + length);
+                }
                 Ok(())
             }
             Outcome::Over => {
@@ -262,11 +297,37 @@ impl Subscriber {
     fn go_on(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         let Some(offer) = self.to_set_up.next() else {
             let bytes = self.dialogue.play();
+            self.play_asked = Some(cx.now);
             return self.send(&bytes, cx);
         };
         let (leg, wish) = Leg::open(self.legs.len(), offer.clock_rate, self.token, cx)?;
         self.legs.push(leg);
         let bytes = self.dialogue.set_up(&offer, wish);
+        self.send(&bytes, cx)
+    }
+
+    /// Media has come.
+    fn came(&mut self, cx: &mut Context<'_>) {
+        self.last_packet = cx.now;
+        if let Some(asked) = self.play_asked.take() {
+            cx.tally.start(asked, cx.now);
+        }
+    }
+
+    /// Pauses, and goes on, when that is due.
+    fn pause_or_go_on(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        let bytes = match self.pause {
+            Pause::At(due, length) if cx.now >= due => {
+                self.pause = Pause::Asked(length);
+                self.dialogue.pause()
+            }
+            Pause::Until(due) if cx.now >= due => {
+                self.pause = Pause::Not;
+                self.play_asked = Some(cx.now);
+                self.dialogue.resume()
+            }
+            _ => return Ok(()),
+        };
         self.send(&bytes, cx)
     }
 

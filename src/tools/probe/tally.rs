@@ -45,6 +45,10 @@ pub struct Tally {
     pub other_clock: u64,
     /// From connecting to the answer to PLAY, in nanoseconds.
     pub setups: Histogram<u64>,
+    /// From PLAY to the first packet that came of it, in nanoseconds.
+    pub starts: Histogram<u64>,
+    /// What the server has said that it plays, to the first that was told.
+    pub said: Option<String>,
     /// When the first connected and the last was answered.
     pub setup_span: Option<(Duration, Duration)>,
     /// Subscribers that played to the end and were served.
@@ -82,6 +86,8 @@ impl Default for Tally {
             delays: nanoseconds(),
             other_clock: 0,
             setups: nanoseconds(),
+            starts: nanoseconds(),
+            said: None,
             setup_span: None,
             served: 0,
             tracks: TrackSums::default(),
@@ -104,6 +110,11 @@ impl Tally {
     pub fn set_up(&mut self, began: Duration, now: Duration) {
         self.setups.saturating_record(now.saturating_sub(began).as_nanos() as u64);
         self.setup_span = joined(self.setup_span, Some((began, now)));
+    }
+
+    /// The first packet after a PLAY.
+    pub fn start(&mut self, asked: Duration, now: Duration) {
+        self.starts.saturating_record(now.saturating_sub(asked).as_nanos() as u64);
     }
 
     /// A subscriber is not served.
@@ -135,6 +146,8 @@ impl Tally {
         self.served += other.served;
         // Both have the same bounds, which is all that adding asks for.
         let _ = self.delays.add(&other.delays).and_then(|()| self.setups.add(&other.setups));
+        let _ = self.starts.add(&other.starts);
+        self.said = self.said.take().or(other.said);
         self.setup_span = joined(self.setup_span, other.setup_span);
         self.tracks.lost += other.tracks.lost;
         self.tracks.reordered += other.tracks.reordered;

@@ -97,6 +97,7 @@ fn plan(url: &str, delivery: Delivery) -> Plan {
         duration: Duration::from_secs(1),
         rate: None,
         setup_timeout: Duration::from_secs(10),
+        course: Course::default(),
     }
 }
 

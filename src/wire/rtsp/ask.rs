@@ -55,6 +55,21 @@ impl Ask {
         self.with(headers::RANGE, "npt=0.000-")
     }
 
+    /// Range: which part, for PLAY.
+    pub fn range(self, range: &str) -> Self {
+        self.with(headers::RANGE, range)
+    }
+
+    /// Scale: how fast it is shown, for PLAY.
+    pub fn scale(self, scale: &str) -> Self {
+        self.with(headers::SCALE, scale)
+    }
+
+    /// Speed: how fast it is delivered, for PLAY.
+    pub fn speed(self, speed: &str) -> Self {
+        self.with(headers::SPEED, speed)
+    }
+
     /// Via: whom it is made for, one for another.
     pub fn via(self, via: &str) -> Self {
         self.with(headers::VIA, via)

@@ -114,6 +114,12 @@ impl Response {
         info.split([',', ';']).any(|part| part.trim().to_ascii_lowercase().starts_with("seq="))
     }
 
+    /// What is played, and how fast, as far as the answer to PLAY says that.
+    #[must_use]
+    pub fn played(&self) -> [Option<&str>; 3] {
+        ["Range", "Scale", "Speed"].map(|name| self.header(name))
+    }
+
     /// The body; empty for most.
     #[must_use]
     pub fn body(&self) -> &[u8] {
