@@ -353,6 +353,45 @@ fn films_of_tracks_come_out_of_ffmpeg_as_they_are_in_the_file() {
 }
 
 #[test]
+fn a_film_of_tracks_that_was_paused_goes_on_with_the_next_number_and_backwards_it_ends_at_its_beginning() {
+    let needs = Needs { programs: &["ip", "ffmpeg"], route: false, ipv6: false };
+    in_a_network_of_its_own("a film of tracks that is paused", &needs, || {
+        let cinema = Cinema::open();
+        let mut make = ffmpeg(&["-f", "lavfi", "-i", "testsrc2=size=640x480:rate=25"]);
+        make.args("-t 6 -c:v libx264 -g 10 -bf 2".split(' ')).arg(cinema.path("made.mp4"));
+        assert!(make.status().expect("ffmpeg runs").success());
+        let mut viewer = cinema.viewer("made.mp4", Over::Tcp);
+        viewer.request("PLAY").expect(200);
+        let mut last = None;
+        let mut numbered_on = |packet: &[u8]| {
+            let sequence = read(packet).0;
+            let before = last.replace(sequence);
+            assert!(
+                before.is_none_or(|before: u16| before.wrapping_add(1) == sequence),
+                "{before:?}, {sequence}"
+            );
+        };
+        (0..40).for_each(|_| numbered_on(&viewer.packet()));
+        viewer.request("PAUSE").expect(200);
+        while let Some(packet) = viewer.packet_within(0, Duration::from_millis(300)) {
+            numbered_on(&packet);
+        }
+        viewer.request("PLAY").expect(200);
+        (0..40).for_each(|_| numbered_on(&viewer.packet()));
+        let (url, session) = (viewer.url.clone(), viewer.session.clone());
+        let headers = [("Session", &*session), ("Range", "npt=2-"), ("Scale", "-4")];
+        let reply = viewer.connection.request("PLAY", &url, &headers).expect(200);
+        assert_eq!(
+            (reply.header("Range"), reply.header("Scale")),
+            (Some("npt=2.000000-0.000000"), Some("-4"))
+        );
+        let goodbye =
+            (0..10).any(|_| viewer.rtcp_within(Duration::from_secs(5)).is_some_and(|rtcp| is_goodbye(&rtcp)));
+        assert!(goodbye, "that was all");
+    });
+}
+
+#[test]
 fn sound_alone_is_played_sample_by_sample() {
     let cinema = Cinema::open();
     let samples: Vec<u8> = (0..48_000_u32).flat_map(|number| (number as i16).to_le_bytes()).collect();

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use crate::relay::Expected;
-use crate::storage::Cued;
+use crate::storage::{Cued, Pace};
 use crate::wire::rtsp::range::{self, Part};
 use crate::wire::rtsp::{Method, Reply, RtpInfo, StatusCode};
 
@@ -109,7 +109,10 @@ impl Asked<'_> {
             })
             .collect();
         let range = match self.world.extent(&session.channel) {
-            Some(Extent::Lasts(duration_us)) => range::npt(from_us, until_us.or(Some(duration_us))),
+            Some(Extent::Lasts(duration_us)) => {
+                let goes_back = matches!(deck.pace(), Pace::Scaled(scale, _) if scale < 0);
+                range::npt(from_us, until_us.or(Some(if goes_back { 0 } else { duration_us })))
+            }
             _ => range::clock(from_us, until_us),
         };
         let reply = self.ok(Some(session)).range(&range);

@@ -36,6 +36,15 @@ impl SampleReader {
         Ok(self.peek()?.is_some())
     }
 
+    fn number_from(&mut self, sequence: u16) {
+        self.sequence = sequence;
+        for (record, packet) in &mut self.ahead {
+            record.sequence = self.sequence;
+            packet.splice(2..4, self.sequence.to_be_bytes());
+            self.sequence = self.sequence.wrapping_add(1);
+        }
+    }
+
     fn medium(&self) -> io::Result<&Medium> {
         self.film.media.get(self.medium).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
@@ -113,9 +122,11 @@ impl Reads for SampleReader {
         self.go_to(number)
     }
 
-    /// What was begun of a unit comes again from its beginning.
-    fn seek_packet(&mut self, us: u64, _: (u32, u16)) -> io::Result<bool> {
-        self.seek(us)
+    /// What was begun of a unit comes again from its beginning, and is numbered on.
+    fn seek_packet(&mut self, us: u64, (_, sequence): (u32, u16)) -> io::Result<bool> {
+        let is_there = self.seek(us)?;
+        self.number_from(sequence);
+        Ok(is_there)
     }
 
     fn peek(&mut self) -> io::Result<Option<Record>> {
