@@ -30,7 +30,7 @@ pub use archive::Archive;
 pub use files::{free, is_held};
 pub use inspection::{Inspection, Mended, channels_in, inspect, rebuild};
 pub use keep::Keep;
-pub use library::{Libraries, Library, MakeChannel};
+pub use library::{Libraries, Library, MOST_FILMS, MakeChannel};
 pub use playback::{Begin, Cued, Deck, Kept, Pace, Programme, Sent};
 pub use retention::ArchiveLimits;
 pub use segment::Segment;

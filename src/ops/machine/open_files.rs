@@ -7,6 +7,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::super::config::Config;
 use super::finding::{Area, Finding, State};
+use crate::storage::MOST_FILMS;
 
 /// What is open besides connections, groups, server ports and poll tables: sockets beside these ports, listeners, the
 /// admin endpoint and its clients, timers, the log.
@@ -17,6 +18,10 @@ const PER_PAIR: u64 = 3;
 const PER_TRACK: u64 = 2;
 /// For each poll table: its epoll and its eventfd.
 const PER_TABLE: u64 = 2;
+/// For each track of a channel that is recorded: its media and its index.
+const PER_RECORDED_TRACK: u64 = 2;
+/// For each who watches the past: media and index of two tracks.
+const PER_PAST_VIEWER: u64 = 4;
 
 /// A config that takes more than is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +87,17 @@ fn needed(config: &Config) -> u64 {
     let pairs = config.rtsp.udp_ports.rtp_ports().count() as u64;
     let registered = connections + PER_TRACK * tracks + PER_PAIR * pairs + REST;
     let tables = registered.div_ceil(config.engine.poll_table_entries as u64);
-    registered + PER_TABLE * tables
+    registered + PER_TABLE * tables + of_storage(config)
+}
+
+/// Files of recordings, and of films.
+fn of_storage(config: &Config) -> u64 {
+    let Some(storage) = &config.storage else { return 0 };
+    let recorded = config.channels.iter().filter(|channel| channel.settings.keep.is_some());
+    let tracks: u64 = recorded.map(|channel| channel.presentation.tracks.len() as u64).sum();
+    let films = if storage.libraries.is_empty() { 0 } else { MOST_FILMS as u64 };
+    let viewers = if tracks > 0 { PER_PAST_VIEWER * storage.limits.viewers as u64 } else { 0 };
+    PER_RECORDED_TRACK * tracks + viewers + films
 }
 
 #[cfg(test)]
@@ -108,5 +123,9 @@ mod tests {
             shortage(&wide.expect("a right config"), 6065).expect("nor do 5000 pairs of ports").to_string();
         // 4985 pairs more, in 39 tables more.
         assert!(told.contains("LimitNOFILE=21136"), "{told}");
+        let kept = "[storage]\ndirectory = \"/var/kept\"\nviewers = 100\n[[library]]\nname = \"films\"\ndirectory = \"/srv\"\n";
+        let keeps = Config::parse(&format!("{kept}{text}record = \"2h\"\n"), Path::new("keeps.toml"));
+        let told = shortage(&keeps.expect("a right config"), 6065).expect("nor do films").to_string();
+        assert!(told.contains(&format!("LimitNOFILE={}", 6065 + 2 + 4 * 100 + 1024)), "{told}");
     }
 }

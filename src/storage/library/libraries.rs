@@ -26,8 +26,8 @@ use super::ts_film::{Making, TsFilm, identity};
 /// The kind of task that looks at a file.
 pub(in super::super) const LOOK: &str = "Look";
 
-/// Names that are known at a time.
-const MOST_KNOWN: usize = 1024;
+/// Names that are known at a time, each with a file that may be open.
+pub const MOST_FILMS: usize = 1024;
 /// A file that was looked at is what it was for so long, and one that nobody watches is kept open.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -90,12 +90,12 @@ impl Libraries {
             }
             return one.looking.clone();
         }
-        if known.len() >= MOST_KNOWN {
+        if known.len() >= MOST_FILMS {
             known.retain(|_, one| {
                 one.looking.is_some() || one.is_watched() || one.is_fresh(now) && one.found.is_some()
             });
         }
-        if known.len() >= MOST_KNOWN {
+        if known.len() >= MOST_FILMS {
             return None;
         }
         let looking = Some(self.look(name, None));

@@ -10,4 +10,4 @@ mod track_film;
 mod ts_film;
 
 pub(super) use libraries::LOOK;
-pub use libraries::{Libraries, Library, MakeChannel};
+pub use libraries::{Libraries, Library, MOST_FILMS, MakeChannel};
