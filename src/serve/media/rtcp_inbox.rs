@@ -76,15 +76,33 @@ impl RtcpInbox {
     }
 }
 
+impl RtcpInbox {
+    /// What has come meanwhile is heard by another run: there is one at a time, so that all is heard in its order.
+    fn go_on(self: Arc<Self>) {
+        let mut waiting = lock(&self.waiting);
+        waiting.is_queued = !waiting.datagrams.is_empty();
+        if waiting.is_queued {
+            drop(waiting);
+            self.control.clone().push(Task::new("HearReports", self));
+        }
+    }
+}
+
 impl Work for RtcpInbox {
     fn run(self: Arc<Self>) {
-        let Waiting { datagrams, .. } = mem::take(&mut *lock(&self.waiting));
+        let datagrams = {
+            let mut waiting = lock(&self.waiting);
+            waiting.bytes = 0;
+            mem::take(&mut waiting.datagrams)
+        };
         let now = clock::now();
         datagrams.iter().for_each(|(from, datagram)| self.hear(*from, datagram, now));
+        self.go_on();
     }
 
-    /// What was left of those it had taken is lost; what has come since is heard by another run.
+    /// What was left of those it had taken is lost.
     fn close(self: Arc<Self>) {
         self.vitals.fault("reports");
+        self.go_on();
     }
 }
