@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::wire::fnv1a;
 use crate::wire::renumbering::Renumbering;
 use crate::wire::rtp::{self, FIXED_HEADER_LEN, RtpHeader};
 
@@ -61,12 +62,10 @@ fn newest(ring: &Ring, most: usize) -> Vec<Packet> {
     packets
 }
 
-/// FNV-1a of all but the fixed header: what is in a packet, in any release of the program.
+/// Of all but the fixed header: what is in a packet, in any release of the program.
 fn print(packet: &Packet) -> u64 {
     let content = packet.data.get(FIXED_HEADER_LEN..).unwrap_or_default();
-    content
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    fnv1a::hash(content.iter().copied())
 }
 
 #[cfg(test)]

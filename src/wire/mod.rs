@@ -24,6 +24,7 @@ pub mod container;
 pub mod failover;
 mod first_copies;
 pub mod fmp4;
+pub mod fnv1a;
 #[cfg(test)]
 mod fuzz;
 pub mod http;

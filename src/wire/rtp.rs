@@ -27,6 +27,18 @@ pub struct RtpHeader {
 }
 
 impl RtpHeader {
+    /// A packet that it is the header of, without extensions.
+    #[must_use]
+    pub fn packet(&self, payload: &[u8]) -> Vec<u8> {
+        let mut packet = Vec::with_capacity(FIXED_HEADER_LEN + payload.len());
+        packet.extend([0x80, self.payload_type & 0x7f | u8::from(self.marker) << 7]);
+        packet.extend(self.sequence.to_be_bytes());
+        packet.extend(self.timestamp.to_be_bytes());
+        packet.extend(self.ssrc.to_be_bytes());
+        packet.extend(payload);
+        packet
+    }
+
     /// The fixed header of the datagram that this is the header of, with the numbers that this one has by now. `None`: it is
     /// shorter.
     #[must_use]

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::players::programme::ffmpeg;
 use crate::players::retina_player::{AccessUnit, access_units};
 use crate::vocabulary::{
-    Mirrorball, Needs, Over, Reply, Setup, Viewer, in_a_network_of_its_own, say, storage_in,
+    Mirrorball, Needs, Over, Reply, Setup, Viewer, in_a_network_of_its_own, is_goodbye, say, storage_in,
 };
 
 const PACKET: usize = 188;
@@ -50,6 +50,16 @@ impl Cinema {
         let path = self.path(name);
         path.parent().map(fs::create_dir_all).transpose().expect("a directory").expect("a parent");
         fs::write(path, film).expect("there is room");
+    }
+
+    /// A film of ffmpeg's, of pictures and a tone.
+    fn make(&self, name: &str, made_by: &str) -> PathBuf {
+        let (path, pictures) = (self.path(name), "testsrc2=size=160x120:rate=25");
+        let mut make =
+            ffmpeg(&["-f", "lavfi", "-i", pictures, "-f", "lavfi", "-i", "sine=sample_rate=48000"]);
+        make.args(made_by.split_ascii_whitespace()).arg(&path);
+        assert!(make.status().expect("ffmpeg runs").success(), "{name}");
+        path
     }
 
     /// A viewer of a film, of which nothing plays yet.
@@ -139,10 +149,6 @@ fn a_film_is_played_byte_for_byte_at_its_own_pace_and_again_from_its_beginning()
         );
         viewer.teardown();
     }
-}
-
-fn is_goodbye(rtcp: &[u8]) -> bool {
-    rtcp.windows(2).step_by(4).any(|head| head[0] & 0xe0 == 0x80 && head[1] == 203)
 }
 
 #[test]
@@ -314,19 +320,7 @@ fn films_of_tracks_come_out_of_ffmpeg_as_they_are_in_the_file() {
             ("old.mov", "-c:v mpeg4 -g 25 -c:a libmp3lame"),
             ("hinted.mov", "-c:v libx264 -g 25 -bf 2 -c:a aac -movflags rtphint"),
         ] {
-            let path = cinema.path(name);
-            let mut make = ffmpeg(&[
-                "-f",
-                "lavfi",
-                "-i",
-                "testsrc2=size=160x120:rate=25",
-                "-f",
-                "lavfi",
-                "-i",
-                "sine=sample_rate=48000",
-            ]);
-            make.args(["-t", "2"]).args(made_by.split_ascii_whitespace()).arg(&path);
-            assert!(make.status().expect("ffmpeg runs").success(), "{name}");
+            let path = cinema.make(name, &format!("-t 2 {made_by}"));
             let [here, there] =
                 [path.to_string_lossy().into_owned(), cinema.mirrorball.url(&format!("films/{name}"))]
                     .map(|input| hashes(&input));
@@ -446,19 +440,7 @@ fn each_access_unit_of_a_film_is_that_of_the_file_at_its_time() {
     let needs = Needs { programs: &["ip", "ffmpeg", "ffprobe"], route: false, ipv6: false };
     in_a_network_of_its_own("access units of a film", &needs, || {
         let cinema = Cinema::open();
-        let path = cinema.path("made.mp4");
-        let mut make = ffmpeg(&[
-            "-f",
-            "lavfi",
-            "-i",
-            "testsrc2=size=160x120:rate=25",
-            "-f",
-            "lavfi",
-            "-i",
-            "sine=sample_rate=48000",
-        ]);
-        make.args("-t 3 -c:v libx264 -g 25 -bf 2 -c:a aac".split(' ')).arg(&path);
-        assert!(make.status().expect("ffmpeg runs").success());
+        let path = cinema.make("made.mp4", "-t 3 -c:v libx264 -g 25 -bf 2 -c:a aac");
         let expected = [packets_of(&path, "v", 90_000), packets_of(&path, "a", 48_000)];
         let [pictures, sound] =
             access_units(Over::Tcp, &cinema.mirrorball.url("films/made.mp4"), 75).expect("retina plays it");

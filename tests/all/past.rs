@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use crate::players::programme::{Form, Programme, frames_of, send_pictures};
 use crate::vocabulary::{
-    Group, Mirrorball, Over, Pictures, Setup, Tape, Viewer, eventually, is_thorough, passes, say, storage_in,
+    Group, Mirrorball, Over, Pictures, Setup, Tape, Viewer, eventually, is_goodbye, is_thorough, passes, say,
+    storage_in,
 };
 
 /// Pictures that a decoder can start with are so many packets apart.
@@ -109,10 +110,6 @@ fn a_range_that_has_an_end_ends_with_it_audibly() {
     let goodbye =
         (0..10).any(|_| viewer.rtcp_within(Duration::from_secs(5)).is_some_and(|rtcp| is_goodbye(&rtcp)));
     assert!(goodbye, "it is told");
-}
-
-fn is_goodbye(rtcp: &[u8]) -> bool {
-    rtcp.windows(2).step_by(4).any(|head| head[0] & 0xe0 == 0x80 && head[1] == 203)
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Film {
 
     /// How fast it is, over all of it.
     pub fn bytes_per_second(&self) -> u64 {
-        self.identity().bytes.saturating_mul(1_000_000).checked_div(self.duration_us()).unwrap_or(0)
+        self.identity().bytes_per_second(self.duration_us())
     }
 
     pub fn presentation(&self, name: &str) -> Presentation {

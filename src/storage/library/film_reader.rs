@@ -84,13 +84,7 @@ impl FilmReader {
 impl Reads for FilmReader {
     fn seek(&mut self, to_us: u64) -> io::Result<bool> {
         self.go_to(Some(self.film.index.offset_at(to_us.saturating_sub(1))))?;
-        while let Some(next) = self.peek()? {
-            if next.arrived_us >= to_us {
-                return Ok(true);
-            }
-            self.ahead.pop_front();
-        }
-        Ok(false)
+        self.pass_to(to_us)
     }
 
     fn seek_start(&mut self, to_us: u64) -> io::Result<bool> {
@@ -114,7 +108,7 @@ impl Reads for FilmReader {
             if (next.ssrc, next.sequence) == packet {
                 return Ok(true);
             }
-            self.ahead.pop_front();
+            self.pass();
         }
         self.seek(us)
     }
@@ -124,6 +118,10 @@ impl Reads for FilmReader {
             self.fill()?;
         }
         Ok(self.ahead.front().map(|(record, _)| *record))
+    }
+
+    fn pass(&mut self) {
+        self.ahead.pop_front();
     }
 
     fn take(&mut self, until_us: u64, most: usize) -> io::Result<Option<Take>> {
@@ -141,8 +139,7 @@ impl Reads for FilmReader {
     }
 
     fn bytes_per_second(&self) -> io::Result<u64> {
-        let bytes = self.film.identity.bytes.saturating_mul(1_000_000);
-        Ok(bytes.checked_div(self.film.index.duration_us()).unwrap_or(0))
+        Ok(self.film.identity.bytes_per_second(self.film.index.duration_us()))
     }
 
     fn is_whole(&self) -> bool {

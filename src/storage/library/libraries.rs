@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Task, TaskQueue, Work, clock, lock};
 use crate::relay::{Channel, Expected};
+use crate::wire::fnv1a;
 use crate::wire::sdp::Presentation;
 
 use super::beneath;
@@ -241,9 +242,7 @@ impl Look {
 
     /// Where the index is kept: a name of one length, whatever the file is called.
     fn kept_at(&self) -> PathBuf {
-        let hash = self.name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = fnv1a::hash(self.name.bytes());
         self.libraries.kept_in.join(format!("{hash:016x}.index"))
     }
 }

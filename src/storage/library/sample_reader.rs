@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::wire::payload::Payload;
 use crate::wire::recording::Record;
-use crate::wire::rtp::FIXED_HEADER_LEN;
+use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 
 use super::super::playback::{Reads, Take};
 use super::track_film::{Medium, TrackFilm, Unit};
@@ -67,12 +67,9 @@ impl SampleReader {
     fn note(&mut self, unit: &Unit, payload: Payload, (ssrc, payload_type, is_start): (u32, u8, bool)) {
         let Payload { bytes, marker, ticks } = payload;
         let timestamp = unit.timestamp.wrapping_add(ticks);
-        let mut packet = Vec::with_capacity(FIXED_HEADER_LEN + bytes.len());
-        packet.extend([0x80, payload_type & 0x7f | u8::from(marker) << 7]);
-        packet.extend(self.sequence.to_be_bytes());
-        packet.extend(timestamp.to_be_bytes());
-        packet.extend(ssrc.to_be_bytes());
-        packet.extend(bytes);
+        let (sequence, header_len) = (self.sequence, FIXED_HEADER_LEN);
+        let header = RtpHeader { sequence, timestamp, ssrc, payload_type, marker, header_len };
+        let packet = header.packet(&bytes);
         let record = Record {
             arrived_us: unit.sent_us,
             pcr: None,
@@ -99,13 +96,7 @@ impl Reads for SampleReader {
     fn seek(&mut self, to_us: u64) -> io::Result<bool> {
         let number = self.film.unit_by(self.medium()?, to_us.saturating_sub(1));
         self.go_to(Some(number))?;
-        while let Some(next) = self.peek()? {
-            if next.arrived_us >= to_us {
-                return Ok(true);
-            }
-            self.ahead.pop_front();
-        }
-        Ok(false)
+        self.pass_to(to_us)
     }
 
     fn seek_start(&mut self, to_us: u64) -> io::Result<bool> {
@@ -134,6 +125,10 @@ impl Reads for SampleReader {
         Ok(self.ahead.front().map(|(record, _)| *record))
     }
 
+    fn pass(&mut self) {
+        self.ahead.pop_front();
+    }
+
     fn take(&mut self, until_us: u64, most: usize) -> io::Result<Option<Take>> {
         let (mut records, mut media) = (Vec::new(), Vec::new());
         while records.len() < most && self.peek()?.is_some_and(|next| next.arrived_us <= until_us) {
@@ -145,8 +140,7 @@ impl Reads for SampleReader {
     }
 
     fn bytes_per_second(&self) -> io::Result<u64> {
-        let bytes = self.film.identity.bytes.saturating_mul(1_000_000);
-        Ok(bytes.checked_div(self.film.duration_us).unwrap_or(0))
+        Ok(self.film.identity.bytes_per_second(self.film.duration_us))
     }
 
     fn is_whole(&self) -> bool {

@@ -27,6 +27,20 @@ pub(in super::super) trait Reads: Send {
     /// The next packet. `None`: it is to come, or that was all.
     fn peek(&mut self) -> io::Result<Option<Record>>;
 
+    /// Passes the next packet over.
+    fn pass(&mut self);
+
+    /// Passes over what came before that. `false`: nothing is left.
+    fn pass_to(&mut self, us: u64) -> io::Result<bool> {
+        while let Some(next) = self.peek()? {
+            if next.arrived_us >= us {
+                return Ok(true);
+            }
+            self.pass();
+        }
+        Ok(false)
+    }
+
     /// Takes packets that came until then, so many at most.
     fn take(&mut self, until_us: u64, most: usize) -> io::Result<Option<Take>>;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{io, mem};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use crate::event::lock;
 use crate::relay::{Landmark, Packet, Track};
@@ -119,7 +119,7 @@ impl Reel {
         let media = take.media_of(record);
         let header = self.numbering.next(record);
         let data = match self.format {
-            Format::TransportStream => with_header(&header, &media),
+            Format::TransportStream => header.packet(&media).into(),
             Format::RtpDump => renumbered(&header, &media)?,
         };
         Some(Packet { data, sequence: header.sequence, timestamp: header.timestamp, arrived_at: now })
@@ -134,7 +134,7 @@ impl Reel {
         self.numbering.leave_room();
         let header = self.numbering.header(first);
         let header = RtpHeader { sequence: header.sequence.wrapping_sub(1), marker: false, ..header };
-        let data = with_header(&header, &payload);
+        let data = header.packet(&payload).into();
         let tables = Packet { data, sequence: header.sequence, timestamp: header.timestamp, arrived_at: now };
         self.put(vec![tables], first, now);
         Ok(())
@@ -197,12 +197,12 @@ impl Reel {
         let mut all = Vec::with_capacity(packets.len() + 1);
         if let Some(payload) = prologue {
             let header = RtpHeader { marker: false, ..self.numbering.show(first, mem::take(&mut later_us)) };
-            all.push(packet((header, with_header(&header, payload))));
+            all.push(packet((header, header.packet(payload).into())));
         }
         for media in packets {
             let header = self.numbering.show(first, mem::take(&mut later_us));
             let data = match self.format {
-                Format::TransportStream => Some(with_header(&header, media)),
+                Format::TransportStream => Some(header.packet(media).into()),
                 Format::RtpDump => renumbered(&header, media),
             };
             all.extend(data.map(|data| packet((header, data))));
@@ -260,16 +260,4 @@ fn renumbered(header: &RtpHeader, packet: &[u8]) -> Option<Bytes> {
 
 fn kept(record: &Record) -> Kept {
     (record.arrived_us, Some((record.ssrc, record.sequence)))
-}
-
-/// A packet without extensions.
-fn with_header(header: &RtpHeader, payload: &[u8]) -> Bytes {
-    let mut packet = BytesMut::with_capacity(FIXED_HEADER_LEN + payload.len());
-    packet.put_u8(0x80);
-    packet.put_u8(header.payload_type | u8::from(header.marker) << 7);
-    packet.put_u16(header.sequence);
-    packet.put_u32(header.timestamp);
-    packet.put_u32(header.ssrc);
-    packet.extend_from_slice(payload);
-    packet.freeze()
 }

@@ -44,12 +44,6 @@ impl TrackReader {
         Self { shelf, track, open: None }
     }
 
-    fn pass(&mut self) {
-        self.open.iter_mut().for_each(|open| {
-            open.records.pop_front();
-        });
-    }
-
     /// What is kept of the track, which says how it is to be read.
     pub fn format(&self) -> Option<Format> {
         let newest = self.shelf.newest()?;
@@ -138,6 +132,12 @@ impl Reads for TrackReader {
             let Some(segment) = self.shelf.after(open.stamp) else { return Ok(None) };
             self.open = Some(Open::begin(&self.shelf, &segment, self.track)?);
         }
+    }
+
+    fn pass(&mut self) {
+        self.open.iter_mut().for_each(|open| {
+            open.records.pop_front();
+        });
     }
 
     fn take(&mut self, until_us: u64, most: usize) -> io::Result<Option<Take>> {

@@ -158,8 +158,17 @@ pub fn framed_mpegts(
         media: "video".to_owned(),
         tells_parameter_sets: false,
     };
-    let medium = Media {
-        media: track.media.clone(),
+    let map = Attribute::with_value("rtpmap", format!("{payload_type} MP2T/{clock_rate}"));
+    let medium = medium(&track.media, port, payload_type, vec![map]);
+    let mut session = Session::new(Origin::with_ip_addr("0", 0, Ipv4Addr::UNSPECIFIED), channel_name);
+    session.medias.push(medium);
+    Presentation { name: channel_name.to_owned(), tracks: vec![track], session }
+}
+
+/// A medium of one payload type in RTP.
+pub(super) fn medium(media: &str, port: u16, payload_type: u8, attributes: Vec<Attribute>) -> Media {
+    Media {
+        media: media.to_owned(),
         port,
         num_ports: None,
         proto: "RTP/AVP".to_owned(),
@@ -168,11 +177,8 @@ pub fn framed_mpegts(
         connections: vec![],
         bandwidths: vec![],
         key: None,
-        attributes: vec![Attribute::with_value("rtpmap", format!("{payload_type} MP2T/{clock_rate}"))],
-    };
-    let mut session = Session::new(Origin::with_ip_addr("0", 0, Ipv4Addr::UNSPECIFIED), channel_name);
-    session.medias.push(medium);
-    Presentation { name: channel_name.to_owned(), tracks: vec![track], session }
+        attributes,
+    }
 }
 
 /// That of a transport stream that is stored in a file: nothing is sent anywhere before somebody asks for it.

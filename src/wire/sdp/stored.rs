@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use sdp_types::{Attribute, Media, Origin, Session};
 
-use super::presentation::{Framing, Presentation, TrackDescription};
+use super::presentation::{Framing, Presentation, TrackDescription, medium};
 
 /// What a stored programme has on one track.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,18 +61,7 @@ impl StoredMedium {
             Attribute::with_value("rtpmap", format!("{payload_type} {encoding}/{clock_rate}{channels}"));
         let said = self.parameters.as_ref().map(|said| format!("{payload_type} {said}"));
         let said = said.map(|said| Attribute::with_value("fmtp", said));
-        Media {
-            media: self.media.to_owned(),
-            port: 0,
-            num_ports: None,
-            proto: "RTP/AVP".to_owned(),
-            fmt: payload_type.to_string(),
-            media_title: None,
-            connections: vec![],
-            bandwidths: vec![],
-            key: None,
-            attributes: [map].into_iter().chain(said).collect(),
-        }
+        medium(self.media, 0, *payload_type, [map].into_iter().chain(said).collect())
     }
 
     fn track(&self) -> TrackDescription {

@@ -54,6 +54,14 @@ pub struct Identity {
     pub changed_ns: i128,
 }
 
+impl Identity {
+    /// How fast it is, over all of it, where it takes so long.
+    #[must_use]
+    pub fn bytes_per_second(&self, duration_us: u64) -> u64 {
+        self.bytes.saturating_mul(1_000_000).checked_div(duration_us).unwrap_or(0)
+    }
+}
+
 /// Why there is no index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoIndex {

@@ -47,7 +47,7 @@ pub use patience::{eventually, is_thorough, passes, say};
 pub use pictures::Pictures;
 pub use prometheus::Prometheus;
 pub use quiet::{Quiet, demo_by_demo};
-pub use source::{Beam, Group, Source, Stamp, bye, sender_report};
+pub use source::{Beam, Group, Source, Stamp, bye, is_goodbye, sender_report};
 pub use tape::{Kept, Tape, storage_in};
 pub use town::Town;
 pub use viewer::{Medium, Over, Viewer, datagram, parameter, receiver_report, report, report_of_loss};

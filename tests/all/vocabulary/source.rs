@@ -259,6 +259,11 @@ pub fn sender_report(ssrc: u32, rtp_timestamp: u32) -> Vec<u8> {
     report
 }
 
+/// Whether there is a BYE in RTCP.
+pub fn is_goodbye(rtcp: &[u8]) -> bool {
+    rtcp.windows(2).step_by(4).any(|head| head[0] & 0xe0 == 0x80 && head[1] == 203)
+}
+
 /// A BYE (RFC 3550, 6.6).
 pub fn bye(ssrc: u32) -> Vec<u8> {
     let mut bye = vec![0x81, 203, 0, 1];
