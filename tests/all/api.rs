@@ -39,9 +39,13 @@ fn a_viewer_is_shown_with_all_that_the_log_would_tell_of_it() {
         assert!((19..=21).contains(&packets), "what was sent: {session}");
     }
     assert!(shown[0]["jitter_ms"].is_number() && shown[1]["jitter_ms"].is_null(), "one has reported");
-    // The log calls it by the same number.
-    let line = mirrorball.expect_logged("a session plays", 1)[0].clone();
-    assert!(line.contains(&format!("session={} ", shown[0]["session"])), "{line}");
+    // The log calls them by the same numbers.
+    let lines = mirrorball.expect_logged("a session plays", 2);
+    for session in &shown {
+        let told =
+            format!("session={} channel=\"uk/news\" transport={}", session["session"], session["transport"]);
+        assert!(lines.iter().any(|line| line.contains(&told)), "{told}: {lines:#?}");
+    }
     for (query, count) in [
         ("?transport=tcp", 1),
         ("?channel=uk/news&client=127.", 2),

@@ -80,12 +80,13 @@ fn what_was_lost_is_told_once_the_reader_reads_again() {
 
 #[test]
 fn what_was_lost_is_told_once_the_disk_has_room_again() {
-    with_a_disk_of_its_own("what_was_lost_is_told_once_the_disk_has_room_again", 64, |disk| {
+    with_a_disk_of_its_own("what_was_lost_is_told_once_the_disk_has_room_again", 1024, |disk| {
         let filler = disk.join("filler");
         fill(&filler);
         let mirrorball = Setup::new().at_known_addresses().launch(binary(), log_on(disk));
         mirrorball.expect_page("/ready", 200);
         say_much(&mirrorball, "no_space");
+        mirrorball.write_config("[wrong]\n"); // a word now and then does not fill it again
         fs::remove_file(filler).expect("it is there");
         eventually("the log goes on and tells", || {
             mirrorball.signal(Signal::SIGHUP);
