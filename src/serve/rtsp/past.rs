@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::clock;
+use crate::relay::Track;
 use crate::storage::{Deck, Kept, Sent};
 
 use super::super::kept::Rerun;
@@ -25,12 +26,15 @@ pub struct Past {
 /// How far a track has come.
 pub struct Place {
     pub track: usize,
-    /// The packet that is next, as far as was known then.
-    next: Kept,
-    /// Its number in the ring of the channel's track, where that is what was sent.
-    number: Option<u64>,
+    of: Arc<Track>,
+    /// By what it was watched, if that was the past.
+    deck: Option<Arc<Deck>>,
+    /// The number in the ring of the packet that is next, as far as was known then.
+    number: u64,
     /// The same, once it is known for sure.
     end: Arc<OnceLock<u64>>,
+    /// That packet.
+    next: Kept,
     /// What was sent before it, if anything was.
     sent: Option<Sent>,
     /// Its numbers are not those that packets came with.
@@ -47,34 +51,36 @@ impl Past {
 
 impl Place {
     pub fn of(setup: &Setup, deck: Option<&Arc<Deck>>, now: Instant) -> Option<Self> {
-        let (track, next) = (&setup.track, setup.next()?);
-        let ring = track.rtp.ring();
-        let before = ring.landmark_before(next).zip(ring.numbers_of(next.wrapping_sub(1)));
-        let sent = before.map(|(landmark, (sequence, timestamp))| {
-            let passed = deck.and_then(|deck| {
-                let [last, next] =
-                    [next.wrapping_sub(1), next].map(|number| deck.packet(track.number, number));
-                Some(next?.0.saturating_sub(last?.0))
-            });
-            let passed = Duration::from_micros(passed.unwrap_or_default());
-            Sent { ssrc: landmark.ssrc, sequence, timestamp, passed }
-        });
-        let sent = sent.or_else(|| deck?.sent_before(track.number, now));
-        let number = deck.is_none().then_some(next);
+        let (of, number) = (&setup.track, setup.next()?);
+        let sent = sent_before(of, deck, number).or_else(|| deck?.sent_before(of.number, now));
         let next = match deck {
-            Some(deck) => deck.packet(track.number, next)?,
-            None => live(setup, next, sent.as_ref(), now),
+            Some(deck) => deck.packet(of.number, number)?,
+            None => live(setup, number, sent.as_ref(), now),
         };
-        let (track, is_renumbered, end) =
-            (track.number, deck.is_some_and(|deck| !deck.is_as_it_came()), Arc::default());
-        Some(Self { track, next, number, end, sent, is_renumbered, at: now })
+        let is_renumbered = deck.is_some_and(|deck| !deck.is_as_it_came());
+        let (track, of, deck, end) = (of.number, of.clone(), deck.cloned(), Arc::default());
+        Some(Self { track, of, deck, number, end, next, sent, is_renumbered, at: now })
     }
 
     /// The packet that is next.
     pub fn next(&self) -> Kept {
-        let further = self.number().zip(self.number).map_or(0, |(end, number)| end.wrapping_sub(number));
+        let further = self.end().wrapping_sub(self.number);
+        if let Some(deck) = self.deck.as_ref().filter(|_| further > 0) {
+            return deck.packet(self.track, self.end()).unwrap_or(self.next);
+        }
         let (us, packet) = self.next;
         (us, packet.map(|(ssrc, sequence)| (ssrc, sequence.wrapping_add(further as u16))))
+    }
+
+    /// What was sent before it.
+    fn sent(&self) -> Option<Sent> {
+        let has_gone_further = self.end() != self.number;
+        let known = has_gone_further.then(|| sent_before(&self.of, self.deck.as_ref(), self.end()));
+        known.flatten().or(self.sent)
+    }
+
+    fn end(&self) -> u64 {
+        self.end.get().copied().unwrap_or(self.number)
     }
 
     /// What it plays is let go, there or a little further.
@@ -84,19 +90,31 @@ impl Place {
 
     /// The number in the ring of the channel's track of the packet that is next, where that was sent.
     pub fn number(&self) -> Option<u64> {
-        self.number.map(|number| self.end.get().copied().unwrap_or(number))
+        self.deck.is_none().then(|| self.end())
     }
 
     /// What it was sent, where the next packet is another one.
     pub fn after_a_jump(&self, now: Instant) -> Option<Sent> {
         let passed = now.saturating_duration_since(self.at).max(Duration::from_millis(1));
-        self.sent.map(|sent| Sent { passed: sent.passed + passed, ..sent })
+        self.sent().map(|sent| Sent { passed: sent.passed + passed, ..sent })
     }
 
     /// What it was sent, where the next packet is the next.
     pub fn after_a_pause(&self) -> Option<Sent> {
-        self.sent.filter(|_| self.is_renumbered)
+        self.sent().filter(|_| self.is_renumbered)
     }
+}
+
+/// What a viewer was sent before the packet of a number, as far as that is in the ring.
+fn sent_before(track: &Track, deck: Option<&Arc<Deck>>, number: u64) -> Option<Sent> {
+    let (ring, last) = (track.rtp.ring(), number.wrapping_sub(1));
+    let (sequence, timestamp) = ring.numbers_of(last)?;
+    let ssrc = ring.landmark_before(number)?.ssrc;
+    let passed = deck.and_then(|deck| {
+        let [last, next] = [last, number].map(|number| deck.packet(track.number, number));
+        Some(next?.0.saturating_sub(last?.0))
+    });
+    Some(Sent { ssrc, sequence, timestamp, passed: Duration::from_micros(passed.unwrap_or_default()) })
 }
 
 /// When a packet comes that is in a ring, or is to come, and by what it is known.
