@@ -63,11 +63,7 @@ impl Packetizer {
         self.sequence = sequence.wrapping_add(1);
         let header =
             RtpHeader { sequence, timestamp, ssrc, payload_type, marker: false, header_len: HEADER_LEN };
-        let mut bytes = [0x80, payload_type, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        bytes[2..4].copy_from_slice(&sequence.to_be_bytes());
-        bytes[4..8].copy_from_slice(&timestamp.to_be_bytes());
-        bytes[8..].copy_from_slice(&ssrc.to_be_bytes());
-        (header, bytes)
+        (header, header.bytes())
     }
 
     /// Numbers what comes from now on otherwise.

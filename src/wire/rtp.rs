@@ -30,13 +30,16 @@ impl RtpHeader {
     /// A packet that it is the header of, without extensions.
     #[must_use]
     pub fn packet(&self, payload: &[u8]) -> Vec<u8> {
-        let mut packet = Vec::with_capacity(FIXED_HEADER_LEN + payload.len());
-        packet.extend([0x80, self.payload_type & 0x7f | u8::from(self.marker) << 7]);
-        packet.extend(self.sequence.to_be_bytes());
-        packet.extend(self.timestamp.to_be_bytes());
-        packet.extend(self.ssrc.to_be_bytes());
-        packet.extend(payload);
-        packet
+        [&self.bytes()[..], payload].concat()
+    }
+
+    /// It in front of such a packet.
+    #[must_use]
+    pub fn bytes(&self) -> [u8; FIXED_HEADER_LEN] {
+        let mut bytes = [0; FIXED_HEADER_LEN];
+        bytes[..2].copy_from_slice(&[0x80, self.payload_type & 0x7f | u8::from(self.marker) << 7]);
+        self.number(&mut bytes);
+        bytes
     }
 
     /// The fixed header of the datagram that this is the header of, with the numbers that this one has by now. `None`: it is
@@ -44,10 +47,14 @@ impl RtpHeader {
     #[must_use]
     pub fn rewritten(&self, datagram: &[u8]) -> Option<[u8; FIXED_HEADER_LEN]> {
         let mut bytes: [u8; FIXED_HEADER_LEN] = *datagram.first_chunk()?;
+        self.number(&mut bytes);
+        Some(bytes)
+    }
+
+    fn number(&self, bytes: &mut [u8; FIXED_HEADER_LEN]) {
         bytes[2..4].copy_from_slice(&self.sequence.to_be_bytes());
         bytes[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
         bytes[8..].copy_from_slice(&self.ssrc.to_be_bytes());
-        Some(bytes)
     }
 
     /// The payload of the datagram that this is the header of, without padding.

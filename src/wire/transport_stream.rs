@@ -92,7 +92,7 @@ pub fn packets(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The clock reference in a packet (section 2.4.3.5), if there is one.
 #[inline]
-pub(super) fn pcr(packet: &[u8]) -> Option<Pcr> {
+pub fn pcr(packet: &[u8]) -> Option<Pcr> {
     let [SYNC, high, low, control, length, flags, clock @ ..] = packet else { return None };
     if control & 0x20 == 0 || *length < 7 || flags & 0x10 == 0 {
         return None;

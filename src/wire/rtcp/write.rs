@@ -1,9 +1,10 @@
 //! What we say ourselves.
 
 use rtcp_types::prelude::*;
-use rtcp_types::{Bye, Compound, ReceiverReport, ReportBlock, Sdes, SdesChunk, SdesItem};
+use rtcp_types::{Bye, Compound, ReceiverReport, ReportBlock, Sdes, SdesChunk, SdesItem, SenderReport};
 
 use super::feedback::Report;
+use super::reflect::SenderTime;
 
 /// The farewell for `ssrc`: an empty receiver report and a BYE in one compound packet (RFC 3550 section 6.6).
 /// A reason longer than 255 bytes is cut at a character.
@@ -15,6 +16,26 @@ pub fn goodbye(ssrc: u32, reason: &str) -> Vec<u8> {
         .add_packet(ReceiverReport::builder(ssrc))
         .add_packet(Bye::builder().add_source(ssrc).reason(reason));
     let size = compound.calculate_size().expect("one source, no padding and at most 255 bytes of reason");
+    let mut packet = vec![0; size];
+    compound.write_into_unchecked(&mut packet);
+    packet
+}
+
+/// What a sender says of its stream, and how many packets and bytes of payload it has sent: a report and its name in one compound packet
+/// (RFC 3550 section 6.4.1). A name longer than 255 bytes is left out.
+#[must_use]
+pub fn sender_report(cname: &str, time: &SenderTime, [packets, octets]: [u32; 2]) -> Vec<u8> {
+    let sender = SenderReport::builder(time.ssrc)
+        .ntp_timestamp(time.ntp_timestamp)
+        .rtp_timestamp(time.rtp_timestamp)
+        .packet_count(packets)
+        .octet_count(octets);
+    let mut chunk = SdesChunk::builder(time.ssrc);
+    if cname.len() <= 255 {
+        chunk = chunk.add_item(SdesItem::builder(SdesItem::CNAME, cname));
+    }
+    let compound = Compound::builder().add_packet(sender).add_packet(Sdes::builder().add_chunk(chunk));
+    let size = compound.calculate_size().expect("no block, one name of at most 255 bytes");
     let mut packet = vec![0; size];
     compound.write_into_unchecked(&mut packet);
     packet
@@ -48,4 +69,18 @@ pub fn receiver_report(ssrc: u32, cname: &str, report: Option<&Report>) -> Vec<u
     let mut packet = vec![0; size];
     compound.write_into_unchecked(&mut packet);
     packet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reflectable;
+    use super::*;
+
+    #[test]
+    fn a_sender_report_says_what_time_it_is() {
+        let time = SenderTime { ssrc: 7, ntp_timestamp: 0x1234_5678_9abc_def0, rtp_timestamp: 90_000 };
+        let packet = sender_report("a", &time, [3, 4000]);
+        let read = reflectable(&packet).expect("RTCP").expect("something of it is passed on");
+        assert_eq!((read.packet.len(), read.sender), (packet.len(), Some(time)));
+    }
 }

@@ -256,6 +256,12 @@ impl TsIndex {
         self.packet_len
     }
 
+    /// Where the run is with the clock reference that all times are counted from.
+    #[must_use]
+    pub fn clock_begins_at(&self) -> u64 {
+        self.clocks.first().map_or(0, |first| first.offset)
+    }
+
     /// When a byte comes.
     #[must_use]
     pub fn time_of(&self, offset: u64) -> u64 {
