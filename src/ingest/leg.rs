@@ -13,12 +13,13 @@ use crate::wire::packetizer::Packetizer;
 use crate::wire::renumbering::Renumbering;
 use crate::wire::rtcp::Reflectable;
 use crate::wire::rtp::RtpHeader;
-use crate::wire::sdp::{Feed, Framing};
+use crate::wire::sdp::{Feed, Framing, TrackDescription};
 use crate::wire::{rtp, transport_stream};
 
 use super::arrivals::Came;
 use super::merging::{Merging, Sockets};
 use super::redundancy::{Brought, LegStats, Redundancy};
+use super::standby::Standby;
 use super::switching::{Incoming, Switching};
 
 pub(super) struct Leg {
@@ -50,18 +51,19 @@ enum Company {
 
 impl Leg {
     /// One for each feed of a track.
+    #[cfg(all(test, not(model)))]
     pub fn all_of(track: &Arc<Track>, redundancy: Redundancy, sockets: &Weak<dyn Sockets>) -> Vec<Arc<Self>> {
-        Self::by(track, &track.description.feeds, redundancy, sockets)
+        Self::by(track, &track.description, redundancy, sockets).0
     }
 
-    /// One for each of these feeds, by which a track comes now to these sockets.
+    /// One for each of the feeds by which a track comes now to these sockets, and what stands by for them.
     pub fn by(
         track: &Arc<Track>,
-        feeds: &[Feed],
+        TrackDescription { feeds, has_standby, .. }: &TrackDescription,
         redundancy: Redundancy,
         sockets: &Weak<dyn Sockets>,
-    ) -> Vec<Arc<Self>> {
-        let (own, count) = (|| track.clone(), feeds.len());
+    ) -> (Vec<Arc<Self>>, Option<Arc<Standby>>) {
+        let (own, count) = (|| track.clone(), feeds.len() + usize::from(*has_standby));
         let company = match redundancy {
             _ if count < 2 => Company::Alone,
             Redundancy::Merge { skew } => Company::Merged(Merging::new(own(), count, skew, sockets.clone())),
@@ -71,8 +73,14 @@ impl Leg {
                 Company::Switched(switching)
             }
         };
+        let standby = match &company {
+            Company::Switched(switching) if *has_standby => {
+                Some(Standby::new(own(), feeds.len(), switching.clone()))
+            }
+            _ => None,
+        };
         let places = feeds.iter().cloned().enumerate();
-        places.map(|(place, feed)| Self::of(own(), place, feed, company.clone())).collect()
+        (places.map(|(place, feed)| Self::of(own(), place, feed, company.clone())).collect(), standby)
     }
 
     fn of(track: Arc<Track>, place: usize, feed: Feed, company: Company) -> Arc<Self> {

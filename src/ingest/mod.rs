@@ -18,6 +18,7 @@ mod pulse;
 mod redundancy;
 mod said;
 mod silence;
+mod standby;
 mod switching;
 mod touched;
 mod unheard;

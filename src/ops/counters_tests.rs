@@ -55,7 +55,8 @@ fn every_family_is_there_from_the_first_scrape_and_counts_from_0() {
     let recordings = tempfile::TempDir::new().expect("a directory");
     let kept =
         format!("record = \"2h\"\n[storage]\ndirectory = {:?}\nmax_bytes = 2_000_000\n", recordings.path());
-    let text = [open, pulled, &kept].concat();
+    let shown = "[[channel]]\nname = \"loop\"\nsource = \"file:///nowhere.ts\"\n";
+    let text = [open, shown, pulled, &kept].concat();
     let more = Config::parse(&text, Path::new("a.toml")).unwrap_or_else(|error| panic!("{error}"));
     config.channels.extend(more.channels);
     (config.http, config.storage) = (more.http, more.storage);
@@ -455,6 +456,7 @@ impl Engine {
             media: self.media.clone(),
             control: self.control.clone(),
             archive: None,
+            projectors: None,
             dispatch: self.dispatch.clone(),
             poller: self.poller.clone(),
             catalogue: Arc::new(Catalogue::new(channels.iter().cloned())),

@@ -15,6 +15,7 @@ use super::keep::Keep;
 use super::library::{Libraries, Library, MakeChannel};
 use super::moment::Moment;
 use super::playback::{Deck, Programme, Readers, Reads, Seats, TrackReader};
+use super::projection::Projectors;
 use super::recorder::{RECORD, Recorder};
 use super::retention::{ArchiveLimits, RETAIN, Retention};
 use super::shelf::Shelf;
@@ -110,6 +111,11 @@ impl Archive {
         &self.libraries
     }
 
+    /// Who shows films as channels, by these timers of media.
+    pub fn projectors(&self, timers: Arc<Timers>) -> Arc<Projectors> {
+        Projectors::new(self.queue.clone(), timers, files::films_in(&self.root))
+    }
+
     /// For how many days a channel is kept, the last one being begun. `None`: it is not.
     pub fn days(&self, channel: &str) -> Option<u64> {
         let keep = lock(&self.recorders).get(channel).map(|recorder| *lock(&recorder.keep))?;
@@ -141,7 +147,7 @@ impl Archive {
         programme: Programme,
         now: Instant,
     ) -> Option<(Arc<Deck>, Vec<Arc<Track>>)> {
-        let readers = self.libraries.found(channel)?.film.readers(channel);
+        let readers = self.libraries.found(channel)?.film.readers(&channel.presentation().tracks);
         self.play((channel.name.clone(), readers), &channel.tracks, programme, now)
     }
 

@@ -17,6 +17,7 @@ mod keep;
 mod library;
 mod moment;
 mod playback;
+mod projection;
 mod recorder;
 mod recovery;
 mod retention;
@@ -32,10 +33,12 @@ pub use inspection::{Inspection, Mended, channels_in, inspect, rebuild};
 pub use keep::Keep;
 pub use library::{Libraries, Library, MOST_FILMS, MakeChannel};
 pub use playback::{Begin, Cued, Deck, Kept, Pace, Programme, Sent};
+pub use projection::{FileSource, Onto, ProjectionStats, Projectors, SHOW};
 pub use retention::ArchiveLimits;
 pub use segment::Segment;
 pub use shelf::Shelf;
 pub use stats::{ArchiveStats, RecordingStats};
 
 /// The kinds of tasks.
-pub const TASKS: [&str; 4] = [library::LOOK, playback::PLAY, recorder::RECORD, retention::RETAIN];
+pub const TASKS: [&str; 5] =
+    [projection::LOAD, library::LOOK, playback::PLAY, recorder::RECORD, retention::RETAIN];

@@ -10,17 +10,10 @@ use tempfile::TempDir;
 
 use crate::players::programme::ffmpeg;
 use crate::players::retina_player::{AccessUnit, access_units};
+use crate::vocabulary::film::{PACKET, TOGETHER, film, packet};
 use crate::vocabulary::{
     Mirrorball, Needs, Over, Reply, Setup, Viewer, in_a_network_of_its_own, is_goodbye, say, storage_in,
 };
-
-const PACKET: usize = 188;
-/// Packets of a transport stream in one of RTP.
-const TOGETHER: usize = 7;
-/// Milliseconds from a packet to the next.
-const MS: usize = 5;
-/// Pictures that a decoder can start with are so many packets apart.
-const APART: usize = 70;
 
 /// A program that serves films.
 struct Cinema {
@@ -76,23 +69,6 @@ impl Cinema {
         let url = viewer.url.clone();
         viewer.connection.request("DESCRIBE", &url, &[]).expect(status);
     }
-}
-
-/// A packet with its clock.
-fn packet(number: usize) -> Vec<u8> {
-    let base = (number * MS * 90) as u64;
-    let is_start = number.is_multiple_of(APART);
-    let mut packet = vec![0x47, 0x41, 0, 0x30, 15, if is_start { 0x50 } else { 0x10 }];
-    packet.extend(((base >> 1) as u32).to_be_bytes());
-    packet.extend([(base as u8) << 7 | 0x7e, 0]);
-    packet.extend((number as u64).to_be_bytes());
-    packet.extend([0, 0, 1, 0xe0]);
-    packet.resize(PACKET, 0xff);
-    packet
-}
-
-fn film(packets: usize) -> Vec<u8> {
-    (0..packets).flat_map(packet).collect()
 }
 
 /// What an RTP packet carries, behind what is said of it: sequence number and timestamp.

@@ -60,6 +60,7 @@ mod reload; // another config while viewers watch
 mod repair; // what a viewer over UDP has lost, and asks for again
 mod returns; // connections that come and go, and sessions that stay
 mod senders; // who sends to a group: neighbours, two at once, nobody
+mod shown; // films as channels, and what stands by for sources
 mod silence; // streams that stop, and how it is told
 mod slow_web; // a viewer over HTTP that takes half of what comes
 mod sources; // sources that stop, return and report

@@ -1,17 +1,20 @@
 //! What the program receives by groups.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use crate::event::{Poller, TaskQueue, Timers};
+use crate::event::{Poller, TaskQueue, Timers, lock};
 use crate::net::{GroupProtocol, QueueFill};
-use crate::relay::{Busy, Channel, Track};
+use crate::relay::{Busy, Channel, Screen, Track};
+use crate::wire::rtcp::SenderTime;
+use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 use crate::wire::sdp::TrackDescription;
 
 use super::super::leg::Leg;
 use super::super::redundancy::{LegStats, Redundancy};
+use super::super::standby::Standby;
 use super::joinings::Joinings;
 use super::looks::Looks;
 use super::port_counts::PortStats;
@@ -30,6 +33,40 @@ pub struct Receivers {
     wanted: Arc<Wanted>,
     renewals: Arc<Renewals>,
     pub(super) looks: Arc<Looks>,
+    /// What stands by, by channel.
+    standbys: Mutex<BTreeMap<String, Arc<Standby>>>,
+}
+
+/// Whatever stands by for a channel, as a screen.
+struct OfChannel {
+    receivers: Weak<Receivers>,
+    channel: String,
+}
+
+impl OfChannel {
+    fn standby(&self) -> Option<Arc<Standby>> {
+        lock(&self.receivers.upgrade()?.standbys).get(&self.channel).cloned()
+    }
+}
+
+impl Screen for OfChannel {
+    fn show(
+        &self,
+        track: usize,
+        header: (&RtpHeader, &[u8; FIXED_HEADER_LEN]),
+        payload: &[u8],
+        now: Instant,
+    ) {
+        self.standby().iter().for_each(|standby| standby.show(track, header, payload, now));
+    }
+
+    fn report(&self, track: usize, time: &SenderTime, counts: [u32; 2], now: Instant) {
+        self.standby().iter().for_each(|standby| standby.report(track, time, counts, now));
+    }
+
+    fn pass_on(&self, track: usize, now: Instant) {
+        self.standby().iter().for_each(|standby| standby.pass_on(track, now));
+    }
 }
 
 impl Receivers {
@@ -49,7 +86,7 @@ impl Receivers {
         let joinings = Joinings::new(sockets.clone(), timers, longest_turn);
         let (wanted, renewals) = (Wanted::new(joinings.clone()), Renewals::new(joinings.clone()));
         let looks = Looks::new(joinings.clone(), wanted.clone(), renewals.clone());
-        Arc::new(Self { sockets, joinings, wanted, renewals, looks })
+        Arc::new(Self { sockets, joinings, wanted, renewals, looks, standbys: Mutex::default() })
     }
 
     /// Receives all tracks of a channel. What can not be joined now is tried again every second.
@@ -65,8 +102,10 @@ impl Receivers {
         redundancy: Redundancy,
     ) {
         let sockets = self.joinings.sockets();
-        let legs = channel.tracks.iter().flat_map(|track| Leg::all_of(track, redundancy, &sockets));
-        self.joinings.begin(channel, legs, on);
+        let tracks = channel.tracks.iter();
+        let legs = tracks.map(|track| Leg::by(track, &track.description, redundancy, &sockets));
+        let legs = self.stand_by(channel, legs);
+        self.joinings.begin(channel, legs.into_iter(), on);
         self.wanted.follow(channel);
         self.looks.start();
     }
@@ -87,12 +126,32 @@ impl Receivers {
             track.comes_from(&from.feeds);
         }
         let sockets = self.joinings.sockets();
-        let legs = both().flat_map(|(track, from)| Leg::by(track, &from.feeds, redundancy, &sockets));
-        self.joinings.begin(channel, legs, on);
+        let legs = both().map(|(track, from)| Leg::by(track, from, redundancy, &sockets));
+        let legs = self.stand_by(channel, legs);
+        self.joinings.begin(channel, legs.into_iter(), on);
+    }
+
+    /// Remembers what stands by for legs.
+    fn stand_by(
+        &self,
+        channel: &Channel,
+        legs: impl Iterator<Item = (Vec<Arc<Leg>>, Option<Arc<Standby>>)>,
+    ) -> Vec<Arc<Leg>> {
+        let (legs, standbys): (Vec<_>, Vec<_>) = legs.unzip();
+        if let Some(standby) = standbys.into_iter().flatten().next() {
+            lock(&self.standbys).insert(channel.name.clone(), standby);
+        }
+        legs.into_iter().flatten().collect()
+    }
+
+    /// Where what stands by for a channel is shown: on whatever stands by for it then.
+    pub fn standby(self: &Arc<Self>, channel: &str) -> Arc<dyn Screen> {
+        Arc::new(OfChannel { receivers: Arc::downgrade(self), channel: channel.to_owned() })
     }
 
     /// Receives a channel no longer.
     pub fn forget(&self, channel: &Arc<Channel>) {
+        lock(&self.standbys).remove(&channel.name);
         self.joinings.forget(channel);
     }
 
@@ -159,7 +218,9 @@ impl Receivers {
 
     /// All legs of tracks that have several.
     pub fn legs(&self, now: Instant) -> Vec<LegStats> {
-        self.joinings.those(|_| true).iter().filter_map(|joining| joining.leg.stats(now)).collect()
+        let joinings = self.joinings.those(|_| true);
+        let sent = joinings.iter().filter_map(|joining| joining.leg.stats(now));
+        sent.chain(lock(&self.standbys).values().map(|standby| standby.stats(now))).collect()
     }
 
     /// All legs of a track, and the interface that each is joined on.

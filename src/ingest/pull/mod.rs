@@ -49,7 +49,7 @@ pub use failure::Failure;
 pub use figures::{PullState, PullStats};
 pub use link::Transport;
 pub use opening::OPEN;
-pub use parts::{Opens, Pull};
+pub use parts::Pull;
 pub use puller::Puller;
 pub use trust::Trust;
 pub use upstream::PULL;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use crate::event::{Poller, TaskQueue, Timers};
-use crate::relay::{Busy, Channel, Demand};
+use crate::relay::{Busy, Opens};
 use crate::wire::rtsp::{Login, Url};
-use crate::wire::sdp::Presentation;
 
 use super::journey::port;
 use super::link::Transport;
@@ -33,12 +32,6 @@ impl Pull {
     pub fn server(&self) -> String {
         format!("{}:{}", self.url.host_str().unwrap_or_default(), port(&self.url))
     }
-}
-
-/// Who makes channels of what is described.
-pub trait Opens: Send + Sync + 'static {
-    /// The channel of a name, from now on. None: it is to be none.
-    fn open(&self, name: &str, presentation: Presentation, demand: &Arc<Demand>) -> Option<Arc<Channel>>;
 }
 
 /// What all streams share.

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use crate::event::{Class, Poller, Timers, lock};
-use crate::relay::{Busy, Demand};
+use crate::relay::{Busy, Demand, Opens};
 
 use super::figures::PullStats;
 use super::names::Names;
-use super::parts::{Opens, Parts, Pull};
+use super::parts::{Parts, Pull};
 use super::upstream::Upstream;
 
 /// All streams.

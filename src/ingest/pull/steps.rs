@@ -237,8 +237,8 @@ impl Work for Upstream {
 mod tests {
     use super::*;
     use crate::event::{Class, Poller, TaskQueue, Timers};
-    use crate::ingest::pull::{Opens, Pull, Transport};
-    use crate::relay::{Busy, Channel, Demand, rig};
+    use crate::ingest::pull::{Pull, Transport};
+    use crate::relay::{Busy, Channel, Demand, Opens, rig};
     use crate::wire::rtsp::{Method, StatusCode, Url};
     use crate::wire::sdp::{self, Presentation};
 

@@ -16,13 +16,14 @@ use super::input::Input;
 use super::legs;
 use super::out_groups::out_group;
 use super::password::without_password;
-use super::pulled::{is_pulled, note_useless, pull};
+use super::pulled::{self, is_pulled, pull};
 use super::recordings;
 use super::repair;
 use super::report::Report;
 use super::scalar;
-use super::truth::{ChannelConfig, ChannelSettings, DirectoryConfig, Interface};
-use super::typed::TypedChannel;
+use super::shown;
+use super::truth_channel::{ChannelConfig, ChannelSettings, DirectoryConfig, Interface, Origin};
+use super::typed_channel::TypedChannel;
 use super::within::{AT_A_TIME, duration_within, number_within, octet_within, parsed};
 use crate::net::Marks;
 use crate::relay::{BurstPace, EnterAt};
@@ -82,10 +83,22 @@ fn resolve_channel(
     let name = parsed(&typed.name, "[[channel]]", scalar::channel_name, report);
     let mut settings = settings(typed, door, site, report);
     let input = input(typed, directory, report)?;
+    if input.standby.is_some() || matches!(input.origin, Origin::Files(_)) {
+        shown::check_storage(typed, site.has_storage, report);
+    }
     legs::resolve(typed, &input, &mut settings, report);
-    let Input { text, file, presentation, pull, .. } = input;
+    let Input { text, file, presentation, origin, standby, .. } = input;
     let multicast_out = out_group(typed, presentation.tracks.len().max(1), site.announces_all, report);
-    Some(ChannelConfig { name: name?, input: text, file, presentation, pull, settings, multicast_out })
+    Some(ChannelConfig {
+        name: name?,
+        input: text,
+        file,
+        presentation,
+        origin,
+        standby,
+        settings,
+        multicast_out,
+    })
 }
 
 /// How it is received and served.
@@ -164,8 +177,12 @@ fn input(typed: &TypedChannel, directory: &Path, report: &mut Report<'_>) -> Opt
     let place = &typed.place;
     let name = typed.name.as_ref().map_or("", |name| name.get_ref());
     if !is_pulled(typed) {
-        note_useless(typed, report);
+        pulled::note_useless(typed, report);
     }
+    let is_shown = typed.source.as_ref().is_some_and(|source| shown::is_file(source.get_ref()));
+    let stands_by = typed.sources.as_ref().and_then(|all| all.get_ref().last());
+    let has_files = is_shown || stands_by.is_some_and(|last| shown::is_file(last.get_ref()));
+    shown::note_useless(typed, !is_shown, has_files, report);
     let starts = [
         ("source", typed.source.as_ref().map(Spanned::span)),
         ("sources", typed.sources.as_ref().map(Spanned::span)),
@@ -177,7 +194,12 @@ fn input(typed: &TypedChannel, directory: &Path, report: &mut Report<'_>) -> Opt
             let pull = pull(typed, directory, report)?;
             let text = format!("{}://{}{}", pull.url.scheme(), pull.server(), pull.url.path());
             let presentation = Presentation::unknown(&pull.name);
-            Some(Input { text, file: None, interfaces: Vec::new(), presentation, pull: Some(pull) })
+            Some(Input { origin: Origin::Server(pull), ..Input::new(text, presentation) })
+        }
+        (Some(("source", _)), None) if is_shown => {
+            let source = parsed(&typed.source, place, |text| shown::file(text, typed), report)?;
+            let text = format!("file://{}", source.path.display());
+            Some(Input { origin: Origin::Files(source), ..Input::new(text, Presentation::unknown(name)) })
         }
         (Some(("source", _)), None) => parsed(&typed.source, place, |text| from_source(text, name), report),
         (Some(("sdp", _)), None) => parsed(&typed.sdp, place, |text| from_sdp(text, directory), report),
@@ -203,14 +225,14 @@ fn from_source(text: &str, channel_name: &str) -> Result<Input, String> {
     let interface =
         url.interface.as_deref().map(scalar::interface).transpose().map_err(|error| wrong(&error))?;
     let presentation = url.presentation(channel_name);
-    Ok(Input { text: url.to_string(), file: None, interfaces: vec![interface], presentation, pull: None })
+    Ok(Input { interfaces: vec![interface], ..Input::new(url.to_string(), presentation) })
 }
 
 fn from_sdp(text: &str, directory: &Path) -> Result<Input, String> {
     let file = directory.join(text);
     let path = file.display().to_string();
     let presentation = described_by(&file, &format!("sdp {path:?}"))?;
-    Ok(Input { text: path, file: Some(file), interfaces: Vec::new(), presentation, pull: None })
+    Ok(Input { file: Some(file), ..Input::new(path, presentation) })
 }
 
 /// What is to be said of the groups that it is sent to.

@@ -11,7 +11,7 @@ use super::files::read_file;
 use super::groups::{Remark, remark};
 use super::legs;
 use super::scalar;
-use super::truth::{ChannelConfig, ChannelSettings, DirectoryConfig, feeds_on};
+use super::truth_channel::{ChannelConfig, ChannelSettings, DirectoryConfig, Origin, feeds_on};
 use super::unreadable::why;
 use crate::wire::sdp::{self, MAX_SDP_LEN, Presentation};
 
@@ -66,7 +66,8 @@ impl DirectoryConfig {
             input,
             file: None,
             presentation,
-            pull: None,
+            origin: Origin::Groups,
+            standby: None,
             settings,
             multicast_out: None,
         };

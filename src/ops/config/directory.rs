@@ -9,8 +9,8 @@ use super::description::{MOST_DESCRIPTIONS, descriptions_in};
 use super::report::Report;
 use super::scalar;
 use super::section::Typed;
-use super::truth::{ChannelSettings, DirectoryConfig};
-use super::typed::TypedChannel;
+use super::truth_channel::{ChannelSettings, DirectoryConfig};
+use super::typed_channel::TypedChannel;
 use super::unreadable::why;
 use super::within::parsed;
 

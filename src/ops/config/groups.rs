@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::truth::Interface;
+use super::truth_channel::Interface;
 use crate::wire::sdp::is_source_specific;
 use crate::wire::source_filter::SourceFilter;
 

@@ -11,7 +11,7 @@ use super::scalar;
 use super::section::Typed;
 use super::tokens::tokens;
 use super::truth::HttpConfig;
-use super::typed::TypedChannel;
+use super::typed_channel::TypedChannel;
 use super::typed_http::TypedHttp;
 use super::within::{duration_within, listeners, number_within, parsed};
 use crate::serve::Listing;

@@ -196,6 +196,7 @@ pub(super) const CHANNEL: Section = Section {
         key("sources", r#"["rtp://239.9.9.1:5004", "rtp://239.9.10.1:5004"]"#),
         key("sdp", r#""news.sdp""#),
         key("directory", r#""sessions""#),
+        key("loop", "true"),
         key("transport", r#""tcp""#),
         key("login", r#""camera.login""#),
         key("tls_ca", r#""camera.pem""#),

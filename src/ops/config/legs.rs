@@ -8,10 +8,12 @@ use super::input::Input;
 use super::report::Report;
 use super::scalar;
 use super::section::Typed;
-use super::truth::{ChannelSettings, Interface};
-use super::typed::TypedChannel;
+use super::shown;
+use super::truth_channel::{ChannelSettings, Interface};
+use super::typed_channel::TypedChannel;
 use super::within::{duration_within, number_within, parsed};
 use crate::ingest::Redundancy;
+use crate::storage::FileSource;
 use crate::wire::failover::Rules;
 use crate::wire::sdp::{Framing, MAX_FEEDS, Presentation};
 
@@ -33,14 +35,28 @@ pub(super) fn from_sources(
         return None;
     }
     let noted = report.noted();
-    let inputs = list.get_ref().iter().filter_map(|text| {
+    let (sent, standby) = match list.get_ref().split_last() {
+        Some((last, sent)) if shown::is_file(last.get_ref()) => (sent, Some(last)),
+        _ => (&list.get_ref()[..], None),
+    };
+    for early in sent.iter().filter(|text| shown::is_file(text.get_ref())) {
+        let wrong = "it is always there, so what follows it is never taken; write it last, and one of them";
+        report.add(early.span().start, format!("{place}: source {:?}: {wrong}", early.get_ref()));
+    }
+    let standby = standby.and_then(|text| {
+        let file = shown::file(text.get_ref(), typed);
+        file.map_err(|wrong| report.add(text.span().start, format!("{place}: {wrong}"))).ok()
+    });
+    let inputs = sent.iter().filter(|text| !shown::is_file(text.get_ref())).filter_map(|text| {
         read(text.get_ref()).map_err(|wrong| report.add(text.span().start, format!("{place}: {wrong}"))).ok()
     });
     let inputs: Vec<_> = inputs.collect();
     if report.noted() > noted {
         return None;
     }
-    let texts: Vec<_> = inputs.iter().map(|input| input.text.clone()).collect();
+    let file = |source: &FileSource| format!("file://{}", source.path.display());
+    let texts = inputs.iter().map(|input| input.text.clone()).chain(standby.as_ref().map(file));
+    let texts: Vec<_> = texts.collect();
     let mut inputs = inputs.into_iter();
     let mut all = inputs.next()?;
     all.text = texts.join(" and ");
@@ -55,6 +71,8 @@ pub(super) fn from_sources(
             track.feeds.extend(more.feeds);
         }
     }
+    all.presentation.tracks.iter_mut().for_each(|track| track.has_standby = standby.is_some());
+    all.standby = standby;
     Some(all)
 }
 
@@ -97,7 +115,8 @@ pub(super) fn resolve(
     report: &mut Report<'_>,
 ) {
     let legs = input.presentation.tracks.iter().map(|track| track.feeds.len()).max().unwrap_or_default();
-    check_redundancy(typed, input, settings.redundancy, legs, report);
+    let all = legs + usize::from(input.standby.is_some());
+    check_redundancy(typed, input, settings.redundancy, all, report);
     if let Some(list) = typed.interfaces.as_ref().filter(|list| list.get_ref().len() != legs) {
         let count = list.get_ref().len();
         let wrong = format!("{count} of them for {legs}; write one for each source, in their order");
@@ -171,6 +190,11 @@ fn check_redundancy(
         if !typed.spoiled {
             report.add(offset, format!("{place}: several sources; {REMEDY}"));
         }
+        return;
+    }
+    if input.standby.is_some() && matches!(redundancy, Redundancy::Merge { .. }) {
+        let wrong = "no file has the packets of other sources; write redundancy = \"failover\"";
+        note(typed, "redundancy", offset, wrong, report);
         return;
     }
     let has_no_numbers = input.presentation.tracks.iter().any(|track| track.framing != Framing::Rtp);

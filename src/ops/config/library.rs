@@ -7,7 +7,7 @@ use super::access::{Door, Watchers, rule};
 use super::report::Report;
 use super::scalar;
 use super::storage::LibraryConfig;
-use super::truth::ChannelConfig;
+use super::truth_channel::ChannelConfig;
 use super::typed::TypedConfig;
 use super::typed_library::TypedLibrary;
 use super::within::parsed;

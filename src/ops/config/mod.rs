@@ -40,14 +40,17 @@ mod sameness;
 mod sap;
 mod scalar;
 mod section;
+mod shown;
 mod statements;
 mod storage;
 mod syntax;
 mod tls;
 mod tokens;
 mod truth;
+mod truth_channel;
 mod typed;
 mod typed_admin;
+mod typed_channel;
 mod typed_http;
 mod typed_library;
 mod typed_storage;
@@ -68,7 +71,8 @@ pub use report::{ConfigError, Excerpt, Problem};
 pub(crate) use scalar::interface;
 pub use storage::{LibraryConfig, StorageConfig};
 pub use truth::{
-    AccessConfig, ChannelConfig, ChannelSettings, Config, DirectoryConfig, EngineConfig, HttpConfig,
-    Interface, LimitsConfig, LogConfig, MulticastOut, RingConfig, RtspConfig, SapConfig, TlsConfig, UdpPorts,
+    AccessConfig, Config, EngineConfig, HttpConfig, LimitsConfig, LogConfig, RingConfig, RtspConfig,
+    SapConfig, TlsConfig, UdpPorts,
 };
+pub use truth_channel::{ChannelConfig, ChannelSettings, DirectoryConfig, Interface, MulticastOut, Origin};
 pub(crate) use unreadable::{user_name, why_no_users};

@@ -5,8 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::report::Report;
 use super::scalar;
-use super::truth::{Config, MulticastOut};
-use super::typed::{TypedChannel, TypedConfig};
+use super::truth::Config;
+use super::truth_channel::MulticastOut;
+use super::typed::TypedConfig;
+use super::typed_channel::TypedChannel;
 use super::within::{octet_within, parsed};
 use crate::wire::sdp::is_source_specific;
 

@@ -12,7 +12,8 @@ use super::scalar;
 use super::section::Number;
 use super::section::Typed;
 use super::truth::{Config, RingConfig, UdpPorts};
-use super::typed::{TypedChannel, TypedConfig, TypedLimits};
+use super::typed::{TypedConfig, TypedLimits};
+use super::typed_channel::TypedChannel;
 use crate::relay::{Carriage, Coalesce};
 
 /// The longest rest of `coalesce = "auto"`: that of connections.

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::files::read_file;
 use super::password::without_password;
 use super::report::Report;
-use super::typed::TypedChannel;
+use super::typed_channel::TypedChannel;
 use super::unreadable::why;
 use super::within::parsed;
 use crate::ingest::pull::{Pull, Transport, Trust};

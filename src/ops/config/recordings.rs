@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::report::Report;
 use super::storage::StorageConfig;
-use super::typed::TypedChannel;
+use super::typed_channel::TypedChannel;
 use super::typed_storage::TypedStorage;
 use super::within::{duration_within, number_within};
 use crate::storage::{ArchiveLimits, Keep};

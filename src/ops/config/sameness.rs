@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::truth::{ChannelSettings, Config};
+use super::truth::Config;
+use super::truth_channel::ChannelSettings;
 
 impl Config {
     /// Whether another one comes to the same, however it was written.

@@ -12,7 +12,8 @@ use crate::serve::Learning;
 use crate::wire::rtsp::Redirect;
 
 use super::super::log::log_format::LogFormat;
-use super::truth::{Interface, UdpPorts};
+use super::truth::UdpPorts;
+use super::truth_channel::Interface;
 
 /// The longest name of a channel, in bytes.
 pub(super) const NAME_BYTES: usize = 128;

@@ -8,7 +8,7 @@ use crate::event::{Poller, lock};
 use crate::ingest::announce::{self, Besides, Hearing, Places, Refusal, Refused};
 use crate::wire::sdp::{Feed, Presentation};
 
-use super::super::config::{ChannelConfig, ChannelSettings, Config, SapConfig, UdpPorts};
+use super::super::config::{ChannelConfig, ChannelSettings, Config, Origin, SapConfig, UdpPorts};
 use super::line_up::LineUp;
 
 /// Makes channels of what is announced.
@@ -123,7 +123,8 @@ impl announce::LineUp for Announced {
             input: "an announcement".to_owned(),
             file: None,
             presentation: presentation.clone(),
-            pull: None,
+            origin: Origin::Groups,
+            standby: None,
             settings: self.settings.clone(),
             multicast_out: None,
         };

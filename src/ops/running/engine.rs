@@ -4,14 +4,16 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::super::config::{AdminConfig, Config, DirectoryConfig, LibraryConfig, Role, StorageConfig};
+use super::super::config::{
+    AdminConfig, ChannelConfig, Config, DirectoryConfig, LibraryConfig, Origin, Role, StorageConfig,
+};
 use crate::event::{Class, Follows, GivesWay, Poller, Standstill, TaskQueue, Timers, clock, lock};
 use crate::ingest::Receivers;
 use crate::ingest::announce::Hearing;
 use crate::ingest::pull::{self, Puller};
 use crate::relay::{BurstBudget, Busy, Catalogue, Dispatch, Lateness, Line, LineLimits, RingLimits};
 use crate::serve::{Access, Announcer, Certificates, FrontDoor, OpensGroups, Previews, RtspServer, Site};
-use crate::storage::{Archive, Library, MakeChannel};
+use crate::storage::{Archive, Library, MakeChannel, Onto, Projectors};
 
 use super::announced::{self, Bars};
 use super::directory::Directory;
@@ -47,6 +49,8 @@ pub struct Engine {
     pub puller: Arc<Puller>,
     /// What channels keep on disk, if any do.
     pub archive: Option<Arc<Archive>>,
+    /// What is shown of files as channels, if anything may be.
+    pub projectors: Option<Arc<Projectors>>,
     /// Channels that are shown on the status page.
     pub previews: Arc<Previews>,
     /// When it was started.
@@ -94,7 +98,7 @@ impl Engine {
         let bits = config.limits.line_mbit.map(|mbit| mbit as u64 * 1_000_000);
         let line = Line::new(LineLimits { groups: config.limits.line_groups, bits });
         let maker = Maker { dispatch: dispatch.clone(), limits, line };
-        let known = config.channels.iter().filter(|channel| channel.pull.is_none());
+        let known = config.channels.iter().filter(|channel| channel.origin == Origin::Groups);
         let channels = known.filter_map(|channel| {
             let made = maker.make(channel, Arc::default(), None, started_at);
             made.inspect_err(|wrong| tracing::warn!(channel = channel.name, "not served: {wrong}")).ok()
@@ -105,6 +109,7 @@ impl Engine {
             .as_ref()
             .map(|storage| archive(storage, &catalogue, &maker, gives_way))
             .transpose()?;
+        let projectors = archive.as_ref().map(|archive| archive.projectors(dispatch.timers.clone()));
         let receivers = Receivers::new(
             poller.clone(),
             timers.clone(),
@@ -130,6 +135,7 @@ impl Engine {
             timers.clone(),
             maker,
             archive.clone(),
+            projectors.clone(),
         );
         let line_up = Arc::new(line_up);
         let bars = Arc::new(Bars::of(config));
@@ -160,6 +166,7 @@ impl Engine {
             announcer,
             puller,
             archive,
+            projectors,
             previews,
             started_at,
             drain,
@@ -195,15 +202,28 @@ impl Engine {
     /// Joins all groups, once it is sure that somebody can be served.
     pub(in crate::ops) fn receive(&self, config: &Config) {
         for channel in &config.channels {
-            match &channel.pull {
-                Some(pull) => self.puller.pull(pull.clone(), self.line_up.expect(channel)),
-                None => self.line_up.receive(channel),
+            match channel.origin {
+                Origin::Groups => self.line_up.receive(channel),
+                Origin::Server(_) | Origin::Files(_) => self.bring(channel),
             }
         }
         config.directories.iter().for_each(|directory| self.open_directory(directory));
         self.open_groups.iter().for_each(|groups| groups.look_each_second(&self.timers));
         self.hearing.iter().for_each(|hearing| hearing.begin(&self.timers));
         self.archive.iter().for_each(|archive| archive.begin(&self.timers));
+    }
+
+    /// Has a channel brought by who describes it.
+    pub(super) fn bring(&self, config: &ChannelConfig) {
+        match &config.origin {
+            Origin::Groups => {}
+            Origin::Server(pull) => self.puller.pull(pull.clone(), self.line_up.expect(config)),
+            Origin::Files(source) => {
+                let Some(projectors) = &self.projectors else { return };
+                let onto = Onto::New(self.line_up.clone());
+                projectors.project(&config.name, source.clone(), self.line_up.expect(config), onto);
+            }
+        }
     }
 
     /// Announces channels, and sends them to their groups, from now on.
@@ -230,6 +250,7 @@ impl Engine {
     }
 
     pub(in crate::ops) fn stop(&self) {
+        self.projectors.iter().for_each(|projectors| projectors.stop());
         self.archive.iter().for_each(|archive| archive.stop());
         self.puller.stop();
         self.hearing.iter().for_each(|hearing| hearing.stop());

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::event::{Timers, clock, lock};
-use crate::ingest::pull::Opens;
 use crate::ingest::{Receivers, SilenceWatch};
-use crate::relay::{Catalogue, Channel, Demand, Dispatch, Keeping, Line, LineFull, Outward, RingLimits};
+use crate::relay::{
+    Catalogue, Channel, Demand, Dispatch, Keeping, Line, LineFull, Opens, Outward, RingLimits,
+};
 use crate::serve::RtspServer;
-use crate::storage::Archive;
+use crate::storage::{Archive, Onto, Projectors};
 use crate::wire::sdp::Presentation;
 
-use super::super::config::{ChannelConfig, ChannelSettings, MOST_CHANNELS};
+use super::super::config::{ChannelConfig, ChannelSettings, MOST_CHANNELS, Origin};
 
 /// The parts that a channel is made of, and by which it is received and served.
 pub struct LineUp {
@@ -23,8 +24,9 @@ pub struct LineUp {
     timers: Arc<Timers>,
     maker: Maker,
     archive: Option<Arc<Archive>>,
-    /// Channels that are pulled, which servers describe.
-    pulled: Mutex<BTreeMap<String, ChannelConfig>>,
+    projectors: Option<Arc<Projectors>>,
+    /// Channels that are described by who brings them.
+    described: Mutex<BTreeMap<String, ChannelConfig>>,
     /// Changes go one after the other.
     changes: Mutex<()>,
 }
@@ -80,7 +82,7 @@ impl Maker {
         let channel =
             Channel::new(&outward, config.presentation.clone(), keeping, demand, &self.dispatch, now);
         config.settings.on_demand.into_iter().for_each(|linger| channel.demand.be_needed(linger));
-        if config.pull.is_none() {
+        if config.origin == Origin::Groups {
             channel.come_by(&self.line, instead_of, now).map_err(|LineFull| NoRoom::Line)?;
         }
         Ok(channel)
@@ -112,9 +114,10 @@ impl LineUp {
         timers: Arc<Timers>,
         maker: Maker,
         archive: Option<Arc<Archive>>,
+        projectors: Option<Arc<Projectors>>,
     ) -> Self {
-        let (pulled, changes) = (Mutex::default(), Mutex::default());
-        Self { catalogue, receivers, server, timers, maker, archive, pulled, changes }
+        let (described, changes) = (Mutex::default(), Mutex::default());
+        Self { catalogue, receivers, server, timers, maker, archive, projectors, described, changes }
     }
 
     /// The line that all channels come by.
@@ -130,13 +133,26 @@ impl LineUp {
     /// Receives a channel that is in the catalogue.
     pub fn receive(&self, config: &ChannelConfig) {
         let Some(channel) = self.catalogue.find(&config.name) else { return };
-        if config.pull.is_none() {
+        if config.origin == Origin::Groups {
             let (on, redundancy) = (places(config), config.settings.redundancy);
             self.receivers.receive_legs(&channel, on, redundancy);
             config.settings.renew.into_iter().for_each(|every| self.receivers.renew_each(&channel, every));
+            self.stand_by(&channel, config);
         }
         self.record(config);
         SilenceWatch::start(&channel, &self.receivers, &self.timers);
+    }
+
+    /// Has what stands by for a channel shown, if something does.
+    fn stand_by(&self, channel: &Channel, config: &ChannelConfig) {
+        let Some(projectors) = &self.projectors else { return };
+        match config.standby.clone() {
+            Some(source) => {
+                let onto = Onto::Leg(self.receivers.standby(&config.name));
+                projectors.project(&config.name, source, channel.demand.clone(), onto);
+            }
+            None => projectors.leave(&config.name),
+        }
     }
 
     /// Has a channel received and served from now on.
@@ -186,6 +202,9 @@ impl LineUp {
             self.check_loops(config)?;
             channel.describe(config.presentation.clone());
             self.receive_elsewhere(&channel, config)?;
+        }
+        if before.standby != config.standby {
+            self.stand_by(&channel, config);
         }
         self.admit(config);
         Ok(())
@@ -249,26 +268,27 @@ impl LineUp {
         }
     }
 
-    /// Has a channel waited for that is pulled: what it is, its server says. Returns who wants it.
+    /// Has a channel waited for: what it is, says who brings it. Returns who wants it.
     pub fn expect(&self, config: &ChannelConfig) -> Arc<Demand> {
         let demand = Arc::<Demand>::default();
         config.settings.on_demand.into_iter().for_each(|linger| demand.be_needed(linger));
-        lock(&self.pulled).insert(config.name.clone(), config.clone());
+        lock(&self.described).insert(config.name.clone(), config.clone());
         self.catalogue.expect(&config.name, demand.clone());
         self.record(config);
         demand
     }
 
-    /// Has a channel that is pulled made as its config says, from the next time on that it is made.
+    /// Has a channel that is described by who brings it made as its config says, from the next time on that it is made.
     pub fn expect_as(&self, config: &ChannelConfig) {
-        lock(&self.pulled).insert(config.name.clone(), config.clone());
+        lock(&self.described).insert(config.name.clone(), config.clone());
         self.admit(config);
     }
 
     /// Has a channel neither received nor served any more, nor waited for.
     pub fn close(&self, name: &str) {
         let _changes = lock(&self.changes);
-        lock(&self.pulled).remove(name);
+        lock(&self.described).remove(name);
+        self.projectors.iter().for_each(|projectors| projectors.leave(name));
         self.archive.iter().for_each(|archive| archive.keep(name, None));
         if let Some(gone) = self.catalogue.take(name) {
             self.receivers.forget(&gone);
@@ -280,7 +300,7 @@ impl LineUp {
 impl Opens for LineUp {
     fn open(&self, name: &str, presentation: Presentation, demand: &Arc<Demand>) -> Option<Arc<Channel>> {
         let _changes = lock(&self.changes);
-        let config = lock(&self.pulled).get(name).cloned()?;
+        let config = lock(&self.described).get(name).cloned()?;
         self.open(&ChannelConfig { presentation, ..config }, demand.clone()).ok()?;
         self.catalogue.find(name)
     }

@@ -9,7 +9,7 @@ use crate::relay::{Catalogue, Channel};
 use crate::serve::{NotOpened, OpensGroups};
 use crate::wire::source_url::{Scheme, SourceUrl};
 
-use super::super::config::{ChannelConfig, ChannelSettings, Config, HttpConfig};
+use super::super::config::{ChannelConfig, ChannelSettings, Config, HttpConfig, Origin};
 use super::announced::Bars;
 use super::line_up::{LineUp, NoRoom};
 
@@ -66,7 +66,8 @@ impl OpenGroups {
             input: source.to_string(),
             file: None,
             presentation: source.presentation(name),
-            pull: None,
+            origin: Origin::Groups,
+            standby: None,
             settings: ChannelSettings { interface, on_demand, ..ChannelSettings::default() },
             multicast_out: None,
         }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::event::{Stamp, lock};
 use crate::serve::DoorRules;
 
-use super::super::config::{ChannelConfig, Config, DirectoryConfig, waiting};
+use super::super::config::{ChannelConfig, Config, DirectoryConfig, Origin, waiting};
 use super::super::log;
 use super::doors::{Doors, Open};
 use super::engine::Engine;
@@ -224,10 +224,11 @@ impl Reloader {
     }
 
     fn change(&self, before: &ChannelConfig, config: &ChannelConfig) -> Result<(), NoRoom> {
-        let is_pulled_alike = before.pull == config.pull && before.settings.is_made_like(&config.settings);
-        match (&before.pull, &config.pull) {
-            (None, None) => self.engine.line_up.adapt(before, config),
-            (Some(_), Some(_)) if is_pulled_alike => {
+        let is_brought_alike =
+            before.origin == config.origin && before.settings.is_made_like(&config.settings);
+        match (&before.origin, &config.origin) {
+            (Origin::Groups, Origin::Groups) => self.engine.line_up.adapt(before, config),
+            _ if is_brought_alike => {
                 self.engine.line_up.expect_as(config);
                 Ok(())
             }
@@ -239,14 +240,16 @@ impl Reloader {
     }
 
     fn open(&self, config: &ChannelConfig) -> Result<(), NoRoom> {
-        let Some(pull) = &config.pull else { return self.engine.line_up.add(config) };
+        if config.origin == Origin::Groups {
+            return self.engine.line_up.add(config);
+        }
         self.engine.line_up.admit(config);
-        self.engine.puller.pull(pull.clone(), self.engine.line_up.expect(config));
+        self.engine.bring(config);
         Ok(())
     }
 
     fn close(&self, config: &ChannelConfig) {
-        if config.pull.is_some() {
+        if matches!(config.origin, Origin::Server(_)) {
             self.engine.puller.leave(&config.name);
         }
         self.engine.line_up.close(&config.name);

@@ -8,21 +8,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::event::{Task, TaskQueue, Work, clock, lock};
 use crate::relay::{Channel, Expected};
-use crate::wire::fnv1a;
 use crate::wire::sdp::Presentation;
 
 use super::beneath;
-use super::film::Film;
+use super::film::{Film, Opening, index_of};
 use super::no_film::NoFilm;
-use super::track_film::TrackFilm;
-use super::ts_film::{Making, TsFilm, identity};
+use super::ts_film::{Making, identity};
 
 /// The kind of task that looks at a file.
 pub(in super::super) const LOOK: &str = "Look";
@@ -31,9 +28,6 @@ pub(in super::super) const LOOK: &str = "Look";
 pub const MOST_FILMS: usize = 1024;
 /// A file that was looked at is what it was for so long, and one that nobody watches is kept open.
 const FRESH: Duration = Duration::from_secs(5);
-
-/// Bytes that tell what a file is.
-const HEAD_LEN: usize = 12;
 
 /// A directory of films.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,16 +187,17 @@ impl Look {
     /// One turn. `None`: there is more to do.
     fn turn(&self) -> Option<Result<Option<Found>, NoFilm>> {
         let begun = lock(&self.making).take();
-        let film = match begun.map_or_else(|| self.open(), |making| Ok(Opened::Making(making))) {
+        let film = match begun.map_or_else(|| self.open(), |making| Ok(Opened::Now(Opening::Making(making))))
+        {
             Ok(Opened::Same(found)) => return Some(Ok(Some(found))),
             Ok(Opened::Nothing) => return Some(Ok(None)),
-            Ok(Opened::Film(film)) => Ok(film),
-            Ok(Opened::Making(mut making)) => match making.go_on() {
+            Ok(Opened::Now(Opening::Film(film))) => Ok(film),
+            Ok(Opened::Now(Opening::Making(mut making))) => match making.go_on() {
                 Ok(true) => {
                     *lock(&self.making) = Some(making);
                     return None;
                 }
-                Ok(false) => making.film(&self.kept_at()).map(|film| Film::Stream(Arc::new(film))),
+                Ok(false) => making.film(&self.kept_at()).map(Film::of_stream),
                 Err(error) => Err(error.into()),
             },
             Err(error) => Err(error),
@@ -227,23 +222,11 @@ impl Look {
         if let Some(before) = self.before.as_ref().filter(|before| before.film.identity() == identity) {
             return Ok(Opened::Same(before.clone()));
         }
-        let mut head = [0; HEAD_LEN];
-        let is_whole = identity.bytes >= HEAD_LEN as u64;
-        file.read_exact_at(if is_whole { &mut head } else { &mut [] }, 0)?;
-        if TrackFilm::is_one(&head) {
-            let film = TrackFilm::read(&self.name, &head, file, identity)?;
-            return Ok(Opened::Film(Film::Tracks(Arc::new(film))));
-        }
-        Ok(match TsFilm::kept(file, identity, &self.kept_at()) {
-            Ok(film) => Opened::Film(Film::Stream(Arc::new(film))),
-            Err(making) => Opened::Making(making),
-        })
+        Film::open(&self.name, file, identity, &self.kept_at()).map(Opened::Now)
     }
 
-    /// Where the index is kept: a name of one length, whatever the file is called.
     fn kept_at(&self) -> PathBuf {
-        let hash = fnv1a::hash(self.name.bytes());
-        self.libraries.kept_in.join(format!("{hash:016x}.index"))
+        index_of(&self.libraries.kept_in, &self.name)
     }
 }
 
@@ -252,8 +235,7 @@ enum Opened {
     Nothing,
     /// What was there before.
     Same(Found),
-    Film(Film),
-    Making(Box<Making>),
+    Now(Opening),
 }
 
 impl Work for Look {

@@ -9,5 +9,8 @@ mod sample_reader;
 mod track_film;
 mod ts_film;
 
+pub(super) use film::{Film, Opening, index_of};
 pub(super) use libraries::LOOK;
 pub use libraries::{Libraries, Library, MOST_FILMS, MakeChannel};
+pub(super) use no_film::NoFilm;
+pub(super) use ts_film::{Making, identity};

@@ -11,8 +11,9 @@ use crate::wire::failover;
 use crate::wire::sdp::{Feed, Framing, TrackDescription};
 use crate::wire::source_filter::SourceFilter;
 
-use crate::ops::config::{ChannelConfig, ChannelSettings, DirectoryConfig, Interface, MulticastOut};
+use crate::ops::config::{ChannelConfig, ChannelSettings, DirectoryConfig, Interface, MulticastOut, Origin};
 use crate::ops::machine::place::Place;
+use crate::storage::FileSource;
 
 use super::words::{from_where, named};
 
@@ -38,8 +39,15 @@ pub fn write_channel(f: &mut fmt::Formatter<'_>, channel: &ChannelConfig) -> fmt
 
 /// From where it comes.
 fn received(channel: &ChannelConfig) -> String {
-    let ChannelConfig { input, pull, .. } = channel;
-    let Some(pull) = pull else { return format!("of {input}, on {}", places_now(channel)) };
+    let input = &channel.input;
+    let pull = match &channel.origin {
+        Origin::Groups => return format!("of {input}, on {}", places_now(channel)),
+        Origin::Files(FileSource { goes_round: true, .. }) => {
+            return format!("shown from {input}, over and over");
+        }
+        Origin::Files(_) => return format!("shown from {input}, once"),
+        Origin::Server(pull) => pull,
+    };
     let by = if pull.transport == Transport::Tcp { "TCP" } else { "UDP" };
     let whom = pull.login.as_ref().map_or_else(String::new, |login| format!(" as {}", login.user));
     format!("pulled from {input} over {by}{whom}")

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::clock;
 use crate::net::address_for_others;
-use crate::ops::config::{ChannelConfig, ChannelSettings, Config, ConfigError, Interface};
+use crate::ops::config::{ChannelConfig, ChannelSettings, Config, ConfigError, Interface, Origin};
 use crate::ops::{Appliance, StartError};
 use crate::relay::Carriage;
 use crate::wire::sdp::{self, InvalidSdp};
@@ -71,7 +71,8 @@ impl Demonstration {
             input: "the built-in programme".to_owned(),
             file: None,
             presentation: sdp::parse(programme.sdp().as_bytes())?,
-            pull: None,
+            origin: Origin::Groups,
+            standby: None,
             settings: ChannelSettings {
                 interface: Some(interface),
                 silent_after: SILENT_AFTER,

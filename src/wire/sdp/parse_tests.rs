@@ -43,6 +43,7 @@ fn ffmpeg_gives_two_tracks() {
         encoding: Some("H264".into()),
         media: "video".into(),
         tells_parameter_sets: program.tracks[0].tells_parameter_sets,
+        has_standby: false,
     };
     assert_eq!(program.tracks[0], video);
     assert_eq!(

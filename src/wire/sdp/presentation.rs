@@ -40,6 +40,8 @@ pub struct TrackDescription {
     pub media: String,
     /// The description itself says what its parameter sets are (`sprop-…` of RFC 6184 section 8.1, RFC 7798 section 7.1).
     pub tells_parameter_sets: bool,
+    /// What nobody sends stands by for its feeds, as one more.
+    pub has_standby: bool,
 }
 
 /// Where a stream is sent, and from whom it is taken there.
@@ -157,6 +159,7 @@ pub fn framed_mpegts(
         encoding: Some("MP2T".to_owned()),
         media: "video".to_owned(),
         tells_parameter_sets: false,
+        has_standby: false,
     };
     let map = Attribute::with_value("rtpmap", format!("{payload_type} MP2T/{clock_rate}"));
     let medium = medium(&track.media, port, payload_type, vec![map]);

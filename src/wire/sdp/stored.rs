@@ -75,6 +75,7 @@ impl StoredMedium {
             encoding: Some(self.encoding.clone()),
             media: self.media.to_owned(),
             tells_parameter_sets: self.parameters.as_ref().is_some_and(has_sets),
+            has_standby: false,
         }
     }
 }

@@ -52,6 +52,7 @@ impl Reader<'_> {
             payload_types,
             media: self.medium.media.clone(),
             tells_parameter_sets: self.tells_parameter_sets(),
+            has_standby: false,
         }
     }
 

@@ -13,6 +13,7 @@ mod connection;
 mod crowd;
 mod detour;
 mod document;
+pub mod film;
 mod lie;
 mod metrics;
 mod mirrorball;

@@ -22,6 +22,7 @@ mod pairs;
 mod pulled;
 mod recordings;
 mod sap;
+mod shown;
 mod syntax;
 mod values;
 

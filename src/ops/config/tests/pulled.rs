@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::{Config, ConfigError, accepted, assert_says, refused};
 use crate::ingest::pull::{Pull, Transport};
+use crate::ops::config::Origin;
 use crate::wire::rtsp::Login;
 
 fn channel(source: &str, lines: &str) -> String {
@@ -14,7 +15,14 @@ fn channel(source: &str, lines: &str) -> String {
 }
 
 fn pulled(text: &str) -> Pull {
-    accepted(text).channels.remove(0).pull.expect("it is pulled")
+    of(accepted(text))
+}
+
+fn of(mut config: Config) -> Pull {
+    match config.channels.remove(0).origin {
+        Origin::Server(pull) => pull,
+        other => panic!("it is pulled, not {other:?}"),
+    }
 }
 
 #[test]
@@ -43,7 +51,7 @@ fn a_login_and_a_certificate_may_stand_in_files() {
     fs::write(directory.path().join("gate.pem"), certified.cert.pem()).expect("a file");
     fs::write(directory.path().join("other"), "nothing").expect("a file");
     let good = load(&channel("rtsps://gate/live", "login = \"gate.login\"\ntls_ca = \"gate.pem\""));
-    let pull = good.expect("it is right").channels.remove(0).pull.expect("it is pulled");
+    let pull = of(good.expect("it is right"));
     assert_eq!(pull.login, Some(Login { user: "anna".into(), password: "open sesame".into() }));
     assert!(pull.trust.is_some());
     let login = directory.path().join("gate.login");

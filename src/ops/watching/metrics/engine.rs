@@ -14,7 +14,7 @@ use crate::storage;
 use super::families::Families;
 
 /// The kinds of tasks. Each has a series from the start, so that the first one is seen.
-const MEDIA_TASKS: &[&str] = &[FAN_OUT, "Flush", HOLD, "Lost", PULL, "ReceiveReports"];
+const MEDIA_TASKS: &[&str] = &[FAN_OUT, "Flush", HOLD, "Lost", PULL, "ReceiveReports", storage::SHOW];
 const CONTROL_TASKS: &[&str] = &[
     "Accept",
     "Announce",

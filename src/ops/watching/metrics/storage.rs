@@ -1,11 +1,13 @@
 //! What channels keep on disk.
 
 use super::super::super::running::engine::Engine;
-use crate::storage::RecordingStats;
+use crate::storage::{ProjectionStats, RecordingStats};
 
 use super::families::Families;
 
 pub(super) fn collect(engine: &Engine, out: &mut Families) {
+    let projections = engine.projectors.iter().flat_map(|projectors| projectors.stats());
+    projections.for_each(|projection| collect_projection(&projection, out));
     let Some(archive) = &engine.archive else { return };
     let stats = archive.stats();
     out.gauge("mirrorball_storage_bytes", "What all recordings take on disk.", &[], stats.kept as f64);
@@ -26,6 +28,15 @@ pub(super) fn collect(engine: &Engine, out: &mut Families) {
     let help = "How many may.";
     out.gauge("mirrorball_past_viewer_limit", help, &[], stats.most_viewers as f64);
     archive.recordings().iter().for_each(|recording| collect_recording(recording, out));
+}
+
+fn collect_projection(projection: &ProjectionStats, out: &mut Families) {
+    let labels = [("channel", &*projection.channel)];
+    out.counter("mirrorball_films_begun_total", "Films that were begun.", &labels, projection.films);
+    let help = "Films that could not be shown, or not to their end.";
+    out.counter("mirrorball_film_faults_total", help, &labels, projection.faults);
+    let help = "Times that a film was not read in time, and goes on so much later.";
+    out.counter("mirrorball_film_delays_total", help, &labels, projection.late);
 }
 
 fn collect_recording(recording: &RecordingStats, out: &mut Families) {
