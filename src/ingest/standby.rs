@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::relay::{Screen, Track};
-use crate::wire::rtcp::SenderTime;
+use crate::wire::rtcp::{Counts, SenderTime};
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 
 use super::arrivals::Came;
@@ -67,7 +67,7 @@ impl Screen for Standby {
     }
 
     /// A transport stream says itself what time it is.
-    fn report(&self, _track: usize, _time: &SenderTime, _counts: [u32; 2], _now: Instant) {}
+    fn report(&self, _track: usize, _time: &SenderTime, _counts: Counts, _now: Instant) {}
 
     fn pass_on(&self, _track: usize, now: Instant) {
         if self.has_news.swap(false, Relaxed) {

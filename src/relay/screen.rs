@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::wire::rtcp::SenderTime;
+use crate::wire::rtcp::{Counts, SenderTime};
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 
 /// Takes packets.
@@ -10,8 +10,8 @@ pub trait Screen: Send + Sync + 'static {
     /// One of a track, by its place from 0: its header, as it is read and as bytes, and its payload.
     fn show(&self, track: usize, header: (&RtpHeader, &[u8; FIXED_HEADER_LEN]), payload: &[u8], now: Instant);
 
-    /// What time it is on a track, and how many packets and bytes of payload it has had.
-    fn report(&self, track: usize, time: &SenderTime, counts: [u32; 2], now: Instant);
+    /// What time it is on a track, and what it has had.
+    fn report(&self, track: usize, time: &SenderTime, counts: Counts, now: Instant);
 
     /// That was all for now of a track.
     fn pass_on(&self, track: usize, now: Instant);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Poller, TaskQueue, Timers, lock};
 use crate::net::{GroupProtocol, QueueFill};
 use crate::relay::{Busy, Channel, Screen, Track};
-use crate::wire::rtcp::SenderTime;
+use crate::wire::rtcp::{Counts, SenderTime};
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 use crate::wire::sdp::TrackDescription;
 
@@ -60,7 +60,7 @@ impl Screen for OfChannel {
         self.standby().iter().for_each(|standby| standby.show(track, header, payload, now));
     }
 
-    fn report(&self, track: usize, time: &SenderTime, counts: [u32; 2], now: Instant) {
+    fn report(&self, track: usize, time: &SenderTime, counts: Counts, now: Instant) {
         self.standby().iter().for_each(|standby| standby.report(track, time, counts, now));
     }
 

@@ -75,6 +75,14 @@ impl Film {
         }
     }
 
+    /// The timestamp of each track at its beginning.
+    pub fn first_timestamps(&self) -> Vec<u32> {
+        match self {
+            Self::Stream(film) => vec![film.first.timestamp],
+            Self::Tracks(film) => film.media.iter().map(|medium| medium.first.timestamp).collect(),
+        }
+    }
+
     /// How fast it is, over all of it.
     pub fn bytes_per_second(&self) -> u64 {
         self.identity().bytes_per_second(self.duration_us())

@@ -10,6 +10,7 @@ use crate::wire::stored::{RUN_LEN, TOGETHER, next_run};
 use crate::wire::transport_stream::PACKET_LEN;
 
 use super::super::playback::{Reads, Take};
+use super::first::First;
 use super::ts_film::TsFilm;
 
 /// Bytes that are read at a time.
@@ -64,14 +65,15 @@ impl FilmReader {
     fn record(&self, offset: u64, length: usize) -> Record {
         let at_us = self.film.index.time_of(offset);
         let place = offset / self.film.index.packet_len() as u64;
+        let First { ssrc, sequence, timestamp } = self.film.first;
         Record {
             arrived_us: at_us,
             pcr: None,
             offset: (place * PACKET_LEN as u64) as u32,
             length: length as u16,
-            sequence: (place / TOGETHER as u64) as u16,
-            timestamp: (at_us * 9 / 100) as u32,
-            ssrc: self.film.ssrc,
+            sequence: sequence.wrapping_add((place / TOGETHER as u64) as u16),
+            timestamp: timestamp.wrapping_add((at_us * 9 / 100) as u32),
+            ssrc,
             payload_type: MP2T,
             marker: false,
             is_start: self.film.index.is_start(offset),

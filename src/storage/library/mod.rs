@@ -3,6 +3,7 @@
 mod beneath;
 mod film;
 mod film_reader;
+mod first;
 mod libraries;
 mod no_film;
 mod sample_reader;

@@ -11,6 +11,9 @@ use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 use super::super::playback::{Reads, Take};
 use super::track_film::{Medium, TrackFilm, Unit};
 
+/// How often it is said what time it is (RFC 3550 section 6.2).
+const REPORT_EVERY_US: u64 = 5_000_000;
+
 pub(in super::super) struct SampleReader {
     film: Arc<TrackFilm>,
     medium: usize,
@@ -19,6 +22,8 @@ pub(in super::super) struct SampleReader {
     sequence: u16,
     /// What was read.
     ahead: VecDeque<(Record, Vec<u8>)>,
+    /// When it is said next what time it is, in microseconds.
+    report_at: u64,
     /// Parameter sets go before each unit that a decoder can start with, as the description does not have them.
     tells_sets: bool,
 }
@@ -26,19 +31,21 @@ pub(in super::super) struct SampleReader {
 impl SampleReader {
     /// At the beginning of a track.
     pub fn new(film: Arc<TrackFilm>, medium: usize, tells_sets: bool) -> Self {
-        Self { film, medium, next: 0, sequence: 0, ahead: VecDeque::new(), tells_sets }
+        let sequence = film.media.get(medium).map_or(0, |medium| medium.first.sequence);
+        Self { film, medium, next: 0, sequence, ahead: VecDeque::new(), report_at: 0, tells_sets }
     }
 
     fn go_to(&mut self, number: Option<u64>) -> io::Result<bool> {
         let Some(number) = number else { return Ok(false) };
         self.next = number;
         self.ahead.clear();
+        self.report_at = 0;
         Ok(self.peek()?.is_some())
     }
 
     fn number_from(&mut self, sequence: u16) {
         self.sequence = sequence;
-        for (record, packet) in &mut self.ahead {
+        for (record, packet) in self.ahead.iter_mut().filter(|(record, _)| !record.is_report) {
             record.sequence = self.sequence;
             packet.splice(2..4, self.sequence.to_be_bytes());
             self.sequence = self.sequence.wrapping_add(1);
@@ -55,13 +62,28 @@ impl SampleReader {
         let Some(unit) = self.film.unit(medium, self.next) else { return Ok(false) };
         let mut payloads = if unit.is_sync && !self.tells_sets { medium.prologue() } else { Vec::new() };
         payloads.extend(self.film.payloads(medium, &unit)?);
-        let (ssrc, payload_type) = (medium.ssrc, medium.described.payload_type);
+        let (ssrc, payload_type) = (medium.first.ssrc, medium.described.payload_type);
         self.next = unit.next;
         for (place, payload) in payloads.into_iter().enumerate() {
             let is_start = unit.is_sync && place == 0;
             self.note(&unit, payload, (ssrc, payload_type, is_start));
         }
+        // Behind the unit: what it is said of has begun.
+        if unit.sent_us >= self.report_at && !self.ahead.is_empty() {
+            self.report(&unit)?;
+        }
         Ok(true)
+    }
+
+    fn report(&mut self, unit: &Unit) -> io::Result<()> {
+        self.report_at = unit.sent_us + REPORT_EVERY_US;
+        let packet = self.film.report(self.medium()?, unit.sent_us);
+        if let Some((of, _)) = self.ahead.back() {
+            let length = packet.len() as u16; // a report and a name of so many bytes
+            let record = Record { length, is_report: true, is_start: false, ..*of };
+            self.ahead.push_back((record, packet));
+        }
+        Ok(())
     }
 
     fn note(&mut self, unit: &Unit, payload: Payload, (ssrc, payload_type, is_start): (u32, u8, bool)) {

@@ -5,11 +5,14 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+use crate::event::clock;
 use crate::wire::container::{Coding, Film, FilmTrack, ReadAt, hints};
 use crate::wire::payload::{Coded, MOST, Payload};
+use crate::wire::rtcp::{Counts, SenderTime, ntp, sender_report};
 use crate::wire::sdp::StoredMedium;
 use crate::wire::stored::{Identity, Wav, coded};
 
+use super::first::First;
 use super::no_film::NoFilm;
 
 /// Pieces of sound that has a sample for each moment, in a second.
@@ -27,6 +30,8 @@ pub(in super::super) struct TrackFilm {
     pub duration_us: u64,
     /// When the first of all is shown, in microseconds.
     begins_us: i128,
+    /// When it was opened, since 1970: its tracks have one time from there.
+    opened_at: Duration,
     /// What its tables say; nothing of a WAVE file.
     film: Film,
 }
@@ -42,7 +47,7 @@ struct StoredFile {
 #[derive(Debug)]
 pub(in super::super) struct Medium {
     pub described: StoredMedium,
-    pub ssrc: u32,
+    pub(super) first: First,
     made_of: MadeOf,
 }
 
@@ -96,7 +101,8 @@ impl TrackFilm {
             let (duration_us, coded) = (wave.duration_us(), Coded::Pcm(wave.pcm));
             let media = vec![Medium::new(coded.described(0), MadeOf::Wave(wave, coded))];
             let film = Film { tracks: Vec::new(), begins: Duration::ZERO, duration: Duration::ZERO };
-            return Ok(Self { file, identity, media, duration_us, begins_us: 0, film });
+            let opened_at = clock::unix_now();
+            return Ok(Self { file, identity, media, duration_us, begins_us: 0, opened_at, film });
         }
         let film = Film::read(&file)?;
         let (media, left_out) = media_of(&film);
@@ -109,7 +115,19 @@ impl TrackFilm {
             tracing::info!(file = name, track, "a track of a film is left out: it {why}");
         }
         let (begins_us, duration_us) = (film.begins.as_micros() as i128, film.duration.as_micros() as u64);
-        Ok(Self { file, identity, media, duration_us, begins_us, film })
+        Ok(Self { file, identity, media, duration_us, begins_us, opened_at: clock::unix_now(), film })
+    }
+
+    /// What a report says of a track at a time.
+    pub fn report(&self, medium: &Medium, us: u64) -> Vec<u8> {
+        let ticks = u128::from(us) * u128::from(medium.described.clock_rate) / 1_000_000;
+        let time = SenderTime {
+            ssrc: medium.first.ssrc,
+            ntp_timestamp: ntp(self.opened_at + Duration::from_micros(us)),
+            rtp_timestamp: medium.first.timestamp.wrapping_add(ticks as u32),
+        };
+        let name = self.media.first().map_or(0, |medium| medium.first.ssrc);
+        sender_report(&format!("film-{name:08x}@mirrorball"), &time, Counts::default())
     }
 
     /// One of a track's units. `None`: there are no more, or it is damaged.
@@ -131,7 +149,7 @@ impl TrackFilm {
                     offset: sample.offset,
                     bytes: u64::from(sample.size) * u64::from(count),
                     sent_us: sent_us.max(0) as u64,
-                    timestamp: ticks as u32,
+                    timestamp: medium.first.timestamp.wrapping_add(ticks as u32),
                     is_sync: sample.is_sync,
                     next: u64::from(number) + u64::from(count),
                 })
@@ -149,7 +167,7 @@ impl TrackFilm {
                     offset: sample.offset,
                     bytes: sample.size.into(),
                     sent_us: sent_us.max(0) as u64,
-                    timestamp: ticks as u32,
+                    timestamp: medium.first.timestamp.wrapping_add(ticks as u32),
                     is_sync: made_of.is_some_and(|sample| sample.is_sync),
                     next: u64::from(number) + 1,
                 })
@@ -161,7 +179,7 @@ impl TrackFilm {
                     offset: bytes.start,
                     bytes: bytes.end - bytes.start,
                     sent_us: wave.time_of(number),
-                    timestamp: number as u32,
+                    timestamp: medium.first.timestamp.wrapping_add(number as u32),
                     is_sync: true,
                     next: number + frames,
                 })
@@ -260,7 +278,7 @@ impl TrackFilm {
 
 impl Medium {
     fn new(described: StoredMedium, made_of: MadeOf) -> Self {
-        Self { described, ssrc: getrandom::u32().unwrap_or(1), made_of }
+        Self { described, first: First::at_random(), made_of }
     }
 
     /// What a decoder has to be told first, for those whom the description does not tell it.

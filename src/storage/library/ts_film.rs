@@ -9,6 +9,7 @@ use crate::wire::stored::{Identity, RUN_LEN, TsIndex, TsMarking, next_run, span_
 use crate::wire::transport_stream::{PACKET_LEN, pcr};
 
 use super::super::files;
+use super::first::First;
 use super::no_film::NoFilm;
 
 /// Bytes that are read at a time as an index is made.
@@ -24,8 +25,7 @@ pub(in super::super) struct TsFilm {
     pub file: File,
     pub identity: Identity,
     pub index: TsIndex,
-    /// Of all its packets.
-    pub ssrc: u32,
+    pub(super) first: First,
 }
 
 /// An index, as it is made: so much at a time that others have their turn.
@@ -49,7 +49,7 @@ impl TsFilm {
     pub(super) fn kept(file: File, identity: Identity, kept_at: &Path) -> Result<Self, Box<Making>> {
         let kept = fs::read(kept_at).ok().and_then(|bytes| TsIndex::read(&bytes, identity).ok());
         match kept {
-            Some(index) => Ok(Self { file, identity, index, ssrc: getrandom::u32().unwrap_or(1) }),
+            Some(index) => Ok(Self { file, identity, index, first: First::at_random() }),
             None => {
                 Err(Box::new(Making { file, identity, marking: TsMarking::default(), buffer: Vec::new() }))
             }
@@ -107,7 +107,7 @@ impl Making {
         if let Err(error) = keep(kept_at, &index.bytes(identity)) {
             tracing::debug!(file = %kept_at.display(), %error, "the index of a film is not kept");
         }
-        Ok(TsFilm { file, identity, index, ssrc: getrandom::u32().unwrap_or(1) })
+        Ok(TsFilm { file, identity, index, first: First::at_random() })
     }
 }
 

@@ -312,7 +312,7 @@ impl Deck {
         }
         let mut firsts = Vec::new();
         for reel in &mut state.reels {
-            let first = reel.reader.peek()?;
+            let first = reel.pass_reports()?;
             firsts.push(first.map(|first| reel.first(&first)));
         }
         // What is not written yet is to come.

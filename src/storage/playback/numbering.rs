@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::relay::Landmark;
 use crate::wire::recording::Record;
+use crate::wire::rtcp::Renamed;
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 
 /// What is missing between two packets that were kept was lost on the way, if it is no more than that: it is missing here too.
@@ -88,6 +89,13 @@ impl Numbering {
         is_as_it_came.then_some(Landmark { ssrc: record.ssrc, sequence: *sequence })
     }
 
+    /// How what the source says of its stream is said of what was sent. `None`: it is shown otherwise than it came.
+    pub fn renaming(&self) -> Option<Renamed> {
+        let (record, _, timestamp) = self.last.as_ref()?;
+        let timestamp_shift = timestamp.wrapping_sub(record.timestamp);
+        Some(Renamed { from: record.ssrc, to: self.ssrc?, timestamp_shift, counts: None })
+    }
+
     /// Time goes on from this packet, which is not the next one.
     pub fn wait_before(&mut self, record: &Record) {
         let Record { ssrc, sequence, timestamp, .. } = *record;
@@ -158,6 +166,19 @@ mod tests {
         assert_eq!(next(record(7, 5000, 9_000, 104_000)), (4, 500 + 9_000, 7), "a jump of 100 ms");
         assert_eq!(next(record(8, 5001, 1, 114_000)), (5, 10_400, 7), "another source, and the same stream");
         assert_eq!(next(record(8, 5002, 91, 115_000)), (6, 10_490, 7));
+    }
+
+    #[test]
+    fn what_the_source_says_of_a_time_holds_where_it_was_renumbered() {
+        let sent = Sent { ssrc: 9, sequence: 1, timestamp: 1000, passed: Duration::from_millis(10) };
+        let mut numbering = Numbering::new(90_000, Some(sent));
+        assert_eq!(numbering.renaming(), None, "nothing was sent");
+        numbering.next(&record(7, 500, 70_000, 5_000));
+        let renaming =
+            Renamed { from: 7, to: 9, timestamp_shift: 1900_u32.wrapping_sub(70_000), counts: None };
+        assert_eq!(numbering.renaming(), Some(renaming));
+        numbering.jump(1_000);
+        assert_eq!(numbering.renaming(), None, "nor is it known until what follows is");
     }
 
     #[test]

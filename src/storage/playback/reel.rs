@@ -11,6 +11,7 @@ use crate::event::lock;
 use crate::relay::{Landmark, Packet, Track};
 use crate::wire::random_access::Starts;
 use crate::wire::recording::{Format, Record};
+use crate::wire::rtcp::{self, Counts, Reflectable, Renamed};
 use crate::wire::rtp::{self, FIXED_HEADER_LEN, RtpHeader};
 use crate::wire::still::Still;
 
@@ -34,6 +35,7 @@ pub(super) struct Reel {
     pub track: Arc<Track>,
     pub reader: Box<dyn Reads>,
     numbering: Numbering,
+    sent: Counts,
     format: Format,
     heard: Arc<Heard>,
 }
@@ -90,7 +92,7 @@ impl Reel {
         heard: Arc<Heard>,
     ) -> Self {
         let numbering = Numbering::new(track.description.clock_rate.unwrap_or(90_000), after);
-        Self { track: track.clone(), reader, numbering, format, heard }
+        Self { track: track.clone(), reader, numbering, sent: Counts::default(), format, heard }
     }
 
     /// Sequence number and timestamp of what is sent first: tables, which are in the ring already, or this packet.
@@ -98,6 +100,14 @@ impl Reel {
         let header = self.numbering.header(first);
         let before = self.track.rtp.ring().head() as u16;
         (header.sequence.wrapping_sub(before), header.timestamp)
+    }
+
+    /// Stands at a packet; what the source said before it is passed over.
+    pub fn pass_reports(&mut self) -> io::Result<Option<Record>> {
+        while self.reader.peek()?.is_some_and(|next| next.is_report) {
+            self.reader.pass();
+        }
+        self.reader.peek()
     }
 
     /// Puts what is due into the ring. `true`: there is more of it.
@@ -110,14 +120,27 @@ impl Reel {
             .filter_map(|record| self.packet(record, &take, now))
             .collect();
         let next = self.reader.peek()?.as_ref().map(kept);
+        let reports =
+            take.records.iter().filter(|record| record.is_report).map(|record| take.media_of(record));
+        reports.for_each(|report| self.report(&report, now));
         self.heard.came(take.records.iter().filter(|record| !record.is_report).map(kept), next);
         self.track.replay(packets, now);
         Ok(take.records.len() == AT_A_TIME)
     }
 
+    /// Says what the source says, of the stream as it is numbered here.
+    fn report(&self, report: &[u8], now: Instant) {
+        let Some(renaming) = self.numbering.renaming() else { return };
+        let Ok(Some(reflectable)) = rtcp::reflectable(report) else { return };
+        let packet = rtcp::rename(reflectable.packet, &Renamed { counts: Some(self.sent), ..renaming });
+        self.track.receive_rtcp(&Reflectable { packet: &packet, ..reflectable }, now);
+        self.track.rtcp.tell_now(now);
+    }
+
     fn packet(&mut self, record: &Record, take: &Take, now: Instant) -> Option<Packet> {
         let media = take.media_of(record);
         let header = self.numbering.next(record);
+        self.sent.count(self.payload(&media).len());
         let data = match self.format {
             Format::TransportStream => header.packet(&media).into(),
             Format::RtpDump => renumbered(&header, &media)?,

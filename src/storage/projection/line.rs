@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use crate::event::lock;
 use crate::relay::Numbers;
 use crate::wire::renumbering::Renumbering;
-use crate::wire::rtcp::SenderTime;
+use crate::wire::rtcp::{Counts, SenderTime};
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 
 use super::stock::Frame;
@@ -22,15 +22,20 @@ struct State {
     sequence: u16,
     /// The timestamp of the beginning.
     timestamp: u32,
-    /// Packets and bytes of payload that were sent.
-    counts: [u32; 2],
+    /// What was sent.
+    counts: Counts,
 }
 
 impl Line {
     /// One that begins at random (RFC 3550 section 5.1), of a clock that goes so fast.
     pub fn new(clock_rate: u32) -> Self {
         let random = || getrandom::u32().unwrap_or(1);
-        let state = State { ssrc: random(), sequence: random() as u16, timestamp: random(), counts: [0; 2] };
+        let state = State {
+            ssrc: random(),
+            sequence: random() as u16,
+            timestamp: random(),
+            counts: Counts::default(),
+        };
         Self { clock_rate, state: Mutex::new(state) }
     }
 
@@ -46,17 +51,16 @@ impl Line {
             header_len: FIXED_HEADER_LEN,
         };
         state.sequence = state.sequence.wrapping_add(1);
-        let [packets, octets] = &mut state.counts;
-        (*packets, *octets) = (packets.wrapping_add(1), octets.wrapping_add(frame.payload.len() as u32));
+        state.counts.count(frame.payload.len());
         show(&header, &header.bytes());
     }
 
     /// What time it is, so long after the beginning, in microseconds; and what was sent until then. `None`: nothing was.
-    pub fn time(&self, at_us: u64, ntp_timestamp: u64) -> Option<(SenderTime, [u32; 2])> {
+    pub fn time(&self, at_us: u64, ntp_timestamp: u64) -> Option<(SenderTime, Counts)> {
         let state = lock(&self.state);
         let rtp_timestamp = state.timestamp.wrapping_add(ticks(at_us, self.clock_rate));
         let time = SenderTime { ssrc: state.ssrc, ntp_timestamp, rtp_timestamp };
-        (state.counts[0] > 0).then_some((time, state.counts))
+        (state.counts.packets > 0).then_some((time, state.counts))
     }
 }
 
@@ -98,7 +102,7 @@ mod tests {
         assert_eq!(second.timestamp, first.timestamp.wrapping_add(3600));
         let (time, counts) = line.time(40_000, 7).expect("two packets");
         assert_eq!((time.rtp_timestamp, time.ssrc), (second.timestamp, first.ssrc));
-        assert_eq!(counts, [2, 376]);
+        assert_eq!(counts, Counts { packets: 2, octets: 376 });
     }
 
     #[test]

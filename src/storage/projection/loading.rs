@@ -40,6 +40,8 @@ pub(super) struct Loading {
 struct Scene {
     file: PathBuf,
     readers: Readers,
+    /// The timestamp of each track at its beginning.
+    firsts: Vec<u32>,
     begins_us: u64,
     /// What follows it begins so long after it.
     lasts_us: u64,
@@ -136,8 +138,9 @@ impl Loading {
             }
             Film::Tracks(film) => film.duration_us,
         };
-        let readers = film.readers(&own.tracks);
-        self.scene = Some(Scene { file, readers, begins_us: self.begins_us, lasts_us, has_begun: false });
+        let (readers, firsts) = (film.readers(&own.tracks), film.first_timestamps());
+        self.scene =
+            Some(Scene { file, readers, firsts, begins_us: self.begins_us, lasts_us, has_begun: false });
         self.films += 1;
         Ok(if is_known {
             Loaded::Nothing
@@ -151,6 +154,7 @@ impl Loading {
         let format = scene.readers.get(track).map_or(Format::RtpDump, |(_, format)| *format);
         let rate = self.presentation.as_ref().and_then(|all| all.tracks.get(track)?.clock_rate);
         let before = ticks(begins_us, rate.unwrap_or(90_000));
+        let first = scene.firsts.get(track).copied().unwrap_or(0);
         let mut frame = |record: &Record| {
             let media = take.media_of(record);
             let payload = match format {
@@ -166,11 +170,11 @@ impl Loading {
                 track,
                 marker: record.marker,
                 payload_type: record.payload_type,
-                ticks: before.wrapping_add(record.timestamp),
+                ticks: before.wrapping_add(record.timestamp).wrapping_sub(first),
                 payload,
             }
         };
-        let frames: Vec<_> = take.records.iter().map(&mut frame).collect();
+        let frames: Vec<_> = take.records.iter().filter(|record| !record.is_report).map(&mut frame).collect();
         scene.has_begun |= !frames.is_empty();
         frames
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Episode, Task, Work, clock, lock};
 use crate::relay::{Channel, Demand, Opens, Screen};
+use crate::wire::rtcp::ntp;
 use crate::wire::sdp::{Presentation, stored_mpegts};
 
 use super::line::Line;
@@ -32,8 +33,6 @@ const REST: Duration = Duration::from_secs(1);
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// Of a transport stream (RFC 2250 section 2).
 const TS_CLOCK: u32 = 90_000;
-/// Seconds from 1900, which NTP counts from, to 1970.
-const NTP_EPOCH: u64 = 2_208_988_800;
 
 pub(super) struct Projector {
     name: String,
@@ -278,11 +277,6 @@ impl Stage {
             }
         }
     }
-}
-
-fn ntp(unix: Duration) -> u64 {
-    let fraction = (u64::from(unix.subsec_nanos()) << 32) / 1_000_000_000;
-    (unix.as_secs() + NTP_EPOCH) << 32 | fraction
 }
 
 struct Show(Arc<Projector>);

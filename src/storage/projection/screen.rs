@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::relay::{Channel, Screen};
-use crate::wire::rtcp::{Reflectable, SenderTime, sender_report};
+use crate::wire::rtcp::{Counts, Reflectable, SenderTime, sender_report};
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 
 /// Nobody has sent it.
@@ -26,7 +26,7 @@ impl Screen for Tracks {
         track.receive_bare((header.0, header.1), payload, NOWHERE, now);
     }
 
-    fn report(&self, track: usize, time: &SenderTime, counts: [u32; 2], now: Instant) {
+    fn report(&self, track: usize, time: &SenderTime, counts: Counts, now: Instant) {
         let Some(track) = self.0.tracks.get(track) else { return };
         let packet = sender_report(&self.0.name, time, counts);
         track.receive_rtcp(&Reflectable { packet: &packet, sender: Some(*time) }, now);

@@ -20,7 +20,7 @@ pub use names::{SourceSays, source_says};
 pub use reflect::{Reflectable, SenderTime, reflectable};
 pub use rename::{Counts, Renamed, counts, rename};
 pub use reporting::Reporting;
-pub use write::{goodbye, receiver_report, sender_report};
+pub use write::{goodbye, ntp, receiver_report, sender_report};
 
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,14 @@ pub struct Counts {
     pub octets: u32,
 }
 
+impl Counts {
+    /// One more, with such a payload.
+    pub fn count(&mut self, payload_len: usize) {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(payload_len as u32);
+    }
+}
+
 /// What the reports of a stream are to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Renamed {

@@ -1,10 +1,16 @@
 //! What we say ourselves.
 
+use std::time::Duration;
+
 use rtcp_types::prelude::*;
 use rtcp_types::{Bye, Compound, ReceiverReport, ReportBlock, Sdes, SdesChunk, SdesItem, SenderReport};
 
 use super::feedback::Report;
 use super::reflect::SenderTime;
+use super::rename::Counts;
+
+/// Seconds from 1900, which NTP counts from, to 1970.
+const NTP_EPOCH: u64 = 2_208_988_800;
 
 /// The farewell for `ssrc`: an empty receiver report and a BYE in one compound packet (RFC 3550 section 6.6).
 /// A reason longer than 255 bytes is cut at a character.
@@ -21,10 +27,17 @@ pub fn goodbye(ssrc: u32, reason: &str) -> Vec<u8> {
     packet
 }
 
-/// What a sender says of its stream, and how many packets and bytes of payload it has sent: a report and its name in one compound packet
+/// A time since 1970 as reports have it (RFC 3550 section 4).
+#[must_use]
+pub fn ntp(unix: Duration) -> u64 {
+    let fraction = (u64::from(unix.subsec_nanos()) << 32) / 1_000_000_000;
+    unix.as_secs().wrapping_add(NTP_EPOCH) << 32 | fraction
+}
+
+/// What a sender says of its stream, and how much of it it has sent: a report and its name in one compound packet
 /// (RFC 3550 section 6.4.1). A name longer than 255 bytes is left out.
 #[must_use]
-pub fn sender_report(cname: &str, time: &SenderTime, [packets, octets]: [u32; 2]) -> Vec<u8> {
+pub fn sender_report(cname: &str, time: &SenderTime, Counts { packets, octets }: Counts) -> Vec<u8> {
     let sender = SenderReport::builder(time.ssrc)
         .ntp_timestamp(time.ntp_timestamp)
         .rtp_timestamp(time.rtp_timestamp)
@@ -79,8 +92,9 @@ mod tests {
     #[test]
     fn a_sender_report_says_what_time_it_is() {
         let time = SenderTime { ssrc: 7, ntp_timestamp: 0x1234_5678_9abc_def0, rtp_timestamp: 90_000 };
-        let packet = sender_report("a", &time, [3, 4000]);
+        let packet = sender_report("a", &time, Counts { packets: 3, octets: 4000 });
         let read = reflectable(&packet).expect("RTCP").expect("something of it is passed on");
         assert_eq!((read.packet.len(), read.sender), (packet.len(), Some(time)));
+        assert_eq!(ntp(Duration::from_millis(1500)), (NTP_EPOCH + 1) << 32 | 1 << 31);
     }
 }

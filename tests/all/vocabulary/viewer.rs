@@ -237,7 +237,12 @@ impl Viewer {
 
     /// The next RTCP packet of the first track, if one comes in time.
     pub fn rtcp_within(&mut self, patience: Duration) -> Option<Vec<u8>> {
-        match &self.media[0] {
+        self.rtcp_of(0, patience)
+    }
+
+    /// The same of any track.
+    pub fn rtcp_of(&mut self, track: usize, patience: Duration) -> Option<Vec<u8>> {
+        match &self.media[track] {
             Medium::Udp { rtcp, server_rtcp, .. } => {
                 datagram_from(rtcp, |from| from == *server_rtcp, patience)
             }
