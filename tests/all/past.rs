@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use crate::players::programme::{Form, Programme, frames_of, send_pictures};
 use crate::vocabulary::{
-    Group, Mirrorball, Over, Pictures, Setup, Tape, Viewer, eventually, is_goodbye, is_thorough, passes, say,
-    storage_in,
+    Group, Mirrorball, Over, Pictures, Setup, Source, Tape, Viewer, eventually, is_goodbye, is_thorough,
+    passes, say, sender_report, storage_in,
 };
 
 /// Pictures that a decoder can start with are so many packets apart.
@@ -204,6 +204,44 @@ fn who_jumps_has_one_stream_without_a_break() {
             stage.pictures.sequence(number).wrapping_add(by)
         );
         assert_eq!(packet[8..12], expected[8..12], "one source");
+    }
+}
+
+#[test]
+fn what_a_source_has_said_of_the_time_is_said_of_the_numbers_that_a_viewer_has() {
+    let (mut source, recordings) = (Source::new(), TempDir::new().expect("a directory"));
+    let (group, port) = (source.group.0.ip(), source.group.0.port());
+    let sdp = format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=data\r\nc=IN IP4 {group}\r\nt=0 0\r\nm=application {port} RTP/AVP 33\r\n\
+         a=rtpmap:33 DATA/90000\r\n"
+    );
+    let setup = Setup::new().described_by("data", &sdp, "interface = \"lo\"\nrecord = \"10min\"");
+    let mirrorball = setup.section("storage", &storage_in(recordings.path(), "")).start();
+    let timestamp = |source: &Source| {
+        u32::from_be_bytes(source.packet(source.next)[4..8].try_into().expect("four bytes"))
+    };
+    let first = timestamp(&source);
+    source.send(20);
+    let says = timestamp(&source);
+    source.send_rtcp(&sender_report(source.ssrc, says));
+    let tape = Tape::of(recordings.path(), "data");
+    let has_report = || tape.track(1).iter().any(|kept| kept.record.is_report).then_some(());
+    eventually("the report is kept", has_report);
+    source.send(20);
+    eventually("all is kept", || (tape.track(1).len() == 41).then_some(()));
+    let begin = tape.track(1)[0].record.arrived_us;
+    let mut viewer = Viewer::of(&mirrorball, "data");
+    viewer.set_up(1, Over::Udp);
+    for times in 0..2_u32 {
+        viewer.play_range(&range::clock(begin, None)).expect(200);
+        let (_, begins) = viewer.announced[0];
+        assert_eq!(begins == first, times == 0, "what is played again has other numbers");
+        let report = viewer.rtcp();
+        let word = |at: usize| u32::from_be_bytes(report[at..at + 4].try_into().expect("four bytes"));
+        assert_eq!((report[1], word(4), word(8)), (200, source.ssrc, 0xe000_0000), "by the source's clock");
+        assert_eq!(word(16).wrapping_sub(begins), says.wrapping_sub(first), "in the viewer's numbers");
+        viewer.request("PAUSE").expect(200);
+        while viewer.packet_within(0, Duration::from_millis(300)).is_some() {}
     }
 }
 
