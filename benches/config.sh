@@ -10,7 +10,7 @@ write_config() {
         printf '[admin]\nlisten = "%s:%s"\n' "${RELAY_IP}" "${ADMIN_PORT}"
         printf '[limits]\nconnections = 60000\nsessions = 60000\nsessions_per_address = 60000\n'
         printf 'connections_per_address = 60000\negress_mbit_per_address = 1000000\n'
-        [ -z "${RECORD}" ] || printf '[storage]\ndirectory = "%s"\nmin_free_bytes = 0\n' "${RECORD}"
+        [ -z "${RECORD}" ] || printf '[storage]\ndirectory = "%s"\nmin_free_bytes = 0\nviewers = 100000\n' "${RECORD}"
         for ((channel = 0; channel < CHANNELS; channel++)); do
             group=239.9.$((1 + (channel + 1) / 256)).$(((channel + 1) % 256))
             write_channel "c${channel}" "${group}" $((5004 + 2 * (channel % PORTS))) "${hold}"

@@ -16,7 +16,7 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-usage: fanout.sh udp|tcp|http|tls|tunnel|channels|record|many|repair|curve|setup|storm|starts|sockets [options]
+usage: fanout.sh udp|tcp|http|tls|tunnel|channels|record|past|many|repair|curve|setup|storm|starts|sockets [options]
 
   udp        RTP over UDP:         100, 300, 1000, 3000 subscribers;  hold 0, 2, 5 ms and auto
   tcp        interleaved in RTSP:  100, 300, 1000 subscribers;        hold 0, 5, 20 ms and auto
@@ -25,6 +25,8 @@ usage: fanout.sh udp|tcp|http|tls|tunnel|channels|record|many|repair|curve|setup
   tunnel     interleaved, plain and over HTTP:    100, 300;           hold 5 ms and auto (Mirrorball only)
   channels   100 channels of 10 subscribers;                          hold 0, 2 ms and auto
   record     10 channels of 100 subscribers, recorded and not;        hold 5 ms and auto (Mirrorball only)
+  past       1000 viewers of a channel that is recorded: live, from 1000 moments of the last minute, and those
+             beside 100 who are live;                                 hold 0, 5 ms (Mirrorball only)
   many       1000 channels of one subscriber on 20 ports, 80 packets/s each,
              beside 100 channels on one port at 800 packets/s;        hold auto
   repair     300 subscribers over UDP lose 0, 1, 5 % and ask for it again;  hold 0, 5 ms and auto (Mirrorball only)
@@ -44,7 +46,7 @@ usage: fanout.sh udp|tcp|http|tls|tunnel|channels|record|many|repair|curve|setup
   --gro                  the relay's device merges what arrives: ethtool -K DEV gro on
   --shape ts|raw|h264    equal packets of 1328 bytes (ts), the same transport stream without RTP (raw; Mirrorball
                          only), or frames in fragments of 1400 bytes
-  --directory DIRECTORY  of record: where, in place of one in /tmp; what is kept there goes
+  --directory DIRECTORY  of record and past: where, in place of one in /tmp; what is kept there goes
   --lose "PERCENT …"     of repair: instead of those above
   --no-gso               the relay's device does not segment: ethtool -K DEV tx-udp-segmentation off
   --stall N              N of the TCP readers stop reading for 5 s
@@ -89,6 +91,7 @@ main() {
         sockets) sockets_run ;;
         many) many_runs ;;
         record) record_runs ;;
+        past) past_runs ;;
         repair) repair_runs ;;
         *) for TRANSPORT in ${TRANSPORT}; do matrix; done; show_reports ;;
     esac
@@ -98,7 +101,7 @@ options() {
     MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BOTH=; BURST=1; STALL=0; REPEAT=1; ONLY=;
     CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; PORTS=1; TRANSPORT=udp; SESSIONS=10000
     STORM="join"; OTHERS=; CONCURRENT=256; WITHIN=0; SETTLE=10; LABEL=mirrorball; NOISE=; KEPT=
-    STARTS=100; CARRIERS="udp tcp http"; GOP=2; FILM=; STREAMS=; WHO=; HTTP=; ZAP=; GROUP=400; LOSE=0; RECORD=; RECORDS=
+    STARTS=100; CARRIERS="udp tcp http"; GOP=2; FILM=; STREAMS=; WHO=; HTTP=; ZAP=; GROUP=400; LOSE=0; RECORD=; RECORDS=; PAST=0; BESIDE=0
     MIRRORBALL=${MIRRORBALL:-}
     case ${MODE} in
         udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
@@ -107,6 +110,7 @@ options() {
         tls | tunnel) SUBSCRIBERS="100 300"; HOLDS="5 auto"; TRANSPORT="tcp ${MODE}"; ONLY=mirrorball ;;
         channels) SUBSCRIBERS="1000"; HOLDS="0 2 auto"; CHANNELS=100 ;;
         record) SUBSCRIBERS="1000"; HOLDS="5 auto"; CHANNELS=10; ONLY=mirrorball ;;
+        past) SUBSCRIBERS="1000"; HOLDS="0 5"; ONLY=mirrorball ;;
         many) SUBSCRIBERS=; HOLDS="auto"; CHANNELS=1000; PORTS=20; RATE=80 ;;
         repair) SUBSCRIBERS="300"; HOLDS="0 5 auto"; LOSSES="0 1 5"; ONLY=mirrorball ;;
         curve) SUBSCRIBERS="10 20 50 100 200 300 500 1000 2000 3000"; HOLDS="auto"; TRANSPORT="udp tcp" ;;
@@ -239,6 +243,24 @@ record_runs() {
     show_reports
 }
 
+# The same channel watched live, as it was, and both beside each other.
+past_runs() {
+    local turns=${REPEAT} turn all=${SUBSCRIBERS} few=100
+    REPEAT=1
+    for ((turn = 1; turn <= turns; turn++)); do
+        RECORD=$(mktemp -d "${RECORDS:-/tmp}/recordings.XXXXXX")
+        PAST=0; BESIDE=0; WHO="mirrorball, live"
+        SUBSCRIBERS=${few} matrix
+        SUBSCRIBERS=${all} matrix
+        PAST=60; WHO="mirrorball, past"
+        matrix
+        BESIDE=${few}; WHO="mirrorball, both"
+        matrix
+        rm -rf "${RECORD}"
+    done
+    show_reports
+}
+
 # The same load with and without loss.
 repair_runs() {
     for LOSE in ${LOSSES}; do
@@ -257,8 +279,14 @@ show_reports() {
 measure() {
     local relay=$1 subscribers=$2 hold=$3
     start_relay "${relay}" "${subscribers}" "${hold}"
-    start_receivers "${relay}" "${subscribers}" "${hold}"
-    start_source
+    if [ "${PAST}" = 0 ]; then
+        start_receivers "${relay}" "${subscribers}" "${hold}"
+        start_source
+    else
+        start_source "$((PAST + SECONDS_EACH + 60))"
+        sleep "$((PAST + 3))" # what is watched has to be there
+        start_receivers "${relay}" "${subscribers}" "${hold}"
+    fi
     finish_receivers "${relay}"
 }
 
@@ -303,7 +331,7 @@ start_receivers() {
     : > "${WORK}/receivers" # or those of the run before might be taken to be ready
     "${FAVOURED[@]}" ip netns exec "${VIEW_NS}" "${FANOUT}" receive --relay "${WHO:-${relay}}" --hold "${label}" \
         --transport "${TRANSPORT}" --subscribers "${subscribers}" --channels "${CHANNELS}" \
-        --ports "${PORTS}" --rate "${RATE}" --seconds "${SECONDS_EACH}" --stall "${STALL}" --lose "${LOSE}" \
+        --ports "${PORTS}" --rate "${RATE}" --seconds "${SECONDS_EACH}" --stall "${STALL}" --lose "${LOSE}" --past "${PAST}" --beside "${BESIDE}" \
         --relay-pid "${RELAY_PID}" --relay-core "${RELAY_CORES}" --core "${VIEW_CORE}" "${where[@]}" \
         > "${WORK}/receivers" &
     RECEIVERS_PID=$!

@@ -38,6 +38,8 @@ pub struct Subscription {
     pub subscriber: usize,
     url: String,
     transport: String,
+    /// What was on then is asked for, as a Range has it.
+    pub range: Option<String>,
 }
 
 impl Subscription {
@@ -47,7 +49,7 @@ impl Subscription {
             Transport::Udp => format!("RTP/AVP;unicast;client_port={rtp_port}-{}", rtp_port + 1),
             _ => "RTP/AVP/TCP;unicast;interleaved=0-1".into(),
         };
-        Self { subscriber, url, transport }
+        Self { subscriber, url, transport, range: None }
     }
 }
 
@@ -121,7 +123,8 @@ impl Dialogue {
                 let session = header(reply, "Session").unwrap_or_default();
                 self.session = session.split(';').next().unwrap_or_default().trim().into();
                 self.server_rtcp_port = header(reply, "Transport").and_then(server_rtcp_port);
-                Next::Send(self.request("PLAY", None, ""))
+                let range = self.subscription.range.as_ref().map(|range| format!("Range: {range}\r\n"));
+                Next::Send(self.request("PLAY", None, &range.unwrap_or_default()))
             }
             Step::Play => {
                 self.step = Step::Playing;

@@ -34,6 +34,8 @@ pub struct Window {
 struct Seat {
     next: u64,
     counted: u64,
+    /// The number of its first packet, and when that was sent and came.
+    first: Option<(u64, u64, u64)>,
 }
 
 /// All subscribers.
@@ -44,6 +46,8 @@ pub struct Ledger {
     seats: Vec<Seat>,
     /// Subscribers who stop reading for a while, and may lose packets: the first of all.
     stalling: usize,
+    /// All watch the past, each from another moment, but for the first of all, who are so many.
+    beside: Option<usize>,
     /// Packets of all subscribers, also outside of the window.
     pub arrived: u64,
     /// Packets that came behind a later one, or twice.
@@ -52,6 +56,8 @@ pub struct Ledger {
     pub damaged: u64,
     /// Delays of packets in the window.
     pub delays: Histogram,
+    /// Those of viewers who watch what comes beside others who watch the past.
+    pub delays_beside: Histogram,
 }
 
 impl Ledger {
@@ -63,11 +69,21 @@ impl Ledger {
             window: None,
             seats: vec![Seat::default(); subscribers],
             stalling: stalling.min(subscribers),
+            beside: None,
             arrived: 0,
             reordered: 0,
             damaged: 0,
             delays: Histogram::default(),
+            delays_beside: Histogram::default(),
         }
+    }
+
+    /// One of viewers of the past but for the first of all, who are so many: what they get is counted from their first packet on, and
+    /// delays are against that.
+    pub fn past(subscribers: usize, beside: usize, start_ns: u64, length_ns: u64) -> Self {
+        let window = Window { start_ns, end_ns: start_ns + length_ns, first: 0, behind: u64::MAX };
+        let all = Self::new(subscribers, 0, 0, length_ns);
+        Self { window: Some(window), beside: Some(beside), ..all }
     }
 
     /// The window, known from the first packet on.
@@ -86,6 +102,11 @@ impl Ledger {
     }
 
     fn sum(&self, seats: &[Seat]) -> (u64, u64) {
+        if self.beside.is_some() {
+            let due = |seat: &Seat| seat.first.map_or(0, |(first, ..)| seat.next - first);
+            let expected: u64 = seats.iter().map(due).sum();
+            return (expected, expected - seats.iter().map(|seat| seat.counted.min(due(seat))).sum::<u64>());
+        }
         let each = self.window.map_or(0, |window| window.behind - window.first);
         let lost = seats.iter().map(|seat| each.saturating_sub(seat.counted)).sum();
         (each * seats.len() as u64, lost)
@@ -93,6 +114,24 @@ impl Ledger {
 }
 
 impl Ledger {
+    fn note_past(&mut self, subscriber: usize, beside: usize, mark: &Mark, arrived_ns: u64) {
+        let Some(seat) = self.seats.get_mut(subscriber) else { return };
+        let first = seat.first.get_or_insert((mark.number, mark.sent_ns, 0));
+        if first.2 == 0 {
+            (first.1, first.2) = (mark.sent_ns, arrived_ns);
+        }
+        let (_, first_sent_ns, first_came_ns) = *first;
+        if !self.window.is_some_and(|window| (window.start_ns..window.end_ns).contains(&arrived_ns)) {
+            return;
+        }
+        if subscriber < beside {
+            self.delays_beside.record(arrived_ns.saturating_sub(mark.sent_ns) / 1000);
+        } else {
+            let due_ns = first_came_ns + mark.sent_ns.saturating_sub(first_sent_ns);
+            self.delays.record(arrived_ns.saturating_sub(due_ns) / 1000);
+        }
+    }
+
     /// A packet that was lost came when it was asked for.
     pub fn note_repaired(&mut self, subscriber: usize, mark: &Mark) {
         self.arrived += 1;
@@ -110,6 +149,7 @@ impl Notes for Ledger {
             self.damaged += count;
             return;
         };
+        seat.first.get_or_insert((first.number, first.sent_ns, 0));
         let behind = first.number + count;
         self.arrived += count;
         if first.number < seat.next {
@@ -120,6 +160,9 @@ impl Notes for Ledger {
     }
 
     fn note_delay(&mut self, subscriber: usize, mark: &Mark, arrived_ns: u64) {
+        if let Some(beside) = self.beside {
+            return self.note_past(subscriber, beside, mark, arrived_ns);
+        }
         let counts = self.window.is_some_and(|window| (window.first..window.behind).contains(&mark.number));
         if counts && subscriber >= self.stalling {
             self.delays.record(arrived_ns.saturating_sub(mark.sent_ns) / 1000);
@@ -173,6 +216,24 @@ mod tests {
         ledger.note(0, &mark(6), 4);
         ledger.note(1, &mark(3), 9);
         assert_eq!(ledger.expected_and_lost(), (20, 3 + 1));
+    }
+
+    #[test]
+    fn who_watches_the_past_is_late_against_its_own_beginning() {
+        let mut ledger = Ledger::past(2, 1, 0, 10_000_000);
+        let sent = |number: u64| Mark { sent_ns: number * 1_000_000, ..mark(number) };
+        for (subscriber, number, arrived_ns) in
+            [(0, 5, 5_500_000), (0, 6, 6_500_000), (1, 2, 7_000_000), (1, 3, 7_500_000), (1, 5, 12_000_000)]
+        {
+            ledger.note(subscriber, &sent(number), 1);
+            ledger.note_delay(subscriber, &sent(number), arrived_ns);
+        }
+        assert_eq!(ledger.expected_and_lost(), (6, 1), "of the second viewer one is missing");
+        assert_eq!(
+            (ledger.delays_beside.total(), ledger.delays.total()),
+            (2, 2),
+            "what comes after the window is none"
+        );
     }
 
     #[test]

@@ -62,6 +62,12 @@ pub struct Options {
     /// This many in a hundred are lost on their way to subscribers over UDP, who ask for them again.
     #[arg(long, default_value_t = 0.0)]
     pub lose: f64,
+    /// Subscribers over UDP play what was on so many seconds ago at most, each from another moment.
+    #[arg(long, default_value_t = 0.0)]
+    pub past: f64,
+    /// So many of them, the first, play what comes.
+    #[arg(long, default_value_t = 0)]
+    pub beside: usize,
     #[arg(long)]
     relay_pid: u32,
     /// The cores that the relay may run on.
@@ -106,7 +112,11 @@ fn measure(options: &Options, view: &mut impl View) -> Result<()> {
     println!("ready");
     std::io::stdout().flush()?;
     let (warm_up_ns, length_ns) = ((options.warm_up * 1e9) as u64, (options.seconds * 1e9) as u64);
-    let mut ledger = Ledger::new(options.subscribers, options.stall, warm_up_ns, length_ns);
+    let mut ledger = if options.past > 0.0 {
+        Ledger::past(options.subscribers, options.beside, sys::monotonic_ns() + warm_up_ns, length_ns)
+    } else {
+        Ledger::new(options.subscribers, options.stall, warm_up_ns, length_ns)
+    };
     let sampler = Sampler::new(options);
     let window = watch(options, view, &mut ledger, |_, _| false, |now_ns, window| now_ns >= window.start_ns)?;
     let start = sampler.sample(&ledger);
@@ -230,6 +240,8 @@ fn report(
         p50_ms: ledger.delays.quantile_ms(0.5),
         p99_ms: ledger.delays.quantile_ms(0.99),
         max_ms: ledger.delays.largest_ms(),
+        beside: options.beside,
+        beside_p99_ms: ledger.delays_beside.quantile_ms(0.99),
         delays_of: ledger.delays.total(),
         received: end.received - start.received,
         threads: end.threads_since(start),

@@ -65,6 +65,12 @@ pub struct Report {
     pub p99_ms: f64,
     /// The same.
     pub max_ms: f64,
+    /// Subscribers who watch what comes beside others who watch the past: the delays above are of those alone.
+    #[serde(default)]
+    pub beside: usize,
+    /// From the source's sending to them.
+    #[serde(default)]
+    pub beside_p99_ms: f64,
     /// How many packets the delays are of.
     pub delays_of: u64,
     /// Datagrams that the relay read.
@@ -100,6 +106,7 @@ impl Report {
     pub fn same_load(&self, other: &Self) -> bool {
         (&self.transport, self.subscribers, self.channels, self.ports, self.rate, self.cores)
             == (&other.transport, other.subscribers, other.channels, other.ports, other.rate, other.cores)
+            && self.beside == other.beside
     }
 
     /// The load in words.
@@ -113,6 +120,9 @@ impl Report {
         }
         if self.cores > 1 {
             text += &format!(", {} cores", self.cores);
+        }
+        if self.beside > 0 {
+            text += &format!(", {} of them live", self.beside);
         }
         if self.lose_percent > 0.0 {
             text += &format!(", {} % lost", self.lose_percent);

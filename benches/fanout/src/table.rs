@@ -69,7 +69,7 @@ fn row(report: &Report, bare: Option<&Report>) -> String {
         bare.map_or(String::new(), |bare| format!(" (×{:.2})", of(report) / of(bare)))
     };
     format!(
-        "| {} | {} | {} | {:.2}{} | {:.1} / {:.1}{} | {} | {:.2} / {:.2} |",
+        "| {} | {} | {} | {:.2}{} | {:.1} / {:.1}{}{} | {} | {:.2} / {:.2} |",
         report.load(),
         report.hold,
         report.relay,
@@ -78,6 +78,7 @@ fn row(report: &Report, bare: Option<&Report>) -> String {
         report.p50_ms,
         report.p99_ms,
         ratio(|report| report.p99_ms),
+        if report.beside > 0 { format!("; live p99 {:.1}", report.beside_p99_ms) } else { String::new() },
         loss(report),
         report.relay_cpu + report.softirq_cpu,
         report.view_cpu,
