@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::wire::renumbering::Renumbering;
+
 use super::ring::{Packet, RingLimits};
 use super::track::Track;
 
@@ -13,6 +15,11 @@ impl Track {
         let (outward, dispatch, coalesce) =
             (&self.rtp.outward, &self.rtp.dispatch, self.rtp.rhythm().coalesce());
         Self::new(outward, self.number, self.description.clone(), limits, coalesce, dispatch, now)
+    }
+
+    /// Numbers what was put into it otherwise. Nobody has been sent any of it.
+    pub fn renumber(&self, by: &Renumbering) {
+        self.rtp.ring().renumber(by);
     }
 
     /// Takes in packets that were kept, and has them sent.

@@ -28,4 +28,4 @@ pub use port_pairs::{PortPairs, Reservation};
 pub use raw::Raw;
 pub use taker::{Client, Learnt, Taker};
 pub use udp::OverUdp;
-pub use way::{Asks, Followed, Grant, Heirs, Way};
+pub use way::{Asks, Followed, Grant, Heirs, Settling, Way};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::relay::{Carriage, Handover, Place, Sent, Track};
+use crate::relay::{Carriage, Expected, Handover, Place, Sent, Track};
 use crate::wire::rtsp::transport::{Profile, Transport};
 
 use super::super::journal::{self, Story};
@@ -115,18 +115,28 @@ pub struct Heirs {
     pub rtcp: Arc<Handover>,
 }
 
+/// Over once nobody has this any more.
+pub struct Settling(pub Arc<Expected>);
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        self.0.be_over();
+    }
+}
+
 impl Heirs {
     pub fn new() -> Self {
         Self { rtp: Handover::new(), rtcp: Handover::new() }
     }
 
-    /// Is told how far RTP came, where nobody goes on yet.
-    pub fn ended_at(&self) -> Arc<OnceLock<u64>> {
+    /// Is told how far RTP came, where nobody goes on yet. What waits for that is dropped then.
+    pub fn ended_at(&self, waits: Arc<Settling>) -> Arc<OnceLock<u64>> {
         let (end, told) = (Arc::<OnceLock<u64>>::default(), Arc::downgrade(&self.rtp));
         let slot = end.clone();
         self.rtp.when_told(move || {
             let place = told.upgrade().and_then(|told| told.place());
             let _ = place.map(|place| slot.set(place.number)); // it is told once
+            drop(waits);
         });
         end
     }

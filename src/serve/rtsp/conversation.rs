@@ -151,7 +151,7 @@ impl Talk {
     fn go_on(&mut self, world: &dyn World, wait: &Wait, now: Instant) {
         self.forget_others();
         self.last_sign = now;
-        requests::answer_late(world, self, &wait.request, now);
+        requests::answer_late(world, self, wait, now);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::relay::Track;
 use crate::storage::{Deck, Kept, Sent};
 
 use super::super::kept::Rerun;
+use super::super::media::Settling;
 use super::setup::Setup;
 
 /// What a viewer of the past has, or is about to have.
@@ -19,6 +20,8 @@ pub struct Past {
     pub coming: Option<Rerun>,
     /// Where it was paused.
     pub places: Vec<Place>,
+    /// What is coming is not what would have been next.
+    pub is_jump: bool,
     /// It was played to its end.
     pub is_over: bool,
 }
@@ -84,8 +87,8 @@ impl Place {
     }
 
     /// What it plays is let go, there or a little further.
-    pub fn let_go(&mut self, setup: &mut Setup) {
-        self.end = setup.let_go();
+    pub fn let_go(&mut self, setup: &mut Setup, waits: &Arc<Settling>) {
+        self.end = setup.let_go(waits.clone());
     }
 
     /// The number in the ring of the channel's track of the packet that is next, where that was sent.

@@ -3,7 +3,8 @@
 //! ```text
 //!  PLAY clock=… ─▶ Where::Moment ─┐
 //!  PAUSE ─▶ places, kept ─▶ PLAY ─┴▶ a deck is loaded, and looks where it begins; the request waits
-//!                                       └▶ the same PLAY once more: what the first packets are is known, and said
+//!                                       └▶ the same PLAY once more: what plays rests, and the request waits until all of that is sent
+//!                                             └▶ and again: what the first packets are is known, with their numbers, and said
 //! ```
 
 use std::sync::Arc;
@@ -46,6 +47,17 @@ impl Asked<'_> {
         let cue = rerun.deck.cue();
         session.load(rerun);
         Some(cue)
+    }
+
+    /// What has to be sent before a PLAY of the past can be answered, that is known by now.
+    pub fn past_to_settle(&mut self) -> Option<Arc<Expected>> {
+        if self.request.method != Method::Play {
+            return None;
+        }
+        // Who may not have it takes nothing from who watches.
+        let session = self.aggregate().ok()?;
+        self.range(&session).ok()?;
+        session.settle(self.now)
     }
 
     /// What of it is asked for.
@@ -92,7 +104,9 @@ impl Asked<'_> {
             // Nothing was kept, or what was asked for has no end that is past: so it is of a channel that is not recorded.
             return if is_past { Err(StatusCode::InvalidRange.into()) } else { Ok(None) };
         };
-        let Some(Cued { from_us, firsts }) = deck.cued().cloned() else {
+        let is_cued = deck.cued().is_some();
+        let numbered = is_cued.then(|| session.number_coming(self.now)).and_then(|()| deck.cued());
+        let Some(Cued { from_us, firsts }) = numbered else {
             session.unload();
             return Err(StatusCode::InvalidRange.into());
         };

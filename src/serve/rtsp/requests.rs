@@ -34,8 +34,12 @@ pub fn answer(world: &dyn World, talk: &mut Talk, request: &Request, now: Instan
 }
 
 /// Answers a request that has waited, and was admitted before that.
-pub fn answer_late(world: &dyn World, talk: &mut Talk, request: &Request, now: Instant) {
-    let mut asked = Asked::of(world, talk, request, now);
+pub fn answer_late(world: &dyn World, talk: &mut Talk, wait: &Wait, now: Instant) {
+    let mut asked = Asked::of(world, talk, &wait.request, now);
+    if let Some(expected) = asked.past_to_settle() {
+        talk.wait = Some(wait.also(expected, now));
+        return;
+    }
     let answered = asked.answer();
     asked.finish(answered);
 }

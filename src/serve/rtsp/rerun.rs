@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::event::clock;
-use crate::relay::{Began, GoesOn, Landmark};
-use crate::storage::{Begin, Deck, Pace, Programme};
+use crate::event::{clock, lock};
+use crate::relay::{Began, Expected, GoesOn, Landmark};
+use crate::storage::{Begin, Deck, Pace, Programme, Sent};
 use crate::wire::rtsp::range;
 
 use super::super::kept::Rerun;
+use super::super::media::Settling;
 use super::past::{Past, Place};
 use super::session::{Planned, Session};
 use super::setup::Setup;
@@ -51,10 +52,7 @@ impl Session {
             let pace = self.pace(&mut held.setups, tempo);
             let was_scaled = deck.is_some_and(|deck| matches!(deck.pace(), Pace::Scaled(..)));
             let is_jump = from_us.is_some() || was_scaled || matches!(pace, Pace::Scaled(..));
-            let after = (1..=count)
-                .map(of_track)
-                .map(|place| if is_jump { place?.after_a_jump(now) } else { place?.after_a_pause() });
-            let after = after.collect();
+            let after = after(places, count, is_jump, now);
             let from = match (from_us, pace) {
                 (None, Pace::Percent(_)) => {
                     let first = first?;
@@ -63,6 +61,7 @@ impl Session {
                 }
                 _ => Begin::Picture(from_us.or(first)?),
             };
+            held.past.is_jump = is_jump;
             Some(Programme { from, until_us, pace, after, seat })
         })
     }
@@ -120,6 +119,31 @@ impl Session {
         };
         let first = plan.iter().filter_map(came).min().unwrap_or(now);
         clock::unix_now().saturating_sub(now.saturating_duration_since(first)).as_micros() as u64
+    }
+
+    /// What plays rests as soon as it is known what follows it: else what is sent meanwhile would have the numbers that are announced.
+    /// What is returned is over once all of it has been sent. `None`: nothing is to be waited for.
+    pub fn settle(&self, now: Instant) -> Option<Arc<Expected>> {
+        let expected = Expected::new(Arc::default());
+        let waits = Arc::new(Settling(expected.clone()));
+        let mut state = lock(&self.state);
+        let changes = state.is_about_to_change();
+        if changes {
+            state.pause(now, &waits);
+        }
+        drop(state); // before what waits
+        changes.then_some(expected)
+    }
+
+    /// What was loaded goes on behind what was sent, as is known by now.
+    pub fn number_coming(&self, now: Instant) {
+        let count = self.channel.tracks.len();
+        self.with(|held| {
+            let Past { coming, places, is_jump, .. } = &held.past;
+            if let Some(coming) = coming.as_ref().filter(|_| !places.is_empty()) {
+                coming.deck.number_after(after(places, count, *is_jump, now));
+            }
+        });
     }
 
     pub fn load(&self, rerun: Rerun) {
@@ -231,6 +255,15 @@ impl Session {
     }
 }
 
+/// What was sent of each track before what is next.
+fn after(places: &[Place], count: usize, is_jump: bool, now: Instant) -> Vec<Option<Sent>> {
+    let sent = |number: usize| {
+        let place = places.iter().find(|place| place.track == number)?;
+        if is_jump { place.after_a_jump(now) } else { place.after_a_pause() }
+    };
+    (1..=count).map(sent).collect()
+}
+
 impl Held {
     /// How far each track that plays has come.
     fn places(&self, now: Instant) -> Vec<Place> {
@@ -238,11 +271,11 @@ impl Held {
     }
 
     /// Stops what plays, and keeps the places.
-    pub fn keep_places(&mut self, now: Instant) {
+    pub fn keep_places(&mut self, now: Instant, waits: &Arc<Settling>) {
         let mut places = self.places(now);
         for setup in self.setups.iter_mut().filter(|setup| setup.plays()) {
             match places.iter_mut().find(|place| place.track == setup.track.number) {
-                Some(place) => place.let_go(setup),
+                Some(place) => place.let_go(setup, waits),
                 None => setup.stop(),
             }
         }

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Alarm, lock};
 use crate::net::{Progress, VANISHED_AFTER};
-use crate::relay::{Began, Carriage, Channel, Claim, EnterAt, Entry, Track};
+use crate::relay::{Began, Carriage, Channel, Claim, EnterAt, Entry, Expected, Track};
 use crate::storage::Deck;
 use crate::wire::rtcp;
 
 use super::super::access::{Beyond, Share};
 use super::super::journal::Story;
-use super::super::media::{Grant, Way};
+use super::super::media::{Grant, Settling, Way};
 use super::super::reporter::Said;
 use super::super::stats::Counters;
 use super::home::Home;
@@ -242,7 +242,8 @@ impl Session {
 
     /// Stops the packets and keeps what was set up.
     pub fn pause(&self, now: Instant) {
-        lock(&self.state).pause(now);
+        let waits = Arc::new(Settling(Expected::new(Arc::default())));
+        lock(&self.state).pause(now, &waits);
     }
 
     /// Takes one track out.

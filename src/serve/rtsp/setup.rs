@@ -10,7 +10,7 @@ use crate::wire::rtcp::{self, Report};
 
 use super::super::access::{Beyond, Share};
 use super::super::journal::{self, Story};
-use super::super::media::{Asks, Followed, Grant, Heirs, Learnt, Way};
+use super::super::media::{Asks, Followed, Grant, Heirs, Learnt, Settling, Way};
 use super::super::reporter::Reporter;
 use super::super::stream::SetupBytes;
 use super::parcel::TrackParcel;
@@ -228,10 +228,10 @@ impl Setup {
         self.end(None);
     }
 
-    /// The same. What is returned is told the number of the packet that would have been next.
-    pub fn let_go(&mut self) -> Arc<OnceLock<u64>> {
+    /// The same. What is returned is told the number of the packet that would have been next, and what waits for that is dropped then.
+    pub fn let_go(&mut self, waits: Arc<Settling>) -> Arc<OnceLock<u64>> {
         let heirs = Heirs::new();
-        let end = heirs.ended_at();
+        let end = heirs.ended_at(waits);
         self.end((!self.goes_to_group()).then_some(&heirs));
         end
     }

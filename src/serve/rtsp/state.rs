@@ -18,6 +18,7 @@ use crate::relay::{Carriage, Channel, Claim, Viewer};
 
 use super::super::access::Share;
 use super::super::journal::Story;
+use super::super::media::Settling;
 use super::home::{Home, Whereabouts};
 use super::past::Past;
 use super::setup::Setup;
@@ -60,14 +61,24 @@ impl State {
     }
 
     /// Nothing more is sent, and all is kept, the places too.
-    pub fn pause(&mut self, now: Instant) {
+    pub fn pause(&mut self, now: Instant, waits: &Arc<Settling>) {
         *self = match mem::replace(self, Self::Ended) {
             Self::Playing(mut held, _viewer) => {
-                held.keep_places(now);
+                held.keep_places(now, waits);
                 Self::Paused(held)
             }
             other => other,
         };
+    }
+
+    /// Whether it plays, and is about to play something else that is known by now.
+    pub fn is_about_to_change(&self) -> bool {
+        match self {
+            Self::Playing(held, _) => {
+                held.past.coming.as_ref().is_some_and(|coming| coming.deck.cued().is_some())
+            }
+            Self::Ready(_) | Self::Paused(_) | Self::Ended => false,
+        }
     }
 
     /// It was paused before it came here.

@@ -26,6 +26,11 @@ impl Wait {
         Self { request, expected, until: now + LONGEST_WAIT, _claim: claim }
     }
 
+    /// Waits for something else in its place, no longer than it would have.
+    pub fn also(&self, expected: Arc<Expected>, now: Instant) -> Self {
+        Self { until: self.until, ..Self::new(self.request.clone(), expected, now) }
+    }
+
     pub fn is_over(&self, now: Instant) -> bool {
         self.expected.is_over() || now >= self.until
     }

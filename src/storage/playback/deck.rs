@@ -11,6 +11,7 @@ use crate::relay::{Expected, Landmark, Track};
 
 use super::numbering::Sent;
 use super::pace::Pace;
+use super::programme::{Begin, Cued, Programme};
 use super::reads::Readers;
 use super::reel::{Heard, Kept, Reel};
 use super::scanning::{Scanning, Step};
@@ -29,48 +30,6 @@ const MOST_BEHIND: u64 = 256;
 /// So much is sent ahead of its time, so that the first picture is there soon.
 const AHEAD_US: u64 = 200_000;
 
-/// What is played.
-pub struct Programme {
-    /// From where on.
-    pub from: Begin,
-    /// Up to what came then, in microseconds since 1970; on to what comes now where absent.
-    pub until_us: Option<u64>,
-    /// How fast.
-    pub pace: Pace,
-    /// What the viewer was sent of each track before, if it was sent anything.
-    pub after: Vec<Option<Sent>>,
-    /// The viewer's place among those who watch the past, if it has one.
-    pub seat: Option<Arc<Seat>>,
-}
-
-/// Where it begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begin {
-    /// At the newest picture that a decoder can start with and that came by then, in microseconds since 1970.
-    Picture(u64),
-    /// Each track at the packet that came then, and has this SSRC and sequence number if that is known.
-    Packets(Vec<Kept>),
-}
-
-impl Begin {
-    /// When that came, in microseconds, where it is said.
-    pub fn us(&self) -> Option<u64> {
-        match self {
-            Self::Picture(from_us) => Some(*from_us),
-            Self::Packets(_) => None,
-        }
-    }
-}
-
-/// Where it has begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cued {
-    /// When what is played first came, in microseconds since 1970.
-    pub from_us: u64,
-    /// Sequence number and timestamp of each track's first packet, as far as one is there.
-    pub firsts: Vec<Option<(u16, u32)>>,
-}
-
 /// Plays for one viewer, until it is dropped.
 pub struct Deck {
     /// What is played, for the log.
@@ -83,7 +42,9 @@ pub struct Deck {
     heard: Vec<Arc<Heard>>,
     /// Held while it reads: by nobody but who may wait for a disk.
     state: Mutex<State>,
-    cued: OnceLock<Cued>,
+    cued: Mutex<Option<Cued>>,
+    /// What the viewer was sent of each track before.
+    after: Mutex<Vec<Option<Sent>>>,
     /// How fast it plays.
     pace: Mutex<Pace>,
     /// When it began to play.
@@ -113,8 +74,9 @@ impl Deck {
         (queue, timers): (Arc<TaskQueue>, Weak<Timers>),
     ) -> Arc<Self> {
         let heard: Vec<_> = tracks.iter().map(|_| Arc::<Heard>::default()).collect();
-        let after = programme.after.iter().copied().chain(iter::repeat(None));
-        let reels = tracks.iter().zip(after).zip(&heard).zip(readers);
+        let after = programme.after.clone();
+        let each = after.iter().copied().chain(iter::repeat(None));
+        let reels = tracks.iter().zip(each).zip(&heard).zip(readers);
         let reels = reels
             .map(|(((track, after), heard), reader)| Reel::of(reader, track, after, heard.clone()))
             .collect();
@@ -128,7 +90,8 @@ impl Deck {
             lanes: tracks,
             heard,
             state: Mutex::new(state),
-            cued: OnceLock::new(),
+            cued: Mutex::default(),
+            after: Mutex::new(after),
             pace,
             began: OnceLock::new(),
             is_playing: AtomicBool::new(false),
@@ -148,8 +111,19 @@ impl Deck {
     }
 
     /// Where it begins. `None`: that is not known yet, or nothing is kept from there on.
-    pub fn cued(&self) -> Option<&Cued> {
-        self.cued.get()
+    pub fn cued(&self) -> Option<Cued> {
+        lock(&self.cued).clone()
+    }
+
+    /// The viewer was sent this of each track before, as is known by now; so it goes on behind that. Said before it plays.
+    pub fn number_after(&self, after: Vec<Option<Sent>>) {
+        let mut state = lock(&self.state);
+        let mut cued = lock(&self.cued);
+        let firsts = cued.iter_mut().flat_map(|cued| &mut cued.firsts);
+        for ((reel, first), sent) in state.reels.iter_mut().zip(firsts).zip(&after) {
+            sent.iter().for_each(|sent| *first = reel.number_after(*sent, *first));
+        }
+        *lock(&self.after) = after;
     }
 
     /// How fast it plays, or will, as far as what was asked for can be had: known once it is cued.
@@ -201,7 +175,7 @@ impl Deck {
     /// What the viewer was sent of a track before, as of now.
     pub fn sent_before(&self, track: usize, now: Instant) -> Option<Sent> {
         let place = self.lanes.iter().position(|lane| lane.number == track)?;
-        let sent = self.programme.after.get(place).copied().flatten()?;
+        let sent = lock(&self.after).get(place).copied().flatten()?;
         let played = self.began.get().map_or(Duration::ZERO, |began| now.saturating_duration_since(*began));
         Some(Sent { passed: sent.passed + played, ..sent })
     }
@@ -221,7 +195,7 @@ impl Deck {
     /// One turn. After how long the next one is; `None`: it is over.
     fn turn(&self, state: &mut State, now: Instant) -> io::Result<Option<Duration>> {
         let Some(Cued { from_us, .. }) = self.cued() else { return Ok(None) };
-        let base = *state.base.get_or_insert((now, *from_us));
+        let base = *state.base.get_or_insert((now, from_us));
         if self.is_full() {
             return Ok(Some(FAST_TURN));
         }
@@ -349,7 +323,7 @@ impl Deck {
         if self.cued().is_none()
             && let Some(cued) = self.begin(&mut state, now)?
         {
-            let _ = self.cued.set(cued); // there is none
+            *lock(&self.cued) = Some(cued);
         }
         if !self.is_playing.load(Relaxed) {
             return Ok(None);

@@ -89,6 +89,13 @@ impl Numbering {
         is_as_it_came.then_some(Landmark { ssrc: record.ssrc, sequence: *sequence })
     }
 
+    /// Goes on behind this, though it was to go on behind something else. Sequence number and timestamp of what is first.
+    pub fn go_on_after(&mut self, sent: Sent) -> (u16, u32) {
+        let ticks = self.ticks(sent.passed.as_micros() as u64);
+        (self.after, self.ssrc) = (Some(sent), Some(sent.ssrc));
+        (sent.sequence.wrapping_add(1), sent.timestamp.wrapping_add(ticks))
+    }
+
     /// How what the source says of its stream is said of what was sent. `None`: it is shown otherwise than it came.
     pub fn renaming(&self) -> Option<Renamed> {
         let (record, _, timestamp) = self.last.as_ref()?;

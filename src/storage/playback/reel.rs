@@ -11,6 +11,7 @@ use crate::event::lock;
 use crate::relay::{Landmark, Packet, Track};
 use crate::wire::random_access::Starts;
 use crate::wire::recording::{Format, Record};
+use crate::wire::renumbering::Renumbering;
 use crate::wire::rtcp::{self, Counts, Reflectable, Renamed};
 use crate::wire::rtp::{self, FIXED_HEADER_LEN, RtpHeader};
 use crate::wire::still::Still;
@@ -100,6 +101,19 @@ impl Reel {
         let header = self.numbering.header(first);
         let before = self.track.rtp.ring().head() as u16;
         (header.sequence.wrapping_sub(before), header.timestamp)
+    }
+
+    /// Goes on behind what was sent last, where something else was to be first. Nothing was sent of it yet.
+    pub fn number_after(&mut self, sent: Sent, first: Option<(u16, u32)>) -> Option<(u16, u32)> {
+        let (sequence, timestamp) = self.numbering.go_on_after(sent);
+        let first = first?;
+        let by = Renumbering {
+            ssrc: sent.ssrc,
+            sequence: sequence.wrapping_sub(first.0),
+            timestamp: timestamp.wrapping_sub(first.1),
+        };
+        self.track.renumber(&by);
+        Some((sequence, timestamp))
     }
 
     /// Stands at a packet; what the source said before it is passed over.
