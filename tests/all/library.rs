@@ -12,7 +12,8 @@ use crate::players::programme::ffmpeg;
 use crate::players::retina_player::{AccessUnit, access_units};
 use crate::vocabulary::film::{APART, MS, PACKET, TOGETHER, film, packet};
 use crate::vocabulary::{
-    Mirrorball, Needs, Over, Reply, Setup, Viewer, in_a_network_of_its_own, is_goodbye, say, storage_in,
+    Medium, Mirrorball, Needs, Over, Reply, Setup, Viewer, in_a_network_of_its_own, is_goodbye, say,
+    storage_in,
 };
 
 /// A program that serves films.
@@ -414,6 +415,28 @@ fn sound_and_picture_of_a_film_say_what_time_they_are_by_one_clock() {
         };
         let begins = [said(0, 90_000.0), said(1, 48_000.0)];
         assert!((begins[0] - begins[1]).abs() < 0.001, "{begins:?}");
+    });
+}
+
+#[test]
+fn the_end_of_a_film_is_told_of_each_track_also_of_one_that_has_nothing_there() {
+    let needs = Needs { programs: &["ip", "ffmpeg"], route: false, ipv6: false };
+    in_a_network_of_its_own("a film whose sound ends before it", &needs, || {
+        let cinema = Cinema::open();
+        cinema.make("made.mp4", "-t 4 -c:v libx264 -g 25 -af atrim=end=1 -c:a aac");
+        let mut viewer = cinema.viewer("made.mp4", Over::Tcp);
+        viewer.set_up(2, Over::Tcp);
+        for headers in [&[("Range", "npt=3-")][..], &[("Range", "npt=2-"), ("Scale", "4")]] {
+            let (url, session) = (viewer.url.clone(), viewer.session.clone());
+            let headers = [&[("Session", &*session)], headers].concat();
+            viewer.connection.request("PLAY", &url, &headers).expect(200);
+            for medium in &viewer.media {
+                let Medium::Tcp { rtcp, .. } = *medium else { panic!("it is interleaved") };
+                let mut told = || viewer.connection.frame(rtcp, Duration::from_secs(5));
+                let goodbye = (0..10).any(|_| told().is_some_and(|rtcp| is_goodbye(&rtcp)));
+                assert!(goodbye, "{headers:?}: on {rtcp}");
+            }
+        }
     });
 }
 

@@ -253,7 +253,7 @@ impl<'a> Asked<'a> {
     }
 
     /// The session whose whole presentation a request is about. Where the URI is the server's the session says what is meant.
-    fn aggregate(&mut self) -> Result<Arc<Session>, Refusal> {
+    pub fn aggregate(&mut self) -> Result<Arc<Session>, Refusal> {
         if self.request.target == Target::Server && self.request.session().is_some() {
             return self.session();
         }

@@ -371,7 +371,11 @@ impl Session {
 
     /// Tells the viewer that the tracks end (RFC 3550 section 6.6).
     pub fn say_goodbye(&self, reason: &str) {
-        self.with(|held| held.setups.iter().for_each(|setup| setup.say_goodbye(reason)));
+        self.with(|held| {
+            // Players wait for the one of each track: of a film a track may have had nothing there.
+            let unheard = held.past.deck.as_ref().map(|_| getrandom::u32().unwrap_or(1));
+            held.setups.iter().for_each(|setup| setup.say_goodbye(reason, unheard));
+        });
     }
 
     /// The latest report of each track that has one.

@@ -245,9 +245,9 @@ impl Setup {
         }
     }
 
-    /// Tells the viewer that the track ends (RFC 3550 section 6.6), if it plays.
-    pub fn say_goodbye(&self, reason: &str) {
-        if let Some(ssrc) = self.track.ssrc().filter(|_| self.plays()) {
+    /// Tells the viewer that the track ends (RFC 3550 section 6.6), if it plays: by `unheard`, if there is one, where nothing of it was sent.
+    pub fn say_goodbye(&self, reason: &str, unheard: Option<u32>) {
+        if let Some(ssrc) = self.track.ssrc().or(unheard).filter(|_| self.plays()) {
             self.way.say(&rtcp::goodbye(ssrc, reason));
         }
     }
