@@ -51,6 +51,8 @@ pub enum OfferRepair {
     /// Those who are known to take it, as they take it.
     #[default]
     Known,
+    /// Those of them who take it as it was sent before.
+    KnownOriginals,
     /// Everybody.
     All(Repairs),
     /// Nobody.

@@ -441,6 +441,19 @@ fn the_end_of_a_film_is_told_of_each_track_also_of_one_that_has_nothing_there() 
 }
 
 #[test]
+fn of_a_film_nobody_is_offered_repair_who_would_wait_for_it_at_the_end() {
+    let cinema = Cinema::open();
+    cinema.keep("there.ts", &film(140));
+    for (agent, profile) in [("GStreamer/1.22.0", "RTP/AVP"), ("Lavf59.27.100", "RTP/AVPF")] {
+        let mut viewer = Viewer::of(&cinema.mirrorball, "films/there.ts");
+        let url = viewer.url.clone();
+        let described =
+            viewer.connection.request("DESCRIBE", &url, &[("User-Agent", agent)]).expect(200).body;
+        assert!(described.contains(&format!("m=video 0 {profile} 33\r\n")), "{agent}: {described}");
+    }
+}
+
+#[test]
 fn sound_alone_is_played_sample_by_sample() {
     let cinema = Cinema::open();
     let samples: Vec<u8> = (0..48_000_u32).flat_map(|number| (number as i16).to_le_bytes()).collect();

@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::event::{Timers, clock, lock};
 use crate::ingest::{Receivers, SilenceWatch};
 use crate::relay::{
-    Catalogue, Channel, Demand, Dispatch, Keeping, Line, LineFull, Opens, Outward, RingLimits,
+    Catalogue, Channel, Demand, Dispatch, Keeping, Line, LineFull, OfferRepair, Opens, Outward, RingLimits,
 };
 use crate::serve::RtspServer;
 use crate::storage::{Archive, Onto, Projectors};
@@ -92,8 +92,10 @@ impl Maker {
 impl Maker {
     /// The channel of a film, to which nothing comes: its viewers have tracks of their own.
     pub fn make_film(&self, name: &str, presentation: Presentation, now: Instant) -> Arc<Channel> {
-        let ChannelSettings { marks, repair_percent, silent_after, coalesce, enter_at, offer_repair, .. } =
+        let ChannelSettings { marks, repair_percent, silent_after, coalesce, enter_at, .. } =
             ChannelSettings::default();
+        // A film ends. GStreamer, which takes the other kind, then asks for seconds for what would be next, and shows nothing meanwhile.
+        let offer_repair = OfferRepair::KnownOriginals;
         let outward = Outward::new(name, marks, repair_percent);
         let keeping = Keeping { silent_after, limits: self.limits, coalesce, enter_at, offer_repair };
         Channel::new(&outward, presentation, keeping, Arc::default(), &self.dispatch, now)

@@ -17,11 +17,13 @@ impl Default for RepairAgents {
 impl RepairAgents {
     /// What a client of that name is offered of a channel: where several begin so, what the first of them takes.
     pub fn offered(&self, by: OfferRepair, agent: Option<&str>) -> Option<Repairs> {
+        let known = || {
+            let agent = agent?;
+            self.0.iter().find(|(known, _)| agent.starts_with(known)).map(|(_, repairs)| *repairs)
+        };
         match by {
-            OfferRepair::Known => {
-                let agent = agent?;
-                self.0.iter().find(|(known, _)| agent.starts_with(known)).map(|(_, repairs)| *repairs)
-            }
+            OfferRepair::Known => known(),
+            OfferRepair::KnownOriginals => known().filter(|repairs| *repairs == Repairs::Originals),
             OfferRepair::All(repairs) => Some(repairs),
             OfferRepair::Never => None,
         }
@@ -39,6 +41,11 @@ mod tests {
         assert_eq!(known(Some("GStreamer/1.26.0")), Some(Repairs::Rtx));
         assert_eq!(known(Some("Lavf59.27.100")), Some(Repairs::Originals));
         assert_eq!([known(Some("LibVLC/3.0.20")), known(None)], [None, None]);
+        let of_films = |agent| agents.offered(OfferRepair::KnownOriginals, Some(agent));
+        assert_eq!(
+            [of_films("GStreamer/1.26.0"), of_films("Lavf59.27.100")],
+            [None, Some(Repairs::Originals)]
+        );
         assert_eq!(agents.offered(OfferRepair::All(Repairs::Rtx), None), Some(Repairs::Rtx));
         assert_eq!(agents.offered(OfferRepair::Never, Some("GStreamer/1.26.0")), None);
     }
