@@ -98,7 +98,7 @@ fn a_film_is_played_byte_for_byte_at_its_own_pace_and_again_from_its_beginning()
         let mut viewer = cinema.viewer(&name.replace(' ', "%20"), over);
         let range = |reply: Reply| reply.header("Range").map(str::to_owned).expect("it says what is played");
         let reply = range(viewer.request("PLAY").expect(200));
-        assert!(["npt=0.000000-2.100000", "npt=0.000000-2.099895"].contains(&&*reply), "{name}: {reply}");
+        assert_eq!(reply, "npt=0.000000-", "{name}");
         let (mut passed, mut last) = (0, None);
         for number in 0..packets / TOGETHER {
             let packet = viewer.packet();
@@ -140,7 +140,7 @@ fn any_place_is_played_from_the_picture_before_it_and_a_pause_keeps_the_place() 
         assert!(described.contains("a=range:npt=0.000000-7.000000\r\n"), "{described}");
         let reply = viewer.play_range("npt=2.5-").expect(200);
         // The picture of 2.45 s.
-        assert_eq!(reply.header("Range"), Some("npt=2.450000-7.000000"));
+        assert_eq!(reply.header("Range"), Some("npt=2.450000-"));
         let first = viewer.packet();
         assert_eq!(viewer.announced, [(read(&first).0, read(&first).1)]);
         assert!(read(&first).2 == &all[490 * PACKET..497 * PACKET], "{over:?}");
@@ -465,7 +465,7 @@ fn sound_alone_is_played_sample_by_sample() {
     wave.extend(&samples);
     cinema.keep("tone.wav", &wave);
     let mut viewer = cinema.viewer("tone.wav", Over::Tcp);
-    assert_eq!(viewer.request("PLAY").expect(200).header("Range"), Some("npt=0.000000-1.000000"));
+    assert_eq!(viewer.request("PLAY").expect(200).header("Range"), Some("npt=0.000000-"));
     let (mut heard, mut first) = (Vec::new(), None);
     while heard.len() < samples.len() {
         let packet = viewer.packet();
@@ -475,7 +475,7 @@ fn sound_alone_is_played_sample_by_sample() {
         heard.extend(payload.chunks(2).flat_map(|sample| [sample[1], sample[0]]));
     }
     assert!(heard == samples);
-    assert_eq!(viewer.play_range("npt=0.5-").expect(200).header("Range"), Some("npt=0.500000-1.000000"));
+    assert_eq!(viewer.play_range("npt=0.5-").expect(200).header("Range"), Some("npt=0.500000-"));
 }
 
 /// What ffprobe reads of a stream of a file: when each packet is shown, in ticks, and its bytes.

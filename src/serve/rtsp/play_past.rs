@@ -125,7 +125,9 @@ impl Asked<'_> {
         let range = match self.world.extent(&session.channel) {
             Some(Extent::Lasts(duration_us)) => {
                 let goes_back = matches!(deck.pace(), Pace::Scaled(scale, _) if scale < 0);
-                range::npt(from_us, until_us.or(Some(if goes_back { 0 } else { duration_us })))
+                let end_us = if goes_back { Some(until_us.unwrap_or(0)) } else { until_us };
+                // BYE tells the end of all. Who is told by both waits for its own clock too: GStreamer's stands still with that.
+                range::npt(from_us, end_us.filter(|end_us| *end_us < duration_us))
             }
             _ => range::clock(from_us, until_us),
         };
