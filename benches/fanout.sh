@@ -246,7 +246,7 @@ record_runs() {
 # The same channel watched live, as it was, and both beside each other.
 past_runs() {
     local turns=${REPEAT} turn all=${SUBSCRIBERS} few=100
-    REPEAT=1
+    REPEAT=1; GROUP=40 # a picture each 50 ms, or many of 1000 moments would be one
     for ((turn = 1; turn <= turns; turn++)); do
         RECORD=$(mktemp -d "${RECORDS:-/tmp}/recordings.XXXXXX")
         PAST=0; BESIDE=0; WHO="mirrorball, live"
@@ -255,7 +255,10 @@ past_runs() {
         PAST=60; WHO="mirrorball, past"
         matrix
         BESIDE=${few}; WHO="mirrorball, both"
-        matrix
+        for SUBSCRIBERS in ${all}; do
+            SUBSCRIBERS=$((SUBSCRIBERS + few)) matrix
+        done
+        SUBSCRIBERS=${all}
         rm -rf "${RECORD}"
     done
     show_reports

@@ -34,8 +34,10 @@ pub struct Window {
 struct Seat {
     next: u64,
     counted: u64,
-    /// The number of its first packet, and when that was sent and came.
-    first: Option<(u64, u64, u64)>,
+    /// The number of its first packet.
+    first: Option<u64>,
+    /// The least that one of its packets took from the source's sending until it came.
+    least_ns: Option<u64>,
 }
 
 /// All subscribers.
@@ -79,7 +81,7 @@ impl Ledger {
     }
 
     /// One of viewers of the past but for the first of all, who are so many: what they get is counted from their first packet on, and
-    /// delays are against that.
+    /// delays are against that of their own packets that came earliest for its time.
     pub fn past(subscribers: usize, beside: usize, start_ns: u64, length_ns: u64) -> Self {
         let window = Window { start_ns, end_ns: start_ns + length_ns, first: 0, behind: u64::MAX };
         let all = Self::new(subscribers, 0, 0, length_ns);
@@ -101,9 +103,14 @@ impl Ledger {
         self.sum(&self.seats[..self.stalling])
     }
 
+    /// Subscribers who got nothing at all.
+    pub fn silent(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.first.is_none()).count()
+    }
+
     fn sum(&self, seats: &[Seat]) -> (u64, u64) {
         if self.beside.is_some() {
-            let due = |seat: &Seat| seat.first.map_or(0, |(first, ..)| seat.next - first);
+            let due = |seat: &Seat| seat.first.map_or(0, |first| seat.next - first);
             let expected: u64 = seats.iter().map(due).sum();
             return (expected, expected - seats.iter().map(|seat| seat.counted.min(due(seat))).sum::<u64>());
         }
@@ -116,19 +123,16 @@ impl Ledger {
 impl Ledger {
     fn note_past(&mut self, subscriber: usize, beside: usize, mark: &Mark, arrived_ns: u64) {
         let Some(seat) = self.seats.get_mut(subscriber) else { return };
-        let first = seat.first.get_or_insert((mark.number, mark.sent_ns, 0));
-        if first.2 == 0 {
-            (first.1, first.2) = (mark.sent_ns, arrived_ns);
-        }
-        let (_, first_sent_ns, first_came_ns) = *first;
+        let took_ns = arrived_ns.saturating_sub(mark.sent_ns);
+        let least_ns = seat.least_ns.unwrap_or(took_ns).min(took_ns);
+        seat.least_ns = Some(least_ns);
         if !self.window.is_some_and(|window| (window.start_ns..window.end_ns).contains(&arrived_ns)) {
             return;
         }
         if subscriber < beside {
-            self.delays_beside.record(arrived_ns.saturating_sub(mark.sent_ns) / 1000);
+            self.delays_beside.record(took_ns / 1000);
         } else {
-            let due_ns = first_came_ns + mark.sent_ns.saturating_sub(first_sent_ns);
-            self.delays.record(arrived_ns.saturating_sub(due_ns) / 1000);
+            self.delays.record((took_ns - least_ns) / 1000);
         }
     }
 
@@ -149,7 +153,7 @@ impl Notes for Ledger {
             self.damaged += count;
             return;
         };
-        seat.first.get_or_insert((first.number, first.sent_ns, 0));
+        seat.first.get_or_insert(first.number);
         let behind = first.number + count;
         self.arrived += count;
         if first.number < seat.next {
@@ -219,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn who_watches_the_past_is_late_against_its_own_beginning() {
+    fn who_watches_the_past_is_late_against_its_own_earliest_packet() {
         let mut ledger = Ledger::past(2, 1, 0, 10_000_000);
         let sent = |number: u64| Mark { sent_ns: number * 1_000_000, ..mark(number) };
         for (subscriber, number, arrived_ns) in
@@ -234,6 +238,9 @@ mod tests {
             (2, 2),
             "what comes after the window is none"
         );
+        let late_ms = ledger.delays.largest_ms();
+        assert!(late_ms < 0.1, "the earliest of those before is what counts: {late_ms}");
+        assert_eq!(ledger.silent(), 0);
     }
 
     #[test]

@@ -122,6 +122,9 @@ fn measure(options: &Options, view: &mut impl View) -> Result<()> {
     let start = sampler.sample(&ledger);
     watch(options, view, &mut ledger, |_, _| false, |now_ns, window| now_ns >= window.end_ns)?;
     let end = sampler.sample(&ledger);
+    if options.past > 0.0 && ledger.silent() > 0 {
+        return Err(Error::other(format!("receive: {} viewers got nothing", ledger.silent())));
+    }
     let complete = |ledger: &Ledger, _| ledger.expected_and_lost().1 == 0;
     let tail_over = |now_ns: u64, window: &Window| now_ns >= window.end_ns + LONGEST_TAIL_NS;
     watch(options, view, &mut ledger, complete, tail_over)?;
