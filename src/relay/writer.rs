@@ -3,21 +3,18 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::wire::random_access::Starts;
 use crate::wire::reception::{Arrival, Reception};
 use crate::wire::rtp::RtpHeader;
 use crate::wire::sdp::TrackDescription;
 
+use super::chunk::Chunk;
 use super::senders::{News, Senders};
 
-/// Packets are copied once, into chunks of this size, so that neighbours in a stream are neighbours in
-/// memory and a run of them is one slice to the kernel.
-const CHUNK_BYTES: usize = 64 << 10;
-
 pub(super) struct Writer {
-    chunk: BytesMut,
+    chunk: Chunk,
     pub reception: Reception,
     senders: Senders,
     pub starts: Starts,
@@ -27,7 +24,7 @@ impl Writer {
     /// Of a track that is described so.
     pub fn new(of: &TrackDescription) -> Self {
         Self {
-            chunk: BytesMut::new(),
+            chunk: Chunk::default(),
             reception: Reception::new(of.clock_rate),
             senders: Senders::default(),
             starts: Starts::of(&of.media, of.encoding.as_deref(), of.tells_parameter_sets),
@@ -51,13 +48,7 @@ impl Writer {
     }
 
     /// Keeps a packet, which is in two parts.
-    pub fn keep(&mut self, [head, rest]: [&[u8]; 2]) -> Bytes {
-        let length = head.len() + rest.len();
-        if self.chunk.capacity() < length {
-            self.chunk = BytesMut::with_capacity(CHUNK_BYTES.max(length));
-        }
-        self.chunk.extend_from_slice(head);
-        self.chunk.extend_from_slice(rest);
-        self.chunk.split().freeze()
+    pub fn keep(&mut self, packet: [&[u8]; 2]) -> Bytes {
+        self.chunk.keep(packet)
     }
 }

@@ -8,7 +8,7 @@ use std::{io, mem};
 use bytes::{Bytes, BytesMut};
 
 use crate::event::lock;
-use crate::relay::{Landmark, Packet, Track};
+use crate::relay::{Chunk, Landmark, Packet, Track};
 use crate::wire::random_access::Starts;
 use crate::wire::recording::{Format, Record};
 use crate::wire::renumbering::Renumbering;
@@ -37,6 +37,7 @@ pub(super) struct Reel {
     pub reader: Box<dyn Reads>,
     numbering: Numbering,
     sent: Counts,
+    chunk: Chunk,
     format: Format,
     heard: Arc<Heard>,
 }
@@ -93,7 +94,15 @@ impl Reel {
         heard: Arc<Heard>,
     ) -> Self {
         let numbering = Numbering::new(track.description.clock_rate.unwrap_or(90_000), after);
-        Self { track: track.clone(), reader, numbering, sent: Counts::default(), format, heard }
+        Self {
+            track: track.clone(),
+            reader,
+            numbering,
+            sent: Counts::default(),
+            chunk: Chunk::default(),
+            format,
+            heard,
+        }
     }
 
     /// Sequence number and timestamp of what is sent first: tables, which are in the ring already, or this packet.
@@ -156,8 +165,10 @@ impl Reel {
         let header = self.numbering.next(record);
         self.sent.count(self.payload(&media).len());
         let data = match self.format {
-            Format::TransportStream => header.packet(&media).into(),
-            Format::RtpDump => renumbered(&header, &media)?,
+            Format::TransportStream => self.chunk.keep([&header.bytes(), &media]),
+            Format::RtpDump => self
+                .chunk
+                .keep([&header.rewritten(&media)?, media.get(FIXED_HEADER_LEN..).unwrap_or_default()]),
         };
         Some(Packet { data, sequence: header.sequence, timestamp: header.timestamp, arrived_at: now })
     }
