@@ -398,7 +398,11 @@ fn who_the_viewer_is_stays_known_through_a_pause_and_by_another_way() {
         viewer.send_rtcp(0, &nack(OWN_SSRC, ssrc, &[(wanted, 0)]));
         viewer.expect_packets(&source, last - 1..last);
     }
-    assert_eq!(refused(&mirrorball, "ssrc"), 2.0);
+    mirrorball.expect_metric(
+        "mirrorball_repair_refused_total",
+        &[("channel", "news"), ("reason", "ssrc")],
+        2.0,
+    );
     expect_counted(&mirrorball, "sent", 2.0);
 }
 
