@@ -16,6 +16,9 @@ use super::stock::Frame;
 
 /// Packets that are read at a time.
 const AT_A_TIME: usize = 256;
+/// What a film lasts at least and at most, whatever it says: one of no time would begin again and again at once.
+const SHORTEST_US: u64 = 40_000;
+const LONGEST_US: u64 = 366 * 24 * 3_600_000_000;
 
 pub(super) struct Loading {
     roll: Roll,
@@ -90,7 +93,7 @@ impl Loading {
                 Ok(Loaded::Frames(frames))
             }
             Ok(None) => {
-                self.begins_us = scene.begins_us + scene.lasts_us.max(1);
+                self.begins_us = scene.begins_us.saturating_add(scene.lasts_us);
                 if scene.has_begun {
                     Ok(Loaded::Nothing)
                 } else {
@@ -138,6 +141,7 @@ impl Loading {
             }
             Film::Tracks(film) => film.duration_us,
         };
+        let lasts_us = lasts_us.clamp(SHORTEST_US, LONGEST_US);
         let (readers, firsts) = (film.readers(&own.tracks), film.first_timestamps());
         self.scene =
             Some(Scene { file, readers, firsts, begins_us: self.begins_us, lasts_us, has_begun: false });
@@ -166,7 +170,7 @@ impl Loading {
                 Format::RtpDump => media.slice(FIXED_HEADER_LEN.min(media.len())..),
             };
             Frame {
-                due_us: begins_us + record.arrived_us.min(scene.lasts_us),
+                due_us: begins_us.saturating_add(record.arrived_us.min(scene.lasts_us)),
                 track,
                 marker: record.marker,
                 payload_type: record.payload_type,
