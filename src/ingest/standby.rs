@@ -1,11 +1,10 @@
 //! A Standby: one more leg of a track, which nobody sends: what comes from files, for as long as nothing else does.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::relay::{Screen, Track};
+use crate::relay::{NOWHERE, Screen, Track};
 use crate::wire::rtcp::{Counts, SenderTime};
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 
@@ -13,8 +12,6 @@ use super::arrivals::Came;
 use super::redundancy::LegStats;
 use super::switching::{Incoming, Switching};
 
-/// Nobody has sent it.
-const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 /// It is silent when nothing was shown for so long.
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 

@@ -92,7 +92,7 @@ pub use refused::RefusedTotals;
 pub use repair::{Repair, RepairTo};
 pub use repair_counts::{RepairRefusal, RepairTotals};
 pub use ring::{Packet, Ring, RingLimits};
-pub use screen::Screen;
+pub use screen::{NOWHERE, Screen};
 pub use server_socket::ServerSocket;
 pub use signpost::{Numbers, Signpost};
 pub use signs::Signs;

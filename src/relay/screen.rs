@@ -1,9 +1,13 @@
 //! A Screen: where what comes from files is shown.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use crate::wire::rtcp::{Counts, SenderTime};
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
+
+/// From where it comes: nobody has sent it.
+pub const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Takes packets.
 pub trait Screen: Send + Sync + 'static {

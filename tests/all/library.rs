@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::players::programme::ffmpeg;
 use crate::players::retina_player::{AccessUnit, access_units};
-use crate::vocabulary::film::{APART, MS, PACKET, TOGETHER, film, packet};
+use crate::vocabulary::film::{APART, MS, PACKET, TOGETHER, film, packet, read};
 use crate::vocabulary::{
     Medium, Mirrorball, Needs, Over, Reply, Setup, Viewer, in_a_network_of_its_own, is_goodbye, say,
     storage_in,
@@ -70,12 +70,6 @@ impl Cinema {
         let url = viewer.url.clone();
         viewer.connection.request("DESCRIBE", &url, &[]).expect(status);
     }
-}
-
-/// What an RTP packet carries, behind what is said of it: sequence number and timestamp.
-fn read(rtp: &[u8]) -> (u16, u32, &[u8]) {
-    let number = |at: usize| u32::from_be_bytes(rtp[at..at + 4].try_into().expect("four"));
-    (number(0) as u16, number(4), &rtp[12..])
 }
 
 #[track_caller]

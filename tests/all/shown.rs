@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::players::programme::ffmpeg;
-use crate::vocabulary::film::{MS, PACKET, TOGETHER, film};
+use crate::vocabulary::film::{MS, PACKET, TOGETHER, film, read};
 use crate::vocabulary::{
     Group, Mirrorball, Needs, Over, Setup, Source, Viewer, eventually, in_a_network_of_its_own, say,
     storage_in,
@@ -62,12 +62,6 @@ impl Reels {
     fn show(&self, source: &str, lines: &str) -> Mirrorball {
         self.setup().channel_lines(&format!("name = \"loop\"\nsource = \"{source}\"\n{lines}")).start()
     }
-}
-
-/// What RTP packets carry, from the first on that a viewer has, who was there before all.
-fn read(rtp: &[u8]) -> (u16, u32, &[u8]) {
-    let number = |at: usize| u32::from_be_bytes(rtp[at..at + 4].try_into().expect("four"));
-    (number(0) as u16, number(4), &rtp[12..])
 }
 
 /// What the clock of a packet says.

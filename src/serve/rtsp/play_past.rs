@@ -104,9 +104,8 @@ impl Asked<'_> {
             // Nothing was kept, or what was asked for has no end that is past: so it is of a channel that is not recorded.
             return if is_past { Err(StatusCode::InvalidRange.into()) } else { Ok(None) };
         };
-        let is_cued = deck.cued().is_some();
-        let numbered = is_cued.then(|| session.number_coming(self.now)).and_then(|()| deck.cued());
-        let Some(Cued { from_us, firsts }) = numbered else {
+        session.number_coming(self.now);
+        let Some(Cued { from_us, firsts }) = deck.cued() else {
             session.unload();
             return Err(StatusCode::InvalidRange.into());
         };

@@ -117,6 +117,9 @@ impl Deck {
 
     /// The viewer was sent this of each track before, as is known by now; so it goes on behind that. Said before it plays.
     pub fn number_after(&self, after: Vec<Option<Sent>>) {
+        if self.cued().is_none() {
+            return; // it may be reading, and nobody here waits for that
+        }
         let mut state = lock(&self.state);
         let mut cued = lock(&self.cued);
         let firsts = cued.iter_mut().flat_map(|cued| &mut cued.firsts);

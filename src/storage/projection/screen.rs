@@ -1,15 +1,11 @@
 //! The tracks of a channel, as a screen.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::relay::{Channel, Screen};
+use crate::relay::{Channel, NOWHERE, Screen};
 use crate::wire::rtcp::{Counts, Reflectable, SenderTime, sender_report};
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
-
-/// Nobody has sent it.
-const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Those of a channel of its own.
 pub(super) struct Tracks(pub Arc<Channel>);

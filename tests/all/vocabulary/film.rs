@@ -24,3 +24,9 @@ pub fn packet(number: usize) -> Vec<u8> {
 pub fn film(packets: usize) -> Vec<u8> {
     (0..packets).flat_map(packet).collect()
 }
+
+/// What an RTP packet carries, behind what is said of it: sequence number and timestamp.
+pub fn read(rtp: &[u8]) -> (u16, u32, &[u8]) {
+    let number = |at: usize| u32::from_be_bytes(rtp[at..at + 4].try_into().expect("four"));
+    (number(0) as u16, number(4), &rtp[12..])
+}
