@@ -80,12 +80,19 @@ impl Ledger {
         }
     }
 
-    /// One of viewers of the past but for the first of all, who are so many: what they get is counted from their first packet on, and
-    /// delays are against that of their own packets that came earliest for its time.
+    /// One of viewers of the past but for the first of all, who are so many: what they get is counted from their first packet of the
+    /// window on, and delays are against that of their own packets that came earliest for its time.
     pub fn past(subscribers: usize, beside: usize, start_ns: u64, length_ns: u64) -> Self {
         let window = Window { start_ns, end_ns: start_ns + length_ns, first: 0, behind: u64::MAX };
         let all = Self::new(subscribers, 0, 0, length_ns);
         Self { window: Some(window), beside: Some(beside), ..all }
+    }
+
+    /// The window begins. What viewers of the past missed before, while nobody drained the sockets, is none of it.
+    pub fn begin_window(&mut self) {
+        if self.beside.is_some() {
+            self.seats.iter_mut().for_each(|seat| (seat.first, seat.counted) = (None, 0));
+        }
     }
 
     /// The window, known from the first packet on.
@@ -226,6 +233,8 @@ mod tests {
     fn who_watches_the_past_is_late_against_its_own_earliest_packet() {
         let mut ledger = Ledger::past(2, 1, 0, 10_000_000);
         let sent = |number: u64| Mark { sent_ns: number * 1_000_000, ..mark(number) };
+        ledger.note(0, &sent(1), 1);
+        ledger.begin_window();
         for (subscriber, number, arrived_ns) in
             [(0, 5, 5_500_000), (0, 6, 6_500_000), (1, 2, 7_000_000), (1, 3, 7_500_000), (1, 5, 12_000_000)]
         {

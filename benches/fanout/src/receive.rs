@@ -119,6 +119,7 @@ fn measure(options: &Options, view: &mut impl View) -> Result<()> {
     };
     let sampler = Sampler::new(options);
     let window = watch(options, view, &mut ledger, |_, _| false, |now_ns, window| now_ns >= window.start_ns)?;
+    ledger.begin_window();
     let start = sampler.sample(&ledger);
     watch(options, view, &mut ledger, |_, _| false, |now_ns, window| now_ns >= window.end_ns)?;
     let end = sampler.sample(&ledger);
