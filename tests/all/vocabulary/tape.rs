@@ -86,6 +86,9 @@ impl Tape {
         // In this order: what is written meanwhile is in the media before it is in the index.
         let bytes = fs::read(self.0.join(index.to_string())).expect("it is there");
         let media = fs::read(self.media_of(index, segments)).expect("it is there");
+        if bytes.len() < RECORD_LEN {
+            return Vec::new(); // it has just been made
+        }
         Header::read(&bytes).expect("an index");
         let whole = bytes.chunks_exact(RECORD_LEN).skip(1);
         let kept = whole.map(|bytes| {
