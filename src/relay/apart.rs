@@ -1,19 +1,21 @@
-//! A track apart: for one who watches what is past. Its packets leave as those of the channel do.
+//! A track apart: for one who watches what is past. Its packets leave as those of the channel do, by a dispatch of their own.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::wire::renumbering::Renumbering;
 
+use super::beat::Coalesce;
+use super::dispatch::Dispatch;
 use super::ring::{Packet, RingLimits};
 use super::track::Track;
 
 impl Track {
     /// Another track that carries the same, and nothing comes to but what is put into it.
     #[must_use]
-    pub fn apart(&self, limits: RingLimits, now: Instant) -> Arc<Self> {
-        let (outward, dispatch, coalesce) =
-            (&self.rtp.outward, &self.rtp.dispatch, self.rtp.rhythm().coalesce());
+    pub fn apart(&self, limits: RingLimits, dispatch: &Dispatch, now: Instant) -> Arc<Self> {
+        // What is put into it is much at a time as it is.
+        let (outward, coalesce) = (&self.rtp.outward, Coalesce::Fixed(Duration::ZERO));
         Self::new(outward, self.number, self.description.clone(), limits, coalesce, dispatch, now)
     }
 

@@ -65,6 +65,12 @@ impl Dispatch {
         }
     }
 
+    /// Another one, whose lanes run on another queue: what is sent here never waits for those.
+    #[must_use]
+    pub fn beside(&self, queue: Arc<TaskQueue>, busy: Arc<Busy>, lateness: Arc<Lateness>) -> Self {
+        Self { queue, busy, lateness, rhythms: Arc::default(), ..self.clone() }
+    }
+
     /// The rhythm of a `coalesce`.
     pub(super) fn rhythm(&self, coalesce: Coalesce) -> Arc<Rhythm> {
         let mut rhythms = lock(&self.rhythms);
@@ -91,10 +97,6 @@ impl Dispatch {
 }
 
 impl Rhythm {
-    pub(super) fn coalesce(&self) -> Coalesce {
-        self.coalesce
-    }
-
     /// When it is the turn of packets that wait where they arrived: that of the sooner beat. `None`: nobody wants any.
     pub fn turn(&self, sleeper: &Arc<dyn Sleeper>, now: Instant) -> Option<Turn> {
         [&self.datagrams, &self.streams].into_iter().filter_map(|beat| beat.turn(sleeper, now)).min()

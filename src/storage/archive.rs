@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use crate::event::{Episode, Task, TaskQueue, Timers, Work, clock, lock};
-use crate::relay::{Catalogue, Channel, RingLimits, Track};
+use crate::relay::{Catalogue, Channel, Dispatch, RingLimits, Track};
 use crate::wire::recording::Format;
 
 use super::files::{self, Held};
@@ -36,6 +36,8 @@ pub struct Archive {
     root: PathBuf,
     catalogue: Arc<Catalogue>,
     queue: Arc<TaskQueue>,
+    /// By what those are sent to who watch the past: on the same queue, so that what comes never waits for them.
+    dispatch: Dispatch,
     recorders: Mutex<BTreeMap<String, Arc<Recorder>>>,
     retention: Retention,
     /// No other program writes there, while this does.
@@ -55,14 +57,16 @@ impl Archive {
         root: &Path,
         limits: ArchiveLimits,
         catalogue: Arc<Catalogue>,
-        queue: Arc<TaskQueue>,
+        dispatch: Dispatch,
         (libraries, make): (&[Library], MakeChannel),
     ) -> Arc<Self> {
+        let queue = dispatch.queue.clone();
         let libraries = Libraries::new(libraries, files::films_in(root), queue.clone(), make);
         Arc::new(Self {
             root: root.to_owned(),
             catalogue,
             queue,
+            dispatch,
             recorders: Mutex::default(),
             retention: Retention::new(root.to_owned(), limits),
             held: Mutex::default(),
@@ -163,7 +167,7 @@ impl Archive {
         let apart = |track: &Arc<Track>| {
             let of_a_moment = track.rtp.ring().bits_per_second() as usize / 32;
             let bytes = of_a_moment.clamp(APART_BYTES[0], APART_BYTES[1]);
-            track.apart(RingLimits { age: APART_AGE, bytes }, now)
+            track.apart(RingLimits { age: APART_AGE, bytes }, &self.dispatch, now)
         };
         let tracks: Vec<_> = tracks.iter().map(apart).collect();
         let deck = Deck::new(what, seat, tracks.clone(), programme, (self.queue.clone(), timers));
@@ -174,6 +178,7 @@ impl Archive {
     pub fn stop(&self) {
         self.has_stopped.store(true, Relaxed);
         self.queue.stop();
+        self.dispatch.stop();
         if self.is_held() {
             self.recorders().iter().for_each(|recorder| recorder.end(Moment::now()));
         }

@@ -27,6 +27,8 @@ mod segment_writer;
 mod shelf;
 mod stats;
 
+use crate::relay::FAN_OUT;
+
 pub use archive::Archive;
 pub use files::{free, is_held};
 pub use inspection::{Inspection, Mended, channels_in, inspect, rebuild};
@@ -40,5 +42,5 @@ pub use shelf::Shelf;
 pub use stats::{ArchiveStats, RecordingStats};
 
 /// The kinds of tasks.
-pub const TASKS: [&str; 5] =
-    [projection::LOAD, library::LOOK, playback::PLAY, recorder::RECORD, retention::RETAIN];
+pub const TASKS: [&str; 6] =
+    [FAN_OUT, projection::LOAD, library::LOOK, playback::PLAY, recorder::RECORD, retention::RETAIN];

@@ -107,7 +107,7 @@ impl Engine {
         let archive = config
             .storage
             .as_ref()
-            .map(|storage| archive(storage, &catalogue, &maker, gives_way))
+            .map(|storage| archive(storage, &catalogue, &maker, (gives_way, config)))
             .transpose()?;
         let projectors = archive.as_ref().map(|archive| archive.projectors(dispatch.timers.clone()));
         let receivers = Receivers::new(
@@ -272,9 +272,12 @@ fn archive(
     storage: &StorageConfig,
     catalogue: &Arc<Catalogue>,
     maker: &Maker,
-    gives_way: GivesWay,
+    (gives_way, config): (GivesWay, &Config),
 ) -> io::Result<Arc<Archive>> {
     let queue = TaskQueue::start_low("storage", storage.workers, gives_way)?;
+    let busy = Busy::new(storage.workers, config.engine.busy_percent as f64 / 100.0, || false);
+    let lateness = Lateness::new(config.ring.max_age, clock::now());
+    let dispatch = maker.dispatch.beside(queue, busy, lateness);
     let libraries = storage.libraries.iter().map(|LibraryConfig { name, directory, .. }| Library {
         name: name.clone(),
         directory: directory.clone(),
@@ -282,5 +285,5 @@ fn archive(
     let (libraries, maker) = (libraries.collect::<Vec<_>>(), maker.clone());
     let make: MakeChannel =
         Box::new(move |name, presentation| maker.make_film(name, presentation, clock::now()));
-    Ok(Archive::new(&storage.directory, storage.limits, catalogue.clone(), queue, (&libraries, make)))
+    Ok(Archive::new(&storage.directory, storage.limits, catalogue.clone(), dispatch, (&libraries, make)))
 }

@@ -26,8 +26,9 @@ use super::words::{FORM, Watched, Word, hand, hear, out_of_turn, say};
 
 /// What an heir has to be ready to serve: all of its start.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
-/// What tasks may take that run when all is to stand still.
+/// What tasks may take that run when all is to stand still; and those that wait for disks, for which nothing else waits.
 const STANDS_WITHIN: Duration = Duration::from_secs(1);
+const STORAGE_STANDS_WITHIN: Duration = Duration::from_millis(500);
 /// What the heir has to take over, while nobody is served: less than a part may stand still.
 const TAKES_WITHIN: Duration = Duration::from_secs(3);
 /// What it has to take each message.
@@ -133,6 +134,9 @@ impl Upgrade {
         let Estate { engine, .. } = &self.estate;
         let (began, too_busy) =
             (clock::now(), || io::Error::other("this program is too busy to stand still"));
+        // Who watches the past is sent nothing meanwhile; no disk that hangs keeps an upgrade from being made.
+        let storage = engine.archive.as_ref().map(|archive| archive.queue());
+        still.extend(storage.and_then(|queue| Hold::of(queue, STORAGE_STANDS_WITHIN)));
         for queue in [&engine.control, &engine.media] {
             still.push(Hold::of(queue, STANDS_WITHIN).ok_or_else(too_busy)?);
         }
