@@ -36,6 +36,8 @@ impl IndexFile {
     pub fn records(&self, from: u64, count: usize) -> io::Result<Vec<Record>> {
         let mut bytes = vec![0; count * RECORD_LEN];
         self.0.read_exact_at(&mut bytes, (from + 1) * RECORD_LEN as u64)?;
-        Ok(bytes.chunks_exact(RECORD_LEN).map_while(|bytes| Record::read(bytes).ok()).collect())
+        let mut records = Vec::with_capacity(count);
+        records.extend(bytes.chunks_exact(RECORD_LEN).map_while(|bytes| Record::read(bytes).ok()));
+        Ok(records)
     }
 }

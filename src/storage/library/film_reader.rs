@@ -5,11 +5,11 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use crate::wire::recording::Record;
+use crate::wire::recording::{Format, Record};
 use crate::wire::stored::{RUN_LEN, TOGETHER, next_run};
 use crate::wire::transport_stream::PACKET_LEN;
 
-use super::super::playback::{Reads, Take};
+use super::super::playback::{Memory, Reads, Run};
 use super::first::First;
 use super::ts_film::TsFilm;
 
@@ -126,18 +126,13 @@ impl Reads for FilmReader {
         self.ahead.pop_front();
     }
 
-    fn take(&mut self, until_us: u64, most: usize) -> io::Result<Option<Take>> {
-        let (mut records, mut media) = (Vec::<Record>::new(), Vec::new());
-        while let Some(next) = self.peek()?.filter(|next| records.len() < most && next.arrived_us <= until_us)
-        {
-            if records.last().is_some_and(|last| last.end() != u64::from(next.offset)) {
-                break;
-            }
+    fn take(&mut self, until_us: u64, most: usize, memory: &mut Memory) -> io::Result<Option<Run>> {
+        let mut run = Run::begin(memory, Format::TransportStream);
+        while run.len() < most && self.peek()?.is_some_and(|next| next.arrived_us <= until_us) {
             let Some((record, payload)) = self.ahead.pop_front() else { break };
-            records.push(record);
-            media.extend(payload);
+            run.push(record, &payload);
         }
-        Ok((!records.is_empty()).then(|| Take { records, media: media.into() }))
+        Ok(Some(run).filter(|run| !run.is_empty()))
     }
 
     fn bytes_per_second(&self) -> io::Result<u64> {

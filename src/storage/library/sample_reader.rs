@@ -5,10 +5,10 @@ use std::io;
 use std::sync::Arc;
 
 use crate::wire::payload::Payload;
-use crate::wire::recording::Record;
+use crate::wire::recording::{Format, Record};
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 
-use super::super::playback::{Reads, Take};
+use super::super::playback::{Memory, Reads, Run};
 use super::track_film::{Medium, TrackFilm, Unit};
 
 /// How often it is said what time it is (RFC 3550 section 6.2).
@@ -151,14 +151,13 @@ impl Reads for SampleReader {
         self.ahead.pop_front();
     }
 
-    fn take(&mut self, until_us: u64, most: usize) -> io::Result<Option<Take>> {
-        let (mut records, mut media) = (Vec::new(), Vec::new());
-        while records.len() < most && self.peek()?.is_some_and(|next| next.arrived_us <= until_us) {
+    fn take(&mut self, until_us: u64, most: usize, memory: &mut Memory) -> io::Result<Option<Run>> {
+        let mut run = Run::begin(memory, Format::RtpDump);
+        while run.len() < most && self.peek()?.is_some_and(|next| next.arrived_us <= until_us) {
             let Some((record, packet)) = self.ahead.pop_front() else { break };
-            records.push(Record { offset: media.len() as u32, ..record });
-            media.extend(packet);
+            run.push(record, &packet);
         }
-        Ok((!records.is_empty()).then(|| Take { records, media: media.into() }))
+        Ok(Some(run).filter(|run| !run.is_empty()))
     }
 
     fn bytes_per_second(&self) -> io::Result<u64> {

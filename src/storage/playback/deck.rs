@@ -17,16 +17,15 @@ use super::reel::{Heard, Kept, Reel};
 use super::scanning::{Scanning, Step};
 use super::seats::Seat;
 use super::state::{LONGEST_PAUSE_US, State};
+use super::turns::{FAST_TURN, Phase, TURN};
 
 /// The kind of task that a turn is.
 pub(in super::super) const PLAY: &str = "Play";
 
-/// How often what is due is read.
-const TURN: Duration = Duration::from_millis(40);
-/// The same where it goes as fast as it is taken, or nothing is there yet.
-const FAST_TURN: Duration = Duration::from_millis(5);
 /// Packets that wait for a viewer over a connection, at most.
 const MOST_BEHIND: u64 = 256;
+/// No ring of what comes reaches back so far.
+const NEAR_US: u64 = 60_000_000;
 /// So much is sent ahead of its time, so that the first picture is there soon.
 const AHEAD_US: u64 = 200_000;
 
@@ -60,6 +59,7 @@ pub struct Deck {
     /// Over once it is known where it begins, or that it does not.
     cue: Arc<Expected>,
     seat: Arc<Seat>,
+    phase: Phase,
 }
 
 type Join = Box<dyn Fn(&[(usize, Landmark)]) -> bool + Send + Sync>;
@@ -101,6 +101,7 @@ impl Deck {
             is_queued: AtomicBool::new(false),
             cue: Expected::new(Arc::default()),
             seat,
+            phase: Phase::next(),
         })
     }
 
@@ -192,7 +193,8 @@ impl Deck {
     fn push_after(self: &Arc<Self>, pause: Duration) {
         let Some(timers) = self.timers.upgrade() else { return };
         let deck = Arc::downgrade(self);
-        timers.run_here_at(clock::now() + pause, move || deck.upgrade().iter().for_each(Self::push));
+        let after = self.phase.after(pause, clock::monotonic());
+        timers.run_here_at(clock::now() + after, move || deck.upgrade().iter().for_each(Self::push));
     }
 
     /// One turn. After how long the next one is; `None`: it is over.
@@ -214,17 +216,17 @@ impl Deck {
         };
         let last_us = until_us.unwrap_or(u64::MAX);
         // Up to a moment that is to come, it waits for that.
-        let has_passed =
-            until_us.is_some_and(|until| clock::unix_now().as_micros() as u64 > until + LONGEST_PAUSE_US);
-        let (mut has_more, mut is_over, before) = (false, true, self.heads());
+        let has_passed = until_us.is_some_and(|until| unix_us() > until + LONGEST_PAUSE_US);
+        let (mut has_more, mut is_over, mut has_put) = (false, true, false);
         for reel in &mut state.reels {
-            has_more |= reel.go_on(due_us.min(last_us), now)?;
-            let has_ended = has_passed || reel.reader.is_whole();
-            is_over &= reel.reader.peek()?.map_or(has_ended, |next| next.arrived_us > last_us);
+            has_put |= reel.go_on(due_us.min(last_us), now)?;
+            let (next, has_ended) = (reel.reader.peek()?, has_passed || reel.reader.is_whole());
+            has_more |= next.is_some_and(|next| next.arrived_us <= due_us.min(last_us));
+            is_over &= next.map_or(has_ended, |next| next.arrived_us > last_us);
         }
         if is_over && self.is_taken() {
             // What has just been put there is on its way, over UDP too.
-            return Ok((self.heads() != before).then_some(TURN));
+            return Ok(has_put.then_some(2 * TURN));
         }
         let is_fast = has_more || is_over || pace == Pace::AsItIsTaken;
         Ok(Some(if is_fast { FAST_TURN } else { TURN }))
@@ -243,7 +245,7 @@ impl Deck {
         }
         // It has come to what comes now, and goes on with that.
         scanning.end(reels, now);
-        let newest_us = clock::unix_now().as_micros() as u64;
+        let newest_us = unix_us();
         state.scanning = None;
         self.play_as_it_came(state);
         state.begin_at_picture(newest_us, now)?;
@@ -305,10 +307,6 @@ impl Deck {
         self.lanes.iter().any(|track| track.rtp.waiting() >= MOST_BEHIND)
     }
 
-    fn heads(&self) -> u64 {
-        self.lanes.iter().map(|track| track.rtp.ring().head()).sum()
-    }
-
     fn is_taken(&self) -> bool {
         self.lanes.iter().all(|track| track.rtp.waiting() == 0)
     }
@@ -333,8 +331,9 @@ impl Deck {
         }
         let last = state.last_as_it_came().filter(|_| state.scanning.is_none());
         self.is_as_it_came.store(last.is_some(), Relaxed);
+        let is_near = state.base.is_none_or(|base| state.due_us(base, now) + NEAR_US > unix_us());
         // Under the lock: nothing goes into the rings meanwhile.
-        let is_level = last.is_some_and(|last| self.join.get().is_some_and(|join| join(&last)));
+        let is_level = is_near && last.is_some_and(|last| self.join.get().is_some_and(|join| join(&last)));
         if is_level {
             self.rest();
             return Ok(None);
@@ -346,6 +345,10 @@ impl Deck {
         }
         Ok(next)
     }
+}
+
+fn unix_us() -> u64 {
+    clock::unix_now().as_micros() as u64
 }
 
 impl Work for Deck {

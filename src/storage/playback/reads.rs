@@ -2,9 +2,9 @@
 
 use std::io;
 
-use bytes::Bytes;
-
 use crate::wire::recording::{Format, Record};
+
+use super::run::{Memory, Run};
 
 /// A place in it. All seeking is by when packets came, in microseconds.
 pub(in super::super) trait Reads: Send {
@@ -41,8 +41,8 @@ pub(in super::super) trait Reads: Send {
         Ok(false)
     }
 
-    /// Takes packets that came until then, so many at most.
-    fn take(&mut self, until_us: u64, most: usize) -> io::Result<Option<Take>>;
+    /// Takes packets that came until then, so many at most. `None`: none did.
+    fn take(&mut self, until_us: u64, most: usize, memory: &mut Memory) -> io::Result<Option<Run>>;
 
     /// How fast it is about there, in bytes; 0 where that is not known.
     fn bytes_per_second(&self) -> io::Result<u64>;
@@ -56,18 +56,3 @@ pub(in super::super) trait Reads: Send {
 
 /// Who reads each track, and what there is of it.
 pub(in super::super) type Readers = Vec<(Box<dyn Reads>, Format)>;
-
-/// Packets, and the media from the first one's on.
-pub(in super::super) struct Take {
-    pub records: Vec<Record>,
-    pub media: Bytes,
-}
-
-impl Take {
-    /// The media of one of them.
-    pub fn media_of(&self, record: &Record) -> Bytes {
-        let first = self.records.first().map_or(0, |first| first.offset);
-        let from = (record.offset - first) as usize;
-        self.media.slice(from..from + usize::from(record.length))
-    }
-}

@@ -8,7 +8,7 @@ use std::{io, mem};
 use bytes::{Bytes, BytesMut};
 
 use crate::event::lock;
-use crate::relay::{Chunk, Landmark, Packet, Track};
+use crate::relay::{Landmark, Packet, Track};
 use crate::wire::random_access::Starts;
 use crate::wire::recording::{Format, Record};
 use crate::wire::renumbering::Renumbering;
@@ -17,7 +17,8 @@ use crate::wire::rtp::{self, FIXED_HEADER_LEN, RtpHeader};
 use crate::wire::still::Still;
 
 use super::numbering::{Numbering, Sent};
-use super::reads::{Reads, Take};
+use super::reads::Reads;
+use super::run::{Memory, Run};
 
 /// Packets that are read at a time.
 const AT_A_TIME: usize = 64;
@@ -37,8 +38,8 @@ pub(super) struct Reel {
     pub reader: Box<dyn Reads>,
     numbering: Numbering,
     sent: Counts,
-    chunk: Chunk,
     format: Format,
+    memory: Memory,
     heard: Arc<Heard>,
 }
 
@@ -99,8 +100,8 @@ impl Reel {
             reader,
             numbering,
             sent: Counts::default(),
-            chunk: Chunk::default(),
             format,
+            memory: Memory::default(),
             heard,
         }
     }
@@ -133,22 +134,16 @@ impl Reel {
         self.reader.peek()
     }
 
-    /// Puts what is due into the ring. `true`: there is more of it.
+    /// Puts what is due into the ring, so much at a time. `false`: nothing was.
     pub fn go_on(&mut self, due_us: u64, now: Instant) -> io::Result<bool> {
-        let Some(take) = self.reader.take(due_us, AT_A_TIME)? else { return Ok(false) };
-        let packets: Vec<_> = take
-            .records
-            .iter()
-            .filter(|record| !record.is_report)
-            .filter_map(|record| self.packet(record, &take, now))
-            .collect();
+        let Some(run) = self.reader.take(due_us, AT_A_TIME, &mut self.memory)? else { return Ok(false) };
         let next = self.reader.peek()?.as_ref().map(kept);
-        let reports =
-            take.records.iter().filter(|record| record.is_report).map(|record| take.media_of(record));
-        reports.for_each(|report| self.report(&report, now));
-        self.heard.came(take.records.iter().filter(|record| !record.is_report).map(kept), next);
+        let reports: Vec<_> = run.packets(true).map(|(_, report)| report.to_vec()).collect();
+        self.heard.came(run.packets(false).map(|(record, _)| kept(record)), next);
+        let packets = self.packets(run, now);
+        reports.iter().for_each(|report| self.report(report, now));
         self.track.replay(packets, now);
-        Ok(take.records.len() == AT_A_TIME)
+        Ok(true)
     }
 
     /// Says what the source says, of the stream as it is numbered here.
@@ -160,24 +155,27 @@ impl Reel {
         self.track.rtcp.tell_now(now);
     }
 
-    fn packet(&mut self, record: &Record, take: &Take, now: Instant) -> Option<Packet> {
-        let media = take.media_of(record);
-        let header = self.numbering.next(record);
-        self.sent.count(self.payload(&media).len());
-        let data = match self.format {
-            Format::TransportStream => self.chunk.keep([&header.bytes(), &media]),
-            Format::RtpDump => self
-                .chunk
-                .keep([&header.rewritten(&media)?, media.get(FIXED_HEADER_LEN..).unwrap_or_default()]),
+    fn packets(&mut self, run: Run, now: Instant) -> Vec<Packet> {
+        let (numbering, sent, format) = (&mut self.numbering, &mut self.sent, self.format);
+        let number = |record: &Record, media: &[u8]| {
+            sent.count(payload(format, media).len());
+            numbering.next(record)
         };
-        Some(Packet { data, sequence: header.sequence, timestamp: header.timestamp, arrived_at: now })
+        let numbered = run.send(number, &mut self.memory);
+        let packet = |(RtpHeader { sequence, timestamp, .. }, data)| Packet {
+            data,
+            sequence,
+            timestamp,
+            arrived_at: now,
+        };
+        numbered.map(packet).collect()
     }
 
     /// What a decoder has to be told before the first packet: it is found in what came before.
     pub fn put_tables(&mut self, first: &Record, now: Instant) -> io::Result<()> {
-        let (mut starts, take) = self.starts_before(first)?;
-        let media = take.as_ref().map(|take| take.media_of(first)).unwrap_or_default();
-        let found = starts.take(first.timestamp, self.payload(&media)).filter(|found| found.back == 0);
+        let (mut starts, media) = self.starts_before(first)?;
+        let found =
+            starts.take(first.timestamp, payload(self.format, &media)).filter(|found| found.back == 0);
         let Some(payload) = found.and_then(|found| found.prologue) else { return Ok(()) };
         self.numbering.leave_room();
         let header = self.numbering.header(first);
@@ -188,21 +186,21 @@ impl Reel {
         Ok(())
     }
 
-    /// What is known of where its stream can be entered, before a packet; and that packet, if it is there.
-    pub fn starts_before(&self, first: &Record) -> io::Result<(Starts, Option<Take>)> {
+    /// What is known of where its stream can be entered, before a packet; and the media of that, if it is there.
+    pub fn starts_before(&self, first: &Record) -> io::Result<(Starts, Vec<u8>)> {
         let about = &self.track.description;
         let mut starts = Starts::of(&about.media, about.encoding.as_deref(), about.tells_parameter_sets);
-        let mut before = self.reader.another();
+        let (mut before, mut memory) = (self.reader.another(), Memory::default());
         before.seek(first.arrived_us.saturating_sub(TABLES_WITHIN_US))?;
-        while let Some(take) = before.take(first.arrived_us, AT_A_TIME)? {
-            for record in take.records.iter().filter(|record| !record.is_report) {
+        while let Some(run) = before.take(first.arrived_us, AT_A_TIME, &mut memory)? {
+            for (record, media) in run.packets(false) {
                 if record == first {
-                    return Ok((starts, Some(take)));
+                    return Ok((starts, media.to_vec()));
                 }
-                starts.take(record.timestamp, self.payload(&take.media_of(record)));
+                starts.take(record.timestamp, payload(self.format, media));
             }
         }
-        Ok((starts, None))
+        Ok((starts, Vec::new()))
     }
 
     /// The picture that the reader stands at, if a decoder can start with it and all of it is there.
@@ -210,19 +208,19 @@ impl Reel {
         let Some(first) = self.reader.peek()?.filter(|first| first.is_start) else { return Ok(None) };
         let (mut still, mut count) = (Still::default(), 0);
         let mut picture = Picture { first, bytes: 0, prologue: None, packets: Vec::new() };
-        while let Some(take) = self.reader.take(u64::MAX, AT_A_TIME)? {
-            for record in take.records.iter().filter(|record| !record.is_report) {
-                let (media, is_cut) = (take.media_of(record), picture.bytes > MOST_BYTES);
+        while let Some(run) = self.reader.take(u64::MAX, AT_A_TIME, &mut self.memory)? {
+            for (record, media) in run.packets(false) {
+                let is_cut = picture.bytes > MOST_BYTES;
                 if self.format == Format::RtpDump && (record.timestamp != first.timestamp || is_cut) {
                     return Ok(Some(picture));
                 }
-                let found = starts.take(record.timestamp, self.payload(&media));
+                let found = starts.take(record.timestamp, payload(self.format, media));
                 let found = found.filter(|found| found.back == count).and_then(|found| found.prologue);
                 picture.prologue = found.or(picture.prologue);
                 (picture.bytes, count) = (picture.bytes + media.len() as u64, count + 1);
                 if self.format == Format::RtpDump {
-                    picture.packets.push(media);
-                } else if still.take(&media) || is_cut {
+                    picture.packets.push(Bytes::copy_from_slice(media));
+                } else if still.take(media) || is_cut {
                     picture.packets = still.payloads().map(Bytes::copy_from_slice).collect();
                     picture.bytes = picture.packets.iter().map(|packet| packet.len() as u64).sum();
                     return Ok(Some(picture).filter(|picture| !picture.packets.is_empty()));
@@ -290,12 +288,12 @@ impl Reel {
     pub fn has_pictures(&self) -> bool {
         self.track.description.media == "video"
     }
+}
 
-    fn payload<'m>(&self, media: &'m [u8]) -> &'m [u8] {
-        match (self.format, rtp::check(media)) {
-            (Format::RtpDump, Ok(header)) => header.payload(media),
-            _ => media,
-        }
+fn payload(format: Format, media: &[u8]) -> &[u8] {
+    match format {
+        Format::TransportStream => media,
+        Format::RtpDump => rtp::check(media).map_or(media, |header| header.payload(media)),
     }
 }
 

@@ -2,16 +2,19 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+
+use nix::sys::uio::preadv;
 
 use crate::wire::recording::{Format, Record, Stamp, WrongRecord};
 
 use super::super::index_file::IndexFile;
 use super::super::segment::Segment;
 use super::super::shelf::Shelf;
-use super::reads::{Reads, Take};
+use super::reads::Reads;
+use super::run::{Memory, Run, room};
 
 /// By so much two ways to reckon when a packet came may differ.
 const STAMPS_DIFFER_US: u64 = 50_000;
@@ -19,6 +22,8 @@ const STAMPS_DIFFER_US: u64 = 50_000;
 const LATER_US: u64 = 1_000_000;
 /// Records that are read at a time.
 const AT_A_TIME: usize = 128;
+/// Bytes between two packets of an rtpdump that are read together: what each is kept with.
+const MOST_APART: u64 = 64;
 /// Segments in a row without a place to start, and packets from one place to the next, among which it is looked for.
 const MOST_SEGMENTS: usize = 16;
 const MOST_BETWEEN: usize = 1 << 17;
@@ -32,6 +37,7 @@ pub(in super::super) struct TrackReader {
 /// The segment that is being read.
 struct Open {
     stamp: Stamp,
+    format: Format,
     media: File,
     index: IndexFile,
     /// The number of the record to be read next.
@@ -140,17 +146,11 @@ impl Reads for TrackReader {
         });
     }
 
-    fn take(&mut self, until_us: u64, most: usize) -> io::Result<Option<Take>> {
+    fn take(&mut self, until_us: u64, most: usize, memory: &mut Memory) -> io::Result<Option<Run>> {
         if self.peek()?.is_none_or(|next| next.arrived_us > until_us) {
             return Ok(None);
         }
-        let Some(open) = &mut self.open else { return Ok(None) };
-        let due = open.records.iter().take(most).take_while(|record| record.arrived_us <= until_us).count();
-        let records: Vec<_> = open.records.drain(..due).collect();
-        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(None) };
-        let mut media = vec![0; (last.end() - u64::from(first.offset)) as usize];
-        open.media.read_exact_at(&mut media, u64::from(first.offset))?;
-        Ok(Some(Take { media: media.into(), records }))
+        self.open.as_mut().map(|open| open.take(until_us, most, memory)).transpose()
     }
 
     fn is_whole(&self) -> bool {
@@ -168,7 +168,7 @@ impl Open {
         let format = format.ok_or(io::ErrorKind::NotFound)?;
         let media = File::open(segment.media(shelf.directory(), track, format))?;
         let index = IndexFile::open(&segment.index(shelf.directory(), track))?;
-        Ok(Self { stamp: segment.stamp, media, index, next: 0, records: VecDeque::new() })
+        Ok(Self { stamp: segment.stamp, format, media, index, next: 0, records: VecDeque::new() })
     }
 
     fn record(&self, number: u64) -> io::Result<Record> {
@@ -203,12 +203,149 @@ impl Open {
 
     /// Reads on if nothing is left. `false`: there is no more.
     fn fill(&mut self) -> io::Result<bool> {
-        if !self.records.is_empty() {
-            return Ok(true);
+        if self.records.is_empty() {
+            self.read_on()?;
         }
-        let left = self.index.count()?.saturating_sub(self.next).min(AT_A_TIME as u64);
-        self.records.extend(self.index.records(self.next, left as usize)?);
-        self.next += self.records.len() as u64;
         Ok(!self.records.is_empty())
+    }
+
+    fn read_on(&mut self) -> io::Result<()> {
+        let left = self.index.count()?.saturating_sub(self.next).min(AT_A_TIME as u64);
+        let records = self.index.records(self.next, left as usize)?;
+        self.next += records.len() as u64;
+        self.records.extend(records);
+        Ok(())
+    }
+
+    /// Takes what is due of that which was read of the index, as far as it lies in one piece.
+    fn take(&mut self, until_us: u64, most: usize, memory: &mut Memory) -> io::Result<Run> {
+        if self.records.len() < most {
+            let _ = self.read_on(); // what can not be read is told of when nothing else is left
+        }
+        let (packets, length) = self.piece(until_us, most);
+        self.records.drain(..packets.len());
+        let mut bytes = memory.take(length);
+        let into = &mut bytes[..length];
+        let from = packets.first().map_or(0, |(first, _)| u64::from(first.offset));
+        match self.format {
+            Format::TransportStream => self.read_apart(&packets, into, from)?,
+            Format::RtpDump => self.media.read_exact_at(into, from)?,
+        }
+        Ok(Run::of(packets, bytes, self.format))
+    }
+
+    /// What is due of that and lies in one piece: each packet, and where its media is to be among so many bytes.
+    fn piece(&self, until_us: u64, most: usize) -> (Vec<(Record, usize)>, usize) {
+        let room = room(self.format);
+        let most_apart = if self.format == Format::RtpDump { MOST_APART } else { 0 };
+        let mut packets = Vec::with_capacity(most.min(self.records.len()));
+        let (mut length, mut end) = (0, None);
+        for record in self.records.iter().take(most).take_while(|record| record.arrived_us <= until_us) {
+            let offset = u64::from(record.offset);
+            let apart = offset.checked_sub(end.unwrap_or(offset)).filter(|apart| *apart <= most_apart);
+            let Some(apart) = apart else { break };
+            let at = length + apart as usize + room;
+            (length, end) = (at + usize::from(record.length), Some(record.end()));
+            packets.push((*record, at));
+        }
+        (packets, length)
+    }
+
+    /// Reads what lies in one piece to where each packet begins.
+    fn read_apart(&self, packets: &[(Record, usize)], bytes: &mut [u8], from: u64) -> io::Result<()> {
+        let mut places = Vec::with_capacity(packets.len());
+        let (mut rest, mut read_to, mut wanted) = (bytes, 0, 0);
+        for (record, at) in packets {
+            let length = usize::from(record.length);
+            let (place, behind) = rest.split_at_mut(at - read_to + length);
+            places.push(IoSliceMut::new(&mut place[at - read_to..]));
+            (rest, read_to, wanted) = (behind, at + length, wanted + length);
+        }
+        let read = preadv(&self.media, &mut places, from as i64)?;
+        if read < wanted { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::recording::Header;
+    use std::fs;
+
+    /// One of a media file of 4096 bytes, each of which says where it is, and of packets of 100 bytes at these offsets.
+    fn open(format: Format, offsets: &[u32]) -> Open {
+        let directory = tempfile::tempdir().unwrap();
+        let [media, index] = ["media", "index"].map(|name| directory.path().join(name));
+        fs::write(&media, (0..4096).map(|at| (at / 100) as u8).collect::<Vec<_>>()).unwrap();
+        let header = Header { format, clock_rate: 90_000 }.bytes();
+        let records = offsets.iter().zip(1..).flat_map(|(offset, sequence)| {
+            let (timestamp, ssrc, payload_type) = (0, 1, 33);
+            let [marker, is_start, has_gap, is_report] = [false; 4];
+            let (arrived_us, pcr, offset, length) = (u64::from(sequence), None, *offset, 100);
+            Record {
+                arrived_us,
+                pcr,
+                offset,
+                length,
+                sequence,
+                timestamp,
+                ssrc,
+                payload_type,
+                marker,
+                is_start,
+                has_gap,
+                is_report,
+            }
+            .bytes()
+        });
+        fs::write(&index, header.into_iter().chain(records).collect::<Vec<_>>()).unwrap();
+        let (media, index) = (File::open(media).unwrap(), IndexFile::open(&index).unwrap());
+        let stamp = Stamp(0);
+        Open { stamp, format, media, index, next: 0, records: VecDeque::new() }
+    }
+
+    /// What each packet begins with, run by run.
+    fn runs(open: &mut Open, until_us: u64) -> Vec<Vec<u8>> {
+        let mut memory = Memory::default();
+        let mut runs = Vec::new();
+        while open.fill().unwrap() && open.records[0].arrived_us <= until_us {
+            let run = open.take(until_us, 3, &mut memory).unwrap();
+            runs.push(
+                run.packets(false)
+                    .map(|(record, media)| {
+                        assert_eq!(media.len(), usize::from(record.length));
+                        media[0]
+                    })
+                    .collect(),
+            );
+        }
+        runs
+    }
+
+    #[test]
+    fn what_lies_in_one_piece_is_read_at_once_and_where_it_lies_makes_no_other_difference() {
+        for format in [Format::TransportStream, Format::RtpDump] {
+            let mut whole = open(format, &[0, 100, 200, 300, 400]);
+            assert_eq!(runs(&mut whole, 4), [vec![0, 1, 2], vec![3]], "{format:?}");
+            assert_eq!(runs(&mut whole, 9), [vec![4]], "{format:?}");
+            let mut jumping = open(format, &[0, 1000, 500, 500]);
+            assert_eq!(runs(&mut jumping, 9), [vec![0], vec![10], vec![5], vec![5]], "{format:?}");
+        }
+        assert_eq!(runs(&mut open(Format::RtpDump, &[0, 110, 220]), 9), [vec![0, 1, 2]]);
+        assert_eq!(runs(&mut open(Format::TransportStream, &[0, 110, 220]), 9), [vec![0], vec![1], vec![2]]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error() {
+        for format in [Format::TransportStream, Format::RtpDump] {
+            let mut cut = open(format, &[4000, 4100]);
+            cut.fill().unwrap();
+            let taken = cut.take(9, 3, &mut Memory::default());
+            assert_eq!(
+                taken.err().map(|error| error.kind()),
+                Some(io::ErrorKind::UnexpectedEof),
+                "{format:?}"
+            );
+        }
     }
 }

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::{io, mem};
 
+use bytes::Bytes;
+
 use crate::wire::recording::{Format, Record};
 use crate::wire::rtp::FIXED_HEADER_LEN;
 use crate::wire::sdp::Presentation;
 use crate::wire::stored::Restamping;
 
 use super::super::library::{Film, NoFilm};
-use super::super::playback::{Readers, Take};
+use super::super::playback::{Memory, Readers, Run};
 use super::line::ticks;
 use super::roll::{Fault, Next, Roll};
 use super::stock::Frame;
@@ -28,6 +30,7 @@ pub(super) struct Loading {
     begins_us: u64,
     /// When what was read last is due.
     newest_us: u64,
+    memory: Memory,
     restamping: Restamping,
     /// What all of them have to be: as the first one was, or as is wanted.
     presentation: Option<Presentation>,
@@ -72,6 +75,7 @@ impl Loading {
             scene: None,
             begins_us: 0,
             newest_us: 0,
+            memory: Memory::default(),
             restamping: Restamping::default(),
             presentation,
             may_change,
@@ -84,9 +88,9 @@ impl Loading {
     /// Goes on by a turn.
     pub fn turn(&mut self) -> Result<Loaded, Fault> {
         let Some(mut scene) = self.scene.take() else { return self.next() };
-        match scene.read() {
-            Ok(Some((track, take))) => {
-                let frames = self.frames(&mut scene, track, &take);
+        match scene.read(&mut self.memory) {
+            Ok(Some((track, run))) => {
+                let frames = self.frames(&mut scene, track, run);
                 self.has_shown = true;
                 self.newest_us = frames.last().map_or(self.newest_us, |last| last.due_us);
                 self.scene = Some(scene);
@@ -153,32 +157,29 @@ impl Loading {
         })
     }
 
-    fn frames(&mut self, scene: &mut Scene, track: usize, take: &Take) -> Vec<Frame> {
+    fn frames(&mut self, scene: &mut Scene, track: usize, run: Run) -> Vec<Frame> {
         let begins_us = scene.begins_us;
         let format = scene.readers.get(track).map_or(Format::RtpDump, |(_, format)| *format);
         let rate = self.presentation.as_ref().and_then(|all| all.tracks.get(track)?.clock_rate);
         let before = ticks(begins_us, rate.unwrap_or(90_000));
         let first = scene.firsts.get(track).copied().unwrap_or(0);
-        let mut frame = |record: &Record| {
-            let media = take.media_of(record);
-            let payload = match format {
-                Format::TransportStream => {
-                    let mut packets = media.to_vec();
-                    self.restamping.restamp(&mut packets);
-                    packets.into()
-                }
-                Format::RtpDump => media.slice(FIXED_HEADER_LEN.min(media.len())..),
-            };
+        let restamp = |media: &mut [u8]| {
+            if format == Format::TransportStream {
+                self.restamping.restamp(media);
+            }
+        };
+        let frame = |(record, media): (Record, Bytes)| {
+            let header = if format == Format::RtpDump { FIXED_HEADER_LEN } else { 0 };
             Frame {
                 due_us: begins_us.saturating_add(record.arrived_us.min(scene.lasts_us)),
                 track,
                 marker: record.marker,
                 payload_type: record.payload_type,
                 ticks: before.wrapping_add(record.timestamp).wrapping_sub(first),
-                payload,
+                payload: media.slice(header.min(media.len())..),
             }
         };
-        let frames: Vec<_> = take.records.iter().filter(|record| !record.is_report).map(&mut frame).collect();
+        let frames: Vec<_> = run.into_media(restamp, &mut self.memory).map(frame).collect();
         scene.has_begun |= !frames.is_empty();
         frames
     }
@@ -186,7 +187,7 @@ impl Loading {
 
 impl Scene {
     /// What comes next, of the track that comes next.
-    fn read(&mut self) -> io::Result<Option<(usize, Take)>> {
+    fn read(&mut self, memory: &mut Memory) -> io::Result<Option<(usize, Run)>> {
         let mut first = None;
         let mut second_us = u64::MAX;
         for (place, (reader, _)) in self.readers.iter_mut().enumerate() {
@@ -199,7 +200,7 @@ impl Scene {
         }
         let Some((place, _)) = first else { return Ok(None) };
         let Some((reader, _)) = self.readers.get_mut(place) else { return Ok(None) };
-        Ok(reader.take(second_us, AT_A_TIME)?.map(|take| (place, take)))
+        Ok(reader.take(second_us, AT_A_TIME, memory)?.map(|run| (place, run)))
     }
 
     fn fault(self, why: NoFilm) -> Fault {
