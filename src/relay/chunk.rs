@@ -7,7 +7,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 
 /// The chunk of one stream that is being filled.
 #[derive(Debug, Default)]
-pub struct Chunk(BytesMut);
+pub(super) struct Chunk(BytesMut);
 
 impl Chunk {
     /// Keeps a packet, which is in two parts.

@@ -72,7 +72,6 @@ pub use burst_budget::{BurstBudget, Held};
 pub use busy::Busy;
 pub use carriage::Carriage;
 pub use catalogue::{Audience, Catalogue, Channel, Keeping, OfferRepair, Viewer};
-pub use chunk::Chunk;
 pub use cursor::Cursor;
 pub use demand::{Claim, Demand};
 pub use dispatch::{Dispatch, Rhythm};
