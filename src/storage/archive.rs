@@ -35,8 +35,7 @@ const APART_AGE: Duration = Duration::from_secs(3600);
 pub struct Archive {
     root: PathBuf,
     catalogue: Arc<Catalogue>,
-    queue: Arc<TaskQueue>,
-    /// By what those are sent to who watch the past: on the same queue, so that what comes never waits for them.
+    /// By what those are sent to who watch the past: on the queue that all else here is done on, so that what comes never waits for them.
     dispatch: Dispatch,
     recorders: Mutex<BTreeMap<String, Arc<Recorder>>>,
     retention: Retention,
@@ -60,12 +59,10 @@ impl Archive {
         dispatch: Dispatch,
         (libraries, make): (&[Library], MakeChannel),
     ) -> Arc<Self> {
-        let queue = dispatch.queue.clone();
-        let libraries = Libraries::new(libraries, files::films_in(root), queue.clone(), make);
+        let libraries = Libraries::new(libraries, files::films_in(root), dispatch.queue.clone(), make);
         Arc::new(Self {
             root: root.to_owned(),
             catalogue,
-            queue,
             dispatch,
             recorders: Mutex::default(),
             retention: Retention::new(root.to_owned(), limits),
@@ -93,7 +90,8 @@ impl Archive {
             }
             None => {
                 let gone = recorders.remove(channel);
-                gone.into_iter().for_each(|gone| self.queue.push(Task::new(RECORD, Arc::new(Ending(gone)))));
+                gone.into_iter()
+                    .for_each(|gone| self.dispatch.queue.push(Task::new(RECORD, Arc::new(Ending(gone)))));
             }
         }
     }
@@ -117,7 +115,7 @@ impl Archive {
 
     /// Who shows films as channels, by these timers of media.
     pub fn projectors(&self, timers: Arc<Timers>) -> Arc<Projectors> {
-        Projectors::new(self.queue.clone(), timers, files::films_in(&self.root))
+        Projectors::new(self.dispatch.queue.clone(), timers, files::films_in(&self.root))
     }
 
     /// For how many days a channel is kept, the last one being begun. `None`: it is not.
@@ -170,14 +168,14 @@ impl Archive {
             track.apart(RingLimits { age: APART_AGE, bytes }, &self.dispatch, now)
         };
         let tracks: Vec<_> = tracks.iter().map(apart).collect();
-        let deck = Deck::new(what, seat, tracks.clone(), programme, (self.queue.clone(), timers));
+        let deck = Deck::new(what, seat, tracks.clone(), programme, (self.dispatch.queue.clone(), timers));
         Some((deck, tracks))
     }
 
     /// Writes what there is, and nothing any more.
     pub fn stop(&self) {
         self.has_stopped.store(true, Relaxed);
-        self.queue.stop();
+        self.dispatch.queue.stop();
         self.dispatch.stop();
         if self.is_held() {
             self.recorders().iter().for_each(|recorder| recorder.end(Moment::now()));
@@ -212,7 +210,7 @@ impl Archive {
 
     /// The queue that it works on.
     pub fn queue(&self) -> &Arc<TaskQueue> {
-        &self.queue
+        &self.dispatch.queue
     }
 
     fn turn_later(self: &Arc<Self>, timers: &Weak<Timers>) {
@@ -229,7 +227,7 @@ impl Archive {
     fn turn(self: &Arc<Self>) {
         if self.is_held() {
             for recorder in self.recorders().into_iter().filter(|recorder| recorder.queue()) {
-                self.queue.push(Task::new(RECORD, recorder));
+                self.dispatch.queue.push(Task::new(RECORD, recorder));
             }
         }
         if self.turns.fetch_add(1, Relaxed).is_multiple_of(RETAIN_EVERY) {
@@ -240,7 +238,7 @@ impl Archive {
 
     fn queue_retention(self: &Arc<Self>) {
         if !self.is_queued.swap(true, Relaxed) {
-            self.queue.push(Task::new(RETAIN, self.clone()));
+            self.dispatch.queue.push(Task::new(RETAIN, self.clone()));
         }
     }
 

@@ -152,12 +152,11 @@ impl Reads for SampleReader {
     }
 
     fn take(&mut self, until_us: u64, most: usize, memory: &mut Memory) -> io::Result<Option<Run>> {
-        let mut run = Run::begin(memory, Format::RtpDump);
-        while run.len() < most && self.peek()?.is_some_and(|next| next.arrived_us <= until_us) {
-            let Some((record, packet)) = self.ahead.pop_front() else { break };
-            run.push(record, &packet);
-        }
-        Ok(Some(run).filter(|run| !run.is_empty()))
+        let next = || {
+            let is_due = self.peek()?.is_some_and(|next| next.arrived_us <= until_us);
+            Ok(if is_due { self.ahead.pop_front() } else { None })
+        };
+        Run::gather(next, most, Format::RtpDump, memory)
     }
 
     fn bytes_per_second(&self) -> io::Result<u64> {

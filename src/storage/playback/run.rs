@@ -1,6 +1,7 @@
 //! A Run: packets that were kept, as they are read: side by side in memory, from where they are sent as they lie there.
 
 use std::collections::VecDeque;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -38,24 +39,26 @@ impl Run {
         Self { packets, bytes, room: room(format) }
     }
 
-    /// One without packets.
-    pub fn begin(memory: &mut Memory, format: Format) -> Self {
-        Self { packets: Vec::new(), bytes: memory.take(0), room: room(format) }
+    /// One of packets that come one by one, so many at most. `None`: none comes.
+    pub fn gather(
+        mut next: impl FnMut() -> io::Result<Option<(Record, Vec<u8>)>>,
+        most: usize,
+        format: Format,
+        memory: &mut Memory,
+    ) -> io::Result<Option<Self>> {
+        let mut run = Self::of(Vec::new(), memory.take(0), format);
+        while run.packets.len() < most
+            && let Some((record, media)) = next()?
+        {
+            run.push(record, &media);
+        }
+        Ok(Some(run).filter(|run| !run.packets.is_empty()))
     }
 
-    /// Puts a packet behind the others.
-    pub fn push(&mut self, record: Record, media: &[u8]) {
+    fn push(&mut self, record: Record, media: &[u8]) {
         self.bytes.resize(self.bytes.len() + self.room, 0);
         self.packets.push((record, self.bytes.len()));
         self.bytes.extend_from_slice(media);
-    }
-
-    pub fn len(&self) -> usize {
-        self.packets.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.packets.is_empty()
     }
 
     /// The packets: those of the stream, or those of what the source said of it.
@@ -161,7 +164,7 @@ mod tests {
     fn packets_are_sent_with_the_numbers_that_they_are_to_have_and_reports_are_not() {
         let mut memory = Memory::default();
         for format in [Format::TransportStream, Format::RtpDump] {
-            let mut run = Run::begin(&mut memory, format);
+            let mut run = Run::of(Vec::new(), Vec::new(), format);
             let media = match format {
                 Format::TransportStream => vec![0x47; 20],
                 Format::RtpDump => header(1).packet(&[0x47; 8]),
@@ -183,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_packet_that_is_shorter_than_a_header_is_not_sent() {
-        let mut run = Run::begin(&mut Memory::default(), Format::RtpDump);
+        let mut run = Run::of(Vec::new(), Vec::new(), Format::RtpDump);
         run.push(Record { length: 4, ..record(1, false) }, &[0x80; 4]);
         run.push(record(2, false), &header(2).packet(&[5; 8]));
         let sent: Vec<_> = run.send(|record, _| header(record.sequence), &mut Memory::default()).collect();
