@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::alias::Alias;
+
 /// Time beyond that passes while nothing is sent, as something is in the way, is not made up for.
 const LONGEST_STEP: Duration = Duration::from_millis(250);
 
@@ -28,6 +30,8 @@ pub struct Spot {
     pub prologue: Option<Bytes>,
     /// How it is brought level, if it begins with what is past.
     pub burst: Option<Burst>,
+    /// By what numbers it has the packets, if not by their own.
+    pub alias: Option<Alias>,
 }
 
 /// How far somebody who is brought level may go.
@@ -160,7 +164,15 @@ impl Drop for Underway {
 
 impl From<u64> for Spot {
     fn from(number: u64) -> Self {
-        Self { number, prologue: None, burst: None }
+        Self { number, prologue: None, burst: None, alias: None }
+    }
+}
+
+impl Spot {
+    /// The same, by these numbers.
+    #[must_use]
+    pub fn under(self, alias: Option<Alias>) -> Self {
+        Self { alias, ..self }
     }
 }
 

@@ -40,6 +40,11 @@ impl Carriage {
         matches!(self, Self::Raw | Self::Multicast)
     }
 
+    /// Whether a viewer has the packets' headers, and numbers in them.
+    pub fn has_numbers(self) -> bool {
+        !matches!(self, Self::Raw | Self::Http)
+    }
+
     /// Its word.
     pub fn label(self) -> &'static str {
         Self::ALL[self as usize].1

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::event::clock;
 
+use super::alias::Alias;
 use super::books::Books;
 use super::burst::{Burst, Spot, Underway};
 use super::burst_budget::BurstBudget;
@@ -21,6 +22,8 @@ pub struct Cursor {
     ring: Arc<Ring>,
     place: Arc<Standing>,
     stage: Stage,
+    /// By what numbers it has the packets, if not by their own.
+    alias: Option<Alias>,
     bursts: Bursts,
     totals: Arc<Totals>,
     books: Option<Arc<dyn Books>>,
@@ -55,12 +58,12 @@ pub(super) struct Bursts {
 
 impl Cursor {
     pub(super) fn new(ring: Arc<Ring>, from: Place, totals: Arc<Totals>, bursts: Bursts) -> Self {
-        let stage = match &from {
-            Place::At(spot) => Stage::of(spot.clone(), &bursts),
-            Place::After(_) => Stage::New { _watched: Underway::among(&bursts.underway) },
+        let (stage, alias) = match &from {
+            Place::At(spot) => (Stage::of(spot.clone(), &bursts), spot.alias),
+            Place::After(_) => (Stage::New { _watched: Underway::among(&bursts.underway) }, None),
         };
         let place = Arc::new(Standing::new(from));
-        Self { ring, place, stage, bursts, totals, books: None }
+        Self { ring, place, stage, alias, bursts, totals, books: None }
     }
 
     /// The same, and what it is sent is in `books`.
@@ -75,9 +78,9 @@ impl Cursor {
         &self.ring
     }
 
-    /// The number of the packet that it wants next, as all do who are level; `None`: it is not.
+    /// The number of the packet that it wants next, as all do who are level and have the numbers that came; `None`: it is none of them.
     pub(super) fn next(&self) -> Option<u64> {
-        let is_level = matches!(self.stage, Stage::Level) && !self.place.waits();
+        let is_level = matches!(self.stage, Stage::Level) && self.alias.is_none() && !self.place.waits();
         is_level.then(|| self.place.next())
     }
 
@@ -90,12 +93,14 @@ impl Cursor {
     /// ring goes on where a decoder can start, or with the newest packet where no such place is known; what it skips is counted.
     /// `true`: so it was, and the first of them is the one to go on with.
     pub fn take(&mut self, to: u64, max: usize, out: &mut Vec<Bytes>) -> bool {
+        let begin = out.len();
         let Some((to, max)) = self.limit(to, max, out) else { return false };
         let before = out.len();
         let Took { missed, is_back } = self.ring.take(&self.place, to, max, out);
         if let Stage::Behind(behind) = &mut self.stage {
             behind.taken = out.len() - before;
         }
+        self.alias.iter().for_each(|alias| alias.give(&mut out[begin..]));
         self.totals.overrun(missed);
         self.totals.came_back(is_back);
         is_back
@@ -107,7 +112,9 @@ impl Cursor {
             if !self.place.begin() {
                 return None;
             }
-            self.stage = Stage::of(self.place.origin()?, &self.bursts);
+            let origin = self.place.origin()?;
+            self.alias = origin.alias;
+            self.stage = Stage::of(origin, &self.bursts);
         }
         let Stage::Behind(behind) = &mut self.stage else { return Some((to, max)) };
         let (mut to, now) = (to, clock::now());
@@ -199,7 +206,8 @@ impl Stage {
 impl Drop for Cursor {
     fn drop(&mut self) {
         let (prologue, burst) = self.stage.left();
-        self.place.let_go(|| Spot { number: self.ring.give_up(&self.place), prologue, burst });
+        let alias = self.alias;
+        self.place.let_go(|| Spot { number: self.ring.give_up(&self.place), prologue, burst, alias });
         if self.books.is_some() {
             // A reader that was stuck to the end has missed what has gone meanwhile.
             self.totals.overrun(self.ring.settle(&self.place));

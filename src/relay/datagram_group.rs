@@ -183,6 +183,8 @@ impl DatagramGroup {
     }
 
     fn party_at(&mut self, spot: Spot, now: Instant) -> &mut Party {
+        let alias = spot.alias.filter(|_| !self.is_raw); // payloads have no numbers
+        let spot = spot.under(alias);
         let place = self.parties.iter().position(|party| party.is_at(&spot)).unwrap_or_else(|| {
             self.parties.push(Party::at(spot, now));
             self.parties.len() - 1
@@ -198,6 +200,8 @@ impl DatagramGroup {
         while packets.is_empty() && party.load((ring, bursts), ROUND_PACKETS, packets, totals) {
             if self.is_raw {
                 keep_payloads(packets);
+            } else if let Some(alias) = party.alias {
+                alias.give(packets);
             }
         }
         party.passed.send(packets.len() as u64, bytes_of(packets));
@@ -262,12 +266,15 @@ impl DatagramGroup {
         Some(end - start)
     }
 
-    /// Parties that stand at one place are one.
+    /// Parties that stand at one place are one. Who has numbers of its own is one alone, and is looked for with nobody.
     fn merge(&mut self) {
         let mut parties = mem::take(&mut self.parties);
-        parties.sort_by_key(|party| (party.is_behind(), usize::MAX - party.members.len()));
+        parties.sort_by_key(|party| {
+            (party.is_behind(), party.alias.is_some(), usize::MAX - party.members.len())
+        });
         for party in parties {
-            match self.parties.iter_mut().find(|other| other.is_with(&party)) {
+            let is_alone = party.alias.is_some();
+            match self.parties.iter_mut().find(|other| !is_alone && other.is_with(&party)) {
                 Some(other) => other.join(party),
                 None => self.parties.push(party),
             }

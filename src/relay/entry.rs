@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::alias::{Alias, Named};
 use super::burst::{Burst, BurstPace, Spot};
 use super::places::{RingStart, StartPoint};
 use super::track::Track;
@@ -56,6 +57,19 @@ struct Lead {
     whole_at: Instant,
 }
 
+impl Entry {
+    /// The same of a track, by numbers of one's own.
+    #[must_use]
+    pub fn under(self, alias: Option<Alias>, track: &Track) -> Self {
+        let Some(alias) = alias else { return self };
+        let named = |start: RingStart| {
+            let Named { sequence, timestamp, .. } = alias.named(track.rtp.ring().named(start)?);
+            Some(RingStart { sequence, timestamp, ..start })
+        };
+        Self { start: self.start.and_then(named), spot: self.spot.under(Some(alias)), ..self }
+    }
+}
+
 impl EnterAt {
     /// Where one enters these tracks of a channel now.
     pub fn entries(self, tracks: &[&Track], now: Instant) -> Vec<Entry> {
@@ -81,17 +95,28 @@ impl EnterAt {
 }
 
 impl EnterAt {
-    /// Where one goes on in a track who was sent all before a packet, and is brought level from there. `None`: that is there no more, or
-    /// nobody is brought level.
+    /// Where one goes on in a track who was sent all before a packet, and is brought level from there, also where newcomers are not.
+    /// `None`: that is there no more.
     pub fn again(self, track: &Track, number: u64, now: Instant) -> Option<Entry> {
-        let (Self::RandomAccess(pace), ring) = (self, track.rtp.ring()) else { return None };
+        let (pace, ring) = (self.pace(), track.rtp.ring());
         if number == ring.head() {
             return Some(Entry { by: Began::Live, start: None, spot: number.into() });
         }
         let pin = ring.pin(number); // first: then it stays
         let (start, came_at) = ring.start_at(number).zip(ring.arrival(number))?;
         let burst = Some(Burst::new(pace, number, came_at, pin, now));
-        Some(Entry { by: Began::Live, start: Some(start), spot: Spot { number, prologue: None, burst } })
+        Some(Entry {
+            by: Began::Live,
+            start: Some(start),
+            spot: Spot { number, prologue: None, burst, alias: None },
+        })
+    }
+
+    fn pace(self) -> BurstPace {
+        match self {
+            Self::RandomAccess(pace) => pace,
+            Self::Live => BurstPace::default(),
+        }
     }
 }
 
@@ -121,7 +146,7 @@ impl Lead {
         let whole = end.unwrap_or_else(|| ring.head());
         let burst = Some(Burst::new(pace, whole, self.whole_at, ring.pin(number), now));
         let start = Some(RingStart { sequence, ..first });
-        Entry { by: Began::Picture, start, spot: Spot { number, prologue, burst } }
+        Entry { by: Began::Picture, start, spot: Spot { number, prologue, burst, alias: None } }
     }
 }
 
@@ -144,7 +169,7 @@ fn beside(
     let is_there = track.goes_on(now) && track.has_since_pause(number);
     let Some(first) = ring.start_at(number).filter(|_| is_there) else { return live(track, now) };
     let burst = Some(Burst::new(pace, ring.first_since(whole_at), whole_at, ring.pin(number), now));
-    Entry { by, start: Some(first), spot: Spot { number, prologue: None, burst } }
+    Entry { by, start: Some(first), spot: Spot { number, prologue: None, burst, alias: None } }
 }
 
 fn live(track: &Track, now: Instant) -> Entry {

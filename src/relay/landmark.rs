@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::alias::Named;
 use super::look_up::Found;
+use super::places::RingStart;
 use super::ring::Ring;
 
 /// The packet that a viewer was sent last.
@@ -41,9 +43,15 @@ impl Ring {
         self.landmark_before(self.head()).map(|newest| newest.ssrc)
     }
 
-    /// Sequence number and timestamp of the packet of a number.
-    pub fn numbers_of(&self, number: u64) -> Option<(u16, u32)> {
-        self.start_at(number).map(|start| (start.sequence, start.timestamp))
+    /// The packet of a number.
+    pub fn packet(&self, number: u64) -> Option<Named> {
+        self.named(self.start_at(number)?)
+    }
+
+    /// That with which one starts, which may be one of ours that goes before it.
+    pub fn named(&self, RingStart { number, sequence, timestamp }: RingStart) -> Option<Named> {
+        let ssrc = self.landmark_before(number + 1)?.ssrc;
+        Some(Named { ssrc, sequence, timestamp })
     }
 
     /// Where whoever was sent that packet last goes on.

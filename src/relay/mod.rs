@@ -9,6 +9,7 @@
 //!    (says when)         └─ StreamGroup: StreamSinks, each with cursors of its own
 //! ```
 
+mod alias;
 mod allowance;
 mod apart;
 mod batch;
@@ -64,6 +65,7 @@ mod track;
 mod track_stats;
 mod writer;
 
+pub use alias::{Alias, Named};
 pub use batch::{Batch, Framing, Image, StreamSink};
 pub use beat::{Coalesce, FAN_OUT, Sleeper, Turn};
 pub use books::{Account, Books, Sent};

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::event::clock;
 use crate::net::Destination;
 
+use super::alias::Alias;
 use super::books::{Books, Passed, Stake};
 use super::burst::{Burst, Spot};
 use super::burst_budget::BurstBudget;
@@ -36,6 +37,8 @@ pub(super) struct Party {
     pub due: u64,
     /// A packet of ours that goes to them first.
     pub prologue: Option<Bytes>,
+    /// By what numbers they have the packets, if not by their own.
+    pub alias: Option<Alias>,
     /// They are to be brought level.
     behind: Option<Behind>,
     pub destinations: Vec<Destination>,
@@ -65,22 +68,23 @@ pub(super) struct Member {
 
 impl Party {
     /// Nobody, who is to begin there.
-    pub fn at(Spot { number: cursor, prologue, burst }: Spot, now: Instant) -> Self {
+    pub fn at(Spot { number: cursor, prologue, burst, alias }: Spot, now: Instant) -> Self {
         let behind = burst.map(|burst| Behind { burst, next_at: now });
         let (destinations, members) = (Vec::new(), Vec::new());
         let (due, whole, passed) = (cursor, usize::MAX, Arc::default());
-        Self { cursor, due, prologue, behind, destinations, whole, members, passed }
+        Self { cursor, due, prologue, alias, behind, destinations, whole, members, passed }
     }
 
     /// Whether it begins, or goes on, as one who is to begin there.
     pub fn is_at(&self, spot: &Spot) -> bool {
         let is_as_far = self.cursor == spot.number && self.prologue.is_some() == spot.prologue.is_some();
-        is_as_far && self.is_behind() == spot.burst.is_some()
+        is_as_far && self.is_behind() == spot.burst.is_some() && self.alias == spot.alias
     }
 
     /// Whether another one stands where it does, and goes on as it does.
     pub fn is_with(&self, other: &Self) -> bool {
-        self.is_at(&other.spot())
+        let stands = |party: &Self| (party.cursor, party.prologue.is_some(), party.is_behind(), party.alias);
+        stands(self) == stands(other)
     }
 
     /// Whether it is to be brought level.
@@ -91,7 +95,7 @@ impl Party {
     /// Where one who leaves it goes on.
     fn spot(&self) -> Spot {
         let burst = self.behind.as_ref().map(|behind| behind.burst.clone());
-        Spot { number: self.cursor, prologue: self.prologue.clone(), burst }
+        Spot { number: self.cursor, prologue: self.prologue.clone(), burst, alias: self.alias }
     }
 
     /// It was behind for so long that its place is gone: it goes on at the newest start, if there is one.

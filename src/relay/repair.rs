@@ -2,11 +2,11 @@
 //! where lanes run, and waits for nobody.
 
 use std::any::Any;
-use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+use std::{mem, slice};
 
 use bytes::Bytes;
 
@@ -14,6 +14,7 @@ use crate::event::lock;
 use crate::wire::rtcp::Nack;
 use crate::wire::rtx::Rtx;
 
+use super::alias::Alias;
 use super::allowance::Allowance;
 use super::books::{Books, Passed};
 use super::burst_budget::Held;
@@ -34,6 +35,8 @@ pub struct Repair {
     flow: Arc<Flow>,
     /// The first packet that it was sent: it has lost none before.
     since: u64,
+    /// By what numbers it has the packets, if not by their own.
+    alias: Option<Alias>,
     sent: Arc<Passed>,
     _books: Option<Arc<dyn Books>>,
     /// Its SSRC and one bit more, once it is known.
@@ -73,7 +76,7 @@ impl Repair {
     pub fn new(
         flow: &Arc<Flow>,
         to: RepairTo,
-        (since, reach): (u64, Reach),
+        (since, alias, reach): (u64, Option<Alias>, Reach),
         rtx: Option<Rtx>,
         books: Option<Arc<dyn Books>>,
     ) -> Arc<Self> {
@@ -83,6 +86,7 @@ impl Repair {
         Arc::new(Self {
             flow: flow.clone(),
             since,
+            alias,
             sent,
             _books: books,
             ssrc: AtomicU64::new(0),
@@ -163,7 +167,9 @@ impl Repair {
                 totals.refuse(RepairRefusal::Budget, 1);
                 continue;
             }
-            match ring.find(nack.media_ssrc, sequence) {
+            let named = (nack.media_ssrc, sequence);
+            let (ssrc, sequence) = self.alias.map_or(named, |alias| alias.as_it_came(named.0, named.1));
+            match ring.find(ssrc, sequence) {
                 Found::OtherStream => {
                     allowance.look();
                     totals.refuse(RepairRefusal::Ssrc, 1);
@@ -172,7 +178,7 @@ impl Repair {
                 Found::There { number, .. } if number >= next => totals.refuse(RepairRefusal::Early, 1),
                 Found::There { number, data } if number >= self.since => {
                     match allowance.take(number, data.len(), round_trip, now) {
-                        Ok(()) => packets.extend(as_sent(data, rtx.as_mut())),
+                        Ok(()) => packets.extend(self.as_sent(data, rtx.as_mut())),
                         Err(reason) => totals.refuse(reason, 1),
                     }
                 }
@@ -197,16 +203,18 @@ impl Repair {
         totals
     }
 
+    /// A packet as it goes again: as it was sent, or in a stream of its own.
+    fn as_sent(&self, packet: Bytes, rtx: Option<&mut Rtx>) -> Option<Bytes> {
+        let mut packet = packet;
+        self.alias.iter().for_each(|alias| alias.give(slice::from_mut(&mut packet)));
+        match rtx {
+            Some(rtx) => rtx.packet(&packet).map(Bytes::from),
+            None => Some(packet),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
-    }
-}
-
-/// A packet as it goes again: as it was, or in a stream of its own.
-fn as_sent(packet: Bytes, rtx: Option<&mut Rtx>) -> Option<Bytes> {
-    match rtx {
-        Some(rtx) => rtx.packet(&packet).map(Bytes::from),
-        None => Some(packet),
     }
 }
 

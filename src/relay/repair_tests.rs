@@ -69,7 +69,7 @@ impl Scene {
         let to = self.viewer.local_addr().expect("bound");
         let (at, from) = ((&self.socket, to), Place::At(since.into()));
         let subscription = self.flow.subscribe_datagrams(Carriage::Udp, at, from.clone(), Arc::new(()), None);
-        let so_far = (since, subscription.reach(&from));
+        let so_far = (since, None, subscription.reach(&from));
         self.lanes.borrow_mut().push(subscription);
         let to = RepairTo { socket: self.socket.clone(), at: to, reservation: Arc::new(()) };
         Repair::new(&self.flow, to, so_far, rtx, None)

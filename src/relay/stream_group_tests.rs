@@ -150,7 +150,7 @@ fn a_reader_that_begins_in_the_past_gets_what_goes_before_and_the_picture_and_is
     flow.push((0..9_u16).map(|n| Packet { arrived_at: now - hour * u32::from(8 - n), ..packet(n, 10) }));
     let came_at = flow.ring().arrival(4).expect("it came");
     let burst = Some(Burst::new(BurstPace::default(), 5, came_at, flow.ring().pin(2), now));
-    let spot = Spot { number: 2, prologue: Some(Bytes::from_static(b"tables")), burst };
+    let spot = Spot { number: 2, prologue: Some(Bytes::from_static(b"tables")), burst, alias: None };
     let mut cursor = flow.cursor(Carriage::Tcp, spot);
     let taken = |cursor: &mut Cursor, max| {
         let mut packets = Vec::new();

@@ -34,7 +34,7 @@ pub use files::{free, is_held};
 pub use inspection::{Inspection, Mended, channels_in, inspect, rebuild};
 pub use keep::Keep;
 pub use library::{Libraries, Library, MOST_FILMS, MakeChannel};
-pub use playback::{Begin, Cued, Deck, Kept, Pace, Programme, Sent};
+pub use playback::{Begin, Cued, Deck, Kept, Newest, Pace, Programme, Sent};
 pub use projection::{FileSource, Onto, ProjectionStats, Projectors, SHOW};
 pub use retention::ArchiveLimits;
 pub use segment::Segment;

@@ -86,7 +86,18 @@ fn who_comes_to_the_end_of_what_was_on_goes_on_with_what_comes() {
     assert!(web.take(expected.len()) == expected);
     kept.pictures.send(40);
     let expected: Vec<_> = (200..240).flat_map(|number| kept.payload(number)).collect();
-    assert!(web.take(expected.len()) == expected, "as it is kept");
+    assert!(web.take(expected.len()) == expected, "as it is kept, or from the ring");
+    let mut next = 240;
+    let mut goes_on = |kept: &mut Kept| {
+        kept.pictures.send(1);
+        assert!(web.take(7 * 188) == kept.payload(next), "packet {next}");
+        next += 1;
+    };
+    while kept.mirrorball.metric("mirrorball_past_viewers", &[]) > 0.0 {
+        goes_on(&mut kept);
+    }
+    (0..40).for_each(|_| goes_on(&mut kept));
+    kept.mirrorball.expect_metric("mirrorball_sessions", &[], 1.0);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use tempfile::TempDir;
 
 use crate::players::programme::{Form, Programme, frames_of, send_pictures};
+use crate::repair::nack;
 use crate::vocabulary::{
     Group, Mirrorball, Over, Pictures, Setup, Source, Tape, Viewer, eventually, is_goodbye, is_thorough,
     passes, say, sender_report, storage_in,
@@ -19,6 +20,7 @@ use crate::vocabulary::{
 /// Pictures that a decoder can start with are so many packets apart.
 const APART: u64 = 20;
 const KEPT: &str = "mirrorball_recorded_packets_total";
+const PAST_VIEWERS: &str = "mirrorball_past_viewers";
 
 /// A channel that is kept.
 struct Stage {
@@ -113,6 +115,128 @@ fn a_range_that_has_an_end_ends_with_it_audibly() {
     assert!(goodbye, "it is told");
 }
 
+/// What a viewer has by numbers of its own: one stream, whatever it is of what was sent.
+struct Own {
+    next: u16,
+    /// The timestamp that was announced, until it has come.
+    begins: Option<u32>,
+    /// By how much timestamps are later than the source's.
+    later: Option<u32>,
+}
+
+impl Own {
+    fn announced(viewer: &Viewer) -> Self {
+        let [(next, begins)] = viewer.announced[..] else { panic!("one track") };
+        Self { next, begins: Some(begins), later: None }
+    }
+
+    #[track_caller]
+    fn goes_on_with(&mut self, packet: &[u8]) {
+        assert_eq!(u16::from_be_bytes([packet[2], packet[3]]), self.next, "without a break");
+        let timestamp = u32::from_be_bytes(packet[4..8].try_into().expect("four bytes"));
+        assert_eq!(self.begins.take().unwrap_or(timestamp), timestamp, "as announced");
+        self.next = self.next.wrapping_add(1);
+    }
+
+    /// Up to this packet, one by one once one of them has come.
+    #[track_caller]
+    fn goes_on(&mut self, viewer: &mut Viewer, stage: &Stage, last: u64) {
+        let mut expected = None;
+        while expected != Some(last + 1) {
+            let packet = viewer.packet();
+            self.goes_on_with(&packet);
+            let is_it = |number: &u64| stage.pictures.packet(*number)[12..] == packet[12..];
+            // The tables are those of the very first packet.
+            let Some(number) = (1..stage.sent).rev().find(is_it) else { continue };
+            assert_eq!(expected.unwrap_or(number), number, "none is missing");
+            expected = Some(number + 1);
+            assert_eq!(packet[8..12], stage.pictures.packet(number)[8..12], "one source");
+            let timestamp = u32::from_be_bytes(packet[4..8].try_into().expect("four bytes"));
+            let later = timestamp.wrapping_sub(stage.pictures.timestamp(number));
+            assert_eq!(*self.later.get_or_insert(later), later, "packet {number}");
+        }
+    }
+}
+
+#[test]
+fn who_jumps_near_to_what_comes_is_live_again_and_keeps_his_numbers() {
+    for over in [Over::Udp, Over::Tcp] {
+        let mut stage = Stage::of(200);
+        let mut viewer = Viewer::playing(&stage.mirrorball, "news", over);
+        let expected = stage.pictures.packet(199);
+        assert!((0..100).any(|_| viewer.packet() == expected));
+        viewer.play_range(&stage.moment(150)).expect(200);
+        let mut own = Own::announced(&viewer);
+        let first = stage.pictures.sequence(140).wrapping_sub(1);
+        assert_ne!(own.next, first, "{over:?}: numbers of his own");
+        let by = own.next.wrapping_sub(first);
+        while stage.mirrorball.metric(PAST_VIEWERS, &[]) > 0.0 {
+            stage.send(10);
+        }
+        own.goes_on(&mut viewer, &stage, stage.sent - 1);
+        let lost = stage.sent - 5;
+        if let Over::Udp = over {
+            let (packet, sequence) =
+                (stage.pictures.packet(lost), stage.pictures.sequence(lost).wrapping_add(by));
+            let ssrc = u32::from_be_bytes(packet[8..12].try_into().expect("four bytes"));
+            viewer.send_rtcp(0, &nack(7, ssrc, &[(sequence, 0)]));
+            let again = viewer.packet();
+            assert_eq!(again[2..4], sequence.to_be_bytes(), "by the number that he has it by");
+            assert_eq!(again[12..], packet[12..], "what he has lost");
+        }
+        // A moment later he goes on where he was, from the ring; and after a long while from what is kept.
+        for longer in [20, 700] {
+            viewer.request("PAUSE").expect(200);
+            stage.send(longer);
+            viewer.play_as(&[]).expect(200);
+            let goes_on = Own::announced(&viewer);
+            assert_eq!(goes_on.next, own.next, "{over:?}: with the very next packet");
+            (own.begins, own.later) = (goes_on.begins, own.later);
+            own.goes_on(&mut viewer, &stage, stage.sent - 1);
+        }
+        viewer.teardown();
+    }
+}
+
+#[test]
+fn who_was_in_the_past_has_one_stream_though_a_new_process_takes_over() {
+    for over in [Over::Udp, Over::Tcp] {
+        let mut stage = Stage::of(800);
+        let mut is_back = Viewer::of(&stage.mirrorball, "news");
+        is_back.set_up(1, over);
+        is_back.play_range(&stage.moment(100)).expect(200);
+        is_back.packet();
+        is_back.play_range(&stage.moment(750)).expect(200);
+        while stage.mirrorball.metric(PAST_VIEWERS, &[]) > 0.0 {
+            stage.send(10);
+        }
+        let mut is_there = Viewer::of(&stage.mirrorball, "news");
+        is_there.set_up(1, over);
+        is_there.play_as(&[("Range", &stage.moment(100)), ("Speed", "0.5")]).expect(200);
+        let mut streams = [&is_back, &is_there].map(Own::announced);
+        while is_back.packet()[2..4] != streams[0].next.to_be_bytes() {}
+        streams[0].next = streams[0].next.wrapping_add(1);
+        streams[0].begins = None;
+        streams[0].goes_on(&mut is_back, &stage, stage.sent - 1);
+        streams[1].goes_on(&mut is_there, &stage, 150);
+        stage.mirrorball.upgrade();
+        let first = stage.sent;
+        stage.pictures.send(40);
+        stage.sent += 40;
+        streams[0].goes_on(&mut is_back, &stage, stage.sent - 1);
+        // He watches what comes.
+        let expected = stage.pictures.packet(first);
+        let is_live = (0..2000).any(|_| {
+            let packet = is_there.packet();
+            streams[1].goes_on_with(&packet);
+            packet[12..] == expected[12..]
+        });
+        assert!(is_live, "{over:?}");
+        streams[1].later = None;
+        streams[1].goes_on(&mut is_there, &stage, stage.sent - 1);
+    }
+}
+
 #[test]
 fn who_pauses_goes_on_where_he_was_and_back_to_what_comes_when_he_says_so() {
     for over in [Over::Udp, Over::Tcp] {
@@ -148,12 +272,24 @@ fn who_pauses_goes_on_where_he_was_and_back_to_what_comes_when_he_says_so() {
         }
         viewer.request("PLAY").expect(200);
         stage.expect_packets(&mut viewer, next..340, 0);
-        viewer.request("PAUSE").expect(200);
+        // From the past, without a pause: what is under way still comes, and what follows is numbered behind it.
+        let from = stage.moment(150);
+        viewer.play_range(&from).expect(200);
+        let mut stream = Own::announced(&viewer);
+        stream.goes_on(&mut viewer, &stage, 144);
+        stage.mirrorball.expect_metric(PAST_VIEWERS, &[], 1.0);
         let reply = viewer.play_range("npt=now-").expect(200);
         assert_eq!(reply.header("Range"), Some("npt=now-"));
-        stage.pictures.send(20);
-        let expected = stage.pictures.packet(345);
-        assert!((0..100).any(|_| viewer.packet() == expected), "{over:?}: it is live");
+        let mut live = Own::announced(&viewer);
+        while stream.next != live.next {
+            stream.goes_on_with(&viewer.packet());
+        }
+        stage.mirrorball.expect_metric(PAST_VIEWERS, &[], 0.0);
+        live.goes_on(&mut viewer, &stage, 339);
+        for _ in 0..10 {
+            stage.send(10);
+            live.goes_on(&mut viewer, &stage, stage.sent - 1);
+        }
         viewer.teardown();
     }
 }
@@ -172,7 +308,7 @@ fn who_pauses_for_a_moment_goes_on_with_the_next_packet_and_is_live_again() {
         let range = reply.header("Range").expect("it says from where on");
         assert!(range.starts_with("clock="), "{over:?}: {range}");
         stage.expect_packets(&mut viewer, 120..140, 0);
-        stage.mirrorball.expect_metric("mirrorball_past_viewers", &[], 0.0);
+        stage.mirrorball.expect_metric(PAST_VIEWERS, &[], 0.0);
         stage.send(20);
         stage.expect_packets(&mut viewer, 140..160, 0);
         viewer.teardown();
@@ -322,13 +458,15 @@ fn at_a_scale_pictures_are_shown_as_they_came_but_sooner_and_in_the_end_it_is_as
         }
         let wanted = stage.ticks(&shown[0], last, 4) / 90;
         assert!(took.as_millis() as u64 >= wanted, "{over:?}: {took:?}, {wanted} ms");
-        // With what comes.
+        // With what comes, and then as all have that, but for the numbers.
+        let mut own = Own { next, begins: None, later: None };
         stage.send(20);
-        let expected = stage.pictures.packet(815);
-        assert!(
-            (0..200).any(|_| viewer.packet()[12..] == expected[12..]),
-            "{over:?}: it goes on with what comes"
-        );
+        own.goes_on(&mut viewer, &stage, stage.sent - 1);
+        while stage.mirrorball.metric(PAST_VIEWERS, &[]) > 0.0 {
+            stage.send(10);
+        }
+        stage.send(20);
+        own.goes_on(&mut viewer, &stage, stage.sent - 1);
         viewer.teardown();
     }
 }
@@ -403,7 +541,7 @@ fn who_has_caught_up_with_what_comes_is_live_again_and_misses_nothing() {
         stage.send(700);
         let reply = viewer.play_as(&[("Speed", "2")]).expect(200);
         assert_eq!(reply.header("Speed"), Some("2"), "{over:?}");
-        stage.mirrorball.expect_metric("mirrorball_past_viewers", &[], 1.0);
+        stage.mirrorball.expect_metric(PAST_VIEWERS, &[], 1.0);
         let mut next = 120;
         let is_live = passes(Duration::from_secs(20), || {
             stage.pictures.send(10);
@@ -416,7 +554,7 @@ fn who_has_caught_up_with_what_comes_is_live_again_and_misses_nothing() {
                     break;
                 }
             }
-            stage.mirrorball.metric("mirrorball_past_viewers", &[]) == 0.0
+            stage.mirrorball.metric(PAST_VIEWERS, &[]) == 0.0
         });
         assert!(is_live, "{over:?}: it still has its seat");
         for _ in 0..20 {
@@ -502,7 +640,7 @@ fn as_many_watch_the_past_as_may_and_what_comes_is_there_for_all() {
     // Who has a seat keeps it.
     first.play_range(&stage.moment(60)).expect(200);
     assert!(second.play_range(&stage.moment(40)).expect(503).header("Retry-After").is_some());
-    stage.mirrorball.expect_metric("mirrorball_past_viewers", &[], 1.0);
+    stage.mirrorball.expect_metric(PAST_VIEWERS, &[], 1.0);
     stage.mirrorball.expect_metric("mirrorball_sessions_refused_total", &[("reason", "past")], 1.0);
     second.play_range("npt=now-").expect(200);
     // Who is back with what comes takes no seat.
@@ -510,7 +648,7 @@ fn as_many_watch_the_past_as_may_and_what_comes_is_there_for_all() {
     second.request("PAUSE").expect(200);
     second.play_range(&stage.moment(40)).expect(200);
     second.teardown();
-    stage.mirrorball.expect_metric("mirrorball_past_viewers", &[], 0.0);
+    stage.mirrorball.expect_metric(PAST_VIEWERS, &[], 0.0);
 }
 
 #[test]

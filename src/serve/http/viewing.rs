@@ -111,7 +111,7 @@ fn play(out: &Arc<Outgoing>, session: &Arc<Session>, film: Option<Film>, agent: 
     out.output.post(Post::Bytes(Bytes::from(head)));
     session.play(&session.plan(now), agent, now);
     if let Some(Film { deck, .. }) = film {
-        session.plays_from(deck.clone());
+        session.plays_from(&deck);
         let (server, session) = (out.client.server.clone(), Arc::downgrade(session));
         deck.play(move || {
             session

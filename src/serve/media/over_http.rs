@@ -39,14 +39,19 @@ impl Way for OverHttp {
         self.feed = Some((place, subscription));
     }
 
-    /// The connection is there for nothing else.
-    fn stop(&mut self, _: Option<&Heirs>) {
+    /// The connection is there for nothing else: it ends where nobody goes on.
+    fn stop(&mut self, heirs: Option<&Heirs>) {
         let Some((place, subscription)) = self.feed.take() else { return };
+        heirs.iter().for_each(|heirs| place.bequeath(heirs.rtp.clone()));
         self.output.post(Post::Close(place));
         drop(subscription);
-        self.output.post(Post::Hangup);
+        if heirs.is_none() {
+            self.output.post(Post::Hangup);
+        }
         Sink(self.output.clone()).pump(None);
-        self.when_over.take().into_iter().for_each(|then| then());
+        if heirs.is_none() {
+            self.when_over.take().into_iter().for_each(|then| then());
+        }
     }
 
     fn settled(&self) -> Option<u64> {

@@ -41,7 +41,7 @@ impl OverUdp {
     }
 
     fn admit(&self, track: &Track, reach: Reach, story: &Arc<Story>) -> Asker {
-        let (so_far, rtx) = ((self.asks.first, reach), stream_of_its_own(&self.asks));
+        let (so_far, rtx) = ((self.asks.first, self.asks.alias, reach), stream_of_its_own(&self.asks));
         let repair = Repair::new(&track.rtp, self.repair_to(), so_far, rtx, Some(story.clone() as _));
         repair.know(self.asks.ssrc, self.asks.round_trip);
         self.at.pair.askers.admit(self.at.rtcp(), repair)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::relay::{Carriage, Expected, Handover, Place, Sent, Track};
+use crate::relay::{Alias, Carriage, Expected, Handover, Place, Sent, Track};
 use crate::wire::rtsp::transport::{Profile, Transport};
 
 use super::super::journal::{self, Story};
@@ -59,6 +59,8 @@ pub trait Way: Send {
 pub struct Asks {
     /// The first packet that it was sent, by this way or one before.
     pub first: u64,
+    /// By what numbers it has the packets, if not by their own.
+    pub alias: Option<Alias>,
     /// Its SSRC, as far as its reports tell it.
     pub ssrc: Option<u32>,
     /// The way there and back, as they tell that.

@@ -17,6 +17,7 @@ mod granting;
 mod home;
 mod inbox;
 mod life;
+mod live;
 mod moved;
 mod parcel;
 mod past;

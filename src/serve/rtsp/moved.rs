@@ -7,6 +7,7 @@ use crate::event::lock;
 use crate::relay::{GoesOn, Ring, Spot};
 
 use super::home::Home;
+use super::live::{Planned, following, left};
 use super::parcel::{SessionParcel, TrackParcel};
 use super::session::Session;
 use super::setup::Setup;
@@ -28,6 +29,17 @@ impl Session {
             return None;
         }
         let told = held.story.so_far();
+        let playing = held.places(now);
+        let left = left(held.past.places.iter().chain(&playing).filter(|place| place.is_apart()), now);
+        let is_live = held.past.deck.is_none();
+        let pack = |setup: &Setup| {
+            let TrackParcel { number, last, alias, .. } = setup.pack();
+            let left = left.iter().find(|(track, _)| *track == number).map(|(_, sent)| *sent);
+            let own = self.channel.tracks.iter().find(|track| track.number == number);
+            let following = || following(&left?, own?, None);
+            let alias = if is_live { alias } else { following() };
+            TrackParcel { last: last.filter(|_| is_live), alias, left, ..setup.pack() }
+        };
         Some(SessionParcel {
             id: self.id.clone(),
             number: told.session,
@@ -39,21 +51,26 @@ impl Session {
             age_ms: now.saturating_duration_since(self.epoch).as_millis() as u64,
             is_paused,
             connection,
-            tracks: held.setups.iter().map(Setup::pack).collect(),
+            tracks: held.setups.iter().map(pack).collect(),
         })
     }
 
     /// Goes on as it did where it came from: what played is sent from the packet on that follows.
     pub fn go_on(&self, parcel: &SessionParcel, now: Instant) {
+        let left = parcel.tracks.iter().filter_map(|track| Some((track.number, track.left?)));
+        self.with(|held| held.past.left = left.collect());
         let plan = self.plan(now);
         self.change(|held| {
+            if !parcel.is_paused {
+                held.past.left.clear();
+            }
             let story = held.story.clone();
             for planned in plan {
                 let plays = |track: &&TrackParcel| track.number == planned.track && track.plays;
                 if let (Some(track), Some(setup)) =
                     (parcel.tracks.iter().find(plays), held.of_track(planned.track))
                 {
-                    let spot = track.spot(setup.track.rtp.ring()).unwrap_or(planned.entry.spot);
+                    let spot = track.spot(setup.track.rtp.ring()).unwrap_or_else(|| planned.spot(track));
                     setup.start(spot, &story, now);
                 }
             }
@@ -69,13 +86,22 @@ impl Session {
     }
 }
 
+impl Planned {
+    /// The same, by the numbers that its viewer would have had, if nothing tells better ones.
+    fn spot(self, parcel: &TrackParcel) -> Spot {
+        let alias = self.entry.spot.alias.or(parcel.alias);
+        self.entry.spot.under(alias)
+    }
+}
+
 impl TrackParcel {
     /// Where its viewer goes on, if what it was sent is known here.
     fn spot(&self, ring: &Ring) -> Option<Spot> {
-        match ring.goes_on_after(self.last?) {
-            GoesOn::At(number) => Some(number.into()),
-            GoesOn::ToCome => Some(ring.head().into()),
-            GoesOn::Anew => None,
-        }
+        let number = match ring.goes_on_after(self.last?) {
+            GoesOn::At(number) => number,
+            GoesOn::ToCome => ring.head(),
+            GoesOn::Anew => return None,
+        };
+        Some(Spot::from(number).under(self.alias))
     }
 }

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::relay::{Landmark, Sent};
+use crate::relay::{Alias, Landmark, Sent};
+use crate::storage;
 
 use super::super::media::Grant;
 
@@ -38,8 +39,14 @@ pub struct TrackParcel {
     /// Its viewer may yet turn out to be elsewhere.
     pub is_unsure: bool,
     pub plays: bool,
-    /// What it was sent last.
+    /// What it was sent last of what comes, as that came.
     pub last: Option<Landmark>,
+    /// By what numbers it has what comes, if not by their own.
+    #[serde(default)]
+    pub alias: Option<Alias>,
+    /// What it was sent last where that was of the past, or has numbers of its own since.
+    #[serde(default)]
+    pub left: Option<storage::Sent>,
     /// The payload type of what it is sent again, and where that goes if not with the track.
     pub rtx: Option<u8>,
     pub apart: Option<Grant>,

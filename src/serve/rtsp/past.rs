@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::clock;
-use crate::relay::Track;
+use crate::relay::{Alias, Named, Track};
 use crate::storage::{Deck, Kept, Sent};
 
 use super::super::kept::Rerun;
@@ -20,6 +20,8 @@ pub struct Past {
     pub coming: Option<Rerun>,
     /// Where it was paused.
     pub places: Vec<Place>,
+    /// What it was sent of each track, by its number, before it goes over to what comes.
+    pub left: Vec<(usize, Sent)>,
     /// What is coming is not what would have been next.
     pub is_jump: bool,
     /// It was played to its end.
@@ -40,6 +42,8 @@ pub struct Place {
     next: Kept,
     /// What was sent before it, if anything was.
     sent: Option<Sent>,
+    /// By what numbers that was sent, if not by those of the ring.
+    alias: Option<Alias>,
     /// Its numbers are not those that packets came with.
     is_renumbered: bool,
     at: Instant,
@@ -55,14 +59,15 @@ impl Past {
 impl Place {
     pub fn of(setup: &Setup, deck: Option<&Arc<Deck>>, now: Instant) -> Option<Self> {
         let (of, number) = (&setup.track, setup.next()?);
-        let sent = sent_before(of, deck, number).or_else(|| deck?.sent_before(of.number, now));
+        let alias = setup.alias();
+        let sent = sent_before((of, alias), deck, number).or_else(|| deck?.sent_before(of.number, now));
         let next = match deck {
             Some(deck) => deck.packet(of.number, number)?,
-            None => live(setup, number, sent.as_ref(), now),
+            None => live(setup, number, now),
         };
-        let is_renumbered = deck.is_some_and(|deck| !deck.is_as_it_came());
+        let is_renumbered = alias.is_some() || deck.is_some_and(|deck| !deck.is_as_it_came());
         let (track, of, deck, end) = (of.number, of.clone(), deck.cloned(), Arc::default());
-        Some(Self { track, of, deck, number, end, next, sent, is_renumbered, at: now })
+        Some(Self { track, of, deck, number, end, next, sent, alias, is_renumbered, at: now })
     }
 
     /// The packet that is next.
@@ -78,7 +83,8 @@ impl Place {
     /// What was sent before it.
     fn sent(&self) -> Option<Sent> {
         let has_gone_further = self.end() != self.number;
-        let known = has_gone_further.then(|| sent_before(&self.of, self.deck.as_ref(), self.end()));
+        let known =
+            has_gone_further.then(|| sent_before((&self.of, self.alias), self.deck.as_ref(), self.end()));
         known.flatten().or(self.sent)
     }
 
@@ -91,6 +97,11 @@ impl Place {
         self.end = setup.let_go(waits.clone());
     }
 
+    /// Whether it is of the past, or has numbers of its own since.
+    pub fn is_apart(&self) -> bool {
+        self.deck.is_some() || self.alias.is_some()
+    }
+
     /// The number in the ring of the channel's track of the packet that is next, where that was sent.
     pub fn number(&self) -> Option<u64> {
         self.deck.is_none().then(|| self.end())
@@ -99,7 +110,7 @@ impl Place {
     /// What it was sent, where the next packet is another one.
     pub fn after_a_jump(&self, now: Instant) -> Option<Sent> {
         let passed = now.saturating_duration_since(self.at).max(Duration::from_millis(1));
-        self.sent().map(|sent| Sent { passed: sent.passed + passed, ..sent })
+        self.sent().map(|sent| Sent { passed: sent.passed + passed, came: None, ..sent })
     }
 
     /// What it was sent, where the next packet is the next.
@@ -109,23 +120,29 @@ impl Place {
 }
 
 /// What a viewer was sent before the packet of a number, as far as that is in the ring.
-fn sent_before(track: &Track, deck: Option<&Arc<Deck>>, number: u64) -> Option<Sent> {
-    let (ring, last) = (track.rtp.ring(), number.wrapping_sub(1));
-    let (sequence, timestamp) = ring.numbers_of(last)?;
-    let ssrc = ring.landmark_before(number)?.ssrc;
+fn sent_before(
+    (track, alias): (&Track, Option<Alias>),
+    deck: Option<&Arc<Deck>>,
+    number: u64,
+) -> Option<Sent> {
+    let last = number.wrapping_sub(1);
+    let came = track.rtp.ring().packet(last)?;
+    let Named { ssrc, sequence, timestamp } = alias.map_or(came, |alias| alias.named(came));
     let passed = deck.and_then(|deck| {
         let [last, next] = [last, number].map(|number| deck.packet(track.number, number));
-        Some(next?.0.saturating_sub(last?.0))
+        Some(Duration::from_micros(next?.0.saturating_sub(last?.0)))
     });
-    Some(Sent { ssrc, sequence, timestamp, passed: Duration::from_micros(passed.unwrap_or_default()) })
+    let came = deck.is_none().then_some(came);
+    Some(Sent { ssrc, sequence, timestamp, passed: passed.unwrap_or_default(), came })
 }
 
-/// When a packet comes that is in a ring, or is to come, and by what it is known.
-fn live(setup: &Setup, number: u64, sent: Option<&Sent>, now: Instant) -> Kept {
+/// When a packet comes that is in the ring of what comes, or is to come, and by what it is known.
+fn live(setup: &Setup, number: u64, now: Instant) -> Kept {
     let ring = setup.track.rtp.ring();
     let came_at = ring.arrival(number).unwrap_or(now);
     let at = clock::unix_now().saturating_sub(now.saturating_duration_since(came_at));
-    let here = ring.landmark_before(number + 1).map(|packet| (packet.ssrc, packet.sequence));
-    let following = sent.map(|sent| (sent.ssrc, sent.sequence.wrapping_add(1)));
-    (at.as_micros() as u64, here.or(following))
+    let here = ring.packet(number).map(|packet| (packet.ssrc, packet.sequence));
+    let before = || ring.packet(number.wrapping_sub(1));
+    let following = || before().map(|before| (before.ssrc, before.sequence.wrapping_add(1)));
+    (at.as_micros() as u64, here.or_else(following))
 }

@@ -33,8 +33,7 @@ impl Asked<'_> {
         let session = self.request.session().and_then(|id| self.world.session(id))?;
         session.unload();
         let (range, tempo) = (self.range(&session).ok()?, Tempo::of(self.request));
-        let is_kept = || matches!(self.world.extent(&session.channel), Some(Extent::Since(_)));
-        if range == range::Asked::Anything && tempo.scale() == 1 && is_kept() {
+        if range == range::Asked::Anything && tempo.scale() == 1 && self.is_kept(&session) {
             self.resumed = session.resumed(self.now);
         }
         if self.resumed.is_some() {
@@ -54,10 +53,18 @@ impl Asked<'_> {
         if self.request.method != Method::Play {
             return None;
         }
+        let session = self.request.session().and_then(|id| self.world.session(id))?;
+        let asked = self.range(&session).ok()?;
+        if !session.is_about_to_change(asked) {
+            return None;
+        }
         // Who may not have it takes nothing from who watches.
-        let session = self.aggregate().ok()?;
-        self.range(&session).ok()?;
-        session.settle(self.now)
+        self.aggregate().ok()?.settle(asked, self.now)
+    }
+
+    /// Whether what comes of its channel is kept.
+    pub fn is_kept(&self, session: &Session) -> bool {
+        matches!(self.world.extent(&session.channel), Some(Extent::Since(_)))
     }
 
     /// What of it is asked for.

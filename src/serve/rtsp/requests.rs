@@ -13,8 +13,9 @@ use crate::wire::sdp::{Repairs, recorded};
 use super::super::kept::Extent;
 use super::super::stats::{CutFor, RefusedFor};
 use super::admit::admit;
+use super::live::Planned;
 use super::refusal::Refusal;
-use super::session::{Planned, Session};
+use super::session::Session;
 use super::talk::{Action, Refused, Talk};
 use super::tempo;
 use super::wait::Wait;
@@ -24,7 +25,8 @@ use super::world::World;
 pub fn answer(world: &dyn World, talk: &mut Talk, request: &Request, now: Instant) {
     let mut asked = Asked::of(world, talk, request, now);
     let admitted = asked.admit();
-    let to_come = admitted.is_ok().then(|| asked.to_come().or_else(|| asked.past_to_come())).flatten();
+    let mut to_come = || asked.to_come().or_else(|| asked.past_to_come()).or_else(|| asked.past_to_settle());
+    let to_come = admitted.is_ok().then(&mut to_come).flatten();
     if let Some(expected) = to_come {
         talk.wait = Some(Wait::new(request.clone(), expected, now));
         return;
@@ -181,7 +183,7 @@ impl<'a> Asked<'a> {
         if let Some(reply) = self.play_past(&session)? {
             return Ok(reply);
         }
-        if !session.goes_live(self.range(&session)?) {
+        if !session.goes_live(self.range(&session)?, self.is_kept(&session), self.now) {
             return Ok(tempo::told(self.ok(Some(&session)), self.request, session.plays_at()));
         }
         let resumed = self.resumed.take();

@@ -1,17 +1,17 @@
-//! A session that watches the past: what is to be played of it, that it is, and back to what comes.
+//! A session that watches the past: what is to be played of it, and that it is.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::event::{clock, lock};
-use crate::relay::{Began, Expected, GoesOn, Landmark};
+use crate::relay::{Began, Expected};
 use crate::storage::{Begin, Deck, Pace, Programme, Sent};
 use crate::wire::rtsp::range;
 
 use super::super::kept::Rerun;
 use super::super::media::Settling;
 use super::past::{Past, Place};
-use super::session::{Planned, Session};
+use super::session::Session;
 use super::setup::Setup;
 use super::state::Held;
 use super::tempo::Tempo;
@@ -67,7 +67,7 @@ impl Session {
     }
 
     /// How fast it is to be, within what its ways and the limits of its address take.
-    fn pace(&self, setups: &mut [Setup], tempo: Tempo) -> Pace {
+    pub(super) fn pace(&self, setups: &mut [Setup], tempo: Tempo) -> Pace {
         let scale = tempo.scale();
         let most = if setups.iter().any(|setup| !setup.uses_connection()) { MOST_OVER_UDP } else { u32::MAX };
         let wanted = if scale == 1 { tempo.speed_percent().min(most) } else { OF_PICTURES };
@@ -95,39 +95,18 @@ impl Session {
         self.with(|held| held.past.deck.as_ref().map(|deck| deck.pace())).unwrap_or(Pace::AS_IT_CAME)
     }
 
-    /// With what it goes on from where it was paused, if all of that is still in the rings of the channel's own tracks.
-    pub fn resumed(&self, now: Instant) -> Option<Vec<Planned>> {
-        self.with(|held| {
-            let Held { setups, past, .. } = held;
-            if past.deck.is_some() || setups.is_empty() || setups.iter().any(Setup::goes_to_group) {
-                return None;
-            }
-            let plan = |setup: &Setup| {
-                let place = past.places.iter().find(|place| place.track == setup.track.number)?;
-                let entry = self.channel.enter_at.again(&setup.track, place.number()?, now)?;
-                Some(Planned { track: place.track, url: setup.url.clone(), entry })
-            };
-            setups.iter().map(plan).collect()
-        })
+    /// Whether something else is about to be played, that is known by now.
+    pub fn is_about_to_change(&self, asked: range::Asked) -> bool {
+        lock(&self.state).is_about_to_change(asked == range::Asked::Now)
     }
 
-    /// When the first packet of a plan came, in microseconds since 1970.
-    pub fn begins(&self, plan: &[Planned], now: Instant) -> u64 {
-        let came = |planned: &Planned| {
-            let track = self.channel.tracks.iter().find(|track| track.number == planned.track)?;
-            track.rtp.ring().arrival(planned.entry.spot.number)
-        };
-        let first = plan.iter().filter_map(came).min().unwrap_or(now);
-        clock::unix_now().saturating_sub(now.saturating_duration_since(first)).as_micros() as u64
-    }
-
-    /// What plays rests as soon as it is known what follows it: else what is sent meanwhile would have the numbers that are announced.
-    /// What is returned is over once all of it has been sent. `None`: nothing is to be waited for.
-    pub fn settle(&self, now: Instant) -> Option<Arc<Expected>> {
+    /// What plays rests as soon as it is known what follows it, which is the past or what comes: else what is sent meanwhile would have the
+    /// numbers that are announced. What is returned is over once all of it has been sent. `None`: nothing is to be waited for.
+    pub fn settle(&self, asked: range::Asked, now: Instant) -> Option<Arc<Expected>> {
         let expected = Expected::new(Arc::default());
         let waits = Arc::new(Settling(expected.clone()));
         let mut state = lock(&self.state);
-        let changes = state.is_about_to_change();
+        let changes = state.is_about_to_change(asked == range::Asked::Now);
         if changes {
             state.pause(now, &waits);
         }
@@ -181,11 +160,7 @@ impl Session {
         let is_open = deck.is_open();
         story.play(ways, agent, now);
         if is_open {
-            let (session, own) = (Arc::downgrade(self), Arc::downgrade(&deck));
-            deck.join_by(move |last| {
-                let joined = session.upgrade().zip(own.upgrade());
-                joined.is_some_and(|(session, own)| session.join(&own, last, clock::now()))
-            });
+            self.joins_from(&deck);
         }
         let session = Arc::downgrade(self);
         deck.play(move || {
@@ -204,55 +179,6 @@ impl Session {
             is_there && !held.past.is_over
         })
     }
-
-    /// Goes on with the channel's own tracks behind these packets, which were the last of what it watches, if that is in their rings.
-    fn join(&self, deck: &Arc<Deck>, last: &[(usize, Landmark)], now: Instant) -> bool {
-        let joined = self.change(|held| {
-            let is_it = held.past.deck.as_ref().is_some_and(|own| Arc::ptr_eq(own, deck));
-            if !is_it || held.past.coming.is_some() {
-                return false;
-            }
-            let follows = |setup: &Setup| {
-                let number = setup.track.number;
-                let (_, last) = last.iter().find(|(track, _)| *track == number)?;
-                let own = self.channel.tracks.iter().find(|track| track.number == number)?;
-                let GoesOn::At(next) = own.rtp.ring().goes_on_after(*last) else { return None };
-                let entry = self.channel.enter_at.again(own, next, now)?;
-                setup.has_all().then(|| (own.clone(), entry.spot))
-            };
-            let Some(following) = held.setups.iter().map(follows).collect::<Option<Vec<_>>>() else {
-                return false;
-            };
-            let story = held.story.clone();
-            for (setup, (track, spot)) in held.setups.iter_mut().zip(following) {
-                setup.cross(&track, spot, &story, now);
-            }
-            self.pace(&mut held.setups, Tempo::default());
-            held.past.deck = None;
-            true
-        });
-        joined == Some(true)
-    }
-
-    /// Has it watch what comes now, wherever it was. `false`: it watches the past, and goes on with that.
-    pub fn goes_live(&self, asked: range::Asked) -> bool {
-        if asked == range::Asked::Anything && self.is_playing() && self.with(|held| held.past.deck.is_some())
-        {
-            return false;
-        }
-        self.change(|held| {
-            held.past.places.clear();
-            held.past.coming = None;
-            if held.past.deck.take().is_some() {
-                for setup in &mut held.setups {
-                    setup.stop();
-                    let number = setup.track.number;
-                    setup.watch(self.channel.tracks.iter().find(|track| track.number == number));
-                }
-            }
-        });
-        true
-    }
 }
 
 /// What was sent of each track before what is next.
@@ -266,7 +192,7 @@ fn after(places: &[Place], count: usize, is_jump: bool, now: Instant) -> Vec<Opt
 
 impl Held {
     /// How far each track that plays has come.
-    fn places(&self, now: Instant) -> Vec<Place> {
+    pub fn places(&self, now: Instant) -> Vec<Place> {
         self.playing().filter_map(|setup| Place::of(setup, self.past.deck.as_ref(), now)).collect()
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Alarm, lock};
 use crate::net::{Progress, VANISHED_AFTER};
-use crate::relay::{Began, Carriage, Channel, Claim, EnterAt, Entry, Expected, Track};
+use crate::relay::{Carriage, Channel, Claim, Expected, Track};
 use crate::storage::Deck;
 use crate::wire::rtcp;
 
@@ -39,14 +39,6 @@ pub struct Session {
     pub(super) state: Mutex<State>,
 }
 
-/// What the first packet will be of a track that is to start.
-pub struct Planned {
-    pub(super) track: usize,
-    pub url: String,
-    /// Where it is in the ring; what arrives once the PLAY is answered is never before it.
-    pub entry: Entry,
-}
-
 impl Session {
     pub fn new(
         id: String,
@@ -64,9 +56,12 @@ impl Session {
         self.with(|held| held.claim = Some(claim));
     }
 
-    /// What it watches is played by that, for as long as it watches.
-    pub fn plays_from(&self, deck: Arc<Deck>) {
-        self.with(|held| held.past = Past::of(deck));
+    /// What it watches is played by that, to its end or until that has come to what comes.
+    pub fn plays_from(self: &Arc<Self>, deck: &Arc<Deck>) {
+        self.with(|held| held.past = Past::of(deck.clone()));
+        if deck.is_open() {
+            self.joins_from(deck);
+        }
     }
 
     /// A sign of life.
@@ -204,42 +199,6 @@ impl Session {
         self.with(|held| held.setups.iter().any(|setup| setup.uses_channel(channel)))
     }
 
-    /// The packets that a PLAY of now starts with: those of tracks that do not play. A group is entered where it is, and so is
-    /// what joins others that play.
-    pub fn plan(&self, now: Instant) -> Vec<Planned> {
-        self.with(|held| {
-            let is_live = |setup: &Setup| setup.plays() || setup.grant().carriage() == Carriage::Multicast;
-            let is_live = held.setups.iter().any(is_live);
-            let enter_at = if is_live { EnterAt::Live } else { self.channel.enter_at };
-            let setups: Vec<_> = held.setups.iter().filter(|setup| !setup.plays()).collect();
-            let tracks: Vec<_> = setups.iter().map(|setup| &*setup.track).collect();
-            let plan = |(setup, entry): (&&Setup, Entry)| Planned {
-                track: setup.track.number,
-                url: setup.url.clone(),
-                entry,
-            };
-            setups.iter().zip(enter_at.entries(&tracks, now)).map(plan).collect()
-        })
-    }
-
-    /// Starts what was planned, as far as it is still set up. `agent` is what the viewer says that it is.
-    pub fn play(&self, plan: &[Planned], agent: Option<&str>, now: Instant) {
-        let told = self.change(|held| {
-            let (story, mut began) = (held.story.clone(), Began::Live);
-            for planned in plan {
-                if let Some(setup) = held.of_track(planned.track) {
-                    began = began.max(planned.entry.by);
-                    setup.start(planned.entry.spot.clone(), &story, now);
-                }
-            }
-            self.channel.audience.begin(began);
-            (story, held.setups.iter().map(Setup::told).collect())
-        });
-        if let Some((story, ways)) = told {
-            story.play(ways, agent, now);
-        }
-    }
-
     /// Stops the packets and keeps what was set up.
     pub fn pause(&self, now: Instant) {
         let waits = Arc::new(Settling(Expected::new(Arc::default())));
@@ -293,7 +252,7 @@ impl Session {
         let says_goodbye = self.with(|held| {
             let Held { setups, story, .. } = held;
             let setup = setups.iter_mut().find(|setup| setup.track.number == track)?;
-            let said = match setup.reporter.hear(&feedback, setup.track.ssrc()) {
+            let said = match setup.reporter.hear(&feedback, setup.ssrc()) {
                 Ok(said) => said,
                 Err(not_theirs) => {
                     counters.rtcp_refused(not_theirs.reason());
@@ -304,7 +263,7 @@ impl Session {
             self.touch(now);
             let report = match said {
                 Said::Alive(report) => report,
-                Said::Goodbye => feedback.report_on(setup.track.ssrc()),
+                Said::Goodbye => feedback.report_on(setup.ssrc()),
             };
             if let Some(report) = report {
                 story.hear(track, setup.hear(&report, now));

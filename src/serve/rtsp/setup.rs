@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::relay::{Carriage, Handover, Place, Sent, Spot, Track};
+use crate::relay::{Alias, Carriage, Handover, Place, Sent, Spot, Track};
 use crate::wire::rtcp::{self, Report};
 
 use super::super::access::{Beyond, Share};
@@ -144,6 +144,7 @@ impl Setup {
         let Some(coming) = self.coming.take() else { return false };
         let mut before = mem::replace(&mut self.way, coming);
         let heirs = Heirs::new();
+        self.asks.alias = self.alias().filter(|_| self.carriage().has_numbers());
         self.way.repair(&self.asks);
         self.way.start(&self.track, heirs.places(), story);
         before.stop(Some(&heirs));
@@ -181,11 +182,30 @@ impl Setup {
             let rtcp = self.track.rtcp.ring();
             let newest_report = rtcp.newest(now, REPORT_MAX_AGE);
             let rtcp_from = newest_report.map_or_else(|| rtcp.head(), |report| report.number);
-            self.asks.first = from.number;
-            self.way.repair(&self.asks);
+            let from = self.begin_at(from);
+            let rtcp_from = Spot::from(rtcp_from).under(self.alias());
             self.way.start(&self.track, (from.into(), rtcp_from.into()), story);
             (self.since, self.this_way_since) = (Some(now), Some(now));
         }
+    }
+
+    /// Its viewer begins there; what it may ask for again is what it is sent.
+    fn begin_at(&mut self, spot: Spot) -> Spot {
+        let alias = spot.alias.filter(|_| self.carriage().has_numbers());
+        (self.asks.first, self.asks.alias) = (spot.number, alias);
+        self.way.repair(&self.asks);
+        spot.under(alias)
+    }
+
+    /// By what numbers its viewer has the packets, if not by their own.
+    pub fn alias(&self) -> Option<Alias> {
+        self.asks.alias
+    }
+
+    /// The SSRC by which its viewer has what comes.
+    pub fn ssrc(&self) -> Option<u32> {
+        let ssrc = self.track.ssrc()?;
+        Some(self.alias().map_or(ssrc, |alias| alias.ssrc(ssrc)))
     }
 
     /// Whether its viewer was sent all that is there, as far as that is known.
@@ -196,6 +216,9 @@ impl Setup {
     /// Goes on with another track from there, which is what follows the newest packet of this one.
     pub fn cross(&mut self, track: &Arc<Track>, spot: Spot, story: &Arc<Story>, now: Instant) {
         let (heirs, heir, head) = (Heirs::new(), Handover::new(), self.track.rtp.ring().head());
+        self.end(Some(&heirs));
+        self.track = track.clone();
+        let spot = self.begin_at(spot);
         let (told, next, first) = (Arc::downgrade(&heirs.rtp), heir.clone(), spot.number);
         heirs.rtp.when_told(move || {
             let place = told.upgrade().and_then(|told| told.place());
@@ -203,11 +226,7 @@ impl Setup {
             let missing = place.map_or(0, |place| head.saturating_sub(place.number));
             next.tell(Spot { number: first.saturating_sub(missing), ..spot });
         });
-        self.end(Some(&heirs));
-        self.track = track.clone();
-        self.asks.first = first;
-        self.way.repair(&self.asks);
-        let rtcp = track.rtcp.ring().head();
+        let rtcp = Spot::from(track.rtcp.ring().head()).under(self.alias());
         self.way.start(track, (Place::After(heir), rtcp.into()), story);
         (self.since, self.this_way_since) = (Some(now), Some(now));
     }
@@ -247,7 +266,7 @@ impl Setup {
 
     /// Tells the viewer that the track ends (RFC 3550 section 6.6), if it plays: by `unheard`, if there is one, where nothing of it was sent.
     pub fn say_goodbye(&self, reason: &str, unheard: Option<u32>) {
-        if let Some(ssrc) = self.track.ssrc().or(unheard).filter(|_| self.plays()) {
+        if let Some(ssrc) = self.ssrc().or(unheard).filter(|_| self.plays()) {
             self.way.say(&rtcp::goodbye(ssrc, reason));
         }
     }
@@ -296,6 +315,8 @@ impl Setup {
             is_unsure: self.way.is_unsure(),
             plays: self.plays(),
             last: next.and_then(|next| self.track.rtp.ring().landmark_before(next)),
+            alias: self.alias(),
+            left: None,
             rtx: self.asks.rtx,
             apart,
         }

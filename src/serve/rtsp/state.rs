@@ -71,11 +71,13 @@ impl State {
         };
     }
 
-    /// Whether it plays, and is about to play something else that is known by now.
-    pub fn is_about_to_change(&self) -> bool {
+    /// Whether it plays, and is about to play something else that is known by now; so it is of what comes, if it `goes_live`.
+    pub fn is_about_to_change(&self, goes_live: bool) -> bool {
         match self {
             Self::Playing(held, _) => {
-                held.past.coming.as_ref().is_some_and(|coming| coming.deck.cued().is_some())
+                let Past { coming, deck, .. } = &held.past;
+                coming.as_ref().is_some_and(|coming| coming.deck.cued().is_some())
+                    || goes_live && deck.is_some()
             }
             Self::Ready(_) | Self::Paused(_) | Self::Ended => false,
         }

@@ -11,7 +11,8 @@ use super::super::guard::Acquaintance;
 use super::super::journal::reason_of;
 use super::super::stats::{CutFor, RefusedFor};
 use super::home::Home;
-use super::session::{Planned, Session};
+use super::live::Planned;
+use super::session::Session;
 use super::wait::Wait;
 use super::world::World;
 

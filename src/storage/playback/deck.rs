@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use std::{io, iter};
 
 use crate::event::{Task, TaskQueue, Timers, Work, clock, lock};
-use crate::relay::{Expected, Landmark, Track};
+use crate::relay::{Expected, Track};
 
 use super::numbering::Sent;
 use super::pace::Pace;
@@ -16,7 +16,7 @@ use super::reads::Readers;
 use super::reel::{Heard, Kept, Reel};
 use super::scanning::{Scanning, Step};
 use super::seats::Seat;
-use super::state::{LONGEST_PAUSE_US, State};
+use super::state::{LONGEST_PAUSE_US, Newest, State};
 use super::turns::{FAST_TURN, Phase, TURN};
 
 /// The kind of task that a turn is.
@@ -62,7 +62,7 @@ pub struct Deck {
     phase: Phase,
 }
 
-type Join = Box<dyn Fn(&[(usize, Landmark)]) -> bool + Send + Sync>;
+type Join = Box<dyn Fn(&[Newest]) -> bool + Send + Sync>;
 
 impl Deck {
     /// One of what is read, for a track each. Nothing is yet.
@@ -148,8 +148,8 @@ impl Deck {
         self.programme.until_us.is_none()
     }
 
-    /// Tries that before each turn, with the newest packet of each track by its number; once it could be done, it plays no more.
-    pub fn join_by(&self, join: impl Fn(&[(usize, Landmark)]) -> bool + Send + Sync + 'static) {
+    /// Tries that before each turn near to what comes, with the newest packet of each track; once it could be done, it plays no more.
+    pub fn join_by(&self, join: impl Fn(&[Newest]) -> bool + Send + Sync + 'static) {
         let _ = self.join.set(Box::new(join)); // the first is told of
     }
 
@@ -329,11 +329,16 @@ impl Deck {
         if !self.is_playing.load(Relaxed) {
             return Ok(None);
         }
-        let last = state.last_as_it_came().filter(|_| state.scanning.is_none());
-        self.is_as_it_came.store(last.is_some(), Relaxed);
+        let newest = state.newest().filter(|_| state.scanning.is_none());
+        let has_its_numbers = |newest: &Vec<Newest>| newest.iter().all(|newest| newest.alias.is_none());
+        self.is_as_it_came.store(newest.as_ref().is_some_and(has_its_numbers), Relaxed);
+        // Who is slow goes away from what comes.
+        let is_slow = matches!(state.pace, Pace::Percent(percent) if percent < 100);
         let is_near = state.base.is_none_or(|base| state.due_us(base, now) + NEAR_US > unix_us());
         // Under the lock: nothing goes into the rings meanwhile.
-        let is_level = is_near && last.is_some_and(|last| self.join.get().is_some_and(|join| join(&last)));
+        let is_level = is_near
+            && !is_slow
+            && newest.is_some_and(|newest| self.join.get().is_some_and(|join| join(&newest)));
         if is_level {
             self.rest();
             return Ok(None);

@@ -29,4 +29,5 @@ pub(super) use reads::{Readers, Reads};
 pub use reel::Kept;
 pub(super) use run::{Memory, Run};
 pub(super) use seats::Seats;
+pub use state::Newest;
 pub(super) use track_reader::TrackReader;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::relay::Landmark;
+use serde::{Deserialize, Serialize};
+
+use crate::relay::{Alias, Landmark, Named};
 use crate::wire::recording::Record;
 use crate::wire::rtcp::Renamed;
 use crate::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
@@ -13,7 +15,7 @@ const MOST_LOST: u16 = 100;
 const LONGEST_US: u64 = 10_000_000;
 
 /// The packet that a viewer was sent last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
     /// Whose it is.
     pub ssrc: u32,
@@ -23,6 +25,18 @@ pub struct Sent {
     pub timestamp: u32,
     /// By how much time goes on from there to the next packet.
     pub passed: Duration,
+    /// It as it came, where what follows it there is next here.
+    pub came: Option<Named>,
+}
+
+impl Sent {
+    /// The packet that is next, of a track of that clock.
+    #[must_use]
+    pub fn next(&self, clock_rate: u32) -> Named {
+        let ticks = ticks(clock_rate, self.passed.as_micros() as u64);
+        let (sequence, timestamp) = (self.sequence.wrapping_add(1), self.timestamp.wrapping_add(ticks));
+        Named { ssrc: self.ssrc, sequence, timestamp }
+    }
 }
 
 /// The numbers of one track.
@@ -51,9 +65,16 @@ impl Numbering {
     pub fn header(&self, record: &Record) -> RtpHeader {
         let (sequence, timestamp) = match (&self.last, &self.after) {
             (Some(last), _) => self.following(last, record),
+            (None, Some(Sent { sequence, timestamp, came: Some(came), .. }))
+                if came.ssrc == record.ssrc && is_step(came.sequence, record.sequence) =>
+            {
+                let passed = record.timestamp.wrapping_sub(came.timestamp);
+                let step = record.sequence.wrapping_sub(came.sequence);
+                (sequence.wrapping_add(step), timestamp.wrapping_add(passed))
+            }
             (None, Some(sent)) => {
-                let ticks = self.ticks(sent.passed.as_micros() as u64);
-                (sent.sequence.wrapping_add(1 + self.ahead), sent.timestamp.wrapping_add(ticks))
+                let Named { sequence, timestamp, .. } = sent.next(self.clock_rate);
+                (sequence.wrapping_add(self.ahead), timestamp)
             }
             (None, None) => (record.sequence, record.timestamp),
         };
@@ -76,24 +97,25 @@ impl Numbering {
         self.ahead = 0;
         let header = self.header(record);
         let RtpHeader { ssrc, sequence, timestamp, .. } = header;
-        self.after = Some(Sent { ssrc, sequence, timestamp, passed: Duration::ZERO });
+        self.after = Some(Sent { ssrc, sequence, timestamp, passed: Duration::ZERO, came: None });
         self.ssrc = Some(ssrc);
         header
     }
 
-    /// The packet that was last, if its numbers are those that it came with.
-    pub fn last_as_it_came(&self) -> Option<Landmark> {
-        let (record, sequence, timestamp) = self.last.as_ref()?;
-        let is_as_it_came =
-            (record.sequence, record.timestamp, Some(record.ssrc)) == (*sequence, *timestamp, self.ssrc);
-        is_as_it_came.then_some(Landmark { ssrc: record.ssrc, sequence: *sequence })
+    /// The packet that was last, as it came, and by what numbers the viewer has it.
+    pub fn last(&self) -> Option<(Landmark, Option<Alias>)> {
+        let (Record { ssrc, sequence, timestamp, .. }, as_sent, sent_at) = self.last?;
+        let alias = Alias::from_to(
+            Named { ssrc, sequence, timestamp },
+            Named { ssrc: self.ssrc.unwrap_or(ssrc), sequence: as_sent, timestamp: sent_at },
+        );
+        Some((Landmark { ssrc, sequence }, alias))
     }
 
-    /// Goes on behind this, though it was to go on behind something else. Sequence number and timestamp of what is first.
-    pub fn go_on_after(&mut self, sent: Sent) -> (u16, u32) {
-        let ticks = self.ticks(sent.passed.as_micros() as u64);
+    /// Goes on behind this, though it was to go on behind something else. What is first.
+    pub fn go_on_after(&mut self, sent: Sent) -> Named {
         (self.after, self.ssrc) = (Some(sent), Some(sent.ssrc));
-        (sent.sequence.wrapping_add(1), sent.timestamp.wrapping_add(ticks))
+        sent.next(self.clock_rate)
     }
 
     /// How what the source says of its stream is said of what was sent. `None`: it is shown otherwise than it came.
@@ -107,7 +129,7 @@ impl Numbering {
     pub fn wait_before(&mut self, record: &Record) {
         let Record { ssrc, sequence, timestamp, .. } = *record;
         let sequence = sequence.wrapping_sub(1);
-        self.after.get_or_insert(Sent { ssrc, sequence, timestamp, passed: Duration::ZERO });
+        self.after.get_or_insert(Sent { ssrc, sequence, timestamp, passed: Duration::ZERO, came: None });
         self.ssrc.get_or_insert(ssrc);
     }
 
@@ -119,23 +141,30 @@ impl Numbering {
             sequence,
             timestamp,
             passed: Duration::ZERO,
+            came: None,
         });
-        self.after = last.or(self.after).map(|sent| Sent { passed: sent.passed + later, ..sent });
+        let later = |sent: Sent| Sent { passed: sent.passed + later, came: None, ..sent };
+        self.after = last.or(self.after).map(later);
     }
 
     fn following(&self, (before, sequence, timestamp): &(Record, u16, u32), record: &Record) -> (u16, u32) {
         let step = record.sequence.wrapping_sub(before.sequence);
-        if before.ssrc == record.ssrc && (1..=MOST_LOST).contains(&step) {
+        if before.ssrc == record.ssrc && is_step(before.sequence, record.sequence) {
             let passed = record.timestamp.wrapping_sub(before.timestamp);
             return (sequence.wrapping_add(step), timestamp.wrapping_add(passed));
         }
-        let ticks = self.ticks(record.arrived_us.saturating_sub(before.arrived_us));
+        let ticks = ticks(self.clock_rate, record.arrived_us.saturating_sub(before.arrived_us));
         (sequence.wrapping_add(1), timestamp.wrapping_add(ticks))
     }
+}
 
-    fn ticks(&self, passed_us: u64) -> u32 {
-        (passed_us.min(LONGEST_US) * u64::from(self.clock_rate) / 1_000_000) as u32
-    }
+/// Whether one packet follows another, or would but for what was lost.
+fn is_step(from: u16, to: u16) -> bool {
+    (1..=MOST_LOST).contains(&to.wrapping_sub(from))
+}
+
+fn ticks(clock_rate: u32, passed_us: u64) -> u32 {
+    (passed_us.min(LONGEST_US) * u64::from(clock_rate) / 1_000_000) as u32
 }
 
 #[cfg(test)]
@@ -177,7 +206,8 @@ mod tests {
 
     #[test]
     fn what_the_source_says_of_a_time_holds_where_it_was_renumbered() {
-        let sent = Sent { ssrc: 9, sequence: 1, timestamp: 1000, passed: Duration::from_millis(10) };
+        let sent =
+            Sent { ssrc: 9, sequence: 1, timestamp: 1000, passed: Duration::from_millis(10), came: None };
         let mut numbering = Numbering::new(90_000, Some(sent));
         assert_eq!(numbering.renaming(), None, "nothing was sent");
         numbering.next(&record(7, 500, 70_000, 5_000));
@@ -212,12 +242,28 @@ mod tests {
 
     #[test]
     fn who_was_sent_something_has_one_stream_with_that() {
-        let sent = Sent { ssrc: 9, sequence: u16::MAX, timestamp: 1000, passed: Duration::from_millis(10) };
+        let passed = Duration::from_millis(10);
+        let sent = Sent { ssrc: 9, sequence: u16::MAX, timestamp: 1000, passed, came: None };
         let first = record(7, 500, 70_000, 5_000);
         assert_eq!(numbers(Numbering::new(90_000, Some(sent)).next(&first)), (0, 1900, 9));
         let mut behind_tables = Numbering::new(90_000, Some(sent));
         behind_tables.leave_room();
         assert_eq!(numbers(behind_tables.next(&first)), (1, 1900, 9));
         assert_eq!(numbers(behind_tables.next(&record(7, 501, 70_900, 15_000))), (2, 2800, 9));
+        let last = (behind_tables.last(), behind_tables.last().and_then(|(_, alias)| alias));
+        assert_eq!(last.0.map(|(landmark, _)| landmark), Some(Landmark { ssrc: 7, sequence: 501 }));
+        let next = last.1.map(|alias| alias.named(Named { ssrc: 7, sequence: 502, timestamp: 71_800 }));
+        assert_eq!(next, Some(Named { ssrc: 9, sequence: 3, timestamp: 3700 }), "as all that follows");
+        assert_eq!(Numbering::new(90_000, None).last(), None);
+    }
+
+    #[test]
+    fn who_goes_on_where_he_was_has_the_very_numbers_that_would_have_been_next() {
+        let came = Some(Named { ssrc: 7, sequence: 499, timestamp: 69_000 });
+        let sent = Sent { ssrc: 9, sequence: 3, timestamp: 1000, passed: Duration::ZERO, came };
+        let first = |record| numbers(Numbering::new(90_000, Some(sent)).next(&record));
+        assert_eq!(first(record(7, 500, 70_000, 5_000)), (4, 2000, 9));
+        assert_eq!(first(record(7, 502, 72_000, 5_000)), (6, 4000, 9), "two were lost");
+        assert_eq!(first(record(8, 500, 70_000, 5_000)), (4, 1000, 9), "another source");
     }
 }

@@ -8,7 +8,7 @@ use std::{io, mem};
 use bytes::{Bytes, BytesMut};
 
 use crate::event::lock;
-use crate::relay::{Landmark, Packet, Track};
+use crate::relay::{Alias, Landmark, Packet, Track};
 use crate::wire::random_access::Starts;
 use crate::wire::recording::{Format, Record};
 use crate::wire::renumbering::Renumbering;
@@ -41,6 +41,8 @@ pub(super) struct Reel {
     format: Format,
     memory: Memory,
     heard: Arc<Heard>,
+    /// What it was found to begin with.
+    begins: Option<Record>,
 }
 
 /// A picture that is shown alone.
@@ -103,6 +105,7 @@ impl Reel {
             format,
             memory: Memory::default(),
             heard,
+            begins: None,
         }
     }
 
@@ -115,8 +118,12 @@ impl Reel {
 
     /// Goes on behind what was sent last, where something else was to be first. Nothing was sent of it yet.
     pub fn number_after(&mut self, sent: Sent, first: Option<(u16, u32)>) -> Option<(u16, u32)> {
-        let (sequence, timestamp) = self.numbering.go_on_after(sent);
+        let next = self.numbering.go_on_after(sent);
         let first = first?;
+        let (sequence, timestamp) = match &self.begins {
+            Some(begins) => self.first(begins),
+            None => (next.sequence, next.timestamp),
+        };
         let by = Renumbering {
             ssrc: sent.ssrc,
             sequence: sequence.wrapping_sub(first.0),
@@ -131,7 +138,8 @@ impl Reel {
         while self.reader.peek()?.is_some_and(|next| next.is_report) {
             self.reader.pass();
         }
-        self.reader.peek()
+        self.begins = self.reader.peek()?;
+        Ok(self.begins)
     }
 
     /// Puts what is due into the ring, so much at a time. `false`: nothing was.
@@ -256,9 +264,9 @@ impl Reel {
         all
     }
 
-    /// The packet that is newest in the ring, if its numbers are those that it came with.
-    pub fn last_as_it_came(&self) -> Option<Landmark> {
-        self.numbering.last_as_it_came()
+    /// The packet that is newest in the ring, as it came, and by what numbers the viewer has it.
+    pub fn last(&self) -> Option<(Landmark, Option<Alias>)> {
+        self.numbering.last()
     }
 
     /// Others play, and it goes on later as if it had stood before this packet. Sequence number and timestamp of that.

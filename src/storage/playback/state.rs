@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Instant;
 
-use crate::relay::Landmark;
+use crate::relay::{Alias, Landmark};
 
 use super::pace::Pace;
 use super::reel::Reel;
@@ -11,6 +11,17 @@ use super::scanning::Scanning;
 
 /// A time in which nothing came is left out if it is longer.
 pub(super) const LONGEST_PAUSE_US: u64 = 2_000_000;
+
+/// The packet of a track that a viewer was sent last.
+#[derive(Debug, Clone, Copy)]
+pub struct Newest {
+    /// The track's number.
+    pub track: usize,
+    /// The packet as it came.
+    pub landmark: Landmark,
+    /// By what numbers the viewer has it, if not by those.
+    pub alias: Option<Alias>,
+}
 
 /// Of one deck.
 pub(super) struct State {
@@ -46,10 +57,13 @@ impl State {
         Ok(if is_far { (now, next) } else { base })
     }
 
-    /// The newest packet of each track, by its number, where all of them have the numbers that they came with.
-    pub fn last_as_it_came(&self) -> Option<Vec<(usize, Landmark)>> {
-        let last = |reel: &Reel| Some((reel.track.number, reel.last_as_it_came()?));
-        self.reels.iter().map(last).collect()
+    /// The newest packet of each track. `None`: of one there is none.
+    pub fn newest(&self) -> Option<Vec<Newest>> {
+        let newest = |reel: &Reel| {
+            let (landmark, alias) = reel.last()?;
+            Some(Newest { track: reel.track.number, landmark, alias })
+        };
+        self.reels.iter().map(newest).collect()
     }
 
     /// What came by then is due now.
