@@ -25,8 +25,8 @@ usage: fanout.sh udp|tcp|http|tls|tunnel|channels|record|past|many|repair|curve|
   tunnel     interleaved, plain and over HTTP:    100, 300;           hold 5 ms and auto (Mirrorball only)
   channels   100 channels of 10 subscribers;                          hold 0, 2 ms and auto
   record     10 channels of 100 subscribers, recorded and not;        hold 5 ms and auto (Mirrorball only)
-  past       1000 viewers of a channel that is recorded: live, from 1000 moments of the last minute, and those
-             beside 100 who are live;                                 hold 0, 5 ms (Mirrorball only)
+  past       1000 viewers of a channel that is recorded: live, 900 of them back from there by numbers of their own,
+             from 1000 moments of the last minute, and those beside 100 who are live;                                 hold 0, 5 ms (Mirrorball only)
   many       1000 channels of one subscriber on 20 ports, 80 packets/s each,
              beside 100 channels on one port at 800 packets/s;        hold auto
   repair     300 subscribers over UDP lose 0, 1, 5 % and ask for it again;  hold 0, 5 ms and auto (Mirrorball only)
@@ -101,7 +101,7 @@ options() {
     MODE=${1:-}; SECONDS_EACH=10; RATE=800; SHAPE=ts; GSO=on; GRO=off; BOTH=; BURST=1; STALL=0; REPEAT=1; ONLY=;
     CORES=0,1; JSON=; KEEP=; PICTURE=; CHANNELS=1; PORTS=1; TRANSPORT=udp; SESSIONS=10000
     STORM="join"; OTHERS=; CONCURRENT=256; WITHIN=0; SETTLE=10; LABEL=mirrorball; NOISE=; KEPT=
-    STARTS=100; CARRIERS="udp tcp http"; GOP=2; FILM=; STREAMS=; WHO=; HTTP=; ZAP=; GROUP=400; LOSE=0; RECORD=; RECORDS=; PAST=0; BESIDE=0
+    STARTS=100; CARRIERS="udp tcp http"; GOP=2; FILM=; STREAMS=; WHO=; HTTP=; ZAP=; GROUP=400; LOSE=0; RECORD=; RECORDS=; PAST=0; BESIDE=0; BACK=
     MIRRORBALL=${MIRRORBALL:-}
     case ${MODE} in
         udp) SUBSCRIBERS="100 300 1000 3000"; HOLDS="0 2 5 auto" ;;
@@ -252,7 +252,11 @@ past_runs() {
         PAST=0; BESIDE=0; WHO="mirrorball, live"
         SUBSCRIBERS=${few} matrix
         SUBSCRIBERS=${all} matrix
-        PAST=60; WHO="mirrorball, past"
+        BACK=--back; WHO="mirrorball, back"
+        for SUBSCRIBERS in ${all}; do # each begins in the past: a core that is nearly full takes no more of those
+            SUBSCRIBERS=$((SUBSCRIBERS * 9 / 10)) matrix
+        done
+        PAST=60; BACK=; WHO="mirrorball, past"
         matrix
         BESIDE=${few}; WHO="mirrorball, both"
         for SUBSCRIBERS in ${all}; do
@@ -282,12 +286,12 @@ show_reports() {
 measure() {
     local relay=$1 subscribers=$2 hold=$3
     start_relay "${relay}" "${subscribers}" "${hold}"
-    if [ "${PAST}" = 0 ]; then
+    if [ "${PAST}${BACK}" = 0 ]; then
         start_receivers "${relay}" "${subscribers}" "${hold}"
         start_source
     else
         start_source "$((PAST + SECONDS_EACH + 60))"
-        sleep "$((PAST + 3))" # what is watched has to be there
+        sleep "$((PAST + 7))" # what is watched has to be there
         start_receivers "${relay}" "${subscribers}" "${hold}"
     fi
     finish_receivers "${relay}"
@@ -334,7 +338,7 @@ start_receivers() {
     : > "${WORK}/receivers" # or those of the run before might be taken to be ready
     "${FAVOURED[@]}" ip netns exec "${VIEW_NS}" "${FANOUT}" receive --relay "${WHO:-${relay}}" --hold "${label}" \
         --transport "${TRANSPORT}" --subscribers "${subscribers}" --channels "${CHANNELS}" \
-        --ports "${PORTS}" --rate "${RATE}" --seconds "${SECONDS_EACH}" --stall "${STALL}" --lose "${LOSE}" --past "${PAST}" --beside "${BESIDE}" \
+        --ports "${PORTS}" --rate "${RATE}" --seconds "${SECONDS_EACH}" --stall "${STALL}" --lose "${LOSE}" --past "${PAST}" --beside "${BESIDE}" ${BACK} \
         --relay-pid "${RELAY_PID}" --relay-core "${RELAY_CORES}" --core "${VIEW_CORE}" "${where[@]}" \
         > "${WORK}/receivers" &
     RECEIVERS_PID=$!

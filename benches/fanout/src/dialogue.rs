@@ -38,8 +38,8 @@ pub struct Subscription {
     pub subscriber: usize,
     url: String,
     transport: String,
-    /// What was on then is asked for, as a Range has it.
-    pub range: Option<String>,
+    /// What is asked for, one after the other, as Range has it; without any, what comes.
+    pub ranges: Vec<String>,
 }
 
 impl Subscription {
@@ -49,7 +49,7 @@ impl Subscription {
             Transport::Udp => format!("RTP/AVP;unicast;client_port={rtp_port}-{}", rtp_port + 1),
             _ => "RTP/AVP/TCP;unicast;interleaved=0-1".into(),
         };
-        Self { subscriber, url, transport, range: None }
+        Self { subscriber, url, transport, ranges: Vec::new() }
     }
 }
 
@@ -123,9 +123,9 @@ impl Dialogue {
                 let session = header(reply, "Session").unwrap_or_default();
                 self.session = session.split(';').next().unwrap_or_default().trim().into();
                 self.server_rtcp_port = header(reply, "Transport").and_then(server_rtcp_port);
-                let range = self.subscription.range.as_ref().map(|range| format!("Range: {range}\r\n"));
-                Next::Send(self.request("PLAY", None, &range.unwrap_or_default()))
+                Next::Send(self.play())
             }
+            Step::Play if !self.subscription.ranges.is_empty() => Next::Send(self.play()),
             Step::Play => {
                 self.step = Step::Playing;
                 Next::Plays(header(reply, "RTP-Info").and_then(first_sequence))
@@ -133,6 +133,12 @@ impl Dialogue {
             Step::Playing => Next::Nothing,
             Step::Teardown => Next::Ended,
         }
+    }
+
+    fn play(&mut self) -> String {
+        let ranges = &mut self.subscription.ranges;
+        let range = (!ranges.is_empty()).then(|| format!("Range: {}\r\n", ranges.remove(0)));
+        self.request("PLAY", None, &range.unwrap_or_default())
     }
 
     /// Asks for nothing, so that the session does not time out.

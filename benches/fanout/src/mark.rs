@@ -73,6 +73,11 @@ impl Mark {
         (magic == MAGIC_RAW || sequence == mark.number as u16).then_some(mark)
     }
 
+    /// The same of one that may be numbered otherwise than it was sent.
+    pub fn read_renumbered(packet: &[u8]) -> Option<Self> {
+        Some(Self::read_words(packet.get(MARK_AT..HEAD_BYTES)?)?.1)
+    }
+
     /// Reads the mark of a packet's first part, which has lost its RTP header.
     pub fn read_ts(part: &[u8]) -> Option<Self> {
         let (_, mark) = Self::read_words(part.get(MARK_AT - RTP_BYTES..HEAD_BYTES - RTP_BYTES)?)?;

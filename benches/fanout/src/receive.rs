@@ -65,6 +65,9 @@ pub struct Options {
     /// Subscribers over UDP play what was on so many seconds ago at most, each from another moment.
     #[arg(long, default_value_t = 0.0)]
     pub past: f64,
+    /// Subscribers over UDP play what was on 5 s ago, and at once what comes: so they have numbers of their own.
+    #[arg(long)]
+    pub back: bool,
     /// So many of them, the first, play what comes.
     #[arg(long, default_value_t = 0)]
     pub beside: usize,
@@ -112,7 +115,7 @@ fn measure(options: &Options, view: &mut impl View) -> Result<()> {
     println!("ready");
     std::io::stdout().flush()?;
     let (warm_up_ns, length_ns) = ((options.warm_up * 1e9) as u64, (options.seconds * 1e9) as u64);
-    let mut ledger = if options.past > 0.0 {
+    let mut ledger = if options.past > 0.0 || options.back {
         Ledger::past(options.subscribers, options.beside, sys::monotonic_ns() + warm_up_ns, length_ns)
     } else {
         Ledger::new(options.subscribers, options.stall, warm_up_ns, length_ns)

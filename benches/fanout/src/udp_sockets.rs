@@ -20,6 +20,8 @@ const CALLS_PER_DRAIN: usize = 64;
 
 /// The sockets.
 pub struct UdpSockets {
+    /// How a packet's mark is read.
+    read: fn(&[u8]) -> Option<Mark>,
     counted: (Socket, Gather),
     witnesses: (Socket, Gather),
     /// Bound, so that the relay's RTCP is not answered by ICMP errors, and never read.
@@ -27,13 +29,14 @@ pub struct UdpSockets {
 }
 
 impl UdpSockets {
-    /// Binds them.
-    pub fn open() -> Result<Self> {
+    /// Binds them. Packets may be numbered otherwise than they were sent, or not.
+    pub fn open(may_be_renumbered: bool) -> Result<Self> {
+        let read = if may_be_renumbered { Mark::read_renumbered } else { Mark::read };
         let counted = (bind(COUNTED_PORT)?, Gather::new(256, HEAD_BYTES));
         let witnesses = (bind(WITNESS_PORT)?, Gather::new(32, LARGEST_RUN_BYTES));
         sys::want_arrival_times(&witnesses.0)?;
         let rtcp = [quiet(COUNTED_PORT + 1)?, quiet(WITNESS_PORT + 1)?];
-        Ok(Self { counted, witnesses, rtcp })
+        Ok(Self { read, counted, witnesses, rtcp })
     }
 
     /// The sockets to send RTCP from: of the counted, and of the witnesses.
@@ -43,9 +46,10 @@ impl UdpSockets {
 
     /// Notes all that has come.
     pub fn drain(&mut self, notes: &mut impl Notes) -> Result<()> {
-        let realtime_ahead_ns = sys::realtime_ahead_ns();
-        drain(&mut self.witnesses, notes, |message, notes| check(message, realtime_ahead_ns, notes))?;
-        drain(&mut self.counted, notes, count)
+        let (read, realtime_ahead_ns) = (self.read, sys::realtime_ahead_ns());
+        let check = |message: &Datagram, notes: &mut _| check(message, read, realtime_ahead_ns, notes);
+        drain(&mut self.witnesses, notes, check)?;
+        drain(&mut self.counted, notes, |message, notes| count(message, read, notes))
     }
 }
 
@@ -67,17 +71,22 @@ fn drain<N: Notes>(
 }
 
 /// Counts a run by its first packet and its length.
-fn count(message: &Datagram, notes: &mut impl Notes) {
-    match (Mark::read(message.head), subscriber(message)) {
+fn count(message: &Datagram, read: fn(&[u8]) -> Option<Mark>, notes: &mut impl Notes) {
+    match (read(message.head), subscriber(message)) {
         (Some(mark), Some(subscriber)) => notes.note(subscriber, &mark, message.count() as u64),
         _ => notes.note_damaged(1),
     }
 }
 
 /// Checks each packet of a run.
-fn check(message: &Datagram, realtime_ahead_ns: u64, notes: &mut impl Notes) {
+fn check(
+    message: &Datagram,
+    read: fn(&[u8]) -> Option<Mark>,
+    realtime_ahead_ns: u64,
+    notes: &mut impl Notes,
+) {
     for packet in message.head.chunks(message.segment.max(1)) {
-        let (Some(mark), Some(subscriber)) = (Mark::read(packet), subscriber(message)) else {
+        let (Some(mark), Some(subscriber)) = (read(packet), subscriber(message)) else {
             notes.note_damaged(1);
             continue;
         };

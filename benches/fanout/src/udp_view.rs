@@ -20,12 +20,15 @@ pub struct UdpView {
 impl UdpView {
     /// Opens the sockets and registers all subscribers, if there is a server to register at.
     pub fn open(options: &Options) -> Result<Self> {
-        let sockets = UdpSockets::open()?;
+        let sockets = UdpSockets::open(options.back)?;
         let sessions = match options.rtsp {
             Some(server) => {
                 let mut wanted =
                     rtsp::subscriptions(server, options.transport, options.subscribers, options.channels);
                 ask_for_the_past(options, &mut wanted);
+                if options.back {
+                    wanted.iter_mut().for_each(go_and_come_back);
+                }
                 rtsp::register(server, wanted, options.transport)?
             }
             None => Vec::new(),
@@ -42,13 +45,23 @@ impl UdpView {
 
 /// Each asks for another moment of so many seconds.
 fn ask_for_the_past(options: &Options, wanted: &mut [Subscription]) {
-    let now = (sys::monotonic_ns() + sys::realtime_ahead_ns()) as f64 / 1e9;
     let each = options.past / wanted.len().max(1) as f64;
     for (number, subscription) in
         wanted.iter_mut().enumerate().skip(options.beside).filter(|_| options.past > 0.0)
     {
-        subscription.range = Some(format!("clock={}-", utc(now - options.past + each * number as f64)));
+        subscription.ranges = vec![then(options.past - each * number as f64)];
     }
+}
+
+/// Asks for what was on a moment ago, and then for what comes.
+fn go_and_come_back(subscription: &mut Subscription) {
+    subscription.ranges = vec![then(5.0), "npt=now-".into()];
+}
+
+/// What was on so many seconds ago.
+fn then(seconds: f64) -> String {
+    let now = (sys::monotonic_ns() + sys::realtime_ahead_ns()) as f64 / 1e9;
+    format!("clock={}-", utc(now - seconds))
 }
 
 /// A time since 1970 as RFC 2326 section 3.7 has it. Days become dates as by Howard Hinnant's `civil_from_days`.

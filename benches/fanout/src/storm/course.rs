@@ -117,7 +117,7 @@ impl<'a> Stage<'a> {
         let &Options { rtsp: server, transport, others, viewers, zap: channels, concurrent, .. } = options;
         Ok(Self {
             options,
-            sockets: UdpSockets::open()?,
+            sockets: UdpSockets::open(false)?,
             clients: Clients::new(Plan { server, transport, others, viewers, channels, concurrent })?,
             crowds: Crowds::new(others, viewers),
             sampler: Sampler::new(options),
