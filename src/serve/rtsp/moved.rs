@@ -33,12 +33,14 @@ impl Session {
         let left = left(held.past.places.iter().chain(&playing).filter(|place| place.is_apart()), now);
         let is_live = held.past.deck.is_none();
         let pack = |setup: &Setup| {
-            let TrackParcel { number, last, alias, .. } = setup.pack();
-            let left = left.iter().find(|(track, _)| *track == number).map(|(_, sent)| *sent);
-            let own = self.channel.tracks.iter().find(|track| track.number == number);
-            let following = || following(&left?, own?, None);
-            let alias = if is_live { alias } else { following() };
-            TrackParcel { last: last.filter(|_| is_live), alias, left, ..setup.pack() }
+            let parcel = setup.pack();
+            let left = left.iter().find(|(track, _)| *track == parcel.number).map(|(_, sent)| *sent);
+            if is_live {
+                return TrackParcel { left, ..parcel };
+            }
+            let own = self.channel.tracks.iter().find(|track| track.number == parcel.number);
+            let alias = left.zip(own).and_then(|(left, own)| following(&left, own, None));
+            TrackParcel { last: None, alias, left, ..parcel }
         };
         Some(SessionParcel {
             id: self.id.clone(),
