@@ -159,6 +159,31 @@ impl Own {
 }
 
 #[test]
+fn who_pauses_and_plays_in_the_same_moment_misses_nothing_and_has_nothing_twice() {
+    for over in [Over::Udp, Over::Tcp] {
+        let mut stage = Stage::of(300);
+        let mut viewer = Viewer::playing(&stage.mirrorball, "news", over);
+        let mut own = Own::announced(&viewer);
+        for _ in 0..30 {
+            stage.pictures.send(3);
+            viewer.request_at_once(&["PAUSE", "PLAY"]);
+            stage.pictures.send(2);
+            stage.sent += 5;
+        }
+        own.goes_on(&mut viewer, &stage, stage.sent - 1);
+        viewer.play_range(&stage.moment(20)).expect(200);
+        let mut own = Own::announced(&viewer);
+        while viewer.packet()[2..4] != own.next.to_be_bytes() {}
+        (own.next, own.begins) = (own.next.wrapping_add(1), None);
+        for last in (40..200).step_by(10) {
+            own.goes_on(&mut viewer, &stage, last);
+            viewer.request_at_once(&["PAUSE", "PLAY"]);
+        }
+        viewer.teardown();
+    }
+}
+
+#[test]
 fn who_jumps_near_to_what_comes_is_live_again_and_keeps_his_numbers() {
     for over in [Over::Udp, Over::Tcp] {
         let mut stage = Stage::of(200);
@@ -257,12 +282,9 @@ fn who_pauses_goes_on_where_he_was_and_back_to_what_comes_when_he_says_so() {
             reply.header("Range").is_some_and(|range| range.starts_with("clock=")),
             "{over:?}: it is the past"
         );
-        // What was under way as he paused may come again.
-        let is_announced = |number: &u64| {
-            viewer.announced == [(stage.pictures.sequence(*number), stage.pictures.timestamp(*number))]
-        };
-        let first = (120..=140).find(is_announced).expect("it goes on where he was");
-        stage.expect_packets(&mut viewer, first..200, 0);
+        let next = (stage.pictures.sequence(140), stage.pictures.timestamp(140));
+        assert_eq!(viewer.announced, [next], "{over:?}: it goes on where he was");
+        stage.expect_packets(&mut viewer, 140..200, 0);
         // Once more, in the past.
         viewer.request("PAUSE").expect(200);
         let mut next = 200;

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::clock;
-use crate::relay::{Alias, Named, Track};
+use crate::relay::{Alias, Expected, Named, Track};
 use crate::storage::{Deck, Kept, Sent};
 
 use super::super::kept::Rerun;
@@ -20,6 +20,8 @@ pub struct Past {
     pub coming: Option<Rerun>,
     /// Where it was paused.
     pub places: Vec<Place>,
+    /// Over once it is known for sure where that is.
+    pub paused: Option<Arc<Expected>>,
     /// What it was sent of each track, by its number, before it goes over to what comes.
     pub left: Vec<(usize, Sent)>,
     /// What is coming is not what would have been next.
@@ -77,7 +79,8 @@ impl Place {
             return deck.packet(self.track, self.end()).unwrap_or(self.next);
         }
         let (us, packet) = self.next;
-        (us, packet.map(|(ssrc, sequence)| (ssrc, sequence.wrapping_add(further as u16))))
+        let on = |packet: Named| Named { sequence: packet.sequence.wrapping_add(further as u16), ..packet };
+        (us, packet.map(on))
     }
 
     /// What was sent before it.
@@ -126,14 +129,15 @@ fn sent_before(
     number: u64,
 ) -> Option<Sent> {
     let last = number.wrapping_sub(1);
-    let came = track.rtp.ring().packet(last)?;
-    let Named { ssrc, sequence, timestamp } = alias.map_or(came, |alias| alias.named(came));
-    let passed = deck.and_then(|deck| {
-        let [last, next] = [last, number].map(|number| deck.packet(track.number, number));
-        Some(Duration::from_micros(next?.0.saturating_sub(last?.0)))
-    });
-    let came = deck.is_none().then_some(came);
-    Some(Sent { ssrc, sequence, timestamp, passed: passed.unwrap_or_default(), came })
+    let sent = track.rtp.ring().packet(last)?;
+    let Named { ssrc, sequence, timestamp } = alias.map_or(sent, |alias| alias.named(sent));
+    let Some(deck) = deck else {
+        return Some(Sent { ssrc, sequence, timestamp, passed: Duration::ZERO, came: Some(sent) });
+    };
+    let [last, next] = [last, number].map(|number| deck.packet(track.number, number));
+    let passed_us = next.zip(last).map_or(0, |((next_us, _), (last_us, _))| next_us.saturating_sub(last_us));
+    let (passed, came) = (Duration::from_micros(passed_us), last.and_then(|(_, came)| came));
+    Some(Sent { ssrc, sequence, timestamp, passed, came })
 }
 
 /// When a packet comes that is in the ring of what comes, or is to come, and by what it is known.
@@ -141,8 +145,9 @@ fn live(setup: &Setup, number: u64, now: Instant) -> Kept {
     let ring = setup.track.rtp.ring();
     let came_at = ring.arrival(number).unwrap_or(now);
     let at = clock::unix_now().saturating_sub(now.saturating_duration_since(came_at));
-    let here = ring.packet(number).map(|packet| (packet.ssrc, packet.sequence));
-    let before = || ring.packet(number.wrapping_sub(1));
-    let following = || before().map(|before| (before.ssrc, before.sequence.wrapping_add(1)));
-    (at.as_micros() as u64, here.or_else(following))
+    let following = || {
+        let before = ring.packet(number.wrapping_sub(1))?;
+        Some(Named { sequence: before.sequence.wrapping_add(1), ..before })
+    };
+    (at.as_micros() as u64, ring.packet(number).or_else(following))
 }

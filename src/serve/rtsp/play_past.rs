@@ -24,16 +24,27 @@ use super::talk::Action;
 use super::tempo::{self, Tempo};
 
 impl Asked<'_> {
-    /// What has to be found out before a PLAY of the past can be answered.
-    pub fn past_to_come(&mut self) -> Option<Arc<Expected>> {
+    /// What has to be known before a PLAY that the past is about can be answered, step by step.
+    pub fn past_awaited(&mut self) -> Option<Arc<Expected>> {
         if self.request.method != Method::Play {
             return None;
         }
         // Whether the client may have it is found as it is answered.
         let session = self.request.session().and_then(|id| self.world.session(id))?;
-        session.unload();
-        let (range, tempo) = (self.range(&session).ok()?, Tempo::of(self.request));
-        if range == range::Asked::Anything && tempo.scale() == 1 && self.is_kept(&session) {
+        if !self.has_waited {
+            session.unload();
+        }
+        let paused = session.is_being_paused();
+        paused.or_else(|| self.past_to_come(&session)).or_else(|| self.past_to_settle(&session))
+    }
+
+    /// What has to be found out.
+    fn past_to_come(&mut self, session: &Arc<Session>) -> Option<Arc<Expected>> {
+        if session.coming().is_some() {
+            return None;
+        }
+        let (range, tempo) = (self.range(session).ok()?, Tempo::of(self.request));
+        if range == range::Asked::Anything && tempo.scale() == 1 && self.is_kept(session) {
             self.resumed = session.resumed(self.now);
         }
         if self.resumed.is_some() {
@@ -48,13 +59,9 @@ impl Asked<'_> {
         Some(cue)
     }
 
-    /// What has to be sent before a PLAY of the past can be answered, that is known by now.
-    pub fn past_to_settle(&mut self) -> Option<Arc<Expected>> {
-        if self.request.method != Method::Play {
-            return None;
-        }
-        let session = self.request.session().and_then(|id| self.world.session(id))?;
-        let asked = self.range(&session).ok()?;
+    /// What has to be sent, once it is known what follows that.
+    fn past_to_settle(&mut self, session: &Session) -> Option<Arc<Expected>> {
+        let asked = self.range(session).ok()?;
         if !session.is_about_to_change(asked) {
             return None;
         }

@@ -1,6 +1,6 @@
 //! Why a request is refused: the status, what the client is told beside it, and the word of the log.
 
-use crate::wire::rtsp::StatusCode;
+use crate::wire::rtsp::{METHODS, StatusCode};
 
 use super::super::guard::Verdict;
 use super::super::journal::reason_of;
@@ -21,6 +21,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// One that says what there is (RFC 2326 sections 11.3.5 and 11.3.6).
+    pub fn not_now(status: StatusCode) -> Self {
+        Self { header: Some(("Allow", METHODS.to_owned())), ..status.into() }
+    }
+
     /// A refusal for what there is too little of. Where waiting helps it says when to come back: a crowd that is sent away
     /// is spread, so as not to come back as one.
     pub fn of(reason: RefusedFor, client_port: u16) -> Self {

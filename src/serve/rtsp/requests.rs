@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::relay::{Channel, Expected, Track};
 use crate::storage::Pace;
 use crate::wire::rtsp::{
-    LOOP_DETECTED, METHODS, Method, Reply, Request, RtpInfo, StatusCode, Target, instances, range,
+    LOOP_DETECTED, Method, Reply, Request, RtpInfo, StatusCode, Target, instances, range,
 };
 use crate::wire::sdp::{Repairs, recorded};
 
@@ -25,7 +25,7 @@ use super::world::World;
 pub fn answer(world: &dyn World, talk: &mut Talk, request: &Request, now: Instant) {
     let mut asked = Asked::of(world, talk, request, now);
     let admitted = asked.admit();
-    let mut to_come = || asked.to_come().or_else(|| asked.past_to_come()).or_else(|| asked.past_to_settle());
+    let mut to_come = || asked.to_come().or_else(|| asked.past_awaited());
     let to_come = admitted.is_ok().then(&mut to_come).flatten();
     if let Some(expected) = to_come {
         talk.wait = Some(Wait::new(request.clone(), expected, now));
@@ -38,7 +38,10 @@ pub fn answer(world: &dyn World, talk: &mut Talk, request: &Request, now: Instan
 /// Answers a request that has waited, and was admitted before that.
 pub fn answer_late(world: &dyn World, talk: &mut Talk, wait: &Wait, now: Instant) {
     let mut asked = Asked::of(world, talk, &wait.request, now);
-    if let Some(expected) = asked.past_to_settle() {
+    asked.has_waited = true;
+    if now < wait.until
+        && let Some(expected) = asked.past_awaited()
+    {
         talk.wait = Some(wait.also(expected, now));
         return;
     }
@@ -56,6 +59,8 @@ pub struct Asked<'a> {
     is_newcomer: bool,
     /// It names sessions of others, or none, far too often.
     is_guessing: bool,
+    /// Something that it is about has been waited for.
+    pub has_waited: bool,
     /// There is no room for one more who watches the past.
     pub has_no_seat: bool,
     /// With what it goes on that was paused a moment ago.
@@ -67,8 +72,9 @@ pub struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn of(world: &'a dyn World, talk: &'a mut Talk, request: &'a Request, now: Instant) -> Self {
         let is_newcomer = talk.sessions.is_empty() && request.session().is_none();
-        let (is_guessing, has_no_seat, resumed, then) = (false, false, None, None);
-        Self { world, talk, request, now, is_newcomer, is_guessing, has_no_seat, resumed, then }
+        let (is_guessing, has_waited, has_no_seat) = (false, false, false);
+        let (resumed, then) = (None, None);
+        Self { world, talk, request, now, is_newcomer, is_guessing, has_waited, has_no_seat, resumed, then }
     }
 
     fn admit(&mut self) -> Result<(), Refusal> {
@@ -138,7 +144,7 @@ impl<'a> Asked<'a> {
             Method::Extension(_) => Err(StatusCode::NotImplemented.into()),
             _ => {
                 self.channel()?;
-                Err(not_now(StatusCode::MethodNotAllowed))
+                Err(Refusal::not_now(StatusCode::MethodNotAllowed))
             }
         }
     }
@@ -210,7 +216,7 @@ impl<'a> Asked<'a> {
         if session.is_playing() {
             self.talk.actions.push_back(Action::Pause(session.clone()));
         } else if !session.is_paused() {
-            return Err(not_now(StatusCode::MethodNotValidInThisState));
+            return Err(Refusal::not_now(StatusCode::MethodNotValidInThisState));
         }
         Ok(self.ok(Some(&session)))
     }
@@ -269,7 +275,7 @@ impl<'a> Asked<'a> {
                 Err(StatusCode::OnlyAggregateOperationAllowed.into())
             }
             Some(track) if session.granted(track.number).is_none() => {
-                Err(not_now(StatusCode::MethodNotValidInThisState))
+                Err(Refusal::not_now(StatusCode::MethodNotValidInThisState))
             }
             _ => Ok(session),
         }
@@ -373,11 +379,6 @@ impl<'a> Asked<'a> {
             agent: request.header("User-Agent").map(str::to_owned),
         }
     }
-}
-
-/// A refusal that says what there is (RFC 2326 sections 11.3.5 and 11.3.6).
-pub fn not_now(status: StatusCode) -> Refusal {
-    Refusal { header: Some(("Allow", METHODS.to_owned())), ..status.into() }
 }
 
 fn rtp_info(planned: &Planned) -> RtpInfo<'_> {

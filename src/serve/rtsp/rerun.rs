@@ -114,6 +114,11 @@ impl Session {
         changes.then_some(expected)
     }
 
+    /// Where it was paused, as long as that is not known for sure: what is sent yet is told soon.
+    pub fn is_being_paused(&self) -> Option<Arc<Expected>> {
+        self.with(|held| held.past.paused.clone().filter(|paused| !paused.is_over()))
+    }
+
     /// What was loaded goes on behind what was sent, as is known by now.
     pub fn number_coming(&self, now: Instant) {
         let count = self.channel.tracks.len();
@@ -205,7 +210,7 @@ impl Held {
                 None => setup.stop(),
             }
         }
-        self.past.places = places;
+        (self.past.places, self.past.paused) = (places, Some(waits.0.clone()));
         self.past.deck.iter().for_each(|deck| deck.rest());
     }
 }

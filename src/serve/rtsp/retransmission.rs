@@ -13,7 +13,7 @@ use crate::wire::sdp::Repairs;
 use super::super::media::Grant;
 use super::super::stats::RefusedFor;
 use super::refusal::Refusal;
-use super::requests::{Asked, not_now};
+use super::requests::Asked;
 use super::session::Session;
 use super::setup::Retransmission;
 use super::world::Wanted;
@@ -32,7 +32,7 @@ impl Asked<'_> {
             return Err(StatusCode::AggregateOperationNotAllowed.into());
         }
         if !matches!(session.granted(track.number), Some(Grant::Udp { .. })) {
-            return Err(not_now(StatusCode::MethodNotValidInThisState));
+            return Err(Refusal::not_now(StatusCode::MethodNotValidInThisState));
         }
         let granted = self.grant_again(&session, track, &transport, rtx)?;
         let header = self.granted(granted, &transport, track);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use std::{io, iter};
 
 use crate::event::{Task, TaskQueue, Timers, Work, clock, lock};
-use crate::relay::{Expected, Track};
+use crate::relay::{Expected, Named, Track};
 
 use super::numbering::Sent;
 use super::pace::Pace;
@@ -283,7 +283,9 @@ impl Deck {
             Begin::Packets(places) => {
                 for (reel, (us, packet)) in state.reels.iter_mut().zip(places) {
                     match packet {
-                        Some(packet) => reel.reader.seek_packet(*us, *packet)?,
+                        Some(Named { ssrc, sequence, .. }) => {
+                            reel.reader.seek_packet(*us, (*ssrc, *sequence))?
+                        }
                         None => reel.reader.seek(*us)?,
                     };
                 }

@@ -26,7 +26,7 @@ pub struct Programme {
 pub enum Begin {
     /// At the newest picture that a decoder can start with and that came by then, in microseconds since 1970.
     Picture(u64),
-    /// Each track at the packet that came then, and has this SSRC and sequence number if that is known.
+    /// Each track at the packet that came then, and has this SSRC and sequence number if these are known.
     Packets(Vec<Kept>),
 }
 

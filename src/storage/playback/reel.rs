@@ -8,7 +8,7 @@ use std::{io, mem};
 use bytes::{Bytes, BytesMut};
 
 use crate::event::lock;
-use crate::relay::{Alias, Landmark, Packet, Track};
+use crate::relay::{Alias, Landmark, Named, Packet, Track};
 use crate::wire::random_access::Starts;
 use crate::wire::recording::{Format, Record};
 use crate::wire::renumbering::Renumbering;
@@ -29,8 +29,8 @@ const TABLES_WITHIN_US: u64 = 2_000_000;
 /// Bytes of a picture that is shown alone: what is larger is cut.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// When a packet came, in microseconds since 1970, and by what it is known: SSRC and sequence number.
-pub type Kept = (u64, Option<(u32, u16)>);
+/// When a packet came, in microseconds since 1970, and by what it is known.
+pub type Kept = (u64, Option<Named>);
 
 /// One track.
 pub(super) struct Reel {
@@ -313,5 +313,6 @@ fn renumbered(header: &RtpHeader, packet: &[u8]) -> Option<Bytes> {
 }
 
 fn kept(record: &Record) -> Kept {
-    (record.arrived_us, Some((record.ssrc, record.sequence)))
+    let Record { ssrc, sequence, timestamp, .. } = *record;
+    (record.arrived_us, Some(Named { ssrc, sequence, timestamp }))
 }

@@ -183,6 +183,20 @@ impl Viewer {
         self.heed(&reply);
     }
 
+    /// Asks for all of that before it is answered anything.
+    #[track_caller]
+    pub fn request_at_once(&mut self, methods: &[&str]) {
+        let (url, session) = (self.url.clone(), self.session.clone());
+        let asked =
+            methods.iter().map(|method| self.connection.compose(method, &url, &[("Session", &session)]));
+        let asked: String = asked.collect();
+        self.connection.send(asked);
+        for _ in methods {
+            let reply = self.connection.reply().expect(200);
+            self.heed(&reply);
+        }
+    }
+
     /// Plays a range of it.
     #[track_caller]
     pub fn play_range(&mut self, range: &str) -> Reply {
