@@ -40,9 +40,9 @@ impl Carriage {
         matches!(self, Self::Raw | Self::Multicast)
     }
 
-    /// Whether a viewer has the packets' headers, and numbers in them.
-    pub fn has_numbers(self) -> bool {
-        !matches!(self, Self::Raw | Self::Http)
+    /// Whether a viewer may have packets by numbers of its own: not where it has none, nor where others have the very same packets.
+    pub fn may_have_alias(self) -> bool {
+        matches!(self, Self::Udp | Self::Tcp)
     }
 
     /// Its word.

@@ -206,7 +206,7 @@ impl Stage {
 impl Drop for Cursor {
     fn drop(&mut self) {
         let (prologue, burst) = self.stage.left();
-        let alias = self.alias;
+        let alias = self.alias.or_else(|| self.place.origin()?.alias); // it may have been told, and not have begun
         self.place.let_go(|| Spot { number: self.ring.give_up(&self.place), prologue, burst, alias });
         if self.books.is_some() {
             // A reader that was stuck to the end has missed what has gone meanwhile.

@@ -43,6 +43,7 @@ pub(super) struct DatagramGroup {
     control: Control,
     /// Only the payload of each packet is sent.
     is_raw: bool,
+    may_have_alias: bool,
     parties: Vec<Party>,
     /// Who begins where another lets them go, and is not told yet.
     waiting: Vec<(Arc<Handover>, DatagramMember)>,
@@ -69,9 +70,19 @@ struct Batch {
 
 impl DatagramGroup {
     pub fn new(socket: Arc<ServerSocket>, by: Carriage, marks: Marks, head: u64) -> Self {
-        let (control, batch, is_raw) = (socket.control(marks), Batch::default(), by == Carriage::Raw);
-        let (parties, waiting) = (Vec::new(), Vec::new());
-        Self { socket, control, is_raw, parties, waiting, turn: 0, batch, head, oldest: None, oversize: None }
+        Self {
+            control: socket.control(marks),
+            socket,
+            is_raw: by == Carriage::Raw,
+            may_have_alias: by.may_have_alias(),
+            parties: Vec::new(),
+            waiting: Vec::new(),
+            turn: 0,
+            batch: Batch::default(),
+            head,
+            oldest: None,
+            oversize: None,
+        }
     }
 
     /// A packet that was larger than a path takes whole, since the last look.
@@ -183,9 +194,10 @@ impl DatagramGroup {
     }
 
     fn party_at(&mut self, spot: Spot, now: Instant) -> &mut Party {
-        let alias = spot.alias.filter(|_| !self.is_raw); // payloads have no numbers
-        let spot = spot.under(alias);
-        let place = self.parties.iter().position(|party| party.is_at(&spot)).unwrap_or_else(|| {
+        let alias = spot.alias.filter(|_| self.may_have_alias);
+        let (spot, is_alone) = (spot.under(alias), alias.is_some());
+        let same = self.parties.iter().position(|party| !is_alone && party.is_at(&spot));
+        let place = same.unwrap_or_else(|| {
             self.parties.push(Party::at(spot, now));
             self.parties.len() - 1
         });
@@ -268,7 +280,8 @@ impl DatagramGroup {
 
     /// Parties that stand at one place are one. Who has numbers of its own is one alone, and is looked for with nobody.
     fn merge(&mut self) {
-        let mut parties = mem::take(&mut self.parties);
+        let room = Vec::with_capacity(self.parties.len());
+        let mut parties = mem::replace(&mut self.parties, room);
         parties.sort_by_key(|party| {
             (party.is_behind(), party.alias.is_some(), usize::MAX - party.members.len())
         });

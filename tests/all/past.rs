@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use crate::players::programme::{Form, Programme, frames_of, send_pictures};
 use crate::repair::nack;
 use crate::vocabulary::{
-    Group, Mirrorball, Over, Pictures, Setup, Source, Tape, Viewer, eventually, is_goodbye, is_thorough,
-    passes, say, sender_report, storage_in,
+    Group, Mirrorball, Over, Pictures, Setup, Source, Tape, Viewer, datagram, eventually, is_goodbye,
+    is_thorough, passes, say, sender_report, storage_in,
 };
 
 /// Pictures that a decoder can start with are so many packets apart.
@@ -37,10 +37,14 @@ impl Stage {
     }
 
     fn with(packets: u64, lines: &str) -> Self {
+        Self::set_up(packets, lines, |setup| setup)
+    }
+
+    fn set_up(packets: u64, lines: &str, set_up: impl FnOnce(Setup) -> Setup) -> Self {
         let (pictures, recordings) = (Pictures::every(APART), TempDir::new().expect("a directory"));
         let storage = storage_in(recordings.path(), lines);
         let setup = Setup::new().channel("news", pictures.group()).channel_line("record = \"10min\"");
-        let mirrorball = setup.section("storage", &storage).start();
+        let mirrorball = set_up(setup).section("storage", &storage).start();
         let tape = Tape::of(recordings.path(), "news");
         let mut stage = Self { pictures, mirrorball, tape, sent: 0, _recordings: recordings };
         stage.send(packets);
@@ -154,6 +158,30 @@ impl Own {
             let timestamp = u32::from_be_bytes(packet[4..8].try_into().expect("four bytes"));
             let later = timestamp.wrapping_sub(stage.pictures.timestamp(number));
             assert_eq!(*self.later.get_or_insert(later), later, "packet {number}");
+        }
+    }
+}
+
+#[test]
+fn a_group_has_the_numbers_of_the_source_whoever_comes_to_it() {
+    let out = Group::fresh();
+    let mut stage = Stage::set_up(200, "", |setup| setup.multicast_out(out));
+    let mut viewer = Viewer::playing(&stage.mirrorball, "news", Over::Udp);
+    viewer.play_range(&stage.moment(150)).expect(200);
+    while stage.mirrorball.metric(PAST_VIEWERS, &[]) > 0.0 {
+        stage.send(10);
+    }
+    let ear = out.ear(0);
+    viewer.ask_for(1, "RTP/AVP;multicast");
+    let mut next = None;
+    for _ in 0..3 {
+        stage.send(10);
+        while next != Some(stage.sent) {
+            let packet = datagram(&ear, Duration::from_secs(10)).expect("it comes");
+            let is = (0..stage.sent).find(|number| packet == stage.pictures.packet(*number));
+            let number = is.expect("as it was sent");
+            assert_eq!(next.unwrap_or(number), number);
+            next = Some(number + 1);
         }
     }
 }

@@ -42,17 +42,17 @@ impl Asked<'_> {
         if granted.is_err() && session.tracks() == 0 {
             self.talk.end(session.clone(), "not granted");
         }
-        let header = self.granted(granted?, &transport, &track);
+        let header = self.granted(granted?, &transport, session.ssrc(&track));
         let reply = self.ok(Some(&session)).transport(&header);
         self.then = Some(Action::ChangeOver(session));
         Ok(reply)
     }
 
     /// What is granted, as it is answered.
-    pub fn granted(&self, grant: Grant, transport: &Transport, track: &Track) -> String {
+    pub fn granted(&self, grant: Grant, transport: &Transport, ssrc: Option<u32>) -> String {
         let header = grant.header(transport.profile);
         let has_rtp = !matches!(transport.delivery, Delivery::Raw { .. });
-        match track.ssrc() {
+        match ssrc {
             Some(ssrc) if has_rtp => format!("{header};ssrc={ssrc:08X}"),
             _ => header,
         }

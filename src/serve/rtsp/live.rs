@@ -35,7 +35,8 @@ impl Session {
             let tracks: Vec<_> = setups.iter().map(|setup| &*setup.track).collect();
             let plan = |(setup, entry): (&&Setup, Entry)| {
                 let left = held.past.left.iter().find(|(track, _)| *track == setup.track.number);
-                let alias = left.and_then(|(_, sent)| following(sent, &setup.track, entry.start));
+                let left = left.filter(|_| setup.carriage().may_have_alias());
+                let alias = left.and_then(|(_, sent)| following(sent, &setup.track, entry.start, now));
                 let (track, url) = (setup.track.number, setup.url.clone());
                 Planned { track, url, entry: entry.under(alias, &setup.track) }
             };
@@ -99,7 +100,7 @@ impl Session {
         self.change(|held| {
             if !held.past.places.is_empty() {
                 let places = mem::take(&mut held.past.places);
-                held.past.left = left(places.iter().filter(|_| is_kept), now);
+                held.past.left = left(places.iter().filter(|place| is_kept || place.is_apart()), now);
             }
             held.past.coming = None;
             if held.past.deck.take().is_some() {
@@ -120,6 +121,17 @@ impl Session {
             let joined = session.upgrade().zip(own.upgrade());
             joined.is_some_and(|(session, own)| session.join(&own, newest, clock::now()))
         });
+    }
+
+    /// Whether it has what comes by numbers of its own.
+    pub fn has_alias(&self) -> bool {
+        self.with(|held| held.setups.iter().any(|setup| setup.alias().is_some()))
+    }
+
+    /// The SSRC by which its viewer has a track.
+    pub fn ssrc(&self, track: &Track) -> Option<u32> {
+        let own = self.with(|held| held.of_track(track.number).and_then(|setup| setup.ssrc()));
+        own.or_else(|| track.ssrc())
     }
 
     /// Goes on with the channel's own tracks behind these packets, which were the last of what it watches, if that is in their rings.
@@ -164,14 +176,16 @@ pub fn left<'p>(places: impl Iterator<Item = &'p Place>, now: Instant) -> Vec<(u
 
 /// By what numbers one has what begins there, or else what is to come, who was sent that before. `None`: by its own, or nothing has come
 /// whose these would be.
-pub fn following(sent: &Sent, track: &Track, start: Option<RingStart>) -> Option<Alias> {
-    let ring = track.rtp.ring();
+pub fn following(sent: &Sent, track: &Track, start: Option<RingStart>, now: Instant) -> Option<Alias> {
+    let (ring, rate) = (track.rtp.ring(), track.description.clock_rate.unwrap_or(90_000));
     let first = match start {
         Some(start) => ring.named(start)?,
         None => {
-            let last = ring.packet(ring.head().checked_sub(1)?)?;
-            Named { sequence: last.sequence.wrapping_add(1), ..last }
+            let last = ring.head().checked_sub(1)?;
+            let Named { ssrc, sequence, timestamp } = ring.packet(last)?;
+            let passed = now.saturating_duration_since(ring.arrival(last)?);
+            Sent { ssrc, sequence, timestamp, passed, came: None }.next(rate)
         }
     };
-    Alias::from_to(first, sent.next(track.description.clock_rate.unwrap_or(90_000)))
+    Alias::from_to(first, sent.next(rate))
 }

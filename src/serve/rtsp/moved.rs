@@ -39,7 +39,7 @@ impl Session {
                 return TrackParcel { left, ..parcel };
             }
             let own = self.channel.tracks.iter().find(|track| track.number == parcel.number);
-            let alias = left.zip(own).and_then(|(left, own)| following(&left, own, None));
+            let alias = left.zip(own).and_then(|(left, own)| following(&left, own, None, now));
             TrackParcel { last: None, alias, left, ..parcel }
         };
         Some(SessionParcel {

@@ -22,6 +22,7 @@ use super::rerun::Coming;
 use super::session::Session;
 use super::talk::Action;
 use super::tempo::{self, Tempo};
+use super::wait::Waited;
 
 impl Asked<'_> {
     /// What has to be known before a PLAY that the past is about can be answered, step by step.
@@ -31,10 +32,11 @@ impl Asked<'_> {
         }
         // Whether the client may have it is found as it is answered.
         let session = self.request.session().and_then(|id| self.world.session(id))?;
-        if !self.has_waited {
+        if self.waited.is_none() {
             session.unload();
         }
-        let paused = session.is_being_paused();
+        // Who does not read goes on from where he is likely to be.
+        let paused = session.is_being_paused().filter(|_| self.waited != Some(Waited::TooLong));
         paused.or_else(|| self.past_to_come(&session)).or_else(|| self.past_to_settle(&session))
     }
 
@@ -44,7 +46,10 @@ impl Asked<'_> {
             return None;
         }
         let (range, tempo) = (self.range(session).ok()?, Tempo::of(self.request));
-        if range == range::Asked::Anything && tempo.scale() == 1 && self.is_kept(session) {
+        if range == range::Asked::Anything
+            && tempo.scale() == 1
+            && (self.is_kept(session) || session.has_alias())
+        {
             self.resumed = session.resumed(self.now);
         }
         if self.resumed.is_some() {

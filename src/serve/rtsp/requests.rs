@@ -18,7 +18,7 @@ use super::refusal::Refusal;
 use super::session::Session;
 use super::talk::{Action, Refused, Talk};
 use super::tempo;
-use super::wait::Wait;
+use super::wait::{Wait, Waited};
 use super::world::World;
 
 /// Answers one request, or has it wait for its channel.
@@ -38,10 +38,8 @@ pub fn answer(world: &dyn World, talk: &mut Talk, request: &Request, now: Instan
 /// Answers a request that has waited, and was admitted before that.
 pub fn answer_late(world: &dyn World, talk: &mut Talk, wait: &Wait, now: Instant) {
     let mut asked = Asked::of(world, talk, &wait.request, now);
-    asked.has_waited = true;
-    if now < wait.until
-        && let Some(expected) = asked.past_awaited()
-    {
+    asked.waited = Some(if now < wait.until { Waited::ToItsEnd } else { Waited::TooLong });
+    if let Some(expected) = asked.past_awaited() {
         talk.wait = Some(wait.also(expected, now));
         return;
     }
@@ -59,8 +57,8 @@ pub struct Asked<'a> {
     is_newcomer: bool,
     /// It names sessions of others, or none, far too often.
     is_guessing: bool,
-    /// Something that it is about has been waited for.
-    pub has_waited: bool,
+    /// How something that it is about has been waited for, if it has.
+    pub waited: Option<Waited>,
     /// There is no room for one more who watches the past.
     pub has_no_seat: bool,
     /// With what it goes on that was paused a moment ago.
@@ -72,9 +70,9 @@ pub struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn of(world: &'a dyn World, talk: &'a mut Talk, request: &'a Request, now: Instant) -> Self {
         let is_newcomer = talk.sessions.is_empty() && request.session().is_none();
-        let (is_guessing, has_waited, has_no_seat) = (false, false, false);
-        let (resumed, then) = (None, None);
-        Self { world, talk, request, now, is_newcomer, is_guessing, has_waited, has_no_seat, resumed, then }
+        let (is_guessing, has_no_seat) = (false, false);
+        let (waited, resumed, then) = (None, None, None);
+        Self { world, talk, request, now, is_newcomer, is_guessing, waited, has_no_seat, resumed, then }
     }
 
     fn admit(&mut self) -> Result<(), Refusal> {

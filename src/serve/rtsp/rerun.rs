@@ -52,7 +52,15 @@ impl Session {
             let pace = self.pace(&mut held.setups, tempo);
             let was_scaled = deck.is_some_and(|deck| matches!(deck.pace(), Pace::Scaled(..)));
             let is_jump = from_us.is_some() || was_scaled || matches!(pace, Pace::Scaled(..));
-            let after = after(places, count, is_jump, now);
+            let mut after = after(places, count, is_jump, now);
+            // Paused elsewhere, before it moved here.
+            let left = held.past.left.iter().filter(|_| is_jump);
+            for (track, sent) in left {
+                after
+                    .get_mut(track.wrapping_sub(1))
+                    .into_iter()
+                    .for_each(|after| *after = after.or(Some(*sent)));
+            }
             let from = match (from_us, pace) {
                 (None, Pace::Percent(_)) => {
                     let first = first?;

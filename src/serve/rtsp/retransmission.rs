@@ -35,7 +35,7 @@ impl Asked<'_> {
             return Err(Refusal::not_now(StatusCode::MethodNotValidInThisState));
         }
         let granted = self.grant_again(&session, track, &transport, rtx)?;
-        let header = self.granted(granted, &transport, track);
+        let header = self.granted(granted, &transport, track.ssrc());
         Ok(self.ok(Some(&session)).transport(&header))
     }
 

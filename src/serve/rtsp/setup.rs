@@ -144,7 +144,7 @@ impl Setup {
         let Some(coming) = self.coming.take() else { return false };
         let mut before = mem::replace(&mut self.way, coming);
         let heirs = Heirs::new();
-        self.asks.alias = self.alias().filter(|_| self.carriage().has_numbers());
+        self.asks.alias = self.alias().filter(|_| self.carriage().may_have_alias());
         self.way.repair(&self.asks);
         self.way.start(&self.track, heirs.places(), story);
         before.stop(Some(&heirs));
@@ -191,7 +191,7 @@ impl Setup {
 
     /// Its viewer begins there; what it may ask for again is what it is sent.
     fn begin_at(&mut self, spot: Spot) -> Spot {
-        let alias = spot.alias.filter(|_| self.carriage().has_numbers());
+        let alias = spot.alias.filter(|_| self.carriage().may_have_alias());
         (self.asks.first, self.asks.alias) = (spot.number, alias);
         self.way.repair(&self.asks);
         spot.under(alias)

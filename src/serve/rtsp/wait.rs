@@ -9,6 +9,14 @@ use crate::wire::rtsp::Request;
 /// A description has to be had by then; players give up after some ten seconds.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// How something was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    ToItsEnd,
+    /// It is not over.
+    TooLong,
+}
+
 /// What is waited for, and by whom.
 pub struct Wait {
     /// What is asked once it is over.
@@ -26,9 +34,10 @@ impl Wait {
         Self { request, expected, until: now + LONGEST_WAIT, _claim: claim }
     }
 
-    /// Waits for something else in its place, no longer than it would have.
+    /// Waits for something else in its place: no longer than it would have, unless that was too long.
     pub fn also(&self, expected: Arc<Expected>, now: Instant) -> Self {
-        Self { until: self.until, ..Self::new(self.request.clone(), expected, now) }
+        let next = Self::new(self.request.clone(), expected, now);
+        if now < self.until { Self { until: self.until, ..next } } else { next }
     }
 
     pub fn is_over(&self, now: Instant) -> bool {
