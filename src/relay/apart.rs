@@ -19,6 +19,12 @@ impl Track {
         Self::new(outward, self.number, self.description.clone(), limits, coalesce, dispatch, now)
     }
 
+    /// Ticks a second of its timestamps: where nothing tells it, as most have.
+    #[must_use]
+    pub fn clock_rate(&self) -> u32 {
+        self.description.clock_rate.unwrap_or(90_000)
+    }
+
     /// Numbers what was put into it otherwise. Nobody has been sent any of it.
     pub fn renumber(&self, by: &Renumbering) {
         self.rtp.ring().renumber(by);

@@ -104,6 +104,12 @@ pub struct Catalogue {
 }
 
 impl Channel {
+    /// The track of a number.
+    #[must_use]
+    pub fn track(&self, number: usize) -> Option<&Arc<Track>> {
+        self.tracks.iter().find(|track| track.number == number)
+    }
+
     /// Builds the channel's tracks; nothing is received before the receivers join its groups.
     pub fn new(
         outward: &Arc<Outward>,

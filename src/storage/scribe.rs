@@ -60,7 +60,7 @@ impl Scribe {
 
     /// The clock of its timestamps.
     pub fn clock_rate(&self) -> u32 {
-        self.track.description.clock_rate.unwrap_or(90_000)
+        self.track.clock_rate()
     }
 
     /// Whether its pictures say where decoders can start with all of the channel.

@@ -106,7 +106,7 @@ impl Settling<'_> {
         let is_to_come = |session: &SessionParcel| {
             let Some(channel) = self.server.catalogue.find(&session.channel) else { return false };
             session.tracks.iter().any(|parcel| {
-                let track = channel.tracks.iter().find(|track| track.number == parcel.number);
+                let track = channel.track(parcel.number);
                 let after = track.zip(parcel.last).map(|(track, last)| track.rtp.ring().goes_on_after(last));
                 after == Some(GoesOn::ToCome)
             })
@@ -186,7 +186,7 @@ impl Settling<'_> {
         account: &Arc<Account>,
         parcel: &TrackParcel,
     ) -> Result<(), Reason> {
-        let own = session.channel.tracks.iter().find(|track| track.number == parcel.number);
+        let own = session.channel.track(parcel.number);
         let track = own.ok_or("its channel has other tracks")?;
         let egress = account.take_over(Good::Egress, track.rtp.ring().bits_per_second());
         // One whose connection is gone takes none of anybody's.

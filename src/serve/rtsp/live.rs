@@ -83,7 +83,7 @@ impl Session {
     /// When the first packet of a plan came, in microseconds since 1970.
     pub fn begins(&self, plan: &[Planned], now: Instant) -> u64 {
         let came = |planned: &Planned| {
-            let track = self.channel.tracks.iter().find(|track| track.number == planned.track)?;
+            let track = self.channel.track(planned.track)?;
             track.rtp.ring().arrival(planned.entry.spot.number)
         };
         let first = plan.iter().filter_map(came).min().unwrap_or(now);
@@ -106,8 +106,8 @@ impl Session {
             if held.past.deck.take().is_some() {
                 for setup in &mut held.setups {
                     setup.stop();
-                    let number = setup.track.number;
-                    setup.watch(self.channel.tracks.iter().find(|track| track.number == number));
+                    let own = self.channel.track(setup.track.number);
+                    setup.watch(own);
                 }
             }
         });
@@ -162,7 +162,7 @@ impl Session {
     /// The channel's own track of a number, and where in it those go on who were sent that.
     fn behind(&self, newest: &[Newest], number: usize, now: Instant) -> Option<(Arc<Track>, Spot)> {
         let Newest { landmark, alias, .. } = newest.iter().find(|newest| newest.track == number)?;
-        let own = self.channel.tracks.iter().find(|track| track.number == number)?;
+        let own = self.channel.track(number)?;
         let GoesOn::At(next) = own.rtp.ring().goes_on_after(*landmark) else { return None };
         let entry = self.channel.enter_at.again(own, next, now)?;
         Some((own.clone(), entry.spot.under(*alias)))
@@ -177,7 +177,7 @@ pub fn left<'p>(places: impl Iterator<Item = &'p Place>, now: Instant) -> Vec<(u
 /// By what numbers one has what begins there, or else what is to come, who was sent that before. `None`: by its own, or nothing has come
 /// whose these would be.
 pub fn following(sent: &Sent, track: &Track, start: Option<RingStart>, now: Instant) -> Option<Alias> {
-    let (ring, rate) = (track.rtp.ring(), track.description.clock_rate.unwrap_or(90_000));
+    let (ring, rate) = (track.rtp.ring(), track.clock_rate());
     let first = match start {
         Some(start) => ring.named(start)?,
         None => {

@@ -29,16 +29,17 @@ impl Session {
             return None;
         }
         let told = held.story.so_far();
-        let playing = held.places(now);
-        let left = left(held.past.places.iter().chain(&playing).filter(|place| place.is_apart()), now);
         let is_live = held.past.deck.is_none();
+        let plays_apart = !is_live || held.playing().any(|setup| setup.alias().is_some());
+        let playing = if plays_apart { held.places(now) } else { Vec::new() };
+        let left = left(held.past.places.iter().chain(&playing).filter(|place| place.is_apart()), now);
         let pack = |setup: &Setup| {
             let parcel = setup.pack();
             let left = left.iter().find(|(track, _)| *track == parcel.number).map(|(_, sent)| *sent);
             if is_live {
                 return TrackParcel { left, ..parcel };
             }
-            let own = self.channel.tracks.iter().find(|track| track.number == parcel.number);
+            let own = self.channel.track(parcel.number);
             let alias = left.zip(own).and_then(|(left, own)| following(&left, own, None, now));
             TrackParcel { last: None, alias, left, ..parcel }
         };

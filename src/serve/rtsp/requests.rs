@@ -304,7 +304,7 @@ impl<'a> Asked<'a> {
             };
             return Err(status.into());
         };
-        let find = |number: u32| channel.tracks.iter().find(|track| track.number == number as usize).cloned();
+        let find = |number: u32| channel.track(number as usize).cloned();
         let track = track.map(|number| find(number).ok_or(StatusCode::NotFound)).transpose()?;
         Ok((channel, track))
     }

@@ -54,12 +54,9 @@ impl Session {
             let is_jump = from_us.is_some() || was_scaled || matches!(pace, Pace::Scaled(..));
             let mut after = after(places, count, is_jump, now);
             // Paused elsewhere, before it moved here.
-            let left = held.past.left.iter().filter(|_| is_jump);
-            for (track, sent) in left {
-                after
-                    .get_mut(track.wrapping_sub(1))
-                    .into_iter()
-                    .for_each(|after| *after = after.or(Some(*sent)));
+            for (sent, number) in after.iter_mut().zip(1..).filter(|_| is_jump) {
+                let left = held.past.left.iter().find(|(track, _)| *track == number);
+                *sent = sent.or(left.map(|(_, sent)| *sent));
             }
             let from = match (from_us, pace) {
                 (None, Pace::Percent(_)) => {
@@ -80,7 +77,7 @@ impl Session {
         let most = if setups.iter().any(|setup| !setup.uses_connection()) { MOST_OVER_UDP } else { u32::MAX };
         let wanted = if scale == 1 { tempo.speed_percent().min(most) } else { OF_PICTURES };
         let rate = |number: usize| {
-            let track = self.channel.tracks.iter().find(|track| track.number == number);
+            let track = self.channel.track(number);
             track.map_or(0, |track| track.rtp.ring().bits_per_second())
         };
         let mut weigh = |percent: u32| {

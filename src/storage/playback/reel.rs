@@ -96,7 +96,7 @@ impl Reel {
         after: Option<Sent>,
         heard: Arc<Heard>,
     ) -> Self {
-        let numbering = Numbering::new(track.description.clock_rate.unwrap_or(90_000), after);
+        let numbering = Numbering::new(track.clock_rate(), after);
         Self {
             track: track.clone(),
             reader,
